@@ -1,0 +1,104 @@
+# Everything a developer needs. A fresh machine needs Python 3.10 or newer, make and the package index, nothing else:
+# every target first makes what it needs, and a second call does no work and needs no network.
+#
+#   make demo     a tour of the database, in a temporary directory
+#   make test     lint, types, layers and all tests: what CI runs
+#   make bench    the benchmarks, with the peers where node and npm are installed
+#   make help     the rest
+#
+# Another interpreter beside the first: make test PYTHON=python3.12 VENV=.venv-3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# Each folder below plugins/ that has a pyproject.toml is a member.
+MEMBERS := $(patsubst %/pyproject.toml,%,$(sort $(wildcard plugins/*/pyproject.toml)))
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+INSTALLED := $(VENV)/.installed
+EXAMPLES := $(VENV)/.examples
+PEERS := bench/node/node_modules/.package-lock.json
+
+# pytest's options for one run, e.g. make test PYTEST="-x -k conflict"
+PYTEST ?=
+BENCH ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint types layers pytest bench scale clean distclean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+# --------------------------------------------------------------------------------------------------------- environment
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "make: '$(PYTHON)' was not found. Install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 10) and sys.exit( \
+	  "make: $(PYTHON) is Python %d.%d, and 3.10 or newer is needed. Name another one: make PYTHON=python3.12" % sys.version_info[:2])'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "make: $(PYTHON) comes without the modules venv and ensurepip. Install them, then call make again:" >&2; \
+	  echo "  Debian, Ubuntu:  apt-get install python3-venv" >&2; \
+	  echo "  elsewhere:       a Python from python.org, Homebrew, conda or pyenv has them" >&2; exit 1; }
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# One call for all members, so that none of them is looked up in the package index.
+$(INSTALLED): pyproject.toml $(MEMBERS:%=%/pyproject.toml) | $(BIN)/python
+	@echo "Installing pouchdb$(MEMBERS:plugins/%=, %) and the development tools into $(VENV)"
+	@$(PIP) -e '.[dev]' $(MEMBERS:%=-e %)
+	@touch $@
+
+$(EXAMPLES): examples/requirements.txt $(INSTALLED)
+	@echo "Installing what the examples need into $(VENV)"
+	@$(PIP) -r examples/requirements.txt
+	@touch $@
+
+$(PEERS): bench/node/package.json bench/node/package-lock.json
+	@echo "Installing the node peers into bench/node/node_modules"
+	@cd bench/node && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+install: $(INSTALLED) ## the virtual environment with the core, all plug-ins and the development tools
+
+# --------------------------------------------------------------------------------------------------------------- running
+demo: $(EXAMPLES) ## a tour of the database
+	@$(BIN)/python examples/demo.py
+
+# Every check runs, also after one failed; pytest's summary comes last.
+test: $(INSTALLED) ## lint, types, layers and all tests: what CI runs
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	$(MAKE) --no-print-directory types || status=1; \
+	$(MAKE) --no-print-directory layers || status=1; \
+	$(MAKE) --no-print-directory pytest || status=1; \
+	exit $$status
+
+lint: $(INSTALLED) ## ruff
+	@$(BIN)/ruff check --quiet . && echo 'ruff: no findings'
+
+types: $(INSTALLED) ## mypy
+	@$(BIN)/mypy
+
+layers: $(INSTALLED) ## import-linter
+	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }; echo "import-linter: $$(echo "$$report" | tail -n 1)"
+
+pytest: $(INSTALLED) ## the tests alone, in parallel
+	@$(BIN)/python -m pytest --numprocesses=auto --no-header $(PYTEST)
+
+# ------------------------------------------------------------------------------------------------------------- measuring
+bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results.md
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory $(PEERS); fi
+	@$(BIN)/python -m bench $(BENCH)
+
+scale: $(INSTALLED) ## the cost of a document from 10 thousand to 1 million of them
+	@$(BIN)/python -m bench --scale $(BENCH)
+
+# -------------------------------------------------------------------------------------------------------------- cleaning
+clean: ## removes caches and what was built
+	@rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache bench/data
+	@find . -name node_modules -prune -o -path './.venv*' -prune -o \
+	  \( -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
+
+distclean: clean ## also removes the virtual environments and the node peers
+	@rm -rf .venv .venv-* bench/node/node_modules
