@@ -1,0 +1,40 @@
+"""The command: `python -m bench`, or `make bench`, `make scale`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from .compare import RESULTS, compare
+from .scale import SIZES, scale
+
+DATA = Path(__file__).parent / "data"  # on the disk the checkout is on: the usual temporary directory may be memory
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--documents", type=int, default=10_000, help="how many documents (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=7, help="how many counted rounds (default: %(default)s)")
+    parser.add_argument("--without", action="append", default=[], choices=["ours", "node"], help="leave this one out")
+    parser.add_argument("--no-write", action="store_true", help=f"do not write {RESULTS.name}")
+    parser.add_argument("--strict", action="store_true", help="fail when a target is missed")
+    parser.add_argument("--scale", action="store_true", help="the cost of a document while the database grows")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="sizes for --scale (default: %(default)s)")
+    parser.add_argument("--directory", type=Path, default=DATA, help="where databases are made (default: bench/data)")
+    options = parser.parse_args()
+
+    options.directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.directory) as name:
+        directory = Path(name)
+        if options.scale:
+            scale(directory, tuple(options.sizes))
+            return 0
+        write = not options.no_write and not options.without
+        failures = compare(directory, options.documents, options.rounds, set(options.without), write)
+    return int(bool(failures) and options.strict)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
