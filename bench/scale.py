@@ -86,8 +86,8 @@ def run(count: int, directory: str) -> dict[str, float]:
 
 
 def report(sizes: tuple[int, ...], figures: list[dict[str, float]]) -> Iterator[str]:
-    yield "Microseconds per document while the database grows; memory of the process in MB. The peak counts mapped pages"
-    yield "of the database file (up to 256 MB, given back when others need them); private memory does not."
+    yield "Microseconds per document while the database grows; memory of the process in MB. Its peak counts mapped"
+    yield "pages of the database file (up to 256 MB, given back when others need them); private memory does not."
     yield ""
     columns = ["write", "write, first tenth", "write, last tenth", "get", "changes"]
     head = ["documents", *columns, "MB at start", "peak MB", "private MB"]
