@@ -88,7 +88,7 @@ pytest: $(INSTALLED) ## the tests alone, in parallel
 
 # ------------------------------------------------------------------------------------------------------------- measuring
 bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results.md
-	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory $(PEERS); fi
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(PEERS) || true; fi
 	@$(BIN)/python -m bench $(BENCH)
 
 scale: $(INSTALLED) ## the cost of a document from 10 thousand to 1 million of them
