@@ -1,0 +1,261 @@
+"""Revision ids: reading them, ordering them, and making the ones PouchDB would make.
+
+A revision id is the md5 of the document as JavaScript's JSON.stringify writes it, so that the same edit made here and
+in a browser is the same revision instead of a conflict. `js_json` writes that text for any document; `plain_json` is
+the short cut for the usual ones, whose text orjson happens to write byte for byte alike.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import md5
+from json.encoder import encode_basestring
+from typing import Any, TypedDict
+
+import orjson
+
+MAX_SAFE = 2**53 - 1
+"""JavaScript's largest exact integer: a greater generation could not be counted on by a PouchDB peer."""
+
+MAX_PLAIN_DEPTH = 200
+
+# Printable ASCII without the double quote and the comma, which delimit revisions in JSON lists and in ETags.
+_ID = re.compile(r"[!#-+\--~]+")
+_REV = re.compile(r"([1-9][0-9]{0,15})-([!#-+\--~]+)")
+_SHAPE = 'a revision looks like "2-7051cbe5c8faecd085a3fa619e6e6337": a number from 1 without leading zeros, "-", an id'
+
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+_MAX_INDEX = 2**32 - 2
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class InvalidRev(ValueError):
+    """A text that should be a revision, or a `_revisions` value, is none."""
+
+
+class Revisions(TypedDict):
+    """The `_revisions` member of a document: the ids of its path, newest first, and the newest one's generation."""
+
+    start: int
+    ids: list[str]
+
+
+def parse_rev(rev: str) -> tuple[int, str]:
+    """Split a revision into generation and id.
+
+    Raises InvalidRev for everything that no peer would write, whatever its type.
+    """
+    try:
+        match = _REV.fullmatch(rev)
+    except TypeError:
+        match = None
+    if match is None:
+        raise InvalidRev(f"invalid revision {rev!r}: {_SHAPE}")
+    digits, id = match.groups()
+    number = int(digits)
+    if number > MAX_SAFE:
+        raise InvalidRev(f"invalid revision {rev!r}: the number before the dash must be at most {MAX_SAFE}")
+    return number, id
+
+
+def generation(rev: str) -> int:
+    """Return the number before the dash; raises InvalidRev for what is no revision."""
+    return parse_rev(rev)[0]
+
+
+def rev_order(rev: str) -> tuple[int, str]:
+    """Return the sort key of a revision: its generation, then its id (ASCII, so text order is byte order)."""
+    return parse_rev(rev)
+
+
+def path_from_revisions(start: int, ids: Sequence[str]) -> list[str]:
+    """Return the revisions that a `_revisions` member stands for, newest first.
+
+    Raises InvalidRev unless `start` is an integer of at least as many generations as there are ids, at least one.
+    """
+    if type(start) is not int or start > MAX_SAFE:
+        raise InvalidRev(f"invalid _revisions: start must be an integer from 1 to {MAX_SAFE}, not {start!r}")
+    if not isinstance(ids, list | tuple) or not ids:
+        raise InvalidRev("invalid _revisions: ids must be a list of at least one id, newest first")
+    if start < len(ids):
+        raise InvalidRev(f"invalid _revisions: start is {start}, but there are {len(ids)} ids")
+    try:
+        valid = all(map(_ID.fullmatch, ids))
+    except TypeError:
+        valid = False
+    if not valid:
+        raise InvalidRev("invalid _revisions: each id must be printable ASCII without space, double quote or comma")
+    return [f"{start - place}-{id}" for place, id in enumerate(ids)]
+
+
+def revisions_from_path(path: Sequence[str]) -> Revisions:
+    """Return the `_revisions` member for a path of consecutive revisions, newest first (not empty)."""
+    return {"start": generation(path[0]), "ids": [rev.partition("-")[2] for rev in path]}
+
+
+def rev_id(parent: str | None, text: bytes) -> str:
+    """Return the revision of an edit of `parent` (None: of a new document) whose JavaScript text is `text`.
+
+    Raises InvalidRev when `parent` has the last generation there is.
+    """
+    number = 1 if parent is None else generation(parent) + 1
+    if number > MAX_SAFE:
+        raise InvalidRev(f"no revision can follow {parent!r}: its generation is the last one")
+    return f"{number}-{md5(text, usedforsecurity=False).hexdigest()}"
+
+
+def plain_json(value: dict[str, Any]) -> bytes | None:
+    """Return `js_json(value)` if orjson writes the very same, else None.
+
+    None says only that this short cut does not apply: the value may need `js_json`, or be no JSON at all. What is
+    returned here is proven to be JSON of exact built-in types (and dict subclasses) at most 200 levels deep.
+    """
+    # orjson goes first: what it has written is finite (no cycles), has exact str keys and no lone surrogates, so the
+    # walk below need not look for them.
+    try:
+        text = orjson.dumps(value)
+    except TypeError:
+        return None
+    level: list[Any] = [value]
+    for _ in range(MAX_PLAIN_DEPTH):
+        below: list[Any] = []
+        for container in level:
+            if isinstance(container, dict):
+                for key in container:
+                    if "0" <= key < ":" and _is_index(key):
+                        return None
+                members: Any = container.values()
+            else:
+                members = container
+            for item in members:
+                kind = type(item)
+                if kind is str:
+                    continue
+                if kind is int:
+                    if not -9007199254740992 <= item <= 9007199254740992:
+                        return None
+                elif kind is dict or kind is list:
+                    below.append(item)
+                elif kind is bool or item is None:
+                    continue
+                elif kind is float:
+                    # Outside this range, and for whole numbers, the two write numbers differently.
+                    if not (1e-5 <= item < 1e15 or -1e15 < item <= -1e-5) or item.is_integer():
+                        return None
+                elif kind is tuple or isinstance(item, dict):
+                    below.append(item)
+                else:
+                    return None
+        if not below:
+            return text
+        level = below
+    return None
+
+
+def js_json(value: object) -> bytes:
+    """Return the UTF-8 bytes of JavaScript's `JSON.stringify(value)`.
+
+    `value` consists of str, bool, None, int, float, list, tuple and dict with str keys; the caller has checked that.
+    A dict subclass is written in the order of its storage, as orjson does. Nesting costs no stack.
+    """
+    out: list[bytes] = []
+    unfinished: list[tuple[Iterator[tuple[bytes, Any]], bytes]] = [(iter([(b"", value)]), b"")]
+    while unfinished:
+        members, closing = unfinished[-1]
+        for before, item in members:
+            out.append(before)
+            if isinstance(item, dict):
+                out.append(b"{")
+                unfinished.append((_object_members(item), b"}"))
+                break
+            if isinstance(item, list | tuple):
+                out.append(b"[")
+                unfinished.append((_array_members(item), b"]"))
+                break
+            out.append(_scalar(item))
+        else:
+            out.append(closing)
+            unfinished.pop()
+    return b"".join(out)
+
+
+def _array_members(array: Sequence[Any]) -> Iterator[tuple[bytes, Any]]:
+    before = b""
+    for item in array:
+        yield before, item
+        before = b","
+
+
+def _object_members(members: dict[str, Any]) -> Iterator[tuple[bytes, Any]]:
+    """Yield the text before each member, and the member, in the order of a JavaScript object's own keys."""
+    # dict.items, not the subclass's: an OrderedDict may have been reordered, and orjson, which writes the stored
+    # body and the short cut, does not see that.
+    pairs = list(dict.items(members))
+    indexes = sorted((int(key), key, item) for key, item in pairs if _is_index(key)) if _any_index(members) else []
+    before = b""
+    for _, key, item in indexes:
+        yield before + _string(key) + b":", item
+        before = b","
+    for key, item in pairs:
+        if indexes and _is_index(key):
+            continue
+        yield before + _string(key) + b":", item
+        before = b","
+
+
+def _any_index(keys: dict[str, Any]) -> bool:
+    return any(map(_is_index, keys))
+
+
+def _is_index(key: str) -> bool:
+    """Tell whether JavaScript sorts this key as an array index, before all others."""
+    return _INDEX.fullmatch(key) is not None and int(key) <= _MAX_INDEX
+
+
+def _scalar(item: object) -> bytes:
+    if isinstance(item, str):
+        return _string(item)
+    if item is None:
+        return b"null"
+    if isinstance(item, bool):
+        return b"true" if item else b"false"
+    assert isinstance(item, int | float), f"not a JSON value: {item!r}"
+    return _number(item)
+
+
+def _string(text: str) -> bytes:
+    quoted = encode_basestring(text)
+    try:
+        return quoted.encode()
+    except UnicodeEncodeError:
+        # Two halves that meet are one character to JavaScript, whose strings are UTF-16; only what is left is alone.
+        paired = _SURROGATE_PAIR.sub(lambda m: m[0].encode("utf-16", "surrogatepass").decode("utf-16"), quoted)
+        return _SURROGATE.sub(lambda m: f"\\u{ord(m[0]):04x}", paired).encode()
+
+
+def _number(number: float) -> bytes:
+    """Write the nearest double as ECMAScript's Number::toString does."""
+    if isinstance(number, int) and -MAX_SAFE <= number <= MAX_SAFE:
+        return b"%d" % number
+    try:
+        double = float(number)
+    except OverflowError:
+        return b"null"
+    if double == 0:
+        return b"0"
+    if double - double != 0:  # infinite or not a number
+        return b"null"
+    # Python and JavaScript agree on the digits (the shortest that read back as this double), not on the layout.
+    mantissa, _, exponent = repr(abs(double)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    point = len(whole) + int(exponent or 0)
+    digits = (whole + fraction).lstrip("0")
+    point -= len(whole + fraction) - len(digits)
+    digits = digits.rstrip("0")
+    if 0 < point <= 21:
+        text = digits.ljust(point, "0") if len(digits) <= point else f"{digits[:point]}.{digits[point:]}"
+    elif -6 < point <= 0:
+        text = f"0.{'0' * -point}{digits}"
+    else:
+        text = f"{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{point - 1:+d}"
+    return (f"-{text}" if double < 0 else text).encode()
