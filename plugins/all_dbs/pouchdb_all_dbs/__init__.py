@@ -1,0 +1,22 @@
+"""all_dbs: the names of all local databases, and forgetting them (spec: plugins, section 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pouchdb_all_dbs.registry import all_dbs, reset_all_dbs, show
+from pouchdb_core import SyncPouchDB, hookimpl, operation
+from pouchdb_core.methods import Operation
+
+__all__ = ["all_dbs", "reset_all_dbs"]
+
+
+@hookimpl
+def pouchdb_environment_methods() -> Iterable[Operation[..., Any]]:
+    return [operation(all_dbs, reads=True), operation(reset_all_dbs)]
+
+
+@hookimpl
+def pouchdb_database_opened(database: SyncPouchDB) -> None:
+    show(database)

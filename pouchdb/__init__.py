@@ -1,0 +1,42 @@
+"""A native Python database that speaks CouchDB.
+
+>>> import pouchdb
+>>> env = pouchdb.setup(":memory:")
+>>> db = env["notes"]
+>>> db.put({"_id": "hello", "text": "world"}).ok
+True
+>>> db["hello"].text
+'world'
+"""
+
+from __future__ import annotations
+
+from pouchdb import context, info, utils
+from pouchdb.info import __author__, __copyright__, __version__, name
+from pouchdb.setup import setup
+from pouchdb_core.database import AbstractPouchDB, SyncPouchDB
+from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
+from pouchdb_core.errors import BaseError, EnvironmentError, PluginError, PouchDBError
+from pouchdb_core.hookspecs import hookimpl
+from pouchdb_core.methods import operation
+
+__all__ = [
+    "AbstractEnvironment",
+    "AbstractPouchDB",
+    "BaseError",
+    "EnvironmentError",
+    "PluginError",
+    "PouchDBError",
+    "SyncEnvironment",
+    "SyncPouchDB",
+    "__author__",
+    "__copyright__",
+    "__version__",
+    "context",
+    "hookimpl",
+    "info",
+    "name",
+    "operation",
+    "setup",
+    "utils",
+]

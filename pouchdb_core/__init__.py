@@ -1,0 +1,25 @@
+"""The engine of pouchdb: what plug-in authors import.
+
+``import pouchdb`` is for users; this package knows no plug-in by name.
+"""
+
+from __future__ import annotations
+
+from pouchdb_core.database import AbstractPouchDB, SyncPouchDB
+from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
+from pouchdb_core.hookspecs import hookimpl, hookspec
+from pouchdb_core.methods import operation
+from pouchdb_core.results import Record
+from pouchdb_core.state import Slot
+
+__all__ = [
+    "AbstractEnvironment",
+    "AbstractPouchDB",
+    "Record",
+    "Slot",
+    "SyncEnvironment",
+    "SyncPouchDB",
+    "hookimpl",
+    "hookspec",
+    "operation",
+]

@@ -1,0 +1,1 @@
+"""Where documents live: ``base`` is the contract, ``sql`` keeps them on SQLite."""

@@ -1,0 +1,149 @@
+"""The contract of an adapter: whole operations on one database, local or remote.
+
+An embedded store implements the row primitives of ``documents.store`` and gets this from the SQL
+adapter's shape; a remote database answers whole operations itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
+from pouchdb_core.results import Outcome, Record
+from pouchdb_core.tasks import Tasks
+
+__all__ = ["Adapter", "Place"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and how an engine keeps its databases: what an adapter is opened with."""
+
+    directory: Path | None
+    """The storage directory; None keeps everything in memory."""
+    new_id: Callable[[], str]
+    tasks: Tasks
+    side_directory: Callable[[str], Path]
+    """Make a temporary folder, by database name, for side files of a database without a file."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The environment's defaults of the database options."""
+
+
+class Adapter(ABC):
+    """One open database.
+
+    May be used from any thread. Every method raises PouchDBError kinds only.
+    """
+
+    name: ClassVar[str]
+    """What ``info()["adapter"]`` and the option ``adapter=`` say."""
+    schemes: ClassVar[tuple[str, ...]] = ()
+    """URL schemes whose databases it opens, such as ``("http", "https")``."""
+    remote: ClassVar[bool] = False
+    options: ClassVar[frozenset[str]] = frozenset()
+    """Names of the options ``open`` understands; others are refused."""
+
+    created: bool = False
+    """Whether opening made the database."""
+    lasting: bool = True
+    """Whether the database outlives ``close()``."""
+
+    @classmethod
+    def available(cls) -> bool:
+        """Tell whether this machine has what the adapter needs."""
+        return True
+
+    @classmethod
+    @abstractmethod
+    def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> Adapter:
+        """Open a database, making it if it is missing."""
+
+    @classmethod
+    def names(cls, place: Place) -> Iterable[str]:
+        """Return the names of the lasting local databases at a place."""
+        return ()
+
+    @classmethod
+    @abstractmethod
+    def destroy(cls, place: Place, name: str) -> None:
+        """Remove a closed database; a missing one is no error."""
+
+    @abstractmethod
+    def id(self) -> str:
+        """Return what identifies the database for ever: its uuid."""
+
+    @abstractmethod
+    def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
+        """Write documents; one outcome each, in input order."""
+
+    @abstractmethod
+    def read(self, request: Read) -> Any:
+        """Read a document, its open revisions, an attachment, or many documents."""
+
+    @abstractmethod
+    def listing(self, request: Listing) -> Record:
+        """List documents by id."""
+
+    @abstractmethod
+    def changes(self, request: Changes) -> Iterator[Record]:
+        """Yield the rows of the changes feed; the generator's return value is the last seq."""
+
+    @abstractmethod
+    def conflicts(self) -> Iterator[Record]:
+        """Yield the documents that have live conflicts, with ``_conflicts``."""
+
+    @abstractmethod
+    def ddocs_seq(self) -> int:
+        """Return a number that changes whenever a design document is written or purged."""
+
+    @abstractmethod
+    def design_documents(self) -> Sequence[Record]:
+        """Return the design documents, in id order."""
+
+    @abstractmethod
+    def info(self) -> Record:
+        """Return ``doc_count``, ``update_seq`` and the like."""
+
+    @abstractmethod
+    def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Record:
+        """Return which revisions the database lacks."""
+
+    @abstractmethod
+    def compact(self) -> None:
+        """Drop what only old revisions need."""
+
+    @abstractmethod
+    def purge(self, revs: Mapping[str, Sequence[str]]) -> tuple[int, dict[str, list[str]], set[str]]:
+        """Forget leaf revisions; return purge_seq, what went by id, and ids that are gone whole."""
+
+    @abstractmethod
+    def revs_limit(self, limit: int | None = None) -> int:
+        """Return, and set when given, how many revisions a branch remembers."""
+
+    @abstractmethod
+    def security(self) -> Record:
+        """Return the security object."""
+
+    @abstractmethod
+    def put_security(self, security: Mapping[str, Any]) -> None:
+        """Replace the security object."""
+
+    @abstractmethod
+    def directory(self, plugin: str) -> Path:
+        """Return (making it) a folder for files of a plug-in that belong to this database."""
+
+    @abstractmethod
+    def backup(self, target: Path) -> None:
+        """Copy the database to ``target`` while others read and write."""
+
+    @abstractmethod
+    def problems(self) -> Sequence[str]:
+        """Check the integrity of everything stored."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the database."""

@@ -1,0 +1,229 @@
+"""The adapter over SQL: documents/* on a SqlStore, in files or in memory."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pouchdb_core.adapters.base import Adapter, Place
+from pouchdb_core.adapters.sql import files
+from pouchdb_core.adapters.sql.schema import initialise
+from pouchdb_core.adapters.sql.sqlite import Connections, Durability, File, Memory
+from pouchdb_core.adapters.sql.store import SqlStore
+from pouchdb_core.changes.feed import changes
+from pouchdb_core.documents.listing import conflicted, design_documents, listing
+from pouchdb_core.documents.maintenance import compact, purge, revs_diff
+from pouchdb_core.documents.parse import check_json
+from pouchdb_core.documents.read import read
+from pouchdb_core.documents.write import Rules, write
+from pouchdb_core.errors import BadRequest
+from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
+from pouchdb_core.results import Outcome, Record, record
+
+__all__ = ["MemoryAdapter", "SqliteAdapter"]
+
+COMMON_OPTIONS = frozenset({"auto_compaction", "deterministic_revs", "purged_infos_limit", "revs_limit"})
+DEFAULT_PURGED_INFOS_LIMIT = 1000
+
+
+class _SqlAdapter(Adapter):
+    """What both kinds share: the operations."""
+
+    def __init__(self, place: Place, name: str, connections: Connections, options: Mapping[str, Any]) -> None:
+        self.database_name = name
+        self.store = SqlStore(connections)
+        self._place, self._options = place, options
+        self._uuid: str = self.store.metadata("uuid")
+        self._auto_compaction = bool(options.get("auto_compaction", False))
+        self._deterministic = bool(options.get("deterministic_revs", True))
+        self._purged_infos_limit: int = options.get("purged_infos_limit", DEFAULT_PURGED_INFOS_LIMIT)
+        self._ddocs: tuple[int, tuple[Record, ...]] = (-1, ())
+        if "revs_limit" in options:
+            self.revs_limit(options["revs_limit"])
+
+    def id(self) -> str:
+        return self._uuid
+
+    def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
+        rules = Rules(self._place.new_id, self._deterministic, self._auto_compaction)
+        return write(self.store, request, rules, guards)
+
+    def read(self, request: Read) -> Any:
+        return read(self.store, request)
+
+    def listing(self, request: Listing) -> Record:
+        return listing(self.store, request)
+
+    def changes(self, request: Changes) -> Iterator[Record]:
+        return changes(self.store, request)
+
+    def conflicts(self) -> Iterator[Record]:
+        return conflicted(self.store)
+
+    def ddocs_seq(self) -> int:
+        return self.store.counters().ddocs_seq
+
+    def design_documents(self) -> Sequence[Record]:
+        if self._ddocs[0] != self.ddocs_seq():
+            with self.store.snapshot():
+                # One assignment of a pair: a reader in another thread sees both or neither.
+                self._ddocs = (self.ddocs_seq(), tuple(design_documents(self.store)))
+        return self._ddocs[1]
+
+    def info(self) -> Record:
+        with self.store.snapshot():
+            counters = self.store.counters()
+            epoch = self.store.metadata("epoch")
+            sizes = self.store.sizes()
+        return Record(
+            db_name=self.database_name,
+            doc_count=counters.doc_count,
+            doc_del_count=counters.doc_del_count,
+            update_seq=counters.update_seq,
+            purge_seq=counters.purge_seq,
+            sizes=Record(sizes),
+            adapter=self.name,
+            auto_compaction=self._auto_compaction,
+            instance_start_time="0",
+            uuid=self._uuid,
+            epoch=epoch,
+        )
+
+    def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Record:
+        return revs_diff(self.store, revs)
+
+    def compact(self) -> None:
+        with self._place.tasks.running("database_compaction", self.database_name) as task:
+            compact(self.store, task)
+
+    def purge(self, revs: Mapping[str, Sequence[str]]) -> tuple[int, dict[str, list[str]], set[str]]:
+        return purge(self.store, revs, self._purged_infos_limit)
+
+    def revs_limit(self, limit: int | None = None) -> int:
+        if limit is None:
+            return self.store.counters().revs_limit
+        if type(limit) is not int or limit < 1:
+            raise BadRequest(f"revs_limit must be a number from 1 up, not {limit!r}")
+        with self.store.write() as counters:
+            counters.revs_limit = limit
+        return limit
+
+    def security(self) -> Record:
+        return record(self.store.metadata("security") or {})
+
+    def put_security(self, security: Mapping[str, Any]) -> None:
+        check_json(dict(security))
+        with self.store.write():
+            self.store.set_metadata("security", dict(security))
+
+    def problems(self) -> Sequence[str]:
+        return self.store.problems()
+
+    def close(self) -> None:
+        self.store.close()
+
+
+class SqliteAdapter(_SqlAdapter):
+    """Databases in files of a directory."""
+
+    name: ClassVar[str] = "sqlite"
+    options: ClassVar[frozenset[str]] = COMMON_OPTIONS | {"durability"}
+
+    @classmethod
+    def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> SqliteAdapter:
+        durability: Durability = options.get("durability", "full")
+        if durability not in ("full", "normal"):
+            raise BadRequest(f"durability must be 'full' or 'normal', not {durability!r}")
+        file, created = files.open_file(_directory(place), name, durability)
+        try:
+            adapter = cls(place, name, file, options)
+        except BaseException:
+            file.close()
+            raise
+        adapter.created = created
+        adapter.path = file.path
+        return adapter
+
+    path: Path
+
+    @classmethod
+    def names(cls, place: Place) -> Iterable[str]:
+        return () if place.directory is None else files.names(place.directory)
+
+    @classmethod
+    def destroy(cls, place: Place, name: str) -> None:
+        files.remove_file(files.file_path(_directory(place), name))
+
+    def directory(self, plugin: str) -> Path:
+        directory = files.side_directory(self.path) / plugin
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def backup(self, target: Path) -> None:
+        """Copy the file and the side folder; the copy gets an epoch of its own."""
+        if target.exists():
+            raise BadRequest(f"backup does not replace a file: {target} exists")
+        part = target.with_name(target.name + ".part")
+        try:
+            self.store.backup(part)
+            _new_epoch(part)
+            side = files.side_directory(self.path)
+            if side.exists():
+                shutil.copytree(side, files.side_directory(target))
+            part.replace(target)
+        finally:
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    Path(f"{part}{suffix}").unlink()
+
+
+def _directory(place: Place) -> Path:
+    if place.directory is None:
+        raise BadRequest("this environment keeps its databases in memory: it has no directory for a file")
+    return place.directory
+
+
+def _new_epoch(path: Path) -> None:
+    """Mark a copy as another life of its database: sequence numbers after it are not the original's."""
+    file = File(path, "full", "backup")
+    try:
+        store = SqlStore(file)
+        with store.write():
+            store.set_metadata("epoch", uuid.uuid4().hex)
+    finally:
+        file.close()
+
+
+class MemoryAdapter(_SqlAdapter):
+    """Databases in memory: shared by all objects of an engine, gone with it."""
+
+    name: ClassVar[str] = "memory"
+    options: ClassVar[frozenset[str]] = COMMON_OPTIONS
+    lasting = False
+
+    @classmethod
+    def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> MemoryAdapter:
+        connections = Memory(f"database {name!r}")
+        initialise(connections, name)
+        adapter = cls(place, name, connections, options)
+        adapter.created = True
+        return adapter
+
+    @classmethod
+    def destroy(cls, place: Place, name: str) -> None:
+        """Do nothing: closing it was the end of it."""
+
+    def directory(self, plugin: str) -> Path:
+        directory = self._place.side_directory(self.database_name) / plugin
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def backup(self, target: Path) -> None:
+        if target.exists():
+            raise BadRequest(f"backup does not replace a file: {target} exists")
+        self.store.backup(target)
+        _new_epoch(target)

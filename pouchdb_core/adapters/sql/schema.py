@@ -1,0 +1,58 @@
+"""The schema's versions: making it, recognising it, carrying older files forward."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from pouchdb_core.adapters.sql.models import create_tables
+from pouchdb_core.adapters.sql.sqlite import APPLICATION_ID, Connections
+from pouchdb_core.errors import NewerSchema, NotADatabase
+
+__all__ = ["MIGRATIONS", "Migration", "initialise", "upgrade"]
+
+Migration = Callable[[Connections], None]
+
+
+def _version_1(connections: Connections) -> None:
+    create_tables(connections.database)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_version_1,)
+"""The step to each version; the newest version is their number."""
+
+
+def initialise(connections: Connections, name: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Make an empty SQLite database one of ours."""
+    connections.run(f"PRAGMA application_id = {APPLICATION_ID}")
+    with connections.write():
+        for migration in migrations:
+            migration(connections)
+        for key, value in (("name", name), ("uuid", uuid.uuid4().hex), ("epoch", uuid.uuid4().hex)):
+            connections.run("INSERT INTO metadata (key, value) VALUES (?, ?)", (key, orjson.dumps(value)))
+        connections.run(f"PRAGMA user_version = {len(migrations)}")
+
+
+def upgrade(connections: Connections, what: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Carry the file to the newest version; each step is one transaction.
+
+    Raises NotADatabase for a file of another program, NewerSchema for one of a newer version.
+    """
+    if connections.one("PRAGMA application_id")[0] != APPLICATION_ID:
+        raise NotADatabase(f"{what}: the file belongs to another program")
+    while True:
+        version = connections.one("PRAGMA user_version")[0]
+        if version > len(migrations):
+            raise NewerSchema(
+                f"{what}: the file has schema version {version}, this program knows {len(migrations)}; "
+                "open it with a newer pouchdb"
+            )
+        if version == len(migrations):
+            return
+        with connections.write():
+            # Another process may have done this step while we waited for the lock.
+            if connections.one("PRAGMA user_version")[0] == version:
+                migrations[version](connections)
+                connections.run(f"PRAGMA user_version = {version + 1}")

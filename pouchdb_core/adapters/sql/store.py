@@ -1,0 +1,315 @@
+"""The one module that speaks SQL: rows of documents in and out.
+
+Written for any database peewee connects to; what is SQLite's own is in ``sqlite``. Existing rows of
+a batch are looked up by one join, rows are written by ``executemany`` (spec: store, section 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pouchdb_core.adapters.sql.sqlite import Connections
+from pouchdb_core.documents.store import Counters, Head, LocalRow, Row, RowChanges
+
+__all__ = ["SqlStore"]
+
+_COUNTERS = "update_seq, doc_count, doc_del_count, purge_seq, ddocs_seq, last_pointer, last_attachment, revs_limit"
+_ROW = "seq, id, rev, deleted, tree, body"
+_BARE = "seq, id, rev, deleted, tree, NULL"
+
+
+class SqlStore:
+    """A ``Store`` (see documents/store.py for the contract of every method)."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self._one, self._all = connections.one, connections.all
+        self._run, self._many = connections.run, connections.many
+        self._writing: Counters | None = None
+
+    # -- counters and transactions ---------------------------------------------------------------
+
+    def counters(self) -> Counters:
+        return Counters(*self._one(f"SELECT {_COUNTERS} FROM counters"))
+
+    @contextmanager
+    def write(self) -> Iterator[Counters]:
+        with self.connections.write():
+            # Only the thread that holds the write lock gets here, so a plain attribute will do.
+            if self._writing is not None:
+                yield self._writing
+                return
+            counters = self.counters()
+            before = _values(counters)
+            self._writing = counters
+            try:
+                yield counters
+                after = _values(counters)
+                if after != before:
+                    self._run(
+                        "UPDATE counters SET update_seq = ?, doc_count = ?, doc_del_count = ?, purge_seq = ?, "
+                        "ddocs_seq = ?, last_pointer = ?, last_attachment = ?, revs_limit = ?",
+                        after,
+                    )
+            finally:
+                self._writing = None
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return self.connections.snapshot()
+
+    # -- documents -------------------------------------------------------------------------------
+
+    def row(self, id: str) -> Row | None:
+        row: Row | None = self._one(f"SELECT {_ROW} FROM documents WHERE id = ?", (id,))
+        return row
+
+    def heads(self, ids: Sequence[str]) -> dict[str, Head]:
+        rows = self._all(
+            "SELECT d.id, d.seq, d.rev, d.deleted, d.tree "
+            "FROM json_each(?) AS j CROSS JOIN documents AS d ON d.id = j.value",
+            (_json(ids),),
+        )
+        return {id: (seq, rev, deleted, tree) for id, seq, rev, deleted, tree in rows}
+
+    def rows(self, ids: Sequence[str]) -> dict[str, Row]:
+        rows = self._all(
+            "SELECT d.seq, d.id, d.rev, d.deleted, d.tree, d.body "
+            "FROM json_each(?) AS j CROSS JOIN documents AS d ON d.id = j.value",
+            (_json(ids),),
+        )
+        return {row[1]: row for row in rows}
+
+    def body(self, pointer: int) -> bytes | None:
+        row = self._one("SELECT body FROM bodies WHERE pointer = ?", (pointer,))
+        return None if row is None else row[0]
+
+    def save(self, changes: RowChanges) -> None:
+        for sql, rows in (
+            (
+                "INSERT INTO bodies (pointer, id, body) SELECT ?, id, body FROM documents WHERE seq = ?",
+                changes.moved,
+            ),
+            ("DELETE FROM documents WHERE seq = ?", changes.removed),
+            ("UPDATE documents SET seq = ?, conflicts = ?, tree = ? WHERE seq = ?", changes.touched),
+            (
+                "INSERT INTO documents (seq, id, rev, deleted, conflicts, tree, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                changes.inserted,
+            ),
+            ("INSERT INTO bodies (pointer, id, body) VALUES (?, ?, ?)", changes.bodies),
+            ("DELETE FROM bodies WHERE pointer = ?", changes.dropped),
+            (
+                "INSERT INTO attachment_uses (attachment, id, rev) VALUES (?, ?, ?)",
+                changes.uses,
+            ),
+        ):
+            if rows:
+                self._many(sql, rows)
+        if changes.unused:
+            self._release(changes.unused)
+
+    def scan_ids(
+        self,
+        start: str | None,
+        end: str | None,
+        *,
+        include_start: bool = True,
+        include_end: bool = True,
+        descending: bool = False,
+        limit: int,
+        skip: int = 0,
+        bodies: bool = False,
+    ) -> list[Row]:
+        conditions, params = ["deleted = 0"], []
+        after, before = ("<", ">") if descending else (">", "<")
+        if start is not None:
+            conditions.append(f"id {after}{'=' if include_start else ''} ?")
+            params.append(start)
+        if end is not None:
+            conditions.append(f"id {before}{'=' if include_end else ''} ?")
+            params.append(end)
+        return self._all(
+            f"SELECT {_ROW if bodies else _BARE} FROM documents WHERE {' AND '.join(conditions)} "
+            f"ORDER BY id {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?",
+            (*params, limit, skip),
+        )
+
+    def count_before(self, id: str, *, inclusive: bool, descending: bool) -> int:
+        sign = (">" if descending else "<") + ("=" if inclusive else "")
+        count: int = self._one(f"SELECT count(*) FROM documents WHERE deleted = 0 AND id {sign} ?", (id,))[0]
+        return count
+
+    def scan_seqs(
+        self, after: int, before: int, *, limit: int, descending: bool = False, bodies: bool = False
+    ) -> list[Row]:
+        return self._all(
+            f"SELECT {_ROW if bodies else _BARE} FROM documents WHERE seq > ? AND seq < ? "
+            f"ORDER BY seq {'DESC' if descending else 'ASC'} LIMIT ?",
+            (after, before, limit),
+        )
+
+    def conflicted(self, after: str, limit: int) -> list[str]:
+        rows = self._all("SELECT id FROM documents WHERE conflicts > 0 AND id > ? ORDER BY id LIMIT ?", (after, limit))
+        return [id for (id,) in rows]
+
+    def bodies_after(self, pointer: int, limit: int) -> list[tuple[int, str]]:
+        return self._all("SELECT pointer, id FROM bodies WHERE pointer > ? ORDER BY pointer LIMIT ?", (pointer, limit))
+
+    # -- attachments -----------------------------------------------------------------------------
+
+    def attachment(self, digest: str) -> tuple[int, int] | None:
+        row: tuple[int, int] | None = self._one("SELECT number, length FROM attachments WHERE digest = ?", (digest,))
+        return row
+
+    def add_attachment(self, digest: str, length: int, chunks: Iterable[bytes]) -> int:
+        assert self._writing is not None, "attachments are added in a write transaction"
+        number = self._writing.next_attachment()
+        self._run("INSERT INTO attachments (number, digest, length) VALUES (?, ?, ?)", (number, digest, length))
+        self._many(
+            "INSERT INTO attachment_chunks (attachment, position, data) VALUES (?, ?, ?)",
+            ((number, position, chunk) for position, chunk in enumerate(chunks)),
+        )
+        return number
+
+    def attachment_chunk(self, number: int, index: int) -> bytes | None:
+        row = self._one("SELECT data FROM attachment_chunks WHERE attachment = ? AND position = ?", (number, index))
+        return None if row is None else row[0]
+
+    def _release(self, unused: Sequence[tuple[str, str]]) -> None:
+        """End the revisions' uses of attachments, and delete content whose last use that was."""
+        numbers: set[int] = set()
+        for use in unused:
+            numbers.update(
+                number
+                for (number,) in self._all("SELECT attachment FROM attachment_uses WHERE id = ? AND rev = ?", use)
+            )
+        if not numbers:
+            return
+        self._many("DELETE FROM attachment_uses WHERE id = ? AND rev = ?", unused)
+        for number in numbers:
+            if self._one("SELECT 1 FROM attachment_uses WHERE attachment = ? LIMIT 1", (number,)) is None:
+                self._run("DELETE FROM attachment_chunks WHERE attachment = ?", (number,))
+                self._run("DELETE FROM attachments WHERE number = ?", (number,))
+
+    # -- local documents and metadata ------------------------------------------------------------
+
+    def local(self, id: str) -> LocalRow | None:
+        row: LocalRow | None = self._one("SELECT rev, body FROM local_documents WHERE id = ?", (id,))
+        return row
+
+    def put_local(self, id: str, rev: int, body: bytes) -> None:
+        self._run(
+            "INSERT INTO local_documents (id, rev, body) VALUES (?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET rev = excluded.rev, body = excluded.body",
+            (id, rev, body),
+        )
+
+    def remove_local(self, id: str) -> None:
+        self._run("DELETE FROM local_documents WHERE id = ?", (id,))
+
+    def metadata(self, key: str) -> Any:
+        row = self._one("SELECT value FROM metadata WHERE key = ?", (key,))
+        return None if row is None else orjson.loads(row[0])
+
+    def set_metadata(self, key: str, value: Any) -> None:
+        self._run(
+            "INSERT INTO metadata (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, orjson.dumps(value)),
+        )
+
+    # -- purges ----------------------------------------------------------------------------------
+
+    def add_purge(self, purge_seq: int, id: str, revs: Sequence[str], keep: int) -> None:
+        self._run("INSERT INTO purges (purge_seq, id, revs) VALUES (?, ?, ?)", (purge_seq, id, _json(revs).encode()))
+        self._run("DELETE FROM purges WHERE purge_seq <= ?", (purge_seq - keep,))
+
+    def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
+        rows = self._all(
+            "SELECT purge_seq, id, revs FROM purges WHERE purge_seq > ? ORDER BY purge_seq LIMIT ?", (after, limit)
+        )
+        return [(purge_seq, id, orjson.loads(revs)) for purge_seq, id, revs in rows]
+
+    # -- the database as a whole -----------------------------------------------------------------
+
+    def sizes(self) -> dict[str, int]:
+        return self.connections.sizes()
+
+    def shrink(self) -> None:
+        self.connections.shrink()
+
+    def backup(self, target: Path) -> None:
+        self.connections.backup(target)
+
+    def problems(self) -> list[str]:
+        """SQLite's own check, then ours: what one table says of another."""
+        found = self.connections.problems()
+        with self.snapshot():
+            for text, sql in _CHECKS:
+                for (what,) in self._all(sql):
+                    found.append(f"{text}: {what}")
+        return found
+
+    def close(self) -> None:
+        self.connections.close()
+
+
+_CHECKS = (
+    (
+        "doc_count is wrong, documents counted",
+        (
+            "SELECT n FROM (SELECT count(*) AS n FROM documents WHERE deleted = 0) "
+            "WHERE n <> (SELECT doc_count FROM counters)"
+        ),
+    ),
+    (
+        "doc_del_count is wrong, tombstones counted",
+        (
+            "SELECT n FROM (SELECT count(*) AS n FROM documents WHERE deleted <> 0) "
+            "WHERE n <> (SELECT doc_del_count FROM counters)"
+        ),
+    ),
+    (
+        "update_seq is behind the last row",
+        "SELECT max(seq) FROM documents HAVING max(seq) > (SELECT update_seq FROM counters)",
+    ),
+    (
+        "a body of a document that is gone",
+        "SELECT id FROM bodies WHERE NOT EXISTS (SELECT 1 FROM documents AS d WHERE d.id = bodies.id)",
+    ),
+    (
+        "a use of an attachment that is gone",
+        "SELECT id FROM attachment_uses WHERE attachment NOT IN (SELECT number FROM attachments)",
+    ),
+    (
+        "an attachment that nothing uses",
+        "SELECT digest FROM attachments WHERE number NOT IN (SELECT attachment FROM attachment_uses)",
+    ),
+    (
+        "an attachment of another length than told",
+        (
+            "SELECT digest FROM attachments WHERE length <> coalesce("
+            "(SELECT sum(length(data)) FROM attachment_chunks WHERE attachment = number), 0)"
+        ),
+    ),
+)
+
+
+def _values(counters: Counters) -> tuple[int, ...]:
+    return (
+        counters.update_seq,
+        counters.doc_count,
+        counters.doc_del_count,
+        counters.purge_seq,
+        counters.ddocs_seq,
+        counters.last_pointer,
+        counters.last_attachment,
+        counters.revs_limit,
+    )
+
+
+def _json(texts: Sequence[str]) -> str:
+    return orjson.dumps(texts).decode()

@@ -1,0 +1,118 @@
+"""Looking after a database: compaction, purging, limits, security, backup, closing, destroying."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.api.options import text_list
+from pouchdb_core.documents.parse import check_id, check_rev, mapping
+from pouchdb_core.errors import BadRequest, NotFound
+from pouchdb_core.requests import Destroy
+from pouchdb_core.results import Record
+from pouchdb_core.typing import Revs
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = [
+    "active_tasks",
+    "backup",
+    "close",
+    "compact",
+    "destroy",
+    "get_security",
+    "id",
+    "integrity_check",
+    "purge",
+    "put_security",
+    "revs_limit",
+]
+
+PathLike = str | os.PathLike[str]
+
+
+def id(db: SyncPouchDB) -> str:
+    """Return the database's uuid: the same for every object and process, new when it is made again."""
+    return db.adapter.id()
+
+
+def compact(db: SyncPouchDB, *, interval: float | None = None) -> None:
+    """Drop the bodies of revisions that are not leaves, and attachments that nothing uses any more.
+
+    Runs beside readers and writers. Revision ids and tombstones stay. ``interval`` matters over HTTP only.
+    """
+    db.adapter.compact()
+
+
+def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
+    """Forget leaf revisions as if they had never been, with the ancestors that only they have.
+
+    ``purge(id, rev)`` returns ``{"ok", "deletedRevs", "documentWasRemovedCompletely"}`` as PouchDB;
+    ``purge({id: [rev]})`` returns ``{"purge_seq", "purged": {id: [rev]}}`` as CouchDB, in one
+    transaction. Purges do not replicate. Raises NotFound, and BadRequest for a revision that is no leaf.
+    """
+    if isinstance(id, Mapping):
+        wanted = {check_id(key): [check_rev(each) for each in text_list(key, revs)] for key, revs in id.items()}
+        purge_seq, gone, _ = db.adapter.purge(wanted)
+        return Record(purge_seq=purge_seq, purged=Record(gone))
+    if rev is None:
+        raise BadRequest("purge(id) needs the revision too: purge(id, rev)")
+    _, gone, removed = db.adapter.purge({check_id(id): [check_rev(rev)]})
+    if not gone[id]:
+        raise NotFound(f"{rev} is not a leaf of the document: only leaves can be purged", id=id)
+    return Record(ok=True, deletedRevs=gone[id], documentWasRemovedCompletely=id in removed)
+
+
+def revs_limit(db: SyncPouchDB, limit: int | None = None) -> int:
+    """Return how many revisions a branch remembers (1000 unless set), after setting it if ``limit`` is given.
+
+    Older revisions are forgotten when a document is next written. A low limit makes spurious
+    conflicts when replicas diverge further than it reaches.
+    """
+    return db.adapter.revs_limit(limit)
+
+
+def get_security(db: SyncPouchDB) -> Record:
+    """Return the security object, ``{}`` unless one was put."""
+    return db.adapter.security()
+
+
+def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
+    """Replace the security object: ``{"admins": {"names", "roles"}, "members": {...}}``. It does not replicate."""
+    db.adapter.put_security(mapping(security))
+    return Record(ok=True)
+
+
+def active_tasks(db: SyncPouchDB) -> list[Record]:
+    """Return the long work that is under way in this database: ``[{"id", "name", "created_at", ...}]``."""
+    return db.environment.engine.tasks.list(lambda task: task.database == db.name)
+
+
+def backup(db: SyncPouchDB, target: PathLike) -> Record:
+    """Copy the database to a new file, one moment of it, while others read and write.
+
+    The copy can be opened like any database once it lies in a storage directory; its ``epoch``
+    differs, so that a replication notices it was restored. Raises BadRequest if the file exists.
+    """
+    db.adapter.backup(Path(target).expanduser().absolute())
+    return Record(ok=True)
+
+
+def integrity_check(db: SyncPouchDB) -> Sequence[str]:
+    """Check everything stored; returns what is wrong, nothing if all is well. Reads the whole database."""
+    return db.adapter.problems()
+
+
+def close(db: SyncPouchDB) -> None:
+    """Let go of the database; later calls on this object raise DatabaseClosed."""
+    db._close()
+
+
+def destroy(db: SyncPouchDB) -> Record:
+    """Remove the database with everything it has on disk. Other objects of it become unusable."""
+    adapter = db.adapter
+    db.plugins.destroy(db.environment.sync_view, Destroy(db.name, adapter.name))
+    return Record(ok=True)

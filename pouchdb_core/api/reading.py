@@ -1,0 +1,328 @@
+"""Reading documents, lists, changes and attachments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from pouchdb_core.api.options import count, document_options, either, text_list
+from pouchdb_core.documents.attachments import AttachmentReader, Blob
+from pouchdb_core.documents.parse import check_id, check_rev, mapping
+from pouchdb_core.errors import BadRequest, NotSupported, QueryParseError
+from pouchdb_core.requests import Changes, Listing, Read, Style
+from pouchdb_core.results import Record
+from pouchdb_core.typing import Revs
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = [
+    "all_docs",
+    "bulk_get",
+    "changes",
+    "conflicts",
+    "get",
+    "get_attachment",
+    "info",
+    "open_attachment",
+    "open_revs",
+    "revs_diff",
+]
+
+
+def get(
+    db: SyncPouchDB,
+    id: str,
+    rev: str | None = None,
+    *,
+    open_revs: Literal["all"] | Sequence[str] | None = None,
+    revs: bool = False,
+    revs_info: bool = False,
+    conflicts: bool = False,
+    deleted_conflicts: bool = False,
+    local_seq: bool = False,
+    latest: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+    atts_since: Sequence[str] | None = None,
+    meta: bool = False,
+) -> Record:
+    """Return a document: its winner, or the revision ``rev``.
+
+    ``revs`` adds ``_revisions`` ``{"start", "ids"}``, ``revs_info`` ``_revs_info``, ``conflicts``
+    ``_conflicts`` (live losing leaves, when there are any), ``deleted_conflicts``
+    ``_deleted_conflicts``, ``local_seq`` ``_local_seq``; ``meta`` is the three middle ones.
+    ``latest`` answers the newest leaf of ``rev`` instead of it. ``attachments`` brings content as
+    base64 text, with ``binary`` as bytes; only what changed after the newest known of
+    ``atts_since``. With ``open_revs`` the answer is the list that ``open_revs()`` returns.
+
+    Raises NotFound (``missing`` or ``deleted``), BadRequest.
+    """
+    if type(id) is not str:
+        id = check_id(id)
+    if (
+        rev is None
+        and open_revs is None
+        and not (revs or revs_info or conflicts or deleted_conflicts or local_seq or attachments or atts_since or meta)
+    ):
+        return cast("Record", db.plugins.read(db, Read(id, user=db.user, purpose=db.purpose)))
+    options = document_options(
+        revs=revs,
+        revs_info=revs_info or meta,
+        conflicts=conflicts or meta,
+        deleted_conflicts=deleted_conflicts or meta,
+        local_seq=local_seq,
+        latest=latest,
+        attachments=attachments,
+        binary=binary,
+    )
+    if atts_since:
+        options = replace(options, atts_since=tuple(text_list("atts_since", atts_since)))
+    if rev is not None:
+        check_rev(rev)
+    request = Read(id, rev, options, open_revs=_leaves(open_revs), user=db.user, purpose=db.purpose)
+    answer: Record = db.plugins.read(db, request)
+    return answer
+
+
+def open_revs(
+    db: SyncPouchDB,
+    id: str,
+    open_revs: Literal["all"] | Sequence[str] = "all",
+    *,
+    revs: bool = False,
+    latest: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+) -> list[Record]:
+    """Return leaves of a document: all, or the given revisions, as ``{"ok": document}`` or ``{"missing": rev}``.
+
+    The winner comes first, deleted leaves last. Options are those of ``get``. Raises NotFound when
+    all are wanted of an unknown document, BadRequest.
+    """
+    options = document_options(revs=revs, latest=latest, attachments=attachments, binary=binary)
+    request = Read(check_id(id), None, options, open_revs=_leaves(open_revs), user=db.user, purpose=db.purpose)
+    answer: list[Record] = db.plugins.read(db, request)
+    return answer
+
+
+def _leaves(wanted: Literal["all"] | Sequence[str] | None) -> Literal["all"] | tuple[str, ...] | None:
+    if wanted is None:
+        return None
+    if wanted == "all":
+        return "all"
+    return tuple(check_rev(each) for each in text_list("open_revs", wanted))
+
+
+def bulk_get(
+    db: SyncPouchDB,
+    docs: Sequence[Mapping[str, Any]] | Mapping[str, Any],
+    *,
+    revs: bool = False,
+    latest: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+) -> Record:
+    """Return many documents: ``docs`` is ``[{"id", "rev"?, "atts_since"?}, ...]`` or ``{"docs": [...]}``.
+
+    Returns ``{"results": [{"id", "docs": [{"ok": document} or {"error": {...}}]}]}`` in input order.
+    Without ``rev`` every leaf of the document is answered, as CouchDB does. Raises BadRequest.
+    """
+    if isinstance(docs, Mapping):
+        options: dict[str, Any] = {"revs": revs, "latest": latest, "attachments": attachments, "binary": binary}
+        for name in docs:
+            if name != "docs" and name not in options:
+                raise BadRequest(f"bulk_get has no option {name!r}")
+            if name != "docs":
+                options[name] = docs[name]
+        return bulk_get(db, docs.get("docs"), **options)  # type: ignore[arg-type]  # None is refused below
+    if not isinstance(docs, (list, tuple)):
+        raise BadRequest("Missing JSON list of 'docs'")
+    items = []
+    for each in docs:
+        if not isinstance(each, Mapping) or not isinstance(each.get("id"), str):
+            raise BadRequest(f"bulk_get takes objects with an 'id', not {each!r}")
+        rev = each.get("rev")
+        since = tuple(text_list("atts_since", each.get("atts_since") or ()))
+        items.append((each["id"], None if rev is None else check_rev(rev), since))
+    chosen = document_options(revs=revs, latest=latest, attachments=attachments, binary=binary)
+    answer: Record = db.plugins.read(db, Read("", options=chosen, items=tuple(items), user=db.user, purpose=db.purpose))
+    return answer
+
+
+def all_docs(
+    db: SyncPouchDB,
+    *,
+    include_docs: bool = False,
+    conflicts: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+    startkey: str | None = None,
+    start_key: str | None = None,
+    endkey: str | None = None,
+    end_key: str | None = None,
+    inclusive_end: bool = True,
+    limit: int | None = None,
+    skip: int = 0,
+    descending: bool = False,
+    key: str | None = None,
+    keys: Sequence[str] | None = None,
+    update_seq: bool = False,
+    offset: bool = False,
+) -> Record:
+    """List the documents by id, in code point order.
+
+    Returns ``{"total_rows", "offset", "rows": [{"id", "key", "value": {"rev"}, "doc"?}]}``, one moment
+    of the database. ``total_rows`` counts all documents, not the matches; ``offset`` is ``skip``,
+    or with ``offset=True`` the true one. Descending reads from ``startkey`` downwards. With ``keys``
+    rows come in their order, ``{"key", "error": "not_found"}`` for unknown ones and ``value.deleted``
+    for deleted ones. ``update_seq=True`` adds that. Raises QueryParseError.
+    """
+    start = either("startkey", "start_key", startkey, start_key)
+    end = either("endkey", "end_key", endkey, end_key)
+    for name, value in (("startkey", start), ("endkey", end), ("key", key)):
+        if value is not None and not isinstance(value, str):
+            raise QueryParseError(f"{name} must be a document id, not {value!r}")
+    if keys is not None:
+        if key is not None or start is not None or end is not None:
+            raise QueryParseError("keys cannot be given together with key, startkey or endkey")
+        if not isinstance(keys, (list, tuple)):
+            raise QueryParseError(f"keys must be a list, not {keys!r}")
+    if key is not None:
+        start = end = key
+        inclusive_end = True
+    request = Listing(
+        startkey=start,
+        endkey=end,
+        inclusive_end=inclusive_end,
+        descending=descending,
+        limit=count("limit", limit),
+        skip=count("skip", skip) or 0,
+        keys=None if keys is None else tuple(keys),
+        include_docs=include_docs,
+        options=document_options(conflicts=conflicts, attachments=attachments, binary=binary),
+        update_seq=update_seq,
+        offset=offset,
+        user=db.user,
+        purpose=db.purpose,
+    )
+    return db.plugins.list(db, request)
+
+
+def changes(
+    db: SyncPouchDB,
+    *,
+    since: int | str = 0,
+    limit: int | None = None,
+    descending: bool = False,
+    style: Style = "main_only",
+    include_docs: bool = False,
+    conflicts: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+    doc_ids: Sequence[str] | None = None,
+    filter: Callable[..., Any] | str | None = None,
+    query_params: Mapping[str, Any] | None = None,
+    view: str | None = None,
+    selector: Mapping[str, Any] | None = None,
+    seq_interval: int | None = None,
+    return_docs: bool = True,
+    live: bool = False,
+    continuous: bool = False,
+    batch_size: int | None = None,
+    timeout: float | None = None,
+    heartbeat: float | bool | None = None,
+) -> Record:
+    """Return what changed after ``since``: ``{"results": [row], "last_seq"}``.
+
+    A row is ``{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}``; there is one per document,
+    in the order of their last changes. ``since`` is a seq or ``"now"``; ``last_seq`` is where to go
+    on. ``style="all_docs"`` tells every leaf. ``filter`` is a Python function of ``(doc)`` or
+    ``(doc, req)`` (``req.query`` holds ``query_params``), or ``"_design"``. With
+    ``return_docs=False`` ``results`` stays empty. ``batch_size``, ``timeout``, ``heartbeat`` and
+    ``seq_interval`` matter over HTTP only. Raises BadRequest, NotSupported.
+    """
+    if live or continuous:
+        raise NotSupported("live changes are not there yet; call changes(since=last_seq) again")
+    if view is not None or selector is not None:
+        raise NotSupported(f"{'view' if view is not None else 'selector'}: no plug-in that filters by it is installed")
+    if style not in ("main_only", "all_docs"):
+        raise BadRequest(f"style must be 'main_only' or 'all_docs', not {style!r}")
+    if doc_ids is not None:
+        doc_ids = tuple(text_list("doc_ids", doc_ids))
+    request = Changes(
+        since=since,
+        limit=count("limit", limit),
+        descending=descending,
+        style=style,
+        include_docs=include_docs,
+        options=document_options(conflicts=conflicts, attachments=attachments, binary=binary),
+        doc_ids=doc_ids,
+        filter=filter,
+        query_params=query_params or {},
+        seq_interval=seq_interval,
+        user=db.user,
+        purpose=db.purpose,
+    )
+    rows: list[Record] = []
+    feed = cast("Generator[Record, None, int]", iter(db.plugins.changes(db, request)))
+    last_seq: Any = None
+    while True:
+        try:
+            row = next(feed)
+        except StopIteration as stop:
+            # A plug-in's plain iterator returns nothing: then the last row is where to go on.
+            last_seq = stop.value if stop.value is not None else last_seq
+            break
+        last_seq = row["seq"]
+        if return_docs:
+            rows.append(row)
+    return Record(results=rows, last_seq=since if last_seq is None else last_seq)
+
+
+def get_attachment(db: SyncPouchDB, id: str, name: str, rev: str | None = None) -> Blob:
+    """Return an attachment as a blob ``{"type": str, "data": bytes}``. Raises NotFound."""
+    blob: Blob = db.plugins.read(db, _attachment(db, id, name, rev, stream=False))
+    return blob
+
+
+def open_attachment(db: SyncPouchDB, id: str, name: str, rev: str | None = None) -> AttachmentReader:
+    """Return an attachment as a seekable binary file with ``content_type``, ``length`` and ``digest``.
+
+    At most 256 KiB of it are in memory, whatever its length. Raises NotFound.
+    """
+    reader: AttachmentReader = db.plugins.read(db, _attachment(db, id, name, rev, stream=True))
+    return reader
+
+
+def _attachment(db: SyncPouchDB, id: str, name: str, rev: str | None, *, stream: bool) -> Read:
+    if rev is not None:
+        check_rev(rev)
+    return Read(check_id(id), rev, attachment=name, stream=stream, user=db.user, purpose=db.purpose)
+
+
+def conflicts(db: SyncPouchDB) -> Iterator[Record]:
+    """Iterate over the documents that have live conflicts, in id order, each with ``_conflicts``.
+
+    Reads an index of just those, whatever the size of the database.
+    """
+    return db.adapter.conflicts()
+
+
+def info(db: SyncPouchDB) -> Record:
+    """Return ``db_name``, ``doc_count``, ``doc_del_count``, ``update_seq``, ``purge_seq``, ``sizes`` and more.
+
+    ``sizes`` are bytes: ``file`` on disk, ``active`` of them in use.
+    """
+    return db.adapter.info()
+
+
+def revs_diff(db: SyncPouchDB, revs: Revs | str) -> Record:
+    """Return which revisions the database lacks: ``{id: {"missing": [rev], "possible_ancestors"?: [rev]}}``.
+
+    Ids that lack nothing are left out. ``revs`` is ``{id: [rev]}`` or its JSON text. Raises BadRequest.
+    """
+    asked = mapping(revs)
+    wanted = {check_id(id): [check_rev(rev) for rev in text_list(id, each)] for id, each in asked.items()}
+    return db.adapter.revs_diff(wanted)

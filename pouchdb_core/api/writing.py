@@ -1,0 +1,230 @@
+"""Writing documents and attachments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.documents.parse import check_id, check_rev, mapping
+from pouchdb_core.errors import BadRequest, Conflict, MissingId, NotFound, PouchDBError
+from pouchdb_core.requests import Write
+from pouchdb_core.results import Record
+from pouchdb_core.revisions import generation, parse_rev
+from pouchdb_core.typing import AttachmentData, Document, DocumentInput
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["bulk_docs", "post", "put", "put_attachment", "remove", "remove_attachment", "resolve"]
+
+Resolver = str | Callable[[list[Record]], Document]
+TRIES = 10
+"""How often ``resolve`` starts over because somebody edits the document at the same time."""
+
+
+def put(
+    db: SyncPouchDB,
+    doc: DocumentInput,
+    id: str | None = None,
+    rev: str | None = None,
+    *,
+    force: bool = False,
+    new_edits: bool = True,
+) -> Record:
+    """Write a document: a new one, or with ``_rev`` the next revision of that one.
+
+    ``doc`` is a mapping or JSON text with an ``_id`` (or ``id`` says it, and ``rev`` the ``_rev``).
+    ``_deleted: True`` deletes, keeping the body as the tombstone's. ``force`` writes a sibling of
+    ``_rev``'s next revision whatever happened since: it makes a conflict instead of raising one.
+    ``new_edits=False`` stores the revision as given. Returns ``{"ok": True, "id", "rev"}``.
+
+    Raises Conflict when ``_rev`` is not a leaf any more, MissingId, BadRequest, DocValidation,
+    MissingStub, and what write guards raise. Atomic and, with full durability, on disk on return.
+    """
+    given: Mapping[str, Any] = mapping(doc)
+    for key, value in (("_id", id), ("_rev", rev)):
+        if value is not None and given.get(key, value) != value:
+            raise BadRequest(f"the document's {key} is {given[key]!r}, not {value!r}")
+        if value is not None and key not in given:
+            given = {**given, key: value}
+    if "_id" not in given:
+        raise MissingId()
+    if force and given.get("_rev") is not None:
+        number, parent = parse_rev(check_rev(given["_rev"]))
+        ids = [db.new_id().replace("-", ""), parent]
+        given = {key: value for key, value in given.items() if key != "_rev"}
+        given["_revisions"] = {"start": number + 1, "ids": ids}
+        new_edits = False
+    return _write_one(db, given, new_edits=new_edits)
+
+
+def post(db: SyncPouchDB, doc: DocumentInput) -> Record:
+    """Write a document; without ``_id`` it gets a time-ordered one. Returns and raises as ``put``."""
+    return _write_one(db, mapping(doc), new_edits=True)
+
+
+def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None) -> Record:
+    """Delete a document, given itself (or JSON text of it), or its id and ``rev``.
+
+    Writes a tombstone without a body and returns ``{"ok": True, "id", "rev"}`` of it. Raises
+    NotFound (``missing`` or ``deleted``), Conflict, BadRequest.
+    """
+    if isinstance(doc, str) and (rev is not None or not doc.lstrip().startswith("{")):
+        if rev is None:
+            raise BadRequest("remove(id) needs the revision too: remove(id, rev), or remove(document)")
+        id = check_id(doc)
+    else:
+        given = mapping(doc)
+        if "_id" not in given:
+            raise MissingId()
+        id = check_id(given["_id"])
+        rev = given.get("_rev") if rev is None else rev
+        if rev is None:
+            raise Conflict("the document needs its _rev to be removed", id=id)
+    # PouchDB hashes the members in this order.
+    return _write_one(db, {"_id": id, "_rev": rev, "_deleted": True}, new_edits=True)
+
+
+def bulk_docs(
+    db: SyncPouchDB,
+    docs: Sequence[DocumentInput] | Mapping[str, Any] | str,
+    *,
+    new_edits: bool | None = None,
+    atomic: bool = False,
+    timeout: float | None = None,
+) -> list[Record]:
+    """Write many documents in one transaction; one answer each, in input order.
+
+    ``docs`` is a list, ``{"docs": [...], "new_edits"?}`` or JSON text of either. An answer is
+    ``{"ok": True, "id", "rev"}`` or the error ``{"status", "name", "message", "reason", "error":
+    True, "id"?}``; a document that fails does not stop the others. With ``atomic=True`` all or
+    none are written and the first error is raised. With ``new_edits=False`` revisions are stored
+    as given and only errors are answered, as CouchDB does. Documents of one id are applied in
+    order. ``timeout`` matters over HTTP only.
+
+    Raises BadRequest, and StorageError when the store failed (nothing is written then).
+    """
+    if isinstance(docs, (str, bytes)):
+        docs = _parsed_batch(docs)
+    if isinstance(docs, Mapping):
+        if new_edits is None:
+            new_edits = docs.get("new_edits")
+        docs = docs.get("docs")  # type: ignore[assignment]  # whatever it is is checked next
+    if not isinstance(docs, (list, tuple)):
+        raise BadRequest("Missing JSON list of 'docs'")
+    if new_edits is None:
+        new_edits = True
+    elif type(new_edits) is not bool:
+        raise BadRequest(f"new_edits must be true or false, not {new_edits!r}")
+    request = Write(docs, new_edits=new_edits, atomic=atomic, user=db.user, purpose=db.purpose)
+    outcomes = db.plugins.write(db, request)
+    if new_edits:
+        return [Record(each.as_dict()) if isinstance(each, PouchDBError) else each for each in outcomes]
+    return [Record(each.as_dict()) for each in outcomes if isinstance(each, PouchDBError)]
+
+
+def _parsed_batch(text: str | bytes) -> Any:
+    # A list or an object: wrapped, so that one parser reads and refuses all JSON text.
+    wrapped = b'{"docs":' + (text.encode() if isinstance(text, str) else text) + b"}"
+    return mapping(wrapped)["docs"]
+
+
+def put_attachment(
+    db: SyncPouchDB,
+    id: str,
+    name: str,
+    data: AttachmentData,
+    type: str = "application/octet-stream",
+    rev: str | None = None,
+) -> Record:
+    """Attach content to a document, making the document if there is none.
+
+    ``data`` is bytes, base64 text, a blob, or a binary file, which is read to its end in constant
+    memory. ``rev`` is needed when the document exists. Returns ``{"ok": True, "id", "rev"}`` of
+    the new revision. Raises Conflict, BadRequest.
+    """
+    doc = _with_attachments(db, id, rev)
+    number = generation(doc["_rev"]) + 1 if "_rev" in doc else 1
+    attachments = doc.setdefault("_attachments", Record())
+    attachments[name] = {"content_type": type, "data": data, "revpos": number}
+    return _write_one(db, doc, new_edits=True)
+
+
+def remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str) -> Record:
+    """Remove an attachment from a document. Returns ``{"ok": True, "id", "rev"}``.
+
+    A name the document does not have is no error and writes nothing. Raises NotFound, Conflict.
+    """
+    doc = _with_attachments(db, id, check_rev(rev))
+    if "_rev" not in doc:
+        raise NotFound(id=id)
+    attachments = doc.get("_attachments", {})
+    if name not in attachments:
+        return Record(ok=True, id=id, rev=rev)
+    del attachments[name]
+    if not attachments:
+        del doc["_attachments"]
+    return _write_one(db, doc, new_edits=True)
+
+
+def _with_attachments(db: SyncPouchDB, id: str, rev: str | None) -> Record:
+    """Return the revision to edit, or an empty document when there is none. Raises Conflict."""
+    try:
+        current = db.open_revs(check_id(id))
+    except NotFound:
+        current = []
+    leaves: list[Record] = [each["ok"] for each in current if "ok" in each]
+    if rev is None:
+        if any(not leaf.get("_deleted") for leaf in leaves):
+            raise Conflict(id=id)
+        return Record(_id=id)
+    for leaf in leaves:
+        if leaf["_rev"] == rev and not leaf.get("_deleted"):
+            return leaf
+    if not leaves:
+        return Record(_id=id)
+    raise Conflict(id=id)
+
+
+def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
+    """Settle the conflicts of a document, atomically.
+
+    ``winner`` is the revision to keep, or a function that gets all live leaves (documents, the
+    winner first) and returns the merged document, which becomes the winner's next revision. Every
+    other live leaf is deleted. When somebody edits the document meanwhile it starts over with the
+    new leaves. Returns ``{"ok": True, "id", "rev"}`` of the surviving revision.
+
+    Raises NotFound, BadRequest when ``winner`` is no live leaf, Conflict when it was edited too often.
+    """
+    for attempt in range(TRIES):
+        answers = db.open_revs(check_id(id))
+        leaves: list[Record] = [each["ok"] for each in answers if "ok" in each and not each["ok"].get("_deleted")]
+        if not leaves:
+            raise NotFound("deleted", id=id)
+        by_rev = {leaf["_rev"]: leaf for leaf in leaves}
+        edits: list[Mapping[str, Any]] = []
+        if callable(winner):
+            kept = leaves[0]["_rev"]
+            edits.append({**winner(leaves), "_id": id, "_rev": kept})
+        else:
+            kept = winner
+            if kept not in by_rev:
+                raise BadRequest(f"{winner!r} is not a live leaf of {id!r}; there are: {', '.join(by_rev)}")
+        edits.extend({"_id": id, "_rev": rev, "_deleted": True} for rev in by_rev if rev != kept)
+        if not edits:
+            return Record(ok=True, id=id, rev=kept)
+        try:
+            results = bulk_docs(db, edits, atomic=True)
+        except Conflict:
+            if attempt == TRIES - 1:
+                raise
+            continue
+        return results[0] if callable(winner) else Record(ok=True, id=id, rev=kept)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _write_one(db: SyncPouchDB, doc: DocumentInput, *, new_edits: bool) -> Record:
+    outcome = db.plugins.write(db, Write((doc,), new_edits=new_edits, user=db.user, purpose=db.purpose))[0]
+    if isinstance(outcome, PouchDBError):
+        raise outcome
+    return outcome

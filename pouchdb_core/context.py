@@ -1,0 +1,67 @@
+"""``env.context``: helpers of the original that tests and small programs use (spec: plugins 9.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pouchdb_core.errors import BaseError, NotFound
+from pouchdb_core.events import Listener
+
+if TYPE_CHECKING:
+    from pouchdb_core.environment import AbstractEnvironment
+
+__all__ = ["JSON", "Context", "JSError"]
+
+
+class JSError(BaseError):
+    """The original raised this for uncaught JavaScript problems; kept so that ``except`` clauses work."""
+
+
+class JSON(str):
+    """JSON text, accepted wherever a document is."""
+
+    __slots__ = ()
+
+
+class Context:
+    """Helpers that belong to an environment."""
+
+    JSError = JSError
+
+    def __init__(self, environment: AbstractEnvironment) -> None:
+        self._environment = environment
+
+    def wait_until_called(self, functions: Listener | Sequence[Listener], timeout: float | None = None) -> bool:
+        """Wait until one of the callbacks was called; at once if it was since it was last waited for.
+
+        Functions are compared by equality, so bound methods work. Returns False when ``timeout``
+        seconds went by first.
+        """
+        wanted = [functions] if callable(functions) else list(functions)
+        return self._environment._calls.wait(wanted, timeout)
+
+    waitUntilCalled = wait_until_called
+
+    def get_db_size(self, name: str) -> int:
+        """Return the bytes a database takes. Raises KeyError for one that does not exist."""
+        environment = self._environment.sync_view
+        if name not in environment.names():
+            raise KeyError(str(NotFound(f"no database {name!r}")))
+        database = environment.PouchDB(name)
+        try:
+            size: int = database.info()["sizes"]["file"]
+            return size
+        finally:
+            database.close()
+
+    getDbSize = get_db_size
+
+    def clear_cookies(self) -> None:
+        """Forget the cookies of remote databases."""
+        # No adapter of this version keeps any.
+
+    clearCookies = clear_cookies
+
+    def inspect(self, block: bool = True) -> None:
+        """Do nothing: there is no browser engine to inspect any more."""

@@ -1,0 +1,136 @@
+"""The public API of a database: one line a method, both spellings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.api import maintenance, reading, writing
+from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.handle import Handle
+from pouchdb_core.methods import operation
+
+if TYPE_CHECKING:
+    from pouchdb_core.results import Record
+
+__all__ = ["AbstractPouchDB", "SyncPouchDB"]
+
+PAGE = 1000
+
+
+class AbstractPouchDB(Handle):
+    """The methods that sync and async databases have."""
+
+    get = operation(reading.get, reads=True)
+    open_revs = openRevs = operation(reading.open_revs, reads=True)
+    bulk_get = bulkGet = operation(reading.bulk_get, reads=True)
+    all_docs = allDocs = operation(reading.all_docs, reads=True)
+    changes = operation(reading.changes, reads=True)
+    get_attachment = getAttachment = operation(reading.get_attachment, reads=True)
+    open_attachment = openAttachment = operation(reading.open_attachment, reads=True)
+    conflicts = operation(reading.conflicts, reads=True)
+    info = operation(reading.info, reads=True)
+    revs_diff = revsDiff = operation(reading.revs_diff, reads=True)
+
+    put = operation(writing.put)
+    post = operation(writing.post)
+    remove = operation(writing.remove)
+    bulk_docs = bulkDocs = operation(writing.bulk_docs)
+    put_attachment = putAttachment = operation(writing.put_attachment)
+    remove_attachment = removeAttachment = operation(writing.remove_attachment)
+    resolve = operation(writing.resolve)
+
+    id = operation(maintenance.id, reads=True)
+    compact = operation(maintenance.compact)
+    purge = operation(maintenance.purge)
+    revs_limit = revsLimit = operation(maintenance.revs_limit)
+    get_security = getSecurity = operation(maintenance.get_security, reads=True)
+    put_security = putSecurity = operation(maintenance.put_security)
+    active_tasks = activeTasks = operation(maintenance.active_tasks, reads=True)
+    backup = operation(maintenance.backup, reads=True)
+    integrity_check = integrityCheck = operation(maintenance.integrity_check, reads=True)
+    close = operation(maintenance.close)
+    destroy = operation(maintenance.destroy)
+
+    asUser = Handle.as_user
+
+    def new_id(self) -> str:
+        """Return an id as ``post`` makes them: time-ordered, greater than every one before."""
+        return self._engine.place.new_id()
+
+    def _close(self) -> None:
+        if self._end("database is closed"):
+            self.plugins.database_closed(self)  # type: ignore[arg-type]  # the async class will hand over its sync view
+            self._engine.release(self._life.opened)
+            self.emit("closed")
+
+    def __reduce__(self) -> Any:
+        # A database pickles as how to open it again: environment, name, options, user.
+        return (_reopen, (self.environment, self.name, dict(self.options), self.user))
+
+
+def _reopen(environment: Any, name: str, options: dict[str, Any], user: Any) -> Any:
+    database = environment.PouchDB(name, **options)
+    return database if user is None else database.as_user(user)
+
+
+class SyncPouchDB(AbstractPouchDB, MutableMapping[str, Any]):  # type: ignore[misc]  # `get` is the database's
+    """A database whose methods block and return; also a mutable mapping of ids to documents.
+
+    ``get`` and ``update`` are the database's; the mapping's are ``get_`` and gone. Equality is
+    identity. May be used from any thread and, reopened by itself, from forked and spawned children.
+    """
+
+    def __getitem__(self, id: str) -> Record:
+        try:
+            return self.get(id)
+        except NotFound as error:
+            raise KeyError(str(error)) from error
+
+    def __setitem__(self, id: str, doc: Any) -> None:
+        """Put ``doc`` under ``id``, borrowing the current ``_rev`` if it has none; sets both in ``doc``."""
+        doc["_id"] = id
+        if "_rev" not in doc:
+            try:
+                doc["_rev"] = self.get(id)["_rev"]
+            except PouchDBError:
+                # Whatever is wrong with reading is told better by the put.
+                doc.pop("_rev", None)
+        doc["_rev"] = self.put(doc)["rev"]
+
+    def __delitem__(self, id: str) -> None:
+        try:
+            self.remove(self.get(id))
+        except NotFound as error:
+            raise KeyError(str(error)) from error
+
+    def __iter__(self) -> Iterator[str]:
+        start: str | None = None
+        while True:
+            rows = self.all_docs(startkey=start, limit=PAGE, skip=0 if start is None else 1)["rows"]
+            for row in rows:
+                yield row["id"]
+            if len(rows) < PAGE:
+                return
+            start = rows[-1]["id"]
+
+    def __len__(self) -> int:
+        total: int = self.all_docs(limit=0)["total_rows"]
+        return total
+
+    def __contains__(self, id: object) -> bool:
+        try:
+            self.get(id)  # type: ignore[arg-type]  # anything may be asked for
+        except NotFound:
+            return False
+        return True
+
+    def get_(self, id: str, default: Any = None) -> Any:
+        """Return the document, or ``default`` when there is none: the mapping's ``get``."""
+        try:
+            return self[id]
+        except KeyError:
+            return default
+
+    __eq__ = Handle.__eq__
+    __hash__ = Handle.__hash__

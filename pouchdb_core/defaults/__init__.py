@@ -1,0 +1,9 @@
+"""The core's own plug-ins, in order: what every engine has before the user's plug-ins."""
+
+from __future__ import annotations
+
+from pouchdb_core.defaults import operations, sql
+
+__all__ = ["CORE_PLUGINS"]
+
+CORE_PLUGINS: tuple[tuple[str, object], ...] = (("core-operations", operations), ("core-sql", sql))

@@ -1,0 +1,268 @@
+"""Applying parsed documents to the rows of a store, inside one write transaction.
+
+A ``Batch`` keeps a draft of every document it touches and writes all drafts at the end, so that
+several edits of one document cost one row, and rows move by ``executemany``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pouchdb_core.documents.attachments import resolve
+from pouchdb_core.documents.parse import DESIGN, Parsed, dump, load, rehash
+from pouchdb_core.documents.store import Counters, Head, RowChanges, Store
+from pouchdb_core.errors import Conflict, NotFound
+from pouchdb_core.results import Record
+from pouchdb_core.revisions import Merge, Tree, generation
+
+__all__ = ["Batch", "Draft"]
+
+ROW = 0
+"""The pointer of a body that is in the document's own row: the winner's."""
+
+
+class Draft:
+    """A document while it is being changed. ``seq`` 0: it has no row yet."""
+
+    __slots__ = ("body", "changed", "deleted", "id", "rev", "seq", "tree", "was")
+
+    def __init__(self, id: str, seq: int, rev: str, deleted: bool, tree: Tree | None, body: bytes | None) -> None:
+        self.id, self.seq, self.rev, self.deleted = id, seq, rev, deleted
+        self.tree = tree
+        """None while there is a single revision."""
+        self.body = body
+        """The winner's body if it is not (or no longer) the one in the row ``seq``."""
+        self.was = None if seq == 0 else deleted
+        """Whether the row counted as deleted before the batch; None if there was no row."""
+        self.changed = False
+
+    def grown(self) -> Tree:
+        """Return the tree, made explicit."""
+        if self.tree is None:
+            self.tree = Tree.single(self.rev, deleted=self.deleted, body=ROW)
+        return self.tree
+
+
+class Batch:
+    """Edits documents in a transaction; ``flush`` writes the rows."""
+
+    def __init__(
+        self,
+        store: Store,
+        counters: Counters,
+        heads: dict[str, Head],
+        auto_compaction: bool = False,
+    ) -> None:
+        self._store, self._counters = store, counters
+        self._auto_compaction = auto_compaction
+        self._heads = heads
+        self._drafts: dict[str, Draft] = {}
+        self._changes = RowChanges()
+
+    def edit(self, parsed: Parsed) -> Record:
+        """Add a new revision. Raises Conflict unless its parent is a leaf (or a deleted document comes back)."""
+        draft = self._draft(parsed.id)
+        if draft is None:
+            if parsed.parent is not None:
+                raise NotFound() if parsed.deleted and parsed.body == b"{}" else Conflict()
+            self._create(parsed)
+        else:
+            if parsed.parent is None:
+                # A deleted document is created again as a child of its tombstone, as PouchDB does.
+                if not draft.deleted or parsed.deleted:
+                    raise Conflict()
+                parsed = rehash(parsed, draft.rev)
+            tree = draft.tree
+            if not (parsed.parent == draft.rev if tree is None else tree.is_leaf(str(parsed.parent))):
+                raise Conflict()
+            tree = draft.grown()
+            if parsed.deleted and parsed.body == b"{}" and tree.is_deleted(str(parsed.parent)):
+                raise NotFound("deleted")
+            if parsed.rev in tree:
+                raise Conflict()
+            self._merge(draft, tree, parsed)
+        return Record(ok=True, id=parsed.id, rev=parsed.rev)
+
+    def graft(self, parsed: Parsed) -> Record:
+        """Add a revision as another replica made it; one that is known already changes nothing."""
+        draft = self._draft(parsed.id)
+        if draft is None:
+            self._create(parsed)
+        elif not (draft.tree is None and draft.rev == parsed.rev and len(parsed.path) == 1):
+            self._merge(draft, draft.grown(), parsed)
+        return Record(ok=True, id=parsed.id, rev=parsed.rev)
+
+    def prune(self, id: str, revs: list[str]) -> list[str]:
+        """Purge leaves, with the ancestors only they have; return every revision that went."""
+        draft = self._draft(id)
+        if draft is None:
+            return []
+        tree = draft.grown()
+        gone = tree.purge(revs)
+        for rev, pointer in gone:
+            self._drop(draft.id, rev, pointer)
+        if gone:
+            draft.changed = True
+            if len(tree):
+                self._elect(draft, tree)
+        return [rev for rev, _ in gone]
+
+    def flush(self) -> None:
+        """Write every draft, in the order the documents were first touched."""
+        counters, changes = self._counters, self._changes
+        for draft in self._drafts.values():
+            if not draft.changed:
+                continue
+            tree = draft.tree
+            if tree is not None and not len(tree):
+                changes.removed.append((draft.seq,))
+                self._count(draft, None)
+                counters.next_seq()
+                if draft.id.startswith(DESIGN):
+                    counters.ddocs_seq = counters.update_seq
+                continue
+            seq = counters.next_seq()
+            conflicts, packed = 0, None
+            if tree is not None and len(tree) > 1:
+                conflicts, packed = (0 if draft.deleted else len(tree.conflicts())), tree.dumps()
+            if draft.body is None:
+                changes.touched.append((seq, conflicts, packed, draft.seq))
+            else:
+                if draft.seq:
+                    changes.removed.append((draft.seq,))
+                changes.inserted.append((seq, draft.id, draft.rev, int(draft.deleted), conflicts, packed, draft.body))
+            self._count(draft, draft.deleted)
+            if draft.id.startswith(DESIGN):
+                counters.ddocs_seq = seq
+        self._store.save(changes)
+
+    def _draft(self, id: str) -> Draft | None:
+        draft = self._drafts.get(id)
+        if draft is None:
+            head = self._heads.get(id)
+            if head is None:
+                return None
+            seq, rev, deleted, tree = head
+            draft = Draft(id, seq, rev, bool(deleted), None if tree is None else Tree.loads(tree), None)
+            self._drafts[id] = draft
+        return draft
+
+    def _create(self, parsed: Parsed) -> None:
+        body = self._body(parsed, None)
+        tree = None
+        if len(parsed.path) > 1:
+            tree = Tree.single(parsed.path[-1], body=None)
+            tree.merge(parsed.path, deleted=parsed.deleted, body=ROW)
+            self._stem(parsed.id, tree)
+        draft = Draft(parsed.id, 0, parsed.rev, parsed.deleted, tree, body)
+        draft.changed = True
+        self._drafts[parsed.id] = draft
+
+    def _merge(self, draft: Draft, tree: Tree, parsed: Parsed) -> None:
+        size = len(tree)
+        known = parsed.rev in tree
+        # What can fail comes before anything is changed: the other documents of the batch go on.
+        body = b"" if known else self._body(parsed, draft)
+        if tree.merge(parsed.path, deleted=parsed.deleted, body=None) is not Merge.KNOWN:
+            draft.changed = True
+            if tree.winner() == parsed.rev:
+                self._demote(draft, tree)
+                tree.set_body(parsed.rev, ROW)
+                draft.rev, draft.deleted, draft.body = parsed.rev, parsed.deleted, body
+            else:
+                pointer = self._counters.next_pointer()
+                self._changes.bodies.append((pointer, draft.id, body))
+                tree.set_body(parsed.rev, pointer)
+                self._elect(draft, tree)
+            if self._auto_compaction:
+                self._compact(draft, tree)
+        elif len(tree) != size:
+            draft.changed = True
+        if len(tree) > self._counters.revs_limit:
+            self._stem(draft.id, tree)
+
+    def _elect(self, draft: Draft, tree: Tree) -> None:
+        """Bring the winner's body into the row when the winner is another revision than before."""
+        winner = tree.winner()
+        if winner == draft.rev:
+            return
+        pointer = tree.body(winner)
+        body = self._read(pointer)
+        self._demote(draft, tree)
+        if pointer is not None:
+            self._changes.dropped.append((pointer,))
+        tree.set_body(winner, ROW)
+        draft.rev, draft.deleted, draft.body = winner, tree.is_deleted(winner), body
+
+    def _demote(self, draft: Draft, tree: Tree) -> None:
+        """Move the body of the revision that was the winner out of the row."""
+        if draft.rev not in tree or tree.body(draft.rev) != ROW:
+            return
+        if self._auto_compaction and not tree.is_leaf(draft.rev):
+            tree.set_body(draft.rev, None)
+            self._drop(draft.id, draft.rev, ROW)
+            return
+        pointer = self._counters.next_pointer()
+        if draft.body is None:
+            self._changes.moved.append((pointer, draft.seq))
+        else:
+            self._changes.bodies.append((pointer, draft.id, draft.body))
+        tree.set_body(draft.rev, pointer)
+
+    def _read(self, pointer: int | None) -> bytes:
+        for made, _, body in self._changes.bodies:
+            if made == pointer:
+                return body
+        return (self._store.body(pointer) if pointer else None) or b"{}"
+
+    def _compact(self, draft: Draft, tree: Tree) -> None:
+        for rev, pointer in tree.compact():
+            self._drop(draft.id, rev, pointer)
+
+    def _stem(self, id: str, tree: Tree) -> None:
+        for rev, pointer in tree.stem(self._counters.revs_limit):
+            self._drop(id, rev, pointer)
+
+    def _drop(self, id: str, rev: str, pointer: int | None) -> None:
+        if pointer is None:
+            return
+        if pointer != ROW:
+            self._changes.dropped.append((pointer,))
+        if self._counters.last_attachment:
+            self._changes.unused.append((id, rev))
+
+    def _body(self, parsed: Parsed, draft: Draft | None) -> bytes:
+        """Return the body to store; attachments are stored or found on the way. Raises MissingStub."""
+        if parsed.attachments is None:
+            return parsed.body
+        members = load(parsed.body)
+        entries, numbers = resolve(
+            self._store, parsed.attachments, self._previous(draft, parsed), generation(parsed.rev)
+        )
+        members["_attachments"] = entries
+        self._changes.uses.extend((number, parsed.id, parsed.rev) for number in sorted(numbers))
+        return dump(members)
+
+    def _previous(self, draft: Draft | None, parsed: Parsed) -> dict[str, Any]:
+        """Return the attachment entries of the parent revision."""
+        parent = parsed.path[1] if len(parsed.path) > 1 else None
+        if draft is None or parent is None or parent not in draft.grown():
+            return {}
+        pointer = draft.grown().body(parent)
+        if pointer is None:
+            return {}
+        if pointer == ROW:
+            row = self._store.rows([draft.id]).get(draft.id) if draft.body is None else None
+            body = draft.body if row is None else row[5]
+        else:
+            body = self._read(pointer)
+        found: dict[str, Any] = load(body or b"{}").get("_attachments", {})
+        return found
+
+    def _count(self, draft: Draft, deleted: bool | None) -> None:
+        counters = self._counters
+        for state, step in ((draft.was, -1), (deleted, 1)):
+            if state is True:
+                counters.doc_del_count += step
+            elif state is False:
+                counters.doc_count += step

@@ -1,0 +1,146 @@
+"""Listing documents by id: ``all_docs``, and the documents that have conflicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pouchdb_core.documents.parse import load
+from pouchdb_core.documents.read import compose, stubs
+from pouchdb_core.documents.store import Row, Store
+from pouchdb_core.requests import PLAIN, Listing, ReadOptions
+from pouchdb_core.results import Record, record
+
+__all__ = ["conflicted", "design_documents", "listing", "row_document"]
+
+PAGE = 1000
+"""Rows read at a time."""
+CONFLICTS = ReadOptions(conflicts=True)
+
+
+def listing(store: Store, request: Listing) -> Record:
+    """Answer ``all_docs``: ``{"total_rows", "offset", "rows", "update_seq"?}`` of one moment."""
+    with store.snapshot():
+        counters = store.counters()
+        if request.keys is not None:
+            rows, offset = _by_keys(store, request), request.skip
+        else:
+            rows, offset = _by_range(store, request), request.skip
+            if request.offset and request.startkey is not None:
+                offset += store.count_before(request.startkey, inclusive=False, descending=request.descending)
+        answer = Record(total_rows=counters.doc_count, offset=offset, rows=rows)
+        if request.update_seq:
+            answer["update_seq"] = counters.update_seq
+        return answer
+
+
+def _by_range(store: Store, request: Listing) -> list[Record]:
+    rows: list[Record] = []
+    start, include_start, skip = request.startkey, True, request.skip
+    remaining = request.limit
+    plain = request.include_docs and request.options is PLAIN
+    while remaining is None or remaining > 0:
+        limit = PAGE if remaining is None else min(PAGE, remaining)
+        page = store.scan_ids(
+            start,
+            request.endkey,
+            include_start=include_start,
+            include_end=request.inclusive_end,
+            descending=request.descending,
+            limit=limit,
+            skip=skip,
+            bodies=request.include_docs,
+        )
+        if plain:
+            for _, id, rev, _, _, body in page:
+                doc = record(load(body))  # type: ignore[arg-type]  # asked for
+                doc["_id"], doc["_rev"] = id, rev
+                if "_attachments" in doc:
+                    stubs(doc)
+                rows.append(Record(id=id, key=id, value=Record(rev=rev), doc=doc))
+        elif request.include_docs:
+            rows.extend(_row(row, compose(store, row, row[2], request.options)) for row in page)
+        else:
+            rows.extend(Record(id=row[1], key=row[1], value=Record(rev=row[2])) for row in page)
+        if len(page) < limit:
+            break
+        start, include_start, skip = page[-1][1], False, 0
+        if remaining is not None:
+            remaining -= len(page)
+    return rows
+
+
+def _row(row: Row, doc: Record | None) -> Record:
+    return Record(id=row[1], key=row[1], value=Record(rev=row[2]), doc=doc)
+
+
+def _by_keys(store: Store, request: Listing) -> list[Record]:
+    keys = list(request.keys or ())
+    if request.descending:
+        keys.reverse()
+    keys = keys[request.skip : None if request.limit is None else request.skip + request.limit]
+    rows: list[Record] = []
+    for start in range(0, len(keys), PAGE):
+        page = keys[start : start + PAGE]
+        # A lone surrogate cannot be the id of a document, nor be asked for in SQL.
+        texts = [key for key in page if isinstance(key, str) and _encodes(key)]
+        found = store.rows(texts)
+        for key in page:
+            row = found.get(key) if isinstance(key, str) else None
+            if row is None:
+                rows.append(Record(key=key, error="not_found"))
+            elif row[3]:
+                answer = Record(id=key, key=key, value=Record(rev=row[2], deleted=True))
+                if request.include_docs:
+                    answer["doc"] = None
+                rows.append(answer)
+            elif request.include_docs:
+                rows.append(_row(row, row_document(store, row, request.options)))
+            else:
+                rows.append(Record(id=key, key=key, value=Record(rev=row[2])))
+    return rows
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def row_document(store: Store, row: Row, options: ReadOptions) -> Record:
+    """Build the winner of a row that brought its body, deleted or not."""
+    if options is not PLAIN:
+        return compose(store, row, row[2], options)
+    doc = record(load(row[5] or b"{}"))
+    doc["_id"], doc["_rev"] = row[1], row[2]
+    if row[3]:
+        doc["_deleted"] = True
+    if "_attachments" in doc:
+        stubs(doc)
+    return doc
+
+
+def conflicted(store: Store) -> Iterator[Record]:
+    """Yield every document that has live conflicts, in id order, with ``_conflicts``."""
+    after = ""
+    while ids := store.conflicted(after, PAGE):
+        for id in ids:
+            with store.snapshot():
+                row = store.row(id)
+                doc = None if row is None or row[3] else compose(store, row, row[2], CONFLICTS)
+            # It may have been resolved since the index was read.
+            if doc is not None and "_conflicts" in doc:
+                yield doc
+        after = ids[-1]
+
+
+def design_documents(store: Store) -> list[Record]:
+    """Return the winners of all design documents, in id order."""
+    rows: list[Any] = []
+    start, include_start = "_design/", True
+    while page := store.scan_ids(start, "_design0", include_start=include_start, limit=PAGE, bodies=True):
+        rows.extend(row_document(store, row, PLAIN) for row in page)
+        start, include_start = page[-1][1], False
+    return rows

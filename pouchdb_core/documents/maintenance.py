@@ -1,0 +1,90 @@
+"""Compaction, purging and revision differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pouchdb_core.documents.edit import Batch
+from pouchdb_core.documents.read import tree_of
+from pouchdb_core.documents.store import RowChanges, Store
+from pouchdb_core.errors import NotFound
+from pouchdb_core.results import Record
+from pouchdb_core.revisions import Tree, missing, possible_ancestors
+from pouchdb_core.tasks import Task
+
+__all__ = ["compact", "purge", "revs_diff"]
+
+PAGE = 500
+
+
+def compact(store: Store, task: Task) -> None:
+    """Drop the bodies of revisions that are not leaves, attachments that nothing uses, and free space.
+
+    Goes page by page, each in a transaction of its own: writers get their turn in between, and a
+    compaction that is killed loses nothing and is simply run again. It reads only documents that
+    have something beside their winner.
+    """
+    after = 0
+    while page := store.bodies_after(after, PAGE):
+        with store.write():
+            changes = RowChanges()
+            for id, row in store.rows(list(dict.fromkeys(id for _, id in page))).items():
+                tree = tree_of(row)
+                dropped = tree.compact()
+                if dropped:
+                    changes.dropped.extend((pointer,) for _, pointer in dropped)
+                    changes.unused.extend((id, rev) for rev, _ in dropped)
+                    # Same seq: what a reader of the feed knows has not changed.
+                    changes.touched.append((row[0], _live_conflicts(tree, row[3]), tree.dumps(), row[0]))
+            store.save(changes)
+        task.progress(len(page))
+        after = page[-1][0]
+    store.shrink()
+
+
+def _live_conflicts(tree: Tree, deleted: int) -> int:
+    return 0 if deleted else len(tree.conflicts())
+
+
+def purge(store: Store, wanted: Mapping[str, Sequence[str]], keep: int) -> tuple[int, dict[str, list[str]], set[str]]:
+    """Forget leaf revisions, and ancestors that only they have, as if they had never been.
+
+    One transaction. Returns the purge_seq, the revisions that went by id, and the ids of which
+    nothing is left. Raises NotFound for an id the database does not have.
+    """
+    with store.write() as counters:
+        heads = store.heads(list(wanted))
+        batch = Batch(store, counters, heads)
+        gone: dict[str, list[str]] = {}
+        for id, revs in wanted.items():
+            if id not in heads:
+                raise NotFound(id=id)
+            gone[id] = batch.prune(id, list(revs))
+            if gone[id]:
+                counters.purge_seq += 1
+                store.add_purge(counters.purge_seq, id, gone[id], keep)
+        batch.flush()
+        left = store.heads(list(wanted))
+        return counters.purge_seq, gone, {id for id in wanted if id not in left}
+
+
+def revs_diff(store: Store, wanted: Mapping[str, Sequence[str]]) -> Record:
+    """Return which revisions are missing: ``{id: {"missing": [...], "possible_ancestors"?: [...]}}``."""
+    answer = Record()
+    ids = list(wanted)
+    for start in range(0, len(ids), PAGE):
+        page = ids[start : start + PAGE]
+        heads = store.heads(page)
+        for id in page:
+            head = heads.get(id)
+            tree = None
+            if head is not None:
+                _, rev, deleted, packed = head
+                tree = Tree.single(rev, deleted=bool(deleted)) if packed is None else Tree.loads(packed)
+            lacking = missing(tree, wanted[id])
+            if lacking:
+                entry = Record(missing=lacking)
+                if tree is not None and (ancestors := possible_ancestors(tree, lacking)):
+                    entry["possible_ancestors"] = ancestors
+                answer[id] = entry
+    return answer

@@ -1,0 +1,314 @@
+"""Incoming documents: checked once, given their revision id, split into body and meta data.
+
+This is the only way in. orjson is lenient where a database must not be, so one walk per document
+accepts exactly what JSON can say and refuses the rest naming its path (design, section 3).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, cast
+
+import orjson
+
+from pouchdb_core.documents.attachments import Incoming, parse_attachments
+from pouchdb_core.errors import BadRequest, DocValidation, MissingId, PouchDBError
+from pouchdb_core.revisions import (
+    js_json,
+    parse_rev,
+    path_from_revisions,
+    plain_json,
+    rev_id,
+)
+from pouchdb_core.typing import DocumentInput
+
+__all__ = [
+    "Parsed",
+    "check_id",
+    "check_json",
+    "check_rev",
+    "dump",
+    "load",
+    "mapping",
+    "parse_edit",
+    "parse_local",
+    "parse_replicated",
+]
+
+MAX_DEPTH = 200
+LOCAL = "_local/"
+DESIGN = "_design/"
+
+# PouchDB's list of reserved members (spec: pouchdb-api, Conventions). Those in KEPT are stored.
+RESERVED = frozenset(
+    "_id _rev _access _attachments _deleted _revisions _revs_info _conflicts _deleted_conflicts _local_seq _rev_tree "
+    "_replication_id _replication_state _replication_state_time _replication_state_reason _replication_stats "
+    "_removed".split()
+)
+KEPT = frozenset(
+    "_access _attachments _replication_id _replication_state _replication_state_time _replication_state_reason "
+    "_replication_stats".split()
+)
+
+
+class Parsed:
+    """One checked document on its way into the store."""
+
+    __slots__ = ("attachments", "body", "deleted", "doc", "id", "parent", "path", "rev")
+
+    def __init__(
+        self,
+        id: str,
+        rev: str,
+        parent: str | None,
+        path: Sequence[str],
+        deleted: bool,
+        body: bytes,
+        doc: Mapping[str, Any],
+        attachments: dict[str, Incoming] | None,
+    ) -> None:
+        self.id, self.rev, self.parent, self.path, self.deleted = id, rev, parent, path, deleted
+        self.body = body
+        """JSON of the members that are stored; with attachments it is made when they are resolved."""
+        self.doc = doc
+        """The document as given: read, never changed."""
+        self.attachments = attachments
+
+
+def load(body: bytes) -> dict[str, Any]:
+    """Parse a stored body."""
+    try:
+        parsed: dict[str, Any] = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # Lone surrogates: legal in JSON, stored escaped, refused by orjson.
+        parsed = json.loads(body)
+    return parsed
+
+
+def dump(value: Any) -> bytes:
+    """Write a checked value as JSON, lone surrogates escaped."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def mapping(given: DocumentInput) -> Mapping[str, Any]:
+    """Return a document as a mapping, from a mapping or JSON text. Raises BadRequest for anything else."""
+    if isinstance(given, dict):
+        return given
+    if isinstance(given, (str, bytes, bytearray)):
+        parsed = _from_text(given)
+        if isinstance(parsed, dict):
+            return parsed
+        raise BadRequest("Document must be a JSON object")
+    if isinstance(given, Mapping):
+        return dict(given)
+    raise BadRequest(f"Document must be a JSON object, not {type(given).__name__}")
+
+
+def _from_text(text: str | bytes | bytearray) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        try:
+            # orjson also refuses lone surrogates, which JSON allows.
+            return json.loads(text, parse_constant=_no_constant)
+        except RecursionError:
+            raise BadRequest(f"the JSON text is nested deeper than {MAX_DEPTH} levels") from None
+        except ValueError:
+            raise BadRequest(f"invalid JSON: {error}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def check_id(id: Any) -> str:
+    """Return ``id`` if a document may be called so. Raises BadRequest.
+
+    Any text is an id, except that only ``_design/...`` and ``_local/...`` may start with an underscore.
+    """
+    if type(id) is not str:
+        if isinstance(id, str):
+            id = str(id)
+        else:
+            raise BadRequest(f"_id must be a string, not {type(id).__name__}")
+    if not id:
+        raise MissingId()
+    if id[0] == "_" and not (id.startswith((DESIGN, LOCAL)) and not id.endswith((DESIGN, LOCAL))):
+        raise BadRequest("Only reserved document ids may start with underscore.")
+    if not id.isascii():
+        try:
+            id.encode()
+        except UnicodeEncodeError:
+            raise BadRequest("_id must not hold a lone surrogate") from None
+    checked: str = id
+    return checked
+
+
+def check_rev(rev: Any) -> str:
+    """Return ``rev`` if it has the form of a revision. Raises BadRequest ("Invalid rev format")."""
+    if not isinstance(rev, str):
+        raise BadRequest(f"Invalid rev format: a revision is text such as 1-abc, not {type(rev).__name__}")
+    try:
+        parse_rev(rev)
+    except ValueError as error:
+        raise BadRequest(f"Invalid rev format: {error}") from None
+    return rev
+
+
+def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: bool = True) -> Parsed:
+    """Check a document that makes a new revision.
+
+    A missing ``_id`` is made by ``new_id`` and counts as the last member. The revision id is
+    PouchDB's: md5 of ``JSON.stringify`` of the document as given (design, section 4); random instead
+    unless ``deterministic``.
+    """
+    doc = mapping(given)
+    if "_id" not in doc:
+        doc = {**doc, "_id": new_id()}
+    id = check_id(doc["_id"])
+    parent = doc.get("_rev")
+    if parent is not None:
+        parent = check_rev(parent)
+    try:
+        parsed = _edit(doc, id, parent)
+        if not deterministic:
+            parsed.rev = rev_id(parent, os.urandom(16))
+            parsed.path = (parsed.rev, *parsed.path[1:])
+        return parsed
+    except PouchDBError as error:
+        error.details.setdefault("id", id)
+        raise
+
+
+def rehash(parsed: Parsed, tombstone: str) -> Parsed:
+    """Return the edit again as the child of ``tombstone``: what re-creating a deleted document hashes.
+
+    PouchDB hashes the stored members, then ``_rev``, then ``_id``.
+    """
+    stored = {key: value for key, value in parsed.doc.items() if key[:1] != "_" or key in KEPT}
+    return _edit({**stored, "_rev": tombstone, "_id": parsed.id}, parsed.id, tombstone, parsed.attachments)
+
+
+def _edit(doc: Mapping[str, Any], id: str, parent: str | None, resolved: dict[str, Incoming] | None = None) -> Parsed:
+    deleted = _deleted(doc)
+    attachments = resolved
+    hashed: Any = doc
+    if "_attachments" in doc:
+        # PouchDB drops the attachments of a tombstone before hashing.
+        if attachments is None and not deleted:
+            attachments = parse_attachments(doc["_attachments"])
+        hashed = dict(doc)
+        if deleted:
+            del hashed["_attachments"]
+        else:
+            hashed["_attachments"] = {name: entry.hashed() for name, entry in (attachments or {}).items()}
+    text, plain = _text(hashed)
+    rev = rev_id(parent, text)
+    path = (rev,) if parent is None else (rev, parent)
+    return Parsed(id, rev, parent, path, deleted, _body(hashed, text, plain), doc, attachments)
+
+
+def parse_replicated(given: DocumentInput) -> Parsed:
+    """Check a document that brings its revision along (``new_edits=False``)."""
+    doc = mapping(given)
+    if "_id" not in doc:
+        raise MissingId()
+    id = check_id(doc["_id"])
+    try:
+        path = _path(doc)
+        deleted = _deleted(doc)
+        attachments = None
+        checked: Any = doc
+        if "_attachments" in doc:
+            attachments = parse_attachments(doc["_attachments"])
+            checked = {**doc, "_attachments": {name: entry.hashed() for name, entry in attachments.items()}}
+        text, plain = _text(checked)
+        return Parsed(id, path[0], None, path, deleted, _body(checked, text, plain), doc, attachments)
+    except PouchDBError as error:
+        error.details.setdefault("id", id)
+        raise
+
+
+def parse_local(given: DocumentInput) -> tuple[str, str | None, bool, bytes]:
+    """Check a local document; return its id, revision, whether it is a deletion, and its body."""
+    doc = mapping(given)
+    id = check_id(doc.get("_id"))
+    rev = doc.get("_rev")
+    if rev is not None and not (isinstance(rev, str) and rev.startswith("0-") and rev[2:].isdecimal()):
+        raise BadRequest("Invalid rev format: a local document's revision is text such as 0-1", id=id)
+    if doc.get("_attachments"):
+        raise BadRequest("a local document cannot have attachments", id=id)
+    text, plain = _text(doc)
+    return id, rev, _deleted(doc), _body(doc, text, plain)
+
+
+def _deleted(doc: Mapping[str, Any]) -> bool:
+    deleted = doc.get("_deleted", False)
+    if deleted is True or deleted is False:
+        return deleted
+    raise BadRequest(f"_deleted must be true or false, not {deleted!r}")
+
+
+def _path(doc: Mapping[str, Any]) -> list[str]:
+    revisions = doc.get("_revisions")
+    rev = doc.get("_rev")
+    if revisions is None:
+        return [check_rev(rev)]
+    try:
+        path = path_from_revisions(revisions["start"], revisions["ids"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadRequest(f"_revisions must be {{'start': generation, 'ids': [newest, ...]}}: {error}") from None
+    if rev is not None and rev != path[0]:
+        raise BadRequest(f"_rev {rev!r} is not the newest of _revisions, {path[0]!r}")
+    return path
+
+
+def _text(doc: Mapping[str, Any]) -> tuple[bytes, bool]:
+    """Return the document as JSON.stringify prints it, and whether orjson printed it."""
+    text = plain_json(cast("dict[str, Any]", doc))
+    if text is not None:
+        return text, True
+    check_json(doc)
+    return js_json(doc), False
+
+
+def _body(doc: Mapping[str, Any], text: bytes, plain: bool) -> bytes:
+    reserved = [key for key in doc if key[:1] == "_"]
+    for key in reserved:
+        if key not in RESERVED:
+            raise DocValidation(f"Bad special document member: {key}")
+    if plain and reserved == ["_id"] and len(doc) > 1 and text.startswith(b'{"_id":"'):
+        # The usual new document: cut `"_id":"...",` off instead of writing JSON again.
+        return b"{" + text[8 + len(orjson.dumps(doc["_id"])) :]
+    return dump({key: value for key, value in doc.items() if key[:1] != "_" or key in KEPT})
+
+
+def check_json(value: Any, path: str = "", depth: int = 1) -> None:
+    """Refuse what JSON cannot say (BadRequest), naming where it is: ``path`` is the way to ``value``."""
+    kind = type(value)
+    if value is None or kind is str or kind is bool:
+        return
+    if kind is int:
+        if not -(2**63) <= value < 2**64:
+            raise BadRequest(f"{path or 'the document'}: integers have at most 64 bits, not {value.bit_length()}")
+    elif kind is float:
+        if not math.isfinite(value):
+            raise BadRequest(f"{path}: JSON has no {value}")
+    elif depth > MAX_DEPTH:
+        raise BadRequest(f"{path[:80]}...: nested deeper than {MAX_DEPTH} levels")
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            if type(key) is not str:
+                raise BadRequest(f"{path or 'the document'}: keys must be text, not {key!r}")
+            check_json(member, f"{path}.{key}" if path else key, depth + 1)
+    elif kind is list or kind is tuple:
+        for index, member in enumerate(value):
+            check_json(member, f"{path}[{index}]", depth + 1)
+    else:
+        raise BadRequest(f"{path or 'the document'}: JSON cannot say {kind.__name__}")

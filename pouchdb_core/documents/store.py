@@ -1,0 +1,185 @@
+"""The rows that the algorithms of documents need from a store.
+
+A store keeps one row per document (its sequence number, winner, tree and the winner's body), the
+bodies of every other stored revision under pointers, attachments in chunks, local documents and
+metadata. It knows no rule of CouchDB; those are in the modules beside this one.
+
+Concurrency: every method may be called from any thread. Outside ``write()`` and ``snapshot()``
+each call sees the newest committed state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["Counters", "Head", "LocalRow", "Row", "RowChanges", "Store"]
+
+Head = tuple[int, str, int, "bytes | None"]
+"""(seq, winning rev, deleted, tree): a document without its body. A tree of one revision is None."""
+
+Row = tuple[int, str, str, int, "bytes | None", "bytes | None"]
+"""(seq, id, winning rev, deleted, tree, body): a document; the body is None unless asked for."""
+
+LocalRow = tuple[int, bytes]
+"""(revision number, body) of a local document."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """The numbers of a database that change with nearly every write."""
+
+    update_seq: int = 0
+    doc_count: int = 0
+    doc_del_count: int = 0
+    purge_seq: int = 0
+    ddocs_seq: int = 0
+    """Changes whenever a design document is written or purged: what caches of compiled functions key on."""
+    last_pointer: int = 0
+    """Pointers of bodies and numbers of attachments are never used twice."""
+    last_attachment: int = 0
+    revs_limit: int = 1000
+    """Not a counter, but every write needs it."""
+
+    def next_seq(self) -> int:
+        self.update_seq += 1
+        return self.update_seq
+
+    def next_pointer(self) -> int:
+        self.last_pointer += 1
+        return self.last_pointer
+
+    def next_attachment(self) -> int:
+        self.last_attachment += 1
+        return self.last_attachment
+
+
+@dataclass(slots=True)
+class RowChanges:
+    """What one write does to the rows; applied in the order of the fields."""
+
+    moved: list[tuple[int, int]] = field(default_factory=list)
+    """(pointer, seq): copy the body of the row ``seq`` to ``pointer``."""
+    removed: list[tuple[int]] = field(default_factory=list)
+    """(seq,) of rows to delete, because the document is purged or comes back under a new seq."""
+    touched: list[tuple[int, int, bytes | None, int]] = field(default_factory=list)
+    """(new seq, conflicts, tree, seq): the row keeps its winner and body."""
+    inserted: list[tuple[int, str, str, int, int, bytes | None, bytes | None]] = field(default_factory=list)
+    """(seq, id, rev, deleted, conflicts, tree, body)."""
+    bodies: list[tuple[int, str, bytes]] = field(default_factory=list)
+    """(pointer, id, body) of revisions that are not winners."""
+    dropped: list[tuple[int]] = field(default_factory=list)
+    """(pointer,) of bodies to delete."""
+    uses: list[tuple[int, str, str]] = field(default_factory=list)
+    """(attachment number, id, rev): the revision uses the attachment."""
+    unused: list[tuple[str, str]] = field(default_factory=list)
+    """(id, rev): the revision's body is gone, and so is its use of attachments."""
+
+
+class Store(Protocol):
+    """One database's rows."""
+
+    def counters(self) -> Counters:
+        """Read the counters."""
+
+    def write(self) -> AbstractContextManager[Counters]:
+        """Hold the database's one write lock in a transaction.
+
+        Yields the counters, which are saved at the end if they changed. Leaving normally commits
+        (durably, if the store is so); an exception rolls everything back. Nested calls join the
+        outermost. Raises StorageError and its kinds.
+        """
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Make all reads of this thread in the block see one state. Never hold it across a yield."""
+
+    def row(self, id: str) -> Row | None:
+        """Return one document with its body."""
+
+    def heads(self, ids: Sequence[str]) -> dict[str, Head]:
+        """Return what exists of ``ids``, without bodies."""
+
+    def rows(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Return what exists of ``ids``, with bodies."""
+
+    def body(self, pointer: int) -> bytes | None:
+        """Return the body of a revision that is not the winner."""
+
+    def save(self, changes: RowChanges) -> None:
+        """Apply the changes; inside ``write()`` only."""
+
+    def scan_ids(
+        self,
+        start: str | None,
+        end: str | None,
+        *,
+        include_start: bool = True,
+        include_end: bool = True,
+        descending: bool = False,
+        limit: int,
+        skip: int = 0,
+        bodies: bool = False,
+    ) -> list[Row]:
+        """Return documents that are not deleted, in id order between ``start`` and ``end`` in scan direction."""
+
+    def count_before(self, id: str, *, inclusive: bool, descending: bool) -> int:
+        """Count the documents, deleted ones not, that a scan leaves out before it starts at ``id``."""
+
+    def scan_seqs(
+        self, after: int, before: int, *, limit: int, descending: bool = False, bodies: bool = False
+    ) -> list[Row]:
+        """Return documents, deleted ones too, with ``after < seq < before`` in seq order."""
+
+    def conflicted(self, after: str, limit: int) -> list[str]:
+        """Return ids of documents with live conflicts, in id order, from an index of just those."""
+
+    def bodies_after(self, pointer: int, limit: int) -> list[tuple[int, str]]:
+        """Return (pointer, id) of bodies that are not winners: where compaction has work."""
+
+    def attachment(self, digest: str) -> tuple[int, int] | None:
+        """Return (number, length in bytes) of stored content."""
+
+    def add_attachment(self, digest: str, length: int, chunks: Iterable[bytes]) -> int:
+        """Store content and return its number; inside ``write()`` only."""
+
+    def attachment_chunk(self, number: int, index: int) -> bytes | None:
+        """Return one chunk of stored content."""
+
+    def local(self, id: str) -> LocalRow | None:
+        """Return a local document."""
+
+    def put_local(self, id: str, rev: int, body: bytes) -> None:
+        """Store a local document; inside ``write()`` only."""
+
+    def remove_local(self, id: str) -> None:
+        """Remove a local document; inside ``write()`` only."""
+
+    def metadata(self, key: str) -> Any:
+        """Return a JSON value stored under ``key``, or None."""
+
+    def set_metadata(self, key: str, value: Any) -> None:
+        """Store a JSON value under ``key``; inside ``write()`` only."""
+
+    def add_purge(self, purge_seq: int, id: str, revs: Sequence[str], keep: int) -> None:
+        """Log what was purged, keeping the newest ``keep`` entries; inside ``write()`` only."""
+
+    def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
+        """Return (purge_seq, id, revs) of logged purges."""
+
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes the database takes: ``file`` (on disk) and ``active`` (of them in use)."""
+
+    def shrink(self) -> None:
+        """Give free space back to the file system."""
+
+    def backup(self, target: Path) -> None:
+        """Copy the database to ``target`` while others read and write."""
+
+    def problems(self) -> list[str]:
+        """Check the integrity of everything stored; an empty list is good news."""
+
+    def close(self) -> None:
+        """Let go of the files. Later calls raise DatabaseClosed."""

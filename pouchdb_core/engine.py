@@ -1,0 +1,231 @@
+"""The engine: what all views of one storage directory share.
+
+It owns the plug-ins, the open stores, tasks, identity and clean-up. ``SyncEnvironment`` (and later
+``AsyncEnvironment``) are views on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import threading
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.adapters.base import Adapter, Place
+from pouchdb_core.errors import BadRequest, DatabaseClosed, EnvironmentError, NotFound
+from pouchdb_core.plugins import Plugins
+from pouchdb_core.state import Slots
+from pouchdb_core.tasks import Tasks
+from pouchdb_core.uuids import UuidSource
+
+if TYPE_CHECKING:
+    from pouchdb_core.handle import Handle
+
+__all__ = ["Engine", "Opened"]
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+class Opened:
+    """An adapter with those who use it: what all database objects of one name share."""
+
+    def __init__(self, key: tuple[str, str], adapter: Adapter) -> None:
+        self.key, self.adapter = key, adapter
+        self.slots = Slots()
+        self.handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+
+
+class Engine:
+    """One storage directory (or memory) with one set of plug-ins.
+
+    ``directory`` None keeps databases in memory; ``temporary`` removes the directory when the
+    engine is closed or collected, in the process that made it. ``origin`` is how to get the same
+    engine again in another process: a callable and its arguments.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None,
+        plugins: Iterable[tuple[str, object]],
+        *,
+        options: Mapping[str, Any] | None = None,
+        temporary: bool = False,
+        origin: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
+        new_id: Callable[[], str] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.origin = origin
+        self.tasks = Tasks()
+        self.slots = Slots()
+        self.closed = False
+        self.plugins = Plugins(plugins)
+        self._scratch = _Scratch(directory if temporary else None)
+        self.place = Place(
+            directory=directory,
+            new_id=new_id or UuidSource(),
+            tasks=self.tasks,
+            side_directory=self._scratch.folder,
+            options=dict(options or {}),
+        )
+        self._adapters = self.plugins.adapters()
+        self._opened: dict[tuple[str, str], Opened] = {}
+        self._lock = threading.RLock()
+        self._uuid: str | None = None
+        self._finalizer = weakref.finalize(self, _clean, self._opened, self._scratch)
+        self.check_options(self.place.options)
+
+    # -- identity --------------------------------------------------------------------------------
+
+    @property
+    def uuid(self) -> str:
+        """The engine's identity (32 hex digits): kept in its directory, or as long as it lives in memory."""
+        if self._uuid is None:
+            self._uuid = uuid.uuid4().hex if self.directory is None else _kept_uuid(self.directory / ".uuid")
+        return self._uuid
+
+    def folder(self, plugin: str) -> Path:
+        """Return (making it) a folder for files of a plug-in that belong to the whole environment."""
+        if self.directory is None:
+            return self._scratch.folder(f".{plugin}")
+        folder = self.directory / ".plugins" / plugin
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    # -- adapters --------------------------------------------------------------------------------
+
+    def check_options(self, options: Mapping[str, Any], adapter: type[Adapter] | None = None) -> None:
+        """Refuse options that no adapter (or not this one) understands. Raises BadRequest."""
+        adapters = [adapter] if adapter else list(self._adapters.values())
+        known = frozenset[str]().union(*(each.options for each in adapters))
+        for option in options:
+            if option not in known:
+                raise BadRequest(f"unknown option {option!r}; there are: {', '.join(sorted(known))}")
+
+    def adapter_class(self, name: str, wanted: str | None, choose: Callable[[], str | None]) -> type[Adapter]:
+        """Return the class that opens ``name``: the wanted one, the URL scheme's, or ``choose()``.
+
+        Raises NotFound("Adapter is missing ...").
+        """
+        scheme = _SCHEME.match(name)
+        if wanted is None and scheme:
+            for adapter in self._adapters.values():
+                if scheme[1].lower() in adapter.schemes:
+                    return adapter
+            raise NotFound(f"Adapter is missing: no plug-in opens {scheme[0]} databases")
+        wanted = wanted or choose()
+        found = self._adapters.get(wanted or "")
+        if found is None or not found.available():
+            raise NotFound(f"Adapter is missing: {wanted!r}; there are: {', '.join(sorted(self._adapters))}")
+        return found
+
+    def names(self) -> list[str]:
+        """Return the names of the local databases, in code point order."""
+        with self._lock:
+            found = {opened.key[1] for opened in self._opened.values() if not opened.adapter.remote}
+        for adapter in self._adapters.values():
+            found.update(adapter.names(self.place))
+        return sorted(found)
+
+    def acquire(self, adapter: type[Adapter], name: str, options: Mapping[str, Any]) -> tuple[Opened, bool]:
+        """Return the open store of a name, opening it if needed; tell whether the database is new.
+
+        Options apply when the store is opened; an object that shares an open one shares them.
+        """
+        if self.closed:
+            raise DatabaseClosed("the environment is closed")
+        self.check_options(options, adapter)
+        key = (adapter.name, name)
+        with self._lock:
+            opened = self._opened.get(key)
+            if opened is not None:
+                return opened, False
+            usable = {key: value for key, value in self.place.options.items() if key in adapter.options}
+            made = adapter.open(self.place, name, {**usable, **options})
+            opened = self._opened[key] = Opened(key, made)
+            return opened, made.created
+
+    def release(self, opened: Opened) -> None:
+        """Close a store that no database object uses any more; what lives in memory stays."""
+        with self._lock:
+            used = any(not handle.closed for handle in opened.handles)
+            if not used and opened.adapter.lasting and self._opened.get(opened.key) is opened:
+                del self._opened[opened.key]
+                opened.slots.close()
+                opened.adapter.close()
+
+    def remove(self, adapter: type[Adapter], name: str) -> list[Handle]:
+        """Destroy a database; return the objects that had it open."""
+        with self._lock:
+            opened = self._opened.pop((adapter.name, name), None)
+            handles = [] if opened is None else list(opened.handles)
+            if opened is not None:
+                opened.slots.close()
+                opened.adapter.close()
+            adapter.destroy(self.place, name)
+        return handles
+
+    def close(self) -> None:
+        """Close every store and remove what is temporary. Calling it again does nothing."""
+        with self._lock:
+            if self.closed:
+                return
+            self.closed = True
+            self.slots.close()
+            for opened in self._opened.values():
+                opened.slots.close()
+            self._finalizer()
+
+
+class _Scratch:
+    """Temporary folders; removed only by the process that made them."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._mine = directory is not None
+        self._pid = os.getpid()
+        self._names: dict[str, Path] = {}
+
+    def folder(self, name: str) -> Path:
+        """Return a folder by name, making it if needed."""
+        if self._directory is None:
+            self._directory, self._mine, self._pid = Path(tempfile.mkdtemp(prefix="pouchdb-")), True, os.getpid()
+        if name not in self._names:
+            self._names[name] = Path(tempfile.mkdtemp(dir=self._directory))
+        return self._names[name]
+
+    def remove(self) -> None:
+        if self._mine and self._directory is not None and self._pid == os.getpid():
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _clean(opened: dict[tuple[str, str], Opened], scratch: _Scratch) -> None:
+    """End an engine that was closed or collected; must not refer to it."""
+    for each in opened.values():
+        each.adapter.close()
+    opened.clear()
+    scratch.remove()
+
+
+def _kept_uuid(path: Path) -> str:
+    """Read the uuid of a directory, making it once: also when several processes start at the same time."""
+    try:
+        return path.read_text("ascii").strip()
+    except FileNotFoundError:
+        pass
+    new = path.with_name(f".{uuid.uuid4().hex}.new")
+    try:
+        new.write_text(uuid.uuid4().hex, "ascii")
+        with contextlib.suppress(FileExistsError):
+            (os.rename if os.name == "nt" else os.link)(new, path)
+        return path.read_text("ascii").strip()
+    except OSError as error:
+        raise EnvironmentError(f"storageDir {path.parent} cannot be written: {error.strerror}") from error
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,244 @@
+"""Environments: what ``setup()`` returns; they open, list and destroy databases."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from pouchdb_core.context import Context
+from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.engine import Engine
+from pouchdb_core.errors import BadRequest
+from pouchdb_core.events import CallLog, EventEmitter
+from pouchdb_core.handle import user_context
+from pouchdb_core.methods import composed
+from pouchdb_core.requests import Destroy, Open, UserContext
+from pouchdb_core.results import Record
+from pouchdb_core.state import Slot
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["AbstractEnvironment", "SyncEnvironment", "sync_environment"]
+
+S = TypeVar("S")
+
+
+class AbstractEnvironment(EventEmitter):
+    """What sync and async environments share.
+
+    Emits ``created`` (name) whenever a database object is made and ``destroyed`` (name), also
+    called ``destroy``, when a database is destroyed.
+    """
+
+    POUCHDB_VERSION: ClassVar[str] = "9.0.0"
+    """The PouchDB whose API this is."""
+
+    user: UserContext | None = None
+
+    def __init__(self, engine: Engine, database_class: type[SyncPouchDB]) -> None:
+        super().__init__(CallLog())
+        self.engine = engine
+        self.options: Mapping[str, Any] = {}
+        self._database_class = database_class
+        self.context = Context(self)
+
+    @property
+    def sync_view(self) -> SyncEnvironment:
+        """The synchronous view of the same engine: what hooks and plug-in methods receive."""
+        raise NotImplementedError
+
+    @property
+    def uuid(self) -> str:
+        """The environment's identity (32 hex digits), kept in its storage directory."""
+        return self.engine.uuid
+
+    @property
+    def directory(self) -> Path | None:
+        """The storage directory, or None in memory."""
+        return self.engine.directory
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close()`` was called."""
+        return self.engine.closed
+
+    def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
+        """Return a light view whose databases make requests on behalf of ``user``."""
+        view = copy.copy(self)
+        view.user = user_context(user)
+        return view
+
+    asUser = as_user
+
+    def defaults(self, **options: Any) -> Self:
+        """Return a light view with these defaults of database options, over those of this view.
+
+        ``prefix`` goes before every name. Raises BadRequest for an unknown option.
+        """
+        self.engine.check_options({key: value for key, value in options.items() if key not in ("prefix", "adapter")})
+        view = copy.copy(self)
+        view.options = {**self.options, **options}
+        return view
+
+    def state(self, slot: Slot[S]) -> S:
+        """Return a plug-in's state of this environment, shared by its views."""
+        return self.engine.slots.get(slot, self.sync_view)
+
+    def plugin_directory(self, plugin: str) -> Path:
+        """Return (making it) a folder for files of a plug-in that belong to the whole environment."""
+        return self.engine.folder(plugin)
+
+    def active_tasks(self) -> list[Record]:
+        """Return the long work under way: ``[{"id", "name", "created_at", "completed_items", ...}]``."""
+        return self.engine.tasks.list()
+
+    activeTasks = active_tasks
+
+    def names(self) -> list[str]:
+        """Return the names of all local databases, also those no one has opened yet."""
+        return self.engine.names()
+
+    def _request(self, name: Any, options: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
+        """Return name, adapter and options of a database, with the view's defaults. Raises BadRequest."""
+        merged = {**self.options, **options}
+        name = merged.pop("name", None) if name is None else name
+        prefix = merged.pop("prefix", "")
+        adapter = merged.pop("adapter", None)
+        if not isinstance(name, str) or not name:
+            raise BadRequest(f"Missing/invalid DB name: {name!r}")
+        name = prefix + name
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise BadRequest("Missing/invalid DB name: it holds a lone surrogate") from None
+        return name, adapter, merged
+
+    def __reduce__(self) -> Any:
+        if self.engine.origin is None:
+            raise TypeError("this environment was not made by setup(): it cannot be pickled")
+        function, arguments = self.engine.origin
+        return (_remade, (function, arguments, dict(self.options), self.user))
+
+
+def _remade(function: Any, arguments: tuple[Any, ...], options: dict[str, Any], user: Any) -> Any:
+    environment = function(*arguments)
+    if options:
+        environment = environment.defaults(**options)
+    return environment if user is None else environment.as_user(user)
+
+
+class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
+    """An environment whose databases block; also a mapping of names to databases.
+
+    ``env[name]`` opens (and makes) a database, each time as a new object; ``name in env`` never
+    makes one; ``del env[name]`` destroys. Also a context manager that closes.
+    """
+
+    @property
+    def sync_view(self) -> SyncEnvironment:
+        return self
+
+    def PouchDB(self, name: str | None = None, **options: Any) -> SyncPouchDB:
+        """Open a database, making it if it is missing; each call returns a new object.
+
+        Options: ``adapter`` (``"sqlite"``, ``"memory"``), ``durability`` (``"full"``: on disk when a
+        call returns, ``"normal"``: the last moments may be lost with the power), ``auto_compaction``,
+        ``revs_limit``, ``deterministic_revs``, ``purged_infos_limit``, ``prefix``, ``name``. They
+        apply when the database is not open yet. Raises BadRequest for an unknown option or a bad
+        name, NotFound when the adapter is missing, StorageError.
+        """
+        name, adapter, rest = self._request(name, options)
+        database: SyncPouchDB = self.engine.plugins.open(self, Open(name, adapter, rest))
+        return database
+
+    def open_database(self, request: Open) -> SyncPouchDB:
+        """Open a database for the ``pouchdb_open`` hook: the core's way."""
+        engine = self.engine
+        kind = engine.adapter_class(
+            request.name,
+            request.adapter,
+            lambda: engine.plugins.choose_adapter(self, request.name, request.options),
+        )
+        opened, created = engine.acquire(kind, request.name, request.options)
+        options = {**request.options, **({} if request.adapter is None else {"adapter": request.adapter})}
+        database = self._database_class(self, opened, request.name, options)
+        if created:
+            engine.plugins.database_created(database)
+        engine.plugins.database_opened(database)
+        self.emit("created", request.name)
+        return database
+
+    def destroy(self, name_: str | None = None, **options: Any) -> None:
+        """Remove a database with everything it has on disk; one that does not exist is no error.
+
+        ``destroy(name="...")`` works too. Raises BadRequest without a name.
+        """
+        name, adapter, _ = self._request(name_, options)
+        self.engine.plugins.destroy(self, Destroy(name, adapter))
+
+    def destroy_database(self, request: Destroy) -> None:
+        """Destroy a database for the ``pouchdb_destroy`` hook: the core's way."""
+        engine = self.engine
+        kind = engine.adapter_class(
+            request.name, request.adapter, lambda: engine.plugins.choose_adapter(self, request.name, {})
+        )
+        for handle in engine.remove(kind, request.name):
+            if handle._end("database is destroyed"):
+                handle.emit("destroyed")
+        engine.plugins.database_destroyed(self, request.name)
+        self.emit("destroyed", request.name)
+        self.emit("destroy", request.name)
+
+    def close(self) -> None:
+        """Close every database; a temporary storage directory is removed. Calling it again does nothing."""
+        if not self.engine.closed:
+            self.engine.plugins.environment_closing(self)
+            self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __getitem__(self, name: str) -> SyncPouchDB:
+        return self.PouchDB(name)
+
+    def __delitem__(self, name: str) -> None:
+        self.destroy(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the database if it exists, else ``default``; never makes one."""
+        if name not in self:
+            return default
+        return self[name]
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x}>"
+
+
+def sync_environment(engine: Engine) -> SyncEnvironment:
+    """Make the synchronous view of an engine, with the methods its plug-ins add. Raises PluginError."""
+    plugins = engine.plugins
+    database_class = composed(SyncPouchDB, list(plugins.database_methods()))
+    environment = composed(SyncEnvironment, list(plugins.environment_methods()))(engine, database_class)
+    plugins.environment_opened(environment)
+    return environment

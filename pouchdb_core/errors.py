@@ -1,0 +1,231 @@
+"""Every error a user can meet, as one tree.
+
+::
+
+    BaseError
+      EnvironmentError            set-up of an environment (storage directory)
+      PluginError                 set-up of plug-ins: names both parties
+      PouchDBError                an operation failed; speaks CouchDB: status, name, message
+        BadRequest            400 bad_request
+          InvalidRequest      400 invalid_request
+          QueryParseError     400 query_parse_error
+        Unauthorized          401 unauthorized
+        Forbidden             403 forbidden
+        NotFound              404 not_found
+        Conflict              409 conflict
+        FileExists            412 file_exists
+        MissingId             412 missing_id
+        MissingStub           412 missing_stub
+        TooLarge              413 document_too_large
+        NotSupported          501 not_implemented
+        ServerError           500 unknown_error
+          DocValidation       500 doc_validation
+          DatabaseClosed      500 database_closed
+          StorageError        500 storage_error
+            NotADatabase      500 not_a_database
+            NewerSchema       500 newer_schema
+            ReadOnlyStorage   500 read_only
+            DatabaseBusy      503 busy
+            DiskFull          507 insufficient_storage
+
+Names and statuses are PouchDB 9's fixed catalogue (spec: pouchdb-api, Conventions); the last
+eight add what an embedded store needs. Raise the class, never ``PouchDBError(409, ...)``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+__all__ = [
+    "BadRequest",
+    "BaseError",
+    "Conflict",
+    "DatabaseBusy",
+    "DatabaseClosed",
+    "DiskFull",
+    "DocValidation",
+    "EnvironmentError",
+    "FileExists",
+    "Forbidden",
+    "InvalidRequest",
+    "MissingId",
+    "MissingStub",
+    "NewerSchema",
+    "NotADatabase",
+    "NotFound",
+    "NotSupported",
+    "PluginError",
+    "PouchDBError",
+    "QueryParseError",
+    "ReadOnlyStorage",
+    "ServerError",
+    "StorageError",
+    "TooLarge",
+    "Unauthorized",
+]
+
+
+class BaseError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class EnvironmentError(BaseError):
+    """Refuse a storage directory; the text names it."""
+
+
+class PluginError(BaseError):
+    """Refuse a set of plug-ins at set-up; the text names every party."""
+
+
+class PouchDBError(BaseError):
+    """Tell why an operation failed, the way CouchDB does.
+
+    ``status`` (int), ``name`` (str), ``message`` (str), ``reason`` (the same text) and ``error``
+    (True) are readable by attribute and by item; ``details`` holds further members such as ``id``.
+    ``str()`` is compact JSON: ``{"status":404,"name":"not_found","message":"missing"}``.
+    """
+
+    status: int = 500
+    name: str = "unknown_error"
+    default_message: ClassVar[str] = "an unknown error occurred"
+    error: bool = True
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        self.message = message if message is not None else self.default_message
+        self.details = details
+        super().__init__(self.message)
+
+    @property
+    def reason(self) -> str:
+        """The message, under CouchDB's name for it."""
+        return self.message
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as plain data: the shape of a failed entry of ``bulk_docs``."""
+        return {
+            "status": self.status,
+            "name": self.name,
+            "message": self.message,
+            "reason": self.message,
+            "error": True,
+            **self.details,
+        }
+
+    def __getitem__(self, key: str) -> Any:
+        return self.as_dict()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.as_dict()
+
+    def __getattr__(self, key: str) -> Any:
+        # Only asked for what is not an attribute: the details, such as `id`.
+        if not key.startswith("__") and "details" in self.__dict__ and key in self.details:
+            return self.details[key]
+        raise AttributeError(key)
+
+    def __str__(self) -> str:
+        known = {"status": self.status, "name": self.name, "message": self.message}
+        return json.dumps(known, separators=(",", ":"), ensure_ascii=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (type(self), self.message, self.details))
+
+
+def _restore(kind: type[PouchDBError], message: str, details: dict[str, Any]) -> PouchDBError:
+    return kind(message, **details)
+
+
+class BadRequest(PouchDBError):
+    """The caller's input cannot be used; the message says what to change."""
+
+    status, name, default_message = 400, "bad_request", "Something wrong with the request"
+
+
+class InvalidRequest(BadRequest):
+    name, default_message = "invalid_request", "Request was invalid"
+
+
+class QueryParseError(BadRequest):
+    name, default_message = "query_parse_error", "Some query argument is invalid"
+
+
+class Unauthorized(PouchDBError):
+    status, name, default_message = 401, "unauthorized", "Name or password is incorrect."
+
+
+class Forbidden(PouchDBError):
+    status, name, default_message = 403, "forbidden", "Forbidden by design doc validate_doc_update function"
+
+
+class NotFound(PouchDBError):
+    """There is no such document, revision, attachment or database (``missing`` or ``deleted``)."""
+
+    status, name, default_message = 404, "not_found", "missing"
+
+
+class Conflict(PouchDBError):
+    """The parent revision is no longer a leaf: read again, then write again."""
+
+    status, name, default_message = 409, "conflict", "Document update conflict"
+
+
+class FileExists(PouchDBError):
+    status, name, default_message = 412, "file_exists", "The database could not be created, the file already exists."
+
+
+class MissingId(PouchDBError):
+    status, name, default_message = 412, "missing_id", "_id is required for puts"
+
+
+class MissingStub(PouchDBError):
+    """A stub names an attachment whose content this database does not have."""
+
+    status, name = 412, "missing_stub"
+    default_message = "A pre-existing attachment stub wasn't found"
+
+
+class TooLarge(PouchDBError):
+    status, name, default_message = 413, "document_too_large", "The document is too large"
+
+
+class NotSupported(PouchDBError):
+    status, name, default_message = 501, "not_implemented", "This adapter cannot do that"
+
+
+class ServerError(PouchDBError):
+    """Something failed that the caller's input did not cause."""
+
+
+class DocValidation(ServerError):
+    name, default_message = "doc_validation", "Bad special document member"
+
+
+class DatabaseClosed(ServerError):
+    name, default_message = "database_closed", "database is closed"
+
+
+class StorageError(ServerError):
+    """The store below failed; nothing of the operation was kept."""
+
+    name, default_message = "storage_error", "the storage failed"
+
+
+class NotADatabase(StorageError):
+    name, default_message = "not_a_database", "the file is not a database of ours"
+
+
+class NewerSchema(StorageError):
+    name, default_message = "newer_schema", "the database was written by a newer version"
+
+
+class ReadOnlyStorage(StorageError):
+    name, default_message = "read_only", "the storage cannot be written"
+
+
+class DatabaseBusy(StorageError):
+    status, name, default_message = 503, "busy", "another process kept the database locked for too long"
+
+
+class DiskFull(StorageError):
+    status, name, default_message = 507, "insufficient_storage", "the disk is full; nothing was written"

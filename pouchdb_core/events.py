@@ -1,0 +1,158 @@
+"""Event emitters, with the names of node's and of Python's conventions (spec: plugins 9.6)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["CallLog", "EventEmitter", "Listener"]
+
+Listener = Callable[..., Any]
+
+logger = logging.getLogger("pouchdb.events")
+
+
+class CallLog:
+    """Remembers which callbacks were called, so that ``waitUntilCalled`` has something to wait for.
+
+    Functions compare by equality: bound methods are a new object at every access. The log is
+    bounded, because most callbacks are never waited for.
+    """
+
+    def __init__(self, size: int = 1000) -> None:
+        self._called: deque[Listener] = deque(maxlen=size)
+        self._condition = threading.Condition()
+
+    def add(self, function: Listener) -> None:
+        with self._condition:
+            self._called.append(function)
+            self._condition.notify_all()
+
+    def wait(self, functions: Sequence[Listener], timeout: float | None = None) -> bool:
+        """Wait until one of ``functions`` was called; False when ``timeout`` (seconds) ran out first.
+
+        A call that happened since the function was last waited for counts at once.
+        """
+
+        def take() -> bool:
+            for called in self._called:
+                if any(called == wanted for wanted in functions):
+                    self._called.remove(called)
+                    return True
+            return False
+
+        with self._condition:
+            return self._condition.wait_for(take, timeout)
+
+
+class _Entry:
+    """One registration: calling it calls the listener and returns None."""
+
+    __slots__ = ("emitter", "event", "function", "once")
+
+    def __init__(self, emitter: EventEmitter, event: str, function: Listener, once: bool) -> None:
+        self.emitter, self.event, self.function, self.once = emitter, event, function, once
+
+    def __call__(self, *args: Any) -> None:
+        if self.once:
+            self.emitter._discard(self)
+        try:
+            self.function(*args)
+        except Exception:
+            # One listener's mistake must not hide the event from the next, nor break the operation
+            # that emitted it; it is told where the user looks.
+            logger.exception("a listener of %r raised", self.event)
+        finally:
+            self.emitter._calls.add(self.function)
+
+
+class EventEmitter:
+    """Calls listeners by event name, in the order they were added, in the emitting thread.
+
+    An exception of a listener is logged (``pouchdb.events``) and stops nothing else. May be used
+    from any thread.
+    """
+
+    def __init__(self, calls: CallLog | None = None) -> None:
+        self._entries: dict[str, list[_Entry]] = {}
+        self._limit = 0
+        self._calls = calls or CallLog()
+        self._emitter_lock = threading.Lock()
+
+    def on(self, event: str, listener: Listener) -> Self:
+        """Call ``listener`` at every ``event``; the same listener added twice is called twice."""
+        return self._add(event, listener, once=False)
+
+    def once(self, event: str, listener: Listener) -> Self:
+        """Call ``listener`` at the next ``event`` only."""
+        return self._add(event, listener, once=True)
+
+    def emit(self, event: str, *args: Any) -> bool:
+        """Call the listeners of ``event`` with ``args``; True if there was one."""
+        entries = self._entries.get(event)
+        if not entries:
+            return False
+        for entry in tuple(entries):
+            entry(*args)
+        return True
+
+    def listeners(self, event: str) -> list[Listener]:
+        """Return the listeners as callables that call the originals and return None."""
+        return list(self._entries.get(event, ()))
+
+    def remove_listener(self, event: str, listener: Listener) -> Self:
+        """Remove one registration of ``listener``, the newest; an unknown one is ignored."""
+        with self._emitter_lock:
+            entries = self._entries.get(event, [])
+            for index in range(len(entries) - 1, -1, -1):
+                if listener in (entries[index].function, entries[index]):
+                    del entries[index]
+                    break
+        return self
+
+    def remove_all_listeners(self, event: str | None = None) -> Self:
+        """Remove every listener, or those of one event."""
+        with self._emitter_lock:
+            if event is None:
+                self._entries.clear()
+            else:
+                self._entries.pop(event, None)
+        return self
+
+    def set_max_listeners(self, count: int) -> Self:
+        """Warn when an event has more than ``count`` listeners; 0 means no limit."""
+        self._limit = count
+        return self
+
+    addListener = add_listener = on
+    removeListener = remove_listener
+    removeAllListeners = remove_all_listeners
+    setMaxListeners = set_max_listeners
+
+    def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
+        if not callable(listener):
+            raise TypeError(f"a listener must be callable, not {listener!r}")
+        with self._emitter_lock:
+            entries = self._entries.setdefault(event, [])
+            entries.append(_Entry(self, event, listener, once))
+        if self._limit and len(entries) > self._limit:
+            warnings.warn(
+                f"possible EventEmitter memory leak detected. {len(entries)} listeners added for {event!r}; "
+                "set_max_listeners() raises the limit.",
+                ResourceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _discard(self, entry: _Entry) -> None:
+        with self._emitter_lock:
+            entries = self._entries.get(entry.event, [])
+            if entry in entries:
+                entries.remove(entry)

@@ -1,0 +1,154 @@
+"""Every hook of the core, in the order a database lives through them.
+
+This is what plug-in authors read first. A plug-in is a module or an object with functions of these
+names, marked ``@hookimpl``; each takes those of the arguments it wants. Registration hooks return
+objects that carry their own names. Operations are called once per call of the user, never per row;
+wrap one with ``@hookimpl(wrapper=True)`` to guard, log or change its result. The core's own
+behaviour comes by the same hooks (``pouchdb_core.defaults``), last.
+
+An operation must answer something other than None: None means "not mine".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pouchdb_core.adapters.base import Adapter
+    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.methods import Operation
+    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Read, Write
+    from pouchdb_core.results import Outcome, Record
+
+PROJECT = "pouchdb"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+# -- set-up --------------------------------------------------------------------------------------
+
+
+@hookspec
+def pouchdb_addhooks(manager: pluggy.PluginManager) -> None:
+    """Add hook specs of your own, when your plug-in has plug-ins itself: ``manager.add_hookspecs(...)``."""
+
+
+@hookspec
+def pouchdb_adapters() -> Iterable[type[Adapter]]:  # type: ignore[empty-body]
+    """Return adapter classes. Two of one name are an error that names both plug-ins."""
+
+
+@hookspec(firstresult=True)
+def pouchdb_choose_adapter(environment: SyncEnvironment, name: str, options: Mapping[str, Any]) -> str | None:
+    """Return the name of the adapter to open ``name`` with, or None to leave it to the next plug-in."""
+
+
+@hookspec
+def pouchdb_environment_methods() -> Iterable[Operation[..., Any]]:  # type: ignore[empty-body]
+    """Return ``operation(function)`` objects; ``function(environment, ...)`` becomes a method of environments.
+
+    It gets a camelCase spelling too. A name that exists already is an error that names both owners.
+    """
+
+
+@hookspec
+def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:  # type: ignore[empty-body]
+    """Return ``operation(function)`` objects; ``function(database, ...)`` becomes a method of databases."""
+
+
+@hookspec
+def pouchdb_environment_opened(environment: SyncEnvironment) -> None:
+    """The environment is ready to be used. Called once per engine, at the end of set-up."""
+
+
+# -- opening -------------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def pouchdb_open(environment: SyncEnvironment, request: Open) -> SyncPouchDB | None:
+    """Open a database, making it if it is missing. An operation."""
+
+
+@hookspec
+def pouchdb_database_created(database: SyncPouchDB) -> None:
+    """Opening made a new database; it is empty."""
+
+
+@hookspec
+def pouchdb_database_opened(database: SyncPouchDB) -> None:
+    """A database object was made; a new database was announced as created before."""
+
+
+# -- operations ----------------------------------------------------------------------------------
+
+
+@hookspec(firstresult=True)
+def pouchdb_write(database: SyncPouchDB, request: Write) -> Sequence[Outcome] | None:
+    """Write documents: put, post, remove, bulk_docs and the attachment calls all arrive here.
+
+    Returns one outcome per document, in input order: a Record ``{"ok", "id", "rev"}`` or a
+    PouchDBError. An atomic request raises instead.
+    """
+
+
+@hookspec
+def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
+    """Return ``guard(proposed) -> list of PouchDBError or None``, or None to let everything pass.
+
+    Asked once per write; the guard is called once per batch, after parsing and before revisions are
+    checked, also for ``new_edits=False`` and replicated writes. An error becomes that document's
+    result; the others go on. Guards run before the write lock is taken and are asked again about
+    documents that changed, or all if a design document did, before it was. Local documents are not
+    judged. Nothing is asked of databases elsewhere: their server judges.
+    """
+
+
+@hookspec
+def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> None:
+    """Documents were written and committed; ``results`` are the successes of one call, in input order."""
+
+
+@hookspec(firstresult=True)
+def pouchdb_read(database: SyncPouchDB, request: Read) -> Any:
+    """Read a document, its open revisions, one attachment, or many documents. An operation."""
+
+
+@hookspec(firstresult=True)
+def pouchdb_list(database: SyncPouchDB, request: Listing) -> Record | None:
+    """List documents by id. An operation."""
+
+
+@hookspec(firstresult=True)
+def pouchdb_changes(database: SyncPouchDB, request: Changes) -> Iterator[Record] | None:
+    """Return an iterator over the changes feed. An operation.
+
+    A wrapper that wants to see rows returns a new iterator around the one it gets; the core's is a
+    generator whose return value is the seq to continue from.
+    """
+
+
+# -- the end -------------------------------------------------------------------------------------
+
+
+@hookspec
+def pouchdb_database_closed(database: SyncPouchDB) -> None:
+    """A database object was closed; others may still have the database open."""
+
+
+@hookspec(firstresult=True)
+def pouchdb_destroy(environment: SyncEnvironment, request: Destroy) -> bool | None:
+    """Remove a database with everything it has on disk; True when done. An operation."""
+
+
+@hookspec
+def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
+    """A database is gone."""
+
+
+@hookspec
+def pouchdb_environment_closing(environment: SyncEnvironment) -> None:
+    """The environment is about to close its databases."""

@@ -1,0 +1,104 @@
+"""One plain function, a method of every class and spelling.
+
+``get = operation(reading.get, reads=True)`` in a class body makes ``get`` a method; a plug-in
+returns ``[operation(gql, reads=True)]`` from its hook. The function's first argument is the
+database (or environment); its signature and docstring are the method's.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+
+from pouchdb_core.errors import BadRequest, PluginError
+
+__all__ = ["Operation", "camel_case", "composed", "operation"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+def camel_case(name: str) -> str:
+    """Return ``all_docs`` as ``allDocs``."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+class Operation(Generic[P, T]):
+    """A descriptor that calls ``function(subject, ...)``.
+
+    ``reads`` says that the call changes nothing: it may run beside other reads of the database.
+    """
+
+    def __init__(self, function: Callable[..., T], *, reads: bool, name: str | None = None) -> None:
+        self.function = function
+        self.reads = reads
+        self.name = name or function.__name__
+        self.__doc__ = function.__doc__
+        self._call = _checked(function, self.name)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Operation[P, T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Callable[P, T]: ...
+    def __get__(self, instance: object | None, owner: type) -> Operation[P, T] | Callable[P, T]:
+        if instance is None:
+            return self
+        return cast("Callable[P, T]", MethodType(self._call, instance))
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.function)
+
+
+def operation(
+    function: Callable[Concatenate[Any, P], T], *, reads: bool = False, name: str | None = None
+) -> Operation[P, T]:
+    """Declare a method; ``name`` if it is not the function's."""
+    return Operation(function, reads=reads, name=name)
+
+
+def _checked(function: Callable[..., T], name: str) -> Callable[..., T]:
+    """Turn a wrong call into BadRequest; costs nothing until one fails."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> T:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            signature = inspect.signature(function)
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as wrong:
+                known = ", ".join(list(signature.parameters)[1:])
+                raise BadRequest(f"{name}(): {wrong}; it takes: {known}") from None
+            raise error
+
+    return call
+
+
+def composed(base: C, methods: list[tuple[str, Operation[..., Any]]]) -> C:
+    """Return a subclass of ``base`` with the methods of plug-ins, each in both spellings.
+
+    Raises PluginError when a name is taken, naming both owners.
+    """
+    owners: dict[str, str] = {}
+    members: dict[str, Any] = {
+        "__module__": base.__module__,
+        "__doc__": base.__doc__,
+        "__qualname__": base.__qualname__,
+    }
+    for owner, method in methods:
+        for name in dict.fromkeys((method.name, camel_case(method.name))):
+            if name in owners:
+                raise PluginError(
+                    f"plug-ins {owners[name]!r} and {owner!r} both add a method {name!r} to {base.__name__}"
+                )
+            if hasattr(base, name):
+                raise PluginError(f"plug-in {owner!r} adds a method {name!r} that {base.__name__} of the core has")
+            owners[name], members[name] = owner, method
+    return cast("C", type(base.__name__, (base,), members)) if methods else base

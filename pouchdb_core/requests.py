@@ -1,0 +1,160 @@
+"""One frozen dataclass per operation: what travels through the operation hooks.
+
+Adding an option never changes a hook's signature. Every request says on whose behalf it acts
+(``user``; None is the program itself, with all rights) and why (``purpose``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pouchdb_core.errors import PouchDBError
+from pouchdb_core.results import Record
+from pouchdb_core.typing import DocumentInput
+
+__all__ = [
+    "Changes",
+    "Destroy",
+    "Guard",
+    "Listing",
+    "Open",
+    "Proposed",
+    "Purpose",
+    "Read",
+    "ReadOptions",
+    "Style",
+    "UserContext",
+    "Write",
+]
+
+Purpose = Literal["api", "replication", "index"]
+Style = Literal["main_only", "all_docs"]
+
+
+@dataclass(frozen=True, slots=True)
+class UserContext:
+    """On whose behalf a request acts: CouchDB's ``userCtx``."""
+
+    name: str | None = None
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a read adds to the document (spec: pouchdb-api 2.2, ``db.get``)."""
+
+    revs: bool = False
+    revs_info: bool = False
+    conflicts: bool = False
+    deleted_conflicts: bool = False
+    local_seq: bool = False
+    latest: bool = False
+    attachments: bool = False
+    binary: bool = False
+    atts_since: tuple[str, ...] = ()
+
+
+PLAIN = ReadOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read one document, its open revisions, one attachment, or (``items``) many documents."""
+
+    id: str
+    rev: str | None = None
+    options: ReadOptions = PLAIN
+    open_revs: Literal["all"] | tuple[str, ...] | None = None
+    attachment: str | None = None
+    """Name of the attachment to read instead of the document."""
+    stream: bool = False
+    """Answer an attachment as an open binary file instead of a blob."""
+    items: tuple[tuple[str, str | None, tuple[str, ...]], ...] | None = None
+    """For ``bulk_get``: (id, rev or None, atts_since) each; ``id`` is empty then."""
+    user: UserContext | None = None
+    purpose: Purpose = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write documents: put, post, remove and bulk_docs all arrive here."""
+
+    docs: Sequence[DocumentInput]
+    new_edits: bool = True
+    """False: store revisions as given, as replication does; True: make a new one."""
+    atomic: bool = False
+    """All documents or none: the first error is raised and nothing is written."""
+    user: UserContext | None = None
+    purpose: Purpose = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What a guard judges: copies, free to be changed by the guard without effect."""
+
+    new: Record
+    """The document as it will be stored, with ``_id``, ``_rev``, ``_revisions`` and attachments as stubs."""
+    old: Record | None
+    """The winner it is written over, deleted or not, or None when the document is new."""
+    ddocs_seq: int
+    """The state of the design documents the judgement must be based on."""
+
+
+Guard = Callable[[Sequence[Proposed]], "Sequence[PouchDBError | None] | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """List documents by id."""
+
+    startkey: str | None = None
+    endkey: str | None = None
+    inclusive_end: bool = True
+    descending: bool = False
+    limit: int | None = None
+    skip: int = 0
+    keys: tuple[Any, ...] | None = None
+    include_docs: bool = False
+    options: ReadOptions = PLAIN
+    update_seq: bool = False
+    offset: bool = False
+    """Count the true offset in the index instead of answering ``skip``."""
+    user: UserContext | None = None
+    purpose: Purpose = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Read the changes feed: one row a document, in update order."""
+
+    since: int | str = 0
+    limit: int | None = None
+    descending: bool = False
+    style: Style = "main_only"
+    include_docs: bool = False
+    options: ReadOptions = PLAIN
+    doc_ids: tuple[str, ...] | None = None
+    filter: Callable[..., Any] | str | None = None
+    query_params: Mapping[str, Any] = field(default_factory=dict)
+    seq_interval: int | None = None
+    user: UserContext | None = None
+    purpose: Purpose = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Open a database, creating it when it is missing."""
+
+    name: str
+    adapter: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Destroy:
+    """Remove a database with everything it has on disk."""
+
+    name: str
+    adapter: str | None = None

@@ -1,0 +1,57 @@
+"""Records: what every call answers with.
+
+A ``Record`` is a dict whose keys are also readable as attributes. Item access stays as fast as a
+plain dict's because only ``__getattr__`` is defined; dict methods win over keys of the same name
+(``record.items`` is the method, ``record["items"]`` the member).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pouchdb_core.errors import PouchDBError
+
+__all__ = ["Outcome", "Record", "record"]
+
+
+class Record(dict[str, Any]):
+    """A dict whose keys read as attributes too; equal to a plain dict of the same content."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def copy(self) -> Record:
+        """Return a shallow copy that is a Record."""
+        return Record(self)
+
+
+Outcome = Record | PouchDBError
+"""What became of one written document: ``{"ok": True, "id", "rev"}``, or why it was not written."""
+
+
+def record(value: dict[str, Any]) -> Record:
+    """Make Records of a parsed JSON object and all objects in it, depth first and in place.
+
+    The argument is used up: hand over something nobody else holds. Lists stay lists.
+    """
+    for key, member in value.items():
+        kind = type(member)
+        if kind is dict:
+            value[key] = record(member)
+        elif kind is list:
+            _members(member)
+    return Record(value)
+
+
+def _members(values: list[Any]) -> None:
+    for index, member in enumerate(values):
+        kind = type(member)
+        if kind is dict:
+            values[index] = record(member)
+        elif kind is list:
+            _members(member)

@@ -1,0 +1,72 @@
+"""Long work that is under way, for ``active_tasks()`` (PouchDB's ``activeTasks``)."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+from pouchdb_core.results import Record
+
+__all__ = ["Task", "Tasks"]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Task:
+    """One piece of long work; ``progress()`` is cheap enough to call once a batch."""
+
+    def __init__(self, name: str, database: str | None, total_items: int | None) -> None:
+        self.id = str(uuid.uuid4())
+        self.name = name
+        self.database = database
+        self.created_at = _now()
+        self.updated_at: str | None = None
+        self.total_items = total_items
+        self.completed_items = 0
+
+    def progress(self, completed: int = 1) -> None:
+        """Count ``completed`` more items."""
+        self.completed_items += completed
+        self.updated_at = _now()
+
+    def as_record(self) -> Record:
+        task: dict[str, Any] = {"id": self.id, "name": self.name, "created_at": self.created_at}
+        if self.database is not None:
+            task["database"] = self.database
+        if self.updated_at is not None:
+            task["updated_at"] = self.updated_at
+        if self.total_items is not None:
+            task["total_items"] = self.total_items
+        task["completed_items"] = self.completed_items
+        return Record(task)
+
+
+class Tasks:
+    """The tasks of one engine: in memory, gone when they end."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def running(self, name: str, database: str | None = None, total_items: int | None = None) -> Iterator[Task]:
+        """List a task while the block runs."""
+        task = Task(name, database, total_items)
+        with self._lock:
+            self._tasks[task.id] = task
+        try:
+            yield task
+        finally:
+            with self._lock:
+                del self._tasks[task.id]
+
+    def list(self, wanted: Callable[[Task], bool] = lambda task: True) -> list[Record]:
+        """Return the running tasks, oldest first."""
+        with self._lock:
+            return [task.as_record() for task in self._tasks.values() if wanted(task)]
