@@ -1,0 +1,143 @@
+"""What can go wrong with a JavaScript function, as types.
+
+    JavaScriptError            any failure of JavaScript; `design_document` names whose, where it is known
+      EngineMissing            no engine: the message says what to install
+      CompilationError         the source is no function; `cause` is what the engine threw, if it threw
+      ThrownError              the function threw; carries the thrown value as data
+      LimitError               a limit was hit; the function's context is gone, the worker goes on
+        TimedOut
+        OutOfMemory
+        OutputTooLarge         also output that cannot be read
+        WorkerCrashed
+      WorkerClosed             called after close()
+
+`status`, `error` and `reason` are what CouchDB would answer; the layers above translate them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class JavaScriptError(Exception):
+    """Any failure of JavaScript code or of what runs it."""
+
+    status = 500
+    error = "javascript_error"
+
+    def __init__(self, reason: str, *, design_document: str | None = None, document: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.design_document = design_document
+        self.document = document
+
+    def __str__(self) -> str:
+        where = [name for name in (self.design_document, self.document and f"document {self.document}") if name]
+        return f"{self.reason} ({', '.join(where)})" if where else self.reason
+
+
+class EngineMissing(JavaScriptError):
+    """There is no JavaScript engine that runs; the reason says what to install."""
+
+    error = "javascript_engine_missing"
+
+
+class WorkerClosed(JavaScriptError):
+    """The worker was closed by its owner."""
+
+    error = "javascript_worker_closed"
+
+
+class LimitError(JavaScriptError):
+    """A limit was hit: the context of the function is gone, the worker answers the next call."""
+
+
+class TimedOut(LimitError):
+    """The function took longer than its deadline, or its design document is quarantined for that."""
+
+    error = "os_process_timeout"
+
+
+class OutOfMemory(LimitError):
+    """The function took more memory than it may."""
+
+    error = "out_of_memory"
+
+
+class OutputTooLarge(LimitError):
+    """The function's output is larger than the limit, or is nothing that can be read."""
+
+    error = "output_too_large"
+
+
+class WorkerCrashed(LimitError):
+    """The engine died, or its context broke."""
+
+    error = "os_process_error"
+
+
+class ThrownError(JavaScriptError):
+    """A value thrown by JavaScript, as data.
+
+    For an Error object `name` and `message` are its own, `stack` is the engine's text; for any other value they are
+    None. `thrown` is the value as JSON would carry it (own members only for an Error object, None where JSON has no
+    form), `text` is String(value).
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None,
+        message: str | None,
+        stack: str | None,
+        text: str | None,
+        thrown: Any,
+        design_document: str | None = None,
+        document: str | None = None,
+    ) -> None:
+        reason = f"{name}: {message}" if name is not None else (text or "null")
+        super().__init__(reason, design_document=design_document, document=document)
+        self.name = name
+        self.message = message
+        self.stack = stack
+        self.text = text
+        self.thrown = thrown
+        if name is not None:
+            self.error = name
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it was null that was thrown."""
+        return self.name is None and self.thrown is None and self.text == "null"
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], design_document: str | None) -> ThrownError:
+        """Build one from the worker's answer, which is not trusted to be complete."""
+
+        def text(member: str) -> str | None:
+            value = data.get(member)
+            return value if isinstance(value, str) else None
+
+        return cls(
+            name=text("name"),
+            message=text("message"),
+            stack=text("stack"),
+            text=text("text"),
+            thrown=data.get("thrown"),
+            design_document=design_document,
+        )
+
+
+class CompilationError(JavaScriptError):
+    """The source of a function is not a function: a syntax error, another value, or it threw while it was evaluated."""
+
+    error = "compilation_error"
+
+    def __init__(self, source: str, *, cause: ThrownError | None, design_document: str | None = None) -> None:
+        # CouchDB's words: without one trailing semicolon and the white space around it.
+        shown = source.rstrip()
+        shown = shown[:-1].rstrip() if shown.endswith(";") else shown
+        super().__init__(f"Expression does not eval to a function. {shown}", design_document=design_document)
+        self.source = source
+        self.cause = cause
