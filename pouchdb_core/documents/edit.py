@@ -24,7 +24,7 @@ ROW = 0
 class Draft:
     """A document while it is being changed. ``seq`` 0: it has no row yet."""
 
-    __slots__ = ("body", "changed", "deleted", "id", "rev", "seq", "tree", "was")
+    __slots__ = ("body", "deleted", "id", "new_seq", "rev", "seq", "tree", "was")
 
     def __init__(self, id: str, seq: int, rev: str, deleted: bool, tree: Tree | None, body: bytes | None) -> None:
         self.id, self.seq, self.rev, self.deleted = id, seq, rev, deleted
@@ -34,7 +34,8 @@ class Draft:
         """The winner's body if it is not (or no longer) the one in the row ``seq``."""
         self.was = None if seq == 0 else deleted
         """Whether the row counted as deleted before the batch; None if there was no row."""
-        self.changed = False
+        self.new_seq = 0
+        """The place in the feed it moves to; 0 while nothing has changed."""
 
     def grown(self) -> Tree:
         """Return the tree, made explicit."""
@@ -52,7 +53,11 @@ class Batch:
         counters: Counters,
         heads: dict[str, Head],
         auto_compaction: bool = False,
+        *,
+        unique: bool = False,
     ) -> None:
+        """``unique`` promises that no id comes twice: then a new document needs no draft."""
+        self._unique = unique
         self._store, self._counters = store, counters
         self._auto_compaction = auto_compaction
         self._heads = heads
@@ -102,7 +107,7 @@ class Batch:
         for rev, pointer in gone:
             self._drop(draft.id, rev, pointer)
         if gone:
-            draft.changed = True
+            self._touch(draft)
             if len(tree):
                 self._elect(draft, tree)
         return [rev for rev, _ in gone]
@@ -111,17 +116,15 @@ class Batch:
         """Write every draft, in the order the documents were first touched."""
         counters, changes = self._counters, self._changes
         for draft in self._drafts.values():
-            if not draft.changed:
+            seq, tree = draft.new_seq, draft.tree
+            if not seq:
                 continue
-            tree = draft.tree
+            if draft.id[:8] == DESIGN:
+                counters.ddocs_seq = seq
             if tree is not None and not len(tree):
                 changes.removed.append((draft.seq,))
                 self._count(draft, None)
-                counters.next_seq()
-                if draft.id.startswith(DESIGN):
-                    counters.ddocs_seq = counters.update_seq
                 continue
-            seq = counters.next_seq()
             conflicts, packed = 0, None
             if tree is not None and len(tree) > 1:
                 conflicts, packed = (0 if draft.deleted else len(tree.conflicts())), tree.dumps()
@@ -132,8 +135,6 @@ class Batch:
                     changes.removed.append((draft.seq,))
                 changes.inserted.append((seq, draft.id, draft.rev, int(draft.deleted), conflicts, packed, draft.body))
             self._count(draft, draft.deleted)
-            if draft.id.startswith(DESIGN):
-                counters.ddocs_seq = seq
         self._store.save(changes)
 
     def _draft(self, id: str) -> Draft | None:
@@ -154,9 +155,25 @@ class Batch:
             tree = Tree.single(parsed.path[-1], body=None)
             tree.merge(parsed.path, deleted=parsed.deleted, body=ROW)
             self._stem(parsed.id, tree)
+        if self._unique and tree is None and parsed.id[:8] != DESIGN:
+            counters = self._counters
+            counters.update_seq += 1
+            if parsed.deleted:
+                counters.doc_del_count += 1
+            else:
+                counters.doc_count += 1
+            self._changes.inserted.append(
+                (counters.update_seq, parsed.id, parsed.rev, int(parsed.deleted), 0, None, body)
+            )
+            return
         draft = Draft(parsed.id, 0, parsed.rev, parsed.deleted, tree, body)
-        draft.changed = True
+        self._touch(draft)
         self._drafts[parsed.id] = draft
+
+    def _touch(self, draft: Draft) -> None:
+        """Give the document its new place in the feed: in the order of the input."""
+        if not draft.new_seq:
+            draft.new_seq = self._counters.next_seq()
 
     def _merge(self, draft: Draft, tree: Tree, parsed: Parsed) -> None:
         size = len(tree)
@@ -164,7 +181,7 @@ class Batch:
         # What can fail comes before anything is changed: the other documents of the batch go on.
         body = b"" if known else self._body(parsed, draft)
         if tree.merge(parsed.path, deleted=parsed.deleted, body=None) is not Merge.KNOWN:
-            draft.changed = True
+            self._touch(draft)
             if tree.winner() == parsed.rev:
                 self._demote(draft, tree)
                 tree.set_body(parsed.rev, ROW)
@@ -177,7 +194,7 @@ class Batch:
             if self._auto_compaction:
                 self._compact(draft, tree)
         elif len(tree) != size:
-            draft.changed = True
+            self._touch(draft)
         if len(tree) > self._counters.revs_limit:
             self._stem(draft.id, tree)
 

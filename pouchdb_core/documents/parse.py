@@ -57,7 +57,7 @@ KEPT = frozenset(
 class Parsed:
     """One checked document on its way into the store."""
 
-    __slots__ = ("attachments", "body", "deleted", "doc", "id", "parent", "path", "rev")
+    __slots__ = ("attachments", "body", "deleted", "doc", "id", "index", "parent", "path", "rev")
 
     def __init__(
         self,
@@ -76,6 +76,8 @@ class Parsed:
         self.doc = doc
         """The document as given: read, never changed."""
         self.attachments = attachments
+        self.index = 0
+        """Its place in the request."""
 
 
 def load(body: bytes) -> dict[str, Any]:
@@ -169,9 +171,19 @@ def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: b
     unless ``deterministic``.
     """
     doc = mapping(given)
-    if "_id" not in doc:
-        doc = {**doc, "_id": new_id()}
-    id = check_id(doc["_id"])
+    id = doc.get("_id")
+    if id is None and "_id" not in doc:
+        id = new_id()
+        doc = {**doc, "_id": id}
+    id = check_id(id)
+    if deterministic:
+        plain = plain_json(cast("dict[str, Any]", doc))
+        if plain is not None and plain[0].count(b'"_') == 1 and len(doc) > 1:
+            # The usual new document: no reserved member but `_id`. All of it is one text.
+            text, stored = plain
+            if stored.startswith(b'{"_id":"'):
+                rev = rev_id(None, text)
+                return Parsed(id, rev, None, (rev,), False, b"{" + stored[8 + len(orjson.dumps(id)) :], doc, None)
     parent = doc.get("_rev")
     if parent is not None:
         parent = check_rev(parent)
@@ -208,10 +220,10 @@ def _edit(doc: Mapping[str, Any], id: str, parent: str | None, resolved: dict[st
             del hashed["_attachments"]
         else:
             hashed["_attachments"] = {name: entry.hashed() for name, entry in (attachments or {}).items()}
-    text, plain = _text(hashed)
+    text = _text(hashed)
     rev = rev_id(parent, text)
     path = (rev,) if parent is None else (rev, parent)
-    return Parsed(id, rev, parent, path, deleted, _body(hashed, text, plain), doc, attachments)
+    return Parsed(id, rev, parent, path, deleted, _body(hashed), doc, attachments)
 
 
 def parse_replicated(given: DocumentInput) -> Parsed:
@@ -228,8 +240,8 @@ def parse_replicated(given: DocumentInput) -> Parsed:
         if "_attachments" in doc:
             attachments = parse_attachments(doc["_attachments"])
             checked = {**doc, "_attachments": {name: entry.hashed() for name, entry in attachments.items()}}
-        text, plain = _text(checked)
-        return Parsed(id, path[0], None, path, deleted, _body(checked, text, plain), doc, attachments)
+        _text(checked)
+        return Parsed(id, path[0], None, path, deleted, _body(checked), doc, attachments)
     except PouchDBError as error:
         error.details.setdefault("id", id)
         raise
@@ -244,8 +256,8 @@ def parse_local(given: DocumentInput) -> tuple[str, str | None, bool, bytes]:
         raise BadRequest("Invalid rev format: a local document's revision is text such as 0-1", id=id)
     if doc.get("_attachments"):
         raise BadRequest("a local document cannot have attachments", id=id)
-    text, plain = _text(doc)
-    return id, rev, _deleted(doc), _body(doc, text, plain)
+    _text(doc)
+    return id, rev, _deleted(doc), _body(doc)
 
 
 def _deleted(doc: Mapping[str, Any]) -> bool:
@@ -269,23 +281,20 @@ def _path(doc: Mapping[str, Any]) -> list[str]:
     return path
 
 
-def _text(doc: Mapping[str, Any]) -> tuple[bytes, bool]:
-    """Return the document as JSON.stringify prints it, and whether orjson printed it."""
-    text = plain_json(cast("dict[str, Any]", doc))
-    if text is not None:
-        return text, True
+def _text(doc: Mapping[str, Any]) -> bytes:
+    """Return the document as JSON.stringify prints it. Raises BadRequest for what JSON cannot say."""
+    plain = plain_json(cast("dict[str, Any]", doc))
+    if plain is not None:
+        return plain[0]
     check_json(doc)
-    return js_json(doc), False
+    return js_json(doc)
 
 
-def _body(doc: Mapping[str, Any], text: bytes, plain: bool) -> bytes:
-    reserved = [key for key in doc if key[:1] == "_"]
-    for key in reserved:
-        if key not in RESERVED:
+def _body(doc: Mapping[str, Any]) -> bytes:
+    """Return the JSON of what is stored of a document. Raises DocValidation for unknown reserved members."""
+    for key in doc:
+        if key[:1] == "_" and key not in RESERVED:
             raise DocValidation(f"Bad special document member: {key}")
-    if plain and reserved == ["_id"] and len(doc) > 1 and text.startswith(b'{"_id":"'):
-        # The usual new document: cut `"_id":"...",` off instead of writing JSON again.
-        return b"{" + text[8 + len(orjson.dumps(doc["_id"])) :]
     return dump({key: value for key, value in doc.items() if key[:1] != "_" or key in KEPT})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pouchdb_core.revisions import (
@@ -226,12 +226,21 @@ NUMBERS: list[tuple[float, str]] = [
     (5e-324, "5e-324"),
 ]
 
+def plain_text(value: dict[str, Any]) -> bytes | None:
+    """The revision text of the short cut; the other one it returns must read back as the value."""
+    plain = plain_json(value)
+    if plain is None:
+        return None
+    text, stored = plain
+    assert stored == orjson.dumps(value)
+    return text
+
 
 @pytest.mark.parametrize(("number", "text"), NUMBERS, ids=lambda value: repr(value))
 def test_js_json_of_numbers(number: float, text: str) -> None:
     assert js_json(number).decode() == text
     assert js_json({"n": [number]}).decode() == f'{{"n":[{text}]}}'
-    assert plain_json({"n": number}) in (None, f'{{"n":{text}}}'.encode())
+    assert plain_text({"n": number}) in (None, f'{{"n":{text}}}'.encode())
 
 
 @pytest.mark.parametrize(
@@ -256,7 +265,7 @@ def test_js_json_of_numbers(number: float, text: str) -> None:
 def test_js_json_of_strings(text: str, written: str) -> None:
     assert js_json(text) == written.encode()
     assert js_json({text: text}) == f"{{{written}:{written}}}".encode()
-    assert plain_json({"t": text}) in (None, f'{{"t":{written}}}'.encode())
+    assert plain_text({"t": text}) in (None, f'{{"t":{written}}}'.encode())
 
 
 @pytest.mark.parametrize(
@@ -329,11 +338,12 @@ def nested(depth: int, make: Any) -> dict[str, Any]:
         {"small": [1e-5, -1e-5, 1.5e-5, 999999999999999.9, -999999999999999.9]},
         nested(200, lambda value: {"a": value}),
         OrderedDict(a=1, b=OrderedDict(c=2)),
+        {"whole": 1.0, "zero": -0.0, "in": [2.0, {"x": 3.0, "y": 0.5}]},
     ],
     ids=lambda value: repr(value)[:40],
 )
 def test_plain_json_covers(value: dict[str, Any]) -> None:
-    assert plain_json(value) == js_json(value)
+    assert plain_text(value) == js_json(value)
 
 
 class Text(str):
@@ -360,8 +370,6 @@ cycle["again"] = [cycle, cycle]
         2**53 + 1,
         -(2**53) - 1,
         2**70,
-        1.0,
-        -0.0,
         9.9e-6,
         1e15 + 0.5,
         1e22,
@@ -383,16 +391,16 @@ cycle["again"] = [cycle, cycle]
         nested(200, lambda value: [value]),
         nested(260, lambda value: {"a": value}),
     ],
-    ids=lambda item: repr(item)[:40],
+    ids=lambda item: repr(item)[:40].partition(" at 0x")[0],
 )
 def test_plain_json_leaves_alone(item: object) -> None:
-    assert plain_json({"a": item}) is None
+    assert plain_text({"a": item}) is None
 
 
 def test_a_reordered_dict_has_one_text() -> None:
     value = OrderedDict(a=1, b=2)
     value.move_to_end("a")
-    assert plain_json(value) == js_json(value) == orjson.dumps(value)
+    assert plain_text(value) == js_json(value) == orjson.dumps(value)
 
 
 scalars = (
@@ -409,7 +417,7 @@ values = st.recursive(scalars, lambda v: st.lists(v, max_size=4) | st.dictionari
 @settings(deadline=None)
 @given(st.dictionaries(keys, values, max_size=5))
 def test_the_short_cut_arrives_at_the_same_text(value: dict[str, Any]) -> None:
-    plain = plain_json(value)
+    plain = plain_text(value)
     assert plain in (None, js_json(value))
 
 
@@ -418,9 +426,8 @@ def test_the_short_cut_arrives_at_the_same_text(value: dict[str, Any]) -> None:
 @example(1e-5)
 @example(999999999999999.9)
 def test_orjson_writes_floats_of_the_plain_range_as_javascript_does(number: float) -> None:
-    assume(not number.is_integer())
     for signed in (number, -number):
-        plain = plain_json({"n": signed})
+        plain = plain_text({"n": signed})
         assert plain is not None
         assert plain == js_json({"n": signed})
 
