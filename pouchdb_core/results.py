@@ -11,7 +11,7 @@ from typing import Any
 
 from pouchdb_core.errors import PouchDBError
 
-__all__ = ["Outcome", "Record", "record"]
+__all__ = ["Outcome", "Record", "record", "record_of_objects"]
 
 
 class Record(dict[str, Any]):
@@ -45,6 +45,14 @@ def record(value: dict[str, Any]) -> Record:
             value[key] = record(member)
         elif kind is list:
             _members(member)
+    return Record(value)
+
+
+def record_of_objects(value: dict[str, Any]) -> Record:
+    """Do what ``record`` does where no list holds an object: lists need not be looked into."""
+    for key, member in value.items():
+        if type(member) is dict:
+            value[key] = record_of_objects(member)
     return Record(value)
 
 

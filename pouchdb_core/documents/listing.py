@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pouchdb_core.documents.parse import load
+from pouchdb_core.documents.parse import load_record
 from pouchdb_core.documents.read import compose, stubs
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.requests import PLAIN, Listing, ReadOptions
-from pouchdb_core.results import Record, record
+from pouchdb_core.results import Record
 
 __all__ = ["conflicted", "design_documents", "listing", "row_document"]
 
@@ -53,7 +53,7 @@ def _by_range(store: Store, request: Listing) -> list[Record]:
         )
         if plain:
             for _, id, rev, _, _, body in page:
-                doc = record(load(body))  # type: ignore[arg-type]  # asked for
+                doc = load_record(body)  # type: ignore[arg-type]  # asked for
                 doc["_id"], doc["_rev"] = id, rev
                 if "_attachments" in doc:
                     stubs(doc)
@@ -113,7 +113,7 @@ def row_document(store: Store, row: Row, options: ReadOptions) -> Record:
     """Build the winner of a row that brought its body, deleted or not."""
     if options is not PLAIN:
         return compose(store, row, row[2], options)
-    doc = record(load(row[5] or b"{}"))
+    doc = load_record(row[5] or b"{}")
     doc["_id"], doc["_rev"] = row[1], row[2]
     if row[3]:
         doc["_deleted"] = True

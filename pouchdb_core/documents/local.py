@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pouchdb_core.documents.parse import check_id, load, parse_local
+from pouchdb_core.documents.parse import check_id, load_record, parse_local
 from pouchdb_core.documents.store import Store
 from pouchdb_core.errors import Conflict, NotFound
-from pouchdb_core.results import Record, record
+from pouchdb_core.results import Record
 from pouchdb_core.typing import DocumentInput
 
 __all__ = ["read", "write"]
@@ -17,7 +17,7 @@ def read(store: Store, id: str) -> Record:
     if row is None:
         raise NotFound(id=id)
     rev, body = row
-    doc = record(load(body))
+    doc = load_record(body)
     doc["_id"], doc["_rev"] = id, f"0-{rev}"
     return doc
 

@@ -16,6 +16,7 @@ import orjson
 
 from pouchdb_core.documents.attachments import Incoming, parse_attachments
 from pouchdb_core.errors import BadRequest, DocValidation, MissingId, PouchDBError
+from pouchdb_core.results import Record, record, record_of_objects
 from pouchdb_core.revisions import (
     js_json,
     parse_rev,
@@ -32,6 +33,7 @@ __all__ = [
     "check_rev",
     "dump",
     "load",
+    "load_record",
     "mapping",
     "parse_edit",
     "parse_local",
@@ -88,6 +90,20 @@ def load(body: bytes) -> dict[str, Any]:
         # Lone surrogates: legal in JSON, stored escaped, refused by orjson.
         parsed = json.loads(body)
     return parsed
+
+
+def load_record(body: bytes) -> Record:
+    """Parse a stored body into Records.
+
+    Looking for nested objects takes longer than parsing, so the text is asked first where there can be any.
+    """
+    parsed = load(body)
+    if body.count(b"{") == 1:
+        return Record(parsed)
+    # An object in a list follows a bracket or a comma; one in an object follows a colon.
+    if b"[{" in body or b",{" in body:
+        return record(parsed)
+    return record_of_objects(parsed)
 
 
 def dump(value: Any) -> bytes:

@@ -7,11 +7,11 @@ from typing import Any
 
 from pouchdb_core.documents import local
 from pouchdb_core.documents.attachments import AttachmentReader, Blob, outgoing
-from pouchdb_core.documents.parse import LOCAL, load
+from pouchdb_core.documents.parse import LOCAL, load, load_record
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import NotFound, PouchDBError
 from pouchdb_core.requests import PLAIN, Read, ReadOptions
-from pouchdb_core.results import Record, record
+from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, generation, revisions_from_path
 
 __all__ = ["compose", "read", "stubs", "tree_of"]
@@ -39,7 +39,7 @@ def read(store: Store, request: Read) -> Any:
         row = store.row(id)
         if row is None or row[3]:
             raise NotFound("missing" if row is None else "deleted", id=id)
-        doc = record(load(row[5]))  # type: ignore[arg-type]  # row() brings the body
+        doc = load_record(row[5])  # type: ignore[arg-type]  # row() brings the body
         doc["_id"], doc["_rev"] = id, row[2]
         if "_attachments" in doc:
             stubs(doc)
@@ -81,7 +81,7 @@ def compose(store: Store, row: Row, rev: str, options: ReadOptions) -> Record:
     if pointer is None:
         raise NotFound(id=id, rev=rev)
     body = row[5] if rev == row[2] else store.body(pointer)
-    doc = record(load(body or b"{}"))
+    doc = load_record(body or b"{}")
     if "_attachments" in doc:
         since = _common_generation(tree, rev, options.atts_since)
         doc["_attachments"] = outgoing(

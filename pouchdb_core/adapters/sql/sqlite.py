@@ -121,8 +121,30 @@ class Connections(ABC):
             raise storage_error(error, self._what) from error
 
     @abstractmethod
-    def write(self) -> AbstractContextManager[Any]:
+    def begin(self) -> bool:
+        """Take the write lock and start a transaction; False when this thread has one already, which is joined.
+
+        Each call needs one of ``commit`` or ``rollback``, also a joining one.
+        """
+
+    @abstractmethod
+    def commit(self, outermost: bool) -> None:
+        """End what ``begin`` started; make it last if it was the outermost."""
+
+    @abstractmethod
+    def rollback(self, outermost: bool) -> None:
+        """End what ``begin`` started; undo it if it was the outermost."""
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
         """Hold the write lock in a transaction; nested calls join it."""
+        outermost = self.begin()
+        try:
+            yield
+        except BaseException:
+            self.rollback(outermost)
+            raise
+        self.commit(outermost)
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
@@ -162,17 +184,23 @@ class Connections(ABC):
         """Return what SQLite's own check finds."""
         return [text for (text,) in self.all("PRAGMA integrity_check") if text != "ok"]
 
-    @contextmanager
-    def _transaction(self, database: peewee.SqliteDatabase) -> Iterator[None]:
+    def _begin(self, connection: sqlite3.Connection) -> bool:
+        if connection.in_transaction:
+            return False
         # A deferred transaction that reads first fails at once with "database is locked" when it
         # writes, busy timeout or not: always take the lock at the beginning.
-        if database.in_transaction():
-            yield
-            return
+        connection.execute("BEGIN IMMEDIATE")
+        return True
+
+    def _end(self, statement: Literal["COMMIT", "ROLLBACK"]) -> None:
+        connection = self._connection()
         try:
-            with database.atomic("IMMEDIATE"):
-                yield
-        except (sqlite3.Error, peewee.DatabaseError) as error:
+            # SQLite rolls back by itself when the disk is full: then there is nothing to end.
+            if connection.in_transaction:
+                connection.execute(statement)
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise storage_error(error, self._what) from error
 
 
@@ -219,16 +247,35 @@ class File(Connections):
         connection: sqlite3.Connection = self._database.connection()  # type: ignore[no-untyped-call]
         return connection
 
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        database = self.database
+    def begin(self) -> bool:
+        lock = self.database.write_lock
         # SQLite's own lock polls with growing pauses; threads of one process queue here instead.
-        with database.write_lock:
+        lock.acquire()
+        try:
             if _inode(self._path) != self._made:
                 # Another process destroyed it: writing to the unlinked file would lose the document.
                 raise NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
-            with self._transaction(database):
-                yield
+            return self._begin(self._connection())
+        except (sqlite3.Error, peewee.DatabaseError) as error:
+            lock.release()
+            raise storage_error(error, self._what) from error
+        except BaseException:
+            lock.release()
+            raise
+
+    def commit(self, outermost: bool) -> None:
+        try:
+            if outermost:
+                self._end("COMMIT")
+        finally:
+            self._database.write_lock.release()
+
+    def rollback(self, outermost: bool) -> None:
+        try:
+            if outermost:
+                self._end("ROLLBACK")
+        finally:
+            self._database.write_lock.release()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -324,7 +371,7 @@ class Memory(Connections):
     def database(self) -> peewee.SqliteDatabase:
         return self._database
 
-    def _held(self) -> AbstractContextManager[Any]:
+    def _held(self) -> Any:
         if self._pid != os.getpid():
             # A thread of the parent may have held the lock when it forked.
             self._lock, self._pid = threading.RLock(), os.getpid()
@@ -348,13 +395,28 @@ class Memory(Connections):
         with self._held():
             super().many(sql, rows)
 
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        with self._held():
-            if self._closed:
-                raise DatabaseClosed()
-            with self._transaction(self._database):
-                yield
+    def begin(self) -> bool:
+        lock = self._held()
+        lock.acquire()
+        try:
+            return self._begin(self._connection())
+        except BaseException:
+            lock.release()
+            raise
+
+    def commit(self, outermost: bool) -> None:
+        try:
+            if outermost:
+                self._end("COMMIT")
+        finally:
+            self._lock.release()
+
+    def rollback(self, outermost: bool) -> None:
+        try:
+            if outermost:
+                self._end("ROLLBACK")
+        finally:
+            self._lock.release()
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -20,6 +20,10 @@ __all__ = ["SqlStore"]
 
 _COUNTERS = "update_seq, doc_count, doc_del_count, purge_seq, ddocs_seq, last_pointer, last_attachment, revs_limit"
 _ROW = "seq, id, rev, deleted, tree, body"
+_SAVE_COUNTERS = (
+    "UPDATE counters SET update_seq = ?, doc_count = ?, doc_del_count = ?, purge_seq = ?, "
+    "ddocs_seq = ?, last_pointer = ?, last_attachment = ?, revs_limit = ?"
+)
 _BARE = "seq, id, rev, deleted, tree, NULL"
 
 
@@ -39,25 +43,26 @@ class SqlStore:
 
     @contextmanager
     def write(self) -> Iterator[Counters]:
-        with self.connections.write():
+        connections = self.connections
+        outermost = connections.begin()
+        try:
             # Only the thread that holds the write lock gets here, so a plain attribute will do.
-            if self._writing is not None:
-                yield self._writing
-                return
-            counters = self.counters()
+            if outermost or self._writing is None:
+                self._writing = self.counters()
+            counters = self._writing
             before = _values(counters)
-            self._writing = counters
-            try:
-                yield counters
-                after = _values(counters)
-                if after != before:
-                    self._run(
-                        "UPDATE counters SET update_seq = ?, doc_count = ?, doc_del_count = ?, purge_seq = ?, "
-                        "ddocs_seq = ?, last_pointer = ?, last_attachment = ?, revs_limit = ?",
-                        after,
-                    )
-            finally:
+            yield counters
+            after = _values(counters)
+            if outermost:
                 self._writing = None
+                if after != before:
+                    self._run(_SAVE_COUNTERS, after)
+        except BaseException:
+            if outermost:
+                self._writing = None
+            connections.rollback(outermost)
+            raise
+        connections.commit(outermost)
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self.connections.snapshot()
