@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
 import tempfile
 import threading
 import weakref
@@ -27,7 +29,8 @@ PluginLike = str | ModuleType | object
 
 # The one state of the module: the same arguments give the same environment (spec: plugins 9.5).
 _environments: weakref.WeakValueDictionary[tuple[Any, ...], SyncEnvironment] = weakref.WeakValueDictionary()
-_lock = threading.Lock()
+# Re-entrant: a plug-in may set up an environment of its own while one is set up.
+_lock = threading.RLock()
 
 
 def setup(
@@ -50,50 +53,73 @@ def setup(
     Raises EnvironmentError for a directory that cannot be used, PluginError for plug-ins that
     cannot be loaded or clash, BadRequest for an unknown option.
     """
-    storage_dir = options.pop("storageDir", storage_dir)
-    base_url = options.pop("baseUrl", base_url)
-    if options.pop("async", async_):
-        raise NotSupported("the asynchronous interface is not there yet")
-    chosen = _chosen(plugins)
+    storage_dir = _spelled("storageDir", options, "storage_dir", storage_dir, None)
+    base_url = _spelled("baseUrl", options, "base_url", base_url, "file:///")
+    if _spelled("async", options, "async_", async_, False):
+        raise NotSupported("the asynchronous interface is not there yet: leave out async_")
+    if isinstance(plugins, str):
+        raise BadRequest(f"plugins must be a list: [{plugins!r}]")
+    given = None if plugins is None else list(plugins)
+    chosen = _chosen(given)
+    origin = (base_url, None if given is None else [_portable(plugin) for plugin in given], options)
+    if storage_dir == MEMORY:
+        return _made(None, chosen, origin)
     if storage_dir is None:
-        return _made(_temporary(), chosen, options, temporary=True, origin=(plugins, None, base_url))
-    directory = None if storage_dir == MEMORY else _directory(storage_dir)
-    if directory is None:
-        return _made(None, chosen, options, temporary=False, origin=(plugins, MEMORY, base_url))
-    key = (directory, base_url, tuple((name, id(plugin)) for name, plugin in chosen), repr(sorted(options.items())))
-    with _lock:
-        environment = _environments.get(key)
-        if environment is None or environment.closed:
-            origin = (plugins, str(directory), base_url)
-            environment = _made(directory, chosen, options, temporary=False, origin=origin)
-            _environments[key] = environment
+        directory = Path(tempfile.mkdtemp(prefix="pouchdb-"))
+        try:
+            environment = _made(directory, chosen, origin, temporary=True)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        # Unpickled in this process it is found again.
+        with _lock:
+            _environments[_key(directory, chosen, origin)] = environment
         return environment
+    directory = _directory(storage_dir)
+    key = _key(directory, chosen, origin)
+    with _lock:
+        found = _environments.get(key)
+        if found is None or found.closed:
+            found = _environments[key] = _made(directory, chosen, origin)
+        return found
+
+
+Origin = tuple[str, "list[PluginLike] | None", Mapping[str, Any]]
+"""Base URL, plug-ins and options of a call: with the directory, what makes the same environment again."""
+
+
+def _spelled(original: str, options: dict[str, Any], name: str, value: Any, default: Any) -> Any:
+    """Return an argument that may also have come under the original's name. Raises BadRequest for both."""
+    if original not in options:
+        return value
+    if value != default:
+        raise BadRequest(f"{name} and {original} are the same: give one of them")
+    return options.pop(original)
+
+
+def _key(directory: Path, plugins: list[tuple[str, object]], origin: Origin) -> tuple[Any, ...]:
+    base_url, _, options = origin
+    # As long as the environment lives its plug-ins do, so that nothing else gets their ids.
+    chosen = tuple((name, id(plugin)) for name, plugin in plugins)
+    return (directory.resolve(), base_url, chosen, repr(sorted(options.items())))
 
 
 def _made(
-    directory: Path | None,
-    plugins: list[tuple[str, object]],
-    options: Mapping[str, Any],
-    *,
-    temporary: bool,
-    origin: tuple[Any, str | None, str],
+    directory: Path | None, plugins: list[tuple[str, object]], origin: Origin, *, temporary: bool = False
 ) -> SyncEnvironment:
-    given, where, base_url = origin
-    # A temporary directory is found again by its path; memory cannot be.
-    where = str(directory) if directory is not None else where
-    names = None if given is None else [_portable(plugin) for plugin in given]
+    base_url, again, options = origin
     engine = Engine(
         directory,
         [*CORE_PLUGINS, *plugins],
         options=options,
         temporary=temporary,
-        origin=(_again, (where, base_url, names, dict(options))),
+        origin=None if directory is None else (_again, (str(directory), base_url, again, dict(options))),
     )
     return sync_environment(engine)
 
 
 def _again(where: str, base_url: str, plugins: list[PluginLike] | None, options: dict[str, Any]) -> SyncEnvironment:
-    """Set up the same environment in another process, from a pickle."""
+    """Set up the same environment from a pickle, in another process or in this one."""
     return setup(where, False, base_url, plugins=plugins, **options)
 
 
@@ -109,16 +135,13 @@ class _ModuleName(str):
 
 def _chosen(plugins: Iterable[PluginLike] | None) -> list[tuple[str, object]]:
     if plugins is None:
-        return [(point.name, _loaded(point)) for point in sorted(entry_points(group=GROUP))]
-    installed: dict[str, EntryPoint] = {}
+        return [(name, _loaded(point)) for name, point in _installed().items()]
     chosen: list[tuple[str, object]] = []
     for plugin in plugins:
         if isinstance(plugin, _ModuleName):
-            import importlib
-
             plugin = importlib.import_module(plugin)
         if isinstance(plugin, str):
-            installed = installed or {point.name: point for point in entry_points(group=GROUP)}
+            installed = _installed()
             if plugin not in installed:
                 known = ", ".join(sorted(installed)) or "none"
                 raise PluginError(f"no plug-in {plugin!r} is installed; there are: {known}")
@@ -126,6 +149,20 @@ def _chosen(plugins: Iterable[PluginLike] | None) -> list[tuple[str, object]]:
         else:
             chosen.append((_name(plugin), plugin))
     return chosen
+
+
+def _installed() -> dict[str, EntryPoint]:
+    """Return the entry points of all installed plug-ins, sorted by name. Raises PluginError for two of one name."""
+    found: dict[str, EntryPoint] = {}
+    for point in sorted(entry_points(group=GROUP)):
+        known = found.setdefault(point.name, point)
+        if known != point:
+            raise PluginError(f"{_source(known)} and {_source(point)} both install a plug-in {point.name!r}")
+    return found
+
+
+def _source(point: EntryPoint) -> str:
+    return f"{point.dist.name if point.dist is not None else 'an unknown distribution'} ({point.value})"
 
 
 def _name(plugin: object) -> str:
@@ -137,20 +174,18 @@ def _loaded(point: EntryPoint) -> object:
     try:
         return point.load()
     except Exception as error:
-        distribution = point.dist.name if point.dist is not None else "an unknown distribution"
-        raise PluginError(f"plug-in {point.name!r} of {distribution} cannot be loaded: {error!r}") from error
-
-
-def _temporary() -> Path:
-    return Path(tempfile.mkdtemp(prefix="pouchdb-"))
+        raise PluginError(f"plug-in {point.name!r} of {_source(point)} cannot be loaded: {error!r}") from error
 
 
 def _directory(given: str | os.PathLike[str]) -> Path:
     if not isinstance(given, (str, os.PathLike)):
         raise BadRequest(f"storageDir must be a path, not {given!r}")
-    path = Path(os.path.expandvars(os.path.expanduser(os.fspath(given)))).absolute()
+    text = os.path.expandvars(os.path.expanduser(os.fsdecode(given)))
+    if not text:
+        raise EnvironmentError("storageDir is an empty text; '.' is the current directory")
+    path = Path(text).absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentError(f"storageDir {path} cannot be used: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise EnvironmentError(f"storageDir {path} cannot be used: {getattr(error, 'strerror', error)}") from error
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pouchdb_core.errors import BaseError, NotFound
+from pouchdb_core.errors import BadRequest, BaseError, NotFound
 from pouchdb_core.events import Listener
 
 if TYPE_CHECKING:
@@ -36,9 +36,11 @@ class Context:
         """Wait until one of the callbacks was called; at once if it was since it was last waited for.
 
         Functions are compared by equality, so bound methods work. Returns False when ``timeout``
-        seconds went by first.
+        seconds went by first. Raises BadRequest when there is nothing to wait for.
         """
         wanted = [functions] if callable(functions) else list(functions)
+        if not wanted or not all(map(callable, wanted)):
+            raise BadRequest(f"wait_until_called() takes a function or a list of functions, not {functions!r}")
         return self._environment._calls.wait(wanted, timeout)
 
     waitUntilCalled = wait_until_called

@@ -16,7 +16,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.errors import BadRequest, DatabaseClosed, EnvironmentError, NotFound
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pouchdb_core.handle import Handle
 
 __all__ = ["Engine", "Opened"]
+
+H = TypeVar("H", bound="Handle")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -65,6 +67,7 @@ class Engine:
         self.tasks = Tasks()
         self.slots = Slots()
         self.closed = False
+        self._closing = False
         self.plugins = Plugins(plugins)
         self._scratch = _Scratch(directory if temporary else None)
         self.place = Place(
@@ -74,11 +77,14 @@ class Engine:
             side_directory=self._scratch.folder,
             options=dict(options or {}),
         )
-        self._adapters = self.plugins.adapters()
+        self.adapters: Mapping[str, type[Adapter]] = self.plugins.adapters()
+        """The adapter classes by name."""
         self._opened: dict[tuple[str, str], Opened] = {}
+        # For the finalizer: not with the slots, whose states may know the engine and would keep it alive.
+        self._stores: dict[tuple[str, str], Adapter] = {}
         self._lock = threading.RLock()
         self._uuid: str | None = None
-        self._finalizer = weakref.finalize(self, _clean, self._opened, self._scratch)
+        self._finalizer = weakref.finalize(self, _clean, self._stores, self._scratch)
         self.check_options(self.place.options)
 
     # -- identity --------------------------------------------------------------------------------
@@ -86,23 +92,27 @@ class Engine:
     @property
     def uuid(self) -> str:
         """The engine's identity (32 hex digits): kept in its directory, or as long as it lives in memory."""
-        if self._uuid is None:
-            self._uuid = uuid.uuid4().hex if self.directory is None else _kept_uuid(self.directory / ".uuid")
-        return self._uuid
+        with self._lock:
+            if self._uuid is None:
+                self._uuid = uuid.uuid4().hex if self.directory is None else _kept_uuid(self.directory / ".uuid")
+            return self._uuid
 
     def folder(self, plugin: str) -> Path:
         """Return (making it) a folder for files of a plug-in that belong to the whole environment."""
         if self.directory is None:
-            return self._scratch.folder(f".{plugin}")
+            return self._scratch.folder(plugin, "plugin")
         folder = self.directory / ".plugins" / plugin
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EnvironmentError(f"storageDir {self.directory} cannot be written: {error.strerror}") from error
         return folder
 
     # -- adapters --------------------------------------------------------------------------------
 
     def check_options(self, options: Mapping[str, Any], adapter: type[Adapter] | None = None) -> None:
         """Refuse options that no adapter (or not this one) understands. Raises BadRequest."""
-        adapters = [adapter] if adapter else list(self._adapters.values())
+        adapters = [adapter] if adapter else list(self.adapters.values())
         known = frozenset[str]().union(*(each.options for each in adapters))
         for option in options:
             if option not in known:
@@ -115,72 +125,106 @@ class Engine:
         """
         scheme = _SCHEME.match(name)
         if wanted is None and scheme:
-            for adapter in self._adapters.values():
+            for adapter in self.adapters.values():
                 if scheme[1].lower() in adapter.schemes:
                     return adapter
             raise NotFound(f"Adapter is missing: no plug-in opens {scheme[0]} databases")
         wanted = wanted or choose()
-        found = self._adapters.get(wanted or "")
+        found = self.adapters.get(wanted or "")
         if found is None or not found.available():
-            raise NotFound(f"Adapter is missing: {wanted!r}; there are: {', '.join(sorted(self._adapters))}")
+            raise NotFound(f"Adapter is missing: {wanted!r}; there are: {', '.join(sorted(self.adapters))}")
         return found
 
     def names(self) -> list[str]:
         """Return the names of the local databases, in code point order."""
         with self._lock:
             found = {opened.key[1] for opened in self._opened.values() if not opened.adapter.remote}
-        for adapter in self._adapters.values():
+        for adapter in self.adapters.values():
             found.update(adapter.names(self.place))
         return sorted(found)
 
-    def acquire(self, adapter: type[Adapter], name: str, options: Mapping[str, Any]) -> tuple[Opened, bool]:
-        """Return the open store of a name, opening it if needed; tell whether the database is new.
+    def holds(self, adapter: str, name: str) -> bool:
+        """Tell whether an adapter has a local database of this name."""
+        with self._lock:
+            opened = self._opened.get((adapter, name))
+        if opened is not None:
+            return not opened.adapter.remote
+        return name in self.adapters[adapter].names(self.place)
+
+    def acquire(
+        self, adapter: type[Adapter], name: str, options: Mapping[str, Any], make: Callable[[Opened], H]
+    ) -> tuple[H, bool]:
+        """Make an object of the store of a name, opening it if needed; tell whether the database is new.
 
         Options apply when the store is opened; an object that shares an open one shares them.
         """
-        if self.closed:
-            raise DatabaseClosed("the environment is closed")
         self.check_options(options, adapter)
         key = (adapter.name, name)
+        # The object is made under the lock: the store must not be released as unused before it is known.
         with self._lock:
+            self.check_open()
             opened = self._opened.get(key)
             if opened is not None:
-                return opened, False
+                return make(opened), False
             usable = {key: value for key, value in self.place.options.items() if key in adapter.options}
             made = adapter.open(self.place, name, {**usable, **options})
+            self._stores[key] = made
             opened = self._opened[key] = Opened(key, made)
-            return opened, made.created
+            return make(opened), made.created
+
+    def check_open(self) -> None:
+        """Raise DatabaseClosed after ``close()``."""
+        if self.closed:
+            raise DatabaseClosed("the environment is closed")
 
     def release(self, opened: Opened) -> None:
         """Close a store that no database object uses any more; what lives in memory stays."""
         with self._lock:
             used = any(not handle.closed for handle in opened.handles)
             if not used and opened.adapter.lasting and self._opened.get(opened.key) is opened:
-                del self._opened[opened.key]
-                opened.slots.close()
-                opened.adapter.close()
+                self._forget(opened)
 
     def remove(self, adapter: type[Adapter], name: str) -> list[Handle]:
-        """Destroy a database; return the objects that had it open."""
+        """Destroy a database; return the objects that had it open, which are ended."""
         with self._lock:
-            opened = self._opened.pop((adapter.name, name), None)
-            handles = [] if opened is None else list(opened.handles)
+            self.check_open()
+            opened = self._opened.get((adapter.name, name))
+            ended: list[Handle] = []
             if opened is not None:
-                opened.slots.close()
-                opened.adapter.close()
+                ended = [handle for handle in opened.handles if handle._end("database is destroyed")]
+                self._forget(opened)
             adapter.destroy(self.place, name)
-        return handles
+            if not adapter.lasting:
+                self._scratch.discard(name)
+        return ended
+
+    def _forget(self, opened: Opened) -> None:
+        del self._opened[opened.key], self._stores[opened.key]
+        with contextlib.closing(opened.adapter):
+            opened.slots.close()
+
+    def start_closing(self) -> bool:
+        """Tell the one caller that shall announce the end and call ``close()``."""
+        with self._lock:
+            first, self._closing = not self._closing, True
+        return first
 
     def close(self) -> None:
-        """Close every store and remove what is temporary. Calling it again does nothing."""
+        """Close every database object and store, and remove what is temporary. Calling it again does nothing."""
         with self._lock:
             if self.closed:
                 return
-            self.closed = True
-            self.slots.close()
-            for opened in self._opened.values():
-                opened.slots.close()
-            self._finalizer()
+            self.closed = self._closing = True
+            stores = list(self._opened.values())
+        # Everything is closed even if something raises, in reverse order: objects, stores, environment, files.
+        with contextlib.ExitStack() as closing:
+            closing.callback(self._finalizer)
+            closing.callback(self.slots.close)
+            for opened in stores:
+                closing.callback(opened.slots.close)
+            for opened in stores:
+                for handle in list(opened.handles):
+                    closing.callback(handle._close)
 
 
 class _Scratch:
@@ -190,42 +234,62 @@ class _Scratch:
         self._directory = directory
         self._mine = directory is not None
         self._pid = os.getpid()
-        self._names: dict[str, Path] = {}
+        self._names: dict[tuple[str, str], Path] = {}
+        self._lock = threading.Lock()
 
-    def folder(self, name: str) -> Path:
+    def folder(self, name: str, kind: str = "database") -> Path:
         """Return a folder by name, making it if needed."""
-        if self._directory is None:
-            self._directory, self._mine, self._pid = Path(tempfile.mkdtemp(prefix="pouchdb-")), True, os.getpid()
-        if name not in self._names:
-            self._names[name] = Path(tempfile.mkdtemp(dir=self._directory))
-        return self._names[name]
+        with self._lock:
+            if self._directory is None:
+                self._directory, self._mine, self._pid = Path(tempfile.mkdtemp(prefix="pouchdb-")), True, os.getpid()
+            if (kind, name) not in self._names:
+                self._names[kind, name] = Path(tempfile.mkdtemp(dir=self._directory))
+            return self._names[kind, name]
+
+    def discard(self, name: str, kind: str = "database") -> None:
+        """Remove a folder with its files."""
+        with self._lock:
+            folder = self._names.pop((kind, name), None)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self) -> None:
         if self._mine and self._directory is not None and self._pid == os.getpid():
             shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def _clean(opened: dict[tuple[str, str], Opened], scratch: _Scratch) -> None:
+def _clean(stores: dict[tuple[str, str], Adapter], scratch: _Scratch) -> None:
     """End an engine that was closed or collected; must not refer to it."""
-    for each in opened.values():
-        each.adapter.close()
-    opened.clear()
-    scratch.remove()
+    with contextlib.ExitStack() as closing:
+        closing.callback(scratch.remove)
+        for each in stores.values():
+            closing.callback(each.close)
+        stores.clear()
 
 
 def _kept_uuid(path: Path) -> str:
     """Read the uuid of a directory, making it once: also when several processes start at the same time."""
     try:
-        return path.read_text("ascii").strip()
-    except FileNotFoundError:
-        pass
+        if not path.exists():
+            _make_uuid(path)
+        kept = path.read_bytes()
+    except OSError as error:
+        raise EnvironmentError(f"storageDir {path.parent} cannot be used: {error.strerror}") from error
+    if not re.fullmatch(rb"[0-9a-f]{32}", kept):
+        raise EnvironmentError(f"storageDir {path.parent} has a damaged file {path.name}; remove it to get a new uuid")
+    return kept.decode()
+
+
+def _make_uuid(path: Path) -> None:
     new = path.with_name(f".{uuid.uuid4().hex}.new")
     try:
-        new.write_text(uuid.uuid4().hex, "ascii")
+        with new.open("xb") as file:
+            file.write(uuid.uuid4().hex.encode())
+            file.flush()
+            # On disk before it has its name: a power cut must not leave it empty.
+            os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             (os.rename if os.name == "nt" else os.link)(new, path)
-        return path.read_text("ascii").strip()
-    except OSError as error:
-        raise EnvironmentError(f"storageDir {path.parent} cannot be written: {error.strerror}") from error
     finally:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            new.unlink()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pouchdb_core.context import Context
 from pouchdb_core.database import SyncPouchDB
-from pouchdb_core.engine import Engine
+from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
 from pouchdb_core.handle import user_context
@@ -36,19 +36,28 @@ class AbstractEnvironment(EventEmitter):
     POUCHDB_VERSION: ClassVar[str] = "9.0.0"
     """The PouchDB whose API this is."""
 
+    # Declared, so that a plug-in's method of such a name is refused.
+    engine: Engine
+    options: Mapping[str, Any]
     user: UserContext | None = None
 
     def __init__(self, engine: Engine, database_class: type[SyncPouchDB]) -> None:
         super().__init__(CallLog())
         self.engine = engine
-        self.options: Mapping[str, Any] = {}
+        self.options = {}
         self._database_class = database_class
-        self.context = Context(self)
+        self._origin: Self | None = None
 
     @property
     def sync_view(self) -> SyncEnvironment:
         """The synchronous view of the same engine: what hooks and plug-in methods receive."""
         raise NotImplementedError
+
+    @property
+    def context(self) -> Context:
+        """Helpers of the original: ``wait_until_called``, ``get_db_size`` and the like."""
+        # Not kept: in a cycle, an environment that nobody uses would linger until the collector comes by.
+        return Context(self)
 
     @property
     def uuid(self) -> str:
@@ -65,9 +74,15 @@ class AbstractEnvironment(EventEmitter):
         """Whether ``close()`` was called."""
         return self.engine.closed
 
+    @property
+    def prefix(self) -> str:
+        """What this view puts before every name; ``""`` unless ``defaults(prefix=...)`` said it."""
+        prefix: str = self.options.get("prefix", "")
+        return prefix
+
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
         """Return a light view whose databases make requests on behalf of ``user``."""
-        view = copy.copy(self)
+        view = self._view()
         view.user = user_context(user)
         return view
 
@@ -76,16 +91,25 @@ class AbstractEnvironment(EventEmitter):
     def defaults(self, **options: Any) -> Self:
         """Return a light view with these defaults of database options, over those of this view.
 
-        ``prefix`` goes before every name. Raises BadRequest for an unknown option.
+        ``prefix`` goes before every name, and the view sees only databases that have it. An option
+        that the adapter of a database does not know is not meant for that one. Raises BadRequest
+        for an option that no adapter knows.
         """
         self.engine.check_options({key: value for key, value in options.items() if key not in ("prefix", "adapter")})
-        view = copy.copy(self)
+        _prefix(options.get("prefix", ""))
+        view = self._view()
         view.options = {**self.options, **options}
+        return view
+
+    def _view(self) -> Self:
+        view = copy.copy(self)
+        # setup() knows the first object, not its views: it must live as long as they do.
+        view._origin = self if self._origin is None else self._origin
         return view
 
     def state(self, slot: Slot[S]) -> S:
         """Return a plug-in's state of this environment, shared by its views."""
-        return self.engine.slots.get(slot, self.sync_view)
+        return self.engine.slots.get(slot, (self if self._origin is None else self._origin).sync_view)
 
     def plugin_directory(self, plugin: str) -> Path:
         """Return (making it) a folder for files of a plug-in that belong to the whole environment."""
@@ -98,14 +122,18 @@ class AbstractEnvironment(EventEmitter):
     activeTasks = active_tasks
 
     def names(self) -> list[str]:
-        """Return the names of all local databases, also those no one has opened yet."""
-        return self.engine.names()
+        """Return the names of all local databases in code point order, also those no one has opened yet."""
+        prefix = self.prefix
+        names = self.engine.names()
+        if prefix:
+            names = [name[len(prefix) :] for name in names if name.startswith(prefix) and name != prefix]
+        return names
 
     def _request(self, name: Any, options: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
         """Return name, adapter and options of a database, with the view's defaults. Raises BadRequest."""
         merged = {**self.options, **options}
         name = merged.pop("name", None) if name is None else name
-        prefix = merged.pop("prefix", "")
+        prefix = _prefix(merged.pop("prefix", ""))
         adapter = merged.pop("adapter", None)
         if not isinstance(name, str) or not name:
             raise BadRequest(f"Missing/invalid DB name: {name!r}")
@@ -119,8 +147,16 @@ class AbstractEnvironment(EventEmitter):
     def __reduce__(self) -> Any:
         if self.engine.origin is None:
             raise TypeError("this environment was not made by setup(): it cannot be pickled")
+        if self.engine.directory is None:
+            raise TypeError("an environment in memory cannot be pickled: only this process has its databases")
         function, arguments = self.engine.origin
         return (_remade, (function, arguments, dict(self.options), self.user))
+
+
+def _prefix(prefix: Any) -> str:
+    if not isinstance(prefix, str):
+        raise BadRequest(f"prefix must be text, not {prefix!r}")
+    return prefix
 
 
 def _remade(function: Any, arguments: tuple[Any, ...], options: dict[str, Any], user: Any) -> Any:
@@ -162,9 +198,14 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
             request.adapter,
             lambda: engine.plugins.choose_adapter(self, request.name, request.options),
         )
-        opened, created = engine.acquire(kind, request.name, request.options)
-        options = {**request.options, **({} if request.adapter is None else {"adapter": request.adapter})}
-        database = self._database_class(self, opened, request.name, options)
+        own = {key: value for key, value in request.options.items() if key in kind.options or key not in self.options}
+        # How to open it again with this view: by the full name.
+        again = {**own, "prefix": "", "adapter": kind.name}
+
+        def make(opened: Opened) -> SyncPouchDB:
+            return self._database_class(self, opened, request.name, again)
+
+        database, created = engine.acquire(kind, request.name, own, make)
         if created:
             engine.plugins.database_created(database)
         engine.plugins.database_opened(database)
@@ -174,9 +215,10 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
     def destroy(self, name_: str | None = None, **options: Any) -> None:
         """Remove a database with everything it has on disk; one that does not exist is no error.
 
-        ``destroy(name="...")`` works too. Raises BadRequest without a name.
+        ``destroy(name="...")`` works too. Raises BadRequest without a name or for an unknown option.
         """
-        name, adapter, _ = self._request(name_, options)
+        name, adapter, rest = self._request(name_, options)
+        self.engine.check_options(rest)
         self.engine.plugins.destroy(self, Destroy(name, adapter))
 
     def destroy_database(self, request: Destroy) -> None:
@@ -186,17 +228,18 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
             request.name, request.adapter, lambda: engine.plugins.choose_adapter(self, request.name, {})
         )
         for handle in engine.remove(kind, request.name):
-            if handle._end("database is destroyed"):
-                handle.emit("destroyed")
+            handle.emit("destroyed")
         engine.plugins.database_destroyed(self, request.name)
         self.emit("destroyed", request.name)
         self.emit("destroy", request.name)
 
     def close(self) -> None:
         """Close every database; a temporary storage directory is removed. Calling it again does nothing."""
-        if not self.engine.closed:
-            self.engine.plugins.environment_closing(self)
-            self.engine.close()
+        if self.engine.start_closing():
+            try:
+                self.engine.plugins.environment_closing(self if self._origin is None else self._origin)
+            finally:
+                self.engine.close()
 
     def __enter__(self) -> Self:
         return self
@@ -240,5 +283,9 @@ def sync_environment(engine: Engine) -> SyncEnvironment:
     plugins = engine.plugins
     database_class = composed(SyncPouchDB, list(plugins.database_methods()))
     environment = composed(SyncEnvironment, list(plugins.environment_methods()))(engine, database_class)
-    plugins.environment_opened(environment)
+    try:
+        plugins.environment_opened(environment)
+    except BaseException:
+        engine.close()
+        raise
     return environment

@@ -129,7 +129,9 @@ class PouchDBError(BaseError):
         return json.dumps(known, separators=(",", ":"), ensure_ascii=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (type(self), self.message, self.details))
+        # The rest is what was set on this one error, such as a server's own status.
+        rest = {key: value for key, value in self.__dict__.items() if key not in ("message", "details")}
+        return (_restore, (type(self), self.message, self.details), rest or None)
 
 
 def _restore(kind: type[PouchDBError], message: str, details: dict[str, Any]) -> PouchDBError:

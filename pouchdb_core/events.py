@@ -44,7 +44,10 @@ class CallLog:
         def take() -> bool:
             for called in self._called:
                 if any(called == wanted for wanted in functions):
-                    self._called.remove(called)
+                    # However often it was called: all that was before this wait.
+                    rest = [each for each in self._called if each != called]
+                    self._called.clear()
+                    self._called.extend(rest)
                     return True
             return False
 
@@ -55,14 +58,15 @@ class CallLog:
 class _Entry:
     """One registration: calling it calls the listener and returns None."""
 
-    __slots__ = ("emitter", "event", "function", "once")
+    __slots__ = ("done", "emitter", "event", "function", "once")
 
     def __init__(self, emitter: EventEmitter, event: str, function: Listener, once: bool) -> None:
         self.emitter, self.event, self.function, self.once = emitter, event, function, once
+        self.done = False
 
     def __call__(self, *args: Any) -> None:
-        if self.once:
-            self.emitter._discard(self)
+        if self.once and not self.emitter._discard(self):
+            return
         try:
             self.function(*args)
         except Exception:
@@ -127,7 +131,7 @@ class EventEmitter:
         return self
 
     def set_max_listeners(self, count: int) -> Self:
-        """Warn when an event has more than ``count`` listeners; 0 means no limit."""
+        """Warn (RuntimeWarning) when an event has more than ``count`` listeners; 0, the default, is no limit."""
         self._limit = count
         return self
 
@@ -146,13 +150,16 @@ class EventEmitter:
             warnings.warn(
                 f"possible EventEmitter memory leak detected. {len(entries)} listeners added for {event!r}; "
                 "set_max_listeners() raises the limit.",
-                ResourceWarning,
+                RuntimeWarning,
                 stacklevel=3,
             )
         return self
 
-    def _discard(self, entry: _Entry) -> None:
+    def _discard(self, entry: _Entry) -> bool:
+        """Remove a ``once`` entry; True for the one thread that may call it."""
         with self._emitter_lock:
+            first, entry.done = not entry.done, True
             entries = self._entries.get(entry.event, [])
             if entry in entries:
                 entries.remove(entry)
+        return first

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest, DatabaseClosed
-from pouchdb_core.events import CallLog, EventEmitter
+from pouchdb_core.events import EventEmitter
 from pouchdb_core.plugins import Plugins
 from pouchdb_core.requests import Purpose, UserContext
 from pouchdb_core.results import Record
@@ -32,18 +33,24 @@ def user_context(user: UserContext | Mapping[str, Any] | None) -> UserContext | 
         return user
     if not isinstance(user, Mapping):
         raise BadRequest(f"a user is {{'name': ..., 'roles': [...]}} or a UserContext, not {user!r}")
-    return UserContext(user.get("name"), tuple(user.get("roles") or ()))
+    name, roles = user.get("name"), user.get("roles", ())
+    if not (name is None or isinstance(name, str)):
+        raise BadRequest(f"a user's name is text or None, not {name!r}")
+    # A text would fall apart into roles of one letter each.
+    if not isinstance(roles, (list, tuple)) or not all(isinstance(role, str) for role in roles):
+        raise BadRequest(f"a user's roles are a list of texts, not {roles!r}")
+    return UserContext(name, tuple(roles))
 
 
 class Life:
     """What the views of one database object share."""
 
-    def __init__(self, opened: Opened, calls: CallLog) -> None:
+    def __init__(self, opened: Opened) -> None:
         self.opened = opened
         self.ended: str | None = None
         """Why the object cannot be used any more."""
         self.slots = Slots()
-        self.events = EventEmitter(calls)
+        self.lock = threading.Lock()
 
 
 class Handle(EventEmitter):
@@ -54,16 +61,25 @@ class Handle(EventEmitter):
     all rights); ``purpose`` why.
     """
 
+    # Declared, so that a plug-in's method of such a name is refused.
+    environment: AbstractEnvironment
+    name: str
+    options: Mapping[str, Any]
+    plugins: Plugins
+    purpose: Purpose
+    user: UserContext | None
+
     def __init__(self, environment: AbstractEnvironment, opened: Opened, name: str, options: Mapping[str, Any]) -> None:
         super().__init__(environment._calls)
         self.environment = environment
         self.name = name
         self.options = options
-        self.user: UserContext | None = environment.user
-        self.purpose: Purpose = "api"
+        self.user = environment.user
+        self.purpose = "api"
         self._engine: Engine = environment.engine
-        self._life = Life(opened, environment._calls)
-        self.plugins: Plugins = self._engine.plugins
+        self._life = Life(opened)
+        self._origin: Self | None = None
+        self.plugins = self._engine.plugins
         opened.handles.add(self)
 
     @property
@@ -89,23 +105,38 @@ class Handle(EventEmitter):
 
         ``user`` is a UserContext or ``{"name": str, "roles": [str]}``; None is the program itself.
         """
-        view = copy.copy(self)
+        view = self._view()
         view.user = user_context(user)
         return view
 
     def with_purpose(self, purpose: Purpose) -> Self:
         """Return a light view whose requests say they are made for ``purpose``."""
-        view = copy.copy(self)
+        view = self._view()
         view.purpose = purpose
         return view
 
+    def _view(self) -> Self:
+        view = copy.copy(self)
+        # The store knows the object, not its views: it must live as long as they do.
+        view._origin = self if self._origin is None else self._origin
+        return view
+
+    def _own(self) -> Self:
+        """Return the object on the program's own behalf, for state that outlives one request."""
+        if self.user is None and self.purpose == "api":
+            return self
+        return self.as_user(None).with_purpose("api")
+
     def state(self, slot: Slot[S]) -> S:
         """Return a plug-in's state of this database object."""
-        return self._life.slots.get(slot, self)
+        return self._life.slots.get(slot, self._own())
 
     def store_state(self, slot: Slot[S]) -> S:
-        """Return a plug-in's state that all objects of this database share in one engine."""
-        return self._life.opened.slots.get(slot, self)
+        """Return a plug-in's state that all objects of this database share in one engine.
+
+        It may outlive this object: what it keeps of its owner may be closed before it is.
+        """
+        return self._life.opened.slots.get(slot, self._own())
 
     def design_documents(self) -> Sequence[Record]:
         """Return the design documents in id order; read again only when one was written or purged."""
@@ -121,11 +152,16 @@ class Handle(EventEmitter):
     def _end(self, reason: str) -> bool:
         """Make the object unusable; False if it was already."""
         life = self._life
-        if life.ended is not None:
-            return False
-        life.ended = reason
+        with life.lock:
+            if life.ended is not None:
+                return False
+            life.ended = reason
         life.slots.close()
         return True
+
+    def _close(self) -> None:
+        """End the object and let go of its store; nothing if it ended before."""
+        raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
         return self is other

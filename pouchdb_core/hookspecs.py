@@ -26,20 +26,52 @@ if TYPE_CHECKING:
 
 PROJECT = "pouchdb"
 
+__all__ = [
+    "PROJECT",
+    "hookimpl",
+    "hookspec",
+    "pouchdb_adapters",
+    "pouchdb_addhooks",
+    "pouchdb_changes",
+    "pouchdb_choose_adapter",
+    "pouchdb_database_closed",
+    "pouchdb_database_created",
+    "pouchdb_database_destroyed",
+    "pouchdb_database_methods",
+    "pouchdb_database_opened",
+    "pouchdb_destroy",
+    "pouchdb_documents_written",
+    "pouchdb_environment_closing",
+    "pouchdb_environment_methods",
+    "pouchdb_environment_opened",
+    "pouchdb_list",
+    "pouchdb_open",
+    "pouchdb_read",
+    "pouchdb_write",
+    "pouchdb_write_guards",
+]
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 # -- set-up --------------------------------------------------------------------------------------
 
 
-@hookspec
+@hookspec(historic=True)
 def pouchdb_addhooks(manager: pluggy.PluginManager) -> None:
-    """Add hook specs of your own, when your plug-in has plug-ins itself: ``manager.add_hookspecs(...)``."""
+    """Add hook specs of your own, when your plug-in has plug-ins itself: ``manager.add_hookspecs(...)``.
+
+    Called as soon as your plug-in is registered. Those who implement your hooks mark them
+    ``@hookimpl(optionalhook=True)``; they may be registered before you.
+    """
 
 
 @hookspec
 def pouchdb_adapters() -> Iterable[type[Adapter]]:  # type: ignore[empty-body]
-    """Return adapter classes. Two of one name are an error that names both plug-ins."""
+    """Return adapter classes. Two of one name are an error that names both plug-ins.
+
+    Like the other hooks that collect, it cannot be wrapped.
+    """
 
 
 @hookspec(firstresult=True)
@@ -62,7 +94,10 @@ def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:  # type: ignore
 
 @hookspec
 def pouchdb_environment_opened(environment: SyncEnvironment) -> None:
-    """The environment is ready to be used. Called once per engine, at the end of set-up."""
+    """The environment is ready to be used. Called once per engine, at the end of set-up.
+
+    What it raises stops the set-up.
+    """
 
 
 # -- opening -------------------------------------------------------------------------------------
@@ -80,7 +115,7 @@ def pouchdb_database_created(database: SyncPouchDB) -> None:
 
 @hookspec
 def pouchdb_database_opened(database: SyncPouchDB) -> None:
-    """A database object was made; a new database was announced as created before."""
+    """A database object was made; when that made the database, it was announced as created before."""
 
 
 # -- operations ----------------------------------------------------------------------------------
@@ -109,7 +144,10 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
 
 @hookspec
 def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> None:
-    """Documents were written and committed; ``results`` are the successes of one call, in input order."""
+    """Documents were written and committed; ``results`` are the successes of one call, in input order.
+
+    Not called when there are none. What it raises reaches the writer, but the documents stay written.
+    """
 
 
 @hookspec(firstresult=True)
@@ -136,7 +174,7 @@ def pouchdb_changes(database: SyncPouchDB, request: Changes) -> Iterator[Record]
 
 @hookspec
 def pouchdb_database_closed(database: SyncPouchDB) -> None:
-    """A database object was closed; others may still have the database open."""
+    """A database object was closed, or its environment was; others may still have the database open."""
 
 
 @hookspec(firstresult=True)
@@ -151,4 +189,4 @@ def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
 
 @hookspec
 def pouchdb_environment_closing(environment: SyncEnvironment) -> None:
-    """The environment is about to close its databases."""
+    """The environment is about to close its databases; they can still be used."""

@@ -92,13 +92,19 @@ def composed(base: C, methods: list[tuple[str, Operation[..., Any]]]) -> C:
         "__doc__": base.__doc__,
         "__qualname__": base.__qualname__,
     }
+    # What instances are given is declared in the class body; a method of that name would be hidden by it.
+    declared = {name for each in base.__mro__ for name in inspect.get_annotations(each)}
     for owner, method in methods:
+        if not isinstance(method, Operation):
+            raise PluginError(f"plug-in {owner!r} adds {method!r} to {base.__name__}: wrap it, operation(function)")
+        if not method.name.isidentifier() or method.name.startswith("_"):
+            raise PluginError(f"plug-in {owner!r} adds a method {method.name!r} to {base.__name__}: not a public name")
         for name in dict.fromkeys((method.name, camel_case(method.name))):
             if name in owners:
                 raise PluginError(
                     f"plug-ins {owners[name]!r} and {owner!r} both add a method {name!r} to {base.__name__}"
                 )
-            if hasattr(base, name):
+            if hasattr(base, name) or name in declared:
                 raise PluginError(f"plug-in {owner!r} adds a method {name!r} that {base.__name__} of the core has")
             owners[name], members[name] = owner, method
     return cast("C", type(base.__name__, (base,), members)) if methods else base

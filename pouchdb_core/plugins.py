@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pluggy
 
 from pouchdb_core import hookspecs
+from pouchdb_core.adapters.base import Adapter
 from pouchdb_core.errors import PluginError
 
 if TYPE_CHECKING:
-    from pouchdb_core.adapters.base import Adapter
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.methods import Operation
@@ -29,12 +29,15 @@ class Plugins:
     """The plug-ins of one engine; two engines in one process may have different ones.
 
     ``plugins`` are (name, module or object) pairs, the core's own first. Raises PluginError for a
-    name used twice, a hook nobody specified, or arguments a hook does not have.
+    name used twice, a hook nobody specified, a hook not marked ``@hookimpl``, or arguments a hook
+    does not have.
     """
 
     def __init__(self, plugins: Iterable[Named[object]]) -> None:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
+        # Historic: every plug-in registered from here on is called with this at once.
+        self.manager.hook.pouchdb_addhooks.call_historic(kwargs={"manager": self.manager})
         for name, plugin in plugins:
             self._register(name, plugin)
         try:
@@ -60,13 +63,19 @@ class Plugins:
     def _register(self, name: str, plugin: object) -> None:
         if self.manager.has_plugin(name):
             raise PluginError(f"two plug-ins are called {name!r}: {self.manager.get_plugin(name)!r} and {plugin!r}")
+        for hook in hookspecs.__all__:
+            function = getattr(plugin, hook, None)
+            # A specification that a plug-in imports is no implementation.
+            if not hook.startswith("pouchdb_") or function is None or hasattr(function, "pouchdb_spec"):
+                continue
+            if self.manager.parse_hookimpl_opts(plugin, hook) is None:
+                raise PluginError(f"plug-in {name!r} has a function {hook} that is not marked @hookimpl")
         try:
             self.manager.register(plugin, name)
         except (pluggy.PluginValidationError, ValueError) as error:
-            raise PluginError(f"plug-in {name!r} cannot be registered: {error}") from error
-        addhooks = getattr(plugin, "pouchdb_addhooks", None)
-        if addhooks is not None:
-            addhooks(manager=self.manager)
+            known = self.manager.get_name(plugin)
+            twice = f"it is there already, as {known!r}" if known not in (None, name) else error
+            raise PluginError(f"plug-in {name!r} cannot be registered: {twice}") from error
 
     @property
     def names(self) -> Sequence[str]:
@@ -80,6 +89,8 @@ class Plugins:
         found: dict[str, tuple[str, type[Adapter]]] = {}
         for owner, adapters in self._each(self.manager.hook.pouchdb_adapters):
             for adapter in adapters:
+                if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
+                    raise PluginError(f"plug-in {owner!r} brings {adapter!r}, which is no subclass of Adapter")
                 if adapter.name in found:
                     raise PluginError(
                         f"plug-ins {found[adapter.name][0]!r} and {owner!r} both bring an adapter {adapter.name!r}"
@@ -97,7 +108,13 @@ class Plugins:
 
     def _each(self, hook: pluggy.HookCaller) -> Iterator[Named[Iterable[Any]]]:
         for implementation in hook.get_hookimpls():
-            yield implementation.plugin_name, cast("Iterable[Any]", implementation.function() or ())
+            owner = implementation.plugin_name
+            if implementation.wrapper or implementation.hookwrapper:
+                raise PluginError(f"plug-in {owner!r} wraps {hook.name}, which only collects: implement it plainly")
+            results = implementation.function()
+            if not isinstance(results, Iterable):
+                raise PluginError(f"plug-in {owner!r} answers {hook.name} with {results!r} instead of a list")
+            yield owner, results
 
     def _flat(self, hook: pluggy.HookCaller) -> Iterator[Named[Any]]:
         for owner, results in self._each(hook):
@@ -156,7 +173,9 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
     def call(subject: Any, asked: Any) -> Any:
         answer = hook(**{owner: subject, request: asked})
         if answer is None:
-            raise PluginError(f"a plug-in answered {hook.name} with None, and the core was not asked")
+            # The core answers always, so that a wrapper has lost it.
+            wrappers = ", ".join(repr(each.plugin_name) for each in hook.get_hookimpls() if each.wrapper)
+            raise PluginError(f"{hook.name} has no result: a wrapper must return what its yield gives ({wrappers})")
         return answer
 
     call.__name__ = sys.intern(hook.name)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
+
+from pouchdb_core.errors import DatabaseClosed
 
 __all__ = ["Slot", "Slots"]
 
@@ -14,7 +17,10 @@ S = TypeVar("S")
 class Slot(Generic[S]):
     """A key for state of one type: ``CACHE = Slot("search cache", build)``.
 
-    ``build(owner)`` makes the state at its first use; ``close(state)`` ends it with its owner.
+    ``build(owner)`` makes the state at its first use; ``close(state)`` ends it when its owner is
+    closed or destroyed, but not when an owner that nobody closed is merely forgotten. The
+    owner is the database or environment on the program's own behalf, whoever's request came first.
+    A ``build`` that raises is called again at the next use.
     """
 
     def __init__(self, name: str, build: Callable[[Any], S], close: Callable[[S], None] | None = None) -> None:
@@ -31,19 +37,30 @@ class Slots:
         self._states: dict[Slot[Any], Any] = {}
         # Building one state may ask for another.
         self._lock = threading.RLock()
+        self._closed = False
 
     def get(self, slot: Slot[S], owner: Any) -> S:
-        """Return the state, building it at its first use; other threads wait for that."""
-        if slot not in self._states:
-            with self._lock:
-                if slot not in self._states:
-                    self._states[slot] = slot.build(owner)
-        return cast("S", self._states[slot])
+        """Return the state, building it at its first use; other threads wait for that.
+
+        Raises DatabaseClosed after ``close()``: nothing would close the state any more.
+        """
+        try:
+            return cast("S", self._states[slot])
+        except KeyError:
+            pass
+        with self._lock:
+            if self._closed:
+                raise DatabaseClosed(f"{slot.name}: its database or environment is closed")
+            if slot not in self._states:
+                self._states[slot] = slot.build(owner)
+            return cast("S", self._states[slot])
 
     def close(self) -> None:
-        """Close every state, the newest first."""
-        with self._lock:
-            while self._states:
-                slot, state = self._states.popitem()
+        """Close every state, the newest first, each even if another one's ``close`` raises."""
+        with self._lock, contextlib.ExitStack() as closing:
+            self._closed = True
+            # One that is being closed may still ask for older ones.
+            closing.callback(self._states.clear)
+            for slot, state in self._states.items():
                 if slot.close is not None:
-                    slot.close(state)
+                    closing.callback(slot.close, state)

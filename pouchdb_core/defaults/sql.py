@@ -19,5 +19,9 @@ def pouchdb_adapters() -> Iterable[type[Adapter]]:
 
 
 @hookimpl(trylast=True)
-def pouchdb_choose_adapter(environment: SyncEnvironment) -> str:
-    return MemoryAdapter.name if environment.directory is None else SqliteAdapter.name
+def pouchdb_choose_adapter(environment: SyncEnvironment, name: str) -> str:
+    """The usual adapter, unless only another one has the database: ``env[name]`` finds what ``env`` lists."""
+    engine = environment.engine
+    usual = MemoryAdapter.name if environment.directory is None else SqliteAdapter.name
+    others = [other for other in engine.adapters if other != usual and engine.holds(other, name)]
+    return others[0] if others and not engine.holds(usual, name) else usual

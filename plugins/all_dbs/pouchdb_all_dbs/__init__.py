@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pouchdb_all_dbs.registry import all_dbs, reset_all_dbs, show
-from pouchdb_core import SyncPouchDB, hookimpl, operation
+from pouchdb_core import SyncEnvironment, SyncPouchDB, hookimpl, operation
 from pouchdb_core.methods import Operation
 
 __all__ = ["all_dbs", "reset_all_dbs"]
@@ -19,4 +19,10 @@ def pouchdb_environment_methods() -> Iterable[Operation[..., Any]]:
 
 @hookimpl
 def pouchdb_database_opened(database: SyncPouchDB) -> None:
-    show(database)
+    if not database.remote:
+        show(database.environment.sync_view, database.name)
+
+
+@hookimpl
+def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
+    show(environment, name)

@@ -7,11 +7,14 @@ remembered: an empty file per hidden database, removed when the database is open
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from collections.abc import Iterable
 
-from pouchdb_core import SyncEnvironment, SyncPouchDB
+from pouchdb_core import Slot, SyncEnvironment
 
 __all__ = ["all_dbs", "reset_all_dbs", "show"]
+
+IN_MEMORY: Slot[set[str]] = Slot("marks of hidden databases", lambda env: set())
+"""Marks of an environment that keeps nothing on disk."""
 
 
 def all_dbs(env: SyncEnvironment) -> list[str]:
@@ -19,26 +22,32 @@ def all_dbs(env: SyncEnvironment) -> list[str]:
 
     View databases and remote ones are never listed, nor what ``reset_all_dbs`` hid.
     """
-    folder = _folder(env)
-    hidden = {path.name for path in folder.iterdir()}
-    return [name for name in env.names() if _mark(name) not in hidden]
+    hidden = set(_hidden(env))
+    return [name for name in env.names() if _mark(env.prefix + name) not in hidden]
 
 
 def reset_all_dbs(env: SyncEnvironment) -> None:
     """Forget all databases: ``all_dbs()`` lists none of them until it is opened again. Nothing is deleted."""
-    folder = _folder(env)
-    for name in env.names():
-        (folder / _mark(name)).touch()
+    marks = [_mark(env.prefix + name) for name in env.names()]
+    if env.directory is None:
+        env.state(IN_MEMORY).update(marks)
+    else:
+        for mark in marks:
+            (env.plugin_directory("all_dbs") / mark).touch()
 
 
-def show(database: SyncPouchDB) -> None:
-    """List a database again, because it was opened."""
-    if not database.remote:
-        (_folder(database.environment.sync_view) / _mark(database.name)).unlink(missing_ok=True)
+def show(env: SyncEnvironment, name: str) -> None:
+    """List a database (again); ``name`` is its full name."""
+    if env.directory is None:
+        env.state(IN_MEMORY).discard(_mark(name))
+    else:
+        (env.plugin_directory("all_dbs") / _mark(name)).unlink(missing_ok=True)
 
 
-def _folder(env: SyncEnvironment) -> Path:
-    return env.plugin_directory("all_dbs")
+def _hidden(env: SyncEnvironment) -> Iterable[str]:
+    if env.directory is None:
+        return env.state(IN_MEMORY)
+    return (path.name for path in env.plugin_directory("all_dbs").iterdir())
 
 
 def _mark(name: str) -> str:
