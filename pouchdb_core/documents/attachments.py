@@ -56,7 +56,7 @@ class Blob(Record):
 class Incoming:
     """One attachment of an incoming document: new content, or a stub for content the database has."""
 
-    __slots__ = ("content", "digest", "entry", "length", "text")
+    __slots__ = ("content", "digest", "entry", "length", "revpos", "text")
 
     def __init__(self, entry: dict[str, Any], text: str | None, content: bytes | IO[bytes] | None, digest: str) -> None:
         self.entry = entry
@@ -65,6 +65,8 @@ class Incoming:
         self.content = content
         self.digest = digest
         self.length = _length(content)
+        self.revpos: int | None = None
+        """The generation it is of, if that is known already: a replicated document says it."""
 
     @property
     def stub(self) -> bool:
@@ -116,14 +118,19 @@ def _length(content: bytes | IO[bytes] | None) -> int:
     return len(content) if isinstance(content, bytes) else content.tell()
 
 
-def parse_attachments(given: Any) -> dict[str, Incoming]:
-    """Check the ``_attachments`` member of a document. Raises BadRequest naming the attachment."""
+def parse_attachments(given: Any, *, replicated: bool = False) -> dict[str, Incoming]:
+    """Check the ``_attachments`` member of a document. Raises BadRequest naming the attachment.
+
+    Only a ``replicated`` document is believed what generation its attachments are of.
+    """
     if not isinstance(given, Mapping):
         raise BadRequest(f"_attachments must be an object of attachments by name, not {type(given).__name__}")
     parsed: dict[str, Incoming] = {}
     try:
         for name, entry in given.items():
-            parsed[check_name(name)] = _entry(name, entry)
+            incoming = parsed[check_name(name)] = _entry(name, entry)
+            if replicated:
+                incoming.revpos = incoming.entry.get("revpos")
     except BaseException:
         close_all(parsed)
         raise
@@ -230,7 +237,7 @@ def resolve(
         given = attachment.entry
         entries[name] = {
             "content_type": given.get("content_type") or entry.get("content_type") or DEFAULT_TYPE,
-            "revpos": given.get("revpos") or entry.get("revpos") or generation,
+            "revpos": attachment.revpos or entry.get("revpos") or generation,
             "digest": entry["digest"],
             "length": length,
         }
@@ -241,7 +248,10 @@ def resolve(
 def _stub(
     store: Store, name: str, incoming: Incoming, previous: Mapping[str, Any]
 ) -> tuple[int, int, Mapping[str, Any]]:
-    """Find the content a stub stands for: the parent's of that name, else any of that digest."""
+    """Find the content a stub stands for: the parent's of that name, else any of that digest.
+
+    What is the parent's stays what it was, its generation included.
+    """
     before = previous.get(name, {})
     digest = incoming.entry.get("digest", before.get("digest"))
     known = store.attachment(digest) if digest else None
@@ -296,26 +306,37 @@ class AttachmentReader(io.RawIOBase):
         return True
 
     def tell(self) -> int:
+        self._check_open()
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.length}[whence]
+        self._check_open()
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.length}.get(whence)
+        if start is None:
+            raise ValueError(f"whence must be 0, 1 or 2, not {whence!r}")
         if start + offset < 0:
             raise ValueError(f"cannot seek before the start: {start + offset}")
         self._position = start + offset
         return self._position
 
     def readinto(self, buffer: Any) -> int:
+        """Fill the buffer: fewer bytes come at the end only, which readers such as zipfile rely on."""
+        self._check_open()
         view = memoryview(buffer).cast("B")
-        if not len(view) or self._position >= self.length:
-            return 0
-        index, offset = divmod(self._position, CHUNK)
-        if self._chunk[0] != index:
-            data = self._store.attachment_chunk(self._number, index)
-            if data is None:
-                raise NotFound("the attachment was removed while it was being read")
-            self._chunk = (index, data)
-        piece = self._chunk[1][offset : offset + len(view)]
-        view[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
+        done = 0
+        while done < len(view) and self._position < self.length:
+            index, offset = divmod(self._position, CHUNK)
+            if self._chunk[0] != index:
+                data = self._store.attachment_chunk(self._number, index)
+                if data is None:
+                    raise NotFound("the attachment was removed while it was being read")
+                self._chunk = (index, data)
+            piece = self._chunk[1][offset : offset + len(view) - done]
+            view[done : done + len(piece)] = piece
+            done += len(piece)
+            self._position += len(piece)
+        return done
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")

@@ -6,6 +6,7 @@ several edits of one document cost one row, and rows move by ``executemany``.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any
 
 from pouchdb_core.documents.attachments import resolve
@@ -13,7 +14,7 @@ from pouchdb_core.documents.parse import DESIGN, Parsed, dump, load, rehash
 from pouchdb_core.documents.store import Counters, Head, RowChanges, Store
 from pouchdb_core.errors import Conflict, NotFound
 from pouchdb_core.results import Record
-from pouchdb_core.revisions import Merge, Tree, generation
+from pouchdb_core.revisions import Tree, generation
 
 __all__ = ["Batch", "Draft"]
 
@@ -63,6 +64,8 @@ class Batch:
         self._heads = heads
         self._drafts: dict[str, Draft] = {}
         self._changes = RowChanges()
+        self._last_pointer = counters.last_pointer
+        """Pointers above this one are of this batch: their bodies are not in the store yet."""
 
     def edit(self, parsed: Parsed) -> Record:
         """Add a new revision. Raises Conflict unless its parent is a leaf (or a deleted document comes back)."""
@@ -77,11 +80,11 @@ class Batch:
                 if not draft.deleted or parsed.deleted:
                     raise Conflict()
                 parsed = rehash(parsed, draft.rev)
-            tree = draft.tree
-            if not (parsed.parent == draft.rev if tree is None else tree.is_leaf(str(parsed.parent))):
+            tree, parent = draft.tree, str(parsed.parent)
+            if not (parent == draft.rev if tree is None else parent in tree and tree.is_leaf(parent)):
                 raise Conflict()
             tree = draft.grown()
-            if parsed.deleted and parsed.body == b"{}" and tree.is_deleted(str(parsed.parent)):
+            if parsed.deleted and parsed.body == b"{}" and tree.is_deleted(parent):
                 raise NotFound("deleted")
             if parsed.rev in tree:
                 raise Conflict()
@@ -176,11 +179,18 @@ class Batch:
             draft.new_seq = self._counters.next_seq()
 
     def _merge(self, draft: Draft, tree: Tree, parsed: Parsed) -> None:
-        size = len(tree)
-        known = parsed.rev in tree
-        # What can fail comes before anything is changed: the other documents of the batch go on.
-        body = b"" if known else self._body(parsed, draft)
-        if tree.merge(parsed.path, deleted=parsed.deleted, body=None) is not Merge.KNOWN:
+        if parsed.rev in tree:
+            # Its ancestors may be news nevertheless, which can make of a leaf an inner revision.
+            before = tree.copy()
+            tree.merge(parsed.path)
+            if tree == before:
+                return
+            self._touch(draft)
+            self._elect(draft, tree)
+        else:
+            # What can fail comes before anything is changed: the other documents of the batch go on.
+            body = self._body(parsed, draft)
+            tree.merge(parsed.path, deleted=parsed.deleted, body=None)
             self._touch(draft)
             if tree.winner() == parsed.rev:
                 self._demote(draft, tree)
@@ -191,10 +201,8 @@ class Batch:
                 self._changes.bodies.append((pointer, draft.id, body))
                 tree.set_body(parsed.rev, pointer)
                 self._elect(draft, tree)
-            if self._auto_compaction:
-                self._compact(draft, tree)
-        elif len(tree) != size:
-            self._touch(draft)
+        if self._auto_compaction:
+            self._compact(draft, tree)
         if len(tree) > self._counters.revs_limit:
             self._stem(draft.id, tree)
 
@@ -204,7 +212,7 @@ class Batch:
         if winner == draft.rev:
             return
         pointer = tree.body(winner)
-        body = self._read(pointer)
+        body = self._read(draft, pointer)
         self._demote(draft, tree)
         if pointer is not None:
             self._changes.dropped.append((pointer,))
@@ -226,11 +234,22 @@ class Batch:
             self._changes.bodies.append((pointer, draft.id, draft.body))
         tree.set_body(draft.rev, pointer)
 
-    def _read(self, pointer: int | None) -> bytes:
-        for made, _, body in self._changes.bodies:
-            if made == pointer:
-                return body
-        return (self._store.body(pointer) if pointer else None) or b"{}"
+    def _read(self, draft: Draft, pointer: int | None) -> bytes:
+        """Return a stored body of the document, also one that only this batch has put where it is."""
+        body: bytes | None = None
+        if pointer is not None and ROW < pointer <= self._last_pointer:
+            body = self._store.body(pointer)
+        elif pointer == ROW and draft.body is not None:
+            body = draft.body
+        elif pointer is not None:
+            made = self._changes.bodies
+            place = bisect_left(made, (pointer,))
+            if place < len(made) and made[place][0] == pointer:
+                body = made[place][2]
+            elif (row := self._store.row(draft.id)) is not None:
+                # It is in the row, or will be moved from there.
+                body = row[5]
+        return body or b"{}"
 
     def _compact(self, draft: Draft, tree: Tree) -> None:
         for rev, pointer in tree.compact():
@@ -265,15 +284,8 @@ class Batch:
         parent = parsed.path[1] if len(parsed.path) > 1 else None
         if draft is None or parent is None or parent not in draft.grown():
             return {}
-        pointer = draft.grown().body(parent)
-        if pointer is None:
-            return {}
-        if pointer == ROW:
-            row = self._store.rows([draft.id]).get(draft.id) if draft.body is None else None
-            body = draft.body if row is None else row[5]
-        else:
-            body = self._read(pointer)
-        found: dict[str, Any] = load(body or b"{}").get("_attachments", {})
+        body = self._read(draft, draft.grown().body(parent))
+        found: dict[str, Any] = load(body).get("_attachments", {})
         return found
 
     def _count(self, draft: Draft, deleted: bool | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pouchdb_core.documents.parse import Parsed, load
+from pouchdb_core.documents.parse import Parsed, load, rehash
 from pouchdb_core.documents.read import tree_of
 from pouchdb_core.documents.store import Counters, Head, Row, Store
 from pouchdb_core.errors import PouchDBError
@@ -30,8 +30,8 @@ class _Verdict:
 class Judge:
     """The verdicts of the guards over a batch in which no id is twice."""
 
-    def __init__(self, store: Store, guards: Sequence[Guard]) -> None:
-        self._store, self._guards = store, guards
+    def __init__(self, store: Store, guards: Sequence[Guard], new_edits: bool) -> None:
+        self._store, self._guards, self._new_edits = store, guards, new_edits
         self._verdicts: dict[Parsed, _Verdict] = {}
 
     def ask(self, batch: Sequence[Parsed]) -> None:
@@ -46,7 +46,7 @@ class Judge:
             self._verdicts[parsed] = _Verdict(row[2] if row else None, ddocs_seq)
         for guard in self._guards:
             # Each guard gets copies of its own.
-            errors = guard([_proposed(parsed, rows.get(parsed.id), ddocs_seq) for parsed in batch])
+            errors = guard([_proposed(parsed, rows.get(parsed.id), ddocs_seq, self._new_edits) for parsed in batch])
             for parsed, error in zip(batch, errors or (), strict=False):
                 verdict = self._verdicts[parsed]
                 if verdict.error is None:
@@ -78,18 +78,18 @@ def rounds(batch: list[Parsed]) -> list[list[Parsed]]:
     return split
 
 
-def _proposed(parsed: Parsed, row: Row | None, ddocs_seq: int) -> Proposed:
+def _proposed(parsed: Parsed, row: Row | None, ddocs_seq: int, new_edits: bool) -> Proposed:
     old = None
     path = list(parsed.path)
     if row is not None:
         rev, deleted = row[2], bool(row[3])
         tree = tree_of(row)
         old = _shown(parsed.id, rev, deleted, tree.path(rev), load(row[5] or b"{}"))
-        parent = parsed.parent
-        if parent is None and len(path) == 1 and deleted:
-            parent = rev
-        if parent is not None and parent in tree:
-            path = [parsed.rev, *tree.path(parent)]
+        if new_edits and parsed.parent is None and deleted and not parsed.deleted:
+            # It comes back, as the child of its tombstone.
+            parsed = rehash(parsed, rev)
+        if parsed.parent is not None and parsed.parent in tree:
+            path = [parsed.rev, *tree.path(parsed.parent)]
     new = _shown(parsed.id, parsed.rev, parsed.deleted, path, load(parsed.body))
     if parsed.attachments is not None:
         new["_attachments"] = record({name: incoming.described() for name, incoming in parsed.attachments.items()})

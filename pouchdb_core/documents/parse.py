@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 
 import orjson
 
-from pouchdb_core.documents.attachments import Incoming, parse_attachments
+from pouchdb_core.documents.attachments import Incoming, close_all, parse_attachments
 from pouchdb_core.errors import BadRequest, DocValidation, MissingId, PouchDBError
 from pouchdb_core.results import Record, record, record_of_objects
 from pouchdb_core.revisions import (
@@ -32,6 +32,8 @@ __all__ = [
     "check_json",
     "check_rev",
     "dump",
+    "encodes",
+    "from_text",
     "load",
     "load_record",
     "mapping",
@@ -59,7 +61,7 @@ KEPT = frozenset(
 class Parsed:
     """One checked document on its way into the store."""
 
-    __slots__ = ("attachments", "body", "deleted", "doc", "id", "index", "parent", "path", "rev")
+    __slots__ = ("attachments", "body", "deleted", "deterministic", "doc", "id", "index", "parent", "path", "rev")
 
     def __init__(
         self,
@@ -78,6 +80,8 @@ class Parsed:
         self.doc = doc
         """The document as given: read, never changed."""
         self.attachments = attachments
+        self.deterministic = True
+        """Whether the revision id is a hash of the document."""
         self.index = 0
         """Its place in the request."""
 
@@ -119,7 +123,7 @@ def mapping(given: DocumentInput) -> Mapping[str, Any]:
     if isinstance(given, dict):
         return given
     if isinstance(given, (str, bytes, bytearray)):
-        parsed = _from_text(given)
+        parsed = from_text(given)
         if isinstance(parsed, dict):
             return parsed
         raise BadRequest("Document must be a JSON object")
@@ -128,13 +132,15 @@ def mapping(given: DocumentInput) -> Mapping[str, Any]:
     raise BadRequest(f"Document must be a JSON object, not {type(given).__name__}")
 
 
-def _from_text(text: str | bytes | bytearray) -> Any:
+def from_text(text: str | bytes | bytearray) -> Any:
+    """Parse JSON text that came from outside. Raises BadRequest."""
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         try:
-            # orjson also refuses lone surrogates, which JSON allows.
-            return json.loads(text, parse_constant=_no_constant)
+            # orjson also refuses lone surrogates, which JSON allows (but not as bytes: those are UTF-8).
+            text = text if isinstance(text, str) else text.decode()
+            return json.loads(text, parse_constant=_no_constant, parse_int=_integer)
         except RecursionError:
             raise BadRequest(f"the JSON text is nested deeper than {MAX_DEPTH} levels") from None
         except ValueError:
@@ -143,6 +149,22 @@ def _from_text(text: str | bytes | bytearray) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _integer(digits: str) -> int | float:
+    """Read an integer as orjson does: as the nearest double where 64 bits do not hold it."""
+    number = float(digits) if len(digits) > 20 else int(digits)
+    return number if -(2**63) <= number < 2**64 else float(number)
+
+
+def encodes(text: str) -> bool:
+    """Tell whether text has a UTF-8 form: with a lone surrogate it can be no id, nor be asked for in SQL."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 def check_id(id: Any) -> str:
@@ -157,13 +179,10 @@ def check_id(id: Any) -> str:
             raise BadRequest(f"_id must be a string, not {type(id).__name__}")
     if not id:
         raise MissingId()
-    if id[0] == "_" and not (id.startswith((DESIGN, LOCAL)) and not id.endswith((DESIGN, LOCAL))):
+    if id[0] == "_" and (not id.startswith((DESIGN, LOCAL)) or id in (DESIGN, LOCAL)):
         raise BadRequest("Only reserved document ids may start with underscore.")
-    if not id.isascii():
-        try:
-            id.encode()
-        except UnicodeEncodeError:
-            raise BadRequest("_id must not hold a lone surrogate") from None
+    if not encodes(id):
+        raise BadRequest("_id must not hold a lone surrogate")
     checked: str = id
     return checked
 
@@ -204,11 +223,7 @@ def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: b
     if parent is not None:
         parent = check_rev(parent)
     try:
-        parsed = _edit(doc, id, parent)
-        if not deterministic:
-            parsed.rev = rev_id(parent, os.urandom(16))
-            parsed.path = (parsed.rev, *parsed.path[1:])
-        return parsed
+        return _edit(doc, id, parent, deterministic)
     except PouchDBError as error:
         error.details.setdefault("id", id)
         raise
@@ -220,12 +235,20 @@ def rehash(parsed: Parsed, tombstone: str) -> Parsed:
     PouchDB hashes the stored members, then ``_rev``, then ``_id``.
     """
     stored = {key: value for key, value in parsed.doc.items() if key[:1] != "_" or key in KEPT}
-    return _edit({**stored, "_rev": tombstone, "_id": parsed.id}, parsed.id, tombstone, parsed.attachments)
+    doc = {**stored, "_rev": tombstone, "_id": parsed.id}
+    again = _edit(doc, parsed.id, tombstone, parsed.deterministic, parsed.attachments)
+    again.index = parsed.index
+    return again
 
 
-def _edit(doc: Mapping[str, Any], id: str, parent: str | None, resolved: dict[str, Incoming] | None = None) -> Parsed:
+def _edit(
+    doc: Mapping[str, Any],
+    id: str,
+    parent: str | None,
+    deterministic: bool,
+    attachments: dict[str, Incoming] | None = None,
+) -> Parsed:
     deleted = _deleted(doc)
-    attachments = resolved
     hashed: Any = doc
     if "_attachments" in doc:
         # PouchDB drops the attachments of a tombstone before hashing.
@@ -236,10 +259,16 @@ def _edit(doc: Mapping[str, Any], id: str, parent: str | None, resolved: dict[st
             del hashed["_attachments"]
         else:
             hashed["_attachments"] = {name: entry.hashed() for name, entry in (attachments or {}).items()}
-    text = _text(hashed)
-    rev = rev_id(parent, text)
-    path = (rev,) if parent is None else (rev, parent)
-    return Parsed(id, rev, parent, path, deleted, _body(hashed), doc, attachments)
+    try:
+        text = _text(hashed)
+        rev = rev_id(parent, text if deterministic else os.urandom(16))
+        path = (rev,) if parent is None else (rev, parent)
+        parsed = Parsed(id, rev, parent, path, deleted, _body(hashed), doc, attachments)
+        parsed.deterministic = deterministic
+        return parsed
+    except BaseException:
+        close_all(attachments)
+        raise
 
 
 def parse_replicated(given: DocumentInput) -> Parsed:
@@ -254,10 +283,14 @@ def parse_replicated(given: DocumentInput) -> Parsed:
         attachments = None
         checked: Any = doc
         if "_attachments" in doc:
-            attachments = parse_attachments(doc["_attachments"])
+            attachments = parse_attachments(doc["_attachments"], replicated=True)
             checked = {**doc, "_attachments": {name: entry.hashed() for name, entry in attachments.items()}}
-        _text(checked)
-        return Parsed(id, path[0], None, path, deleted, _body(checked), doc, attachments)
+        try:
+            _text(checked)
+            return Parsed(id, path[0], None, path, deleted, _body(checked), doc, attachments)
+        except BaseException:
+            close_all(attachments)
+            raise
     except PouchDBError as error:
         error.details.setdefault("id", id)
         raise

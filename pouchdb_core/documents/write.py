@@ -96,7 +96,7 @@ def _write_part(
         return
     ids = [parsed.id for parsed in part]
     unique = len(set(ids)) == len(ids)
-    judge = Judge(store, guards) if guards else None
+    judge = Judge(store, guards, new_edits=request.new_edits) if guards else None
     stale = part
     for attempt in range(TRIES):
         if judge is not None:
