@@ -18,8 +18,9 @@ Predicate = Callable[[Record], bool]
 def predicate(request: Changes) -> Predicate | None:
     """Return the filter of a request as a function of a document, or None when it filters nothing.
 
-    A Python callable takes ``(doc)`` or ``(doc, req)``; ``req.query`` holds ``query_params``. What
-    it raises is an error of the call.
+    A Python callable takes ``(doc)`` or ``(doc, req)``; ``req.query`` holds ``query_params``. A second
+    parameter that has a default is the caller's own unless it is called ``req``. What the function
+    raises is an error of the call.
     """
     wanted = request.filter
     if wanted is None:
@@ -31,7 +32,7 @@ def predicate(request: Changes) -> Predicate | None:
     if not callable(wanted):
         raise BadRequest(f"filter must be a function or a name, not {type(wanted).__name__}")
     function: Callable[..., Any] = wanted
-    if _positionals(function) < 2:
+    if not _takes_request(function):
         return lambda doc: bool(function(doc))
     req = Record(query=Record(request.query_params))
     return lambda doc: bool(function(doc, req))
@@ -41,13 +42,14 @@ def _is_design(doc: Record) -> bool:
     return str(doc["_id"]).startswith("_design/")
 
 
-def _positionals(function: Callable[..., Any]) -> int:
+def _takes_request(function: Callable[..., Any]) -> bool:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         # Some callables of C have no signature.
-        return 1
-    kinds = [each.kind for each in parameters]
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return 2
-    return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)
+        return False
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [each for each in parameters if each.kind in kinds]
+    if len(positional) >= 2:
+        return positional[1].default is inspect.Parameter.empty or positional[1].name == "req"
+    return any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters)

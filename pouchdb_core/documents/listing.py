@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pouchdb_core.documents.parse import load_record
+from pouchdb_core.documents.parse import encodes, load_record
 from pouchdb_core.documents.read import compose, stubs
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.requests import PLAIN, Listing, ReadOptions
@@ -83,7 +83,7 @@ def _by_keys(store: Store, request: Listing) -> list[Record]:
     for start in range(0, len(keys), PAGE):
         page = keys[start : start + PAGE]
         # A lone surrogate cannot be the id of a document, nor be asked for in SQL.
-        texts = [key for key in page if isinstance(key, str) and _encodes(key)]
+        texts = [key for key in page if isinstance(key, str) and encodes(key)]
         found = store.rows(texts)
         for key in page:
             row = found.get(key) if isinstance(key, str) else None
@@ -99,14 +99,6 @@ def _by_keys(store: Store, request: Listing) -> list[Record]:
             else:
                 rows.append(Record(id=key, key=key, value=Record(rev=row[2])))
     return rows
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def row_document(store: Store, row: Row, options: ReadOptions) -> Record:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pouchdb_core.documents import local
 from pouchdb_core.documents.attachments import AttachmentReader, Blob, outgoing
 from pouchdb_core.documents.parse import LOCAL, load, load_record
 from pouchdb_core.documents.store import Row, Store
-from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.errors import NotFound
 from pouchdb_core.requests import PLAIN, Read, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, generation, revisions_from_path
@@ -30,7 +31,8 @@ def read(store: Store, request: Read) -> Any:
     if id.startswith(LOCAL):
         if request.attachment is not None:
             raise NotFound(id=id)
-        return local.read(store, id)
+        doc = local.read(store, id)
+        return doc if request.open_revs is None else [Record(ok=doc)]
     if request.attachment is not None:
         return _attachment(store, request, request.attachment)
     if request.open_revs is not None:
@@ -81,7 +83,10 @@ def compose(store: Store, row: Row, rev: str, options: ReadOptions) -> Record:
     if pointer is None:
         raise NotFound(id=id, rev=rev)
     body = row[5] if rev == row[2] else store.body(pointer)
-    doc = load_record(body or b"{}")
+    if body is None:
+        # Outside of a snapshot it may have been removed since the row was read.
+        raise NotFound(id=id, rev=rev)
+    doc = load_record(body)
     if "_attachments" in doc:
         since = _common_generation(tree, rev, options.atts_since)
         doc["_attachments"] = outgoing(
@@ -143,20 +148,14 @@ def _many(store: Store, request: Read) -> Record:
     for id, rev, atts_since in request.items or ():
         options = request.options
         if atts_since:
-            options = ReadOptions(
-                revs=options.revs,
-                latest=options.latest,
-                attachments=options.attachments,
-                binary=options.binary,
-                atts_since=atts_since,
-            )
+            options = replace(options, atts_since=atts_since)
         try:
             if id.startswith(LOCAL):
                 docs = [Record(ok=local.read(store, id))]
             else:
                 answers = _open_revs(store, id, "all" if rev is None else (rev,), options)
                 docs = [each if "ok" in each else _missing(id, each["missing"]) for each in answers]
-        except PouchDBError:
+        except NotFound:
             docs = [_missing(id, rev or "undefined")]
         results.append(Record(id=id, docs=docs))
     return Record(results=results)

@@ -133,6 +133,9 @@ class Store(Protocol):
     ) -> list[Row]:
         """Return documents, deleted ones too, with ``after < seq < before`` in seq order."""
 
+    def count_seqs(self, after: int) -> int:
+        """Count the documents with a greater seq."""
+
     def conflicted(self, after: str, limit: int) -> list[str]:
         """Return ids of documents with live conflicts, in id order, from an index of just those."""
 
@@ -150,6 +153,9 @@ class Store(Protocol):
 
     def local(self, id: str) -> LocalRow | None:
         """Return a local document."""
+
+    def local_ids(self, prefix: str) -> list[str]:
+        """Return the ids of local documents that start with ``prefix``, in order."""
 
     def put_local(self, id: str, rev: int, body: bytes) -> None:
         """Store a local document; inside ``write()`` only."""
