@@ -82,7 +82,7 @@ class AbstractEnvironment(EventEmitter):
 
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
         """Return a light view whose databases make requests on behalf of ``user``."""
-        view = self._view()
+        view = copy.copy(self)
         view.user = user_context(user)
         return view
 
@@ -97,12 +97,14 @@ class AbstractEnvironment(EventEmitter):
         """
         self.engine.check_options({key: value for key, value in options.items() if key not in ("prefix", "adapter")})
         _prefix(options.get("prefix", ""))
-        view = self._view()
+        view = copy.copy(self)
         view.options = {**self.options, **options}
         return view
 
-    def _view(self) -> Self:
-        view = copy.copy(self)
+    def __copy__(self) -> Self:
+        # Not by __reduce__: that would open it again.
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
         # setup() knows the first object, not its views: it must live as long as they do.
         view._origin = self if self._origin is None else self._origin
         return view

@@ -105,18 +105,20 @@ class Handle(EventEmitter):
 
         ``user`` is a UserContext or ``{"name": str, "roles": [str]}``; None is the program itself.
         """
-        view = self._view()
+        view = copy.copy(self)
         view.user = user_context(user)
         return view
 
     def with_purpose(self, purpose: Purpose) -> Self:
         """Return a light view whose requests say they are made for ``purpose``."""
-        view = self._view()
+        view = copy.copy(self)
         view.purpose = purpose
         return view
 
-    def _view(self) -> Self:
-        view = copy.copy(self)
+    def __copy__(self) -> Self:
+        # Not by __reduce__: that would open it again.
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
         # The store knows the object, not its views: it must live as long as they do.
         view._origin = self if self._origin is None else self._origin
         return view
