@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.api import maintenance, reading, writing
+from pouchdb_core.api import feeds, maintenance, reading, writing
 from pouchdb_core.errors import NotFound, PouchDBError
 from pouchdb_core.handle import Handle
 from pouchdb_core.methods import operation
@@ -25,7 +25,8 @@ class AbstractPouchDB(Handle):
     open_revs = openRevs = operation(reading.open_revs, reads=True)
     bulk_get = bulkGet = operation(reading.bulk_get, reads=True)
     all_docs = allDocs = operation(reading.all_docs, reads=True)
-    changes = operation(reading.changes, reads=True)
+    changes = operation(feeds.changes, reads=True)
+    live_changes = liveChanges = operation(feeds.live_changes, reads=True)
     get_attachment = getAttachment = operation(reading.get_attachment, reads=True)
     open_attachment = openAttachment = operation(reading.open_attachment, reads=True)
     conflicts = operation(reading.conflicts, reads=True)

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pouchdb_core.adapters.base import Adapter, Place
+from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.errors import BadRequest, DatabaseClosed, EnvironmentError, NotFound
 from pouchdb_core.plugins import Plugins
+from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slots
 from pouchdb_core.tasks import Tasks
 from pouchdb_core.uuids import UuidSource
@@ -69,11 +71,17 @@ class Engine:
         self.closed = False
         self._closing = False
         self.plugins = Plugins(plugins)
+        self.watcher = Watcher()
+        self.dispatcher = Runner("pouchdb-events", threads=1)
+        """Runs listeners, and steps live feeds: one thread, so that no two callbacks run at once."""
+        self.workers = Runner("pouchdb-worker", threads=8)
+        """Steps what works in the background."""
         self._scratch = _Scratch(directory if temporary else None)
         self.place = Place(
             directory=directory,
             new_id=new_id or UuidSource(),
             tasks=self.tasks,
+            watch=self.watcher.watch,
             side_directory=self._scratch.folder,
             options=dict(options or {}),
         )
@@ -219,6 +227,9 @@ class Engine:
         # Everything is closed even if something raises, in reverse order: objects, stores, environment, files.
         with contextlib.ExitStack() as closing:
             closing.callback(self._finalizer)
+            closing.callback(self.watcher.close)
+            closing.callback(self.dispatcher.close)
+            closing.callback(self.workers.close)
             closing.callback(self.slots.close)
             for opened in stores:
                 closing.callback(opened.slots.close)

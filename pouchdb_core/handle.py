@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest, DatabaseClosed
 from pouchdb_core.events import EventEmitter
+from pouchdb_core.live import LiveHandle
 from pouchdb_core.plugins import Plugins
 from pouchdb_core.requests import Purpose, UserContext
 from pouchdb_core.results import Record
@@ -51,6 +52,8 @@ class Life:
         """Why the object cannot be used any more."""
         self.slots = Slots()
         self.lock = threading.Lock()
+        self.live: set[LiveHandle] = set()
+        """What goes on in the background on behalf of the object; it ends with it."""
 
 
 class Handle(EventEmitter):
@@ -158,6 +161,8 @@ class Handle(EventEmitter):
             if life.ended is not None:
                 return False
             life.ended = reason
+        for each in tuple(life.live):
+            each.cancel()
         life.slots.close()
         return True
 

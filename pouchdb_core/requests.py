@@ -130,6 +130,8 @@ class Changes:
     """Read the changes feed: one row a document, in update order."""
 
     since: int | str = 0
+    live: bool = False
+    """Go on for ever: the feed yields ``Idle`` where it has to wait for a write."""
     limit: int | None = None
     descending: bool = False
     style: Style = "main_only"

@@ -7,7 +7,7 @@ adapter's shape; a remote database answers whole operations itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +27,8 @@ class Place:
     """The storage directory; None keeps everything in memory."""
     new_id: Callable[[], str]
     tasks: Tasks
+    watch: Callable[[Any, bool], None]
+    """Begin or stop to look for writes that other processes make to a store."""
     side_directory: Callable[[str], Path]
     """Make a temporary folder, by database name, for side files of a database without a file."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -89,8 +91,24 @@ class Adapter(ABC):
         """List documents by id."""
 
     @abstractmethod
-    def changes(self, request: Changes) -> Iterator[Record]:
-        """Yield the rows of the changes feed; the generator's return value is the last seq."""
+    def changes(self, request: Changes) -> Iterator[Any]:
+        """Yield the rows of the changes feed, and ``Idle`` if it is live; the generator returns the last seq."""
+
+    @abstractmethod
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call ``wake`` whenever something was written, until the returned function is called."""
+
+    @abstractmethod
+    def pending(self, since: Any) -> int:
+        """Count the changes after ``since``."""
+
+    @abstractmethod
+    def lacking(self, digests: Collection[str]) -> set[str]:
+        """Return those of the attachments' digests whose content the database does not have."""
+
+    @abstractmethod
+    def local_ids(self, prefix: str) -> Sequence[str]:
+        """Return the ids of local documents that start with ``prefix``."""
 
     @abstractmethod
     def conflicts(self) -> Iterator[Record]:

@@ -5,16 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pouchdb_core.documents.parse import encodes
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import PLAIN, ReadOptions
 
-__all__ = ["count", "document_options", "either", "text_list"]
+__all__ = ["count", "document_options", "either", "flags", "key_text", "text_list"]
+
+MAX_COUNT = 2**63 - 1
+"""What SQL takes as a number of rows; there are never more."""
 
 
 def document_options(**chosen: bool) -> ReadOptions:
-    """Return the read options that were chosen; PLAIN, the object, when none was."""
+    """Return the read options that were chosen; PLAIN, the object, when none was. Raises QueryParseError."""
+    flags(**chosen)
     wanted = {name: True for name, value in chosen.items() if value}
     return ReadOptions(**wanted) if wanted else PLAIN  # type: ignore[arg-type]  # all of these are bool
+
+
+def flags(**given: Any) -> None:
+    """Refuse what is neither true nor false (nor None): the text "false" would count as true. Raises QueryParseError."""
+    for name, value in given.items():
+        if value is not True and value is not False and value is not None:
+            raise QueryParseError(f"{name} must be True or False, not {value!r}")
+
+
+def key_text(name: str, value: Any) -> Any:
+    """Return a bound of a range of ids, or None. Raises QueryParseError."""
+    if value is None or (isinstance(value, str) and encodes(value)):
+        return value
+    raise QueryParseError(f"{name} must be a document id, not {value!r}")
 
 
 def either(name: str, other: str, value: Any, alias: Any) -> Any:
@@ -28,9 +47,10 @@ def either(name: str, other: str, value: Any, alias: Any) -> Any:
 
 def count(name: str, value: Any) -> int | None:
     """Return a number of rows, or None. Raises QueryParseError."""
-    if value is None or (type(value) is int and value >= 0):
-        number: int | None = value
-        return number
+    if value is None:
+        return None
+    if type(value) is int and value >= 0:
+        return min(value, MAX_COUNT)
     raise QueryParseError(f"{name} must be a number from 0 up, not {value!r}")
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pouchdb_core.api.options import count, document_options, either, text_list
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
 from pouchdb_core.documents.parse import check_id, check_rev, mapping
-from pouchdb_core.errors import BadRequest, NotSupported, QueryParseError
-from pouchdb_core.requests import Changes, Listing, Read, Style
+from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.requests import Listing, Read
 from pouchdb_core.results import Record
 from pouchdb_core.typing import Revs
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "all_docs",
     "bulk_get",
-    "changes",
     "conflicts",
     "get",
     "get_attachment",
@@ -208,77 +207,6 @@ def all_docs(
         purpose=db.purpose,
     )
     return db.plugins.list(db, request)
-
-
-def changes(
-    db: SyncPouchDB,
-    *,
-    since: int | str = 0,
-    limit: int | None = None,
-    descending: bool = False,
-    style: Style = "main_only",
-    include_docs: bool = False,
-    conflicts: bool = False,
-    attachments: bool = False,
-    binary: bool = False,
-    doc_ids: Sequence[str] | None = None,
-    filter: Callable[..., Any] | str | None = None,
-    query_params: Mapping[str, Any] | None = None,
-    view: str | None = None,
-    selector: Mapping[str, Any] | None = None,
-    seq_interval: int | None = None,
-    return_docs: bool = True,
-    live: bool = False,
-    continuous: bool = False,
-    batch_size: int | None = None,
-    timeout: float | None = None,
-    heartbeat: float | bool | None = None,
-) -> Record:
-    """Return what changed after ``since``: ``{"results": [row], "last_seq"}``.
-
-    A row is ``{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}``; there is one per document,
-    in the order of their last changes. ``since`` is a seq or ``"now"``; ``last_seq`` is where to go
-    on. ``style="all_docs"`` tells every leaf. ``filter`` is a Python function of ``(doc)`` or
-    ``(doc, req)`` (``req.query`` holds ``query_params``), or ``"_design"``. With
-    ``return_docs=False`` ``results`` stays empty. ``batch_size``, ``timeout``, ``heartbeat`` and
-    ``seq_interval`` matter over HTTP only. Raises BadRequest, NotSupported.
-    """
-    if live or continuous:
-        raise NotSupported("live changes are not there yet; call changes(since=last_seq) again")
-    if view is not None or selector is not None:
-        raise NotSupported(f"{'view' if view is not None else 'selector'}: no plug-in that filters by it is installed")
-    if style not in ("main_only", "all_docs"):
-        raise BadRequest(f"style must be 'main_only' or 'all_docs', not {style!r}")
-    if doc_ids is not None:
-        doc_ids = tuple(text_list("doc_ids", doc_ids))
-    request = Changes(
-        since=since,
-        limit=count("limit", limit),
-        descending=descending,
-        style=style,
-        include_docs=include_docs,
-        options=document_options(conflicts=conflicts, attachments=attachments, binary=binary),
-        doc_ids=doc_ids,
-        filter=filter,
-        query_params=query_params or {},
-        seq_interval=seq_interval,
-        user=db.user,
-        purpose=db.purpose,
-    )
-    rows: list[Record] = []
-    feed = cast("Generator[Record, None, int]", iter(db.plugins.changes(db, request)))
-    last_seq: Any = None
-    while True:
-        try:
-            row = next(feed)
-        except StopIteration as stop:
-            # A plug-in's plain iterator returns nothing: then the last row is where to go on.
-            last_seq = stop.value if stop.value is not None else last_seq
-            break
-        last_seq = row["seq"]
-        if return_docs:
-            rows.append(row)
-    return Record(results=rows, last_seq=since if last_seq is None else last_seq)
 
 
 def get_attachment(db: SyncPouchDB, id: str, name: str, rev: str | None = None) -> Blob:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.adapters.sql import files
+from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
-from pouchdb_core.adapters.sql.sqlite import Connections, Durability, File, Memory
+from pouchdb_core.adapters.sql.sqlite import Connections, Durability, File
 from pouchdb_core.adapters.sql.store import SqlStore
-from pouchdb_core.changes.feed import changes
+from pouchdb_core.changes.feed import changes, follow
+from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.listing import conflicted, design_documents, listing
 from pouchdb_core.documents.maintenance import compact, purge, revs_diff
 from pouchdb_core.documents.parse import check_json
@@ -58,8 +60,20 @@ class _SqlAdapter(Adapter):
     def listing(self, request: Listing) -> Record:
         return listing(self.store, request)
 
-    def changes(self, request: Changes) -> Iterator[Record]:
-        return changes(self.store, request)
+    def changes(self, request: Changes) -> Iterator[Any]:
+        return follow(self.store, request) if request.live else changes(self.store, request)
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        return self.store.notifier.subscribe(wake)
+
+    def pending(self, since: Any) -> int:
+        return self.store.count_seqs(since)
+
+    def lacking(self, digests: Collection[str]) -> set[str]:
+        return {digest for digest in digests if self.store.attachment(digest) is None}
+
+    def local_ids(self, prefix: str) -> Sequence[str]:
+        return self.store.local_ids(prefix)
 
     def conflicts(self) -> Iterator[Record]:
         return conflicted(self.store)
@@ -146,6 +160,8 @@ class SqliteAdapter(_SqlAdapter):
             raise
         adapter.created = created
         adapter.path = file.path
+        store = adapter.store
+        store.notifier = Notifier(lambda listening: place.watch(store, listening))
         return adapter
 
     path: Path

@@ -1,12 +1,13 @@
 """Everything that is SQLite's own: files, connections, threads, processes, locks, errors.
 
-``File`` has one connection per thread; ``Memory`` is one connection behind one re-entrant lock
-(peewee would give every thread its own empty database). Both offer the same few calls to ``store``.
+``File`` has one connection per thread; ``memory.Memory`` is one connection behind one lock. Both
+offer the same few calls to ``store``.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sqlite3
 import threading
@@ -30,7 +31,7 @@ from pouchdb_core.errors import (
     StorageError,
 )
 
-__all__ = ["Connections", "Durability", "File", "Memory", "storage_error"]
+__all__ = ["Connections", "Durability", "File", "Held", "WriteLock", "file_error", "storage_error"]
 
 Durability = Literal["full", "normal"]
 
@@ -46,7 +47,11 @@ PRAGMAS = (
     ("mmap_size", 268435456),
     ("wal_autocheckpoint", 4000),
 )
-SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
+DURABILITY: dict[Durability, tuple[tuple[str, Any], ...]] = {
+    # macOS leaves what was synced in the drive's cache unless asked for more; elsewhere fullfsync does nothing.
+    "full": (("synchronous", "FULL"), ("fullfsync", 1)),
+    "normal": (("synchronous", "NORMAL"),),
+}
 
 # Text of SQLite's result codes; Python 3.10 has no sqlite_errorname.
 _ERRORS: tuple[tuple[str, type[ServerError]], ...] = (
@@ -62,7 +67,7 @@ _ERRORS: tuple[tuple[str, type[ServerError]], ...] = (
 Row = tuple[Any, ...]
 
 
-def storage_error(error: Exception, what: str) -> Exception:
+def storage_error(error: Exception, what: str) -> ServerError:
     """Return a driver's error as one of ours; ``what`` says of which database."""
     text = str(error)
     for part, kind in _ERRORS:
@@ -71,12 +76,54 @@ def storage_error(error: Exception, what: str) -> Exception:
     return StorageError(f"{what}: {text}")
 
 
-class _Connection(sqlite3.Connection):
-    """A connection that closes itself with its thread, without Python 3.13's ResourceWarning."""
+def file_error(error: OSError, what: str) -> StorageError:
+    """Return an error of the operating system as one of ours."""
+    text = f"{what}: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(text)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ReadOnlyStorage(text)
+    return StorageError(text)
 
-    def __del__(self) -> None:
-        with suppress(sqlite3.Error):
-            self.close()
+
+class Held:
+    """A connection that closes with the last reference to this: in a thread-local, with its thread.
+
+    sqlite3's own object is in a cycle with its cache of statements, so it would wait for the
+    collector. A caller keeps this, not what it takes from it, as long as it uses the connection:
+    Python crashes when a connection is closed under its reader.
+
+    In a forked child it does nothing: SQLite forbids carrying a connection over a fork, closing it
+    included, and Python ends the parent's other threads there, and their thread-locals with them.
+    """
+
+    __slots__ = ("_pid", "connection", "execute", "executemany", "rollback")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._pid = os.getpid()
+        self.connection = connection
+        self.execute, self.executemany = connection.execute, connection.executemany
+        self.rollback = connection.rollback
+
+    # The defaults are for the end of the interpreter, when the module is empty.
+    def __del__(self, _getpid: Any = os.getpid, _keep: Any = ctypes.pythonapi.Py_IncRef) -> None:
+        if self._pid == _getpid():
+            self.connection.close()
+        else:
+            _keep(ctypes.py_object(self.connection))
+
+
+class WriteLock:
+    """The write lock of one process, and the transaction of the thread that holds it."""
+
+    __slots__ = ("doomed", "lock", "thread")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.thread = 0
+        """The thread whose transaction is open, or 0."""
+        self.doomed: ServerError | None = None
+        """The first error of SQLite in the transaction."""
 
 
 class Connections(ABC):
@@ -85,6 +132,7 @@ class Connections(ABC):
     def __init__(self, what: str) -> None:
         self._what = what
         self._closed = False
+        self._writing = WriteLock()
 
     @property
     @abstractmethod
@@ -92,8 +140,8 @@ class Connections(ABC):
         """peewee's database, for the schema."""
 
     @abstractmethod
-    def _connection(self) -> sqlite3.Connection:
-        """Return the calling thread's connection."""
+    def _connection(self) -> Held:
+        """Return the calling thread's connection. Raises what ``check`` does."""
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         """Execute one statement."""
@@ -102,38 +150,101 @@ class Connections(ABC):
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
         """Return the first row, or None."""
         try:
-            return self._connection().execute(sql, params).fetchone()
+            connection = self._connection()
+            return connection.execute(sql, params).fetchone()
         except (sqlite3.Error, peewee.DatabaseError) as error:
-            raise storage_error(error, self._what) from error
+            raise self._failed(error) from error
 
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """Return all rows."""
         try:
-            return self._connection().execute(sql, params).fetchall()
+            connection = self._connection()
+            return connection.execute(sql, params).fetchall()
         except (sqlite3.Error, peewee.DatabaseError) as error:
-            raise storage_error(error, self._what) from error
+            raise self._failed(error) from error
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Execute one statement for each row of parameters."""
         try:
-            self._connection().executemany(sql, rows)
+            connection = self._connection()
+            connection.executemany(sql, rows)
         except (sqlite3.Error, peewee.DatabaseError) as error:
-            raise storage_error(error, self._what) from error
+            raise self._failed(error) from error
 
-    @abstractmethod
+    def _failed(self, error: Exception) -> ServerError:
+        """Return an error of SQLite as one of ours; inside a write nothing of the transaction is kept.
+
+        A full disk makes SQLite roll back by itself. If someone caught the error and went on, the
+        rest would be committed statement by statement, so it goes into a transaction that is doomed.
+        """
+        ours = storage_error(error, self._what)
+        writing = self._writing
+        if writing.thread == threading.get_ident():
+            writing.doomed = writing.doomed or ours
+            with suppress(sqlite3.Error, peewee.DatabaseError, DatabaseClosed):
+                held = self._connection()
+                if not held.connection.in_transaction:
+                    held.execute("BEGIN")
+        return ours
+
     def begin(self) -> bool:
         """Take the write lock and start a transaction; False when this thread has one already, which is joined.
 
         Each call needs one of ``commit`` or ``rollback``, also a joining one.
         """
+        writing = self._lock()
+        # SQLite's own lock polls with growing pauses; threads of one process queue here instead.
+        writing.lock.acquire()
+        thread = threading.get_ident()
+        if writing.thread == thread:
+            return False
+        try:
+            self.check()
+            # A deferred transaction that reads first fails at once with "database is locked" when
+            # it writes, busy timeout or not: always take the lock at the beginning.
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+        except (sqlite3.Error, peewee.DatabaseError) as error:
+            writing.lock.release()
+            raise storage_error(error, self._what) from error
+        except BaseException:
+            writing.lock.release()
+            raise
+        writing.thread, writing.doomed = thread, None
+        return True
 
-    @abstractmethod
     def commit(self, outermost: bool) -> None:
         """End what ``begin`` started; make it last if it was the outermost."""
+        writing = self._writing
+        try:
+            if outermost:
+                writing.thread = 0
+                connection = self._connection()
+                if writing.doomed is not None:
+                    connection.rollback()
+                    raise writing.doomed
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                connection.rollback()
+            raise storage_error(error, self._what) from error
+        finally:
+            writing.lock.release()
 
-    @abstractmethod
     def rollback(self, outermost: bool) -> None:
         """End what ``begin`` started; undo it if it was the outermost."""
+        writing = self._writing
+        try:
+            if outermost:
+                writing.thread = 0
+                # A closed connection rolls back by itself.
+                with suppress(DatabaseClosed):
+                    connection = self._connection()
+                    connection.rollback()
+        except sqlite3.Error as error:
+            raise storage_error(error, self._what) from error
+        finally:
+            writing.lock.release()
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -145,6 +256,14 @@ class Connections(ABC):
             self.rollback(outermost)
             raise
         self.commit(outermost)
+
+    @abstractmethod
+    def _lock(self) -> WriteLock:
+        """Return the write lock of this process."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise DatabaseClosed, or NotFound if the database is no longer the one that was opened."""
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
@@ -163,7 +282,8 @@ class Connections(ABC):
         """Copy the database to ``target``: one moment of it, while others read and write."""
         copy = sqlite3.connect(target)
         try:
-            self._connection().backup(copy)
+            held = self._connection()
+            held.connection.backup(copy)
         except sqlite3.Error as error:
             raise storage_error(error, f"backup to {target.name}") from error
         finally:
@@ -184,38 +304,18 @@ class Connections(ABC):
         """Return what SQLite's own check finds."""
         return [text for (text,) in self.all("PRAGMA integrity_check") if text != "ok"]
 
-    def _begin(self, connection: sqlite3.Connection) -> bool:
-        if connection.in_transaction:
-            return False
-        # A deferred transaction that reads first fails at once with "database is locked" when it
-        # writes, busy timeout or not: always take the lock at the beginning.
-        connection.execute("BEGIN IMMEDIATE")
-        return True
-
-    def _end(self, statement: Literal["COMMIT", "ROLLBACK"]) -> None:
-        connection = self._connection()
-        try:
-            # SQLite rolls back by itself when the disk is full: then there is nothing to end.
-            if connection.in_transaction:
-                connection.execute(statement)
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise storage_error(error, self._what) from error
-
 
 class File(Connections):
     """A database in a file, shared by threads and processes.
 
-    After a fork the child forgets the connections it inherited, never closing them (SQLite's
-    documentation forbids carrying them over), and opens its own.
+    After a fork the child forgets the connections it inherited, never closing them, and opens its own.
     """
 
     def __init__(self, path: Path, durability: Durability, what: str) -> None:
         super().__init__(what)
-        self._path = path
-        self._durability = durability
-        self._made = _inode(path)
+        self._path = path.absolute()
+        self.durability: Durability = durability
+        self._made = _inode(self._path)
         self._by_process: dict[int, _PerThread] = {}
         self._adopt()
 
@@ -234,53 +334,40 @@ class File(Connections):
         if self._closed:
             raise DatabaseClosed()
         pid = os.getpid()
-        for inherited in self._by_process.values():
-            inherited.leak()
         # setdefault: the threads of a child may arrive here together.
-        fresh = _PerThread(self._path, self._durability)
-        self._database, self._pid = self._by_process.setdefault(pid, fresh), pid
+        self._database = self._by_process.setdefault(pid, _PerThread(self))
+        self._writing, self._local = self._database.writing, self._database._state
+        self._pid = pid
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(self) -> Held:
         # The hot path: one comparison tells a fork and a closed store (pid -1) alike.
         if self._pid != os.getpid():
             self._adopt()
-        connection: sqlite3.Connection = self._database.connection()  # type: ignore[no-untyped-call]
-        return connection
-
-    def begin(self) -> bool:
-        lock = self.database.write_lock
-        # SQLite's own lock polls with growing pauses; threads of one process queue here instead.
-        lock.acquire()
         try:
-            if _inode(self._path) != self._made:
-                # Another process destroyed it: writing to the unlinked file would lose the document.
-                raise NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
-            return self._begin(self._connection())
-        except (sqlite3.Error, peewee.DatabaseError) as error:
-            lock.release()
-            raise storage_error(error, self._what) from error
-        except BaseException:
-            lock.release()
-            raise
+            held: Held = self._local.held
+        except AttributeError:
+            held = self._local.held = Held(self._database.connection())  # type: ignore[no-untyped-call]
+            # The first lives as long as all of them. It keeps the file's inode from being used again,
+            # and the journal from being folded in whenever the last thread of the moment ends.
+            self._database.first = self._database.first or held
+        return held
 
-    def commit(self, outermost: bool) -> None:
-        try:
-            if outermost:
-                self._end("COMMIT")
-        finally:
-            self._database.write_lock.release()
+    def _lock(self) -> WriteLock:
+        if self._pid != os.getpid():
+            self._adopt()
+        return self._writing
 
-    def rollback(self, outermost: bool) -> None:
-        try:
-            if outermost:
-                self._end("ROLLBACK")
-        finally:
-            self._database.write_lock.release()
+    def check(self) -> None:
+        if self._closed:
+            raise DatabaseClosed()
+        if _inode(self._path) != self._made:
+            # Another process destroyed it: writing to the unlinked file would lose the document.
+            raise NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         connection = self._connection()
-        if connection.in_transaction:
+        if connection.connection.in_transaction:
             yield
             return
         try:
@@ -288,147 +375,69 @@ class File(Connections):
             try:
                 yield
             finally:
-                connection.execute("COMMIT")
+                # There is nothing to commit, and SQLite ends a transaction by itself when a read fails badly.
+                connection.rollback()
         except sqlite3.Error as error:
             raise storage_error(error, self._what) from error
 
     def sizes(self) -> dict[str, int]:
         sizes = super().sizes()
         with suppress(FileNotFoundError):
-            sizes["file"] = self._path.stat().st_size + Path(f"{self._path}-wal").stat().st_size
+            sizes["file"] = self._path.stat().st_size
+            sizes["file"] += Path(f"{self._path}-wal").stat().st_size
         return sizes
 
     def shrink(self) -> None:
-        # What is in the journal first goes to the file, then the journal is emptied too.
-        with self._database.write_lock:
+        with self._lock().lock:
+            self.check()
             super().shrink()
+            # What is in the journal goes to the file, then the journal is emptied too.
             self.all("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         if self._closed or self._pid != os.getpid():
             self._closed, self._pid = True, -1
             return
-        with self._database.write_lock:
+        with self._writing.lock:
             self._closed, self._pid = True, -1
-            self._database.close_all()
+            # Each connection closes with its last reference: at once, unless a thread is reading through it.
+            self._local = self._database.forget()
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
     try:
         status = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise file_error(error, path.name) from error
     return status.st_dev, status.st_ino
 
 
 class _PerThread(peewee.SqliteDatabase):
-    """peewee's thread-local connections in one process, remembered so that all can be closed."""
+    """peewee's thread-local connections in one process."""
 
-    def __init__(self, path: Path, durability: Durability) -> None:
+    def __init__(self, file: File) -> None:
         super().__init__(
-            str(path),
-            pragmas=(*PRAGMAS, ("synchronous", SYNCHRONOUS[durability])),
+            # mode=rw: never makes a file, above all not in the place of one that was destroyed.
+            f"{file.path.as_uri()}?mode=rw",
+            uri=True,
+            pragmas=(*PRAGMAS, *DURABILITY[file.durability]),
             timeout=BUSY_SECONDS,
             check_same_thread=False,
-            factory=_Connection,
         )
-        self.write_lock = threading.RLock()
-        self._opened: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self.writing = WriteLock()
+        self.first: Held | None = None
+        self._file = weakref.ref(file)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection: _Connection = super()._connect()  # type: ignore[misc]  # the stubs lack it
-        self._opened.add(connection)
-        return connection
-
-    def close_all(self) -> None:
-        for connection in list(self._opened):
-            connection.close()
-
-    def leak(self) -> None:
-        """Let nothing close the connections, the collector and the end of the process included."""
-        for connection in list(self._opened):
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
-        self._opened.clear()
-
-
-class Memory(Connections):
-    """A database in memory: gone when it is closed, private to a forked child."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(what)
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-        self._database = peewee.SqliteDatabase(
-            ":memory:", thread_safe=False, check_same_thread=False, factory=_Connection
-        )
-        self._database.connect()
-
-    @property
-    def path(self) -> None:
-        return None
-
-    @property
-    def database(self) -> peewee.SqliteDatabase:
-        return self._database
-
-    def _held(self) -> Any:
-        if self._pid != os.getpid():
-            # A thread of the parent may have held the lock when it forked.
-            self._lock, self._pid = threading.RLock(), os.getpid()
-        return self._lock
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._closed:
+    def _connect(self) -> Any:
+        file = self._file()
+        if file is None:
             raise DatabaseClosed()
-        connection: sqlite3.Connection = self._database.connection()  # type: ignore[no-untyped-call]
-        return connection
+        file.check()
+        return super()._connect()  # type: ignore[misc]  # the stubs lack it
 
-    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        with self._held():
-            return super().one(sql, params)
-
-    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        with self._held():
-            return super().all(sql, params)
-
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._held():
-            super().many(sql, rows)
-
-    def begin(self) -> bool:
-        lock = self._held()
-        lock.acquire()
-        try:
-            return self._begin(self._connection())
-        except BaseException:
-            lock.release()
-            raise
-
-    def commit(self, outermost: bool) -> None:
-        try:
-            if outermost:
-                self._end("COMMIT")
-        finally:
-            self._lock.release()
-
-    def rollback(self, outermost: bool) -> None:
-        try:
-            if outermost:
-                self._end("ROLLBACK")
-        finally:
-            self._lock.release()
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        with self._held():
-            yield
-
-    def backup(self, target: Path) -> None:
-        with self._held():
-            super().backup(target)
-
-    def close(self) -> None:
-        with self._held():
-            if not self._closed:
-                self._closed = True
-                self._database.close()
+    def forget(self) -> Any:
+        """Let go of the connections of all threads; return the thread-local that has none."""
+        self.first, self._state = None, type(self._state)()
+        return self._state

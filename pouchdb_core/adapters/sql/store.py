@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from pouchdb_core.adapters.sql.sqlite import Connections
+from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.store import Counters, Head, LocalRow, Row, RowChanges
 
 __all__ = ["SqlStore"]
@@ -35,6 +36,7 @@ class SqlStore:
         self._one, self._all = connections.one, connections.all
         self._run, self._many = connections.run, connections.many
         self._writing: Counters | None = None
+        self.notifier = Notifier()
 
     # -- counters and transactions ---------------------------------------------------------------
 
@@ -63,6 +65,13 @@ class SqlStore:
             connections.rollback(outermost)
             raise
         connections.commit(outermost)
+        if outermost and after[0] != before[0]:
+            self.notifier.notify()
+
+    def version(self) -> int:
+        """Return a number that changes with every commit of another connection (SQLite's ``data_version``)."""
+        version: int = self._one("PRAGMA data_version")[0]
+        return version
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self.connections.snapshot()
@@ -157,6 +166,10 @@ class SqlStore:
             (after, before, limit),
         )
 
+    def count_seqs(self, after: int) -> int:
+        count: int = self._one("SELECT count(*) FROM documents WHERE seq > ?", (after,))[0]
+        return count
+
     def conflicted(self, after: str, limit: int) -> list[str]:
         rows = self._all("SELECT id FROM documents WHERE conflicts > 0 AND id > ? ORDER BY id LIMIT ?", (after, limit))
         return [id for (id,) in rows]
@@ -205,6 +218,12 @@ class SqlStore:
     def local(self, id: str) -> LocalRow | None:
         row: LocalRow | None = self._one("SELECT rev, body FROM local_documents WHERE id = ?", (id,))
         return row
+
+    def local_ids(self, prefix: str) -> list[str]:
+        rows = self._all(
+            "SELECT id FROM local_documents WHERE id >= ? AND id < ? ORDER BY id", (prefix, prefix + "\U0010ffff")
+        )
+        return [id for (id,) in rows]
 
     def put_local(self, id: str, rev: int, body: bytes) -> None:
         self._run(

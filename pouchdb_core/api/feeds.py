@@ -1,0 +1,170 @@
+"""The changes feed: what changed so far, and what changes from now on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from pouchdb_core.api.options import count, document_options, text_list
+from pouchdb_core.errors import BadRequest, NotSupported
+from pouchdb_core.live import Feed
+from pouchdb_core.requests import Changes, Style
+from pouchdb_core.results import Record
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["changes", "live_changes"]
+
+
+def changes(
+    db: SyncPouchDB,
+    *,
+    since: int | str = 0,
+    limit: int | None = None,
+    descending: bool = False,
+    style: Style = "main_only",
+    include_docs: bool = False,
+    conflicts: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+    doc_ids: Sequence[str] | None = None,
+    filter: Callable[..., Any] | str | None = None,
+    query_params: Mapping[str, Any] | None = None,
+    view: str | None = None,
+    selector: Mapping[str, Any] | None = None,
+    seq_interval: int | None = None,
+    return_docs: bool = True,
+    live: bool = False,
+    continuous: bool = False,
+    batch_size: int | None = None,
+    timeout: float | bool | None = None,
+    heartbeat: float | bool | None = None,
+    on_change: Callable[[Record], Any] | None = None,
+    complete: Callable[..., Any] | None = None,
+    onChange: Callable[[Record], Any] | None = None,
+) -> Record:
+    """Return what changed after ``since``: ``{"results": [row], "last_seq"}``.
+
+    A row is ``{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}``; there is one per document,
+    in the order of their last changes. ``since`` is a seq or ``"now"``; ``last_seq`` is where to go
+    on. ``style="all_docs"`` tells every leaf. ``filter`` is a Python function of ``(doc)`` or
+    ``(doc, req)`` (``req.query`` holds ``query_params``), or ``"_design"``. With
+    ``return_docs=False`` ``results`` stays empty. ``batch_size``, ``timeout``, ``heartbeat`` and
+    ``seq_interval`` matter over HTTP only.
+
+    With ``live=True`` (or ``continuous=True``) the answer is the Feed that ``live_changes()``
+    returns. ``on_change(row)`` and ``complete(error, result)`` are called as the events of those
+    names, also when the feed is not live. Raises BadRequest, NotSupported.
+    """
+    if view is not None or selector is not None:
+        raise NotSupported(f"{'view' if view is not None else 'selector'}: no plug-in that filters by it is installed")
+    if style not in ("main_only", "all_docs"):
+        raise BadRequest(f"style must be 'main_only' or 'all_docs', not {style!r}")
+    live = live or continuous
+    if since in ("now", "latest") and live:
+        # Now is the time of the call, not of the first step.
+        since = db.info()["update_seq"]
+    request = Changes(
+        since=since,
+        live=live,
+        limit=count("limit", limit),
+        descending=descending,
+        style=style,
+        include_docs=include_docs,
+        options=document_options(conflicts=conflicts, attachments=attachments, binary=binary),
+        doc_ids=None if doc_ids is None else tuple(text_list("doc_ids", doc_ids)),
+        filter=filter,
+        query_params=query_params or {},
+        seq_interval=seq_interval,
+        user=db.user,
+        purpose=db.purpose,
+    )
+    on_change = on_change or onChange
+    if live:
+        return cast("Record", _follow(db, request, on_change, complete))
+    return _collect(db, request, return_docs, on_change, complete)
+
+
+def live_changes(
+    db: SyncPouchDB,
+    *,
+    since: int | str = "now",
+    limit: int | None = None,
+    style: Style = "main_only",
+    include_docs: bool = False,
+    conflicts: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+    doc_ids: Sequence[str] | None = None,
+    filter: Callable[..., Any] | str | None = None,
+    query_params: Mapping[str, Any] | None = None,
+) -> Feed:
+    """Return a live feed: ``for row in db.live_changes(): ...`` or ``.on("change", f)``, ended by ``cancel()``.
+
+    Rows are those of ``changes()``; ``since`` is from now on unless a seq is given. Writes of this
+    process, of other threads and of other processes on the same file arrive in order. The feed
+    ends after ``limit`` rows, and when the database object is closed. Raises BadRequest.
+    """
+    return cast(
+        "Feed",
+        changes(
+            db,
+            live=True,
+            since=since,
+            limit=limit,
+            style=style,
+            include_docs=include_docs,
+            conflicts=conflicts,
+            attachments=attachments,
+            binary=binary,
+            doc_ids=doc_ids,
+            filter=filter,
+            query_params=query_params,
+        ),
+    )
+
+
+def _follow(
+    db: SyncPouchDB,
+    request: Changes,
+    on_change: Callable[[Record], Any] | None,
+    complete: Callable[..., Any] | None,
+) -> Feed:
+    rows = cast("Generator[Any, None, Any]", db.plugins.changes(db, request))
+    live = db._life.live
+    feed = Feed(db, rows, db.adapter.subscribe, db.environment._calls, db._engine.dispatcher)
+    live.add(feed)
+    feed.on_done(lambda: live.discard(feed))
+    feed.callbacks(complete)
+    if on_change is not None:
+        feed.on("change", on_change)
+    return feed
+
+
+def _collect(
+    db: SyncPouchDB,
+    request: Changes,
+    return_docs: bool,
+    on_change: Callable[[Record], Any] | None,
+    complete: Callable[..., Any] | None,
+) -> Record:
+    rows: list[Record] = []
+    feed = cast("Generator[Record, None, int]", iter(db.plugins.changes(db, request)))
+    last_seq: Any = None
+    while True:
+        try:
+            row = next(feed)
+        except StopIteration as stop:
+            # A plug-in's plain iterator returns nothing: then the last row is where to go on.
+            last_seq = stop.value if stop.value is not None else last_seq
+            break
+        last_seq = row["seq"]
+        if on_change is not None:
+            on_change(row)
+        if return_docs:
+            rows.append(row)
+    result = Record(results=rows, last_seq=request.since if last_seq is None else last_seq)
+    if complete is not None:
+        complete(None, result)
+    return result

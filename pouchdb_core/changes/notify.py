@@ -1,0 +1,127 @@
+"""Telling live feeds that there may be something new.
+
+Writes of this process tell at once, after their commit. Writes of other processes are noticed by
+one thread per engine that asks SQLite for its ``data_version`` (2 us) every 50 ms, and only while
+somebody listens: the one poll of the project, because SQLite has no other way.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ["Notifier", "Watched", "Watcher"]
+
+INTERVAL = 0.05
+"""Seconds between two looks at the files."""
+
+Wake = Callable[[], None]
+
+
+class Notifier:
+    """Wakes the listeners of one store."""
+
+    def __init__(self, on_listeners: Callable[[bool], None] = lambda listening: None) -> None:
+        self._wakes: dict[object, Wake] = {}
+        self._lock = threading.Lock()
+        self._on_listeners = on_listeners
+
+    def subscribe(self, wake: Wake) -> Callable[[], None]:
+        """Call ``wake`` whenever something may be new, until the returned function is called."""
+        key = object()
+        with self._lock:
+            first = not self._wakes
+            self._wakes[key] = wake
+        if first:
+            self._on_listeners(True)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                gone = self._wakes.pop(key, None) is not None
+                last = gone and not self._wakes
+            if last:
+                self._on_listeners(False)
+
+        return unsubscribe
+
+    def notify(self) -> None:
+        """Wake everybody who listens; called by the writer, so listeners only take note."""
+        if self._wakes:
+            with self._lock:
+                wakes = list(self._wakes.values())
+            for wake in wakes:
+                wake()
+
+
+class Watched(Protocol):
+    """A store that other processes may write to."""
+
+    def version(self) -> int:
+        """Return a number that changes with every commit of another connection."""
+
+    notifier: Notifier
+
+
+class Watcher:
+    """Looks for writes of other processes, for all files of one engine."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._stores: weakref.WeakKeyDictionary[Watched, int | None] = weakref.WeakKeyDictionary()
+        self._condition = threading.Condition()
+        self._running = False
+
+    def watch(self, store: Watched, listening: bool) -> None:
+        """Begin or stop looking at a store."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._condition:
+            if listening:
+                self._stores[store] = None
+                if not self._running:
+                    self._running = True
+                    threading.Thread(target=self._watch, name="pouchdb-watcher", daemon=True).start()
+            else:
+                self._stores.pop(store, None)
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """Look at nothing any more."""
+        with self._condition:
+            self._stores.clear()
+            self._condition.notify_all()
+
+    def _watch(self) -> None:
+        while True:
+            with self._condition:
+                if not self._stores:
+                    self._running = False
+                    return
+                known = list(self._stores.items())
+            for store, before in known:
+                self._look(store, before)
+            del known
+            with self._condition:
+                self._condition.wait(INTERVAL)
+
+    def _look(self, store: Watched, before: int | None) -> None:
+        try:
+            version = store.version()
+        except Exception:
+            # Closed or destroyed: its listeners are told by their next read.
+            with self._condition:
+                self._stores.pop(store, None)
+            store.notifier.notify()
+            return
+        if version != before:
+            with self._condition:
+                if store in self._stores:
+                    self._stores[store] = version
+            # The first look tells too: something may have been written before it.
+            store.notifier.notify()
