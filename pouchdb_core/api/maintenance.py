@@ -52,7 +52,8 @@ def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
 
     ``purge(id, rev)`` returns ``{"ok", "deletedRevs", "documentWasRemovedCompletely"}`` as PouchDB;
     ``purge({id: [rev]})`` returns ``{"purge_seq", "purged": {id: [rev]}}`` as CouchDB, in one
-    transaction. Purges do not replicate. Raises NotFound, and BadRequest for a revision that is no leaf.
+    transaction; what is no leaf is left alone there. Purges do not replicate. Raises BadRequest, and
+    NotFound when the one revision is not a leaf.
     """
     if isinstance(id, Mapping):
         wanted = {check_id(key): [check_rev(each) for each in text_list(key, revs)] for key, revs in id.items()}
@@ -62,7 +63,7 @@ def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
         raise BadRequest("purge(id) needs the revision too: purge(id, rev)")
     _, gone, removed = db.adapter.purge({check_id(id): [check_rev(rev)]})
     if not gone[id]:
-        raise NotFound(f"{rev} is not a leaf of the document: only leaves can be purged", id=id)
+        raise NotFound(f"missing: {rev} is not a leaf of the document, and only leaves can be purged", id=id)
     return Record(ok=True, deletedRevs=gone[id], documentWasRemovedCompletely=id in removed)
 
 

@@ -23,7 +23,7 @@ def document_options(**chosen: bool) -> ReadOptions:
 
 
 def flags(**given: Any) -> None:
-    """Refuse what is neither true nor false (nor None): the text "false" would count as true. Raises QueryParseError."""
+    """Refuse what is neither true, false nor None: the text "false" would count as true. Raises QueryParseError."""
     for name, value in given.items():
         if value is not True and value is not False and value is not None:
             raise QueryParseError(f"{name} must be True or False, not {value!r}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.documents.parse import check_id, check_rev, mapping
+from pouchdb_core.api.options import flags
+from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, from_text, mapping
 from pouchdb_core.errors import BadRequest, Conflict, MissingId, NotFound, PouchDBError
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Record
@@ -43,24 +44,32 @@ def put(
     """
     given: Mapping[str, Any] = mapping(doc)
     for key, value in (("_id", id), ("_rev", rev)):
-        if value is not None and given.get(key, value) != value:
-            raise BadRequest(f"the document's {key} is {given[key]!r}, not {value!r}")
-        if value is not None and key not in given:
+        if value is None:
+            continue
+        if given.get(key) is None:
             given = {**given, key: value}
+        elif given[key] != value:
+            raise BadRequest(f"the document's {key} is {given[key]!r}, not {value!r}")
     if "_id" not in given:
         raise MissingId()
+    return _put(db, given, force=force, new_edits=new_edits)
+
+
+def post(db: SyncPouchDB, doc: DocumentInput, *, force: bool = False, new_edits: bool = True) -> Record:
+    """Write a document; without ``_id`` it gets a time-ordered one. Options, answer and errors are those of ``put``."""
+    return _put(db, mapping(doc), force=force, new_edits=new_edits)
+
+
+def _put(db: SyncPouchDB, given: Mapping[str, Any], *, force: bool, new_edits: bool) -> Record:
+    if force or new_edits is not True:
+        flags(force=force, new_edits=new_edits)
     if force and given.get("_rev") is not None:
         number, parent = parse_rev(check_rev(given["_rev"]))
         ids = [db.new_id().replace("-", ""), parent]
         given = {key: value for key, value in given.items() if key != "_rev"}
         given["_revisions"] = {"start": number + 1, "ids": ids}
         new_edits = False
-    return _write_one(db, given, new_edits=new_edits)
-
-
-def post(db: SyncPouchDB, doc: DocumentInput) -> Record:
-    """Write a document; without ``_id`` it gets a time-ordered one. Returns and raises as ``put``."""
-    return _write_one(db, mapping(doc), new_edits=True)
+    return _write_one(db, given, new_edits=new_edits is not False)
 
 
 def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None) -> Record:
@@ -78,7 +87,10 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None) -> Recor
         if "_id" not in given:
             raise MissingId()
         id = check_id(given["_id"])
-        rev = given.get("_rev") if rev is None else rev
+        known = given.get("_rev")
+        if rev is not None and known is not None and rev != known:
+            raise BadRequest(f"the document's _rev is {known!r}, not {rev!r}", id=id)
+        rev = known if rev is None else rev
         if rev is None:
             raise Conflict("the document needs its _rev to be removed", id=id)
     # PouchDB hashes the members in this order.
@@ -87,7 +99,7 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None) -> Recor
 
 def bulk_docs(
     db: SyncPouchDB,
-    docs: Sequence[DocumentInput] | Mapping[str, Any] | str,
+    docs: Sequence[DocumentInput] | Mapping[str, Any] | str | bytes,
     *,
     new_edits: bool | None = None,
     atomic: bool = False,
@@ -104,9 +116,12 @@ def bulk_docs(
 
     Raises BadRequest, and StorageError when the store failed (nothing is written then).
     """
-    if isinstance(docs, (str, bytes)):
-        docs = _parsed_batch(docs)
+    if isinstance(docs, (str, bytes, bytearray)):
+        docs = from_text(docs)
     if isinstance(docs, Mapping):
+        for name in docs:
+            if name not in ("docs", "new_edits"):
+                raise BadRequest(f"bulk_docs has no member {name!r} beside 'docs' and 'new_edits'")
         if new_edits is None:
             new_edits = docs.get("new_edits")
         docs = docs.get("docs")  # type: ignore[assignment]  # whatever it is is checked next
@@ -116,17 +131,12 @@ def bulk_docs(
         new_edits = True
     elif type(new_edits) is not bool:
         raise BadRequest(f"new_edits must be true or false, not {new_edits!r}")
+    flags(atomic=atomic)
     request = Write(docs, new_edits=new_edits, atomic=atomic, user=db.user, purpose=db.purpose)
     outcomes = db.plugins.write(db, request)
     if new_edits:
         return [Record(each.as_dict()) if isinstance(each, PouchDBError) else each for each in outcomes]
     return [Record(each.as_dict()) for each in outcomes if isinstance(each, PouchDBError)]
-
-
-def _parsed_batch(text: str | bytes) -> Any:
-    # A list or an object: wrapped, so that one parser reads and refuses all JSON text.
-    wrapped = b'{"docs":' + (text.encode() if isinstance(text, str) else text) + b"}"
-    return mapping(wrapped)["docs"]
 
 
 def put_attachment(
@@ -144,6 +154,10 @@ def put_attachment(
     the new revision. Raises Conflict, BadRequest.
     """
     doc = _with_attachments(db, id, rev)
+    if doc is None:
+        if rev is not None:
+            raise Conflict(id=id)
+        doc = Record(_id=id)
     number = generation(doc["_rev"]) + 1 if "_rev" in doc else 1
     attachments = doc.setdefault("_attachments", Record())
     attachments[name] = {"content_type": type, "data": data, "revpos": number}
@@ -156,7 +170,7 @@ def remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str) -> Record:
     A name the document does not have is no error and writes nothing. Raises NotFound, Conflict.
     """
     doc = _with_attachments(db, id, check_rev(rev))
-    if "_rev" not in doc:
+    if doc is None:
         raise NotFound(id=id)
     attachments = doc.get("_attachments", {})
     if name not in attachments:
@@ -167,22 +181,22 @@ def remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str) -> Record:
     return _write_one(db, doc, new_edits=True)
 
 
-def _with_attachments(db: SyncPouchDB, id: str, rev: str | None) -> Record:
-    """Return the revision to edit, or an empty document when there is none. Raises Conflict."""
+def _with_attachments(db: SyncPouchDB, id: str, rev: str | None) -> Record | None:
+    """Return the leaf to edit, or None when there is no document (any more). Raises Conflict, BadRequest."""
+    if check_id(id).startswith(LOCAL):
+        raise BadRequest("a local document cannot have attachments", id=id)
+    if rev is not None:
+        check_rev(rev)
     try:
-        current = db.open_revs(check_id(id))
+        current = db.open_revs(id)
     except NotFound:
-        current = []
+        return None
     leaves: list[Record] = [each["ok"] for each in current if "ok" in each]
-    if rev is None:
-        if any(not leaf.get("_deleted") for leaf in leaves):
-            raise Conflict(id=id)
-        return Record(_id=id)
+    if rev is None and all(leaf.get("_deleted") for leaf in leaves):
+        return None
     for leaf in leaves:
         if leaf["_rev"] == rev and not leaf.get("_deleted"):
             return leaf
-    if not leaves:
-        return Record(_id=id)
     raise Conflict(id=id)
 
 
@@ -205,8 +219,12 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
         edits: list[Mapping[str, Any]] = []
         if callable(winner):
             kept = leaves[0]["_rev"]
-            edits.append({**winner(leaves), "_id": id, "_rev": kept})
+            merged = winner(leaves)
+            if not isinstance(merged, Mapping):
+                raise BadRequest(f"the function must return the merged document, not {merged!r}", id=id)
+            edits.append({**merged, "_id": id, "_rev": kept})
         else:
+            check_rev(winner)
             kept = winner
             if kept not in by_rev:
                 raise BadRequest(f"{winner!r} is not a live leaf of {id!r}; there are: {', '.join(by_rev)}")

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pouchdb_core.documents.edit import Batch
 from pouchdb_core.documents.read import tree_of
 from pouchdb_core.documents.store import RowChanges, Store
-from pouchdb_core.errors import NotFound
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, missing, possible_ancestors
 from pouchdb_core.tasks import Task
@@ -49,23 +48,21 @@ def _live_conflicts(tree: Tree, deleted: int) -> int:
 def purge(store: Store, wanted: Mapping[str, Sequence[str]], keep: int) -> tuple[int, dict[str, list[str]], set[str]]:
     """Forget leaf revisions, and ancestors that only they have, as if they had never been.
 
-    One transaction. Returns the purge_seq, the revisions that went by id, and the ids of which
-    nothing is left. Raises NotFound for an id the database does not have.
+    One transaction; what is not there, or no leaf, is left alone. Returns the purge_seq, the
+    revisions that went by id, and the ids of which nothing is left.
     """
     with store.write() as counters:
         heads = store.heads(list(wanted))
         batch = Batch(store, counters, heads)
         gone: dict[str, list[str]] = {}
         for id, revs in wanted.items():
-            if id not in heads:
-                raise NotFound(id=id)
             gone[id] = batch.prune(id, list(revs))
             if gone[id]:
                 counters.purge_seq += 1
                 store.add_purge(counters.purge_seq, id, gone[id], keep)
         batch.flush()
         left = store.heads(list(wanted))
-        return counters.purge_seq, gone, {id for id in wanted if id not in left}
+        return counters.purge_seq, gone, {id for id in heads if id not in left}
 
 
 def revs_diff(store: Store, wanted: Mapping[str, Sequence[str]]) -> Record:

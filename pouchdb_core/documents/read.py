@@ -8,7 +8,7 @@ from typing import Any
 
 from pouchdb_core.documents import local
 from pouchdb_core.documents.attachments import AttachmentReader, Blob, outgoing
-from pouchdb_core.documents.parse import LOCAL, load, load_record
+from pouchdb_core.documents.parse import LOCAL, encodes, load, load_record
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import NotFound
 from pouchdb_core.requests import PLAIN, Read, ReadOptions
@@ -150,6 +150,8 @@ def _many(store: Store, request: Read) -> Record:
         if atts_since:
             options = replace(options, atts_since=atts_since)
         try:
+            if not encodes(id):
+                raise NotFound(id=id)
             if id.startswith(LOCAL):
                 docs = [Record(ok=local.read(store, id))]
             else:
