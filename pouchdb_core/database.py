@@ -6,7 +6,7 @@ from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api import feeds, maintenance, reading, writing
-from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
 from pouchdb_core.handle import Handle
 from pouchdb_core.methods import operation
 
@@ -123,6 +123,9 @@ class SyncPouchDB(AbstractPouchDB, MutableMapping[str, Any]):  # type: ignore[mi
         try:
             self.get(id)  # type: ignore[arg-type]  # anything may be asked for
         except NotFound:
+            return False
+        except BadRequest:
+            # What cannot be an id is not in the database.
             return False
         return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.api.options import count, document_options, text_list
+from pouchdb_core.api.options import count, document_options, flags, text_list
 from pouchdb_core.errors import BadRequest, NotSupported
 from pouchdb_core.live import Feed
 from pouchdb_core.requests import Changes, Style
@@ -20,7 +20,7 @@ __all__ = ["changes", "live_changes"]
 def changes(
     db: SyncPouchDB,
     *,
-    since: int | str = 0,
+    since: int | str | None = 0,
     limit: int | None = None,
     descending: bool = False,
     style: Style = "main_only",
@@ -61,6 +61,10 @@ def changes(
         raise NotSupported(f"{'view' if view is not None else 'selector'}: no plug-in that filters by it is installed")
     if style not in ("main_only", "all_docs"):
         raise BadRequest(f"style must be 'main_only' or 'all_docs', not {style!r}")
+    if query_params is not None and not isinstance(query_params, Mapping):
+        raise BadRequest(f"query_params must be a mapping, not {query_params!r}")
+    flags(descending=descending, include_docs=include_docs, return_docs=return_docs, live=live, continuous=continuous)
+    since = 0 if since is None else since
     live = live or continuous
     if since in ("now", "latest") and live:
         # Now is the time of the call, not of the first step.

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pouchdb_core.api.options import count, document_options, either, text_list
+from pouchdb_core.api.options import count, document_options, either, flags, key_text, text_list
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
-from pouchdb_core.documents.parse import check_id, check_rev, mapping
+from pouchdb_core.documents.parse import check_id, check_rev, encodes, mapping
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import Listing, Read
 from pouchdb_core.results import Record
@@ -58,7 +58,7 @@ def get(
 
     Raises NotFound (``missing`` or ``deleted``), BadRequest.
     """
-    if type(id) is not str:
+    if type(id) is not str or not (id.isascii() or encodes(id)):
         id = check_id(id)
     if (
         rev is None
@@ -68,9 +68,9 @@ def get(
         return cast("Record", db.plugins.read(db, Read(id, user=db.user, purpose=db.purpose)))
     options = document_options(
         revs=revs,
-        revs_info=revs_info or meta,
-        conflicts=conflicts or meta,
-        deleted_conflicts=deleted_conflicts or meta,
+        revs_info=meta or revs_info,
+        conflicts=meta or conflicts,
+        deleted_conflicts=meta or deleted_conflicts,
         local_seq=local_seq,
         latest=latest,
         attachments=attachments,
@@ -181,8 +181,14 @@ def all_docs(
     start = either("startkey", "start_key", startkey, start_key)
     end = either("endkey", "end_key", endkey, end_key)
     for name, value in (("startkey", start), ("endkey", end), ("key", key)):
-        if value is not None and not isinstance(value, str):
-            raise QueryParseError(f"{name} must be a document id, not {value!r}")
+        key_text(name, value)
+    flags(
+        include_docs=include_docs,
+        inclusive_end=inclusive_end,
+        descending=descending,
+        update_seq=update_seq,
+        offset=offset,
+    )
     if keys is not None:
         if key is not None or start is not None or end is not None:
             raise QueryParseError("keys cannot be given together with key, startkey or endkey")
@@ -194,7 +200,7 @@ def all_docs(
     request = Listing(
         startkey=start,
         endkey=end,
-        inclusive_end=inclusive_end,
+        inclusive_end=inclusive_end is not False,
         descending=descending,
         limit=count("limit", limit),
         skip=count("skip", skip) or 0,
@@ -227,6 +233,8 @@ def open_attachment(db: SyncPouchDB, id: str, name: str, rev: str | None = None)
 def _attachment(db: SyncPouchDB, id: str, name: str, rev: str | None, *, stream: bool) -> Read:
     if rev is not None:
         check_rev(rev)
+    if not isinstance(name, str):
+        raise BadRequest(f"an attachment's name must be text, not {name!r}")
     return Read(check_id(id), rev, attachment=name, stream=stream, user=db.user, purpose=db.purpose)
 
 
