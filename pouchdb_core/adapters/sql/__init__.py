@@ -1,1 +1,1 @@
-"""Documents over SQL, through peewee. All SQL text is in ``store``, all that is SQLite's own in ``sqlite``."""
+"""Documents over SQL, through peewee. The SQL is in ``store``; ``sqlite``, ``disk`` and ``memory`` are SQLite's own."""

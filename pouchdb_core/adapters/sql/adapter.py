@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.adapters.sql import files
+from pouchdb_core.adapters.sql.disk import Durability, File
 from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
-from pouchdb_core.adapters.sql.sqlite import Connections, Durability, File
+from pouchdb_core.adapters.sql.sqlite import Connections, file_error
 from pouchdb_core.adapters.sql.store import SqlStore
 from pouchdb_core.changes.feed import changes, follow
 from pouchdb_core.changes.notify import Notifier
@@ -38,7 +40,7 @@ class _SqlAdapter(Adapter):
     def __init__(self, place: Place, name: str, connections: Connections, options: Mapping[str, Any]) -> None:
         self.database_name = name
         self.store = SqlStore(connections)
-        self._place, self._options = place, options
+        self._place = place
         self._uuid: str = self.store.metadata("uuid")
         self._auto_compaction = bool(options.get("auto_compaction", False))
         self._deterministic = bool(options.get("deterministic_revs", True))
@@ -120,8 +122,7 @@ class _SqlAdapter(Adapter):
     def revs_limit(self, limit: int | None = None) -> int:
         if limit is None:
             return self.store.counters().revs_limit
-        if type(limit) is not int or limit < 1:
-            raise BadRequest(f"revs_limit must be a number from 1 up, not {limit!r}")
+        _check({"revs_limit": limit})
         with self.store.write() as counters:
             counters.revs_limit = limit
         return limit
@@ -134,11 +135,52 @@ class _SqlAdapter(Adapter):
         with self.store.write():
             self.store.set_metadata("security", dict(security))
 
+    def directory(self, plugin: str) -> Path:
+        directory = self._side_directory() / plugin
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise file_error(error, f"directory {directory}") from error
+        return directory
+
+    @abstractmethod
+    def _side_directory(self) -> Path:
+        """Return the folder for the files of plug-ins."""
+
+    def backup(self, target: Path) -> None:
+        """Copy the database and the side folder; the copy gets an epoch of its own."""
+        side = files.side_directory(target)
+        if target.exists() or side.exists():
+            raise BadRequest(f"backup does not replace a file: {target if target.exists() else side} exists")
+        part = target.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            self.store.backup(part)
+            _new_epoch(part)
+            if self._side_directory().exists():
+                shutil.copytree(self._side_directory(), files.side_directory(part))
+                os.rename(files.side_directory(part), side)
+            os.rename(part, target)
+        except OSError as error:
+            raise file_error(error, f"backup to {target}") from error
+        finally:
+            files.discard(part)
+
     def problems(self) -> Sequence[str]:
         return self.store.problems()
 
     def close(self) -> None:
         self.store.close()
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse option values before anything is made. Raises BadRequest."""
+    for option in ("revs_limit", "purged_infos_limit"):
+        value = options.get(option, 1)
+        if type(value) is not int or value < 1:
+            raise BadRequest(f"{option} must be a number from 1 up, not {value!r}")
+    for option in ("auto_compaction", "deterministic_revs"):
+        if type(options.get(option, True)) is not bool:
+            raise BadRequest(f"{option} must be true or false, not {options[option]!r}")
 
 
 class SqliteAdapter(_SqlAdapter):
@@ -149,6 +191,7 @@ class SqliteAdapter(_SqlAdapter):
 
     @classmethod
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> SqliteAdapter:
+        _check(options)
         durability: Durability = options.get("durability", "full")
         if durability not in ("full", "normal"):
             raise BadRequest(f"durability must be 'full' or 'normal', not {durability!r}")
@@ -174,27 +217,8 @@ class SqliteAdapter(_SqlAdapter):
     def destroy(cls, place: Place, name: str) -> None:
         files.remove_file(files.file_path(_directory(place), name))
 
-    def directory(self, plugin: str) -> Path:
-        directory = files.side_directory(self.path) / plugin
-        directory.mkdir(parents=True, exist_ok=True)
-        return directory
-
-    def backup(self, target: Path) -> None:
-        """Copy the file and the side folder; the copy gets an epoch of its own."""
-        if target.exists():
-            raise BadRequest(f"backup does not replace a file: {target} exists")
-        part = target.with_name(target.name + ".part")
-        try:
-            self.store.backup(part)
-            _new_epoch(part)
-            side = files.side_directory(self.path)
-            if side.exists():
-                shutil.copytree(side, files.side_directory(target))
-            part.replace(target)
-        finally:
-            for suffix in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    Path(f"{part}{suffix}").unlink()
+    def _side_directory(self) -> Path:
+        return files.side_directory(self.path)
 
 
 def _directory(place: Place) -> Path:
@@ -223,6 +247,7 @@ class MemoryAdapter(_SqlAdapter):
 
     @classmethod
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> MemoryAdapter:
+        _check(options)
         connections = Memory(f"database {name!r}")
         initialise(connections, name)
         adapter = cls(place, name, connections, options)
@@ -231,15 +256,8 @@ class MemoryAdapter(_SqlAdapter):
 
     @classmethod
     def destroy(cls, place: Place, name: str) -> None:
-        """Do nothing: closing it was the end of it."""
+        # Closing it was the end of the database, but for the files of plug-ins.
+        shutil.rmtree(place.side_directory(name), ignore_errors=True)
 
-    def directory(self, plugin: str) -> Path:
-        directory = self._place.side_directory(self.database_name) / plugin
-        directory.mkdir(parents=True, exist_ok=True)
-        return directory
-
-    def backup(self, target: Path) -> None:
-        if target.exists():
-            raise BadRequest(f"backup does not replace a file: {target} exists")
-        self.store.backup(target)
-        _new_epoch(target)
+    def _side_directory(self) -> Path:
+        return self._place.side_directory(self.database_name)

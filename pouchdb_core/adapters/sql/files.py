@@ -10,18 +10,24 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import stat
+import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import orjson
 
+from pouchdb_core.adapters.sql.disk import Durability, File
 from pouchdb_core.adapters.sql.schema import initialise, upgrade
-from pouchdb_core.adapters.sql.sqlite import Durability, File, storage_error
-from pouchdb_core.errors import NotADatabase, ReadOnlyStorage
+from pouchdb_core.adapters.sql.sqlite import file_error, storage_error
+from pouchdb_core.errors import NotADatabase, NotFound
 
-__all__ = ["SUFFIX", "file_path", "filename", "names", "open_file", "remove_file", "side_directory"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["SUFFIX", "discard", "file_path", "filename", "names", "open_file", "remove_file", "side_directory"]
 
 SUFFIX = ".pouchdb"
 SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -53,39 +59,38 @@ def side_directory(path: Path) -> Path:
 
 
 def names(directory: Path) -> Iterator[str]:
-    """Yield the names of the databases in a directory, in no order."""
+    """Yield the names of the databases in a directory, in no order. Raises StorageError."""
     try:
-        entries = list(os.scandir(directory))
+        entries = os.listdir(directory)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise file_error(error, f"directory {directory}") from error
     for entry in entries:
-        if not entry.name.endswith(SUFFIX):
-            continue
-        stem = entry.name[: -len(SUFFIX)]
-        if CUT in stem:
-            name = _stored_name(Path(entry.path))
-            if name is not None:
+        if entry.endswith(SUFFIX):
+            stem = entry[: -len(SUFFIX)]
+            name = _stored_name(directory / entry) if CUT in stem else _unescape(stem)
+            # Anybody may put a file into the directory; what no name of ours leads to is not a database.
+            if name and filename(name) == entry:
                 yield name
-        else:
-            yield _unescape(stem)
 
 
-def _unescape(stem: str) -> str:
-    pieces = stem.split("%")
-    data = pieces[0].encode()
-    for piece in pieces[1:]:
-        data += bytes.fromhex(piece[:2]) + piece[2:].encode()
-    return data.decode()
+def _unescape(stem: str) -> str | None:
+    first, *pieces = stem.split("%")
+    try:
+        return (first.encode() + b"".join(bytes.fromhex(piece[:2]) + piece[2:].encode() for piece in pieces)).decode()
+    except ValueError:
+        return None
 
 
 def _stored_name(path: Path) -> str | None:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             row = connection.execute("SELECT value FROM metadata WHERE key = 'name'").fetchone()
-    except sqlite3.Error:
+        return None if row is None else str(orjson.loads(row[0]))
+    except (sqlite3.Error, ValueError, TypeError):
         # Not one of ours, or destroyed since the directory was read.
         return None
-    return None if row is None else str(orjson.loads(row[0]))
 
 
 def open_file(directory: Path, name: str, durability: Durability) -> tuple[File, bool]:
@@ -93,23 +98,41 @@ def open_file(directory: Path, name: str, durability: Durability) -> tuple[File,
 
     Raises NotADatabase, NewerSchema, ReadOnlyStorage and other StorageErrors.
     """
-    path = file_path(directory, name)
-    made = not path.exists() and _create(path, name)
-    what = f"database {name!r}"
-    file = File(path, durability, what)
+    path, what = file_path(directory, name), f"database {name!r}"
+    while True:
+        made = not _exists(path, what) and _create(path, name)
+        file = File(path, durability, what)
+        try:
+            upgrade(file, what)
+            return file, made
+        except NotFound:
+            # Destroyed by another process since we looked.
+            file.close()
+        except BaseException:
+            file.close()
+            raise
+
+
+def _exists(path: Path, what: str) -> bool:
     try:
-        upgrade(file, what)
-    except BaseException:
-        file.close()
-        raise
-    return file, made
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise file_error(error, what) from error
+    if not stat.S_ISREG(mode):
+        raise NotADatabase(f"{what}: {path} is not a file")
+    return True
 
 
 def _create(path: Path, name: str) -> bool:
     """Make the file under another name, complete, then give it its own: no one ever sees half of it."""
+    what = f"database {name!r} cannot be created in {path.parent}"
     new = path.with_name(f".{uuid.uuid4().hex}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Not left to SQLite, which would not say what is wrong.
+        new.touch(exist_ok=False)
         with closing(sqlite3.connect(new)) as connection:
             # These two are fixed by the first page that is written.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -121,45 +144,79 @@ def _create(path: Path, name: str) -> bool:
             file.close()
         return _publish(new, path)
     except sqlite3.Error as error:
-        raise storage_error(error, f"database {name!r}") from error
+        raise storage_error(error, what) from error
     except OSError as error:
-        raise ReadOnlyStorage(f"database {name!r} cannot be created in {path.parent}: {error.strerror}") from error
+        raise file_error(error, what) from error
     finally:
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                os.unlink(f"{new}{suffix}")
+        discard(new)
 
 
 def _publish(new: Path, path: Path) -> bool:
     """Give a complete file its name unless it is taken; survive a power cut right after."""
-    try:
-        if os.name == "nt":
-            os.rename(new, path)  # refuses to replace, unlike on POSIX
-        else:
-            os.link(new, path)
-    except FileExistsError:
-        return False
-    if os.name != "nt":
-        directory = os.open(path.parent, os.O_RDONLY)
+    with _locked(path.parent) as directory:
+        if path.exists():
+            return False
+        # A journal without its database, as a user leaves it who deletes the one file: SQLite would replay it.
+        _unlink(path, "-wal", "-shm")
         try:
+            # Refuses to replace, should the directory know no locks.
+            os.link(new, path)
+        except FileExistsError:
+            return False
+        except OSError:
+            # A file system without hard links.
+            os.rename(new, path)
+        if directory is not None:
             os.fsync(directory)
-        finally:
-            os.close(directory)
     return True
 
 
+@contextmanager
+def _locked(directory: Path) -> Iterator[int | None]:
+    """Let one process at a time make or remove databases in a directory; yield its descriptor.
+
+    Windows has neither, nor needs it: its unlink never removes a file that is open.
+    """
+    if sys.platform == "win32":
+        yield None
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        # Closing the descriptor unlocks, and so does the end of the process. NFS cannot lock a directory.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def discard(path: Path) -> None:
+    """Remove what is left of a database that was being made; never fails."""
+    with suppress(OSError):
+        _unlink(path, "-wal", "-shm", "")
+    shutil.rmtree(side_directory(path), ignore_errors=True)
+
+
+def _unlink(path: Path, *suffixes: str) -> None:
+    for suffix in suffixes:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{path}{suffix}")
+
+
 def remove_file(path: Path) -> None:
-    """Remove a database with its journal and side folder; what is missing is no error.
+    """Remove a database with its journal and side folder; what is missing is no error. Raises StorageError.
 
     The journal goes first: left behind, it would be replayed into the next database of that name.
     """
     try:
-        for suffix in ("-wal", "-shm", ""):
+        with _locked(path.parent):
+            if path.is_dir():
+                raise NotADatabase(f"{path.name} is a directory")
+            _unlink(path, "-wal", "-shm", "")
             with suppress(FileNotFoundError):
-                os.unlink(f"{path}{suffix}")
-        with suppress(FileNotFoundError):
-            shutil.rmtree(side_directory(path))
-    except IsADirectoryError:
-        raise NotADatabase(f"{path.name} is a directory") from None
+                shutil.rmtree(side_directory(path))
+    except FileNotFoundError:
+        # There is not even the directory.
+        return
     except OSError as error:
-        raise ReadOnlyStorage(f"{path.name} cannot be removed: {error.strerror}") from error
+        raise file_error(error, f"{path.name} cannot be removed") from error

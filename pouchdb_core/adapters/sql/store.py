@@ -83,20 +83,24 @@ class SqlStore:
         return row
 
     def heads(self, ids: Sequence[str]) -> dict[str, Head]:
-        rows = self._all(
-            "SELECT d.id, d.seq, d.rev, d.deleted, d.tree "
-            "FROM json_each(?) AS j CROSS JOIN documents AS d ON d.id = j.value",
-            (_json(ids),),
-        )
+        rows = self._of_ids("d.id, d.seq, d.rev, d.deleted, d.tree", ids)
         return {id: (seq, rev, deleted, tree) for id, seq, rev, deleted, tree in rows}
 
     def rows(self, ids: Sequence[str]) -> dict[str, Row]:
-        rows = self._all(
-            "SELECT d.seq, d.id, d.rev, d.deleted, d.tree, d.body "
-            "FROM json_each(?) AS j CROSS JOIN documents AS d ON d.id = j.value",
-            (_json(ids),),
+        return {row[1]: row for row in self._of_ids("d.seq, d.id, d.rev, d.deleted, d.tree, d.body", ids)}
+
+    def _of_ids(self, columns: str, ids: Sequence[str]) -> list[Any]:
+        texts = _json(ids)
+        found: list[Any] = []
+        if "\\u0000" in texts:
+            # json_each cuts a string at a NUL.
+            for id in ids:
+                if "\0" in id:
+                    found += self._all(f"SELECT {columns} FROM documents AS d WHERE d.id = ?", (id,))
+            texts = _json([id for id in ids if "\0" not in id])
+        return found + self._all(
+            f"SELECT {columns} FROM json_each(?) AS j CROSS JOIN documents AS d ON d.id = j.value", (texts,)
         )
-        return {row[1]: row for row in rows}
 
     def body(self, pointer: int) -> bytes | None:
         row = self._one("SELECT body FROM bodies WHERE pointer = ?", (pointer,))
@@ -271,6 +275,9 @@ class SqlStore:
     def problems(self) -> list[str]:
         """SQLite's own check, then ours: what one table says of another."""
         found = self.connections.problems()
+        if found:
+            # Its tables cannot be asked any more.
+            return found
         with self.snapshot():
             for text, sql in _CHECKS:
                 for (what,) in self._all(sql):
@@ -282,6 +289,7 @@ class SqlStore:
 
 
 _CHECKS = (
+    ("the row is gone", "SELECT 'counters' WHERE NOT EXISTS (SELECT 1 FROM counters)"),
     (
         "doc_count is wrong, documents counted",
         (
@@ -301,8 +309,25 @@ _CHECKS = (
         "SELECT max(seq) FROM documents HAVING max(seq) > (SELECT update_seq FROM counters)",
     ),
     (
+        "last_pointer is behind the last body",
+        "SELECT max(pointer) FROM bodies HAVING max(pointer) > (SELECT last_pointer FROM counters)",
+    ),
+    (
+        "last_attachment is behind the last attachment",
+        "SELECT max(number) FROM attachments HAVING max(number) > (SELECT last_attachment FROM counters)",
+    ),
+    ("a document without its body", "SELECT id FROM documents WHERE body IS NULL"),
+    (
         "a body of a document that is gone",
         "SELECT id FROM bodies WHERE NOT EXISTS (SELECT 1 FROM documents AS d WHERE d.id = bodies.id)",
+    ),
+    (
+        "a use of an attachment by a document that is gone",
+        "SELECT id FROM attachment_uses WHERE NOT EXISTS (SELECT 1 FROM documents d WHERE d.id = attachment_uses.id)",
+    ),
+    (
+        "a piece of an attachment that is gone",
+        "SELECT attachment FROM attachment_chunks WHERE attachment NOT IN (SELECT number FROM attachments)",
     ),
     (
         "a use of an attachment that is gone",
