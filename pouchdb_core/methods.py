@@ -50,10 +50,6 @@ class Operation(Generic[P, T]):
             return self
         return cast("Callable[P, T]", MethodType(self._call, instance))
 
-    @property
-    def __signature__(self) -> inspect.Signature:
-        return inspect.signature(self.function)
-
 
 def operation(
     function: Callable[Concatenate[Any, P], T], *, reads: bool = False, name: str | None = None
