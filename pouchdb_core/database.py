@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.api import feeds, maintenance, reading, writing
+from pouchdb_core.api import feeds, maintenance, reading, replicating, writing
 from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
 from pouchdb_core.handle import Handle
 from pouchdb_core.methods import operation
@@ -40,6 +40,11 @@ class AbstractPouchDB(Handle):
     put_attachment = putAttachment = operation(writing.put_attachment)
     remove_attachment = removeAttachment = operation(writing.remove_attachment)
     resolve = operation(writing.resolve)
+
+    replicate_to = replicateTo = operation(replicating.replicate_to)
+    replicate_from = replicateFrom = operation(replicating.replicate_from)
+    sync = operation(replicating.sync_with)
+    sync_status = syncStatus = operation(replicating.sync_status, reads=True)
 
     id = operation(maintenance.id, reads=True)
     compact = operation(maintenance.compact)

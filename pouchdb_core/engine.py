@@ -22,6 +22,7 @@ from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.errors import BadRequest, DatabaseClosed, EnvironmentError, NotFound
 from pouchdb_core.plugins import Plugins
+from pouchdb_core.replication.replicate import Tools
 from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slots
 from pouchdb_core.tasks import Tasks
@@ -29,6 +30,7 @@ from pouchdb_core.uuids import UuidSource
 
 if TYPE_CHECKING:
     from pouchdb_core.handle import Handle
+    from pouchdb_core.live import Replication
 
 __all__ = ["Engine", "Opened"]
 
@@ -63,6 +65,7 @@ class Engine:
         temporary: bool = False,
         origin: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
         new_id: Callable[[], str] | None = None,
+        tools: Tools | None = None,
     ) -> None:
         self.directory = directory
         self.origin = origin
@@ -75,7 +78,11 @@ class Engine:
         self.dispatcher = Runner("pouchdb-events", threads=1)
         """Runs listeners, and steps live feeds: one thread, so that no two callbacks run at once."""
         self.workers = Runner("pouchdb-worker", threads=8)
-        """Steps what works in the background."""
+        """Steps replications in the background."""
+        self.live: set[Replication] = set()
+        """The replications that run in the background."""
+        self.tools = tools or Tools()
+        """Where replications take time and chance from."""
         self._scratch = _Scratch(directory if temporary else None)
         self.place = Place(
             directory=directory,

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from pouchdb_core.api import replicating
 from pouchdb_core.context import Context
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
 from pouchdb_core.handle import user_context
-from pouchdb_core.methods import composed
+from pouchdb_core.methods import composed, operation
 from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot
@@ -242,6 +243,9 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
                 self.engine.plugins.environment_closing(self if self._origin is None else self._origin)
             finally:
                 self.engine.close()
+
+    replicate = operation(replicating.replicate)
+    sync = operation(replicating.sync)
 
     def __enter__(self) -> Self:
         return self

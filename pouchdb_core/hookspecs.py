@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.methods import Operation
-    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Read, Write
+    from pouchdb_core.replication.replicate import Replicator
+    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Read, Replicate, Write
     from pouchdb_core.results import Outcome, Record
 
 PROJECT = "pouchdb"
@@ -47,6 +48,7 @@ __all__ = [
     "pouchdb_list",
     "pouchdb_open",
     "pouchdb_read",
+    "pouchdb_replicate",
     "pouchdb_write",
     "pouchdb_write_guards",
 ]
@@ -166,6 +168,14 @@ def pouchdb_changes(database: SyncPouchDB, request: Changes) -> Iterator[Record]
 
     A wrapper that wants to see rows returns a new iterator around the one it gets; the core's is a
     generator whose return value is the seq to continue from.
+    """
+
+
+@hookspec(firstresult=True)
+def pouchdb_replicate(environment: SyncEnvironment, request: Replicate) -> Replicator | None:
+    """Return a replication that is ready to run: ``run()`` is a generator of events. An operation.
+
+    Nothing has been read when this returns; a wrapper may refuse the request, or wrap what it gets.
     """
 
 

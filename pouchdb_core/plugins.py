@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.methods import Operation
-    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Read, Write
+    from pouchdb_core.replication.replicate import Replicator
+    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Read, Replicate, Write
     from pouchdb_core.results import Outcome, Record
 
 __all__ = ["Plugins"]
@@ -53,6 +54,9 @@ class Plugins:
         self.read = cast("Callable[[SyncPouchDB, Read], Any]", _operation(hook.pouchdb_read))
         self.list = cast("Callable[[SyncPouchDB, Listing], Record]", _operation(hook.pouchdb_list))
         self.changes = cast("Callable[[SyncPouchDB, Changes], Iterator[Record]]", _operation(hook.pouchdb_changes))
+        self.replicate = cast(
+            "Callable[[SyncEnvironment, Replicate], Replicator]", _operation(hook.pouchdb_replicate)
+        )
         self.open = cast("Callable[[SyncEnvironment, Open], SyncPouchDB]", _operation(hook.pouchdb_open))
         self.destroy = cast("Callable[[SyncEnvironment, Destroy], bool]", _operation(hook.pouchdb_destroy))
         self.judges = bool(hook.pouchdb_write_guards.get_hookimpls())

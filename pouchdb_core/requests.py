@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.results import Record
 from pouchdb_core.typing import DocumentInput
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
 
 __all__ = [
     "Changes",
@@ -24,6 +27,7 @@ __all__ = [
     "Purpose",
     "Read",
     "ReadOptions",
+    "Replicate",
     "Style",
     "UserContext",
     "Write",
@@ -143,6 +147,25 @@ class Changes:
     seq_interval: int | None = None
     user: UserContext | None = None
     purpose: Purpose = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """Replicate from one database to another (spec: pouchdb-api 2.6)."""
+
+    source: SyncPouchDB
+    target: SyncPouchDB
+    live: bool = False
+    retry: bool = False
+    filter: Callable[..., Any] | str | None = None
+    query_params: Mapping[str, Any] = field(default_factory=dict)
+    doc_ids: tuple[str, ...] | None = None
+    since: int | str | None = None
+    """Start there instead of at the checkpoint."""
+    winning_revs_only: bool = False
+    batch_size: int = 1000
+    checkpoint: bool | Literal["source", "target"] = True
+    back_off_function: Callable[[float], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

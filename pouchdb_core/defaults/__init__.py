@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pouchdb_core.defaults import operations, sql
+from pouchdb_core.defaults import operations, replication, sql
 
 __all__ = ["CORE_PLUGINS"]
 
-CORE_PLUGINS: tuple[tuple[str, object], ...] = (("core-operations", operations), ("core-sql", sql))
+CORE_PLUGINS: tuple[tuple[str, object], ...] = (
+    ("core-operations", operations),
+    ("core-replication", replication),
+    ("core-sql", sql),
+)

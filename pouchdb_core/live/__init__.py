@@ -1,0 +1,9 @@
+"""Handles of what goes on in the background: live feeds and replications."""
+
+from __future__ import annotations
+
+from pouchdb_core.live.feed import Feed
+from pouchdb_core.live.handle import LiveHandle
+from pouchdb_core.live.replication import Replication, Sync
+
+__all__ = ["Feed", "LiveHandle", "Replication", "Sync"]

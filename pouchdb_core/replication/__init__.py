@@ -1,0 +1,1 @@
+"""Replication: the CouchDB protocol between any two databases, as one generator."""

@@ -1,0 +1,41 @@
+"""How long to wait before trying again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+__all__ = ["Backoff"]
+
+LONGEST = 600.0
+
+
+class Backoff:
+    """PouchDB's rule: first up to two seconds, then about twice as long each time, up to ten minutes.
+
+    ``custom(delay)`` replaces it: it gets the delay before (milliseconds, 0 at first) and returns
+    the next one, as PouchDB's ``back_off_function``.
+    """
+
+    def __init__(
+        self, custom: Callable[[float], float] | None = None, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._custom, self._chance = custom, chance
+        self._delay = 0.0
+
+    def next(self) -> float:
+        """Return the seconds to wait this time."""
+        if self._custom is not None:
+            self._delay = float(self._custom(self._delay * 1000)) / 1000
+        elif not self._delay:
+            self._delay = 2 * self._chance()
+        else:
+            # Between once and three times the last: replicas that failed together come back apart.
+            self._delay = min(LONGEST, self._delay * (1 + 2 * self._chance()))
+            if self._delay == LONGEST:
+                return LONGEST * (0.5 + self._chance() / 2)
+        return self._delay
+
+    def reset(self) -> None:
+        """Start over, because something worked."""
+        self._delay = 0.0
