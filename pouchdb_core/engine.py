@@ -233,6 +233,7 @@ class Engine:
             stores = list(self._opened.values())
         # Everything is closed even if something raises, in reverse order: objects, stores, environment, files.
         with contextlib.ExitStack() as closing:
+            closing.callback(self._opened.clear)
             closing.callback(self._finalizer)
             closing.callback(self.watcher.close)
             closing.callback(self.dispatcher.close)

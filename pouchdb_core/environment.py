@@ -148,10 +148,10 @@ class AbstractEnvironment(EventEmitter):
         return name, adapter, merged
 
     def __reduce__(self) -> Any:
-        if self.engine.origin is None:
-            raise TypeError("this environment was not made by setup(): it cannot be pickled")
         if self.engine.directory is None:
             raise TypeError("an environment in memory cannot be pickled: only this process has its databases")
+        if self.engine.origin is None:
+            raise TypeError("this environment was not made by setup(): it cannot be pickled")
         function, arguments = self.engine.origin
         return (_remade, (function, arguments, dict(self.options), self.user))
 
