@@ -110,8 +110,8 @@ def edit_many(tour: Tour) -> None:
 
 def disagree(tour: Tour) -> None:
     """Two offices change the same airport while they are offline.
-    Each office has a copy in a database of its own and edits it. Later both edits come home, each with its history,
-    by the call that replication will make: new_edits=False stores a revision as it was made elsewhere.
+    Each office has a copy in a database of its own and edits it. Later both edits come home, each with its history.
+    new_edits=False stores a revision as it was made elsewhere: the call that replication makes.
     """
     home, north, south = (tour.env[name] for name in ("airports", "office-north", "office-south"))
     with tour.code():
