@@ -20,6 +20,7 @@
         NotSupported          501 not_implemented
         ServerError           500 unknown_error
           DocValidation       500 doc_validation
+          FunctionError       500 function_error, or what went wrong: compilation_error, os_process_timeout ...
           DatabaseClosed      500 database_closed
           StorageError        500 storage_error
             NotADatabase      500 not_a_database
@@ -48,6 +49,7 @@ __all__ = [
     "EnvironmentError",
     "FileExists",
     "Forbidden",
+    "FunctionError",
     "InvalidRequest",
     "MissingId",
     "MissingStub",
@@ -201,6 +203,17 @@ class ServerError(PouchDBError):
 
 class DocValidation(ServerError):
     name, default_message = "doc_validation", "Bad special document member"
+
+
+class FunctionError(ServerError):
+    """A function of a design document, or one that was given in Python, failed; ``name`` says how."""
+
+    name, default_message = "function_error", "a function failed"
+
+    def __init__(self, message: str | None = None, *, name: str | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        if name is not None:
+            self.name = name
 
 
 class DatabaseClosed(ServerError):

@@ -1,0 +1,156 @@
+"""CouchDB's order of keys, as bytes: ``encode(a) < encode(b)`` just when ``a`` comes before ``b``.
+
+null < false < true < numbers < strings < arrays < objects. Numbers compare by value, integers exactly
+up to 64 bits; strings by code point; arrays and objects member by member, the shorter one first; an
+object's members count in their order, name before value.
+
+One byte says the type, then come the members; arrays, objects and strings end with a zero byte,
+which is lower than any type. A range of keys is a range of bytes, so SQL can scan it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from struct import Struct
+from typing import Any
+
+__all__ = ["AFTER", "encode", "group_of"]
+
+END = b"\x00"
+NULL, FALSE, TRUE = b"\x10", b"\x20", b"\x21"
+NUMBER, STRING, ARRAY, OBJECT = b"\x30", b"\x40", b"\x50", b"\x60"
+
+AFTER = b"\xff"
+"""Comes after every continuation of a key: ``key + AFTER`` ends the range of what begins with ``key``."""
+
+_pack = Struct(">d").pack
+_INVERT = bytes(255 - byte for byte in range(256))
+_EXACT = 2**53
+# From here on a double stands for several integers; two more bytes say which one.
+_BIG = _pack(-float(_EXACT))
+_BIG_NEGATIVE = _pack(-float(_EXACT)).translate(_INVERT)
+_MIDDLE = 0x8000
+
+
+def encode(key: Any) -> bytes:
+    """Return the bytes of a JSON value. Raises ValueError for what is none, or is nested too deeply."""
+    try:
+        return _encode(key)
+    except RecursionError:
+        raise ValueError("the key is nested too deeply") from None
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return _ENCODERS[type(value)](value)
+    except KeyError:
+        return _other(value)
+
+
+def _string(text: str) -> bytes:
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "surrogatepass")
+    if b"\x00" in data or b"\x01" in data:
+        data = data.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01")
+    return STRING + data + END
+
+
+def _float(number: float) -> bytes:
+    if number >= 0:
+        # Negating sets the sign bit, and turns -0.0 and 0.0 into the same.
+        data = NUMBER + _pack(-(number + 0.0))
+    elif number < 0:
+        data = NUMBER + _pack(number).translate(_INVERT)
+    else:
+        raise ValueError("NaN is no JSON")
+    if -_EXACT < number < _EXACT:
+        return data
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("an infinite number is no JSON")
+    return data + _residual(0)
+
+
+def _int(number: int) -> bytes:
+    if -_EXACT < number < _EXACT:
+        return _float(number)
+    try:
+        nearest = float(number)
+    except OverflowError:
+        raise ValueError("the number is too large") from None
+    residual = number - int(nearest)
+    # Beyond 64 bits integers are doubles, as everywhere.
+    return _float(nearest)[:9] + _residual(residual if -1024 <= residual <= 1024 else 0)
+
+
+def _residual(residual: int) -> bytes:
+    return (residual + _MIDDLE).to_bytes(2, "big")
+
+
+def _array(values: Any) -> bytes:
+    return ARRAY + b"".join([_encode(value) for value in values]) + END
+
+
+def _object(members: Mapping[str, Any]) -> bytes:
+    parts = []
+    for name, value in members.items():
+        if not isinstance(name, str):
+            raise ValueError(f"the name of a member must be text, not {name!r}")
+        parts.append(_string(name) + _encode(value))
+    return OBJECT + b"".join(parts) + END
+
+
+def _other(value: Any) -> bytes:
+    for kind in (bool, str, int, float, list, tuple, Mapping):
+        if isinstance(value, kind):
+            encoder: Callable[[Any], bytes] = _object if kind is Mapping else _ENCODERS[kind]
+            return encoder(value)
+    raise ValueError(f"a key is JSON, not {type(value).__name__}")
+
+
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda value: NULL,
+    bool: lambda value: TRUE if value else FALSE,
+    int: _int,
+    float: _float,
+    str: _string,
+    list: _array,
+    tuple: _array,
+    dict: _object,
+}
+
+
+def group_of(key: bytes, level: int) -> tuple[bytes, bool]:
+    """Return where the group of a key begins, by the first ``level`` members of arrays.
+
+    True beside it says that the group is all that continues these bytes, False that it is just this
+    key, because that is no array or a shorter one.
+    """
+    if key[:1] != ARRAY:
+        return key, False
+    at = 1
+    for _ in range(level):
+        if key[at] == 0:
+            return key, False
+        at = _skip(key, at)
+    return key[:at], True
+
+
+def _skip(data: bytes, at: int) -> int:
+    """Return where the value that begins at ``at`` ends."""
+    depth = 0
+    while True:
+        tag = data[at : at + 1]
+        at += 1
+        if tag == NUMBER:
+            number = data[at : at + 8]
+            at += 8 if _BIG_NEGATIVE < number < _BIG else 10
+        elif tag == STRING:
+            at = data.index(END, at) + 1
+        elif tag in (ARRAY, OBJECT):
+            depth += 1
+        elif tag == END:
+            depth -= 1
+        if not depth:
+            return at

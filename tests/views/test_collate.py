@@ -1,0 +1,150 @@
+"""The order of keys: bytes must agree with a comparator that follows CouchDB's rules word by word."""
+
+from __future__ import annotations
+
+import functools
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pouchdb_core.views.collate import AFTER, encode, group_of
+
+
+def rank(value: Any) -> int:
+    if value is None:
+        return 0
+    if value is False:
+        return 1
+    if value is True:
+        return 2
+    return {int: 3, float: 3, str: 4, list: 5, dict: 6}[type(value)]
+
+
+def compare(a: Any, b: Any) -> int:
+    """The order as CouchDB's documentation tells it, without cleverness."""
+    if rank(a) != rank(b):
+        return rank(a) - rank(b)
+    if rank(a) == 3:
+        left, right = Fraction(a), Fraction(b)
+        return (left > right) - (left < right)
+    if rank(a) == 4:
+        points, others = [ord(c) for c in a], [ord(c) for c in b]
+        return (points > others) - (points < others)
+    if rank(a) == 5:
+        for one, other in zip(a, b, strict=False):
+            if found := compare(one, other):
+                return found
+        return len(a) - len(b)
+    if rank(a) == 6:
+        for (name, one), (other_name, other) in zip(a.items(), b.items(), strict=False):
+            if found := compare(name, other_name) or compare(one, other):
+                return found
+        return len(a) - len(b)
+    return 0
+
+
+numbers = (
+    st.integers(-(2**63), 2**64 - 1)
+    | st.integers(-(2**53) - 5, -(2**53) + 5)
+    | st.integers(2**53 - 5, 2**53 + 5)
+    | st.integers(2**63 - 1500, 2**63 + 1500)
+    | st.integers(-3, 3)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(2**53 - 5, 2**60).map(float)
+)
+texts = st.text(alphabet=st.sampled_from("\0\1\2aAbz~é\ud800\udfff\uffff😀"), max_size=4) | st.text(max_size=3)
+scalars = st.none() | st.booleans() | numbers | texts
+keys = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=8
+)
+
+
+@given(keys, keys)
+def test_the_order_of_bytes_is_the_order_of_keys(a: Any, b: Any) -> None:
+    first, second = encode(a), encode(b)
+    order = compare(a, b)
+    assert (first > second) - (first < second) == (order > 0) - (order < 0)
+
+
+@given(st.lists(keys, max_size=12))
+def test_sorting_by_bytes_is_sorting_by_the_rules(many: list[Any]) -> None:
+    by_bytes = sorted(many, key=encode)
+    assert all(compare(a, b) <= 0 for a, b in pairwise(by_bytes))
+    assert [encode(key) for key in sorted(many, key=functools.cmp_to_key(compare))] == [encode(key) for key in by_bytes]
+
+
+@given(keys)
+def test_no_key_is_the_beginning_of_another(key: Any) -> None:
+    assert not encode([key, key]).startswith(encode([key]))
+    assert encode([key]) < encode([key, None]) < encode([key])[:-1] + AFTER
+
+
+@given(st.lists(keys, min_size=1, max_size=4), st.lists(keys, max_size=2), st.integers(1, 4))
+def test_a_group_is_a_range_of_bytes(key: list[Any], more: list[Any], level: int) -> None:
+    start, continues = group_of(encode(key), level)
+    assert continues == (len(key) >= level)
+    longer = encode(key + more)
+    if continues:
+        assert start <= longer < start + AFTER
+        assert group_of(longer, level) == (start, True)
+        assert start == encode(key[:level])[:-1]
+    else:
+        assert start == encode(key)
+
+
+@given(scalars | st.dictionaries(texts, scalars, max_size=2), st.integers(1, 3))
+def test_what_is_no_array_is_a_group_of_its_own(key: Any, level: int) -> None:
+    assert group_of(encode(key), level) == (encode(key), False)
+
+
+@given(keys, keys, st.integers(0, 3))
+def test_groups_are_those_of_the_first_members(a: Any, b: Any, level: int) -> None:
+    def naive(key: Any) -> Any:
+        return key[:level] if type(key) is list else key
+
+    assert (group_of(encode(a), level) == group_of(encode(b), level)) == (
+        compare(naive(a), naive(b)) == 0 and (type(a) is list) == (type(b) is list)
+    ) or (type(a) is type(b) is list and min(len(a), len(b)) < level)
+
+
+def test_numbers_of_equal_value_are_one_key() -> None:
+    assert encode(1) == encode(1.0) == encode(True + 0)
+    assert encode(0) == encode(-0.0)
+    assert encode(2**60) == encode(float(2**60))
+    assert encode(2**53 + 1) > encode(2**53) > encode(2**53 - 1)
+
+
+def test_tuples_and_mappings_count_as_arrays_and_objects() -> None:
+    class Own(dict[str, Any]):
+        pass
+
+    assert encode((1, (2,))) == encode([1, [2]])
+    assert encode(Own(a=1)) == encode({"a": 1})
+
+
+@pytest.mark.parametrize("key", [float("nan"), float("inf"), float("-inf"), object(), {1: 2}, b"x", 10**400], ids=repr)
+def test_what_is_no_json_is_refused(key: Any) -> None:
+    with pytest.raises(ValueError):
+        encode(key)
+
+
+def test_a_key_nested_too_deeply_is_refused() -> None:
+    key: Any = []
+    for _ in range(100_000):
+        key = [key]
+    with pytest.raises(ValueError, match="deep"):
+        encode(key)
+    # Taken apart level by level: the interpreter's own way would recurse.
+    while key:
+        key = key.pop()
+
+
+def test_depth_that_json_readers_allow_is_fine() -> None:
+    key: Any = 1
+    for _ in range(200):
+        key = [key]
+    assert encode(key).count(b"\x50") == 200
