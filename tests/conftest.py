@@ -1,0 +1,32 @@
+"""Fixtures that every folder of tests shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pouchdb
+from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.environment import SyncEnvironment
+
+
+@pytest.fixture(params=["file", "memory"])
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SyncEnvironment]:
+    """An environment without plug-ins: on SQLite files, and in memory."""
+    if request.param == "file":
+        environment = pouchdb.setup(tmp_path / "databases", plugins=[], durability="normal")
+    else:
+        environment = pouchdb.setup(":memory:", plugins=[])
+    with environment:
+        yield environment
+
+
+@pytest.fixture
+def database(environment: SyncEnvironment) -> Iterator[SyncPouchDB]:
+    """An empty database; whatever the test did to it, its rows must agree with each other at the end."""
+    database = environment["test"]
+    yield database
+    if not database.closed:
+        assert database.integrity_check() == []
