@@ -162,6 +162,22 @@ class Adapter(ABC):
     def problems(self) -> Sequence[str]:
         """Check the integrity of everything stored."""
 
+    def indexes(self) -> IndexStore:
+        """Return the store of the database's indexes. Raises NotSupported where a server has them."""
+        raise NotSupported(f"{self.name}: indexes of this database are not kept here")
+
+    def scratch(self) -> IndexStore:
+        """Return an empty store of indexes for one query; whoever takes it closes it."""
+        raise NotSupported(f"{self.name}: indexes of this database are not kept here")
+
+    def query(self, request: Query) -> Record:
+        """Answer a view query; only asked of remote databases."""
+        raise NotSupported(f"{self.name}: views of this database cannot be queried")
+
+    def view_cleanup(self) -> None:
+        """Drop indexes that no design document names; only asked of remote databases."""
+        raise NotSupported(f"{self.name}: views of this database cannot be cleaned up")
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the database."""

@@ -154,6 +154,8 @@ class _SqlAdapter(Adapter):
             raise BadRequest(f"backup does not replace a file: {target if target.exists() else side} exists")
         part = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
+            # Not left to SQLite, which would not say what is wrong.
+            part.touch(exist_ok=False)
             self.store.backup(part)
             _new_epoch(part)
             if self._side_directory().exists():

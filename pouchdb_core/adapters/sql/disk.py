@@ -90,7 +90,7 @@ class File(Connections):
     def check(self) -> None:
         if self._closed:
             raise DatabaseClosed()
-        if _inode(self._path) != self._made:
+        if self._made is None or _inode(self._path) != self._made:
             # Another process destroyed it: writing to the unlinked file would lose the document.
             raise NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
 

@@ -117,6 +117,8 @@ def _exists(path: Path, what: str) -> bool:
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
+        if path.is_symlink():
+            raise NotADatabase(f"{what}: {path} is a link to a file that is missing") from None
         return False
     except OSError as error:
         raise file_error(error, what) from error

@@ -20,7 +20,17 @@ def _version_1(connections: Connections) -> None:
     create_tables(connections.database)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_version_1,)
+def _version_2(connections: Connections) -> None:
+    """The register of indexes; each makes tables of its own, named by its number (see index_store)."""
+    connections.run(
+        "CREATE TABLE indexes (number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, signature TEXT NOT NULL, "
+        "seq INTEGER NOT NULL DEFAULT 0, purge_seq INTEGER NOT NULL DEFAULT 0, "
+        "fresh_until INTEGER NOT NULL DEFAULT 0, state BLOB, mark TEXT, builder TEXT, "
+        "heartbeat REAL NOT NULL DEFAULT 0, UNIQUE (kind, signature))"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2)
 """The step to each version; the newest version is their number."""
 
 

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -261,14 +261,12 @@ class Connections(ABC):
 
     def backup(self, target: Path) -> None:
         """Copy the database to ``target``: one moment of it, while others read and write."""
-        copy = sqlite3.connect(target)
         try:
-            held = self._connection()
-            held.connection.backup(copy)
+            with closing(sqlite3.connect(target)) as copy:
+                held = self._connection()
+                held.connection.backup(copy)
         except sqlite3.Error as error:
             raise storage_error(error, f"backup to {target.name}") from error
-        finally:
-            copy.close()
 
     def sizes(self) -> dict[str, int]:
         """Return bytes: ``file`` is what the database takes, ``active`` what of it is in use."""
