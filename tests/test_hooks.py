@@ -14,7 +14,7 @@ import pouchdb
 from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, hookimpl, hookspec, operation
 from pouchdb_core.adapters.sql.adapter import MemoryAdapter
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, PluginError
-from pouchdb_core.requests import Changes, Destroy, Listing, Open, Read, Write
+from pouchdb_core.requests import Changes, Destroy, Listing, Open, Read, Replicate, Write
 
 SetUp = Callable[..., SyncEnvironment]
 
@@ -465,6 +465,24 @@ def test_what_a_listener_for_written_documents_raises_reaches_the_writer(set_up:
     with pytest.raises(RuntimeError, match="the index is broken"):
         db.put({"_id": "a"})
     assert list(db) == ["a"]
+
+
+def test_hook_replicate(set_up: SetUp, where: Any) -> None:
+    class Border(Log):
+        @hookimpl(wrapper=True)
+        def pouchdb_replicate(self, environment: SyncEnvironment, request: Replicate) -> Any:
+            self.told.append((environment, request.source.name, request.target.name))
+            if request.target.name == "abroad":
+                raise Forbidden("not over there")
+            return (yield)
+
+    env = set_up(plugin := Border(), where=where)
+    env["notes"].put({"_id": "a"})
+    assert env.replicate("notes", "copy").ok
+    assert list(env["copy"]) == ["a"]
+    with pytest.raises(Forbidden, match="not over there"):
+        env.replicate("notes", "abroad")
+    assert plugin.told == [(env, "notes", "copy"), (env, "notes", "abroad")]
 
 
 # -- the end -------------------------------------------------------------------------------------

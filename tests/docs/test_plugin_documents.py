@@ -1,0 +1,13 @@
+"""The pages for authors of plug-ins: their code runs, and every hook has its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.mark.parametrize("path", ["docs/hooks.md", "docs/writing-a-plugin.md", "plugins/all_dbs/README.md"])
+def test_the_code_blocks_run(path: str, run_document: Callable[[str], int]) -> None:
+    pytest.importorskip("pouchdb_all_dbs")
+    assert run_document(path) > 0

@@ -1,0 +1,84 @@
+"""What programs write: must pass mypy --strict. Never run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import assert_type
+
+import pouchdb
+from pouchdb_core.documents.attachments import AttachmentReader, Blob
+from pouchdb_core.requests import UserContext
+from pouchdb_core.results import Record
+
+# Environments.
+env = pouchdb.setup("data")
+assert_type(env, pouchdb.SyncEnvironment)
+assert_type(pouchdb.setup(Path("data"), plugins=["all_dbs"], durability="normal"), pouchdb.SyncEnvironment)
+assert_type(pouchdb.setup(None, False, "file:///", plugins=[]), pouchdb.SyncEnvironment)
+assert_type(env.names(), list[str])
+assert_type(list(env), list[str])
+assert_type("notes" in env, bool)
+assert_type(env.uuid, str)
+assert_type(env.directory, Path | None)
+assert_type(env.defaults(prefix="my-"), pouchdb.SyncEnvironment)
+assert_type(env.as_user({"name": "ada", "roles": ["editor"]}), pouchdb.SyncEnvironment)
+assert_type(env.active_tasks(), list[Record])
+assert_type(env.on("created", print).once("destroyed", print), pouchdb.SyncEnvironment)
+assert_type(env.emit("test", 1), bool)
+assert_type(env.listeners("test"), list[Callable[..., Any]])
+assert_type(env.context.wait_until_called([print], timeout=1), bool)
+as_mapping: Mapping[str, pouchdb.SyncPouchDB] = env
+
+# Databases.
+db = env["notes"]
+assert_type(db, pouchdb.SyncPouchDB)
+assert_type(env.PouchDB("notes", auto_compaction=True), pouchdb.SyncPouchDB)
+assert_type(db.as_user(UserContext("ada")), pouchdb.SyncPouchDB)
+assert_type(db.name, str)
+assert_type(db.remote, bool)
+
+# Documents, in both spellings.
+assert_type(db.get("a"), Record)
+assert_type(db.get("a", "1-a", revs=True, conflicts=True), Record)
+assert_type(db.get("a").title, Any)
+assert_type(db["a"], Record)
+assert_type(db.put({"_id": "a"}), Record)
+assert_type(db.put('{"_id": "a"}', "a", rev="1-a", force=True), Record)
+assert_type(db.post({}), Record)
+assert_type(db.remove({"_id": "a", "_rev": "1-a"}), Record)
+assert_type(db.bulk_docs([{"_id": "a"}], atomic=True), list[Record])
+assert_type(db.bulkDocs({"docs": []}, new_edits=False), list[Record])
+assert_type(db.all_docs(include_docs=True, limit=5), Record)
+assert_type(db.allDocs(startkey="a", endkey="b"), Record)
+assert_type(db.bulk_get([{"id": "a"}]), Record)
+assert_type(db.bulkGet([{"id": "a"}]), Record)
+assert_type(db.open_revs("a"), list[Record])
+assert_type(db.openRevs("a", ["1-a"]), list[Record])
+assert_type(db.revs_diff({"a": ["1-a"]}), Record)
+assert_type(db.revsDiff({"a": ["1-a"]}), Record)
+assert_type(db.put_attachment("a", "t", b"x", "text/plain"), Record)
+assert_type(db.putAttachment("a", "t", b"x", "text/plain", rev="1-a"), Record)
+assert_type(db.get_attachment("a", "t"), Blob)
+assert_type(db.getAttachment("a", "t"), Blob)
+assert_type(db.open_attachment("a", "t"), AttachmentReader)
+assert_type(db.remove_attachment("a", "t", "1-a"), Record)
+assert_type(db.conflicts(), Iterator[Record])
+assert_type(db.resolve("a", lambda leaves: leaves[0]), Record)
+assert_type(db.info(), Record)
+assert_type(db.id(), str)
+assert_type(db.revs_limit(), int)
+assert_type(db.revsLimit(5), int)
+assert_type(db.destroy(), Record)
+assert_type(list(db), list[str])
+assert_type(len(db), int)
+
+# Errors.
+try:
+    db.get("a")
+except pouchdb.PouchDBError as error:
+    assert_type(error.status, int)
+    assert_type(error.message, str)
+    assert_type(error["status"], Any)
