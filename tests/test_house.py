@@ -159,7 +159,8 @@ def test_public_names_are_listed(path: Path) -> None:
 
 
 def test_no_module_is_too_long() -> None:
-    long = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in committed("*.py")}
+    sources = [path for path in committed("*.py") if "tests" not in path.relative_to(ROOT).parts]
+    long = {name_of(path): len(path.read_text("utf-8").splitlines()) for path in sources}
     assert {name: lines for name, lines in long.items() if lines > LONGEST} == {}
 
 

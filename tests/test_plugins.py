@@ -260,8 +260,8 @@ def test_engines_with_different_plugins_do_not_see_each_other(tmp_path: Path) ->
 
 def test_the_core_enters_by_the_hooks() -> None:
     plugins = Plugins(CORE_PLUGINS)
-    assert list(plugins.names) == ["core-operations", "core-sql"]
-    assert sorted(plugins.adapters()) == ["memory", "sqlite"]
+    assert list(plugins.names) == [name for name, _ in CORE_PLUGINS]
+    assert {"memory", "sqlite"} <= set(plugins.adapters())
     with pytest.raises(PluginError, match="pouchdb_read"):
         Plugins(()).read(None, None)  # type: ignore[arg-type]  # nobody answers, whatever is asked
 
