@@ -20,12 +20,15 @@ __all__ = ["Memory"]
 
 
 class Memory(Connections):
-    """A database in memory: gone when it is closed, private to a forked child."""
+    """A database in memory: gone when it is closed, private to a forked child.
 
-    def __init__(self, what: str) -> None:
+    The ``place`` ``"file:"`` is SQLite's temporary file without a name, for more than memory should hold.
+    """
+
+    def __init__(self, what: str, place: str = ":memory:", pragmas: Sequence[tuple[str, Any]] = ()) -> None:
         super().__init__(what)
         self._pid = os.getpid()
-        self._database = peewee.SqliteDatabase(":memory:", thread_safe=False, check_same_thread=False)
+        self._database = peewee.SqliteDatabase(place, pragmas, uri=True, thread_safe=False, check_same_thread=False)
         self._held = Held(self._database.connection())  # type: ignore[no-untyped-call]
 
     @property
