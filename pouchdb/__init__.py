@@ -13,22 +13,43 @@ from __future__ import annotations
 
 from pouchdb import context, info, utils
 from pouchdb.info import __author__, __copyright__, __version__, name
-from pouchdb.setup import setup
+from pouchdb.setup import setup, setup_async
+from pouchdb_core.aio import AsyncEnvironment, AsyncPouchDB, Promise
 from pouchdb_core.database import AbstractPouchDB, SyncPouchDB
 from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
-from pouchdb_core.errors import BaseError, EnvironmentError, PluginError, PouchDBError
+from pouchdb_core.errors import (
+    BadRequest,
+    BaseError,
+    Conflict,
+    EnvironmentError,
+    Forbidden,
+    NotFound,
+    PluginError,
+    PouchDBError,
+    StorageError,
+    Unauthorized,
+)
 from pouchdb_core.hookspecs import hookimpl
 from pouchdb_core.methods import operation
 
 __all__ = [
     "AbstractEnvironment",
     "AbstractPouchDB",
+    "AsyncEnvironment",
+    "AsyncPouchDB",
+    "BadRequest",
     "BaseError",
+    "Conflict",
     "EnvironmentError",
+    "Forbidden",
+    "NotFound",
     "PluginError",
     "PouchDBError",
+    "Promise",
+    "StorageError",
     "SyncEnvironment",
     "SyncPouchDB",
+    "Unauthorized",
     "__author__",
     "__copyright__",
     "__version__",
@@ -38,5 +59,6 @@ __all__ = [
     "name",
     "operation",
     "setup",
+    "setup_async",
     "utils",
 ]

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, overload
 
+from pouchdb_core.aio import AsyncEnvironment, async_environment
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.engine import Engine
 from pouchdb_core.environment import SyncEnvironment, sync_environment
-from pouchdb_core.errors import BadRequest, EnvironmentError, NotSupported, PluginError
+from pouchdb_core.errors import BadRequest, EnvironmentError, PluginError
 
-__all__ = ["MEMORY", "PluginLike", "setup"]
+__all__ = ["MEMORY", "PluginLike", "setup", "setup_async"]
 
 GROUP = "pouchdb"
 MEMORY = ":memory:"
@@ -29,10 +30,29 @@ PluginLike = str | ModuleType | object
 
 # The one state of the module: the same arguments give the same environment (spec: plugins 9.5).
 _environments: weakref.WeakValueDictionary[tuple[Any, ...], SyncEnvironment] = weakref.WeakValueDictionary()
+_asynchronous: weakref.WeakKeyDictionary[SyncEnvironment, weakref.ref[AsyncEnvironment]] = weakref.WeakKeyDictionary()
 # Re-entrant: a plug-in may set up an environment of its own while one is set up.
 _lock = threading.RLock()
 
 
+@overload
+def setup(
+    storage_dir: str | os.PathLike[str] | None = ...,
+    async_: Literal[False] = ...,
+    base_url: str = ...,
+    *,
+    plugins: Iterable[PluginLike] | None = ...,
+    **options: Any,
+) -> SyncEnvironment: ...
+@overload
+def setup(
+    storage_dir: str | os.PathLike[str] | None = ...,
+    *,
+    async_: Literal[True],
+    base_url: str = ...,
+    plugins: Iterable[PluginLike] | None = ...,
+    **options: Any,
+) -> AsyncEnvironment: ...
 def setup(
     storage_dir: str | os.PathLike[str] | None = None,
     async_: bool = False,
@@ -40,7 +60,7 @@ def setup(
     *,
     plugins: Iterable[PluginLike] | None = None,
     **options: Any,
-) -> SyncEnvironment:
+) -> SyncEnvironment | AsyncEnvironment:
     """Return the environment of a storage directory: ``setup("data")["notes"]`` is a database.
 
     ``storage_dir`` is made if it is missing (``~`` and variables are expanded); None is a new
@@ -48,15 +68,16 @@ def setup(
     ``plugins`` are names, modules or objects; None takes all that are installed, ``[]`` none.
     ``options`` are defaults of database options, such as ``durability="normal"``. The same
     arguments give the same environment as long as it is in use. The original's spellings
-    ``storageDir`` and ``baseUrl`` are accepted.
+    ``storageDir``, ``baseUrl`` and ``**{"async": True}`` are accepted. With ``async_=True`` it is the
+    AsyncEnvironment that ``setup_async`` returns.
 
     Raises EnvironmentError for a directory that cannot be used, PluginError for plug-ins that
     cannot be loaded or clash, BadRequest for an unknown option.
     """
+    if _spelled("async", options, "async_", async_, False):
+        return setup_async(storage_dir, base_url, plugins=plugins, **options)
     storage_dir = _spelled("storageDir", options, "storage_dir", storage_dir, None)
     base_url = _spelled("baseUrl", options, "base_url", base_url, "file:///")
-    if _spelled("async", options, "async_", async_, False):
-        raise NotSupported("the asynchronous interface is not there yet: leave out async_")
     if isinstance(plugins, str):
         raise BadRequest(f"plugins must be a list: [{plugins!r}]")
     given = None if plugins is None else list(plugins)
@@ -82,6 +103,28 @@ def setup(
         if found is None or found.closed:
             found = _environments[key] = _made(directory, chosen, origin)
         return found
+
+
+def setup_async(
+    storage_dir: str | os.PathLike[str] | None = None,
+    base_url: str = "file:///",
+    *,
+    plugins: Iterable[PluginLike] | None = None,
+    **options: Any,
+) -> AsyncEnvironment:
+    """Return the asynchronous environment of a storage directory: ``await setup_async("data")["notes"].info()``.
+
+    Arguments and errors are those of ``setup``. It shares the engine, and so the databases, of the
+    synchronous environment with the same arguments, which is its ``sync_view``.
+    """
+    sync_view = setup(storage_dir, False, base_url, plugins=plugins, **options)
+    with _lock:
+        found = _asynchronous.get(sync_view)
+        environment = None if found is None else found()
+        if environment is None:
+            environment = async_environment(sync_view)
+            _asynchronous[sync_view] = weakref.ref(environment)
+        return environment
 
 
 Origin = tuple[str, "list[PluginLike] | None", Mapping[str, Any]]

@@ -14,6 +14,7 @@ from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
 from pouchdb_core.handle import user_context
+from pouchdb_core.live import Starter
 from pouchdb_core.methods import composed, operation
 from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
@@ -45,6 +46,8 @@ class AbstractEnvironment(EventEmitter):
     def __init__(self, engine: Engine, database_class: type[SyncPouchDB]) -> None:
         super().__init__(CallLog())
         self.engine = engine
+        self.starter = Starter()
+        """What becomes of calls that may go on in the background."""
         self.options = {}
         self._database_class = database_class
         self._origin: Self | None = None

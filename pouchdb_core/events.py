@@ -41,18 +41,23 @@ class CallLog:
         A call that happened since the function was last waited for counts at once.
         """
 
-        def take() -> bool:
-            for called in self._called:
-                if any(called == wanted for wanted in functions):
-                    # However often it was called: all that was before this wait.
-                    rest = [each for each in self._called if each != called]
-                    self._called.clear()
-                    self._called.extend(rest)
-                    return True
-            return False
-
         with self._condition:
-            return self._condition.wait_for(take, timeout)
+            return self._condition.wait_for(lambda: self._take(functions), timeout)
+
+    def take(self, functions: Sequence[Listener]) -> bool:
+        """Tell whether one of ``functions`` was called since it was last waited for."""
+        with self._condition:
+            return self._take(functions)
+
+    def _take(self, functions: Sequence[Listener]) -> bool:
+        for called in self._called:
+            if any(called == wanted for wanted in functions):
+                # However often it was called: all that was before this wait.
+                rest = [each for each in self._called if each != called]
+                self._called.clear()
+                self._called.extend(rest)
+                return True
+        return False
 
 
 class _Entry:

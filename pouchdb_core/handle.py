@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest, DatabaseClosed
 from pouchdb_core.events import EventEmitter
-from pouchdb_core.live import LiveHandle
+from pouchdb_core.live import LiveHandle, Starter
 from pouchdb_core.plugins import Plugins
 from pouchdb_core.requests import Purpose, UserContext
 from pouchdb_core.results import Record
@@ -70,6 +70,7 @@ class Handle(EventEmitter):
     options: Mapping[str, Any]
     plugins: Plugins
     purpose: Purpose
+    starter: Starter
     user: UserContext | None
 
     def __init__(self, environment: AbstractEnvironment, opened: Opened, name: str, options: Mapping[str, Any]) -> None:
@@ -79,6 +80,7 @@ class Handle(EventEmitter):
         self.options = options
         self.user = environment.user
         self.purpose = "api"
+        self.starter = environment.starter
         self._engine: Engine = environment.engine
         self._life = Life(opened)
         self._origin: Self | None = None

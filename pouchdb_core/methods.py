@@ -11,11 +11,14 @@ import functools
 import inspect
 from collections.abc import Callable
 from types import MethodType
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from pouchdb_core.errors import BadRequest, PluginError
 
-__all__ = ["Operation", "camel_case", "composed", "operation"]
+if TYPE_CHECKING:
+    from pouchdb_core.aio.promise import Promise
+
+__all__ = ["Asynchronous", "Operation", "camel_case", "composed", "operation"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +29,13 @@ def camel_case(name: str) -> str:
     """Return ``all_docs`` as ``allDocs``."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
+
+
+class Asynchronous:
+    """Marks classes whose operations answer with promises: they make calls by ``_invoke``."""
+
+    def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        raise NotImplementedError
 
 
 class Operation(Generic[P, T]):
@@ -44,11 +54,26 @@ class Operation(Generic[P, T]):
     @overload
     def __get__(self, instance: None, owner: type) -> Operation[P, T]: ...
     @overload
+    def __get__(self, instance: Asynchronous, owner: type) -> Callable[P, Promise[T]]: ...
+    @overload
     def __get__(self, instance: object, owner: type) -> Callable[P, T]: ...
-    def __get__(self, instance: object | None, owner: type) -> Operation[P, T] | Callable[P, T]:
+    def __get__(self, instance: object | None, owner: type) -> Any:
         if instance is None:
             return self
+        if isinstance(instance, Asynchronous):
+            return _Pending(self, instance)
         return cast("Callable[P, T]", MethodType(self._call, instance))
+
+
+class _Pending:
+    """A bound method that answers with a promise; introspection sees the function."""
+
+    def __init__(self, operation: Operation[..., Any], instance: Asynchronous) -> None:
+        self._operation, self._instance = operation, instance
+        functools.update_wrapper(self, operation.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._instance._invoke(self._operation, args, kwargs)
 
 
 def operation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.api.options import count, document_options, flags, text_list
@@ -84,10 +84,8 @@ def changes(
         user=db.user,
         purpose=db.purpose,
     )
-    on_change = on_change or onChange
-    if live:
-        return cast("Record", _follow(db, request, on_change, complete))
-    return _collect(db, request, return_docs, on_change, complete)
+    answer: Record = db.starter.feed(db, request, return_docs, on_change or onChange, complete)
+    return answer
 
 
 def live_changes(
@@ -127,48 +125,3 @@ def live_changes(
             query_params=query_params,
         ),
     )
-
-
-def _follow(
-    db: SyncPouchDB,
-    request: Changes,
-    on_change: Callable[[Record], Any] | None,
-    complete: Callable[..., Any] | None,
-) -> Feed:
-    rows = cast("Generator[Any, None, Any]", db.plugins.changes(db, request))
-    live = db._life.live
-    feed = Feed(db, rows, db.adapter.subscribe, db.environment._calls, db._engine.dispatcher)
-    live.add(feed)
-    feed.on_done(lambda: live.discard(feed))
-    feed.callbacks(complete)
-    if on_change is not None:
-        feed.on("change", on_change)
-    return feed
-
-
-def _collect(
-    db: SyncPouchDB,
-    request: Changes,
-    return_docs: bool,
-    on_change: Callable[[Record], Any] | None,
-    complete: Callable[..., Any] | None,
-) -> Record:
-    rows: list[Record] = []
-    feed = cast("Generator[Record, None, int]", iter(db.plugins.changes(db, request)))
-    last_seq: Any = None
-    while True:
-        try:
-            row = next(feed)
-        except StopIteration as stop:
-            # A plug-in's plain iterator returns nothing: then the last row is where to go on.
-            last_seq = stop.value if stop.value is not None else last_seq
-            break
-        last_seq = row["seq"]
-        if on_change is not None:
-            on_change(row)
-        if return_docs:
-            rows.append(row)
-    result = Record(results=rows, last_seq=request.since if last_seq is None else last_seq)
-    if complete is not None:
-        complete(None, result)
-    return result

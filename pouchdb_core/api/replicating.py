@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
 
 from pouchdb_core.api.options import text_list
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.handle import Handle
-from pouchdb_core.live import Replication, Sync
-from pouchdb_core.live.replication import replicate_now
 from pouchdb_core.replication.ids import PREFIX
 from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
-    from pouchdb_core.replication.replicate import Replicator
 
 __all__ = ["replicate", "replicate_from", "replicate_to", "sync", "sync_status", "sync_with"]
 
@@ -118,17 +115,8 @@ def replicate(
         back_off_function=back_off_function,
     )
     replicator = env.engine.plugins.replicate(env, request)
-    on_change = on_change or onChange
-    if not live:
-        result = replicate_now(replicator.run(), on_change)
-        if complete is not None:
-            complete(None, result)
-        return result
-    handle = _background(env, replicator)
-    handle.callbacks(complete)
-    if on_change is not None:
-        handle.on("change", on_change)
-    return cast("Record", handle)
+    answer: Record = env.starter.replication(env, replicator, on_change or onChange, complete)
+    return answer
 
 
 def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[SyncOptions]) -> Record:
@@ -143,20 +131,10 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
     complete = callbacks["complete"] or callbacks["callback"]
     on_change = callbacks["on_change"] or callbacks["onChange"]
     left, right = _database(env, source), _database(env, target)
-    live = shared.get("live") or shared.get("continuous")
     there = replicate(env, left, right, **{**shared, **push})
     back = replicate(env, right, left, **{**shared, **pull})
-    if not live:
-        result = Record(push=there, pull=back)
-        if complete is not None:
-            complete(None, result)
-        return result
-    handles = cast("tuple[Replication, Replication]", (there, back))
-    handle = Sync(*handles, env._calls, env.engine.dispatcher)
-    handle.callbacks(complete)
-    if on_change is not None:
-        handle.on("change", on_change)
-    return cast("Record", handle)
+    answer: Record = env.starter.sync(env, there, back, on_change, complete)
+    return answer
 
 
 def replicate_to(db: SyncPouchDB, /, target: Peer, **options: Unpack[ReplicateOptions]) -> Record:
@@ -220,18 +198,3 @@ def _positive(name: str, value: Any) -> int:
         raise BadRequest(f"{name} must be a number from 1 up, not {value!r}")
     number: int = value
     return number
-
-
-def _background(env: SyncEnvironment, replicator: Replicator) -> Replication:
-    engine = env.engine
-    handle = Replication(replicator, replicator.source.adapter.subscribe, env._calls, engine.dispatcher, engine.workers)
-    lives = (replicator.source._life.live, replicator.target._life.live, engine.live)
-    for live in lives:
-        live.add(handle)
-
-    def forget() -> None:
-        for live in lives:
-            live.discard(handle)
-
-    handle.on_done(forget)
-    return handle

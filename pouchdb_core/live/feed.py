@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.events import CallLog, Listener
-from pouchdb_core.live.handle import LiveHandle, Work
+from pouchdb_core.live.handle import LiveHandle
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle, Job, Runner
 
@@ -19,40 +20,48 @@ __all__ = ["Feed"]
 SLICE = 100
 """Rows a feed gives to its listeners before other feeds get their turn."""
 
+Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
+
 
 class Feed(LiveHandle):
     """The handle of live changes: ``change`` (row), then ``complete`` (result) or ``error`` (error).
 
     It runs once it has a listener for ``change``, or when it is iterated: ``for change in feed``
     runs it in the iterating thread and ends when the feed does. ``db`` is the database. An idle
-    feed holds no thread.
+    feed holds no thread; one that was never started ends when nobody refers to it any more.
     """
 
     def __init__(
         self,
         db: Any,
-        rows: Work,
-        subscribe: Callable[[Callable[[], None]], Callable[[], None]],
+        rows: Iterator[Any],
+        subscribe: Subscribe,
         calls: CallLog,
         dispatcher: Runner,
+        since: Any = None,
     ) -> None:
         super().__init__(calls, dispatcher)
         self.db = db
-        self._rows = rows
+        self.last_seq = since
+        """The seq of the newest row that was delivered, or how far it has looked for one."""
+        self._rows = iter(rows)
         self._woken = threading.Event()
-        self._job: Job = dispatcher.job(self._step)
-        self._started = False
+        self._job: Job | None = None
         self._iterated = False
         self._stepping = threading.Lock()
-        self.last_seq: Any = None
-        """The seq of the newest row that was delivered."""
-        # Before the first read, so that no write falls between.
-        self._unsubscribe = subscribe(self._wake)
+        # Before the first read, so that no write falls between. Weakly, so that a feed that nobody
+        # started and nobody has any more goes.
+        woken = weakref.WeakMethod(self._wake)
+        self._unsubscribe = weakref.finalize(self, subscribe(lambda: _call(woken)))
+        self._unsubscribe.atexit = False
+        db._life.unstarted.add(self)
 
     def cancel(self) -> None:
         if self.cancelled or self.done:
             return
         self.cancelled = True
+        if not self._mine():
+            return
         self._wake()
         if self._stepping.acquire(blocking=False):
             # Nobody is reading just now, so nobody else would notice soon.
@@ -62,18 +71,21 @@ class Feed(LiveHandle):
                 self._stepping.release()
 
     def __iter__(self) -> Iterator[Record]:
-        if self._started:
+        self._check_process()
+        if self._job is not None:
             raise RuntimeError("the feed has a listener for 'change': it cannot be iterated too")
         self._iterated = True
         return self._iterate()
 
     def _iterate(self) -> Iterator[Record]:
         while True:
+            self._check_process()
             with self._stepping:
                 self._woken.clear()
                 row = self._next()
             if row is None:
                 if self._error is not None:
+                    self._seen = True
                     raise self._error
                 return
             if isinstance(row, Idle):
@@ -82,17 +94,22 @@ class Feed(LiveHandle):
                 yield row
 
     def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
+        if event == "change" and self._iterated:
+            raise RuntimeError("the feed is being iterated: it cannot have a listener for 'change' too")
         super()._add(event, listener, once=once)
-        if event == "change" and not self._started:
-            if self._iterated:
-                raise RuntimeError("the feed is being iterated: it cannot have a listener for 'change' too")
-            self._started = True
+        if event == "change" and self._job is None:
+            life = self.db._life
+            # From now on it goes on also when nobody keeps the handle.
+            life.live.add(self)
+            life.unstarted.discard(self)
+            self.on_done(lambda: life.live.discard(self))
+            self._job = self._dispatcher.job(self._step)
             self._job.wake()
         return self
 
     def _wake(self) -> None:
         self._woken.set()
-        if self._started:
+        if self._job is not None:
             self._job.wake()
 
     def _step(self) -> Idle | bool | None:
@@ -119,18 +136,31 @@ class Feed(LiveHandle):
         except StopIteration as stop:
             self._end(last_seq=stop.value)
             return None
-        except Exception as error:
+        except BaseException as error:
+            self._seen = self._iterated
             self._unsubscribe()
             self._finish(error=error)
+            if not isinstance(error, Exception):
+                raise
             return None
         if not isinstance(row, Idle):
             self.last_seq = row["seq"]
+        elif row.seq is not None:
+            self.last_seq = row.seq
         return row
 
     def _end(self, *, cancelled: bool = False, last_seq: Any = None) -> None:
         self._unsubscribe()
-        self._rows.close()
+        close = getattr(self._rows, "close", None)
+        if close is not None:
+            close()
         result = Record(results=[], last_seq=self.last_seq if last_seq is None else last_seq)
         if cancelled:
             result["status"] = "cancelled"
         self._finish(result)
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    found = method()
+    if found is not None:
+        found()

@@ -6,6 +6,8 @@ the engine's one dispatcher thread, in order; one that raises is logged and stop
 
 from __future__ import annotations
 
+import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -19,8 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveHandle", "Work"]
 
+logger = logging.getLogger("pouchdb.live")
+
 KEPT = 1000
-"""Events kept for a listener that comes late."""
+"""Events of one name kept for a listener that comes late."""
+KEPT_CHANGES = 2
+"""Of ``change`` only these: each may hold megabytes of documents, and the newest has all counters."""
 
 Work = Generator[Any, None, Any]
 
@@ -29,9 +35,9 @@ class LiveHandle(EventEmitter):
     """What every handle is.
 
     ``cancelled`` tells whether ``cancel()`` was called. Members read by item too:
-    ``handle["cancel"]()``. Events that nobody listened for yet are kept (the newest 1,000 of each
-    name) and given to the first listener, so that nothing is missed between the call that starts
-    the work and ``on()``.
+    ``handle["cancel"]()``. Events that nobody listened for yet are kept (the newest of each name)
+    and given to the first listener, so that nothing is missed between the call that starts the
+    work and ``on()``. In a forked child a handle does nothing: it is the parent's.
     """
 
     def __init__(self, calls: CallLog, dispatcher: Runner) -> None:
@@ -40,11 +46,17 @@ class LiveHandle(EventEmitter):
         self._dispatcher = dispatcher
         self._kept: dict[str, deque[tuple[Any, ...]]] = {}
         self._done = threading.Event()
+        self._ending = threading.Lock()
         self._when_done: list[Callable[[], Any]] = []
         self._outcome: Any = None
         self._error: BaseException | None = None
+        self._seen = False
+        """Whether somebody was told of the error other than by an event."""
+        self._pid = os.getpid()
 
     def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            raise KeyError(name)
         try:
             return getattr(self, name)
         except AttributeError:
@@ -64,6 +76,8 @@ class LiveHandle(EventEmitter):
 
     def wait(self, timeout: float | None = None) -> Any:
         """Wait until it is over and return its result; raise its error. Raises TimeoutError after ``timeout`` s."""
+        self._check_process()
+        self._seen = True
         if not self._done.wait(timeout):
             raise TimeoutError(f"not over after {timeout} seconds")
         if self._error is not None:
@@ -73,20 +87,40 @@ class LiveHandle(EventEmitter):
     def callbacks(self, complete: Callable[..., Any] | None) -> None:
         """Call ``complete(error, result)`` when it is over; for the options of that name."""
         if complete is not None:
-            self.once("complete", lambda result: complete(None, result))
-            self.once("error", lambda error: complete(error, None))
+            self.once("complete", _Complete(self._calls, complete, failed=False))
+            self.once("error", _Complete(self._calls, complete, failed=True))
 
     def on_done(self, function: Callable[[], Any]) -> None:
-        """Call ``function`` when it is over, in the thread that ends it."""
-        self._when_done.append(function)
+        """Call ``function`` when it is over, in the thread that ends it; now if it is."""
+        with self._ending:
+            if not self._done.is_set():
+                self._when_done.append(function)
+                return
+        function()
+
+    def _mine(self) -> bool:
+        """Tell whether this is the process that made it."""
+        return self._pid == os.getpid()
+
+    def _check_process(self) -> None:
+        if not self._mine():
+            raise RuntimeError("it belongs to the process that started it, not to a forked child")
+
+    # -- events: everything below runs on the dispatcher's thread, so it needs no lock ---------------
 
     def _tell(self, event: str, *args: Any) -> None:
         """Emit an event on the dispatcher's thread."""
         self._dispatcher.call(self._emit_or_keep, event, *args)
 
     def _emit_or_keep(self, event: str, *args: Any) -> None:
-        if not self.emit(event, *args):
-            self._kept.setdefault(event, deque(maxlen=KEPT)).append(args)
+        if event in self._kept:
+            # A listener has just come: those before come first.
+            self._kept[event].append(args)
+            self._give_kept(event)
+        elif not self.emit(event, *args):
+            self._kept[event] = deque([args], maxlen=KEPT_CHANGES if event == "change" else KEPT)
+            if event == "error" and not self._seen:
+                logger.error("%s ended, and nobody listened: %s", type(self).__name__, args[0])
 
     def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
         super()._add(event, listener, once=once)
@@ -95,17 +129,40 @@ class LiveHandle(EventEmitter):
         return self
 
     def _give_kept(self, event: str) -> None:
-        for args in self._kept.pop(event, ()):
-            self._emit_or_keep(event, *args)
+        kept = self._kept.pop(event, None)
+        while kept:
+            if not self.emit(event, *kept[0]):
+                # A `once` listener has had enough: the rest is for the next one.
+                self._kept[event] = kept
+                return
+            kept.popleft()
 
     def _finish(self, outcome: Any = None, error: BaseException | None = None) -> None:
-        if self._done.is_set():
-            return
-        self._outcome, self._error = outcome, error
-        self._done.set()
-        for function in self._when_done:
-            function()
+        with self._ending:
+            if self._done.is_set():
+                return
+            self._outcome, self._error = outcome, error
+            self._done.set()
         if error is None:
             self._tell("complete", outcome)
         else:
             self._tell("error", error)
+        for function in self._when_done:
+            function()
+        self._when_done.clear()
+
+
+class _Complete:
+    """A ``complete(error, result)`` callback as a listener; being called counts as a call of the callback."""
+
+    def __init__(self, calls: CallLog, function: Callable[..., Any], *, failed: bool) -> None:
+        self._calls, self._function, self._failed = calls, function, failed
+
+    def __call__(self, what: Any) -> None:
+        try:
+            if self._failed:
+                self._function(what, None)
+            else:
+                self._function(None, what)
+        finally:
+            self._calls.add(self._function)

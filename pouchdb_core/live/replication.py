@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 from pouchdb_core.errors import PouchDBError
@@ -18,31 +19,46 @@ __all__ = ["Replication", "Sync", "replicate_now"]
 Run = Generator[Any, None, Record]
 STEPS = 10
 """Events a replication goes on for before others get their turn."""
+AHEAD = 2
+"""Changes it may be ahead of its listeners: what they have not seen is in memory."""
+MEMBERS = (
+    "attempt",
+    "denied_count",
+    "last_error",
+    "last_seq",
+    "next_retry_at",
+    "pending",
+    "source",
+    "state",
+    "target",
+)
 
 
 def replicate_now(run: Run, on_change: Callable[[Record], Any] | None = None) -> Record:
     """Replicate in the calling thread; return the result."""
     pause = threading.Event()
-    while True:
-        try:
-            event = next(run)
-        except StopIteration as stop:
-            result: Record = stop.value
-            return result
-        if isinstance(event, Idle):
-            # Only a retry waits here, for its time.
-            pause.wait(event.timeout)
-        elif event.name == "change" and on_change is not None:
-            on_change(event.argument)
+    with closing(run):
+        while True:
+            try:
+                event = next(run)
+            except StopIteration as stop:
+                result: Record = stop.value
+                return result
+            if isinstance(event, Idle):
+                # Only a retry waits here, for its time.
+                pause.wait(event.timeout)
+            elif event.name == "change" and on_change is not None:
+                on_change(event.argument)
 
 
 class Replication(LiveHandle):
     """A replication in the background.
 
-    Events: ``change`` (counters so far, ``docs`` of the batch, ``pending``), ``paused`` (error or
+    Events: ``change`` (counters so far, ``docs`` just written, ``pending``), ``paused`` (error or
     None), ``active``, ``denied`` (error), ``checkpoint``, then ``complete`` (result) or ``error``
     (error, whose ``result`` tells how far it got). ``state``, ``pending``, ``last_seq``,
-    ``attempt``, ``next_retry_at``, ``last_error`` tell how it is going.
+    ``attempt``, ``next_retry_at``, ``last_error`` tell how it is going. ``for change in handle``
+    yields what ``change`` tells, until it is over.
     """
 
     def __init__(
@@ -56,6 +72,10 @@ class Replication(LiveHandle):
         super().__init__(calls, dispatcher)
         self.replicator = replicator
         self._run = replicator.run()
+        self._stepping = threading.Lock()
+        self._untold = 0
+        """Changes that listeners have not seen yet."""
+        self._telling = threading.Lock()
         self._job: Job = workers.job(self._step)
         # Before the first read, so that no write falls between.
         self._unsubscribe = subscribe(self._job.wake)
@@ -63,51 +83,128 @@ class Replication(LiveHandle):
 
     def __getattr__(self, name: str) -> Any:
         # Only asked for what is not an attribute of the handle.
-        if name in ("state", "pending", "last_seq", "attempt", "next_retry_at", "last_error", "source", "target"):
+        if name in MEMBERS:
             return getattr(self.replicator, name)
         raise AttributeError(name)
 
+    def __iter__(self) -> Iterator[Record]:
+        self._check_process()
+        return _changes(self)
+
     def cancel(self) -> None:
         """Stop after the batch that is being written; what was done is remembered."""
-        if not self.cancelled and not self.done:
-            self.cancelled = True
+        if self.cancelled or self.done:
+            return
+        self.cancelled = True
+        if not self._mine():
+            return
+        if self._stepping.acquire(blocking=False):
+            # It waits: end it at once, while its databases are still open.
+            try:
+                self._end()
+            finally:
+                self._stepping.release()
+        else:
             self._job.wake()
 
+    def wait(self, timeout: float | None = None) -> Any:
+        if self._dispatcher.current():
+            # Its listeners cannot be told anything while one of them waits here.
+            with self._telling:
+                self._untold = -(2**62)
+            self._job.wake()
+        return super().wait(timeout)
+
     def _step(self) -> Idle | bool | None:
-        for _ in range(STEPS):
-            if self.cancelled:
-                return self._end(None)
-            try:
-                event = next(self._run)
-            except StopIteration as stop:
-                self._unsubscribe()
-                self._finish(stop.value)
-                return False
-            except Exception as error:
-                self._unsubscribe()
-                self._finish(error=error)
-                return False
-            if isinstance(event, Idle):
-                return event
-            self._event(event)
+        with self._stepping:
+            for _ in range(STEPS):
+                if self.done:
+                    return False
+                if self.cancelled:
+                    return self._end()
+                if self._untold >= AHEAD:
+                    return Idle()
+                try:
+                    event = next(self._run)
+                except StopIteration as stop:
+                    self._unsubscribe()
+                    self._finish(stop.value)
+                    return False
+                except BaseException as error:
+                    self._unsubscribe()
+                    if self.cancelled:
+                        # A side was closed under it, and it was told so.
+                        self._finish(self.replicator.result("cancelled"))
+                    else:
+                        self._finish(error=error)
+                    return False
+                if isinstance(event, Idle):
+                    return event
+                self._event(event)
         return None
 
     def _event(self, event: Event) -> None:
-        self._tell(event.name, *(() if event.name == "active" else (event.argument,)))
+        if event.name == "change":
+            with self._telling:
+                self._untold += 1
+            self._dispatcher.call(self._change, event.argument)
+        else:
+            self._tell(event.name, *(() if event.name == "active" else (event.argument,)))
 
-    def _end(self, _: None) -> bool:
+    def _change(self, change: Record) -> None:
+        try:
+            self._emit_or_keep("change", change)
+        finally:
+            with self._telling:
+                self._untold -= 1
+            self._job.wake()
+
+    def _end(self) -> bool:
         self._unsubscribe()
         self._run.close()
         self._finish(self.replicator.result("cancelled"))
         return False
 
 
+def _changes(handle: LiveHandle) -> Iterator[Record]:
+    """Yield the changes of a handle in the iterating thread; its dispatcher waits for that."""
+    condition = threading.Condition()
+    waiting: list[Record] = []
+    over: list[bool] = []
+
+    def changed(change: Record) -> None:
+        with condition:
+            waiting.append(change)
+            condition.notify_all()
+
+    def ended(_: Any) -> None:
+        with condition:
+            over.append(True)
+            condition.notify_all()
+
+    handle.on("change", changed).once("complete", ended).once("error", ended)
+    try:
+        while True:
+            with condition:
+                condition.wait_for(lambda: waiting or over)
+                told, waiting[:] = list(waiting), []
+            if not told:
+                handle.wait()
+                return
+            yield from told
+    finally:
+        handle.remove_listener("change", changed)
+        handle.remove_listener("complete", ended)
+        handle.remove_listener("error", ended)
+
+
 class Sync(LiveHandle):
     """Two replications that go on together: ``push`` and ``pull``.
 
     Events carry the direction: ``change {direction, change}``, ``denied {direction, doc}``,
-    ``active {direction}``; ``paused`` comes when both are, ``complete {push, pull}`` when both are
-    over, ``error`` when one failed (which ends the other). ``canceled`` is the original's spelling.
+    ``active {direction}``; ``paused`` comes when both are, or with the error of one that tries
+    again; ``complete {push, pull}`` when both are over, ``error`` when one failed. Whatever ends
+    one ends the other. ``canceled`` is the original's spelling.
     """
 
     def __init__(self, push: Replication, pull: Replication, calls: CallLog, dispatcher: Runner) -> None:
@@ -123,6 +220,10 @@ class Sync(LiveHandle):
         """Whether ``cancel()`` was called."""
         return self.cancelled
 
+    def __iter__(self) -> Iterator[Record]:
+        self._check_process()
+        return _changes(self)
+
     def cancel(self) -> None:
         """Stop both directions."""
         if not self.cancelled and not self.done:
@@ -130,9 +231,17 @@ class Sync(LiveHandle):
             self.push.cancel()
             self.pull.cancel()
 
+    def wait(self, timeout: float | None = None) -> Any:
+        if self._dispatcher.current() and not self.done:
+            # What ends it comes over the thread that would wait for it.
+            raise RuntimeError("wait() of a sync cannot be called by a listener")
+        return super().wait(timeout)
+
     # Everything below runs on the dispatcher's one thread, so it needs no lock.
 
     def _follow(self, direction: str, each: Replication) -> None:
+        other = self.pull if direction == "push" else self.push
+
         def changed(change: Record) -> None:
             self._emit_or_keep("change", Record(direction=direction, change=change))
 
@@ -150,14 +259,15 @@ class Sync(LiveHandle):
 
         def complete(result: Record) -> None:
             self._results[direction] = result
+            other.cancel()
             if len(self._results) == 2:
                 answer = Record(push=self._results["push"], pull=self._results["pull"])
-                if self.cancelled:
+                if self.cancelled or "cancelled" in (answer["push"]["status"], answer["pull"]["status"]):
                     answer["status"] = "cancelled"
                 self._finish(answer)
 
         def failed(error: BaseException) -> None:
-            (self.pull if direction == "push" else self.push).cancel()
+            other.cancel()
             self._finish(error=error)
 
         each.on("change", changed).on("denied", denied).on("active", active).on("paused", paused)

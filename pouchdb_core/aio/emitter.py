@@ -1,0 +1,46 @@
+"""Listeners that are called where callbacks are: on the loop, or when the environment is spun."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.aio.delivery import running_loop
+from pouchdb_core.events import CallLog, EventEmitter, Listener
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from pouchdb_core.aio.calls import Calls
+
+__all__ = ["DeliveredEmitter"]
+
+
+class _Delivered:
+    """A listener on its way; equal to the listener, so that it can be removed by it."""
+
+    def __init__(self, listener: Listener, calls: Calls, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.listener, self._calls, self._loop = listener, calls, loop
+
+    def __call__(self, *args: Any) -> None:
+        self._calls.delivery.post(self._loop, self._calls.logged(self.listener), *args)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self.listener == other
+
+    __hash__ = object.__hash__
+
+
+class DeliveredEmitter(EventEmitter):
+    """An emitter that shares the listeners of a synchronous one and delivers its own later."""
+
+    def _share_listeners(self, emitter: EventEmitter, calls: Calls) -> None:
+        EventEmitter.__init__(self, CallLog())
+        self._entries = emitter._entries
+        self._emitter_lock = emitter._emitter_lock
+        self._delivered_by = calls
+
+    def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
+        if not callable(listener):
+            raise TypeError(f"a listener must be callable, not {listener!r}")
+        return super()._add(event, _Delivered(listener, self._delivered_by, running_loop()), once=once)

@@ -1,0 +1,110 @@
+"""What a call becomes that may go on in the background: an answer, or a handle.
+
+``changes``, ``replicate`` and ``sync`` make a request and hand it to the starter of the object
+they were called on. The blocking one is here; the asynchronous interface has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, cast
+
+from pouchdb_core.live.feed import Feed
+from pouchdb_core.live.replication import Replication, Sync, replicate_now
+from pouchdb_core.requests import Changes
+from pouchdb_core.results import Record
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.live.handle import LiveHandle
+    from pouchdb_core.replication.replicate import Replicator
+
+__all__ = ["OnChange", "OnComplete", "Starter"]
+
+OnChange = Callable[[Record], Any] | None
+OnComplete = Callable[..., Any] | None
+
+
+class Starter:
+    """Blocks until there is an answer, unless the request is live: then there is a handle."""
+
+    def feed(
+        self, db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
+    ) -> Any:
+        """Answer a request for changes: ``{"results", "last_seq"}`` or a Feed."""
+        if not request.live:
+            return _collected(db, request, return_docs, on_change, complete)
+        rows = cast("Generator[Any, None, Any]", db.plugins.changes(db, request))
+        feed = Feed(db, rows, db.adapter.subscribe, db.environment._calls, db._engine.dispatcher)
+        keep(feed, db._life.live)
+        return called_back(feed, on_change, complete)
+
+    def replication(
+        self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
+    ) -> Any:
+        """Run a replication: its result or a Replication."""
+        if not replicator.request.live:
+            result = replicate_now(replicator.run(), on_change)
+            if complete is not None:
+                complete(None, result)
+            return result
+        engine = env.engine
+        handle = Replication(
+            replicator, replicator.source.adapter.subscribe, env._calls, engine.dispatcher, engine.workers
+        )
+        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live)
+        return called_back(handle, on_change, complete)
+
+    def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:
+        """Put two replications (results or handles, as ``replication`` gave them) together."""
+        if isinstance(push, Replication) and isinstance(pull, Replication):
+            return called_back(Sync(push, pull, env._calls, env.engine.dispatcher), on_change, complete)
+        result = Record(push=push, pull=pull)
+        if complete is not None:
+            complete(None, result)
+        return result
+
+
+def keep(handle: LiveHandle, *places: set[Any]) -> None:
+    """Have the handle known in these places while it is not over."""
+    for place in places:
+        place.add(handle)
+
+    def forget() -> None:
+        for place in places:
+            place.discard(handle)
+
+    handle.on_done(forget)
+
+
+def called_back(handle: LiveHandle, on_change: OnChange, complete: OnComplete) -> LiveHandle:
+    """Give a handle the callbacks that came as options."""
+    handle.callbacks(complete)
+    if on_change is not None:
+        handle.on("change", on_change)
+    return handle
+
+
+def _collected(
+    db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
+) -> Record:
+    rows: list[Record] = []
+    feed = cast("Generator[Record, None, int]", iter(db.plugins.changes(db, request)))
+    last_seq: Any = None
+    while True:
+        try:
+            row = next(feed)
+        except StopIteration as stop:
+            # A plug-in's plain iterator returns nothing: then the last row is where to go on.
+            last_seq = stop.value if stop.value is not None else last_seq
+            break
+        last_seq = row["seq"]
+        if on_change is not None:
+            on_change(row)
+        if return_docs:
+            rows.append(row)
+    result = Record(results=rows, last_seq=request.since if last_seq is None else last_seq)
+    if complete is not None:
+        complete(None, result)
+    return result
