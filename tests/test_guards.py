@@ -321,12 +321,9 @@ class Waits(Guarding):
             assert self.go_on.wait(WAIT)
 
 
-UNDER_LOCK = pytest.mark.xfail(reason="documents/write.py asks the guards of an atomic batch under the write lock")
-SHAPE = pytest.mark.xfail(reason="documents/guards.py takes verdicts of any shape: missing ones let documents pass")
-HALF = pytest.mark.xfail(reason="documents/write.py commits the first edit of an id before it asks about the second")
 
 
-@pytest.mark.parametrize("atomic", [pytest.param(False, id="plain"), pytest.param(True, marks=UNDER_LOCK, id="atomic")])
+@pytest.mark.parametrize("atomic", [pytest.param(False, id="plain"), pytest.param(True, id="atomic")])
 def test_others_write_while_a_guard_ponders(guarded: Any, atomic: bool) -> None:
     db = guarded(plugin := Waits())
     slow = threading.Thread(target=lambda: db.bulk_docs([{"_id": "slow"}], atomic=atomic))
@@ -346,7 +343,6 @@ def test_others_write_while_a_guard_ponders(guarded: Any, atomic: bool) -> None:
     assert sorted(db) == ["quick", "slow"]
 
 
-@SHAPE
 @pytest.mark.parametrize(
     "verdicts",
     [[], [None], [None, None, None], [None, "no"], [True, None], {}, "no"],
@@ -359,7 +355,6 @@ def test_verdicts_of_another_shape_let_nothing_pass(guarded: Any, verdicts: Any)
     assert db.info().update_seq == 0
 
 
-@HALF
 def test_a_guard_that_raises_about_the_second_edit_of_a_document_leaves_nothing_half_written(guarded: Any) -> None:
     def broken_second(proposed: Sequence[Proposed]) -> None:
         if any(each.old is not None for each in proposed):

@@ -10,7 +10,7 @@ from typing import Any
 from pouchdb_core.documents.parse import Parsed, load, rehash
 from pouchdb_core.documents.read import tree_of
 from pouchdb_core.documents.store import Counters, Head, Row, Store
-from pouchdb_core.errors import PouchDBError
+from pouchdb_core.errors import PluginError, PouchDBError
 from pouchdb_core.requests import Guard, Proposed
 from pouchdb_core.results import Record, record
 from pouchdb_core.revisions import revisions_from_path
@@ -47,7 +47,7 @@ class Judge:
         for guard in self._guards:
             # Each guard gets copies of its own.
             errors = guard([_proposed(parsed, rows.get(parsed.id), ddocs_seq, self._new_edits) for parsed in batch])
-            for parsed, error in zip(batch, errors or (), strict=False):
+            for parsed, error in zip(batch, _checked(guard, errors, len(batch)), strict=True):
                 verdict = self._verdicts[parsed]
                 if verdict.error is None:
                     verdict.error = error
@@ -63,6 +63,17 @@ class Judge:
     def _stands(self, parsed: Parsed, head: Head | None, counters: Counters) -> bool:
         verdict = self._verdicts[parsed]
         return verdict.over == (head[1] if head else None) and verdict.ddocs_seq == counters.ddocs_seq
+
+
+def _checked(guard: Guard, errors: Any, count: int) -> Sequence[PouchDBError | None]:
+    """Refuse an answer that does not judge every document: what was not judged must not pass."""
+    if errors is None:
+        return [None] * count
+    if isinstance(errors, Sequence) and len(errors) == count:
+        if all(each is None or isinstance(each, PouchDBError) for each in errors):
+            return errors
+        raise PluginError(f"write guard {guard!r} must answer with PouchDBErrors and None, not {errors!r}")
+    raise PluginError(f"write guard {guard!r} must answer with one verdict per document ({count}), not {errors!r}")
 
 
 def rounds(batch: list[Parsed]) -> list[list[Parsed]]:

@@ -7,7 +7,6 @@ so that a slow guard never holds up other writers), then one transaction applies
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,7 +15,7 @@ from pouchdb_core.documents.attachments import close_all
 from pouchdb_core.documents.edit import Batch
 from pouchdb_core.documents.guards import Judge, rounds
 from pouchdb_core.documents.parse import LOCAL, Parsed, mapping, parse_edit, parse_replicated
-from pouchdb_core.documents.store import Store
+from pouchdb_core.documents.store import Counters, Head, Store
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.requests import Guard, Write
 from pouchdb_core.results import Outcome
@@ -44,38 +43,49 @@ def write(store: Store, request: Write, rules: Rules, guards: Sequence[Guard] = 
     A document that cannot be written does not stop the others, unless the request is atomic: then
     its error is raised and nothing is written. The documents that are written become visible
     together; with full durability they are on disk when this returns. Documents of one id are
-    applied in input order. Raises StorageError when the store fails; nothing is written then.
+    applied in input order. Raises StorageError when the store fails, and what a guard raises;
+    nothing is written then.
     """
     outcomes: list[Outcome | None] = [None] * len(request.docs)
     batch: list[Parsed] = []
     locals_: list[tuple[int, DocumentInput]] = []
-    new_edits = request.new_edits
     try:
-        for index, given in enumerate(request.docs):
-            try:
-                doc = given if type(given) is dict else mapping(given)
-                id = doc.get("_id")
-                if type(id) is str and id[:7] == LOCAL:
-                    locals_.append((index, doc))
-                    continue
-                if new_edits:
-                    parsed = parse_edit(doc, rules.new_id, rules.deterministic_revs)
-                else:
-                    parsed = parse_replicated(doc)
-                parsed.index = index
-                batch.append(parsed)
-            except PouchDBError as error:
-                _fail(request, outcomes, index, error)
-        with store.write() if request.atomic else nullcontext():
-            for part in rounds(batch) if guards else [batch]:
-                _write_part(store, request, rules, guards, part, outcomes)
-            if locals_:
-                _write_locals(store, request, locals_, outcomes)
+        _parse(request, rules, outcomes, batch, locals_)
+        if batch or locals_:
+            _Transaction(store, request, rules, outcomes).write(batch, locals_, guards)
     finally:
         for parsed in batch:
             if parsed.attachments:
                 close_all(parsed.attachments)
     return cast("list[Outcome]", outcomes)
+
+
+def _parse(
+    request: Write,
+    rules: Rules,
+    outcomes: list[Outcome | None],
+    batch: list[Parsed],
+    locals_: list[tuple[int, DocumentInput]],
+) -> None:
+    new_edits = request.new_edits
+    for index, given in enumerate(request.docs):
+        id = None
+        try:
+            doc = given if type(given) is dict else mapping(given)
+            id = doc.get("_id")
+            if type(id) is str and id[:7] == LOCAL:
+                locals_.append((index, doc))
+                continue
+            if new_edits:
+                parsed = parse_edit(doc, rules.new_id, rules.deterministic_revs)
+            else:
+                parsed = parse_replicated(doc)
+            parsed.index = index
+            batch.append(parsed)
+        except PouchDBError as error:
+            if isinstance(id, str):
+                error.details.setdefault("id", id)
+            _fail(request, outcomes, index, error)
 
 
 def _fail(request: Write, outcomes: list[Outcome | None], index: int, error: PouchDBError) -> None:
@@ -84,54 +94,62 @@ def _fail(request: Write, outcomes: list[Outcome | None], index: int, error: Pou
     outcomes[index] = error
 
 
-def _write_part(
-    store: Store,
-    request: Write,
-    rules: Rules,
-    guards: Sequence[Guard],
-    part: list[Parsed],
-    outcomes: list[Outcome | None],
-) -> None:
-    if not part:
-        return
-    ids = [parsed.id for parsed in part]
-    unique = len(set(ids)) == len(ids)
-    judge = Judge(store, guards, new_edits=request.new_edits) if guards else None
-    stale = part
-    for attempt in range(TRIES):
-        if judge is not None:
+class _Transaction:
+    """What one call writes, in one transaction."""
+
+    def __init__(self, store: Store, request: Write, rules: Rules, outcomes: list[Outcome | None]) -> None:
+        self._store, self._request, self._rules = store, request, rules
+        self._outcomes = outcomes
+
+    def write(self, batch: list[Parsed], locals_: list[tuple[int, DocumentInput]], guards: Sequence[Guard]) -> None:
+        """Ask the guards without the lock, again while others are faster, then write."""
+        if not guards:
+            with self._store.write() as counters:
+                self._apply(counters, batch, None)
+                self._write_locals(locals_)
+            return
+        judge = Judge(self._store, guards, new_edits=self._request.new_edits)
+        first, *rest = rounds(batch) or [[]]
+        stale = first
+        for attempt in range(TRIES):
             judge.ask(stale)
-        with store.write() as counters:
-            heads = store.heads(ids)
-            if judge is not None:
-                stale = judge.stale(part, heads, counters)
+            with self._store.write() as counters:
+                stale = judge.stale(first, self._heads(first), counters)
                 if stale and attempt < TRIES - 1:
                     # Another writer was faster. Ask again without the lock.
                     continue
                 judge.ask(stale)
-            batch = Batch(store, counters, heads, rules.auto_compaction, unique=unique)
-            apply = batch.edit if request.new_edits else batch.graft
-            for parsed in part:
-                try:
-                    if judge is not None and (refused := judge.error(parsed)) is not None:
-                        raise refused
-                    outcomes[parsed.index] = apply(parsed)
-                except PouchDBError as error:
-                    error.details.setdefault("id", parsed.id)
-                    _fail(request, outcomes, parsed.index, error)
-            batch.flush()
-        return
+                self._apply(counters, first, judge)
+                for part in rest:
+                    # Only documents that come twice in the batch: a guard must see the edit before.
+                    judge.ask(part)
+                    self._apply(counters, part, judge)
+                self._write_locals(locals_)
+            return
 
+    def _heads(self, part: Sequence[Parsed]) -> dict[str, Head]:
+        return self._store.heads([parsed.id for parsed in part])
 
-def _write_locals(
-    store: Store,
-    request: Write,
-    given: list[tuple[int, DocumentInput]],
-    outcomes: list[Outcome | None],
-) -> None:
-    with store.write():
+    def _apply(self, counters: Counters, part: Sequence[Parsed], judge: Judge | None) -> None:
+        if not part:
+            return
+        unique = len({parsed.id for parsed in part}) == len(part)
+        batch = Batch(self._store, counters, self._heads(part), self._rules.auto_compaction, unique=unique)
+        request, outcomes = self._request, self._outcomes
+        apply = batch.edit if request.new_edits else batch.graft
+        for parsed in part:
+            try:
+                if judge is not None and (refused := judge.error(parsed)) is not None:
+                    raise refused
+                outcomes[parsed.index] = apply(parsed)
+            except PouchDBError as error:
+                error.details.setdefault("id", parsed.id)
+                _fail(request, outcomes, parsed.index, error)
+        batch.flush()
+
+    def _write_locals(self, given: Sequence[tuple[int, DocumentInput]]) -> None:
         for index, doc in given:
             try:
-                outcomes[index] = local.write(store, doc)
+                self._outcomes[index] = local.write(self._store, doc)
             except PouchDBError as error:
-                _fail(request, outcomes, index, error)
+                _fail(self._request, self._outcomes, index, error)
