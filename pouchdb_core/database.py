@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.api import feeds, maintenance, reading, replicating, writing
+from pouchdb_core.api import feeds, maintenance, querying, reading, replicating, writing
 from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
 from pouchdb_core.handle import Handle
 from pouchdb_core.methods import operation
@@ -32,6 +32,9 @@ class AbstractPouchDB(Handle):
     conflicts = operation(reading.conflicts, reads=True)
     info = operation(reading.info, reads=True)
     revs_diff = revsDiff = operation(reading.revs_diff, reads=True)
+
+    query = operation(querying.query, reads=True)
+    view_cleanup = viewCleanup = operation(querying.view_cleanup)
 
     put = operation(writing.put)
     post = operation(writing.post)
@@ -72,12 +75,12 @@ class AbstractPouchDB(Handle):
 
     def __reduce__(self) -> Any:
         # A database pickles as how to open it again: environment, name, options, user.
-        return (_reopen, (self.environment, self.name, dict(self.options), self.user))
+        return (_reopen, (self.environment, self.name, dict(self.options), self.user, self.purpose))
 
 
-def _reopen(environment: Any, name: str, options: dict[str, Any], user: Any) -> Any:
+def _reopen(environment: Any, name: str, options: dict[str, Any], user: Any, purpose: Any) -> Any:
     database = environment.PouchDB(name, **options)
-    return database if user is None else database.as_user(user)
+    return database.as_user(user).with_purpose(purpose)
 
 
 class SyncPouchDB(AbstractPouchDB, MutableMapping[str, Any]):  # type: ignore[misc]  # `get` is the database's

@@ -17,7 +17,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import SyncEnvironment, hookimpl
-from pouchdb_core.errors import BadRequest, EnvironmentError, NotSupported
+from pouchdb_core.errors import BadRequest, EnvironmentError
 
 
 class Plugin:
@@ -172,12 +172,17 @@ def test_paths_are_expanded_made_absolute_and_made(tmp_path: Path, monkeypatch: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["PathLike", "here", "relative"]
 
 
-def test_the_asynchronous_interface_is_refused_clearly() -> None:
-    for arguments in ({"async": True}, {"async_": True}):
-        with pytest.raises(NotSupported, match="the asynchronous interface is not there yet"):
-            pouchdb.setup(":memory:", **arguments)  # type: ignore[arg-type]  # keywords by dictionary
-    with pytest.raises(NotSupported):
-        pouchdb.setup(":memory:", True)
+@pytest.mark.parametrize(
+    "spelled",
+    [pytest.param({"async_": True}, id="async_"), pytest.param({"async": True}, id="async")],
+)
+def test_the_asynchronous_view_shares_the_engine(tmp_path: Path, spelled: dict[str, bool]) -> None:
+    made = pouchdb.setup(tmp_path, plugins=[], **spelled)
+    assert isinstance(made, pouchdb.AsyncEnvironment)
+    assert made is pouchdb.setup_async(tmp_path, plugins=[])
+    assert made.sync_view is pouchdb.setup(tmp_path, plugins=[])
+    made.sync_view.close()
+    assert made.closed
 
 
 @pytest.mark.parametrize(
