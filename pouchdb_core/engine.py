@@ -39,6 +39,10 @@ H = TypeVar("H", bound="Handle")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
+SETTINGS = ("js_engine", "js_limits")
+"""The JavaScript engine to use, by name, and what it may take (``javascript.Limits``)."""
+
+
 class Opened:
     """An adapter with those who use it: what all database objects of one name share."""
 
@@ -83,6 +87,9 @@ class Engine:
         """The replications that run in the background."""
         self.tools = tools or Tools()
         """Where replications take time and chance from."""
+        databases = dict(options or {})
+        self.settings = {name: databases.pop(name) for name in SETTINGS if name in databases}
+        """Options of the engine itself; all others are defaults of database options."""
         self._scratch = _Scratch(directory if temporary else None)
         self.place = Place(
             directory=directory,
@@ -90,7 +97,7 @@ class Engine:
             tasks=self.tasks,
             watch=self.watcher.watch,
             side_directory=self._scratch.folder,
-            options=dict(options or {}),
+            options=databases,
         )
         self.adapters: Mapping[str, type[Adapter]] = self.plugins.adapters()
         """The adapter classes by name."""

@@ -19,6 +19,7 @@ from pouchdb_core.methods import composed, operation
 from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot
+from pouchdb_core.views.python import register_function
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -126,6 +127,8 @@ class AbstractEnvironment(EventEmitter):
         return self.engine.tasks.list()
 
     activeTasks = active_tasks
+
+    register_function = registerFunction = register_function
 
     def names(self) -> list[str]:
         """Return the names of all local databases in code point order, also those no one has opened yet."""

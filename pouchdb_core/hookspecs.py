@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from pouchdb_core.adapters.base import Adapter
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.javascript import Engine
     from pouchdb_core.methods import Operation
     from pouchdb_core.replication.replicate import Replicator
-    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Read, Replicate, Write
+    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Query, Read, Replicate, Write
     from pouchdb_core.results import Outcome, Record
+    from pouchdb_core.views.index import IndexKind
+    from pouchdb_core.views.reduce import ReduceFunction
+    from pouchdb_core.views.servers import ViewServer
 
 PROJECT = "pouchdb"
 
@@ -45,10 +49,14 @@ __all__ = [
     "pouchdb_environment_closing",
     "pouchdb_environment_methods",
     "pouchdb_environment_opened",
+    "pouchdb_index_kinds",
+    "pouchdb_javascript_engines",
     "pouchdb_list",
     "pouchdb_open",
     "pouchdb_read",
+    "pouchdb_reduce_functions",
     "pouchdb_replicate",
+    "pouchdb_view_servers",
     "pouchdb_write",
     "pouchdb_write_guards",
 ]
@@ -79,6 +87,32 @@ def pouchdb_adapters() -> Iterable[type[Adapter]]:  # type: ignore[empty-body]
 @hookspec(firstresult=True)
 def pouchdb_choose_adapter(environment: SyncEnvironment, name: str, options: Mapping[str, Any]) -> str | None:
     """Return the name of the adapter to open ``name`` with, or None to leave it to the next plug-in."""
+
+
+@hookspec
+def pouchdb_javascript_engines() -> Iterable[Engine]:  # type: ignore[empty-body]
+    """Return JavaScript engines; the installed one of the highest priority runs design functions.
+
+    ``setup(js_engine=name)`` takes another one. See pouchdb_core/javascript/engine.py for the contract.
+    """
+
+
+@hookspec
+def pouchdb_view_servers() -> Iterable[ViewServer]:  # type: ignore[empty-body]
+    """Return who runs the functions of design documents whose ``language`` is the server's."""
+
+
+@hookspec
+def pouchdb_reduce_functions() -> Iterable[ReduceFunction]:  # type: ignore[empty-body]
+    """Return reduce functions that views name instead of bringing source: ``"reduce": "_sum"``."""
+
+
+@hookspec
+def pouchdb_index_kinds() -> Iterable[IndexKind]:  # type: ignore[empty-body]
+    """Return kinds of indexes that design documents define: views, search, spatial.
+
+    The index follows the changes feed by itself; see pouchdb_core/views/index.py for the contract.
+    """
 
 
 @hookspec
@@ -158,8 +192,8 @@ def pouchdb_read(database: SyncPouchDB, request: Read) -> Any:
 
 
 @hookspec(firstresult=True)
-def pouchdb_list(database: SyncPouchDB, request: Listing) -> Record | None:
-    """List documents by id. An operation."""
+def pouchdb_list(database: SyncPouchDB, request: Listing | Query) -> Record | None:
+    """List documents by id (Listing), or rows of a view (Query). An operation."""
 
 
 @hookspec(firstresult=True)

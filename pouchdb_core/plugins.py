@@ -15,10 +15,14 @@ from pouchdb_core.errors import PluginError
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.javascript import Engine as JavaScriptEngine
     from pouchdb_core.methods import Operation
     from pouchdb_core.replication.replicate import Replicator
-    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Read, Replicate, Write
+    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Query, Read, Replicate, Write
     from pouchdb_core.results import Outcome, Record
+    from pouchdb_core.views.index import IndexKind
+    from pouchdb_core.views.reduce import ReduceFunction
+    from pouchdb_core.views.servers import ViewServer
 
 __all__ = ["Plugins"]
 
@@ -36,6 +40,7 @@ class Plugins:
 
     def __init__(self, plugins: Iterable[Named[object]]) -> None:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._collected: dict[str, dict[str, Any]] = {}
         self.manager.add_hookspecs(hookspecs)
         # Historic: every plug-in registered from here on is called with this at once.
         self.manager.hook.pouchdb_addhooks.call_historic(kwargs={"manager": self.manager})
@@ -52,13 +57,22 @@ class Plugins:
         hook = self.manager.hook
         self.write = cast("Callable[[SyncPouchDB, Write], Sequence[Outcome]]", _operation(hook.pouchdb_write))
         self.read = cast("Callable[[SyncPouchDB, Read], Any]", _operation(hook.pouchdb_read))
-        self.list = cast("Callable[[SyncPouchDB, Listing], Record]", _operation(hook.pouchdb_list))
+        self.list = cast("Callable[[SyncPouchDB, Listing | Query], Record]", _operation(hook.pouchdb_list))
         self.changes = cast("Callable[[SyncPouchDB, Changes], Iterator[Record]]", _operation(hook.pouchdb_changes))
         self.replicate = cast(
             "Callable[[SyncEnvironment, Replicate], Replicator]", _operation(hook.pouchdb_replicate)
         )
         self.open = cast("Callable[[SyncEnvironment, Open], SyncPouchDB]", _operation(hook.pouchdb_open))
         self.destroy = cast("Callable[[SyncEnvironment, Destroy], bool]", _operation(hook.pouchdb_destroy))
+        # Two of one name are an error at set-up, not at the first query.
+        self.javascript_engines()
+        self.view_servers()
+        self.reduce_functions()
+        self.index_kinds()
+        self.reads_plainly = len(hook.pouchdb_read.get_hookimpls()) == 1
+        """Whether reading is the core's alone: no plug-in sees or changes what is read."""
+        self.writes_plainly = len(hook.pouchdb_write.get_hookimpls()) == 1
+        """Whether writing is the core's alone, but for guards."""
         self.judges = bool(hook.pouchdb_write_guards.get_hookimpls())
         """Whether any plug-in may guard writes."""
         self.listens = bool(hook.pouchdb_documents_written.get_hookimpls())
@@ -101,6 +115,38 @@ class Plugins:
                     )
                 found[adapter.name] = (owner, adapter)
         return {name: adapter for name, (_, adapter) in found.items()}
+
+    def javascript_engines(self) -> Mapping[str, JavaScriptEngine]:
+        """Return the JavaScript engines by name. Raises PluginError for a name used twice."""
+        return self._by("name", self.manager.hook.pouchdb_javascript_engines)
+
+    def view_servers(self) -> Mapping[str, ViewServer]:
+        """Return the view servers by language. Raises PluginError for a language used twice."""
+        return self._by("language", self.manager.hook.pouchdb_view_servers)
+
+    def reduce_functions(self) -> Mapping[str, ReduceFunction]:
+        """Return the reduce functions by name. Raises PluginError for a name used twice."""
+        return self._by("name", self.manager.hook.pouchdb_reduce_functions)
+
+    def index_kinds(self) -> Mapping[str, IndexKind]:
+        """Return the kinds of indexes by name. Raises PluginError for a name used twice."""
+        return self._by("name", self.manager.hook.pouchdb_index_kinds)
+
+    def _by(self, member: str, hook: pluggy.HookCaller) -> Mapping[str, Any]:
+        """Return what a hook collects by name; asked once, since plug-ins do not change."""
+        found = self._collected.get(hook.name)
+        if found is None:
+            owners: dict[str, str] = {}
+            found = {}
+            for owner, each in self._flat(hook):
+                name = getattr(each, member, None)
+                if not isinstance(name, str) or not name:
+                    raise PluginError(f"plug-in {owner!r} answers {hook.name} with {each!r}, which has no {member}")
+                if name in found:
+                    raise PluginError(f"plug-ins {owners[name]!r} and {owner!r} both bring {name!r} by {hook.name}")
+                owners[name], found[name] = owner, each
+            self._collected[hook.name] = found
+        return found
 
     def environment_methods(self) -> Iterator[Named[Operation[..., Any]]]:
         """Yield (plug-in, method) of every method for environments."""

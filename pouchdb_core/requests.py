@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 from pouchdb_core.errors import PouchDBError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
 __all__ = [
+    "MISSING",
     "Changes",
     "Destroy",
     "Guard",
@@ -25,6 +27,7 @@ __all__ = [
     "Open",
     "Proposed",
     "Purpose",
+    "Query",
     "Read",
     "ReadOptions",
     "Replicate",
@@ -134,6 +137,48 @@ class Changes:
     """Read the changes feed: one row a document, in update order."""
 
     since: int | str = 0
+class _Missing(Enum):
+    MISSING = "missing"
+
+
+MISSING = _Missing.MISSING
+"""No key was given: None is a key, JSON's null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Query a view: of a design document, or a temporary one."""
+
+    view: tuple[str, str] | None
+    """(id of the design document, name); None for a temporary view."""
+    map: str | Callable[..., Any] | None = None
+    """The map function of a temporary view: JavaScript source or a Python function."""
+    map_reduce: str | Callable[..., Any] | None = None
+    """Its reduce function, or one to use instead of the design document's: a built-in's name, source, a function."""
+    reduce: bool | None = None
+    """None reduces if the view has a reduce function."""
+    startkey: Any = MISSING
+    endkey: Any = MISSING
+    startkey_docid: str | None = None
+    endkey_docid: str | None = None
+    inclusive_end: bool = True
+    keys: tuple[Any, ...] | None = None
+    descending: bool = False
+    limit: int | None = None
+    skip: int = 0
+    group: bool = False
+    group_level: int | None = None
+    include_docs: bool = False
+    options: ReadOptions = PLAIN
+    update: Literal["true", "false", "lazy"] = "true"
+    """"lazy" answers from what there is and brings the index up to date afterwards."""
+    update_seq: bool = False
+    offset: bool = False
+    """Count the true offset in the index instead of answering ``skip``."""
+    user: UserContext | None = None
+    purpose: Purpose = "api"
+
+
     live: bool = False
     """Go on for ever: the feed yields ``Idle`` where it has to wait for a write."""
     limit: int | None = None
@@ -150,6 +195,10 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+    progress: bool = False
+    """Yield ``Idle(0, seq)`` now and then while the filter lets nothing through; a live feed does it anyway."""
+    raw: bool = False
+    """Yield RawChange instead of Records: whole documents as JSON text, not filtered, for indexes."""
 class Replicate:
     """Replicate from one database to another (spec: pouchdb-api 2.6)."""
 

@@ -10,11 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
+from pouchdb_core.errors import NotSupported
+from pouchdb_core.requests import Changes, Guard, Listing, Query, Read, Write
 from pouchdb_core.results import Outcome, Record
 from pouchdb_core.tasks import Tasks
+
+if TYPE_CHECKING:
+    from pouchdb_core.views.store import IndexStore
 
 __all__ = ["Adapter", "Place"]
 

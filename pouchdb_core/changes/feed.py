@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pouchdb_core.changes.filters import Predicate, predicate
+from pouchdb_core.changes.raw import raw_changes
 from pouchdb_core.documents.listing import row_document
 from pouchdb_core.documents.parse import encodes
 from pouchdb_core.documents.read import compose, tree_of
@@ -34,7 +35,11 @@ def changes(store: Store, request: Changes) -> Generator[Record, None, int]:
     limit = request.limit
     if limit == 0:
         return since
-    count, last = 0, since
+    if request.raw:
+        rows = _rows(store, request, since, end, True)
+        yield from cast("Iterator[Record]", raw_changes(store, rows, request.options))
+        return end
+    count, last, passed = 0, since, 0
     with_doc = request.include_docs or wanted is not None
     for row in _rows(store, request, since, end, with_doc):
         change = _change(store, request, row, wanted)

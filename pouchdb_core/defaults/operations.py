@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.hookspecs import hookimpl
+from pouchdb_core.requests import Listing
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
-    from pouchdb_core.requests import Changes, Destroy, Listing, Open, Read, Write
+    from pouchdb_core.requests import Changes, Destroy, Open, Query, Read, Write
     from pouchdb_core.results import Outcome, Record
 
 
@@ -44,8 +45,8 @@ def pouchdb_read(database: SyncPouchDB, request: Read) -> Any:
 
 
 @hookimpl(trylast=True)
-def pouchdb_list(database: SyncPouchDB, request: Listing) -> Record:
-    return database.adapter.listing(request)
+def pouchdb_list(database: SyncPouchDB, request: Listing | Query) -> Record | None:
+    return database.adapter.listing(request) if isinstance(request, Listing) else None
 
 
 @hookimpl(trylast=True)

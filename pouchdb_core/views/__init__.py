@@ -1,1 +1,9 @@
-"""Indexes that follow the changes feed, and map/reduce on top of them."""
+"""Indexes that follow the changes feed, and map/reduce on top of them.
+
+What authors of plug-ins need is here; see ``index`` for what to write.
+"""
+
+from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex, OutsideIndex
+from pouchdb_core.views.register import indexes
+
+__all__ = ["Batch", "IndexKind", "IndexPlace", "InsideIndex", "OutsideIndex", "indexes"]

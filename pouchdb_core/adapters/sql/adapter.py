@@ -14,6 +14,7 @@ from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.adapters.sql import files
 from pouchdb_core.adapters.sql.disk import Durability, File
 from pouchdb_core.adapters.sql.memory import Memory
+from pouchdb_core.adapters.sql.index_store import SqlIndexStore, scratch_store
 from pouchdb_core.adapters.sql.schema import initialise
 from pouchdb_core.adapters.sql.sqlite import Connections, file_error
 from pouchdb_core.adapters.sql.store import SqlStore
@@ -96,6 +97,12 @@ class _SqlAdapter(Adapter):
             epoch = self.store.metadata("epoch")
             sizes = self.store.sizes()
         return Record(
+    def indexes(self) -> SqlIndexStore:
+        return SqlIndexStore(self.store)
+
+    def scratch(self) -> SqlIndexStore:
+        return scratch_store()
+
             db_name=self.database_name,
             doc_count=counters.doc_count,
             doc_del_count=counters.doc_del_count,

@@ -1,0 +1,198 @@
+"""Querying views, and dropping indexes that nobody needs any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.api.options import count, document_options, either
+from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.requests import MISSING, Query
+from pouchdb_core.results import Record
+from pouchdb_core.views.mapreduce import maps_of
+from pouchdb_core.views.register import indexes
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["query", "view_cleanup"]
+
+MapFunction = Callable[..., Any]
+
+
+def query(
+    db: SyncPouchDB,
+    fun: str | MapFunction | Mapping[str, Any],
+    *,
+    reduce: bool | str | Callable[..., Any] | None = None,
+    key: Any = MISSING,
+    keys: Sequence[Any] | None = None,
+    startkey: Any = MISSING,
+    start_key: Any = MISSING,
+    endkey: Any = MISSING,
+    end_key: Any = MISSING,
+    startkey_docid: str | None = None,
+    start_key_doc_id: str | None = None,
+    endkey_docid: str | None = None,
+    end_key_doc_id: str | None = None,
+    inclusive_end: bool = True,
+    descending: bool = False,
+    limit: int | None = None,
+    skip: int = 0,
+    group: bool = False,
+    group_level: int | None = None,
+    include_docs: bool = False,
+    conflicts: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+    stale: str | None = None,
+    update: bool | str | None = None,
+    stable: bool = False,
+    sorted: bool = True,
+    update_seq: bool = False,
+    offset: bool = False,
+    queries: Sequence[Mapping[str, Any]] | None = None,
+) -> Record:
+    """Query a view: ``"design/view"``, ``"view"`` (for ``"view/view"``), or a temporary one.
+
+    A temporary view is a Python function, JavaScript source, or ``{"map": ..., "reduce": ...}`` of
+    either; it reads the whole database and keeps nothing. A Python map function takes the document and
+    yields ``(key, value)`` pairs, or takes ``(doc, emit)``; a reduce function takes ``(keys, values,
+    rereduce)``, ``keys`` being ``[key, id]`` pairs or None.
+
+    Returns ``{"total_rows", "offset", "rows": [{"id", "key", "value", "doc"?}]}`` or, reduced,
+    ``{"rows": [{"key", "value"}]}``. ``reduce`` False reads the rows; a name (``"_sum"``) or a function
+    is used instead of the view's. ``group`` reduces by key, ``group_level`` by the first members of
+    array keys. ``keys`` are answered in their order. ``include_docs`` brings the document that a row's
+    value names by ``_id`` (and ``_rev``), else its own. ``update`` False (``stale="ok"``) answers from
+    the index as it is, ``"lazy"`` (``"update_after"``) brings it up to date afterwards. ``offset`` is
+    ``skip``, or with ``offset=True`` the true one. ``queries`` is a list of such options, answered as
+    ``{"results": [...]}``.
+
+    Raises NotFound, QueryParseError, and FunctionError when a function cannot run, is stopped, or
+    fails while it reduces; a document whose map function fails is left out and told by ``error`` events.
+    """
+    given = dict(locals())
+    del given["db"], given["fun"], given["queries"]
+    if queries is None:
+        return _run(db, fun, given)
+    if isinstance(queries, (str, Mapping)) or not all(isinstance(each, Mapping) for each in queries):
+        raise QueryParseError(f"queries must be a list of objects, not {queries!r}")
+    for each in queries:
+        for name in each:
+            if name not in given:
+                raise BadRequest(f"queries: unknown option {name!r}; there are: {', '.join(given)}")
+    return Record(results=[_run(db, fun, {**given, **each}) for each in queries])
+
+
+def _run(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
+    return db.plugins.list(db, _request(db, fun, options))
+
+
+def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
+    view, map_function, own = _view(db, fun)
+    reduce = given["reduce"]
+    if not (reduce is None or isinstance(reduce, (bool, str)) or callable(reduce)):
+        raise QueryParseError(f"reduce must be a boolean, a name or a function, not {reduce!r}")
+    startkey = _either("startkey", given["startkey"], given["start_key"])
+    endkey = _either("endkey", given["endkey"], given["end_key"])
+    keys, inclusive_end = given["keys"], given["inclusive_end"]
+    if given["key"] is not MISSING:
+        if startkey is not MISSING or endkey is not MISSING:
+            raise QueryParseError("key cannot be given together with startkey or endkey")
+        startkey = endkey = given["key"]
+        inclusive_end = True
+    if keys is not None:
+        if startkey is not MISSING or endkey is not MISSING:
+            raise QueryParseError("keys cannot be given together with key, startkey or endkey")
+        if not isinstance(keys, (list, tuple)):
+            raise QueryParseError(f"keys must be a list, not {keys!r}")
+    level = count("group_level", given["group_level"])
+    # CouchDB's level 0 is one group of everything.
+    return Query(
+        view=view,
+        map=map_function,
+        map_reduce=own if reduce is None or isinstance(reduce, bool) else reduce,
+        reduce=reduce if isinstance(reduce, bool) else None if reduce is None else True,
+        startkey=startkey,
+        endkey=endkey,
+        startkey_docid=_document("startkey_docid", given["startkey_docid"], given["start_key_doc_id"]),
+        endkey_docid=_document("endkey_docid", given["endkey_docid"], given["end_key_doc_id"]),
+        inclusive_end=inclusive_end,
+        keys=None if keys is None else tuple(keys),
+        descending=given["descending"],
+        limit=count("limit", given["limit"]),
+        skip=count("skip", given["skip"]) or 0,
+        group=given["group"],
+        group_level=level,
+        include_docs=given["include_docs"],
+        options=document_options(
+            conflicts=given["conflicts"], attachments=given["attachments"], binary=given["binary"]
+        ),
+        update=_update(given["stale"], given["update"]),
+        update_seq=given["update_seq"],
+        offset=given["offset"],
+        user=db.user,
+        purpose=db.purpose,
+    )
+
+
+def _view(db: SyncPouchDB, fun: Any) -> tuple[tuple[str, str] | None, Any, Any]:
+    """Return (design document and name, or None; map function; reduce function of a temporary view)."""
+    if isinstance(fun, Mapping):
+        if not (callable(fun.get("map")) or isinstance(fun.get("map"), str)):
+            raise BadRequest("a temporary view is {'map': function, 'reduce': function or name}")
+        for name in fun:
+            if name not in ("map", "reduce"):
+                raise BadRequest(f"a temporary view has 'map' and 'reduce', not {name!r}")
+        return None, fun["map"], fun.get("reduce")
+    if callable(fun):
+        return None, fun, None
+    if not isinstance(fun, str) or not fun:
+        raise BadRequest(f"query takes the name of a view, a function or {{'map': ...}}, not {fun!r}")
+    ddoc, slash, name = fun.removeprefix("_design/").partition("/")
+    view = (f"_design/{ddoc}", name.removeprefix("_view/") if slash else ddoc)
+    if any(mark in fun for mark in ("(", "{", "=>")) and not _exists(db, view):
+        return None, fun, None
+    return view, None, None
+
+
+def _exists(db: SyncPouchDB, view: tuple[str, str]) -> bool:
+    return not db.remote and any(ddoc["_id"] == view[0] and view[1] in maps_of(ddoc) for ddoc in db.design_documents())
+
+
+def _either(name: str, value: Any, alias: Any) -> Any:
+    if alias is MISSING:
+        return value
+    return either(name, name, None if value is MISSING else value, alias)
+
+
+def _document(name: str, value: Any, alias: Any) -> str | None:
+    id: Any = either(name, name, value, alias)
+    if id is not None and not isinstance(id, str):
+        raise QueryParseError(f"{name} must be a document id, not {id!r}")
+    return id
+
+
+def _update(stale: Any, update: Any) -> Any:
+    if stale is not None:
+        known = {"ok": "false", "update_after": "lazy", "false": "true", False: "true"}
+        if stale not in known or update is not None:
+            raise QueryParseError("stale is 'ok' or 'update_after', and not given together with update")
+        return known[stale]
+    known = {None: "true", True: "true", False: "false", "true": "true", "false": "false", "lazy": "lazy"}
+    if update not in known:
+        raise QueryParseError(f"update is True, False or 'lazy', not {update!r}")
+    return known[update]
+
+
+def view_cleanup(db: SyncPouchDB) -> Record:
+    """Drop the indexes, with their files, that no design document defines any more. Returns ``{"ok": True}``.
+
+    Indexes of plug-ins that are not installed are left alone.
+    """
+    if db.remote:
+        db.adapter.view_cleanup()
+    else:
+        indexes(db).cleanup(db)
+    return Record(ok=True)

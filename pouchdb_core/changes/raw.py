@@ -1,0 +1,62 @@
+"""The changes feed as indexes read it: documents as JSON text, which most of them never parse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import orjson
+
+from pouchdb_core.documents.listing import row_document
+from pouchdb_core.documents.parse import dump, load_record
+from pouchdb_core.documents.store import Row, Store
+from pouchdb_core.errors import NotFound
+from pouchdb_core.requests import ReadOptions
+from pouchdb_core.results import Record
+
+__all__ = ["RawChange", "raw_changes"]
+
+CONFLICTS = ReadOptions(conflicts=True, deleted_conflicts=True)
+
+
+class RawChange(NamedTuple):
+    """One row of the feed."""
+
+    seq: int
+    id: str
+    rev: str
+    deleted: bool
+    text: bytes
+    """The winner as JSON with ``_id``, ``_rev``, ``_conflicts`` and ``_deleted_conflicts``; empty if it is deleted."""
+
+    def document(self) -> Record:
+        """Return the document, parsed anew at each call."""
+        return load_record(self.text)
+
+
+def raw_changes(store: Store, rows: Iterable[Row], options: ReadOptions) -> Iterator[RawChange]:
+    """Yield rows of the feed, as they were when they were read."""
+    quote = orjson.dumps
+    for seq, id, rev, deleted, tree, body in rows:
+        if deleted:
+            yield RawChange(seq, id, rev, True, b"")
+        elif (tree is None or _linear(tree)) and b'"_attachments"' not in body and not options.local_seq:  # type: ignore[operator]
+            head = b'{"_id":%b,"_rev":"%b"' % (quote(id), rev.encode())
+            text = head + b"}" if body == b"{}" else head + b"," + body[1:]  # type: ignore[index]  # bodies were asked for
+            yield RawChange(seq, id, rev, False, text)
+        else:
+            wanted = replace(CONFLICTS, local_seq=options.local_seq)
+            try:
+                doc = row_document(store, (seq, id, rev, deleted, tree, body), wanted)
+            except NotFound:
+                # It has changed since the page was read, and comes again under a later seq.
+                continue
+            head = b'{"_id":%b,' % quote(id)
+            del doc["_id"]
+            yield RawChange(seq, id, rev, False, head + dump(doc)[1:])
+
+
+def _linear(tree: bytes) -> bool:
+    """Tell whether a stored tree has one branch, and so no conflicts."""
+    return len(orjson.loads(tree)) == 1

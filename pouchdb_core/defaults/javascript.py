@@ -1,0 +1,24 @@
+"""JavaScript: the engines, and the view server that runs design functions in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pouchdb_core.hookspecs import hookimpl
+from pouchdb_core.javascript import builtin_engines
+from pouchdb_core.views.javascript import JavaScriptServer
+
+if TYPE_CHECKING:
+    from pouchdb_core.javascript import Engine
+    from pouchdb_core.views.servers import ViewServer
+
+
+@hookimpl
+def pouchdb_javascript_engines() -> Iterable[Engine]:
+    return builtin_engines()
+
+
+@hookimpl
+def pouchdb_view_servers() -> Iterable[ViewServer]:
+    return (JavaScriptServer(),)

@@ -1,0 +1,386 @@
+"""Keeping one index up to date: batches of the changes feed, a checkpoint, one builder at a time."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import platform
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pouchdb_core.changes.raw import RawChange
+from pouchdb_core.errors import NotFound
+from pouchdb_core.requests import Changes, ReadOptions
+from pouchdb_core.results import Record
+from pouchdb_core.runner import Idle
+from pouchdb_core.views.index import Batch, Index, IndexPlace, InsideIndex, OutsideIndex
+from pouchdb_core.views.store import IndexEntry, IndexStore
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.tasks import Task
+
+__all__ = ["Follower", "build_once"]
+
+logger = logging.getLogger("pouchdb.views")
+
+STALE = 30.0
+"""Seconds without a sign of life after which another process takes a build over (at once if its process is gone)."""
+SHORTEST, LONGEST = 0.01, 0.25
+"""Seconds between two looks at what another process builds: the first pause, and the longest."""
+LOGGED = 10
+"""Failing documents that one build writes to the log; all are told by events."""
+PURGES = 1000
+_LOCAL_SEQ = ReadOptions(local_seq=True)
+
+
+class _Target(NamedTuple):
+    """What an index must have seen to be up to date."""
+
+    seq: int
+    purge_seq: int
+
+    def reached(self, entry: IndexEntry | None) -> bool:
+        return entry is not None and entry.seq >= self.seq and entry.purge_seq >= self.purge_seq
+
+
+class _Moved(Exception):
+    """Somebody else worked on the index since we looked: look again."""
+
+
+class Follower:
+    """One index and how far it has come. Shared by the threads of an engine."""
+
+    def __init__(self, kind: str, place: IndexPlace, index: Index) -> None:
+        self.kind, self.place, self.index = kind, place, index
+        self.store: IndexStore = place.store
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._condition = threading.Condition()
+        self._building = False
+        self._token = f"{platform.node()}:{self._pid}:{uuid.uuid4().hex}"
+
+    def entry(self) -> IndexEntry | None:
+        """Return how far the index has come; None if it was never built."""
+        row = self.store.find(self.kind, self.place.signature)
+        if row is None:
+            return None
+        entry = IndexEntry(*row)
+        self.place.number = entry.number
+        return entry
+
+    @contextmanager
+    def snapshot(self) -> Iterator[IndexPlace]:
+        """Read the index: all reads of this thread in the block see one state. Raises NotFound if it was dropped."""
+        with self.store.snapshot():
+            if self.entry() is None:
+                raise NotFound(f"the index of {self.place.ddoc['_id']!r} was dropped while it was read")
+            yield self.place
+
+    def update(self, database: SyncPouchDB, name: str | None = None) -> None:
+        """Bring the index up to date with what is in the database now; ``name`` is what events call it.
+
+        Raises what building raises; waits where another thread or process builds.
+        """
+        for event in self.steps(database, name):
+            if isinstance(event, Idle):
+                with self._condition:
+                    self._condition.wait(event.timeout)
+
+    def steps(self, database: SyncPouchDB, name: str | None = None) -> Generator[Record | Idle, None, None]:
+        """Do what ``update`` does in slices: yields progress, and ``Idle`` where it has to wait.
+
+        Progress is emitted by the database too, as ``indexing``: ``{"view", "indexed_docs", "last_seq"}``.
+        """
+        if self._pid != os.getpid():
+            self._reset()
+        counters = self.store.counters()
+        target = _Target(counters.update_seq, counters.purge_seq)
+        pause = SHORTEST
+        while not target.reached(self.entry()):
+            with self._condition:
+                mine, self._building = not self._building, True
+            if not mine:
+                yield Idle(LONGEST)
+                continue
+            try:
+                yield from self._build(database, target, name or self.place.ddoc["_id"].removeprefix("_design/"))
+            except _Moved:
+                yield Idle(pause)
+                pause = min(pause * 2, LONGEST)
+            finally:
+                with self._condition:
+                    self._building = False
+                    self._condition.notify_all()
+
+    def close(self) -> None:
+        """Let go of the index's files."""
+        self.index.close()
+
+    # -- building ---------------------------------------------------------------------------------
+
+    def _build(self, database: SyncPouchDB, target: _Target, name: str) -> Generator[Record, None, None]:
+        entry = self.entry()
+        self._check_builder(entry)
+        if isinstance(self.index, OutsideIndex):
+            entry = self._claim(entry, target)
+            self._check_files(self.index, entry, target)
+        elif entry is not None and self._purges_are_lost(entry):
+            with self.store.write():
+                self.store.drop(self._expect(entry).number)
+            entry = None
+        total = max(target.seq - (entry.seq if entry else 0), 0)
+        claimed = isinstance(self.index, OutsideIndex)
+        try:
+            with database.environment.engine.tasks.running("view_indexing", database.name, total) as task:
+                for batch, step in self._batches(database, entry, target, task):
+                    while True:
+                        self.index.state = entry.state if entry else None
+                        work, count = self.index.prepare(batch)
+                        part, rest = batch.part(count), batch.changes[count:]
+                        now = step if not rest else step.halfway(entry, part.changes[-1].seq)
+                        entry = self._save(entry, target, part, work, now)
+                        claimed = not now.done
+                        task.progress(len(part.changes))
+                        progress = Record(view=name, indexed_docs=task.completed_items, last_seq=entry.seq)
+                        database.emit("indexing", progress)
+                        yield progress
+                        if not rest:
+                            break
+                        batch = Batch(rest, (), batch.fresh, batch.report)
+        finally:
+            if claimed:
+                self._release()
+
+    def _batches(
+        self, database: SyncPouchDB, entry: IndexEntry | None, target: _Target, task: Task
+    ) -> Iterator[tuple[Batch, _Step]]:
+        """Yield batches, and how far the index is with each."""
+        report = _Report(database, self.place.ddoc["_id"])
+        reader = database.as_user(None).with_purpose("index")
+        since = entry.seq if entry else 0
+        fresh_until = entry.fresh_until if entry else target.seq
+        purge_seq = entry.purge_seq if entry else target.purge_seq
+        while purge_seq < target.purge_seq:
+            page = self.store.purges(purge_seq, PURGES)
+            ids = list(dict.fromkeys(id for _, id, _ in page))
+            # What is left of them after `since` comes by itself.
+            left = [change for change in _raw(reader, self.index, 0, tuple(ids)) if change.seq <= since]
+            purge_seq = page[-1][0] if page else target.purge_seq
+            done = since >= target.seq and purge_seq >= target.purge_seq
+            yield Batch(left, ids, False, report), _Step(since, purge_seq, done, of_feed=False)
+        feed = _raw(reader, self.index, since, None)
+        # An index of an empty database exists, too.
+        while since < target.seq or entry is None:
+            read = list(itertools.islice(feed, self.index.batch_documents))
+            last = len(read) < self.index.batch_documents
+            changes = read if self.index.include_design else [c for c in read if not c.id.startswith("_design/")]
+            # Beyond `target` somebody wrote meanwhile; beyond the last row there is nothing up to `target`.
+            until = max(read[-1].seq, target.seq if last else 0) if read else target.seq
+            task.progress(len(read) - len(changes))
+            if since < fresh_until < until:
+                # Those that were there from the start, then those that may have been indexed already.
+                early = [change for change in changes if change.seq <= fresh_until]
+                changes = changes[len(early) :]
+                yield Batch(early, (), True, report), _Step(fresh_until, purge_seq, False)
+            done = last or until >= target.seq
+            yield Batch(changes, (), until <= fresh_until, report), _Step(until, purge_seq, done)
+            if done:
+                break
+            since = until
+        report.finish()
+
+    def _save(self, entry: IndexEntry | None, target: _Target, batch: Batch, work: Any, step: _Step) -> IndexEntry:
+        """Keep one batch, and how far the index is with it, unless somebody else did."""
+        index = self.index
+        mark = None
+        if isinstance(index, OutsideIndex):
+            assert entry is not None
+            self._expect(entry)
+            index.apply(batch, work)
+            mark = f"{step.seq}:{_lineage(entry)}"
+            index.commit(mark)
+        with self.store.write():
+            current = self._expect(entry) if entry is not None else self._create(target)
+            if isinstance(index, InsideIndex):
+                index.apply(batch, work)
+            current.seq, current.purge_seq, current.state = step.seq, step.purge_seq, index.state
+            current.mark = mark
+            current.builder, current.heartbeat = (None if step.done else self._token), time.time()
+            self.store.save(current.row())
+        return current
+
+    def _expect(self, known: IndexEntry) -> IndexEntry:
+        """Return the entry if it is as we know it. Raises _Moved."""
+        current = self.entry()
+        self._check_builder(current)
+        if current is None or (current.number, current.seq, current.purge_seq) != (
+            known.number,
+            known.seq,
+            known.purge_seq,
+        ):
+            raise _Moved
+        return current
+
+    def _create(self, target: _Target) -> IndexEntry:
+        if self.entry() is not None:
+            raise _Moved
+        entry = IndexEntry(*self.store.add(self.kind, self.place.signature))
+        entry.fresh_until, entry.purge_seq = target.seq, target.purge_seq
+        self.place.number = entry.number
+        if isinstance(self.index, InsideIndex):
+            self.index.create()
+        return entry
+
+    # -- one builder at a time --------------------------------------------------------------------
+
+    def _check_builder(self, entry: IndexEntry | None) -> None:
+        """Raise _Moved while somebody else builds."""
+        if entry is None or entry.builder in (None, self._token):
+            return
+        if time.time() - entry.heartbeat > STALE or not _alive(entry.builder):
+            return
+        raise _Moved
+
+    def _claim(self, entry: IndexEntry | None, target: _Target) -> IndexEntry:
+        """Become the builder before anything is done: an index outside has no transaction that could fail."""
+        with self.store.write():
+            current = self._expect(entry) if entry is not None else self._create(target)
+            current.builder, current.heartbeat = self._token, time.time()
+            self.store.save(current.row())
+        return current
+
+    def _release(self) -> None:
+        with self.store.write():
+            entry = self.entry()
+            if entry is not None and entry.builder == self._token:
+                entry.builder = None
+                self.store.save(entry.row())
+
+    # -- starting again ---------------------------------------------------------------------------
+
+    def _purges_are_lost(self, entry: IndexEntry) -> bool:
+        """Tell whether purges that the index has not seen are no longer in the log."""
+        if entry.purge_seq >= self.store.counters().purge_seq:
+            return False
+        oldest = self.store.purges(entry.purge_seq, 1)
+        return not oldest or oldest[0][0] > entry.purge_seq + 1
+
+    def _check_files(self, index: OutsideIndex, entry: IndexEntry, target: _Target) -> None:
+        """Empty a folder that is not the one the database knows, or is behind it."""
+        directory = self.place.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        seq, _, lineage = (index.mark() or "").partition(":")
+        known = entry.mark is not None and lineage == _lineage(entry) and int(seq) >= entry.seq
+        if known and not self._purges_are_lost(entry):
+            return
+        index.close()
+        shutil.rmtree(directory)
+        directory.mkdir()
+        index.reset()
+        entry.seq, entry.purge_seq, entry.fresh_until = 0, target.purge_seq, target.seq
+        entry.state, entry.mark = None, f"0:{uuid.uuid4().hex}"
+        with self.store.write():
+            self.store.save(entry.row())
+
+
+def build_once(database: SyncPouchDB, index: InsideIndex, name: str) -> IndexEntry:
+    """Build an index of all that is in the database, in an empty store of its own, for one query."""
+    store = index.place.store
+    counters = database.adapter.indexes().counters()
+    report = _Report(database, name)
+    with store.write():
+        entry = IndexEntry(*store.add("temporary", index.place.signature))
+        index.place.number = entry.number
+        index.create()
+    reader = database.as_user(None).with_purpose("index")
+    feed = _raw(reader, index, 0, None)
+    with database.environment.engine.tasks.running("view_indexing", database.name, counters.update_seq) as task:
+        while read := list(itertools.islice(feed, index.batch_documents)):
+            changes = read if index.include_design else [c for c in read if not c.id.startswith("_design/")]
+            task.progress(len(read) - len(changes))
+            while changes:
+                batch = Batch(changes, (), True, report)
+                index.state = entry.state
+                work, count = index.prepare(batch)
+                with store.write():
+                    index.apply(batch.part(count), work)
+                entry.state = index.state
+                changes = changes[count:]
+                task.progress(count)
+                database.emit("indexing", Record(view=name, indexed_docs=task.completed_items, last_seq=read[-1].seq))
+    report.finish()
+    entry.seq = counters.update_seq
+    return entry
+
+
+class _Step(NamedTuple):
+    """How far an index is after a batch."""
+
+    seq: int
+    purge_seq: int
+    done: bool
+    of_feed: bool = True
+    """Whether the changes come in the order of the feed, so that half of them is half of the way."""
+
+    def halfway(self, entry: IndexEntry | None, seq: int) -> _Step:
+        """Return how far it is when only the changes up to ``seq`` were worked on."""
+        if self.of_feed:
+            return _Step(seq, self.purge_seq, False)
+        assert entry is not None
+        return _Step(entry.seq, entry.purge_seq, False)
+
+
+class _Report:
+    """Tells the user of documents that were left out."""
+
+    def __init__(self, database: SyncPouchDB, ddoc: str) -> None:
+        self._database, self._ddoc, self._count = database, ddoc, 0
+
+    def __call__(self, id: str, error: Exception) -> None:
+        self._count += 1
+        if self._count <= LOGGED:
+            logger.warning("%s leaves out document %r: %s", self._ddoc, id, error)
+        self._database.emit("error", error)
+
+    def finish(self) -> None:
+        if self._count > LOGGED:
+            logger.warning("%s left out %d documents in all", self._ddoc, self._count)
+
+
+def _raw(reader: SyncPouchDB, index: Index, since: int, ids: tuple[str, ...] | None) -> Iterator[RawChange]:
+    request = Changes(
+        since=since,
+        raw=True,
+        include_docs=True,
+        doc_ids=ids,
+        options=_LOCAL_SEQ if index.local_seq else ReadOptions(),
+        purpose="index",
+    )
+    return reader.plugins.changes(reader, request)  # type: ignore[return-value]  # raw
+
+
+def _lineage(entry: IndexEntry) -> str:
+    return (entry.mark or "").partition(":")[2]
+
+
+def _alive(builder: str) -> bool:
+    """Tell whether a builder's process may still run; only a process of this machine is known to be gone."""
+    host, pid, _ = builder.rsplit(":", 2)
+    if host != platform.node() or os.name == "nt":
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

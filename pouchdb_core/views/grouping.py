@@ -1,0 +1,326 @@
+"""Reducing ranges of rows, by group: in SQL where a built-in function allows it, else row by row.
+
+Nothing here holds more than some thousand rows, whatever the size of the view. Groups come in the order
+of their keys; each is (key as JSON has it, value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from pouchdb_core.documents.parse import dump, load
+from pouchdb_core.errors import FunctionError
+from pouchdb_core.views.collate import group_of
+from pouchdb_core.views.mapreduce import function_error
+from pouchdb_core.views.python import PythonFunctions
+from pouchdb_core.views.reduce import ReduceFunction, Totals, builtin
+from pouchdb_core.views.servers import Functions
+from pouchdb_core.views.store import Span, ViewRows
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["Reducer", "by_group", "by_key", "reducer_of", "whole"]
+
+PAGE = 1000
+CHUNK_ROWS, CHUNK_BYTES = 500, 256 * 1024
+"""What a reduce function gets at most at a time."""
+TOGETHER = 50
+"""Chunks that are reduced in one go."""
+PARTIALS = 100
+"""Partial results that a group gathers before they are reduced again."""
+PROBE, FEW = 32, 8
+"""After PROBE groups with fewer than FEW rows each, looking for the next group costs more than reading rows."""
+OVERFLOW_BYTES, OVERFLOW_RATIO = 4906, 2
+"""CouchDB's reduce_limit: output beyond this that is more than half of its input is refused."""
+
+Group = tuple[Any, Any]
+
+
+class Reducer:
+    """A reduce function, whoever runs it."""
+
+    source: str | None = None
+    """What SQL can answer it from: see ReduceFunction.source."""
+
+    def answer(self, known: Any) -> Any:
+        return NotImplemented
+
+    def reduce(self, chunks: Sequence[bytes]) -> list[Any]:
+        """Reduce chunks of rows, each ``[[[key, id], ...], [value, ...]]``."""
+        raise NotImplementedError
+
+    def rereduce(self, partials: Sequence[Any]) -> Any:
+        """Reduce partial results of one group again."""
+        raise NotImplementedError
+
+    def finalize(self, partial: Any) -> Any:
+        return partial
+
+
+class _Builtin(Reducer):
+    def __init__(self, function: ReduceFunction) -> None:
+        self.source = function.source
+        self.answer, self.finalize = function.answer, function.finalize  # type: ignore[method-assign]
+        self.rereduce = function.rereduce  # type: ignore[method-assign]
+        self._function = function
+
+    def reduce(self, chunks: Sequence[bytes]) -> list[Any]:
+        partials = []
+        for chunk in chunks:
+            rows: Any = load(chunk)
+            keys, values = rows
+            partials.append(self._function.reduce([key for key, _ in keys], values))
+        return partials
+
+
+class _Custom(Reducer):
+    def __init__(self, functions: Functions, name: str) -> None:
+        self._functions, self._name = functions, name
+
+    def reduce(self, chunks: Sequence[bytes]) -> list[Any]:
+        return self._run(chunks, False)
+
+    def rereduce(self, partials: Sequence[Any]) -> Any:
+        return self._run([b"[null," + dump(list(partials)) + b"]"], True)[0]
+
+    def _run(self, texts: Sequence[bytes], rereduce: bool) -> list[Any]:
+        results = [outcomes[0] for outcomes in self._functions.reduce_groups([self._name], texts, rereduce)]
+        for text, result in zip(texts, results, strict=True):
+            if isinstance(result, Exception):
+                raise function_error(result, self._name)
+            size = len(dump(result)) if isinstance(result, (str, list, dict)) else 0
+            if size > OVERFLOW_BYTES and size * OVERFLOW_RATIO > len(text):
+                raise FunctionError(
+                    f"{self._name}: Reduce output must shrink more rapidly: input size: {len(text)} "
+                    f"output size: {size}",
+                    name="reduce_overflow_error",
+                )
+        return results
+
+
+def reducer_of(database: SyncPouchDB, source: Any, name: str, functions: Functions) -> Reducer:
+    """Return the reduce function of a view: a built-in's name, a Python function, or source. Raises FunctionError."""
+    if isinstance(source, str) and source.strip().startswith("_"):
+        return _Builtin(builtin(source.strip(), database.plugins.reduce_functions().values()))
+    if callable(source):
+        functions = PythonFunctions({}, name)
+    functions.compile(name, "reduce", source)
+    return _Custom(functions, name)
+
+
+def whole(rows: ViewRows, view: int, span: Span, reducer: Reducer, *, descending: bool) -> Iterator[Group]:
+    """Reduce all rows of a range to one value; nothing when there is no row."""
+    if not rows.page(view, span, descending=descending, limit=1):
+        return
+    known = _known(rows, view, span, reducer)
+    if known is not NotImplemented:
+        yield None, known
+        return
+    for _, value in _streamed(rows, view, span, reducer, lambda key: (b"", True), descending=descending):
+        yield None, value
+
+
+def by_key(rows: ViewRows, view: int, span: Span, reducer: Reducer, *, descending: bool) -> Iterator[Group]:
+    """Reduce the rows of each key."""
+    if reducer.source is None:
+        for json_key, value in _streamed(rows, view, span, reducer, lambda key: (key, False), descending=descending):
+            yield load(json_key), value
+        return
+    while True:
+        page = rows.totals_by_key(view, span, descending=descending, limit=PAGE)
+        for key, json_key, totals in page:
+            part = span.within(key, False)
+            known: Any = NotImplemented
+            if reducer.source == "totals":
+                known = reducer.answer(Totals(*totals))
+            elif reducer.source == "distinct":
+                known = 1
+            if known is NotImplemented:
+                known = _one(rows, view, part, reducer, descending=descending)
+            yield load(json_key), known
+        if len(page) < PAGE:
+            return
+        span = _beyond(span, page[-1][0], False, descending=descending)
+
+
+def by_group(
+    rows: ViewRows, view: int, span: Span, reducer: Reducer, level: int, *, descending: bool
+) -> Iterator[Group]:
+    """Reduce the rows of each group of keys: arrays by their first ``level`` members."""
+    if reducer.source is not None:
+        seen = groups = 0
+        while reducer.source not in ("totals", "distinct") or groups < PROBE or seen >= groups * FEW:
+            first = rows.page(view, span, descending=descending, limit=1)
+            if not first:
+                return
+            start, continues = group_of(first[0][0], level)
+            part = span.within(start, continues)
+            if reducer.source == "totals":
+                totals = Totals(*rows.totals(view, part))
+                known, seen = reducer.answer(totals), seen + totals.rows
+            else:
+                known = _known(rows, view, part, reducer)
+                seen += known if reducer.source == "distinct" else 0
+            if known is NotImplemented:
+                known = _one(rows, view, part, reducer, descending=descending)
+            groups += 1
+            yield _shortened(first[0][3], level), known
+            span = _beyond(span, start, continues, descending=descending)
+        yield from _merged(rows, view, span, reducer, level, descending=descending)
+        return
+    found = _streamed(rows, view, span, reducer, lambda key: group_of(key, level), descending=descending)
+    for json_key, value in found:
+        yield _shortened(json_key, level), value
+
+
+def _merged(
+    rows: ViewRows, view: int, span: Span, reducer: Reducer, level: int, *, descending: bool
+) -> Iterator[Group]:
+    """Reduce groups of few rows: the totals of every key are read and added up here."""
+    group: tuple[bytes, bool] | None = None
+    json_group, keys, added = b"", 0, Totals(0, 0, 0, 0, 0, 0)
+    everything = span
+
+    def result() -> Group:
+        assert group is not None
+        known = reducer.answer(added if reducer.source == "totals" else keys)
+        if known is NotImplemented:
+            known = _one(rows, view, everything.within(*group), reducer, descending=descending)
+        return _shortened(json_group, level), known
+
+    while True:
+        page = rows.totals_by_key(view, span, descending=descending, limit=PAGE)
+        for key, json_key, row in page:
+            totals, of = Totals(*row), group_of(key, level)
+            if of == group:
+                added, keys = _sum(added, totals), keys + 1
+                continue
+            if group is not None:
+                yield result()
+            group, json_group, added, keys = of, json_key, totals, 1
+        if len(page) < PAGE:
+            break
+        span = _beyond(span, page[-1][0], False, descending=descending)
+    if group is not None:
+        yield result()
+
+
+def _sum(a: Totals, b: Totals) -> Totals:
+    if not (a.numbers and b.numbers):
+        more = a if a.numbers else b
+        return more._replace(rows=a.rows + b.rows)
+    return Totals(
+        a.rows + b.rows, a.numbers + b.numbers, a.sum + b.sum, min(a.min, b.min), max(a.max, b.max), a.sumsqr + b.sumsqr
+    )
+
+
+def _known(rows: ViewRows, view: int, span: Span, reducer: Reducer) -> Any:
+    """Return what SQL can say of a range that is not empty, or NotImplemented."""
+    if reducer.source == "totals":
+        return reducer.answer(Totals(*rows.totals(view, span)))
+    if reducer.source == "distinct":
+        return reducer.answer(rows.distinct(view, span))
+    if reducer.source in ("first", "last"):
+        value = rows.page(view, span, descending=reducer.source == "last", limit=1)[0][4]
+        return reducer.answer(None if value is None else load(value))
+    return NotImplemented
+
+
+def _one(rows: ViewRows, view: int, span: Span, reducer: Reducer, *, descending: bool) -> Any:
+    known = _known(rows, view, span, reducer) if reducer.source != "totals" else NotImplemented
+    if known is not NotImplemented:
+        return known
+    return next(_streamed(rows, view, span, reducer, lambda key: (b"", True), descending=descending))[1]
+
+
+def _beyond(span: Span, start: bytes, continues: bool, *, descending: bool) -> Span:
+    """Return what comes after a group."""
+    if descending:
+        return replace(span, high=start, high_id=None, with_high=False)
+    return replace(span, low=start + b"\xff" if continues else start, low_id=None, with_low=False)
+
+
+def _shortened(json_key: bytes, level: int) -> Any:
+    key: Any = load(json_key)
+    return key[:level] if isinstance(key, list) else key
+
+
+class _Open:
+    """A group whose rows are still coming."""
+
+    def __init__(self, of: Any, json_key: bytes) -> None:
+        self.of, self.json_key = of, json_key
+        self.partials: list[Any] = []
+
+
+def _streamed(
+    rows: ViewRows,
+    view: int,
+    span: Span,
+    reducer: Reducer,
+    group: Callable[[bytes], Any],
+    *,
+    descending: bool,
+) -> Iterator[tuple[bytes, Any]]:
+    """Reduce row by row: chunks of rows to partial results, many of these in one go, and those again."""
+    waiting: list[tuple[_Open, bytes]] = []
+    begun: list[_Open] = []
+    keys: list[bytes] = []
+    values: list[bytes] = []
+    size = 0
+    quote = orjson.dumps
+
+    def cut() -> None:
+        """End the chunk that is being gathered."""
+        nonlocal size
+        if keys:
+            text = b"[[" + b",".join(keys) + b"],[" + b",".join(values) + b"]]"
+            waiting.append((begun[-1], text))
+            keys.clear()
+            values.clear()
+            size = 0
+
+    def work() -> None:
+        """Reduce the chunks that wait."""
+        if waiting:
+            for (open, _), partial in zip(waiting, reducer.reduce([text for _, text in waiting]), strict=True):
+                open.partials.append(partial)
+                if len(open.partials) >= PARTIALS:
+                    open.partials = [reducer.rereduce(open.partials)]
+            waiting.clear()
+
+    def finish(open: _Open) -> tuple[bytes, Any]:
+        partial = open.partials[0] if len(open.partials) == 1 else reducer.rereduce(open.partials)
+        return open.json_key, reducer.finalize(partial)
+
+    after = None
+    while True:
+        page = rows.page(view, span, descending=descending, limit=PAGE, after=after)
+        for key, id, _, json_key, value in page:
+            of = group(key)
+            if not begun or begun[-1].of != of:
+                cut()
+                begun.append(_Open(of, json_key))
+            elif len(keys) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                cut()
+            keys.append(b"[%b,%b]" % (json_key, quote(id)))
+            values.append(b"null" if value is None else value)
+            size += len(keys[-1]) + len(values[-1])
+            if len(waiting) >= TOGETHER:
+                work()
+                # All but the last are complete.
+                for open in begun[:-1]:
+                    yield finish(open)
+                del begun[:-1]
+        if len(page) < PAGE:
+            break
+        after = page[-1][:3]
+    cut()
+    work()
+    for open in begun:
+        yield finish(open)

@@ -1,0 +1,112 @@
+"""JavaScript functions of design documents, in the one worker process of an engine (see pouchdb_core.javascript)."""
+
+from __future__ import annotations
+
+import hashlib
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from pouchdb_core.documents.parse import dump, load
+from pouchdb_core.errors import DatabaseClosed, FunctionError, PouchDBError
+from pouchdb_core.javascript import (
+    EngineMissing,
+    JavaScriptError,
+    JavaScriptWorker,
+    Limits,
+    Sandbox,
+    SandboxKey,
+    WorkerClosed,
+    choose_engine,
+)
+from pouchdb_core.state import Slot
+from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.engine import Engine
+
+__all__ = ["JavaScriptFunctions", "JavaScriptServer", "failure", "worker_of"]
+
+T = TypeVar("T")
+
+
+def _worker(engine: Engine) -> JavaScriptWorker:
+    chosen = choose_engine(engine.plugins.javascript_engines().values(), engine.settings.get("js_engine"))
+    limits = engine.settings.get("js_limits") or Limits()
+    return JavaScriptWorker(chosen, limits, dumps=dump, loads=load)
+
+
+_WORKER: Slot[JavaScriptWorker] = Slot("javascript worker", _worker, JavaScriptWorker.close)
+
+
+def worker_of(engine: Engine) -> JavaScriptWorker:
+    """Return the engine's JavaScript worker; its process starts with the first call. Raises FunctionError."""
+    try:
+        return engine.slots.get(_WORKER, engine)
+    except JavaScriptError as error:
+        raise failure(error) from error
+
+
+def failure(error: JavaScriptError) -> PouchDBError:
+    """Return an error of JavaScript as one of ours, named as CouchDB names it."""
+    if isinstance(error, WorkerClosed):
+        return DatabaseClosed("the environment is closed")
+    ours = FunctionError(str(error), name=error.error)
+    ours.status = 501 if isinstance(error, EngineMissing) else error.status
+    return ours
+
+
+class JavaScriptServer(ViewServer):
+    """The language of CouchDB's design documents."""
+
+    language = "javascript"
+
+    def open(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
+        engine = database.environment.engine
+        text = dump(ddoc)
+        rev = ddoc.get("_rev") or hashlib.md5(text, usedforsecurity=False).hexdigest()
+        return JavaScriptFunctions(engine, SandboxKey(database.name, str(ddoc.get("_id")), rev), text)
+
+
+class JavaScriptFunctions:
+    """``Functions`` in a sandbox, which opens with the first call: an index that is up to date needs none."""
+
+    def __init__(self, engine: Engine, key: SandboxKey, ddoc: bytes) -> None:
+        # What is kept with a database must not keep its engine alive.
+        self._engine = weakref.ref(engine)
+        self._key, self._ddoc = key, ddoc
+        self._sandbox: Sandbox | None = None
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """The worker's side of it, for what ``Functions`` does not offer: shows, lists, updates."""
+        if self._sandbox is None:
+            engine = self._engine()
+            if engine is None:
+                raise DatabaseClosed("the environment is closed")
+            self._sandbox = worker_of(engine).open(self._key, self._ddoc)
+        return self._sandbox
+
+    def compile(self, identifier: str, kind: str, source: Any) -> None:
+        if not isinstance(source, str):
+            raise FunctionError(f"{self._key.design_document}: {source!r} is no source", name="compilation_error")
+        _asked(lambda: self.sandbox.compile(identifier, kind, source))
+
+    def map(self, identifiers: Sequence[str], documents: Iterable[bytes]) -> list[list[Emitted]]:
+        return _asked(lambda: cast("list[list[Emitted]]", self.sandbox.map(identifiers, documents)))
+
+    def reduce_groups(self, identifiers: Sequence[str], groups: Iterable[Any], rereduce: bool) -> list[list[Outcome]]:
+        return _asked(lambda: self.sandbox.reduce_groups(identifiers, groups, rereduce))
+
+    def call_each(
+        self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> list[Outcome]:
+        return _asked(lambda: self.sandbox.call_each(identifier, arguments, shared))
+
+
+def _asked(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except JavaScriptError as error:
+        raise failure(error) from error

@@ -1,0 +1,171 @@
+"""The views of a design document as an index: every emitted pair is a row, sorted by key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.documents.parse import dump
+from pouchdb_core.errors import FunctionError, NotFound, NotSupported, PouchDBError
+from pouchdb_core.javascript import JavaScriptError
+from pouchdb_core.views.collate import encode
+from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
+from pouchdb_core.views.javascript import failure
+from pouchdb_core.views.servers import Functions, functions_of, language_of, server_of
+from pouchdb_core.views.store import ViewRow
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["ViewIndex", "ViewKind", "function_error", "maps_of", "view_definition"]
+
+CHUNK = 100
+"""Documents mapped at a time."""
+MOST_ROWS = 20_000
+MOST_SECONDS = 2.0
+"""What one transaction takes at most; a builder that commits shows that it lives."""
+LIBRARY = "lib"
+
+
+def maps_of(ddoc: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the map functions of a design document by view, in the order of their numbers."""
+    views = ddoc.get("views")
+    if not isinstance(views, Mapping):
+        return {}
+    named = {name: view for name, view in sorted(views.items()) if name != LIBRARY and isinstance(view, Mapping)}
+    return {name: view["map"] for name, view in named.items() if "map" in view}
+
+
+def view_definition(ddoc: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return one view of a design document. Raises NotFound."""
+    if name not in maps_of(ddoc):
+        there = ", ".join(maps_of(ddoc)) or "none"
+        raise NotFound(f"missing_named_view: {ddoc['_id']} has no view {name!r}; there are: {there}")
+    definition: Mapping[str, Any] = ddoc["views"][name]
+    return definition
+
+
+class ViewKind(IndexKind):
+    """Map/reduce views. Reduce functions are no part of an index: they work on its rows."""
+
+    name = "views"
+
+    def definition(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Any:
+        maps = maps_of(ddoc)
+        if not maps:
+            return None
+        server = server_of(database, ddoc)
+        options = ddoc.get("options")
+        return [
+            language_of(ddoc),
+            options if isinstance(options, Mapping) else None,
+            ddoc["views"].get(LIBRARY),
+            [[name, server.fingerprint(database, source)] for name, source in maps.items()],
+        ]
+
+    def open(self, database: SyncPouchDB, place: IndexPlace) -> ViewIndex:
+        return ViewIndex(place, functions_of(database, place.ddoc))
+
+
+class ViewIndex(InsideIndex):
+    """The views of one design document; ``state`` is ``{"totals": [rows of each view], "failed": {view: error}}``."""
+
+    def __init__(self, place: IndexPlace, functions: Functions) -> None:
+        super().__init__(place)
+        options = place.ddoc.get("options")
+        options = options if isinstance(options, Mapping) else {}
+        collation = options.get("collation")
+        if collation not in (None, "raw"):
+            raise NotSupported(f"{place.ddoc['_id']}: collation {collation!r} is not there; strings sort by code point")
+        self.include_design = options.get("include_design") is True
+        self.local_seq = options.get("local_seq") is True
+        self.maps = maps_of(place.ddoc)
+        self.functions = functions
+
+    def create(self) -> None:
+        self.place.rows.create()
+
+    def prepare(self, batch: Batch) -> tuple[list[ViewRow], int]:
+        state = self._state()
+        changes = batch.changes
+        rows: list[ViewRow] = []
+        if all(change.deleted for change in changes):
+            return rows, len(changes)
+        working = self._compiled(state["failed"])
+        names = [f"map {name}" for _, name in working]
+        done, until = 0, time.monotonic() + MOST_SECONDS
+        while done < len(changes) and len(rows) < MOST_ROWS and (not done or time.monotonic() < until):
+            chunk = changes[done : done + CHUNK]
+            living = [change for change in chunk if not change.deleted]
+            emitted = self.functions.map(names, [change.text for change in living]) if names else ()
+            for change, by_function in zip(living, emitted, strict=bool(names)):
+                for (view, name), pairs in zip(working, by_function, strict=True):
+                    self._add(rows, batch, view, name, change.id, pairs)
+            done += len(chunk)
+        self.state = state
+        return rows, done
+
+    def apply(self, batch: Batch, work: list[ViewRow]) -> None:
+        self.state = state = self._state()
+        totals, rows = state["totals"], self.place.rows
+        replaced = batch.replaced
+        if replaced:
+            for view, count in rows.remove(replaced).items():
+                totals[view] -= count
+        rows.add(work)
+        for row in work:
+            totals[row[0]] += 1
+
+    def number(self, name: str) -> int:
+        """Return the number of a view."""
+        return list(self.maps).index(name)
+
+    def check(self, name: str) -> None:
+        """Raise the FunctionError of a view whose function does not compile."""
+        self.functions.compile(f"map {name}", "map", self.maps[name])
+
+    def _state(self) -> dict[str, Any]:
+        return self.state or {"totals": [0] * len(self.maps), "failed": {}}
+
+    def _compiled(self, failed: dict[str, str]) -> list[tuple[int, str]]:
+        """Compile what compiles; a view with a mistake spoils only itself."""
+        working = []
+        for view, name in enumerate(self.maps):
+            if name in failed:
+                continue
+            try:
+                self.check(name)
+                working.append((view, name))
+            except FunctionError as error:
+                if error.name != "compilation_error":
+                    raise
+                failed[name] = error.message
+        return working
+
+    def _add(self, rows: list[ViewRow], batch: Batch, view: int, name: str, id: str, pairs: Any) -> None:
+        if isinstance(pairs, Exception):
+            batch.report(id, function_error(pairs, f"view {name!r}", id))
+            return
+        start = len(rows)
+        try:
+            for n, (key, value) in enumerate(pairs):
+                kind = type(value)
+                number = float(value) if kind is int or kind is float else None
+                text = None if value is None else dump(value)
+                # A plain tuple: making a ViewRow takes as long as all the rest of this.
+                rows.append((view, encode(key), id, n, dump(key), text, number))  # type: ignore[arg-type]
+        except (ValueError, RecursionError) as error:
+            del rows[start:]
+            batch.report(id, function_error(error, f"view {name!r}", id))
+
+
+def function_error(error: Exception, where: str, id: str | None = None) -> PouchDBError:
+    """Return what a function raised as one of our errors, saying which function and which document."""
+    ours = failure(error) if isinstance(error, JavaScriptError) else None
+    name = ours.name if ours is not None else type(error).__name__
+    text = ours.message if ours is not None else f"{type(error).__name__}: {error}"
+    at = "" if id is None else f", document {id!r}"
+    made = FunctionError(f"{where}{at}: {text}", name=name, **({} if id is None else {"id": id}))
+    made.__cause__ = error
+    return made

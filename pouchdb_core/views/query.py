@@ -1,0 +1,320 @@
+"""Answering a query: the rows of a view, or what a reduce function makes of them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.documents.parse import load
+from pouchdb_core.errors import NotFound, PouchDBError, QueryParseError
+from pouchdb_core.requests import MISSING, Listing, Query, Read
+from pouchdb_core.results import Record, record
+from pouchdb_core.views.collate import encode
+from pouchdb_core.views.follow import Follower, build_once
+from pouchdb_core.views.grouping import Reducer, by_group, by_key, reducer_of, whole
+from pouchdb_core.views.index import IndexPlace
+from pouchdb_core.views.mapreduce import ViewIndex, ViewKind, view_definition
+from pouchdb_core.views.python import PythonFunctions
+from pouchdb_core.views.register import indexes
+from pouchdb_core.views.servers import Functions, functions_of, server_of
+from pouchdb_core.views.store import EVERYTHING, IndexEntry, Span, ViewRows
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["query", "span_of"]
+
+logger = logging.getLogger("pouchdb.views")
+
+PAGE = 1000
+EMPTY = "No rows can match your key range, reverse your start_key and end_key or set descending=true"
+
+
+def query(database: SyncPouchDB, request: Query) -> Record:
+    """Answer a query of a database that is here.
+
+    Raises NotFound, QueryParseError, and FunctionError for whatever a function does.
+    """
+    return _saved(database, request) if request.view is not None else _temporary(database, request)
+
+
+def _saved(database: SyncPouchDB, request: Query) -> Record:
+    id, name = request.view or ("", "")
+    ddoc = next((each for each in database.design_documents() if each["_id"] == id), None)
+    if ddoc is None:
+        raise NotFound(f"missing: there is no design document {id!r}")
+    definition = view_definition(ddoc, name)
+    reduce = definition.get("reduce") if request.map_reduce is None else request.map_reduce
+    spans = _check(request, reduce is not None)
+    # Opened only if it is wanted: a view can be read whatever is wrong with its reduce function.
+    reducing = reduce is not None and request.reduce is not False
+    follower = indexes(database).follower(database, "views", ddoc)
+    index = follower.index
+    assert isinstance(index, ViewIndex)
+    label = f"{id.removeprefix('_design/')}/{name}"
+    if request.update == "true":
+        _update(database, follower, index, name, label)
+    with follower.store.snapshot():
+        entry = follower.entry()
+        if entry is None:
+            answer = Record(rows=[]) if reducing else Record(total_rows=0, offset=0, rows=[])
+        else:
+            reading = _Reading(database, request, follower.place.rows, index.number(name), entry, spans)
+            if reducing:
+                functions = functions_of(database, ddoc)
+                answer = reading.reduced(reducer_of(database, reduce, f"reduce {name}", functions))
+            else:
+                answer = reading.mapped()
+        if request.update_seq:
+            answer["update_seq"] = entry.seq if entry else 0
+    if request.update == "lazy":
+        database.environment.engine.workers.call(_later, database, follower, label)
+    return answer
+
+
+def _update(database: SyncPouchDB, follower: Follower, index: ViewIndex, name: str, label: str) -> None:
+    follower.update(database, label)
+    entry = follower.entry()
+    if entry is not None and name in (entry.state or {}).get("failed", {}):
+        index.check(name)
+        # It compiles now: the engine is another one.
+        with follower.store.write():
+            current = follower.entry()
+            if current is not None and current.number == entry.number:
+                follower.store.drop(entry.number)
+        follower.update(database, label)
+
+
+def _later(database: SyncPouchDB, follower: Follower, label: str) -> None:
+    try:
+        follower.update(database, label)
+    except PouchDBError as error:
+        if not database.closed:
+            logger.error("%s was not brought up to date: %s", label, error)
+            database.emit("error", error)
+
+
+def _temporary(database: SyncPouchDB, request: Query) -> Record:
+    """Build the index of a view for this one query, in a store of its own that is gone afterwards."""
+    spans = _check(request, request.map_reduce is not None)
+    ddoc: dict[str, Any] = {"_id": "_design/temp", "views": {"temp": {"map": request.map}}}
+    functions: Functions
+    if callable(request.map):
+        functions = PythonFunctions({}, "temporary view")
+    else:
+        functions = server_of(database, ddoc).open(database, ddoc)
+    store = database.adapter.scratch()
+    try:
+        place = IndexPlace(database, store, ViewKind.name, "temp", ddoc)
+        index = ViewIndex(place, functions)
+        # A mistake in it is told before anything is read, and also when there is nothing to read.
+        index.check("temp")
+        entry = build_once(database, index, "temp/temp")
+        reading = _Reading(database, request, place.rows, 0, entry, spans)
+        if request.map_reduce is not None and request.reduce is not False:
+            answer = reading.reduced(reducer_of(database, request.map_reduce, "reduce temp", functions))
+        else:
+            answer = reading.mapped()
+        if request.update_seq:
+            answer["update_seq"] = entry.seq
+        return answer
+    finally:
+        store.close()
+
+
+def _check(request: Query, reduces: bool) -> list[Span]:
+    """Return the ranges of a query, one for each of ``keys``. Raises QueryParseError."""
+    if request.reduce and not reduces:
+        raise QueryParseError("Reduce is invalid for map-only views.")
+    reduces = reduces and request.reduce is not False
+    grouped = request.group or request.group_level is not None
+    if grouped and not reduces:
+        raise QueryParseError("Invalid use of grouping on a map view.")
+    if reduces and request.include_docs:
+        raise QueryParseError("{include_docs:true} is invalid for reduce")
+    if request.keys is None:
+        return [span_of(request)]
+    if reduces and not (request.group and request.group_level is None):
+        raise QueryParseError("Multi-key fetches for reduce views must use {group: true}")
+    return [Span(low=key, high=key) for key in map(_encoded, request.keys)]
+
+
+def _encoded(key: Any) -> bytes:
+    try:
+        return encode(key)
+    except ValueError as error:
+        raise QueryParseError(f"a key cannot be used: {error}") from None
+
+
+def span_of(request: Query) -> Span:
+    """Return the range of a query. Raises QueryParseError when no row can be in it."""
+    start = None if request.startkey is MISSING else _encoded(request.startkey)
+    end = None if request.endkey is MISSING else _encoded(request.endkey)
+    # As in CouchDB, an id without its key says nothing.
+    start_id = request.startkey_docid if start is not None else None
+    end_id = request.endkey_docid if end is not None else None
+    if start is None and end is None:
+        return EVERYTHING
+    if request.descending:
+        span = Span(end, end_id, request.inclusive_end, start, start_id, True)
+    else:
+        span = Span(start, start_id, True, end, end_id, request.inclusive_end)
+    if span.low is not None and span.high is not None:
+        ids = span.low_id is not None and span.high_id is not None and span.low_id > span.high_id
+        if span.low > span.high or (span.low == span.high and ids):
+            raise QueryParseError(EMPTY)
+    return span
+
+
+class _Reading:
+    """One query of an index, in a snapshot."""
+
+    def __init__(
+        self,
+        database: SyncPouchDB,
+        request: Query,
+        rows: ViewRows,
+        view: int,
+        entry: IndexEntry,
+        spans: Sequence[Span],
+    ) -> None:
+        self._database, self._request = database, request
+        self._rows, self._view, self._spans = rows, view, spans
+        self._total: int = (entry.state or {"totals": {}})["totals"][view] if entry.state else 0
+
+    def mapped(self) -> Record:
+        """Return the rows."""
+        request = self._request
+        rows: list[Record] = []
+        left, skip = request.limit, request.skip
+        for span in self._spans:
+            if left is not None and left <= 0:
+                break
+            if skip and len(self._spans) > 1:
+                # Cheaper to count than to give them.
+                count = self._rows.count(self._view, span)
+                if count <= skip:
+                    skip -= count
+                    continue
+            found = self._range(span, skip, left)
+            skip = 0
+            rows.extend(found)
+            if left is not None:
+                left -= len(found)
+        if request.include_docs:
+            self._add_documents(rows)
+        return Record(total_rows=self._total, offset=self._offset(), rows=rows)
+
+    def _offset(self) -> int:
+        request = self._request
+        if not request.offset or request.keys is not None or request.startkey is MISSING:
+            return request.skip
+        span = self._spans[0]
+        if request.descending:
+            before = Span(low=span.high, low_id=span.high_id, with_low=not span.with_high)
+        else:
+            before = Span(high=span.low, high_id=span.low_id, with_high=not span.with_low)
+        return request.skip + self._rows.count(self._view, before)
+
+    def _range(self, span: Span, skip: int, limit: int | None) -> list[Record]:
+        rows: list[Record] = []
+        after = None
+        while limit is None or len(rows) < limit:
+            size = PAGE if limit is None else min(PAGE, limit - len(rows))
+            page = self._rows.page(
+                self._view, span, descending=self._request.descending, limit=size, skip=skip, after=after
+            )
+            skip = 0
+            keys = _values([row[3] for row in page])
+            values = _values([row[4] for row in page])
+            rows.extend(
+                Record(id=row[1], key=key, value=value)
+                for row, key, value in zip(page, keys, values, strict=True)
+            )
+            if len(page) < size:
+                break
+            after = page[-1][:3]
+        return rows
+
+    def _add_documents(self, rows: Sequence[Record]) -> None:
+        """Give each row the document its value names, or its own; null where there is none."""
+        database, request = self._database, self._request
+        user, purpose = request.user, request.purpose
+        for start in range(0, len(rows), PAGE):
+            page = rows[start : start + PAGE]
+            wanted: list[tuple[str, str | None]] = []
+            for row in page:
+                value = row["value"]
+                linked = value.get("_id") if isinstance(value, dict) else None
+                if isinstance(linked, str):
+                    rev = value.get("_rev")
+                    wanted.append((linked, rev if isinstance(rev, str) else None))
+                else:
+                    wanted.append((row["id"], None))
+            ids = tuple(dict.fromkeys(id for id, rev in wanted if rev is None))
+            listing = Listing(keys=ids, include_docs=True, options=request.options, user=user, purpose=purpose)
+            found = {row["key"]: row.get("doc") for row in database.plugins.list(database, listing)["rows"]}
+            seen: set[str] = set()
+            for row, (id, rev) in zip(page, wanted, strict=True):
+                if rev is not None:
+                    row["doc"] = self._revision(id, rev)
+                else:
+                    doc = found[id]
+                    # Every row has a document of its own, which its reader may change.
+                    row["doc"] = doc if doc is None or id not in seen else _copy(doc)
+                    seen.add(id)
+
+    def _revision(self, id: str, rev: str) -> Any:
+        request = self._request
+        read = Read(id, rev, request.options, user=request.user, purpose=request.purpose)
+        try:
+            return self._database.plugins.read(self._database, read)
+        except NotFound:
+            return None
+
+    def reduced(self, reducer: Reducer) -> Record:
+        """Return what the rows reduce to, by group."""
+        request = self._request
+        rows = itertools.islice(
+            self._groups(reducer), request.skip, None if request.limit is None else request.skip + request.limit
+        )
+        return Record(rows=[Record(key=key, value=_wrapped(value)) for key, value in rows])
+
+    def _groups(self, reducer: Reducer) -> Iterator[tuple[Any, Any]]:
+        request = self._request
+        level = request.group_level
+        for span in self._spans:
+            if level is None and request.group:
+                found = by_key(self._rows, self._view, span, reducer, descending=request.descending)
+            elif level:
+                found = by_group(self._rows, self._view, span, reducer, level, descending=request.descending)
+            else:
+                found = whole(self._rows, self._view, span, reducer, descending=request.descending)
+            yield from found
+
+
+def _values(texts: Sequence[bytes | None]) -> list[Any]:
+    """Parse many JSON texts at once."""
+    text = b"[" + b",".join([b"null" if each is None else each for each in texts]) + b"]"
+    values: Any = load(text)
+    if b"{" in text:
+        return [_wrapped(value) for value in values]
+    plain: list[Any] = values
+    return plain
+
+
+def _wrapped(value: Any) -> Any:
+    """Make Records of the objects in a value that nobody else holds."""
+    if isinstance(value, list):
+        return [_wrapped(each) for each in value]
+    if isinstance(value, Mapping) and not isinstance(value, Record):
+        return record(dict(value))
+    return value
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Record({key: _copy(member) for key, member in value.items()})
+    return [_copy(member) for member in value] if isinstance(value, list) else value

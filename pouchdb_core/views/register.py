@@ -1,0 +1,101 @@
+"""All indexes of one database: finding the one of a design document, dropping those of none."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import FunctionError, NotFound
+from pouchdb_core.state import Slot
+from pouchdb_core.views.follow import Follower
+from pouchdb_core.views.index import IndexPlace, folder
+from pouchdb_core.views.store import IndexEntry, IndexStore
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["Indexes", "indexes"]
+
+
+class Indexes:
+    """The indexes of one database in one engine."""
+
+    def __init__(self, database: SyncPouchDB) -> None:
+        self.store: IndexStore = database.adapter.indexes()
+        self._followers: dict[tuple[str, str], Follower] = {}
+        self._recent: dict[tuple[str, str], tuple[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def follower(self, database: SyncPouchDB, kind: str, ddoc: Mapping[str, Any]) -> Follower:
+        """Return what keeps an index up to date. Raises NotFound when the design document has none of the kind."""
+        kinds = database.plugins.index_kinds()
+        if kind not in kinds:
+            raise NotFound(f"no plug-in for {kind!r} indexes is installed; there are: {', '.join(sorted(kinds))}")
+        signature = kinds[kind].signature(database, ddoc)
+        if signature is None:
+            raise NotFound(f"design document {ddoc['_id']!r} has no {kind!r}")
+        key = (kind, signature)
+        with self._lock:
+            found = self._followers.get(key)
+            if found is None:
+                place = IndexPlace(database, self.store, kind, signature, ddoc)
+                found = self._followers[key] = Follower(kind, place, kinds[kind].open(database, place))
+            # What no design document leads to any more is let go of.
+            self._recent[kind, ddoc["_id"]] = key
+            if len(self._followers) > len(self._recent):
+                for gone in set(self._followers) - set(self._recent.values()):
+                    del self._followers[gone]
+        return found
+
+    def cleanup(self, database: SyncPouchDB) -> int:
+        """Drop indexes, with their folders, that no design document defines; return how many.
+
+        Indexes of kinds whose plug-in is not there are left alone.
+        """
+        kinds = database.plugins.index_kinds()
+        ddocs = database.design_documents()
+        wanted: set[tuple[str, str]] = set()
+        for name, kind in kinds.items():
+            for ddoc in ddocs:
+                try:
+                    signature = kind.signature(database, ddoc)
+                except FunctionError:
+                    # Whatever it would index, it has not.
+                    continue
+                if signature is not None:
+                    wanted.add((name, signature))
+        dropped = 0
+        for row in self.store.entries():
+            entry = IndexEntry(*row)
+            key = (entry.kind, entry.signature)
+            if entry.kind in kinds and key not in wanted:
+                with self._lock:
+                    follower = self._followers.pop(key, None)
+                if follower is not None:
+                    follower.close()
+                with self.store.write():
+                    self.store.drop(entry.number)
+                dropped += 1
+        for name in kinds:
+            for left in database.directory(folder(name)).iterdir():
+                if (name, left.name) not in wanted:
+                    shutil.rmtree(left, ignore_errors=True)
+        return dropped
+
+    def close(self) -> None:
+        """Close every index."""
+        with self._lock:
+            followers = list(self._followers.values())
+            self._followers.clear()
+        for follower in followers:
+            follower.close()
+
+
+_INDEXES: Slot[Indexes] = Slot("indexes", Indexes, Indexes.close)
+
+
+def indexes(database: SyncPouchDB) -> Indexes:
+    """Return the indexes of a database that is here. Raises NotSupported for one on a server."""
+    return database.store_state(_INDEXES)

@@ -1,0 +1,110 @@
+"""View servers: who runs the functions of design documents, by the language a document speaks."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pouchdb_core.errors import FunctionError
+from pouchdb_core.state import Slot
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["Emitted", "Functions", "Outcome", "ViewServer", "functions_of", "language_of", "positionals", "server_of"]
+
+Emitted = list[list[Any]] | Exception
+"""The [key, value] pairs that one function emitted for one document, or why it has none."""
+Outcome = Any
+"""What one call returned (JSON), or an Exception: test with isinstance."""
+
+
+class Functions(Protocol):
+    """The functions of one design document, run on request. May be used from any thread.
+
+    What is wrong with one document or one call is an exception in its place; what ends all of them
+    (a time-out, a missing engine) is raised as a FunctionError. ``JavaScriptWorker`` has more to
+    offer than is used here: see pouchdb_core.javascript.
+    """
+
+    def compile(self, identifier: str, kind: str, source: Any) -> None:
+        """Make a function known as ``identifier``; doing it again costs nothing.
+
+        ``kind`` is "map", "reduce", "filter", "validate", "update", "show" or "list". Raises
+        FunctionError named ``compilation_error``.
+        """
+
+    def map(self, identifiers: Sequence[str], documents: Iterable[bytes]) -> list[list[Emitted]]:
+        """Run map functions over documents (JSON text): for each document, for each function."""
+
+    def reduce_groups(self, identifiers: Sequence[str], groups: Iterable[Any], rereduce: bool) -> list[list[Outcome]]:
+        """Reduce groups, each ``[[[key, id], ...], [value, ...]]`` or ``[null, values]`` as JSON text."""
+
+    def call_each(
+        self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
+    ) -> list[Outcome]:
+        """Call one function for many argument lists, ``shared`` after each."""
+
+
+class ViewServer(ABC):
+    """Runs the functions of design documents of one language. Comes by ``pouchdb_view_servers``."""
+
+    language: str
+    """What the design document's member ``language`` says."""
+
+    @abstractmethod
+    def open(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
+        """Return the functions of a design document revision. Starts nothing; ``database`` is not to be kept."""
+
+    def fingerprint(self, database: SyncPouchDB, source: Any) -> Any:
+        """Return what changes (JSON) when a function does: its source, unless that only names it."""
+        return source
+
+
+def language_of(ddoc: Mapping[str, Any]) -> str:
+    """Return the language of a design document: JavaScript unless it says otherwise."""
+    language = ddoc.get("language", "javascript")
+    return language if isinstance(language, str) else repr(language)
+
+
+def server_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> ViewServer:
+    """Return who runs a design document's functions. Raises FunctionError for a language nobody speaks."""
+    servers = database.plugins.view_servers()
+    language = language_of(ddoc)
+    if language not in servers:
+        raise FunctionError(
+            f"{ddoc.get('_id')}: no plug-in runs functions in {language!r}; there are: {', '.join(sorted(servers))}",
+            name="unknown_query_language",
+        )
+    return servers[language]
+
+
+KEPT = 64
+_FUNCTIONS: Slot[dict[str, tuple[Any, Functions]]] = Slot("functions of design documents", lambda database: {})
+
+
+def functions_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
+    """Return the functions of a stored design document; the same object while its revision is."""
+    known = database.store_state(_FUNCTIONS)
+    id, rev = ddoc["_id"], ddoc["_rev"]
+    found = known.get(id)
+    if found is None or found[0] != rev:
+        if len(known) >= KEPT:
+            known.clear()
+        found = known[id] = (rev, server_of(database, ddoc).open(database, ddoc))
+    return found[1]
+
+
+def positionals(function: Callable[..., Any]) -> int:
+    """Return how many positional arguments a function takes; a great number if it takes any."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        # Some callables of C have no signature.
+        return 1
+    kinds = [each.kind for each in parameters]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return 100
+    return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)

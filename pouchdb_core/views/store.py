@@ -1,0 +1,194 @@
+"""What indexes need from a store: a register of indexes, rows of views, tables of a plug-in's own.
+
+All of it lives in the database's own file, so that what an index wrote and how far it has come are
+committed together. A new store implements this protocol beside ``documents.store.Store``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
+
+from pouchdb_core.documents.store import Counters
+
+__all__ = [
+    "EVERYTHING",
+    "EntryRow",
+    "IndexEntry",
+    "IndexStore",
+    "Position",
+    "Span",
+    "Tables",
+    "TotalsRow",
+    "ViewRow",
+    "ViewRows",
+]
+
+
+@dataclass(slots=True)
+class IndexEntry:
+    """One index in the register."""
+
+    number: int
+    """Names its tables; never used twice."""
+    kind: str
+    signature: str
+    seq: int = 0
+    """The index holds every document up to here."""
+    purge_seq: int = 0
+    fresh_until: int = 0
+    """Documents up to here that are beyond ``seq`` were never indexed: there is nothing to remove of them."""
+    state: Any = None
+    """What the index itself wants to keep (JSON)."""
+    mark: str | None = None
+    """Written on both sides of an index outside of the database; see views/index.py."""
+    builder: str | None = None
+    """Who builds it just now."""
+    heartbeat: float = 0.0
+    """When the builder was last seen, in seconds since 1970."""
+
+    def row(self) -> EntryRow:
+        """Return the entry as the store has it."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+
+EntryRow = tuple[Any, ...]
+"""The members of an IndexEntry in their order: stores are below this package and do not know the class."""
+TotalsRow = tuple[int, int, float, float, float, float]
+"""The members of reduce.Totals."""
+
+
+class Tables(Protocol):
+    """Tables of one index. In SQL text ``{rows}`` stands for the table that this index calls "rows".
+
+    Dropped with the index, virtual tables too. Writing is for ``Index.create`` and ``Index.apply``.
+    """
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> None: ...
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None: ...
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Any: ...
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]: ...
+
+
+class ViewRow(NamedTuple):
+    """One emitted pair."""
+
+    view: int
+    key: bytes
+    """The key as ``collate.encode`` has it."""
+    id: str
+    n: int
+    """Its place among what the document emitted."""
+    json_key: bytes
+    value: bytes | None
+    """JSON; None is null."""
+    number: float | None
+    """The value, if it is a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A range of a view's rows, whatever the direction it is read in. None is open."""
+
+    low: bytes | None = None
+    low_id: str | None = None
+    """Rows of the key ``low`` begin at this document."""
+    with_low: bool = True
+    high: bytes | None = None
+    high_id: str | None = None
+    with_high: bool = True
+
+    def within(self, start: bytes, continues: bool) -> Span:
+        """Return the part of it that a group takes (see ``collate.group_of``)."""
+        low, high = start, start + b"\xff" if continues else start
+        span = self
+        if self.low is None or self.low < low:
+            span = replace(span, low=low, low_id=None, with_low=True)
+        if self.high is None or self.high > high:
+            span = replace(span, high=high, high_id=None, with_high=not continues)
+        return span
+
+
+EVERYTHING = Span()
+
+Position = tuple[bytes, str, int]
+"""(key, id, n) of a row: where to go on after it."""
+
+
+class ViewRows(Protocol):
+    """The rows of the views of one index, sorted by (view, key, id, n)."""
+
+    def create(self) -> None:
+        """Make the tables."""
+
+    def add(self, rows: Iterable[ViewRow]) -> None:
+        """Add rows; there are none of their documents."""
+
+    def remove(self, ids: Sequence[str]) -> dict[int, int]:
+        """Remove the rows of documents; return how many went, by view."""
+
+    def page(
+        self, view: int, span: Span, *, descending: bool, limit: int, skip: int = 0, after: Position | None = None
+    ) -> list[tuple[bytes, str, int, bytes, bytes | None]]:
+        """Return (key, id, n, JSON key, JSON value) of rows in order, after a position."""
+
+    def count(self, view: int, span: Span) -> int:
+        """Count rows."""
+
+    def distinct(self, view: int, span: Span) -> int:
+        """Count distinct keys."""
+
+    def totals(self, view: int, span: Span) -> TotalsRow:
+        """Aggregate the values of a range; it is not empty."""
+
+    def totals_by_key(
+        self, view: int, span: Span, *, descending: bool, limit: int
+    ) -> list[tuple[bytes, bytes, TotalsRow]]:
+        """Return (key, JSON key, totals) of the first ``limit`` distinct keys."""
+
+
+class IndexStore(Protocol):
+    """The indexes of one database."""
+
+    def counters(self) -> Counters:
+        """Read the counters of the database."""
+
+    def write(self) -> AbstractContextManager[Counters]:
+        """Hold the database's write lock in a transaction; see ``Store.write``."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Make all reads of this thread see one state."""
+
+    def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
+        """Return (purge_seq, id, revs) of logged purges."""
+
+    def entries(self) -> list[EntryRow]:
+        """Return the register."""
+
+    def find(self, kind: str, signature: str) -> EntryRow | None:
+        """Return one index."""
+
+    def add(self, kind: str, signature: str) -> EntryRow:
+        """Register an index that holds nothing; inside ``write()`` only."""
+
+    def save(self, entry: EntryRow) -> None:
+        """Store an entry; inside ``write()`` only."""
+
+    def drop(self, number: int) -> None:
+        """Remove an index with its tables; inside ``write()`` only."""
+
+    def tables(self, number: int) -> Tables:
+        """Return the tables of an index."""
+
+    def view_rows(self, number: int) -> ViewRows:
+        """Return the view rows of an index."""
+
+    def close(self) -> None:
+        """Let go of it, if it is a store of its own (``Adapter.scratch``)."""
+
+
