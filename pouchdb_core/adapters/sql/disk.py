@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +14,8 @@ from typing import Any, Literal
 
 import peewee
 
-from pouchdb_core.adapters.sql.sqlite import Connections, Held, WriteLock, file_error, storage_error
+from pouchdb_core.adapters.sql.fork import GATE
+from pouchdb_core.adapters.sql.sqlite import Connections, Held, file_error, storage_error
 from pouchdb_core.errors import DatabaseClosed, NotFound
 
 __all__ = ["Durability", "File"]
@@ -36,79 +39,75 @@ DURABILITY: dict[Durability, tuple[tuple[str, Any], ...]] = {
 
 
 class File(Connections):
-    """A database in a file, shared by threads and processes.
-
-    After a fork the child forgets the connections it inherited, never closing them, and opens its own.
-    """
+    """A database in a file, shared by threads and processes."""
 
     def __init__(self, path: Path, durability: Durability, what: str) -> None:
-        super().__init__(what)
         self._path = path.absolute()
         self.durability: Durability = durability
         self._made = _inode(self._path)
-        self._by_process: dict[int, _PerThread] = {}
-        self._adopt()
+        self._database = _PerThread(self)
+        self._local = self._database.local
+        self._in_use: weakref.WeakSet[Held] = weakref.WeakSet()
+        self._first: Held | None = None
+        self._snapshots = threading.local()
+        super().__init__(what)
 
     @property
     def path(self) -> Path:
         return self._path
 
     @property
-    def database(self) -> _PerThread:
-        if self._pid != os.getpid():
-            self._adopt()
+    def database(self) -> peewee.SqliteDatabase:
         return self._database
 
-    def _adopt(self) -> None:
-        """Start afresh in this process."""
-        if self._closed:
-            raise DatabaseClosed()
-        pid = os.getpid()
-        # setdefault: the threads of a child may arrive here together.
-        self._database = self._by_process.setdefault(pid, _PerThread(self))
-        self._writing, self._local = self._database.writing, self._database.local
-        self._pid = pid
-
     def _connection(self) -> Held:
-        # The hot path: one comparison tells a fork and a closed store (pid -1) alike.
-        if self._pid != os.getpid():
-            self._adopt()
         try:
             held: Held = self._local.held
         except AttributeError:
-            held = self._local.held = Held(self._database.connection())  # type: ignore[no-untyped-call]
-            # The first lives as long as all of them. It keeps the file's inode from being used again,
-            # and the journal from being folded in whenever the last thread of the moment ends.
-            self._database.first = self._database.first or held
+            held = self._connect()
         return held
 
-    def _lock(self) -> WriteLock:
-        if self._pid != os.getpid():
-            self._adopt()
-        return self._writing
+    def _connect(self) -> Held:
+        held: Held | None = getattr(self._snapshots, "held", None)
+        if held is not None:
+            # A fork let go of it; its snapshot is not over yet.
+            return held
+        with GATE:
+            held = self._local.held = Held(self._database.connection())  # type: ignore[no-untyped-call]
+            self._in_use.add(held)
+            # The first lives as long as all of them. It keeps the file's inode from being used again,
+            # and the journal from being folded in whenever the last thread of the moment ends.
+            self._first = self._first or held
+        return held
+
+    def _forget(self) -> None:
+        """Let go of all connections. Each closes with its last reference: at once, unless it is being read."""
+        self._first, self._local = None, self._database.forget()
 
     def check(self) -> None:
-        if self._closed:
-            raise DatabaseClosed()
+        super().check()
         if self._made is None or _inode(self._path) != self._made:
             # Another process destroyed it: writing to the unlinked file would lose the document.
             raise NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        connection = self._connection()
-        if connection.connection.in_transaction:
+        held = self._connection()
+        if held.connection.in_transaction:
             yield
             return
+        self._snapshots.held = held
         try:
-            connection.execute("BEGIN")
+            held.execute("BEGIN")
             try:
                 yield
             finally:
                 # There is nothing to commit, and SQLite ends a transaction by itself when a read fails badly.
-                connection.rollback()
+                held.rollback()
         except sqlite3.Error as error:
             raise storage_error(error, self._what) from error
+        finally:
+            self._snapshots.held = None
 
     def sizes(self) -> dict[str, int]:
         sizes = super().sizes()
@@ -118,20 +117,36 @@ class File(Connections):
         return sizes
 
     def shrink(self) -> None:
-        with self._lock().lock:
+        with self._writing.lock:
             self.check()
             super().shrink()
             # What is in the journal goes to the file, then the journal is emptied too.
             self.all("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def part(self, deadline: float) -> bool:
+        if self._writing.thread or getattr(self._snapshots, "held", None):
+            # The thread that forks is itself in the middle of something.
+            return False
+        self._forget()
+        while self._in_use:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.001)
+        return True
+
+    def rejoin(self, *, spoiled: bool) -> None:
+        if spoiled:
+            self._forget()
+            self._snapshots = threading.local()
+        super().rejoin(spoiled=spoiled)
+
+    def kin(self) -> object:
+        return self._made
+
     def close(self) -> None:
-        if self._closed or self._pid != os.getpid():
-            self._closed, self._pid = True, -1
-            return
-        with self._writing.lock:
-            self._closed, self._pid = True, -1
-            # Each connection closes with its last reference: at once, unless a thread is reading through it.
-            self._local = self._database.forget()
+        with self._writing.lock, GATE:
+            self._closed = True
+            self._forget()
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
@@ -145,7 +160,7 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 
 class _PerThread(peewee.SqliteDatabase):
-    """peewee's thread-local connections in one process."""
+    """peewee's thread-local connections."""
 
     def __init__(self, file: File) -> None:
         super().__init__(
@@ -156,8 +171,6 @@ class _PerThread(peewee.SqliteDatabase):
             timeout=BUSY_SECONDS,
             check_same_thread=False,
         )
-        self.writing = WriteLock()
-        self.first: Held | None = None
         self._file = weakref.ref(file)
 
     def _connect(self) -> Any:
@@ -167,12 +180,12 @@ class _PerThread(peewee.SqliteDatabase):
         file.check()
         return super()._connect()  # type: ignore[misc]  # the stubs lack it
 
-    def forget(self) -> Any:
-        """Let go of the connections of all threads; return the thread-local that has none."""
-        self.first, self._state = None, peewee._ConnectionLocal()
-        return self._state
-
     @property
     def local(self) -> Any:
         """Where each thread has its connection."""
+        return self._state
+
+    def forget(self) -> Any:
+        """Let go of the connections of all threads; return the thread-local that has none."""
+        self._state = peewee._ConnectionLocal()
         return self._state

@@ -11,6 +11,7 @@ import errno
 import os
 import sqlite3
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import Any
 
 import peewee
 
+from pouchdb_core.adapters.sql.fork import SPOILED, part_at_forks
 from pouchdb_core.errors import (
     DatabaseBusy,
     DatabaseClosed,
@@ -74,11 +76,11 @@ class Held:
     collector. A caller keeps this, not what it takes from it, as long as it uses the connection:
     Python crashes when a connection is closed under its reader.
 
-    In a forked child it does nothing: SQLite forbids carrying a connection over a fork, closing it
-    included, and Python ends the parent's other threads there, and their thread-locals with them.
+    In a forked child it does nothing, should one get there (see ``fork``): SQLite forbids closing
+    it, and Python ends the parent's other threads there, and their thread-locals with them.
     """
 
-    __slots__ = ("_pid", "connection", "execute", "executemany", "rollback")
+    __slots__ = ("__weakref__", "_pid", "connection", "execute", "executemany", "rollback")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._pid = os.getpid()
@@ -95,7 +97,7 @@ class Held:
 
 
 class WriteLock:
-    """The write lock of one process, and the transaction of the thread that holds it."""
+    """The write lock of a store in one process, and the transaction of the thread that holds it."""
 
     __slots__ = ("doomed", "lock", "thread")
 
@@ -114,6 +116,8 @@ class Connections(ABC):
         self._what = what
         self._closed = False
         self._writing = WriteLock()
+        self._held_back = False
+        part_at_forks(self)
 
     @property
     @abstractmethod
@@ -162,7 +166,7 @@ class Connections(ABC):
         writing = self._writing
         if writing.thread == threading.get_ident():
             writing.doomed = writing.doomed or ours
-            with suppress(sqlite3.Error, peewee.DatabaseError, DatabaseClosed):
+            with suppress(sqlite3.Error, peewee.DatabaseError, ServerError):
                 held = self._connection()
                 if not held.connection.in_transaction:
                     held.execute("BEGIN")
@@ -173,7 +177,7 @@ class Connections(ABC):
 
         Each call needs one of ``commit`` or ``rollback``, also a joining one.
         """
-        writing = self._lock()
+        writing = self._writing
         # SQLite's own lock polls with growing pauses; threads of one process queue here instead.
         writing.lock.acquire()
         thread = threading.get_ident()
@@ -219,7 +223,7 @@ class Connections(ABC):
             if outermost:
                 writing.thread = 0
                 # A closed connection rolls back by itself.
-                with suppress(DatabaseClosed):
+                with suppress(StorageError, DatabaseClosed):
                     connection = self._connection()
                     connection.rollback()
         except sqlite3.Error as error:
@@ -238,13 +242,36 @@ class Connections(ABC):
             raise
         self.commit(outermost)
 
-    @abstractmethod
-    def _lock(self) -> WriteLock:
-        """Return the write lock of this process."""
-
-    @abstractmethod
     def check(self) -> None:
-        """Raise DatabaseClosed, or NotFound if the database is no longer the one that was opened."""
+        """Raise DatabaseClosed, or what else forbids to use the database from now on."""
+        if self._closed:
+            raise DatabaseClosed()
+        if SPOILED and self.kin() in SPOILED:
+            raise StorageError(
+                f"{self._what} was in use while this process was forked, and cannot be used in it: "
+                "fork when no thread reads or writes, and in a way that Python knows of"
+            )
+
+    def hold(self, deadline: float) -> bool:
+        # Who has the lock may be waiting for the thread that forks.
+        self._held_back = self._writing.lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        return self._held_back
+
+    def part(self, deadline: float) -> bool:
+        return True
+
+    def rejoin(self, *, spoiled: bool) -> None:
+        if self._held_back:
+            self._held_back = False
+            if spoiled:
+                self._writing.thread = 0
+            self._writing.lock.release()
+        elif spoiled:
+            # The thread that has the old one is not in this process.
+            self._writing = WriteLock()
+
+    def kin(self) -> object:
+        return self
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[None]:
