@@ -80,6 +80,10 @@ class Read:
     """Answer an attachment as an open binary file instead of a blob."""
     items: tuple[tuple[str, str | None, tuple[str, ...]], ...] | None = None
     """For ``bulk_get``: (id, rev or None, atts_since) each; ``id`` is empty then."""
+    size: int | None = None
+    """With ``items``: answer those that take about so many bytes, at least one, and leave the rest."""
+    packed: bool = False
+    """With ``items``: answer a list of Packed, documents with stubs and None, as ``Adapter.packs`` allows."""
     user: UserContext | None = None
     purpose: Purpose = "api"
 
@@ -88,7 +92,8 @@ class Read:
 class Write:
     """Write documents: put, post, remove and bulk_docs all arrive here."""
 
-    docs: Sequence[DocumentInput]
+    docs: Sequence[Any]
+    """Mappings, JSON text, or Packed as replication moves them."""
     new_edits: bool = True
     """False: store revisions as given, as replication does; True: make a new one."""
     atomic: bool = False
@@ -132,11 +137,6 @@ class Listing:
     purpose: Purpose = "api"
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Read the changes feed: one row a document, in update order."""
-
-    since: int | str = 0
 class _Missing(Enum):
     MISSING = "missing"
 
@@ -179,6 +179,11 @@ class Query:
     purpose: Purpose = "api"
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Read the changes feed: one row a document, in update order."""
+
+    since: int | str = 0
     live: bool = False
     """Go on for ever: the feed yields ``Idle`` where it has to wait for a write."""
     limit: int | None = None
@@ -190,15 +195,15 @@ class Query:
     filter: Callable[..., Any] | str | None = None
     query_params: Mapping[str, Any] = field(default_factory=dict)
     seq_interval: int | None = None
+    progress: bool = False
+    """Yield ``Idle(0, seq)`` now and then while the filter lets nothing through; a live feed does it anyway."""
+    raw: bool = False
+    """Yield RawChange instead of Records: whole documents as JSON text, not filtered, for indexes."""
     user: UserContext | None = None
     purpose: Purpose = "api"
 
 
 @dataclass(frozen=True, slots=True)
-    progress: bool = False
-    """Yield ``Idle(0, seq)`` now and then while the filter lets nothing through; a live feed does it anyway."""
-    raw: bool = False
-    """Yield RawChange instead of Records: whole documents as JSON text, not filtered, for indexes."""
 class Replicate:
     """Replicate from one database to another (spec: pouchdb-api 2.6)."""
 

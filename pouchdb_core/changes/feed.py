@@ -39,7 +39,7 @@ def changes(store: Store, request: Changes) -> Generator[Record, None, int]:
         rows = _rows(store, request, since, end, True)
         yield from cast("Iterator[Record]", raw_changes(store, rows, request.options))
         return end
-    count, last, passed = 0, since, 0
+    count, last = 0, since
     with_doc = request.include_docs or wanted is not None
     for row in _rows(store, request, since, end, with_doc):
         change = _change(store, request, row, wanted)

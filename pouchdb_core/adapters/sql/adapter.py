@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.adapters.sql import files
 from pouchdb_core.adapters.sql.disk import Durability, File
-from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.index_store import SqlIndexStore, scratch_store
+from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
 from pouchdb_core.adapters.sql.sqlite import Connections, file_error
 from pouchdb_core.adapters.sql.store import SqlStore
@@ -91,18 +91,18 @@ class _SqlAdapter(Adapter):
                 self._ddocs = (self.ddocs_seq(), tuple(design_documents(self.store)))
         return self._ddocs[1]
 
-    def info(self) -> Record:
-        with self.store.snapshot():
-            counters = self.store.counters()
-            epoch = self.store.metadata("epoch")
-            sizes = self.store.sizes()
-        return Record(
     def indexes(self) -> SqlIndexStore:
         return SqlIndexStore(self.store)
 
     def scratch(self) -> SqlIndexStore:
         return scratch_store()
 
+    def info(self) -> Record:
+        with self.store.snapshot():
+            counters = self.store.counters()
+            epoch = self.store.metadata("epoch")
+            sizes = self.store.sizes()
+        return Record(
             db_name=self.database_name,
             doc_count=counters.doc_count,
             doc_del_count=counters.doc_del_count,
