@@ -22,7 +22,7 @@ from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.errors import BadRequest, DatabaseClosed, EnvironmentError, NotFound
 from pouchdb_core.plugins import Plugins
-from pouchdb_core.replication.replicate import Tools
+from pouchdb_core.replication.replicate import Replicator, Tools
 from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slots
 from pouchdb_core.tasks import Tasks
@@ -85,6 +85,8 @@ class Engine:
         """Steps replications in the background."""
         self.live: set[Replication] = set()
         """The replications that run in the background."""
+        self.replicators: set[Replicator] = set()
+        """Those that are running, whoever waits for them."""
         self.tools = tools or Tools()
         """Where replications take time and chance from."""
         databases = dict(options or {})
@@ -243,8 +245,9 @@ class Engine:
             closing.callback(self._opened.clear)
             closing.callback(self._finalizer)
             closing.callback(self.watcher.close)
-            closing.callback(self.dispatcher.close)
-            closing.callback(self.workers.close)
+            # What they are at ends before the files go, unless it takes too long.
+            closing.callback(self.dispatcher.close, 1.0)
+            closing.callback(self.workers.close, 5.0)
             closing.callback(self.slots.close)
             for opened in stores:
                 closing.callback(opened.slots.close)

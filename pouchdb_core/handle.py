@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -54,6 +55,8 @@ class Life:
         self.lock = threading.Lock()
         self.live: set[LiveHandle] = set()
         """What goes on in the background on behalf of the object; it ends with it."""
+        self.unstarted: weakref.WeakSet[LiveHandle] = weakref.WeakSet()
+        """Feeds that nobody listens to yet: they go with their last reference."""
 
 
 class Handle(EventEmitter):
@@ -159,14 +162,19 @@ class Handle(EventEmitter):
     def _end(self, reason: str) -> bool:
         """Make the object unusable; False if it was already."""
         life = self._life
+        # What waits ends while the store can still be used, so that it remembers how far it got.
+        self._cancel_live()
         with life.lock:
             if life.ended is not None:
                 return False
             life.ended = reason
-        for each in tuple(life.live):
-            each.cancel()
+        self._cancel_live()
         life.slots.close()
         return True
+
+    def _cancel_live(self) -> None:
+        for each in (*self._life.live, *self._life.unstarted):
+            each.cancel()
 
     def _close(self) -> None:
         """End the object and let go of its store; nothing if it ended before."""

@@ -27,24 +27,33 @@ LINGER = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Yielded by work that has nothing to do until it is woken, or ``timeout`` seconds went by."""
+    """Yielded by work that has nothing to do until it is woken, or ``timeout`` seconds went by.
+
+    With ``timeout`` 0 it only gives others their turn; ``seq`` then tells how far it has looked, so
+    that a feed whose filter lets nothing through can be seen to get on, remembered and cancelled.
+    """
 
     timeout: float | None = None
+    seq: Any = None
 
 
 class Job:
     """Work in slices. ``step()`` does one slice and returns Idle, None (go on) or False (over).
 
-    ``step`` is never called by two threads at once. It must not raise: what it raises is logged
-    and ends the job.
+    ``step`` is never called by two threads at once, nor in a forked child. It must not raise: what
+    it raises is logged and ends the job. A job that is over is not stepped again.
     """
+
+    __slots__ = ("_runner", "deadline", "over", "pid", "queued", "running", "step", "woken")
 
     def __init__(self, runner: Runner, step: Callable[[], Idle | bool | None]) -> None:
         self._runner = runner
         self.step = step
+        self.pid = os.getpid()
         self.queued = False
         self.running = False
         self.woken = False
+        self.over = False
         self.deadline: float | None = None
 
     def wake(self) -> None:
@@ -55,7 +64,8 @@ class Job:
 class Runner:
     """Steps jobs on at most ``threads`` threads, which start on demand and end when there is nothing to do.
 
-    After a fork a child starts with no jobs: those of the parent are the parent's.
+    A wait with a time-out costs one thread for all jobs. After a fork a child starts with no jobs:
+    those of the parent are the parent's.
     """
 
     def __init__(self, name: str, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,9 +77,13 @@ class Runner:
         self._condition = threading.Condition()
         self._ready: deque[Job] = deque()
         self._deadlines: list[tuple[float, int, Job]] = []
+        self._waits = 0
+        """How many of the deadlines still count."""
         self._order = itertools.count()
-        self._threads = 0
+        self._threads: set[threading.Thread] = set()
         self._waiting = 0
+        self._watched = False
+        """Whether one of the waiting threads waits for the next deadline."""
         self._closed = False
 
     def job(self, step: Callable[[], Idle | bool | None]) -> Job:
@@ -88,22 +102,37 @@ class Runner:
     @property
     def threads(self) -> int:
         """How many threads there are just now."""
-        return self._threads if self._pid == os.getpid() else 0
+        return len(self._threads) if self._pid == os.getpid() else 0
 
-    def close(self) -> None:
-        """Take no more work. What is ready is still stepped once; nothing is waited for."""
+    def current(self) -> bool:
+        """Tell whether the calling thread is one of the runner's."""
+        return self._pid == os.getpid() and threading.current_thread() in self._threads
+
+    def close(self, timeout: float = 0.0) -> None:
+        """Take no more work. What is ready is stepped once more; waits up to ``timeout`` seconds for it."""
         if self._pid != os.getpid():
+            # They are the parent's; the child has none and will take none.
+            self._reset()
+            self._closed = True
             return
         with self._condition:
             self._closed = True
             self._deadlines.clear()
             self._condition.notify_all()
+            threads = tuple(self._threads)
+        if timeout and threading.current_thread() not in threads:
+            end = time.monotonic() + timeout
+            for thread in threads:
+                thread.join(max(0.0, end - time.monotonic()))
 
     def _wake(self, job: Job) -> None:
-        if self._pid != os.getpid():
+        pid = os.getpid()
+        if job.pid != pid:
+            return
+        if self._pid != pid:
             self._reset()
         with self._condition:
-            if self._closed or job.queued:
+            if self._closed or job.queued or job.over:
                 return
             if job.running:
                 # It may have looked just before there was something to see: look again.
@@ -112,13 +141,27 @@ class Runner:
             self._queue(job)
 
     def _queue(self, job: Job) -> None:
-        job.queued, job.deadline = True, None
+        if job.deadline is not None:
+            job.deadline = None
+            self._waits -= 1
+        job.queued = True
         self._ready.append(job)
-        if self._waiting:
+        # A thread that was notified waits until it gets the lock: it is spoken for.
+        if self._waiting >= len(self._ready):
             self._condition.notify()
-        elif self._threads < self._most:
-            self._threads += 1
-            threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+        elif len(self._threads) < self._most:
+            thread = threading.Thread(target=self._work, name=f"{self._name}-{next(self._order)}", daemon=True)
+            self._threads.add(thread)
+            try:
+                thread.start()
+            except BaseException:
+                self._threads.discard(thread)
+                if not self._threads:
+                    # Nobody would ever step it.
+                    self._ready.remove(job)
+                    job.queued = False
+                    raise
+                logger.warning("%s: no further thread can be started", self._name)
 
     def _work(self) -> None:
         condition = self._condition
@@ -126,7 +169,7 @@ class Runner:
             with condition:
                 job = self._next()
                 if job is None:
-                    self._threads -= 1
+                    self._threads.discard(threading.current_thread())
                     return
                 job.queued, job.running, job.woken = False, True, False
             try:
@@ -137,35 +180,52 @@ class Runner:
             with condition:
                 job.running = False
                 if outcome is False or self._closed:
-                    continue
-                if job.woken or not isinstance(outcome, Idle):
+                    job.over = True
+                elif job.woken or not isinstance(outcome, Idle) or outcome.timeout == 0:
                     self._queue(job)
                 elif outcome.timeout is not None:
-                    job.deadline = self._clock() + outcome.timeout
-                    heapq.heappush(self._deadlines, (job.deadline, next(self._order), job))
-                    # Another thread may be waiting for a later deadline.
-                    condition.notify()
+                    self._wait_for(job, outcome.timeout)
+            # What the job holds may be dropped by its owner: not by a thread that waits for the next one.
+            del job, outcome
+
+    def _wait_for(self, job: Job, timeout: float) -> None:
+        job.deadline = self._clock() + timeout
+        self._waits += 1
+        if len(self._deadlines) > 2 * self._waits + 64:
+            # Jobs that were woken leave theirs behind.
+            self._deadlines = [each for each in self._deadlines if each[2].deadline == each[0]]
+            heapq.heapify(self._deadlines)
+        heapq.heappush(self._deadlines, (job.deadline, next(self._order), job))
+        if self._deadlines[0][2] is job:
+            # Another thread may be waiting for a later deadline.
+            self._condition.notify()
 
     def _next(self) -> Job | None:
         """Wait for a job; None when this thread is not needed any more. Holds the condition."""
-        while not (self._closed and not self._ready):
+        while True:
             now = self._clock()
             while self._deadlines and self._deadlines[0][0] <= now:
                 deadline, _, job = heapq.heappop(self._deadlines)
                 # A job that was woken since has no or another deadline.
-                if job.deadline == deadline and not job.queued and not job.running:
-                    job.queued, job.deadline = True, None
+                if job.deadline == deadline:
+                    job.deadline = None
+                    self._waits -= 1
+                    job.queued = True
                     self._ready.append(job)
             if self._ready:
                 return self._ready.popleft()
-            timeout = LINGER
-            if self._deadlines:
-                timeout = max(0.0, self._deadlines[0][0] - now)
+            if self._closed:
+                return None
+            # One thread waits for the next deadline; the others may end.
+            watching = bool(self._deadlines) and not self._watched
+            timeout = max(0.0, self._deadlines[0][0] - now) if watching else LINGER
+            self._watched = self._watched or watching
             self._waiting += 1
             try:
                 notified = self._condition.wait(timeout)
             finally:
                 self._waiting -= 1
-            if not notified and not self._deadlines and not self._ready:
+                if watching:
+                    self._watched = False
+            if not notified and not watching and not self._ready and (self._watched or not self._deadlines):
                 return None
-        return None

@@ -50,6 +50,8 @@ class Adapter(ABC):
     schemes: ClassVar[tuple[str, ...]] = ()
     """URL schemes whose databases it opens, such as ``("http", "https")``."""
     remote: ClassVar[bool] = False
+    packs: ClassVar[bool] = False
+    """Whether it reads and writes revisions as ``documents.packed`` has them: stored JSON, not parsed."""
     options: ClassVar[frozenset[str]] = frozenset()
     """Names of the options ``open`` understands; others are refused."""
 

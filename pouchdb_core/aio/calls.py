@@ -126,6 +126,8 @@ def _alias(parameter: inspect.Parameter) -> str:
 class AsyncStarter(Starter):
     """Makes handles at once; the work begins in its turn among the calls on the database."""
 
+    blocks = False
+
     def __init__(self, calls: Calls, wrap: Callable[[Any], Any]) -> None:
         self._calls, self._wrap = calls, wrap
 

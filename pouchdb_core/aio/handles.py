@@ -36,6 +36,10 @@ class _ToLoop:
     def call(self, function: Callable[..., Any], *args: Any) -> None:
         self._delivery.post(self._loop, function, *args)
 
+    def current(self) -> bool:
+        """Tell that whoever blocks may be who should run the calls."""
+        return True
+
 
 class AsyncHandle(LiveHandle):
     """A handle that is a promise too: ``await handle``, ``handle.then(f)``, ``handle["catch"](f)``.

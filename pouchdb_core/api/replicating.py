@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast
 
-from pouchdb_core.api.options import text_list
-from pouchdb_core.errors import BadRequest
+from pouchdb_core.api.options import flags, text_list
+from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.handle import Handle
+from pouchdb_core.live import LiveHandle
+from pouchdb_core.replication.checkpoint import refused_revisions
 from pouchdb_core.replication.ids import PREFIX
+from pouchdb_core.replication.source import check_distinct
 from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
 
 __all__ = ["replicate", "replicate_from", "replicate_to", "sync", "sync_status", "sync_with"]
+
+_DEFAULTS: dict[str, Any] = {
+    "live": False,
+    "continuous": False,
+    "retry": False,
+    "filter": None,
+    "query_params": None,
+    "doc_ids": None,
+    "since": None,
+    "winning_revs_only": False,
+    "style": "all_docs",
+    "batch_size": 1000,
+    "batches_limit": None,
+    "checkpoint": True,
+    "back_off_function": None,
+    "heartbeat": None,
+    "timeout": None,
+}
+_OPTIONS = tuple(_DEFAULTS)
+_CALLBACKS = ("on_change", "complete", "onChange")
 
 Peer = Union[str, "SyncPouchDB"]
 """A database: an object, or the name of one."""
@@ -85,7 +109,8 @@ def replicate(
     documents do not. The result is ``{"ok", "docs_read", "docs_written", "doc_write_failures",
     "errors", "last_seq", "start_time", "end_time", "status"}``. It resumes where the last run of
     the same pair got to; a run that was killed loses nothing. It ends at what the source had when
-    it began. Each batch (``batch_size`` changes, about 8 MB) is one transaction on the target.
+    it began. Each batch (``batch_size`` changes, about 4 MB) is one transaction on the target. A
+    source that is given by name must exist; a missing target is made.
 
     ``filter``, ``doc_ids`` and ``since`` (a seq to start at) choose documents;
     ``winning_revs_only`` (or ``style="main_only"``) leaves conflicts behind. A document that the
@@ -99,51 +124,82 @@ def replicate(
     Raises BadRequest (also for a database and itself), and what ended the run, with its result as
     ``error.result``.
     """
-    live = live or continuous
-    request = Replicate(
-        source=_database(env, source),
-        target=_database(env, target),
-        live=live,
-        retry=retry,
-        filter=filter,
-        query_params=query_params or {},
-        doc_ids=None if doc_ids is None else tuple(text_list("doc_ids", doc_ids)),
-        since=since,
-        winning_revs_only=winning_revs_only or style == "main_only",
-        batch_size=_positive("batch_size", batch_size),
-        checkpoint=checkpoint,
-        back_off_function=back_off_function,
-    )
-    replicator = env.engine.plugins.replicate(env, request)
-    answer: Record = env.starter.replication(env, replicator, on_change or onChange, complete)
-    return answer
+    given = locals()
+    options = {name: given[name] for name in _OPTIONS}
+    with _Peers(env) as peers:
+        request = _request(peers.source(source), peers.target(target), options)
+        replicator = env.engine.plugins.replicate(env, request)
+        answer = env.starter.replication(env, replicator, on_change or onChange, complete)
+        return peers.kept_open_by(answer)
 
 
 def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[SyncOptions]) -> Record:
     """Replicate in both directions; return ``{"push": result, "pull": result}``.
 
     Options are those of ``replicate``; ``push={...}`` and ``pull={...}`` override them for one
-    direction. With ``live=True`` the answer is a Sync that goes on in the background.
+    direction. ``on_change`` gets ``{"direction", "change"}``. With ``live=True`` the answer is a
+    Sync that goes on in the background. A database that is missing is made, on either side.
     """
     shared: dict[str, Any] = dict(options)
-    push, pull = shared.pop("push", None) or {}, shared.pop("pull", None) or {}
-    callbacks = {name: shared.pop(name, None) for name in ("complete", "callback", "on_change", "onChange")}
-    complete = callbacks["complete"] or callbacks["callback"]
-    on_change = callbacks["on_change"] or callbacks["onChange"]
-    left, right = _database(env, source), _database(env, target)
-    there = replicate(env, left, right, **{**shared, **push})
-    back = replicate(env, right, left, **{**shared, **pull})
-    answer: Record = env.starter.sync(env, there, back, on_change, complete)
-    return answer
+    _known("sync", shared, {*_OPTIONS, *_CALLBACKS, "push", "pull", "callback"})
+    complete = _both(shared.pop("complete", None), shared.pop("callback", None))
+    on_change = shared.pop("on_change", None) or shared.pop("onChange", None)
+    ways = []
+    for direction in ("push", "pull"):
+        own = shared.pop(direction, None) or {}
+        if not isinstance(own, Mapping):
+            raise BadRequest(f"{direction} must be a mapping of options, not {own!r}")
+        _known(direction, own, {*_OPTIONS, *_CALLBACKS} - {"live", "continuous"})
+        ways.append((direction, dict(own)))
+    with _Peers(env) as peers:
+        left, right = peers.target(source), peers.target(target)
+        # Both are looked at before one of them begins.
+        requests = [
+            _request(*((left, right) if direction == "push" else (right, left)), {**shared, **own})
+            for direction, own in ways
+        ]
+        begun = []
+        for (direction, own), request in zip(ways, requests, strict=True):
+            changed = own.get("on_change") or own.get("onChange")
+            if on_change is not None and env.starter.blocks and not request.live:
+                changed = _directed(direction, on_change, changed)
+            replicator = env.engine.plugins.replicate(env, request)
+            begun.append(env.starter.replication(env, replicator, changed, own.get("complete")))
+        return peers.kept_open_by(env.starter.sync(env, begun[0], begun[1], on_change, complete))
+
+
+def _directed(
+    direction: str, on_change: Callable[[Record], Any], own: Callable[[Record], Any] | None
+) -> Callable[[Record], None]:
+    def changed(change: Record) -> None:
+        if own is not None:
+            own(change)
+        on_change(Record(direction=direction, change=change))
+
+    return changed
+
+
+def _both(complete: Callable[..., Any] | None, callback: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """Return one callback for two options; the same function is called once."""
+    if complete is None or callback is None or complete == callback:
+        return complete or callback
+
+    def call(*args: Any) -> None:
+        complete(*args)
+        callback(*args)
+
+    return call
 
 
 def replicate_to(db: SyncPouchDB, /, target: Peer, **options: Unpack[ReplicateOptions]) -> Record:
     """Replicate this database to another; see ``env.replicate`` for options, result and errors."""
+    _known("replicate_to", options, {*_OPTIONS, *_CALLBACKS})
     return replicate(db.environment.sync_view, db, target, **options)
 
 
 def replicate_from(db: SyncPouchDB, /, source: Peer, **options: Unpack[ReplicateOptions]) -> Record:
     """Replicate another database to this one; see ``env.replicate`` for options, result and errors."""
+    _known("replicate_from", options, {*_OPTIONS, *_CALLBACKS})
     return replicate(db.environment.sync_view, source, db, **options)
 
 
@@ -160,37 +216,118 @@ def sync_status(db: SyncPouchDB) -> Record:
     ``state: "stopped"``; ``pending`` counts the changes of this database that have not been
     replicated yet, exactly.
     """
-    adapter = db.adapter
-    running = [
-        each.replicator
-        for each in tuple(db.environment.engine.live)
-        if db.id() in (each.replicator.source.id(), each.replicator.target.id())
-    ]
-    told = [each.status() for each in running]
+    adapter, mine, engine = db.adapter, db.id(), db.environment.engine
+    running = {id(each.replicator): each.replicator for each in tuple(engine.live)}
+    running.update((id(each), each) for each in tuple(engine.replicators))
+    told = [each.status() for each in running.values() if mine in (each.source.id(), each.target.id())]
     known = {each["id"] for each in told}
-    for id in adapter.local_ids(PREFIX):
-        if id not in known:
-            checkpoint = db.get(id)
-            entry = Record(
-                id=id,
-                source=checkpoint.get("source"),
-                target=checkpoint.get("target"),
-                state="stopped",
-                last_seq=checkpoint.get("source_last_seq", 0),
-                denied=sum(map(len, checkpoint.get("denied", {}).values())),
-            )
-            if checkpoint.get("source_id") == db.id():
-                entry["pending"] = adapter.pending(entry["last_seq"])
-            told.append(entry)
+    for name in adapter.local_ids(PREFIX):
+        if name not in known:
+            try:
+                told.append(_stopped(db, db.get(name), mine))
+            except NotFound:
+                # Removed since it was listed.
+                continue
     return Record(update_seq=db.info()["update_seq"], replications=told)
 
 
-def _database(env: SyncEnvironment, peer: Peer) -> SyncPouchDB:
-    if isinstance(peer, Handle):
-        return peer
-    if isinstance(peer, str):
-        return env.PouchDB(peer)
-    raise BadRequest(f"a database to replicate is an object or a name, not {peer!r}")
+def _stopped(db: SyncPouchDB, checkpoint: Record, mine: str) -> Record:
+    """Tell what is known of a replication that is not running, as far as its checkpoint makes sense."""
+    last_seq = checkpoint.get("source_last_seq", 0)
+    entry = Record(
+        id=checkpoint["_id"],
+        source=checkpoint.get("source"),
+        target=checkpoint.get("target"),
+        state="stopped",
+        last_seq=last_seq,
+        denied=sum(map(len, refused_revisions(checkpoint.get("denied")).values())),
+    )
+    if checkpoint.get("source_id") == mine and type(last_seq) is int:
+        entry["pending"] = db.adapter.pending(last_seq)
+    return entry
+
+
+class _Peers:
+    """The databases of a call: those given by name are opened for it, and closed when it is over."""
+
+    def __init__(self, env: SyncEnvironment) -> None:
+        self._env = env
+        self._opened = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._opened.close()
+
+    def source(self, peer: Peer) -> SyncPouchDB:
+        """Return the database to read; a missing one is not made. Raises NotFound."""
+        if isinstance(peer, str) and "://" not in peer and peer not in self._env.names():
+            raise NotFound(f"there is no database {peer!r} to replicate from")
+        return self.target(peer)
+
+    def target(self, peer: Peer) -> SyncPouchDB:
+        """Return the database, made if it is missing."""
+        if isinstance(peer, Handle):
+            return peer
+        if not isinstance(peer, str):
+            raise BadRequest(f"a database to replicate is an object or a name, not {peer!r}")
+        database = self._env.PouchDB(peer)
+        self._opened.callback(database._close)
+        return database
+
+    def kept_open_by(self, answer: Any) -> Record:
+        """Close later what was opened, when ``answer`` is a handle that needs it."""
+        if isinstance(answer, LiveHandle):
+            answer.on_done(self._opened.pop_all().close)
+        return cast("Record", answer)
+
+
+def _request(source: SyncPouchDB, target: SyncPouchDB, options: Mapping[str, Any]) -> Replicate:
+    """Check the options of a replication. Raises BadRequest."""
+    chosen = {**_DEFAULTS, **options}
+    names = ("live", "continuous", "retry", "winning_revs_only")
+    flags(**{name: chosen[name] for name in names})
+    if chosen["style"] not in ("all_docs", "main_only"):
+        raise BadRequest(f"style must be 'all_docs' or 'main_only', not {chosen['style']!r}")
+    checkpoint = chosen["checkpoint"]
+    if not (checkpoint is True or checkpoint is False or checkpoint in ("source", "target")):
+        raise BadRequest(f"checkpoint must be True, False, 'source' or 'target', not {checkpoint!r}")
+    params, wanted, ids = chosen["query_params"], chosen["filter"], chosen["doc_ids"]
+    if params is not None and not isinstance(params, Mapping):
+        raise BadRequest(f"query_params must be a mapping, not {params!r}")
+    if not (wanted is None or isinstance(wanted, str) or callable(wanted)):
+        raise BadRequest(f"filter must be a function or a name, not {wanted!r}")
+    if not (chosen["back_off_function"] is None or callable(chosen["back_off_function"])):
+        raise BadRequest(f"back_off_function must be a function, not {chosen['back_off_function']!r}")
+    check_distinct(source, target)
+    return Replicate(
+        source=source,
+        target=target,
+        live=bool(chosen["live"] or chosen["continuous"]),
+        retry=bool(chosen["retry"]),
+        filter=wanted,
+        query_params=params or {},
+        doc_ids=None if ids is None else tuple(text_list("doc_ids", ids)),
+        since=_since(source, chosen["since"]),
+        winning_revs_only=chosen["winning_revs_only"] or chosen["style"] == "main_only",
+        batch_size=_positive("batch_size", chosen["batch_size"]),
+        checkpoint=checkpoint,
+        back_off_function=chosen["back_off_function"],
+    )
+
+
+def _since(source: SyncPouchDB, since: Any) -> Any:
+    if since is None or source.remote:
+        return since
+    if since in ("now", "latest"):
+        # Now is the time of the call, not of the first step.
+        return source.info()["update_seq"]
+    if isinstance(since, str) and since.isdecimal() and len(since) < 20:
+        since = int(since)
+    if type(since) is not int or since < 0:
+        raise BadRequest(f"since must be a sequence number or 'now', not {since!r}")
+    return since
 
 
 def _positive(name: str, value: Any) -> int:
@@ -198,3 +335,9 @@ def _positive(name: str, value: Any) -> int:
         raise BadRequest(f"{name} must be a number from 1 up, not {value!r}")
     number: int = value
     return number
+
+
+def _known(name: str, options: Mapping[str, Any], known: Collection[str]) -> None:
+    for option in options:
+        if option not in known:
+            raise BadRequest(f"{name}: unknown option {option!r}; there are: {', '.join(sorted(known))}")

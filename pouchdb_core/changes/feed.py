@@ -21,9 +21,13 @@ __all__ = ["changes", "follow"]
 
 PAGE = 1000
 """Rows read at a time; no transaction is open while a row is with the reader."""
+FIRST = 50
+"""Rows with bodies read first, while nobody knows how big they are."""
+BYTES = 2 * 1024 * 1024
+"""About how much of bodies is read at a time."""
 
 
-def changes(store: Store, request: Changes) -> Generator[Record, None, int]:
+def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
     """Yield ``{"id", "seq", "changes": [{"rev"}], "deleted"?, "doc"?}`` in update order, one row a document.
 
     The feed ends at the update_seq of its start: what is written meanwhile belongs to the next
@@ -39,12 +43,16 @@ def changes(store: Store, request: Changes) -> Generator[Record, None, int]:
         rows = _rows(store, request, since, end, True)
         yield from cast("Iterator[Record]", raw_changes(store, rows, request.options))
         return end
-    count, last = 0, since
+    count, last, passed = 0, since, 0
     with_doc = request.include_docs or wanted is not None
     for row in _rows(store, request, since, end, with_doc):
         change = _change(store, request, row, wanted)
         if change is None:
             last = row[0]
+            passed += 1
+            if passed == PAGE and request.progress:
+                passed = 0
+                yield Idle(0.0, last)
             continue
         yield change
         last = row[0]
@@ -63,23 +71,30 @@ def follow(store: Store, request: Changes) -> Generator[Record | Idle, None, int
     """
     if request.descending:
         raise BadRequest("a live feed cannot be descending")
-    since = _since(request, store.counters().update_seq)
+    # What is wrong with the request is told now, not to whoever steps the feed.
+    predicate(request)
+    return _follow(store, request, _since(request, store.counters().update_seq))
+
+
+def _follow(store: Store, request: Changes, since: int) -> Generator[Record | Idle, None, int]:
     remaining = request.limit
     while remaining is None or remaining > 0:
         # Two numbers are compared before anything is read: waking an idle feed costs 5 us.
         if store.counters().update_seq > since:
-            feed = changes(store, replace(request, since=since, live=False, limit=remaining))
+            feed = changes(store, replace(request, since=since, live=False, progress=True, limit=remaining))
             while True:
                 try:
                     row = next(feed)
                 except StopIteration as stop:
                     since = stop.value
                     break
-                if remaining is not None:
+                if remaining is not None and not isinstance(row, Idle):
                     remaining -= 1
                 yield row
             continue
-        yield Idle()
+        # Another process may have destroyed it: nothing new would ever come.
+        store.check()
+        yield Idle(seq=since)
     return since
 
 
@@ -103,11 +118,15 @@ def _rows(store: Store, request: Changes, since: int, end: int, bodies: bool) ->
         yield from _of_ids(store, request, since, end, request.doc_ids)
         return
     after, before = since, end + 1
+    limit = FIRST if bodies else PAGE
     while True:
-        page = store.scan_seqs(after, before, limit=PAGE, descending=request.descending, bodies=bodies)
+        page = store.scan_seqs(after, before, limit=limit, descending=request.descending, bodies=bodies)
         yield from page
-        if len(page) < PAGE:
+        if len(page) < limit:
             return
+        if bodies:
+            average = sum(len(row[5] or b"") for row in page) / limit
+            limit = max(1, min(PAGE, 4 * limit, int(BYTES / (average + 1))))
         if request.descending:
             before = page[-1][0]
         else:

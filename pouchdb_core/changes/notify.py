@@ -7,13 +7,18 @@ somebody listens: the one poll of the project, because SQLite has no other way.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from pouchdb_core.errors import DatabaseClosed, NotFound
+
 __all__ = ["Notifier", "Watched", "Watcher"]
+
+logger = logging.getLogger("pouchdb.live")
 
 INTERVAL = 0.05
 """Seconds between two looks at the files."""
@@ -22,34 +27,40 @@ Wake = Callable[[], None]
 
 
 class Notifier:
-    """Wakes the listeners of one store."""
+    """Wakes the listeners of one store. A forked child starts without: those of the parent are the parent's."""
 
     def __init__(self, on_listeners: Callable[[bool], None] = lambda listening: None) -> None:
-        self._wakes: dict[object, Wake] = {}
-        self._lock = threading.Lock()
         self._on_listeners = on_listeners
+        self._reset()
+
+    def _reset(self) -> None:
+        self._wakes: dict[object, Wake] = {}
+        # Re-entrant: the collector may end a subscription in the middle of another.
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
 
     def subscribe(self, wake: Wake) -> Callable[[], None]:
         """Call ``wake`` whenever something may be new, until the returned function is called."""
-        key = object()
+        if self._pid != os.getpid():
+            self._reset()
+        key, pid = object(), self._pid
         with self._lock:
-            first = not self._wakes
             self._wakes[key] = wake
-        if first:
-            self._on_listeners(True)
+            if len(self._wakes) == 1:
+                # Under the lock: begin and stop must not overtake each other.
+                self._on_listeners(True)
 
         def unsubscribe() -> None:
-            with self._lock:
-                gone = self._wakes.pop(key, None) is not None
-                last = gone and not self._wakes
-            if last:
-                self._on_listeners(False)
+            if pid == os.getpid():
+                with self._lock:
+                    if self._wakes.pop(key, None) is not None and not self._wakes:
+                        self._on_listeners(False)
 
         return unsubscribe
 
     def notify(self) -> None:
         """Wake everybody who listens; called by the writer, so listeners only take note."""
-        if self._wakes:
+        if self._wakes and self._pid == os.getpid():
             with self._lock:
                 wakes = list(self._wakes.values())
             for wake in wakes:
@@ -61,6 +72,9 @@ class Watched(Protocol):
 
     def version(self) -> int:
         """Return a number that changes with every commit of another connection."""
+
+    def check(self) -> None:
+        """Raise DatabaseClosed or NotFound if the database is no longer there."""
 
     notifier: Notifier
 
@@ -93,6 +107,8 @@ class Watcher:
 
     def close(self) -> None:
         """Look at nothing any more."""
+        if self._pid != os.getpid():
+            self._reset()
         with self._condition:
             self._stores.clear()
             self._condition.notify_all()
@@ -106,18 +122,24 @@ class Watcher:
                 known = list(self._stores.items())
             for store, before in known:
                 self._look(store, before)
-            del known
+            del known, store, before
             with self._condition:
-                self._condition.wait(INTERVAL)
+                if self._stores:
+                    self._condition.wait(INTERVAL)
 
     def _look(self, store: Watched, before: int | None) -> None:
         try:
+            store.check()
             version = store.version()
-        except Exception:
-            # Closed or destroyed: its listeners are told by their next read.
+        except (DatabaseClosed, NotFound):
+            # Closed, or destroyed by another process: its listeners are told by their next read.
             with self._condition:
                 self._stores.pop(store, None)
             store.notifier.notify()
+            return
+        except Exception as error:
+            # It may pass (no more files can be opened, the disk is away): look again next time.
+            logger.warning("a database cannot be watched just now: %s", error)
             return
         if version != before:
             with self._condition:

@@ -15,7 +15,10 @@ from pouchdb_core.requests import PLAIN, Read, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, generation, revisions_from_path
 
-__all__ = ["compose", "read", "stubs", "tree_of"]
+__all__ = ["compose", "fitting", "read", "stubs", "tree_of"]
+
+ROW = 200
+"""Bytes a document takes beside its body, about."""
 
 
 def read(store: Store, request: Read) -> Any:
@@ -56,6 +59,17 @@ def read(store: Store, request: Read) -> Any:
                 raise NotFound("deleted", id=id)
             rev = row[2]
         return compose(store, row, rev, request.options)
+
+
+def fitting(store: Store, ids: Sequence[str], size: int) -> int:
+    """Return how many of these documents, but at least one, take about ``size`` bytes."""
+    lengths = store.lengths(list(dict.fromkeys(ids)))
+    total = 0
+    for count, id in enumerate(ids):
+        total += lengths.get(id, 0) + ROW
+        if count and total > size:
+            return count
+    return len(ids)
 
 
 def tree_of(row: Row) -> Tree:
@@ -145,7 +159,10 @@ def _open_revs(store: Store, id: str, revs: str | Iterable[str], options: ReadOp
 
 def _many(store: Store, request: Read) -> Record:
     results = []
-    for id, rev, atts_since in request.items or ():
+    items = request.items or ()
+    if request.size is not None:
+        items = items[: fitting(store, [id for id, _, _ in items if encodes(id)], request.size)]
+    for id, rev, atts_since in items:
         options = request.options
         if atts_since:
             options = replace(options, atts_since=atts_since)

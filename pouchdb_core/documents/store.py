@@ -93,6 +93,9 @@ class Store(Protocol):
         outermost. Raises StorageError and its kinds.
         """
 
+    def check(self) -> None:
+        """Raise DatabaseClosed or NotFound if the database is no longer there."""
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Make all reads of this thread in the block see one state. Never hold it across a yield."""
 
@@ -104,6 +107,9 @@ class Store(Protocol):
 
     def rows(self, ids: Sequence[str]) -> dict[str, Row]:
         """Return what exists of ``ids``, with bodies."""
+
+    def lengths(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the bytes of the winners' bodies, by id, of those that are there."""
 
     def body(self, pointer: int) -> bytes | None:
         """Return the body of a revision that is not the winner."""

@@ -14,6 +14,7 @@ from pouchdb_core.documents import local
 from pouchdb_core.documents.attachments import close_all
 from pouchdb_core.documents.edit import Batch
 from pouchdb_core.documents.guards import Judge, rounds
+from pouchdb_core.documents.packed import Packed
 from pouchdb_core.documents.parse import LOCAL, Parsed, mapping, parse_edit, parse_replicated
 from pouchdb_core.documents.store import Counters, Head, Store
 from pouchdb_core.errors import PouchDBError
@@ -71,6 +72,11 @@ def _parse(
     for index, given in enumerate(request.docs):
         id = None
         try:
+            if isinstance(given, Packed):
+                parsed = given.parsed()
+                parsed.index = index
+                batch.append(parsed)
+                continue
             doc = given if type(given) is dict else mapping(given)
             id = doc.get("_id")
             if type(id) is str and id[:7] == LOCAL:

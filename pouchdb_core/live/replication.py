@@ -121,7 +121,8 @@ class Replication(LiveHandle):
                 if self.done:
                     return False
                 if self.cancelled:
-                    return self._end()
+                    self._end()
+                    return False
                 if self._untold >= AHEAD:
                     return Idle()
                 try:
@@ -132,21 +133,30 @@ class Replication(LiveHandle):
                     return False
                 except BaseException as error:
                     self._unsubscribe()
-                    if self.cancelled:
-                        # A side was closed under it, and it was told so.
-                        self._finish(self.replicator.result("cancelled"))
-                    else:
-                        self._finish(error=error)
+                    self._fail(error)
                     return False
                 if isinstance(event, Idle):
                     return event
                 self._event(event)
         return None
 
+    def _fail(self, error: BaseException) -> None:
+        if self.cancelled:
+            # A side was closed under it, and it was told so.
+            self._finish(self.replicator.result("cancelled"))
+        else:
+            self._finish(error=error)
+
+    def _hold(self, count: int) -> None:
+        """Count changes that somebody has not seen yet; with too many it waits."""
+        with self._telling:
+            self._untold += count
+        if count < 0:
+            self._job.wake()
+
     def _event(self, event: Event) -> None:
         if event.name == "change":
-            with self._telling:
-                self._untold += 1
+            self._hold(1)
             self._dispatcher.call(self._change, event.argument)
         else:
             self._tell(event.name, *(() if event.name == "active" else (event.argument,)))
@@ -155,24 +165,22 @@ class Replication(LiveHandle):
         try:
             self._emit_or_keep("change", change)
         finally:
-            with self._telling:
-                self._untold -= 1
-            self._job.wake()
+            self._hold(-1)
 
-    def _end(self) -> bool:
+    def _end(self) -> None:
         self._unsubscribe()
         self._run.close()
         self._finish(self.replicator.result("cancelled"))
-        return False
 
 
-def _changes(handle: LiveHandle) -> Iterator[Record]:
-    """Yield the changes of a handle in the iterating thread; its dispatcher waits for that."""
+def _changes(handle: Replication | Sync) -> Iterator[Record]:
+    """Yield the changes of a handle in the iterating thread; it does not run far ahead of that."""
     condition = threading.Condition()
     waiting: list[Record] = []
     over: list[bool] = []
 
     def changed(change: Record) -> None:
+        handle._hold(1)
         with condition:
             waiting.append(change)
             condition.notify_all()
@@ -191,7 +199,9 @@ def _changes(handle: LiveHandle) -> Iterator[Record]:
             if not told:
                 handle.wait()
                 return
-            yield from told
+            for change in told:
+                handle._hold(-1)
+                yield change
     finally:
         handle.remove_listener("change", changed)
         handle.remove_listener("complete", ended)
@@ -236,6 +246,10 @@ class Sync(LiveHandle):
             # What ends it comes over the thread that would wait for it.
             raise RuntimeError("wait() of a sync cannot be called by a listener")
         return super().wait(timeout)
+
+    def _hold(self, count: int) -> None:
+        self.push._hold(count)
+        self.pull._hold(count)
 
     # Everything below runs on the dispatcher's one thread, so it needs no lock.
 

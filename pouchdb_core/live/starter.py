@@ -29,6 +29,9 @@ OnComplete = Callable[..., Any] | None
 class Starter:
     """Blocks until there is an answer, unless the request is live: then there is a handle."""
 
+    blocks = True
+    """Whether what is not live has ended when its answer is there."""
+
     def feed(
         self, db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
     ) -> Any:
@@ -36,8 +39,7 @@ class Starter:
         if not request.live:
             return _collected(db, request, return_docs, on_change, complete)
         rows = cast("Generator[Any, None, Any]", db.plugins.changes(db, request))
-        feed = Feed(db, rows, db.adapter.subscribe, db.environment._calls, db._engine.dispatcher)
-        keep(feed, db._life.live)
+        feed = Feed(db, rows, db.adapter.subscribe, db.environment._calls, db._engine.dispatcher, request.since)
         return called_back(feed, on_change, complete)
 
     def replication(
@@ -45,6 +47,7 @@ class Starter:
     ) -> Any:
         """Run a replication: its result or a Replication."""
         if not replicator.request.live:
+            replicator.tells = on_change is not None
             result = replicate_now(replicator.run(), on_change)
             if complete is not None:
                 complete(None, result)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pouchdb_core.documents.packed import Packed
 from pouchdb_core.errors import Forbidden, MissingStub, NotFound, PouchDBError, Unauthorized
 from pouchdb_core.requests import Read, ReadOptions, Write
 from pouchdb_core.results import Record
@@ -17,15 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Refusal", "Revision", "Transfer"]
 
-BYTES = 8 * 1024 * 1024
-"""About how much of documents is in memory at once; attachments stream and do not count."""
-FETCH = 100
-"""Documents asked for at once while their size is unknown."""
+BYTES = 4 * 1024 * 1024
+"""About how much of documents is fetched, and written, at once."""
+FETCH = 1000
+"""Documents fetched at once at most."""
 PAUSE = 1000
 """Documents written at once at most: a transaction must not keep other writers out for long."""
+SPOOL = 1024 * 1024
+"""Bytes of an attachment that are in memory on its way; the rest is in a temporary file."""
 
 Revision = tuple[str, str]
 """(id, rev)."""
+Document = Packed | Record
 
 FULL = ReadOptions(revs=True, latest=True)
 
@@ -52,13 +56,19 @@ class Transfer:
     target: SyncPouchDB
     read: int = 0
     written: int = 0
-    documents: list[Record] = field(default_factory=list)
-    """What was written last, as it was read."""
+    documents: list[Document] = field(default_factory=list)
+    """What was written last."""
     refused: list[Refusal] = field(default_factory=list)
     """What was not written last."""
     absent: list[Revision] = field(default_factory=list)
     """What the source itself does not have any more."""
-    _per_document: float = 0.0
+    packs: bool = False
+    """Whether stored JSON can travel as it is: nobody changes documents on their way."""
+
+    def __post_init__(self) -> None:
+        source, target = self.source, self.target
+        both = source.adapter.packs and target.adapter.packs
+        self.packs = both and source.plugins.reads_plainly and target.plugins.writes_plainly
 
     def missing(self, revs: Mapping[str, Sequence[str]]) -> list[Revision]:
         """Return which of the revisions the target lacks."""
@@ -67,69 +77,72 @@ class Transfer:
 
     def move(self, revisions: Sequence[Revision]) -> Iterator[None]:
         """Fetch and write revisions, yielding after each transaction on the target."""
-        pending = list(dict.fromkeys(revisions))
-        while pending:
-            self.documents, self.refused, self.absent = [], [], []
-            size = 0
-            seen: set[Revision] = set()
-            while pending and size < BYTES and len(self.documents) < PAUSE:
-                count = self._how_many(BYTES - size)
-                part, pending = pending[:count], pending[count:]
-                for document in self._fetch(part, seen):
-                    # The size is only for memory: what orjson refuses is refused or kept by the target.
-                    size += self._measure(document)
-                    self.documents.append(document)
-            if self.documents:
-                self._write(self.documents)
-            yield
+        self.documents, self.refused, self.absent = [], [], []
+        batch: list[Document] = []
+        size = 0
+        for document in self._fetch(list(dict.fromkeys(revisions))):
+            cost = _size(document)
+            if batch and (size + cost > BYTES or len(batch) == PAUSE):
+                self._write(batch)
+                yield
+                batch, size, self.absent = [], 0, []
+            batch.append(document)
+            size += cost
+        if batch:
+            self._write(batch)
+        yield
 
-    def _how_many(self, left: int) -> int:
-        if not self._per_document:
-            return FETCH
-        return max(1, min(PAUSE, int(left / self._per_document)))
+    def _fetch(self, revisions: list[Revision]) -> Iterator[Document]:
+        seen: set[Revision] = set()
+        start = 0
+        while start < len(revisions):
+            part = revisions[start : start + FETCH]
+            answers = self._read(part)
+            # Fewer than were asked for, when they are big.
+            for asked, found in zip(part, answers, strict=False):
+                if not found:
+                    self.absent.append(asked)
+                for document in found:
+                    # With `latest` two revisions that were asked for may have the same leaf.
+                    key = _revision(document)
+                    if key not in seen:
+                        seen.add(key)
+                        self.read += 1
+                        yield document
+            start += len(answers)
 
-    def _measure(self, document: Record) -> int:
-        try:
-            size = len(orjson.dumps(document))
-        except TypeError:
-            size = BYTES // FETCH
-        self._per_document = max(size, 0.9 * self._per_document + 0.1 * size)
-        return size
-
-    def _fetch(self, revisions: Sequence[Revision], seen: set[Revision]) -> Iterator[Record]:
-        items = tuple((id, rev, ()) for id, rev in revisions)
+    def _read(self, revisions: list[Revision]) -> Sequence[Sequence[Document]]:
         source = self.source
-        answer = source.plugins.read(
-            source, Read("", options=FULL, items=items, user=source.user, purpose="replication")
+        request = Read(
+            "",
+            options=FULL,
+            items=tuple((id, rev, ()) for id, rev in revisions),
+            size=BYTES,
+            packed=self.packs,
+            user=source.user,
+            purpose="replication",
         )
-        for (id, rev), result in zip(revisions, answer["results"], strict=True):
-            for each in result["docs"]:
-                if "ok" not in each:
-                    self.absent.append((id, rev))
-                    continue
-                document: Record = each["ok"]
-                # With `latest` two revisions that were asked for may have the same leaf.
-                if (id, document["_rev"]) not in seen:
-                    seen.add((id, document["_rev"]))
-                    self.read += 1
-                    yield document
+        answer = source.plugins.read(source, request)
+        if self.packs:
+            return [() if found is None else (found,) for found in answer]
+        return [[each["ok"] for each in result["docs"] if "ok" in each] for result in answer["results"]]
 
-    def _write(self, documents: Sequence[Record]) -> None:
+    def _write(self, documents: list[Document]) -> None:
         outcomes = self._put(documents, self._with_attachments(documents, send_all=False))
         again = [document for document, error in outcomes if isinstance(error, MissingStub)]
         if again:
             # The target lost the content since it was asked, or the document that brought it was refused.
             outcomes = [pair for pair in outcomes if not isinstance(pair[1], MissingStub)]
             outcomes += self._put(again, self._with_attachments(again, send_all=True))
+        self.documents, self.refused = [], []
         for document, error in outcomes:
             if error is None:
-                self.written += 1
+                self.documents.append(document)
             else:
-                self.refused.append(Refusal(document["_id"], document["_rev"], error))
+                self.refused.append(Refusal(*_revision(document), error))
+        self.written += len(self.documents)
 
-    def _put(
-        self, documents: Sequence[Record], given: Sequence[Mapping[str, Any]]
-    ) -> list[tuple[Record, PouchDBError | None]]:
+    def _put(self, documents: list[Document], given: Sequence[Any]) -> list[tuple[Document, PouchDBError | None]]:
         target = self.target
         request = Write(given, new_edits=False, user=target.user, purpose="replication")
         outcomes = target.plugins.write(target, request)
@@ -138,25 +151,32 @@ class Transfer:
             for document, outcome in zip(documents, outcomes, strict=True)
         ]
 
-    def _with_attachments(self, documents: Iterable[Record], *, send_all: bool) -> list[Mapping[str, Any]]:
+    def _with_attachments(self, documents: list[Document], *, send_all: bool) -> Sequence[Any]:
         """Return the documents with the content of attachments that the target lacks, as open files."""
-        entries = [entry for doc in documents for entry in doc.get("_attachments", {}).values()]
+        entries = [
+            entry
+            for document in documents
+            if isinstance(document, Record)
+            for entry in document.get("_attachments", {}).values()
+        ]
         if not entries:
-            return list(documents)
+            return documents
         digests = {entry["digest"] for entry in entries}
         lacking = digests if send_all else self.target.adapter.lacking(digests)
-        given: list[Mapping[str, Any]] = []
+        given: list[Document] = []
         for document in documents:
-            attachments = document.get("_attachments")
-            if attachments and any(entry["digest"] in lacking for entry in attachments.values()):
+            attachments = document.get("_attachments", {}) if isinstance(document, Record) else {}
+            here = {entry["digest"] for entry in attachments.values()}
+            if here & lacking:
                 filled = {name: self._filled(document, name, entry, lacking) for name, entry in attachments.items()}
-                document = Record(document, _attachments=filled)
+                document = Record({**document, "_attachments": filled})  # type: ignore[dict-item]  # a packed one has none
                 if not send_all:
-                    lacking = lacking - {entry["digest"] for entry in attachments.values()}
+                    # Once is enough: the others of the batch find it there.
+                    lacking = lacking - here
             given.append(document)
         return given
 
-    def _filled(self, document: Record, name: str, entry: Record, lacking: set[str]) -> Mapping[str, Any]:
+    def _filled(self, document: Any, name: str, entry: Record, lacking: set[str]) -> Mapping[str, Any]:
         if entry["digest"] not in lacking:
             return entry
         try:
@@ -166,3 +186,23 @@ class Transfer:
             return entry
         members = {key: value for key, value in entry.items() if key not in ("stub", "length")}
         return {**members, "data": content}
+
+
+def _revision(document: Document) -> Revision:
+    if isinstance(document, Packed):
+        return document.id, document.rev
+    return document["_id"], document["_rev"]
+
+
+def _size(document: Document) -> int:
+    """Return about how many bytes a document needs in memory on its way."""
+    if isinstance(document, Packed):
+        return len(document.body) + 40 * len(document.path)
+    try:
+        size = len(orjson.dumps(document))
+    except TypeError:
+        # Only for memory: what orjson refuses is refused or kept by the target.
+        size = BYTES // 10
+    for entry in document.get("_attachments", {}).values():
+        size += min(entry.get("length", SPOOL), SPOOL)
+    return size

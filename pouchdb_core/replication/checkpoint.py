@@ -8,23 +8,23 @@ was restored from a backup remembers an older session, and the replication resum
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pouchdb_core.errors import Conflict, Forbidden, NotFound, Unauthorized
+from pouchdb_core.errors import Conflict, Forbidden, NotFound, ReadOnlyStorage, Unauthorized
 from pouchdb_core.replication.ids import VERSION
 from pouchdb_core.results import Record
 
-__all__ = ["Checkpoint", "Checkpoints", "common_ancestor"]
+__all__ = ["Checkpoint", "Checkpoints", "Epoch", "common_ancestor", "refused_revisions"]
 
 logger = logging.getLogger("pouchdb.replication")
 
 HISTORY = 50
 """Sessions remembered, as many as CouchDB does."""
-TRIES = 5
+TRIES = 10
 
-History = Sequence[Mapping[str, Any]]
+UNWRITABLE = (Unauthorized, Forbidden, ReadOnlyStorage)
 
 
 class Peer(Protocol):
@@ -40,24 +40,84 @@ def common_ancestor(source: Mapping[str, Any] | None, target: Mapping[str, Any] 
     """Return the newest history entry that both checkpoints have, or None: start at the beginning.
 
     The algorithm of CouchDB and PouchDB: equal sessions agree at once; else walk both histories.
+    Where the two sides say different seqs of one session, the lower one is believed: the source may
+    be a checkpoint behind the target, and a target that was restored may be behind the source.
+    What makes no sense in a document, whoever wrote it, is as if it were not there.
     """
-    if source is None or target is None:
+    left, right = _sessions(source), _sessions(target)
+    if left is None or right is None:
         return None
-    if source.get("session_id") is not None and source.get("session_id") == target.get("session_id"):
-        return {
-            "session_id": source["session_id"],
-            "recorded_seq": source.get("source_last_seq", 0),
-            "epoch": source.get("source_epoch"),
-        }
-    left: list[Mapping[str, Any]] = list(source.get("history") or ())
-    right: list[Mapping[str, Any]] = list(target.get("history") or ())
-    while left and right:
-        if any(entry.get("session_id") == left[0].get("session_id") for entry in right):
-            return left[0]
-        if any(entry.get("session_id") == right[0].get("session_id") for entry in left[1:]):
-            return right[0]
-        left, right = left[1:], right[1:]
+    if left[0] is not None and right[0] is not None and left[0]["session_id"] == right[0]["session_id"]:
+        return _lower(left[0], right[0])
+    mine, theirs = left[1], right[1]
+    while mine and theirs:
+        for entry in theirs:
+            if entry["session_id"] == mine[0]["session_id"]:
+                return _lower(mine[0], entry)
+        for entry in mine[1:]:
+            if entry["session_id"] == theirs[0]["session_id"]:
+                return _lower(entry, theirs[0])
+        mine, theirs = mine[1:], theirs[1:]
     return None
+
+
+Entry = Mapping[str, Any]
+
+
+def _sessions(document: Any) -> tuple[Entry | None, list[Entry]] | None:
+    """Return the newest session and the history of a checkpoint, as far as they make sense."""
+    if not isinstance(document, Mapping):
+        return None
+    history = document.get("history")
+    newest = _entry(document, "source_last_seq", "source_epoch")
+    entries = [_entry(each, "recorded_seq", "epoch") for each in (history if isinstance(history, list) else ())]
+    return newest, [entry for entry in entries if entry is not None]
+
+
+def _entry(given: Any, seq: str, epoch: str) -> Entry | None:
+    if not isinstance(given, Mapping):
+        return None
+    session, recorded = given.get("session_id"), given.get(seq, given.get("last_seq"))
+    if not (isinstance(session, str) and session) or not _is_seq(recorded):
+        return None
+    return {
+        **given,
+        "session_id": session,
+        "recorded_seq": recorded,
+        "epoch": given.get(epoch),
+        "target_epoch": given.get("target_epoch"),
+    }
+
+
+def _is_seq(value: Any) -> bool:
+    # Numbers here; CouchDB has text, and lists in its clustered ancestors.
+    return (type(value) is int and value >= 0) or (isinstance(value, (str, list)) and bool(value))
+
+
+def _lower(mine: Entry, theirs: Entry) -> Entry:
+    first, second = _number(mine["recorded_seq"]), _number(theirs["recorded_seq"])
+    return theirs if first is not None and second is not None and second < first else mine
+
+
+def _number(seq: Any) -> int | None:
+    if isinstance(seq, list):
+        seq = seq[0]
+    if isinstance(seq, str):
+        seq = seq.partition("-")[0]
+        return int(seq) if seq.isdecimal() and len(seq) < 20 else None
+    return seq if type(seq) is int else None
+
+
+def refused_revisions(value: Any) -> dict[str, list[str]]:
+    """Return the ``denied`` member of a checkpoint, as far as it makes sense."""
+    if not isinstance(value, dict):
+        return {}
+    found = {
+        id: [rev for rev in revs if isinstance(rev, str)]
+        for id, revs in value.items()
+        if isinstance(id, str) and isinstance(revs, list)
+    }
+    return {id: revs for id, revs in found.items() if revs}
 
 
 @dataclass(slots=True)
@@ -73,7 +133,7 @@ class Checkpoints:
     """Reads and writes the checkpoint of one run on both sides.
 
     A side that cannot be written (a read-only source) is left out; then the other alone is believed
-    as long as the source is the same life of its database: ``epoch`` tells.
+    as long as both databases live the same life: their epochs tell.
     """
 
     def __init__(
@@ -82,7 +142,7 @@ class Checkpoints:
         source: Peer,
         target: Peer,
         session_id: str,
-        epoch: Epoch,
+        epochs: tuple[Epoch, Epoch],
         start_time: str,
         *,
         sides: bool | Literal["source", "target"] = True,
@@ -92,40 +152,52 @@ class Checkpoints:
         self._described = described
         self._id = id
         self._sides = {"target": target, "source": source}
-        self._session_id, self._epoch, self._start_time = session_id, epoch, start_time
+        self._session_id, self._start_time = session_id, start_time
+        self._epoch, self._target_epoch = epochs
         self._history: list[Mapping[str, Any]] = []
         self._started: Any = 0
         self._written: Any = None
-        self._readonly = {side for side in self._sides if sides not in (True, side)}
+        self._left_out = {side for side in self._sides if sides not in (True, side)}
 
     def read(self) -> Checkpoint:
         """Return where to resume."""
+        if len(self._left_out) == 2:
+            return Checkpoint()
         source, target = self._load("source"), self._load("target")
-        if self._readonly:
-            # One side only, by wish: it is believed.
-            known = target if "source" in self._readonly else source
-            entry = None if self._readonly == set(self._sides) else common_ancestor(known, known)
-            source, target = known, known
-        else:
-            entry = common_ancestor(source, target)
-        if source is None and target is not None and self._unwritable(self._sides["source"]):
-            self._readonly.add("source")
-            entry = common_ancestor(target, target)
-        self._history = list((target or Record()).get("history") or ())
-        denied = (target or Record()).get("denied")
-        refused = {str(id): list(revs) for id, revs in denied.items()} if isinstance(denied, dict) else {}
-        since = 0 if entry is None else entry.get("recorded_seq", 0)
-        if entry is not None and not self._epoch.covers(entry.get("epoch"), since):
-            logger.warning("%s: the source was restored from a backup; starting over", self._id)
+        if not self._left_out and source is None and target is not None and self._unwritable("source"):
+            self._left_out.add("source")
+        alone = bool(self._left_out)
+        known = target if "source" in self._left_out else source
+        entry = common_ancestor(known, known) if alone else common_ancestor(source, target)
+        # The target knows what it refused; without its word the source does.
+        kept = target if target is not None and "target" not in self._left_out else known
+        denied = refused_revisions(None if kept is None else kept.get("denied"))
+        self._history = _history(kept)
+        since = 0 if entry is None else entry["recorded_seq"]
+        if entry is not None and not self._believed(entry, since, alone):
+            logger.warning("%s: a side was restored from a backup; starting over", self._id)
             since = 0
+        elif entry is not None and (alone or _agree(source, target)):
+            self._written = (since, denied) if entry.get("epoch") == self._epoch.now else None
         self._started = since
-        return Checkpoint(since, refused)
+        return Checkpoint(since, {id: list(revs) for id, revs in denied.items()})
 
-    def write(self, last_seq: Any, denied: Mapping[str, list[str]], stats: Mapping[str, Any]) -> None:
-        """Remember how far the run got, on the target first: what the source says must be true of it."""
+    def _believed(self, entry: Entry, since: Any, alone: bool) -> bool:
+        if not self._epoch.covers(entry.get("epoch"), since):
+            return False
+        # The source alone does not know that the target lost what it had.
+        return "target" not in self._left_out or not alone or entry.get("target_epoch") == self._target_epoch.now
+
+    def write(self, last_seq: Any, denied: Mapping[str, list[str]], stats: Mapping[str, Any]) -> bool:
+        """Remember how far the run got, on the target first: what the source says must be true of it.
+
+        Returns whether there was anything new to remember.
+        """
         state = (last_seq, {id: list(revs) for id, revs in denied.items()})
-        if state == self._written or (self._written is None and last_seq == 0 and not denied):
-            return
+        if state == self._written or (self._written is None and last_seq == 0 and not denied and not self._history):
+            return False
+        if len(self._left_out) == 2:
+            return False
         entry = {
             "session_id": self._session_id,
             "start_time": self._start_time,
@@ -133,26 +205,30 @@ class Checkpoints:
             "end_last_seq": last_seq,
             "recorded_seq": last_seq,
             "epoch": self._epoch.now,
+            "target_epoch": self._target_epoch.now,
             **stats,
         }
-        # The entry of the running session is replaced, not added to.
-        older = [each for each in self._history if each.get("session_id") != self._session_id]
         body = {
             "_id": self._id,
             "session_id": self._session_id,
             "source_last_seq": last_seq,
             "source_epoch": self._epoch.now,
+            "target_epoch": self._target_epoch.now,
             "replication_id_version": VERSION,
             "replicator": "pouchdb-python",
             **self._described,
-            "history": [entry, *older][:HISTORY],
         }
         if denied:
             body["denied"] = state[1]
+        older: list[Mapping[str, Any]] | None = None
         for side in self._sides:
-            if side not in self._readonly:
-                self._save(side, body)
+            if side not in self._left_out:
+                older = self._save(side, body, entry, older)
+                if older is None and side not in self._left_out:
+                    # Somebody else writes it all the time; ours is told the next time.
+                    return False
         self._written = state
+        return True
 
     def _load(self, side: str) -> Record | None:
         try:
@@ -160,33 +236,56 @@ class Checkpoints:
         except NotFound:
             return None
 
-    def _unwritable(self, peer: Peer) -> bool:
+    def _unwritable(self, side: str) -> bool:
         """Tell whether a side that has no checkpoint cannot have one. Leaves nothing behind that misleads."""
         try:
-            peer.put({"_id": self._id, "history": []})
-        except (Unauthorized, Forbidden):
+            self._sides[side].put({"_id": self._id, "history": []})
+        except UNWRITABLE:
             return True
         except Conflict:
             # Another replication of the pair has just written one.
             return False
         return False
 
-    def _save(self, side: str, body: Mapping[str, Any]) -> None:
-        for attempt in range(TRIES):
-            # Read again each time: another replication of the same pair may write it too.
+    def _save(self, side: str, body: Mapping[str, Any], entry: Entry, older: list[Entry] | None) -> list[Entry] | None:
+        """Write one side; return the sessions before ours, None if it could not be written."""
+        for _ in range(TRIES):
+            # Read again each time: another replication of the same pair may write it too, and its
+            # session is part of the history then.
             current = self._load(side)
+            before = older
+            if before is None:
+                # The entry of the running session is replaced, not added to.
+                known = self._history if current is None else _history(current)
+                before = [each for each in known if each.get("session_id") != self._session_id]
+            told = {**body, "history": [entry, *before][:HISTORY]}
             try:
-                self._sides[side].put(body if current is None else {**body, "_rev": current["_rev"]})
-                return
+                self._sides[side].put(told if current is None else {**told, "_rev": current["_rev"]})
+                return before
             except Conflict:
-                if attempt == TRIES - 1:
-                    raise
-            except (Unauthorized, Forbidden) as error:
+                continue
+            except UNWRITABLE as error:
                 if side == "target":
                     raise
                 logger.info("%s: the source keeps no checkpoint: %s", self._id, error)
-                self._readonly.add(side)
-                return
+                self._left_out.add(side)
+                return None
+        logger.info("%s: somebody else writes the checkpoint of the %s all the time", self._id, side)
+        return None
+
+
+def _history(document: Mapping[str, Any] | None) -> list[Entry]:
+    found = _sessions(document)
+    if document is None or found is None:
+        return []
+    raw: Iterable[Any] = document.get("history") if isinstance(document.get("history"), list) else ()  # type: ignore[assignment]
+    return [each for each in raw if _entry(each, "recorded_seq", "epoch") is not None]
+
+
+def _agree(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None) -> bool:
+    """Tell whether both sides say the same, so that there is nothing to write while nothing is new."""
+    members = ("session_id", "source_last_seq", "source_epoch", "target_epoch")
+    return source is not None and target is not None and all(source.get(m) == target.get(m) for m in members)
 
 
 class Epoch:
@@ -198,11 +297,12 @@ class Epoch:
 
     def __init__(self, info: Mapping[str, Any]) -> None:
         self.now: str | None = info.get("epoch")
-        self._former = {each["epoch"]: each["seq"] for each in info.get("former_epochs", ())}
+        former: Sequence[Mapping[str, Any]] = info.get("former_epochs") or ()
+        self._former = {each["epoch"]: each["seq"] for each in former}
 
-    def covers(self, epoch: str | None, seq: Any) -> bool:
+    def covers(self, epoch: Any, seq: Any) -> bool:
         """Tell whether ``seq`` of ``epoch`` still means the same."""
         if epoch == self.now or self.now is None:
             return True
-        until = self._former.get(epoch)
-        return until is not None and isinstance(seq, int) and seq <= until
+        until = self._former.get(epoch) if isinstance(epoch, str) else None
+        return until is not None and type(seq) is int and seq <= until

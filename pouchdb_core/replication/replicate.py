@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
-import time
-import uuid
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from pouchdb_core.errors import BadRequest, DatabaseClosed, Forbidden, NotFound, PouchDBError, Unauthorized
-from pouchdb_core.replication.backoff import Backoff
-from pouchdb_core.replication.batch import Transfer
+from pouchdb_core.errors import (
+    BadRequest,
+    DatabaseClosed,
+    Forbidden,
+    NotADatabase,
+    NotFound,
+    NotSupported,
+    PouchDBError,
+    Unauthorized,
+)
+from pouchdb_core.replication.batch import Revision, Transfer
 from pouchdb_core.replication.checkpoint import Checkpoints, Epoch
 from pouchdb_core.replication.ids import filter_source, replication_id
-from pouchdb_core.requests import Changes, Replicate
+from pouchdb_core.replication.progress import Event, Pending, Progress, Refused
+from pouchdb_core.replication.source import check_distinct, reached, read_changes
+from pouchdb_core.replication.tools import Tools
+from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Event", "Replicator", "Tools"]
 
@@ -28,48 +34,12 @@ logger = logging.getLogger("pouchdb.replication")
 
 CHECKPOINT_SECONDS = 5.0
 """How much work a killed run may have to look at again (never lose)."""
-HELD = 1000
-"""Refused revisions a checkpoint remembers; with more it stays before the first that did not fit."""
-ERRORS = 100
-"""Errors a result lists."""
+
+FINAL = (BadRequest, DatabaseClosed, Forbidden, NotADatabase, NotFound, NotSupported, Unauthorized)
+"""Errors that the same call would meet again, however often it is made."""
 
 
-class Event(NamedTuple):
-    """Something a listener may want to know: its name and argument."""
-
-    name: str
-    argument: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """Where time, chance and names come from; a simulation has its own."""
-
-    clock: Callable[[], float] = time.monotonic
-    now: Callable[[], float] = time.time
-    new_session: Callable[[], str] = lambda: uuid.uuid4().hex
-    backoff: Callable[[Any], Backoff] = Backoff
-
-
-@dataclass(slots=True)
-class Progress:
-    """The counters of a run."""
-
-    docs_read: int = 0
-    docs_written: int = 0
-    doc_write_failures: int = 0
-    missing_checked: int = 0
-    missing_found: int = 0
-    errors: list[dict[str, Any]] = field(default_factory=list)
-
-    def stats(self) -> dict[str, int]:
-        return {
-            "missing_checked": self.missing_checked,
-            "missing_found": self.missing_found,
-            "docs_read": self.docs_read,
-            "docs_written": self.docs_written,
-            "doc_write_failures": self.doc_write_failures,
-        }
+Steps = Generator[Event | Idle, None, None]
 
 
 class Replicator:
@@ -77,29 +47,39 @@ class Replicator:
 
     ``state`` is ``pending`` (not started, or waiting to try again), ``active``, ``paused`` (up to
     date, live), ``complete``, ``cancelled`` or ``failed``; ``pending`` the number of changes still
-    to come, exactly; ``last_seq`` the source's seq that is done; ``attempt`` how often it failed
-    in a row; ``next_retry_at`` (seconds since 1970) when it tries again; ``last_error`` why.
+    to come; ``last_seq`` the source's seq that is done; ``attempt`` how often it failed in a row;
+    ``next_retry_at`` (seconds since 1970) when it tries again; ``last_error`` why. ``tells`` says
+    whether ``change`` events carry documents: parsing them costs as much as moving them.
     """
 
     def __init__(self, request: Replicate, tools: Tools) -> None:
         self.source = request.source.with_purpose("replication")
         self.target = request.target.with_purpose("replication")
         self.request, self.tools = request, tools
+        self.tells = True
         self.state = "pending"
-        self.pending = 0
         self.last_seq: Any = 0
         self.attempt = 0
         self.next_retry_at: float | None = None
         self.last_error: BaseException | None = None
         self.progress = Progress()
         self.start_time = formatdate(tools.now(), usegmt=True)
-        self.denied: dict[str, list[str]] = {}
+        self.refused = Refused({})
         self.id = ""
+        self._pending = Pending(lambda since: self.source.adapter.pending(since), tools.clock)
         self._backoff = tools.backoff(request.back_off_function)
+        # What the target refuses is tried again by its own time.
+        self._again = tools.backoff(None)
+        self._again_at: float | None = None
         self._checkpoints: Checkpoints | None = None
         self._checkpoint_time = 0.0
-        self._believed: Any = None
-        """The seq the checkpoint stays at, once more was refused than it can remember."""
+        self._unsaved = False
+        self._resume: Any = request.since
+
+    @property
+    def pending(self) -> int:
+        """How many changes of the source are still to be looked at."""
+        return self._pending.number
 
     # -- the run ---------------------------------------------------------------------------------
 
@@ -108,118 +88,178 @@ class Replicator:
 
         Closing the generator cancels: what was done is remembered.
         """
-        if self.source.id() == self.target.id():
-            raise BadRequest(f"{self.source.name!r} cannot be replicated to itself")
-        task = self.source._engine.tasks.running(
-            f"{'continuous ' if self.request.live else ''}replication from {self.source.name} to {self.target.name}",
-            self.source.name,
-        )
-        with task as shown:
+        check_distinct(self.source, self.target)
+        live = "continuous " if self.request.live else ""
+        name = f"{live}replication from {self.source.name} to {self.target.name}"
+        with self._listed(), self.source._engine.tasks.running(name, self.source.name) as task:
             while True:
                 try:
-                    done = self.progress.docs_written
                     for event in self._session():
-                        shown.progress(self.progress.docs_written - done)
-                        done = self.progress.docs_written
+                        task.total_items = self.progress.docs_written + self.pending
+                        task.progress(self.progress.docs_written - task.completed_items)
                         yield event
                     self.state = "complete"
                     return self.result("complete")
+                except BaseException as error:
+                    self._remember()
+                    if isinstance(error, GeneratorExit):
+                        self.state = "cancelled"
+                        raise
+                    self.last_error = error
+                    if not (self.request.retry and isinstance(error, PouchDBError)) or isinstance(error, FINAL):
+                        self.state = "failed"
+                        self._give_result(error)
+                        raise
+                try:
+                    yield from self._wait()
                 except GeneratorExit:
                     self.state = "cancelled"
-                    try:
-                        self._save()
-                    except PouchDBError as error:
-                        # It may be cancelled because a side is gone. The checkpoint before stays true.
-                        logger.info("%s: no checkpoint at the end: %s", self.id, error)
                     raise
-                except PouchDBError as error:
-                    self.last_error = error
-                    if not self.request.retry or isinstance(error, (BadRequest, DatabaseClosed, NotFound)):
-                        self.state = "failed"
-                        error.details["result"] = self.result("aborting")
-                        raise
-                    if isinstance(error, (Unauthorized, Forbidden)):
-                        self.state = "failed"
-                        error.details["result"] = self.result("aborting")
-                        raise
-                    yield from self._wait(error)
 
-    def _wait(self, error: PouchDBError) -> Generator[Event | Idle, None, None]:
+    @contextmanager
+    def _listed(self) -> Iterator[None]:
+        """Be known as running to the engines of both sides."""
+        lists = self.source._engine.replicators, self.target._engine.replicators
+        for each in lists:
+            each.add(self)
+        try:
+            yield
+        finally:
+            for each in lists:
+                each.discard(self)
+
+    def _give_result(self, error: BaseException) -> None:
+        result = self.result("aborting")
+        if isinstance(error, PouchDBError):
+            error.details["result"] = result
+        else:
+            # A user's own exception, which may not take it.
+            with suppress(AttributeError, TypeError):
+                error.result = result  # type: ignore[attr-defined]
+
+    def _remember(self) -> None:
+        """Save before an end or a pause, if that is possible: the checkpoint before stays true."""
+        try:
+            self._save()
+        except Exception as error:
+            logger.info("%s: no checkpoint at the end: %s", self.id, error)
+
+    def _wait(self) -> Steps:
+        if self.request.since is not None or self.request.checkpoint is False:
+            self._resume = self.last_seq
         self.state = "pending"
         self.attempt += 1
         delay = self._backoff.next()
         self.next_retry_at = self.tools.now() + delay
-        yield Event("paused", error)
+        yield Event("paused", self.last_error)
         until = self.tools.clock() + delay
         while (left := until - self.tools.clock()) > 0:
             yield Idle(left)
         self.next_retry_at = None
-        yield Event("active")
 
-    def _session(self) -> Generator[Event | Idle, None, None]:
+    def _session(self) -> Steps:
         """Go from the last checkpoint to the end; live, for ever."""
-        request = self.request
-        self.state = "active"
-        info = self.source.info()
-        self._checkpoints = self._open_checkpoints(info)
-        checkpoint = self._checkpoints.read()
-        self.denied, self._believed = checkpoint.denied, None
-        self.last_seq = checkpoint.since if request.since is None else request.since
-        self._checkpoint_time = self.tools.clock()
+        live = self.request.live
+        info, target = self.source.info(), self.target.info()
+        self._begin(info, target)
         end = info["update_seq"]
-        target = self.target.info()
-        # Into an empty target everything is missing: asking costs as much as writing.
         transfer = Transfer(self.source, self.target)
-        ask = target["doc_count"] + target.get("doc_del_count", 0) > 0
-        self.pending = self.source.adapter.pending(self.last_seq)
-        if self.denied:
-            yield from self._move(transfer, [(id, rev) for id, revs in self.denied.items() for rev in revs])
-        idle = False
+        # Into an empty target everything is missing: asking costs as much as writing.
+        fresh = target["doc_count"] + target.get("doc_del_count", 0) == 0
+        self._pending.after(self.last_seq, exact=True)
+        if self.refused:
+            yield from self._active()
+            yield from self._retry(transfer, tell=True)
         while True:
-            rows, last_seq = self._changes(self.last_seq)
-            if rows or last_seq != self.last_seq:
-                if idle:
-                    idle, self.state = False, "active"
-                    self.pending = self.source.adapter.pending(self.last_seq)
-                    yield Event("active")
-                yield from self._batch(transfer, rows, ask)
+            rows, last_seq = read_changes(self.source, self.request, self.last_seq)
+            moved = last_seq != self.last_seq
+            if rows:
+                yield from self._active()
+                if fresh:
+                    fresh = not reached(self.last_seq, end) and self._is_alone(target, transfer)
+                yield from self._batch(transfer, rows, last_seq, ask=not fresh)
+            elif moved:
                 self.last_seq = last_seq
-                self.pending = max(0, self.pending - len(rows))
-                self.attempt = 0
-                self._backoff.reset()
-                yield self._change(transfer, rows)
-                if self.tools.clock() - self._checkpoint_time >= CHECKPOINT_SECONDS:
-                    self._save()
-                    yield Event("checkpoint", Record(checkpoint=self.last_seq))
-            if rows and (request.live or last_seq < end):
+                self._pending.after(last_seq)
+            if moved and self.tools.clock() - self._checkpoint_time >= CHECKPOINT_SECONDS:
+                yield from self._checkpoint()
+            if moved and (live or not reached(last_seq, end)):
+                if not rows:
+                    # A filter let nothing through: others get their turn, and it can be cancelled.
+                    yield Idle(0.0, last_seq)
                 continue
-            self._save()
-            if not request.live:
+            self._recover()
+            if not live:
+                yield from self._checkpoint()
                 return
-            if not idle:
-                idle, self.state, self.pending = True, "paused", 0
+            if self._unsaved:
+                yield from self._checkpoint()
+            if self.state != "paused":
+                self.state = "paused"
+                self._pending.after(self.last_seq, exact=True)
                 yield Event("paused", None)
             yield from self._idle(transfer)
 
-    def _idle(self, transfer: Transfer) -> Generator[Event | Idle, None, None]:
-        if not self.denied:
-            yield Idle()
+    def _begin(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+        self._checkpoints = None
+        checkpoints = self._open_checkpoints(info, target)
+        checkpoint = checkpoints.read()
+        since = checkpoint.since
+        if type(since) is not int and not self.source.remote:
+            # Written by somebody who does not know our sequence numbers.
+            since = 0
+        elif type(since) is int and type(info["update_seq"]) is int and since > info["update_seq"]:
+            logger.warning("%s: the source has fewer changes than were replicated; starting over", self.id)
+            since = 0
+        self.refused = Refused(checkpoint.denied)
+        self.last_seq = since if self._resume is None else self._resume
+        self._checkpoints = checkpoints
+        self._checkpoint_time = self.tools.clock()
+        self._again_at, self._unsaved = None, False
+
+    def _is_alone(self, target: Mapping[str, Any], transfer: Transfer) -> bool:
+        """Tell whether nobody else has written to a target that was empty."""
+        return bool(self.target.info()["update_seq"] == target["update_seq"] + transfer.written)
+
+    def _active(self) -> Steps:
+        if self.state != "active":
+            self.state = "active"
+            yield Event("active")
+
+    def _recover(self) -> None:
+        """It works (again)."""
+        self.attempt, self.last_error = 0, None
+        self._backoff.reset()
+
+    def _idle(self, transfer: Transfer) -> Steps:
+        if not len(self.refused):
+            yield Idle(seq=self.last_seq)
             return
         # The target may change its mind: try what it refused again, more and more seldom.
-        delay = max(1.0, self._backoff.next())
-        until = self.tools.clock() + delay
-        yield Idle(delay)
-        if self.tools.clock() >= until:
-            yield from self._move(transfer, [(id, rev) for id, revs in self.denied.items() for rev in revs])
-            self._save()
+        now = self.tools.clock()
+        if self._again_at is None:
+            self._again_at = now + max(1.0, self._again.next())
+        if now < self._again_at:
+            yield Idle(self._again_at - now, self.last_seq)
+            return
+        self._again_at = None
+        if self.refused.rest is not None:
+            self.last_seq, self.refused.rest = self.refused.rest, None
+        yield from self._retry(transfer, tell=False)
+        if self._unsaved:
+            yield from self._checkpoint()
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _open_checkpoints(self, info: Mapping[str, Any]) -> Checkpoints:
+    def _open_checkpoints(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> Checkpoints:
         request = self.request
+        epochs = Epoch(info), Epoch(target)
+        ids = self.source.id(), self.target.id()
+        if ids[0] == ids[1]:
+            # A database and its own backup: two lives of one, and a replication back is another one.
+            ids = f"{ids[0]}:{epochs[0].now}", f"{ids[1]}:{epochs[1].now}"
         self.id = replication_id(
-            self.source.id(),
-            self.target.id(),
+            *ids,
             filter=filter_source(request.filter),
             query_params=request.query_params,
             doc_ids=request.doc_ids,
@@ -230,106 +270,93 @@ class Replicator:
             self.source,
             self.target,
             self.tools.new_session(),
-            Epoch(info),
+            epochs,
             formatdate(self.tools.now(), usegmt=True),
             sides=request.checkpoint,
-            described={
-                "source": self.source.name,
-                "source_id": self.source.id(),
-                "target": self.target.name,
-            },
+            described={"source": self.source.name, "source_id": self.source.id(), "target": self.target.name},
         )
 
-    def _changes(self, since: Any) -> tuple[list[Record], Any]:
-        request, source = self.request, self.source
-        feed = source.plugins.changes(
-            source,
-            Changes(
-                since=since,
-                limit=request.batch_size,
-                style="main_only" if request.winning_revs_only else "all_docs",
-                filter=request.filter,
-                query_params=request.query_params,
-                doc_ids=request.doc_ids,
-                user=source.user,
-                purpose="replication",
-            ),
-        )
-        rows: list[Record] = []
-        iterator = iter(feed)
-        while True:
-            try:
-                rows.append(next(iterator))
-            except StopIteration as stop:
-                if stop.value is not None:
-                    return rows, stop.value
-                return rows, rows[-1]["seq"] if rows else since
-
-    def _batch(self, transfer: Transfer, rows: list[Record], ask: bool) -> Generator[Event, None, None]:
+    def _batch(self, transfer: Transfer, rows: list[Record], last_seq: Any, *, ask: bool) -> Steps:
         revs = {row["id"]: [change["rev"] for change in row["changes"]] for row in rows}
-        count = sum(map(len, revs.values()))
-        self.progress.missing_checked += count
+        wanted = [(id, rev) for id, each in revs.items() for rev in each]
+        self.progress.missing_checked += len(wanted)
         if ask:
-            wanted = transfer.missing(revs) if revs else []
-        else:
-            wanted = [(id, rev) for id, each in revs.items() for rev in each]
+            wanted = transfer.missing(revs)
         self.progress.missing_found += len(wanted)
-        transfer.documents = []
-        yield from self._move(transfer, wanted)
+        told = None
+        for _ in self._move(transfer, wanted):
+            if told is not None:
+                yield self._change(told)
+            yield from self._denied(transfer, tell=True)
+            told = self._told(transfer)
+        self.last_seq, self._unsaved = last_seq, True
+        self._pending.after(last_seq, len(rows))
+        self._recover()
+        if told is not None:
+            # The last one when all of the batch is done, with the seq it goes to.
+            yield self._change(told)
 
-    def _move(self, transfer: Transfer, wanted: list[tuple[str, str]]) -> Generator[Event, None, None]:
+    def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
+        if not wanted:
+            return
         before = transfer.read, transfer.written
         for _ in transfer.move(wanted):
-            progress = self.progress
-            progress.docs_read += transfer.read - before[0]
-            progress.docs_written += transfer.written - before[1]
+            self.progress.docs_read += transfer.read - before[0]
+            self.progress.docs_written += transfer.written - before[1]
             before = transfer.read, transfer.written
-            refused = {(each.id, each.rev) for each in transfer.refused}
-            for document in transfer.documents:
-                if (document["_id"], document["_rev"]) not in refused:
-                    self._forget(document["_id"], document["_rev"])
-            for id, rev in transfer.absent:
-                # Compacted or purged at the source: nobody can have it any more.
-                self._forget(id, rev)
-            for each in transfer.refused:
-                progress.doc_write_failures += 1
-                error = {**each.error.as_dict(), "id": each.id, "rev": each.rev}
-                del progress.errors[: len(progress.errors) - ERRORS + 1]
-                progress.errors.append(error)
-                self._hold(each.id, each.rev)
+            yield
+
+    def _denied(self, transfer: Transfer, *, tell: bool) -> Steps:
+        """Remember and tell what the target refused."""
+        for each in transfer.refused:
+            known = (each.id, each.rev) in self.refused
+            self.refused.add((each.id, each.rev), self.last_seq)
+            if tell or not known:
+                error = self.progress.fail(each)
                 if each.denied:
                     yield Event("denied", Record(error))
 
-    def _hold(self, id: str, rev: str) -> None:
-        revs = self.denied.setdefault(id, [])
-        if rev not in revs:
-            revs.append(rev)
-        if self._believed is None and sum(map(len, self.denied.values())) > HELD:
-            self._believed = self.last_seq
+    def _retry(self, transfer: Transfer, *, tell: bool) -> Steps:
+        """Try what was refused again."""
+        asked = self.refused.all()
+        revs: dict[str, list[str]] = {}
+        for id, rev in asked:
+            revs.setdefault(id, []).append(rev)
+        still: set[Revision] = set()
+        for _ in self._move(transfer, transfer.missing(revs)):
+            still.update((each.id, each.rev) for each in transfer.refused)
+            yield from self._denied(transfer, tell=tell)
+            if (told := self._told(transfer)) is not None and transfer.documents:
+                self._again.reset()
+                yield self._change(told)
+        for revision in asked:
+            # Taken, replaced by what was made from it, or gone at the source.
+            if revision not in still:
+                self.refused.discard(revision)
+                self._unsaved = True
 
-    def _forget(self, id: str, rev: str) -> None:
-        revs = self.denied.get(id)
-        if revs and rev in revs:
-            revs.remove(rev)
-            if not revs:
-                del self.denied[id]
+    def _checkpoint(self) -> Steps:
+        if self._save():
+            yield Event("checkpoint", Record(checkpoint=self.last_seq))
 
-    def _save(self) -> None:
+    def _save(self) -> bool:
         if self._checkpoints is None:
-            return
-        self._checkpoint_time = self.tools.clock()
-        denied = self.denied
-        if self._believed is not None:
-            # They come again with the changes after the checkpoint.
-            denied = dict(list(denied.items())[:HELD])
-        since = self.last_seq if self._believed is None else self._believed
-        self._checkpoints.write(since, denied, self.progress.stats())
+            return False
+        self._checkpoint_time, self._unsaved = self.tools.clock(), False
+        since = self.last_seq if self.refused.rest is None else self.refused.rest
+        return self._checkpoints.write(since, self.refused.revisions, self.progress.stats())
 
     # -- what is told ----------------------------------------------------------------------------
 
-    def _change(self, transfer: Transfer, rows: list[Record]) -> Event:
+    def _told(self, transfer: Transfer) -> list[Any] | None:
+        """Return the documents of a transaction; None if there was none."""
+        if not (transfer.documents or transfer.refused):
+            return None
+        return transfer.documents if self.tells else []
+
+    def _change(self, documents: list[Any]) -> Event:
         told = self.summary()
-        told["docs"] = transfer.documents if rows else []
+        told["docs"] = [each if isinstance(each, Record) else each.document() for each in documents]
         told["pending"] = self.pending
         return Event("change", told)
 
@@ -337,7 +364,7 @@ class Replicator:
         """Return the counters so far."""
         progress = self.progress
         return Record(
-            ok=not progress.doc_write_failures or all(each["status"] in (401, 403) for each in progress.errors),
+            ok=progress.ok,
             start_time=self.start_time,
             docs_read=progress.docs_read,
             docs_written=progress.docs_written,
@@ -360,7 +387,7 @@ class Replicator:
             state=self.state,
             pending=self.pending,
             last_seq=self.last_seq,
-            denied=sum(map(len, self.denied.values())),
+            denied=len(self.refused),
             attempt=self.attempt,
             next_retry_at=self.next_retry_at,
             last_error=None if self.last_error is None else str(self.last_error),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import uuid
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from pouchdb_core.changes.feed import changes, follow
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.listing import conflicted, design_documents, listing
 from pouchdb_core.documents.maintenance import compact, purge, revs_diff
+from pouchdb_core.documents.packed import read_packed
 from pouchdb_core.documents.parse import check_json
 from pouchdb_core.documents.read import read
 from pouchdb_core.documents.write import Rules, write
@@ -37,6 +39,8 @@ DEFAULT_PURGED_INFOS_LIMIT = 1000
 
 class _SqlAdapter(Adapter):
     """What both kinds share: the operations."""
+
+    packs: ClassVar[bool] = True
 
     def __init__(self, place: Place, name: str, connections: Connections, options: Mapping[str, Any]) -> None:
         self.database_name = name
@@ -58,6 +62,9 @@ class _SqlAdapter(Adapter):
         return write(self.store, request, rules, guards)
 
     def read(self, request: Read) -> Any:
+        if request.packed and request.items is not None:
+            revisions = [(id, str(rev)) for id, rev, _ in request.items]
+            return read_packed(self.store, revisions, request.size or sys.maxsize)
         return read(self.store, request)
 
     def listing(self, request: Listing) -> Record:
@@ -101,6 +108,7 @@ class _SqlAdapter(Adapter):
         with self.store.snapshot():
             counters = self.store.counters()
             epoch = self.store.metadata("epoch")
+            former = self.store.metadata("former_epochs")
             sizes = self.store.sizes()
         return Record(
             db_name=self.database_name,
@@ -114,6 +122,7 @@ class _SqlAdapter(Adapter):
             instance_start_time="0",
             uuid=self._uuid,
             epoch=epoch,
+            former_epochs=[Record(each) for each in former or ()],
         )
 
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Record:
@@ -241,7 +250,11 @@ def _new_epoch(path: Path) -> None:
     file = File(path, "full", "backup")
     try:
         store = SqlStore(file)
-        with store.write():
+        with store.write() as counters:
+            # Numbers up to here are the same in both lives.
+            former = store.metadata("former_epochs") or []
+            former.append({"epoch": store.metadata("epoch"), "seq": counters.update_seq})
+            store.set_metadata("former_epochs", former)
             store.set_metadata("epoch", uuid.uuid4().hex)
     finally:
         file.close()

@@ -73,6 +73,9 @@ class SqlStore:
         version: int = self._one("PRAGMA data_version")[0]
         return version
 
+    def check(self) -> None:
+        self.connections.check()
+
     def snapshot(self) -> AbstractContextManager[None]:
         return self.connections.snapshot()
 
@@ -89,7 +92,12 @@ class SqlStore:
     def rows(self, ids: Sequence[str]) -> dict[str, Row]:
         return {row[1]: row for row in self._of_ids("d.seq, d.id, d.rev, d.deleted, d.tree, d.body", ids)}
 
+    def lengths(self, ids: Sequence[str]) -> dict[str, int]:
+        return dict(self._of_ids("d.id, length(d.body)", ids))
+
     def _of_ids(self, columns: str, ids: Sequence[str]) -> list[Any]:
+        if len(ids) == 1:
+            return self._all(f"SELECT {columns} FROM documents AS d WHERE d.id = ?", ids)
         texts = _json(ids)
         found: list[Any] = []
         if "\\u0000" in texts:

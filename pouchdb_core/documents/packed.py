@@ -1,0 +1,85 @@
+"""Revisions as replication moves them between two of our stores: the stored JSON, not parsed.
+
+Parsing a document and writing it again is most of what a local replication costs. What is packed
+was checked when it was first written, so it is not checked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pouchdb_core.documents.parse import Parsed, load_record
+from pouchdb_core.documents.read import compose, fitting, tree_of
+from pouchdb_core.documents.store import Row, Store
+from pouchdb_core.errors import NotFound
+from pouchdb_core.requests import ReadOptions
+from pouchdb_core.results import Record
+from pouchdb_core.revisions import revisions_from_path
+
+__all__ = ["Packed", "read_packed"]
+
+WITH_REVISIONS = ReadOptions(revs=True, latest=True)
+
+
+class Packed:
+    """A revision with its history; ``document()`` is what reading it with ``revs=True`` answers."""
+
+    __slots__ = ("body", "deleted", "id", "path", "rev")
+
+    def __init__(self, id: str, rev: str, path: Sequence[str], deleted: bool, body: bytes) -> None:
+        self.id, self.rev, self.path, self.deleted, self.body = id, rev, path, deleted, body
+
+    def document(self) -> Record:
+        """Return the document, parsed anew at each call."""
+        doc = load_record(self.body)
+        doc["_id"], doc["_rev"] = self.id, self.rev
+        if self.deleted:
+            doc["_deleted"] = True
+        doc["_revisions"] = Record(revisions_from_path(self.path))
+        return doc
+
+    def parsed(self) -> Parsed:
+        """Return it as a writer takes it."""
+        return Parsed(self.id, self.rev, None, self.path, self.deleted, self.body, {}, None)
+
+
+def read_packed(store: Store, revisions: Sequence[tuple[str, str]], size: int) -> list[Packed | Record | None]:
+    """Return revisions, or the newest of what was made from them: about ``size`` bytes, then it stops.
+
+    What has attachments is a document with stubs; what is not there is None.
+    """
+    with store.snapshot():
+        revisions = revisions[: fitting(store, [id for id, _ in revisions], size)]
+        rows = store.rows(list(dict.fromkeys(id for id, _ in revisions)))
+        answers: list[Packed | Record | None] = []
+        total = 0
+        for id, rev in revisions:
+            row = rows.get(id)
+            if row is not None and row[4] is None and row[2] == rev and b'"_attachments"' not in row[5]:  # type: ignore[operator]  # rows() brings bodies
+                answers.append(Packed(id, rev, (rev,), bool(row[3]), row[5]))  # type: ignore[arg-type]
+                continue
+            answer = None if row is None else _one(store, row, rev)
+            answers.append(answer)
+            if isinstance(answer, Packed):
+                # Of losing leaves the length was not known.
+                total += len(answer.body) + 40 * len(answer.path)
+                if total > size:
+                    break
+        return answers
+
+
+def _one(store: Store, row: Row, rev: str) -> Packed | Record | None:
+    tree = tree_of(row)
+    if rev not in tree:
+        return None
+    rev = tree.latest(rev)
+    pointer = tree.body(rev)
+    body = None if pointer is None else row[5] if rev == row[2] else store.body(pointer)
+    if body is None:
+        return None
+    if b'"_attachments"' in body:
+        try:
+            return compose(store, row, rev, WITH_REVISIONS)
+        except NotFound:
+            return None
+    return Packed(row[1], rev, tree.path(rev), tree.is_deleted(rev), body)

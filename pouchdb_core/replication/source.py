@@ -1,0 +1,62 @@
+"""Reading a source: its changes in batches, and where its numbers end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import BadRequest
+from pouchdb_core.requests import Changes, Replicate
+from pouchdb_core.results import Record
+from pouchdb_core.runner import Idle
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["check_distinct", "reached", "read_changes"]
+
+
+def read_changes(source: SyncPouchDB, request: Replicate, since: Any) -> tuple[list[Record], Any]:
+    """Read a batch of the feed; return its rows and the seq it goes to.
+
+    It ends early where a filter has let nothing through for long: that far need not be looked at again.
+    """
+    feed = source.plugins.changes(
+        source,
+        Changes(
+            since=since,
+            limit=request.batch_size,
+            style="main_only" if request.winning_revs_only else "all_docs",
+            filter=request.filter,
+            query_params=request.query_params,
+            doc_ids=request.doc_ids,
+            progress=True,
+            user=source.user,
+            purpose="replication",
+        ),
+    )
+    rows: list[Record] = []
+    iterator: Iterator[Any] = iter(feed)
+    while True:
+        try:
+            row = next(iterator)
+        except StopIteration as stop:
+            # A plug-in's plain iterator returns nothing: then the last row is where to go on.
+            last = rows[-1]["seq"] if rows else since
+            return rows, last if stop.value is None else stop.value
+        if isinstance(row, Idle):
+            return rows, row.seq
+        rows.append(row)
+
+
+def check_distinct(source: SyncPouchDB, target: SyncPouchDB) -> None:
+    """Refuse a database and itself; a database and its restored backup are two. Raises BadRequest."""
+    if source.id() == target.id() and source.info().get("epoch") == target.info().get("epoch"):
+        raise BadRequest(
+            f"{source.name!r} cannot be replicated to itself (nor to a copy of its file: use backup() to make one)"
+        )
+
+
+def reached(seq: Any, end: Any) -> bool:
+    """Tell whether ``seq`` is at or behind ``end``; numbers that only their source understands never are."""
+    return type(seq) is int and type(end) is int and seq >= end
