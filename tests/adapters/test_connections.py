@@ -17,7 +17,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core.adapters.sql import fork
-from pouchdb_core.adapters.sql.sqlite import Held
+from pouchdb_core.adapters.sql.sqlite import Connection, Held
 from pouchdb_core.adapters.sql.store import SqlStore
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import DatabaseClosed, NotFound, StorageError
@@ -527,7 +527,7 @@ def test_a_fork_that_fails_changes_nothing(store: SqlStore) -> None:
 
 
 def test_a_connection_is_closed_by_its_holder(directory: Path) -> None:
-    connection = sqlite3.connect(directory / "x")
+    connection = sqlite3.connect(directory / "x", factory=Connection)
     held = Held(connection)
     assert held.execute("SELECT 1").fetchone() == (1,)
     del held

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import peewee
 
 from pouchdb_core.adapters.sql.fork import GATE
-from pouchdb_core.adapters.sql.sqlite import Connections, Held, file_error, storage_error
+from pouchdb_core.adapters.sql.sqlite import Connection, Connections, Held, file_error, storage_error
 from pouchdb_core.errors import DatabaseClosed, NotFound
 
 __all__ = ["Durability", "File"]
@@ -146,7 +146,11 @@ class File(Connections):
     def close(self) -> None:
         with self._writing.lock, GATE:
             self._closed = True
+            mine: Held | None = getattr(self._local, "held", None)
             self._forget()
+            if mine is not None:
+                # This thread is not reading; but the traceback of an error may hold on to it.
+                mine.connection.end()
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
@@ -170,6 +174,7 @@ class _PerThread(peewee.SqliteDatabase):
             pragmas=(*PRAGMAS, *DURABILITY[file.durability]),
             timeout=BUSY_SECONDS,
             check_same_thread=False,
+            factory=Connection,
         )
         self._file = weakref.ref(file)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import peewee
 
-from pouchdb_core.adapters.sql.sqlite import Connections, Held
+from pouchdb_core.adapters.sql.sqlite import Connection, Connections, Held
 
 __all__ = ["Memory"]
 
@@ -25,7 +25,9 @@ class Memory(Connections):
 
     def __init__(self, what: str, place: str = ":memory:", pragmas: Sequence[tuple[str, Any]] = ()) -> None:
         super().__init__(what)
-        self._database = peewee.SqliteDatabase(place, pragmas, uri=True, thread_safe=False, check_same_thread=False)
+        self._database = peewee.SqliteDatabase(
+            place, pragmas, uri=True, thread_safe=False, check_same_thread=False, factory=Connection
+        )
         self._held = Held(self._database.connection())  # type: ignore[no-untyped-call]
 
     @property

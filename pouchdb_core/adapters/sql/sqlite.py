@@ -31,7 +31,7 @@ from pouchdb_core.errors import (
     StorageError,
 )
 
-__all__ = ["APPLICATION_ID", "Connections", "Held", "WriteLock", "file_error", "storage_error"]
+__all__ = ["APPLICATION_ID", "Connection", "Connections", "Held", "WriteLock", "file_error", "storage_error"]
 
 APPLICATION_ID = 0x504F5543
 """Marks our files ("POUC"), so that a SQLite file of another program is refused."""
@@ -69,31 +69,44 @@ def file_error(error: OSError, what: str) -> StorageError:
     return StorageError(text)
 
 
+class Connection(sqlite3.Connection):
+    """A connection that closes without Python 3.13's ResourceWarning, and never in a forked child.
+
+    SQLite forbids closing in the child what the parent opened, should one get there (see ``fork``).
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._pid = os.getpid()
+        super().__init__(*args, **kwargs)
+
+    # The defaults are for the end of the interpreter, when the module is empty.
+    def end(self, _getpid: Any = os.getpid, _keep: Any = ctypes.pythonapi.Py_IncRef) -> None:
+        """Close, if it was opened by this process; else keep it for ever."""
+        if self._pid == _getpid():
+            self.close()
+        else:
+            _keep(ctypes.py_object(self))
+
+    __del__ = end
+
+
 class Held:
     """A connection that closes with the last reference to this: in a thread-local, with its thread.
 
     sqlite3's own object is in a cycle with its cache of statements, so it would wait for the
     collector. A caller keeps this, not what it takes from it, as long as it uses the connection:
     Python crashes when a connection is closed under its reader.
-
-    In a forked child it does nothing, should one get there (see ``fork``): SQLite forbids closing
-    it, and Python ends the parent's other threads there, and their thread-locals with them.
     """
 
-    __slots__ = ("__weakref__", "_pid", "connection", "execute", "executemany", "rollback")
+    __slots__ = ("__weakref__", "connection", "execute", "executemany", "rollback")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._pid = os.getpid()
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.execute, self.executemany = connection.execute, connection.executemany
         self.rollback = connection.rollback
 
-    # The defaults are for the end of the interpreter, when the module is empty.
-    def __del__(self, _getpid: Any = os.getpid, _keep: Any = ctypes.pythonapi.Py_IncRef) -> None:
-        if self._pid == _getpid():
-            self.connection.close()
-        else:
-            _keep(ctypes.py_object(self.connection))
+    def __del__(self) -> None:
+        self.connection.end()
 
 
 class WriteLock:
