@@ -192,12 +192,15 @@ class Replicator:
             if not live:
                 yield from self._checkpoint()
                 return
+            # Whatever was written while an event was told is read before anything waits for more.
             if self._unsaved:
                 yield from self._checkpoint()
+                continue
             if self.state != "paused":
                 self.state = "paused"
                 self._pending.after(self.last_seq, exact=True)
                 yield Event("paused", None)
+                continue
             yield from self._idle(transfer)
 
     def _begin(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> None:

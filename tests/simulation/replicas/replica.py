@@ -1,0 +1,165 @@
+"""One replica: a database in an environment of its own (or shared), with a guard, backups and local documents."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from replicas.scheduler import Turns
+
+from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.defaults import CORE_PLUGINS
+from pouchdb_core.engine import Engine
+from pouchdb_core.environment import SyncEnvironment, sync_environment
+from pouchdb_core.errors import Forbidden, PouchDBError, TooLarge, Unauthorized
+from pouchdb_core.hookspecs import hookimpl
+from pouchdb_core.replication.replicate import Tools
+from pouchdb_core.requests import Proposed, Write
+
+__all__ = ["Guarding", "Replica", "environment"]
+
+REFUSALS = (Forbidden, Unauthorized, TooLarge)
+
+
+class Guarding:
+    """A plug-in that refuses some documents that replications bring, for a while."""
+
+    def __init__(self) -> None:
+        self.refused: dict[tuple[str, str], type[PouchDBError]] = {}
+        """By name of the database and id of the document."""
+
+    @hookimpl
+    def pouchdb_write_guards(self, database: SyncPouchDB, request: Write) -> Any:
+        if not self.refused or request.purpose != "replication":
+            return None
+
+        def guard(proposed: Sequence[Proposed]) -> list[PouchDBError | None]:
+            kinds = [self.refused.get((database.name, each.new["_id"])) for each in proposed]
+            return [None if kind is None else kind("not now") for kind in kinds]
+
+        return guard
+
+
+class Watching:
+    """A plug-in that wraps reading and writing, and changes nothing."""
+
+    @hookimpl(wrapper=True)
+    def pouchdb_read(self) -> Any:
+        return (yield)
+
+    @hookimpl(wrapper=True)
+    def pouchdb_write(self) -> Any:
+        return (yield)
+
+
+class Adapters:
+    """A plug-in with the adapters that fail; one of them opens everything."""
+
+    def __init__(self, adapters: Sequence[type[Any]], usual: str) -> None:
+        self._adapters, self._usual = adapters, usual
+
+    @hookimpl
+    def pouchdb_adapters(self) -> Any:
+        return self._adapters
+
+    @hookimpl
+    def pouchdb_choose_adapter(self) -> str:
+        return self._usual
+
+
+def environment(
+    directory: Path | None,
+    adapter: type[Any],
+    guard: Guarding,
+    watched: bool,
+    tools: Tools,
+    new_id: Callable[[], str],
+    workers: Turns,
+    events: Turns,
+) -> SyncEnvironment:
+    """Make an environment that depends on nothing but its arguments."""
+    plugins: list[tuple[str, object]] = [
+        *CORE_PLUGINS,
+        ("faults", Adapters([adapter], adapter.name)),
+        ("guard", guard),
+    ]
+    if watched:
+        plugins.append(("watching", Watching()))
+    options = {} if directory is None else {"durability": "normal"}
+    engine = Engine(directory, plugins, options=options, new_id=new_id, tools=tools)
+    engine.workers, engine.dispatcher = workers, events
+    return sync_environment(engine)
+
+
+@dataclass
+class Backup:
+    """A copy of a replica's file, and what its local documents were."""
+
+    path: Path
+    local: dict[str, Any]
+    heals: int
+
+
+@dataclass
+class Replica:
+    """``local`` is what its own local documents must be: nobody else touches them."""
+
+    name: str
+    kind: str
+    guard: Guarding
+    open: Callable[[], SyncEnvironment]
+    options: dict[str, Any]
+    env: SyncEnvironment = field(init=False)
+    db: SyncPouchDB = field(init=False)
+    local: dict[str, Any] = field(default_factory=dict)
+    backups: list[Backup] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.env = self.open()
+        self.db = self.env.PouchDB(self.name, **self.options)
+
+    @property
+    def refused(self) -> list[str]:
+        return [id for name, id in self.guard.refused if name == self.name]
+
+    def refuse(self, chance: random.Random, ids: Sequence[str]) -> None:
+        """Begin to refuse some documents, or stop."""
+        if self.refused:
+            self.accept()
+            return
+        for id in ids:
+            if chance.random() < 0.5:
+                self.guard.refused[self.name, id] = chance.choice(REFUSALS)
+
+    def accept(self) -> None:
+        """Refuse nothing any more."""
+        for id in self.refused:
+            del self.guard.refused[self.name, id]
+
+    def backup(self, path: Path, heals: int, *, raw: bool) -> None:
+        """Copy the database; ``raw`` as a file, which does not know that it is a copy."""
+        if raw:
+            adapter: Any = self.db.adapter
+            with closing(sqlite3.connect(adapter.path)) as source, closing(sqlite3.connect(path)) as target:
+                source.backup(target)
+        else:
+            self.db.backup(path)
+        self.backups.append(Backup(path, dict(self.local), heals))
+
+    def restore(self, backup: Backup) -> None:
+        """Be what the backup was."""
+        adapter: Any = self.db.adapter
+        path: Path = adapter.path
+        self.env.close()
+        for rest in path.parent.glob(path.name + "-*"):
+            rest.unlink()
+        shutil.copyfile(backup.path, path)
+        self.env = self.open()
+        self.db = self.env.PouchDB(self.name, **self.options)
+        self.local = dict(backup.local)

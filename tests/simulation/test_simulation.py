@@ -1,0 +1,51 @@
+"""Replicas under random trouble: each seed is a world of its own. A failing one prints how to play it again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from replicas.plan import plan
+from replicas.seeds import play
+
+SEEDS = 240
+BLOCK = 10
+
+
+@pytest.mark.parametrize("start", range(0, SEEDS, BLOCK), ids=lambda start: f"{start}-{start + BLOCK - 1}")
+def test_all_replicas_are_equal_when_the_network_heals(start: int) -> None:
+    failures = [failure for seed in range(start, start + BLOCK) if (failure := play(seed)) is not None]
+    if failures:
+        pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
+
+
+def test_a_seed_is_the_same_in_another_process() -> None:
+    """With another order of sets, at another time, in another directory."""
+    command = [sys.executable, str(Path(__file__).parent), "4", "--trace"]
+    runs = [
+        subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": hashes}, capture_output=True, text=True, check=False
+        )
+        for hashes in ("1", "2")
+    ]
+    assert runs[0].returncode == 0, runs[0].stdout[-2000:] + runs[0].stderr
+    assert len(runs[0].stdout.splitlines()) > 50
+    assert runs[0].stdout == runs[1].stdout
+
+
+def test_the_first_seeds_have_everything() -> None:
+    """Every shape and every kind of trouble comes within what ``make test`` plays."""
+    planned = [plan(seed) for seed in range(SEEDS)]
+    setups = [setup for setup, _ in planned]
+    assert {len(setup.kinds) for setup in setups} == {2, 3, 4, 5, 6, 8}
+    assert {kind for setup in setups for kind in setup.kinds} == {"memory", "shared", "file"}
+    assert {setup.held for setup in setups} == {1, 3, 1000}
+    assert any(setup.purges for setup in setups)
+    assert any(setup.revs_limit for setup in setups)
+    moves = {move.kind for _, moves in planned for move in moves}
+    assert moves == {
+        "backup", "cancel", "guard", "heal", "kill", "restore", "start", "step", "tick", "weather", "write"
+    }  # fmt: skip
