@@ -34,6 +34,8 @@ SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
 RESERVED = frozenset(["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))])
 LONGEST = 180
 """Bytes of a file's stem; file systems allow 255 with suffixes and the journal's."""
+JOURNALS = ("-journal", "-wal", "-shm")
+"""What SQLite adds to a file's name; the first only while a copy is being made."""
 CUT = "%~"
 """Marks a stem that was too long: the whole name is in the file."""
 
@@ -159,7 +161,7 @@ def _publish(new: Path, path: Path) -> bool:
         if path.exists():
             return False
         # A journal without its database, as a user leaves it who deletes the one file: SQLite would replay it.
-        _unlink(path, "-wal", "-shm")
+        _unlink(path, *JOURNALS)
         try:
             # Refuses to replace, should the directory know no locks.
             os.link(new, path)
@@ -195,7 +197,7 @@ def _locked(directory: Path) -> Iterator[int | None]:
 def discard(path: Path) -> None:
     """Remove what is left of a database that was being made; never fails."""
     with suppress(OSError):
-        _unlink(path, "-wal", "-shm", "")
+        _unlink(path, *JOURNALS, "")
     shutil.rmtree(side_directory(path), ignore_errors=True)
 
 
@@ -214,7 +216,7 @@ def remove_file(path: Path) -> None:
         with _locked(path.parent):
             if path.is_dir():
                 raise NotADatabase(f"{path.name} is a directory")
-            _unlink(path, "-wal", "-shm", "")
+            _unlink(path, *JOURNALS, "")
             with suppress(FileNotFoundError):
                 shutil.rmtree(side_directory(path))
     except FileNotFoundError:
