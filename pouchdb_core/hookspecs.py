@@ -18,6 +18,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from pouchdb_core.adapters.base import Adapter
+    from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.javascript import Engine
@@ -38,6 +39,7 @@ __all__ = [
     "pouchdb_adapters",
     "pouchdb_addhooks",
     "pouchdb_changes",
+    "pouchdb_changes_filters",
     "pouchdb_choose_adapter",
     "pouchdb_database_closed",
     "pouchdb_database_created",
@@ -105,6 +107,11 @@ def pouchdb_view_servers() -> Iterable[ViewServer]:  # type: ignore[empty-body]
 @hookspec
 def pouchdb_reduce_functions() -> Iterable[ReduceFunction]:  # type: ignore[empty-body]
     """Return reduce functions that views name instead of bringing source: ``"reduce": "_sum"``."""
+
+
+@hookspec
+def pouchdb_changes_filters() -> Iterable[ChangesFilter]:  # type: ignore[empty-body]
+    """Return filters that ``changes(filter=name)`` and replications call by name, such as ``_view``."""
 
 
 @hookspec

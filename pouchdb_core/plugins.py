@@ -13,6 +13,7 @@ from pouchdb_core.adapters.base import Adapter
 from pouchdb_core.errors import PluginError
 
 if TYPE_CHECKING:
+    from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.javascript import Engine as JavaScriptEngine
@@ -68,6 +69,7 @@ class Plugins:
         self.javascript_engines()
         self.view_servers()
         self.reduce_functions()
+        self.changes_filters()
         self.index_kinds()
         self.reads_plainly = len(hook.pouchdb_read.get_hookimpls()) == 1
         """Whether reading is the core's alone: no plug-in sees or changes what is read."""
@@ -127,6 +129,10 @@ class Plugins:
     def reduce_functions(self) -> Mapping[str, ReduceFunction]:
         """Return the reduce functions by name. Raises PluginError for a name used twice."""
         return self._by("name", self.manager.hook.pouchdb_reduce_functions)
+
+    def changes_filters(self) -> Mapping[str, ChangesFilter]:
+        """Return the filters of the changes feed by name. Raises PluginError for a name used twice."""
+        return self._by("name", self.manager.hook.pouchdb_changes_filters)
 
     def index_kinds(self) -> Mapping[str, IndexKind]:
         """Return the kinds of indexes by name. Raises PluginError for a name used twice."""

@@ -195,6 +195,14 @@ class Changes:
     filter: Callable[..., Any] | str | None = None
     query_params: Mapping[str, Any] = field(default_factory=dict)
     seq_interval: int | None = None
+    selector: Mapping[str, Any] | None = None
+    """A Mango selector that documents must match."""
+    view: str | None = None
+    """Only documents for which this view emits something: ``ddoc/view``."""
+    heartbeat: float | None = None
+    """Milliseconds after which a server shows that it is still there; None is the adapter's own."""
+    wait: bool = False
+    """Not live, but wait for the first row: a server's long poll. Only asked of remote databases."""
     progress: bool = False
     """Yield ``Idle(0, seq)`` now and then while the filter lets nothing through; a live feed does it anyway."""
     raw: bool = False
@@ -214,6 +222,11 @@ class Replicate:
     filter: Callable[..., Any] | str | None = None
     query_params: Mapping[str, Any] = field(default_factory=dict)
     doc_ids: tuple[str, ...] | None = None
+    selector: Mapping[str, Any] | None = None
+    view: str | None = None
+    heartbeat: float | None = None
+    create_target: bool | None = None
+    """Make a missing target: True does it even with ``skip_setup``, False never."""
     since: int | str | None = None
     """Start there instead of at the checkpoint."""
     winning_revs_only: bool = False
@@ -237,3 +250,5 @@ class Destroy:
 
     name: str
     adapter: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the database, as far as they are needed: the credentials of a remote one."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.api.options import count, document_options, flags, text_list
-from pouchdb_core.errors import BadRequest, NotSupported
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.live import Feed
 from pouchdb_core.requests import Changes, Style
 from pouchdb_core.results import Record
@@ -49,7 +49,9 @@ def changes(
     A row is ``{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}``; there is one per document,
     in the order of their last changes. ``since`` is a seq or ``"now"``; ``last_seq`` is where to go
     on. ``style="all_docs"`` tells every leaf. ``filter`` is a Python function of ``(doc)`` or
-    ``(doc, req)`` (``req.query`` holds ``query_params``), or ``"_design"``. With
+    ``(doc, req)`` (``req.query`` holds ``query_params``), the name of a design document's
+    (``"design/name"``), ``"_design"``, ``"_doc_ids"``, ``"_view"`` (with ``view="design/name"``) or
+    what a plug-in brings, such as ``"_selector"`` (with ``selector``). With
     ``return_docs=False`` ``results`` stays empty. ``batch_size``, ``timeout``, ``heartbeat`` and
     ``seq_interval`` matter over HTTP only.
 
@@ -57,8 +59,7 @@ def changes(
     returns. ``on_change(row)`` and ``complete(error, result)`` are called as the events of those
     names, also when the feed is not live. Raises BadRequest, NotSupported.
     """
-    if view is not None or selector is not None:
-        raise NotSupported(f"{'view' if view is not None else 'selector'}: no plug-in that filters by it is installed")
+    filter = _filter(filter, view, selector)
     if style not in ("main_only", "all_docs"):
         raise BadRequest(f"style must be 'main_only' or 'all_docs', not {style!r}")
     if query_params is not None and not isinstance(query_params, Mapping):
@@ -80,12 +81,28 @@ def changes(
         doc_ids=None if doc_ids is None else tuple(text_list("doc_ids", doc_ids)),
         filter=filter,
         query_params=query_params or {},
+        selector=selector,
+        view=view,
         seq_interval=seq_interval,
         user=db.user,
         purpose=db.purpose,
     )
     answer: Record = db.starter.feed(db, request, return_docs, on_change or onChange, complete)
     return answer
+
+
+def _filter(
+    filter: Callable[..., Any] | str | None, view: str | None, selector: Mapping[str, Any] | None
+) -> Callable[..., Any] | str | None:
+    """Return the filter that ``view`` and ``selector`` mean, if they are given. Raises BadRequest."""
+    for option, given, implied in (("view", view, "_view"), ("selector", selector, "_selector")):
+        if given is not None:
+            if filter not in (None, implied):
+                raise BadRequest(f"{option} is a filter of its own: it cannot be given together with {filter!r}")
+            filter = implied
+    if selector is not None and not isinstance(selector, Mapping):
+        raise BadRequest(f"selector must be a mapping, not {selector!r}")
+    return filter
 
 
 def live_changes(

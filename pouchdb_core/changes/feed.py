@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any, cast
 
-from pouchdb_core.changes.filters import Predicate, predicate
+from pouchdb_core.changes.filters import BatchFilter, judge_of
 from pouchdb_core.changes.raw import raw_changes
 from pouchdb_core.documents.listing import row_document
 from pouchdb_core.documents.parse import encodes
@@ -33,7 +34,7 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
     The feed ends at the update_seq of its start: what is written meanwhile belongs to the next
     one. The generator returns the seq to continue from. Raises BadRequest for a bad ``since``.
     """
-    wanted = predicate(request)
+    wanted = judge_of(request)
     end = store.counters().update_seq
     since = _since(request, end)
     limit = request.limit
@@ -45,8 +46,8 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
         return end
     count, last, passed = 0, since, 0
     with_doc = request.include_docs or wanted is not None
-    for row in _rows(store, request, since, end, with_doc):
-        change = _change(store, request, row, wanted)
+    for row, revs in _judged(store, request, _rows(store, request, since, end, with_doc), wanted):
+        change = _change(store, request, row, revs) if revs else None
         if change is None:
             last = row[0]
             passed += 1
@@ -72,7 +73,7 @@ def follow(store: Store, request: Changes) -> Generator[Record | Idle, None, int
     if request.descending:
         raise BadRequest("a live feed cannot be descending")
     # What is wrong with the request is told now, not to whoever steps the feed.
-    predicate(request)
+    judge_of(request)
     return _follow(store, request, _since(request, store.counters().update_seq))
 
 
@@ -145,21 +146,36 @@ def _of_ids(store: Store, request: Changes, since: int, end: int, ids: Iterable[
                 yield row
 
 
-def _change(store: Store, request: Changes, row: Row, wanted: Predicate | None) -> Record | None:
-    seq, id, rev, deleted, tree, _ = row
-    revs = [rev]
-    if request.style == "all_docs" and tree is not None:
-        revs = tree_of(row).leaves()
-    # What is not found went since the page was read: the document has changed, and belongs to the next feed.
-    if wanted is not None:
-        try:
-            docs = [_leaf(store, row, each) for each in revs]
-        except NotFound:
-            return None
-        # CouchDB's rule: with all_docs the filter judges every leaf, and only matching ones are told.
-        revs = [each for each, doc in zip(revs, docs, strict=True) if wanted(doc)]
-        if not revs:
-            return None
+def _judged(
+    store: Store, request: Changes, rows: Iterator[Row], wanted: BatchFilter | None
+) -> Iterator[tuple[Row, list[str]]]:
+    """Yield rows with the revisions to tell, none if the filter lets none through.
+
+    CouchDB's rule: with all_docs the filter judges every leaf, and only matching ones are told.
+    """
+    every_leaf = request.style == "all_docs"
+    if wanted is None:
+        for row in rows:
+            yield row, tree_of(row).leaves() if every_leaf and row[4] is not None else [row[2]]
+        return
+    while chunk := list(islice(rows, wanted.size)):
+        found: list[tuple[Row, list[str]]] = []
+        docs: list[Record] = []
+        for row in chunk:
+            revs = tree_of(row).leaves() if every_leaf and row[4] is not None else [row[2]]
+            try:
+                docs.extend([_leaf(store, row, rev) for rev in revs])
+            except NotFound:
+                # It went since the page was read: the document has changed, and belongs to the next feed.
+                revs = []
+            found.append((row, revs))
+        verdicts = iter(wanted.judge(docs))
+        for row, revs in found:
+            yield row, [rev for rev in revs if next(verdicts)]
+
+
+def _change(store: Store, request: Changes, row: Row, revs: list[str]) -> Record | None:
+    seq, id, _, deleted, _, _ = row
     change = Record(seq=seq, id=id, changes=[Record(rev=each) for each in revs])
     if deleted:
         change["deleted"] = True

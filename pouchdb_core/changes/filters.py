@@ -1,45 +1,89 @@
-"""Which changes a reader wants to see."""
+"""Which changes a reader wants to see.
+
+The feed asks about many documents at a time, so that a filter in another process costs one question a
+batch. Filters with a name come by ``pouchdb_changes_filters``; the feed itself knows Python functions.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, NotSupported
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
 
-__all__ = ["Predicate", "predicate"]
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
 
-Predicate = Callable[[Record], bool]
+__all__ = ["BatchFilter", "ChangesFilter", "Judge", "judge_of"]
+
+Judge = Callable[[Sequence[Record]], Sequence[bool]]
+"""Says of each document whether it passes. Deleted documents come with ``_deleted``."""
+
+BATCH = 100
+"""Documents judged at a time."""
 
 
-def predicate(request: Changes) -> Predicate | None:
-    """Return the filter of a request as a function of a document, or None when it filters nothing.
+class BatchFilter:
+    """A filter that is ready to be used, as ``Changes.filter``: judges documents in batches."""
+
+    size = BATCH
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+
+    def __call__(self, doc: Record) -> bool:
+        return bool(self.judge([doc])[0])
+
+
+class ChangesFilter(ABC):
+    """A filter with a name, such as ``_view``. Comes by ``pouchdb_changes_filters``.
+
+    With ``style="all_docs"`` every leaf of a document is judged, and those that pass are told.
+    """
+
+    name: str
+    """What ``filter=`` calls it; begins with an underscore."""
+
+    @abstractmethod
+    def open(self, database: SyncPouchDB, request: Changes) -> Judge | None:
+        """Return the judge for one request, or None to let everything pass. Raises BadRequest, NotFound.
+
+        Arguments are in ``request.query_params``. What the judge raises is an error of the feed.
+        """
+
+
+class _Each(BatchFilter):
+    """A Python function, called when its document's turn comes."""
+
+    size = 1
+
+    def __init__(self, passes: Callable[[Record], bool]) -> None:
+        super().__init__(lambda docs: [passes(doc) for doc in docs])
+
+
+def judge_of(request: Changes) -> BatchFilter | None:
+    """Return the filter of a request, or None when it filters nothing.
 
     A Python callable takes ``(doc)`` or ``(doc, req)``; ``req.query`` holds ``query_params``. A second
     parameter that has a default is the caller's own unless it is called ``req``. What the function
     raises is an error of the call.
     """
     wanted = request.filter
-    if wanted is None:
-        return None
+    if wanted is None or isinstance(wanted, BatchFilter):
+        return wanted
     if isinstance(wanted, str):
-        if wanted == "_design":
-            return _is_design
-        raise NotSupported(f"filter {wanted!r}: filters of design documents need a JavaScript engine")
+        raise NotSupported(f"filter {wanted!r}: no plug-in that knows it is installed")
     if not callable(wanted):
         raise BadRequest(f"filter must be a function or a name, not {type(wanted).__name__}")
     function: Callable[..., Any] = wanted
     if not _takes_request(function):
-        return lambda doc: bool(function(doc))
+        return _Each(lambda doc: bool(function(doc)))
     req = Record(query=Record(request.query_params))
-    return lambda doc: bool(function(doc, req))
-
-
-def _is_design(doc: Record) -> bool:
-    return str(doc["_id"]).startswith("_design/")
+    return _Each(lambda doc: bool(function(doc, req)))
 
 
 def _takes_request(function: Callable[..., Any]) -> bool:

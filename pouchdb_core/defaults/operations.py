@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.hookspecs import hookimpl
 from pouchdb_core.requests import Listing
+from pouchdb_core.views.filters import resolved
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -51,4 +52,6 @@ def pouchdb_list(database: SyncPouchDB, request: Listing | Query) -> Record | No
 
 @hookimpl(trylast=True)
 def pouchdb_changes(database: SyncPouchDB, request: Changes) -> Iterator[Record]:
+    if isinstance(request.filter, str) and not database.adapter.remote:
+        request = resolved(database, request)
     return database.adapter.changes(request)
