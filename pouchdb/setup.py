@@ -30,7 +30,6 @@ PluginLike = str | ModuleType | object
 
 # The one state of the module: the same arguments give the same environment (spec: plugins 9.5).
 _environments: weakref.WeakValueDictionary[tuple[Any, ...], SyncEnvironment] = weakref.WeakValueDictionary()
-_asynchronous: weakref.WeakKeyDictionary[SyncEnvironment, weakref.ref[AsyncEnvironment]] = weakref.WeakKeyDictionary()
 # Re-entrant: a plug-in may set up an environment of its own while one is set up.
 _lock = threading.RLock()
 
@@ -117,14 +116,7 @@ def setup_async(
     Arguments and errors are those of ``setup``. It shares the engine, and so the databases, of the
     synchronous environment with the same arguments, which is its ``sync_view``.
     """
-    sync_view = setup(storage_dir, False, base_url, plugins=plugins, **options)
-    with _lock:
-        found = _asynchronous.get(sync_view)
-        environment = None if found is None else found()
-        if environment is None:
-            environment = async_environment(sync_view)
-            _asynchronous[sync_view] = weakref.ref(environment)
-        return environment
+    return async_environment(setup(storage_dir, False, base_url, plugins=plugins, **options))
 
 
 Origin = tuple[str, "list[PluginLike] | None", Mapping[str, Any]]

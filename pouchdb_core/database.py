@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.api import feeds, maintenance, querying, reading, replicating, writing
 from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
 from pouchdb_core.handle import Handle
-from pouchdb_core.methods import operation
+from pouchdb_core.methods import FEED, REPLICATION, SYNC, operation, starting
 
 if TYPE_CHECKING:
     from pouchdb_core.results import Record
@@ -25,8 +25,8 @@ class AbstractPouchDB(Handle):
     open_revs = openRevs = operation(reading.open_revs, reads=True)
     bulk_get = bulkGet = operation(reading.bulk_get, reads=True)
     all_docs = allDocs = operation(reading.all_docs, reads=True)
-    changes = operation(feeds.changes, reads=True)
-    live_changes = liveChanges = operation(feeds.live_changes, reads=True)
+    changes = starting(feeds.changes, FEED, reads=True)
+    live_changes = liveChanges = starting(feeds.live_changes, FEED, reads=True)
     get_attachment = getAttachment = operation(reading.get_attachment, reads=True)
     open_attachment = openAttachment = operation(reading.open_attachment, reads=True)
     conflicts = operation(reading.conflicts, reads=True)
@@ -44,9 +44,9 @@ class AbstractPouchDB(Handle):
     remove_attachment = removeAttachment = operation(writing.remove_attachment)
     resolve = operation(writing.resolve)
 
-    replicate_to = replicateTo = operation(replicating.replicate_to)
-    replicate_from = replicateFrom = operation(replicating.replicate_from)
-    sync = operation(replicating.sync_with)
+    replicate_to = replicateTo = starting(replicating.replicate_to, REPLICATION)
+    replicate_from = replicateFrom = starting(replicating.replicate_from, REPLICATION)
+    sync = starting(replicating.sync_with, SYNC, name="sync")
     sync_status = syncStatus = operation(replicating.sync_status, reads=True)
 
     id = operation(maintenance.id, reads=True)
@@ -83,6 +83,13 @@ def _reopen(environment: Any, name: str, options: dict[str, Any], user: Any, pur
     return database.as_user(user).with_purpose(purpose)
 
 
+class _Hidden:
+    """Hides an inherited method, so that a plug-in may bring one of its name."""
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        raise AttributeError("a database has no such method: a plug-in brings it")
+
+
 class SyncPouchDB(AbstractPouchDB, MutableMapping[str, Any]):  # type: ignore[misc]  # `get` is the database's
     """A database whose methods block and return; also a mutable mapping of ids to documents.
 
@@ -116,12 +123,13 @@ class SyncPouchDB(AbstractPouchDB, MutableMapping[str, Any]):  # type: ignore[mi
     def __iter__(self) -> Iterator[str]:
         start: str | None = None
         while True:
-            rows = self.all_docs(startkey=start, limit=PAGE, skip=0 if start is None else 1)["rows"]
+            rows = self.all_docs(startkey=start, limit=PAGE)["rows"]
             for row in rows:
                 yield row["id"]
             if len(rows) < PAGE:
                 return
-            start = rows[-1]["id"]
+            # The least text after the last id: that document may be gone by now.
+            start = rows[-1]["id"] + "\0"
 
     def __len__(self) -> int:
         total: int = self.all_docs(limit=0)["total_rows"]
@@ -136,6 +144,9 @@ class SyncPouchDB(AbstractPouchDB, MutableMapping[str, Any]):  # type: ignore[mi
             # What cannot be an id is not in the database.
             return False
         return True
+
+    # CouchDB's update functions are called so (the couchapp plug-in).
+    update = _Hidden()
 
     def get_(self, id: str, default: Any = None) -> Any:
         """Return the document, or ``default`` when there is none: the mapping's ``get``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -15,7 +16,7 @@ from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
 from pouchdb_core.handle import user_context
 from pouchdb_core.live import Starter
-from pouchdb_core.methods import composed, operation
+from pouchdb_core.methods import REPLICATION, SYNC, composed, starting
 from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot
@@ -23,6 +24,8 @@ from pouchdb_core.views.python import register_function
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from pouchdb_core.aio.environment import AsyncEnvironment
 
 __all__ = ["AbstractEnvironment", "SyncEnvironment", "sync_environment"]
 
@@ -57,6 +60,14 @@ class AbstractEnvironment(EventEmitter):
     def sync_view(self) -> SyncEnvironment:
         """The synchronous view of the same engine: what hooks and plug-in methods receive."""
         raise NotImplementedError
+
+    @property
+    def async_view(self) -> AsyncEnvironment:
+        """The asynchronous view of the same engine: its databases answer with promises. Raises PluginError."""
+        # By name, because the asynchronous interface is built upon this module.
+        aio = importlib.import_module("pouchdb_core.aio")
+        view: AsyncEnvironment = aio.async_environment(self.sync_view)
+        return view
 
     @property
     def context(self) -> Context:
@@ -250,8 +261,8 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
             finally:
                 self.engine.close()
 
-    replicate = operation(replicating.replicate)
-    sync = operation(replicating.sync)
+    replicate = starting(replicating.replicate, REPLICATION)
+    sync = starting(replicating.sync, SYNC)
 
     def __enter__(self) -> Self:
         return self

@@ -9,19 +9,35 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from pouchdb_core.errors import BadRequest, PluginError
 
 if TYPE_CHECKING:
+    from pouchdb_core.aio.feed import AsyncFeed
+    from pouchdb_core.aio.handles import AsyncReplication, AsyncSync
     from pouchdb_core.aio.promise import Promise
 
-__all__ = ["Asynchronous", "Operation", "camel_case", "composed", "operation"]
+__all__ = [
+    "FEED",
+    "REPLICATION",
+    "SYNC",
+    "Asynchronous",
+    "Kind",
+    "Operation",
+    "Starting",
+    "camel_case",
+    "composed",
+    "operation",
+    "starting",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+H = TypeVar("H")
 C = TypeVar("C", bound=type)
 
 
@@ -38,18 +54,39 @@ class Asynchronous:
         raise NotImplementedError
 
 
+class Kind(Generic[H]):
+    """Which handle asynchronous calls of a method answer with; for type checkers."""
+
+
+FEED: Kind[AsyncFeed] = Kind()
+REPLICATION: Kind[AsyncReplication] = Kind()
+SYNC: Kind[AsyncSync] = Kind()
+
+
 class Operation(Generic[P, T]):
     """A descriptor that calls ``function(subject, ...)``.
 
     ``reads`` says that the call changes nothing: it may run beside other reads of the database.
+    ``functions`` names the optional positional parameters that take functions: what comes there is
+    no callback.
     """
 
-    def __init__(self, function: Callable[..., T], *, reads: bool, name: str | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., T], *, reads: bool, name: str | None = None, functions: Iterable[str] = ()
+    ) -> None:
         self.function = function
         self.reads = reads
         self.name = name or function.__name__
+        self.functions = frozenset(functions)
         self.__doc__ = function.__doc__
         self._call = _checked(function, self.name)
+        self._promising = _promising(self)
+
+    @cached_property
+    def positional(self) -> tuple[inspect.Parameter, ...]:
+        """The parameters that may be given by place, without the subject."""
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        return tuple(each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD))
 
     @overload
     def __get__(self, instance: None, owner: type) -> Operation[P, T]: ...
@@ -60,27 +97,49 @@ class Operation(Generic[P, T]):
     def __get__(self, instance: object | None, owner: type) -> Any:
         if instance is None:
             return self
-        if isinstance(instance, Asynchronous):
-            return _Pending(self, instance)
-        return cast("Callable[P, T]", MethodType(self._call, instance))
+        return MethodType(self._promising if isinstance(instance, Asynchronous) else self._call, instance)
 
 
-class _Pending:
-    """A bound method that answers with a promise; introspection sees the function."""
+class Starting(Operation[P, T], Generic[P, T, H]):
+    """An operation that may go on in the background: asynchronous calls of it answer with a handle at once."""
 
-    def __init__(self, operation: Operation[..., Any], instance: Asynchronous) -> None:
-        self._operation, self._instance = operation, instance
-        functools.update_wrapper(self, operation.function)
+    if TYPE_CHECKING:
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._instance._invoke(self._operation, args, kwargs)
+        @overload  # type: ignore[override]  # a handle is all that a promise is
+        def __get__(self, instance: None, owner: type) -> Starting[P, T, H]: ...
+        @overload
+        def __get__(self, instance: Asynchronous, owner: type) -> Callable[P, H]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> Callable[P, T]: ...
+        def __get__(self, instance: object | None, owner: type) -> Any: ...
 
 
 def operation(
-    function: Callable[Concatenate[Any, P], T], *, reads: bool = False, name: str | None = None
+    function: Callable[Concatenate[Any, P], T],
+    *,
+    reads: bool = False,
+    name: str | None = None,
+    functions: Iterable[str] = (),
 ) -> Operation[P, T]:
-    """Declare a method; ``name`` if it is not the function's."""
-    return Operation(function, reads=reads, name=name)
+    """Declare a method; ``name`` if it is not the function's. See ``Operation`` for the rest."""
+    return Operation(function, reads=reads, name=name, functions=functions)
+
+
+def starting(
+    function: Callable[Concatenate[Any, P], T], kind: Kind[H], *, reads: bool = False, name: str | None = None
+) -> Starting[P, T, H]:
+    """Declare a method that hands its request to ``subject.starter``, which may answer with a handle."""
+    return Starting(function, reads=reads, name=name)
+
+
+def _promising(operation: Operation[..., Any]) -> Callable[..., Any]:
+    """Return the function behind asynchronous methods; introspection sees the operation's own."""
+
+    @functools.wraps(operation.function)
+    def call(instance: Asynchronous, /, *args: Any, **kwargs: Any) -> Any:
+        return instance._invoke(operation, args, kwargs)
+
+    return call
 
 
 def _checked(function: Callable[..., T], name: str) -> Callable[..., T]:

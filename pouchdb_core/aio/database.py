@@ -5,20 +5,21 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.aio.calls import BACKGROUND, AsyncStarter, Calls, taken_callback
+from pouchdb_core.aio.calls import Calls
 from pouchdb_core.aio.emitter import DeliveredEmitter
+from pouchdb_core.aio.starter import start
 from pouchdb_core.database import AbstractPouchDB
-from pouchdb_core.methods import Asynchronous, Operation
+from pouchdb_core.methods import Asynchronous, Operation, Starting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from typing_extensions import Self
 
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.requests import Purpose, UserContext
 
-__all__ = ["AsyncPouchDB"]
+__all__ = ["AsyncPouchDB", "peers", "sync_of"]
 
 
 class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
@@ -29,6 +30,9 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
     read sees the writes that were called before it. ``sync_view`` is the synchronous object.
     """
 
+    # Declared, so that a plug-in's method of such a name is refused.
+    sync_view: SyncPouchDB
+
     def __init__(self, environment: Any, sync_view: SyncPouchDB, calls: Calls) -> None:
         # The same object in another light: life, store, listeners and user are shared.
         self.__dict__.update(sync_view.__dict__)
@@ -36,18 +40,17 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
         self._share_listeners(sync_view, calls)
         self.sync_view = sync_view
         self._asynchronous = calls
-        self._background = copy.copy(sync_view)
-        self._background.starter = AsyncStarter(calls, lambda _: self)
 
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        args = tuple(sync_of(each) for each in args)
-        kwargs = {name: sync_of(each) for name, each in kwargs.items()}
-        if operation.name in BACKGROUND:
-            args, kwargs, callback = taken_callback(operation, args, kwargs)
-            if callback is not None:
-                kwargs["complete"] = callback
-            return operation._call(self._background, *args, **kwargs)
-        return self._asynchronous.make(self.sync_view, operation, self._asynchronous.queue(self.name), args, kwargs)
+        calls, view = self._asynchronous, self.sync_view
+        if isinstance(operation, Starting):
+            names = {self.name, *peers(self.environment.prefix, args, kwargs)}
+            subject = copy.copy(view)
+            subject.environment = copy.copy(view.environment)
+            return start(calls, subject, operation, names, *sync_of(args, kwargs), self)
+        # Destroying changes what the environment lists, too.
+        names = {self.name, ""} if operation.name == "destroy" else {self.name}
+        return calls.make(view, operation, names, *sync_of(args, kwargs))
 
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
         return type(self)(self.environment, self.sync_view.as_user(user), self._asynchronous)
@@ -60,7 +63,24 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
     def __copy__(self) -> Self:
         return type(self)(self.environment, copy.copy(self.sync_view), self._asynchronous)
 
+    def _own(self) -> Any:
+        # State of plug-ins belongs to the synchronous object, whoever asks for it first.
+        return self.sync_view._own()
 
-def sync_of(value: Any) -> Any:
-    """Return the synchronous view of an asynchronous database; anything else as it is."""
-    return value.sync_view if isinstance(value, AsyncPouchDB) else value
+
+def sync_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return arguments with the synchronous views of asynchronous databases."""
+
+    def plain(value: Any) -> Any:
+        return value.sync_view if isinstance(value, AsyncPouchDB) else value
+
+    return tuple(plain(each) for each in args), {name: plain(each) for name, each in kwargs.items()}
+
+
+def peers(prefix: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the names of the databases that a call is about."""
+    for each in (*args, *(kwargs.get(name) for name in ("source", "target", "other"))):
+        if isinstance(each, AbstractPouchDB):
+            yield each.name
+        elif isinstance(each, str):
+            yield prefix + each

@@ -6,14 +6,18 @@ No callback runs before the call that registered it has returned (spec: plugins 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Delivery", "running_loop"]
+from pouchdb_core.events import CallLog, Listener
+
+__all__ = ["DeliveredLog", "Delivery", "Lane", "check_callback", "running_loop"]
 
 logger = logging.getLogger("pouchdb.aio")
 
@@ -28,6 +32,14 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+def check_callback(function: Any) -> None:
+    """Refuse what cannot be called back. Raises TypeError."""
+    if not callable(function):
+        raise TypeError(f"a callback must be callable, not {function!r}")
+    if inspect.iscoroutinefunction(function):
+        raise TypeError(f"{function!r} is a coroutine function, and nobody would await it: await the call")
+
+
 class Delivery:
     """The queue of callbacks that wait for ``waitUntilCalled()`` or ``run()``; calls for a loop go there.
 
@@ -35,8 +47,17 @@ class Delivery:
     """
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
         self._calls: deque[Call] = deque()
         self._condition = threading.Condition()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are callbacks that nobody has run yet."""
+        return bool(self._calls)
 
     def post(self, loop: asyncio.AbstractEventLoop | None, function: Callable[..., Any], *args: Any) -> None:
         """Have ``function`` called: by ``loop``, or by whoever spins."""
@@ -47,33 +68,98 @@ class Delivery:
             except RuntimeError:
                 # The loop is closed: nobody will run anything there, but a spin may still come.
                 logger.debug("the event loop of a call was closed before its outcome came")
-        with self._condition:
+        with self._mine():
             self._calls.append((function, args))
             self._condition.notify_all()
 
     def notify(self) -> None:
         """Make those who spin look again whether they are done."""
-        with self._condition:
+        with self._mine():
             self._condition.notify_all()
 
     def spin(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Run callbacks in the calling thread until ``done()``; False when ``timeout`` seconds went by first."""
+        """Run callbacks in the calling thread until ``done()``; False when ``timeout`` seconds went by first.
+
+        Whoever makes ``done()`` true calls ``notify()`` afterwards. Raises RuntimeError in a thread
+        whose event loop is running: it would wait for what only that loop can do.
+        """
         until = None if timeout is None else time.monotonic() + timeout
-        while not done():
-            with self._condition:
-                while not self._calls:
-                    left = None if until is None else until - time.monotonic()
-                    if (left is not None and left <= 0) or not self._condition.wait(left):
-                        return done()
+        while True:
+            with self._mine():
+                while True:
+                    # Under the lock, so that no notification falls between the look and the wait.
                     if done():
                         return True
+                    left = None if until is None else until - time.monotonic()
+                    if left is not None and left <= 0 and (timeout or not self._calls):
+                        return False
+                    if running_loop() is not None:
+                        raise RuntimeError("an event loop is running in this thread: await the promise or the handle")
+                    if self._calls:
+                        break
+                    self._condition.wait(left)
                 function, args = self._calls.popleft()
             _guarded(function, args)
+
+    def _mine(self) -> threading.Condition:
+        if self._pid != os.getpid():
+            # A forked child: what waits is the parent's, and its lock may have been taken.
+            self._reset()
+        return self._condition
+
+
+class DeliveredLog(CallLog):
+    """A log of callbacks that tells those who spin."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__()
+        self._delivery = delivery
+
+    def add(self, function: Listener) -> None:
+        super().add(function)
+        self._delivery.notify()
+
+
+class Lane:
+    """Calls of one handle, one after another: on the loop that was running when it was made, or when spun.
+
+    It stands where a blocking handle has the engine's dispatcher.
+    """
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._loop = running_loop()
+        self._calls: deque[Call] = deque()
+
+    def call(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call ``function`` after what was handed in before."""
+        self._calls.append((function, args))
+        self._delivery.post(self._loop, self._next)
+
+    def adopt(self) -> None:
+        """Move to the loop that is running, if there was none before or that one is closed."""
+        loop = running_loop()
+        if loop is None or not (self._loop is None or self._loop.is_closed()):
+            return
+        self._loop = loop
+        for _ in range(len(self._calls)):
+            self._delivery.post(loop, self._next)
+
+    def current(self) -> bool:
+        """Tell that whoever blocks may be who should run the calls."""
         return True
+
+    def _next(self) -> None:
+        try:
+            function, args = self._calls.popleft()
+        except IndexError:
+            # Another loop has adopted the lane, and called it there.
+            return
+        function(*args)
 
 
 def _guarded(function: Callable[..., Any], args: tuple[Any, ...]) -> None:
     try:
         function(*args)
-    except Exception:
+    except (Exception, asyncio.CancelledError):
         logger.exception("a callback raised")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pouchdb_core.aio.delivery import running_loop
+from pouchdb_core.aio.delivery import check_callback, running_loop
 from pouchdb_core.events import CallLog, EventEmitter, Listener
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from typing_extensions import Self
 
     from pouchdb_core.aio.calls import Calls
@@ -20,13 +22,13 @@ class _Delivered:
     """A listener on its way; equal to the listener, so that it can be removed by it."""
 
     def __init__(self, listener: Listener, calls: Calls, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.listener, self._calls, self._loop = listener, calls, loop
+        self._listener, self._calls, self._loop = listener, calls, loop
 
     def __call__(self, *args: Any) -> None:
-        self._calls.delivery.post(self._loop, self._calls.logged(self.listener), *args)
+        self._calls.delivery.post(self._loop, self._calls.logged(self._listener), *args)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or self.listener == other
+        return self is other or self._listener == other
 
     __hash__ = object.__hash__
 
@@ -35,12 +37,12 @@ class DeliveredEmitter(EventEmitter):
     """An emitter that shares the listeners of a synchronous one and delivers its own later."""
 
     def _share_listeners(self, emitter: EventEmitter, calls: Calls) -> None:
-        EventEmitter.__init__(self, CallLog())
+        # The registrations note in this log that the deliverer was called: nobody asks for that.
+        EventEmitter.__init__(self, CallLog(0))
         self._entries = emitter._entries
         self._emitter_lock = emitter._emitter_lock
         self._delivered_by = calls
 
     def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
-        if not callable(listener):
-            raise TypeError(f"a listener must be callable, not {listener!r}")
+        check_callback(listener)
         return super()._add(event, _Delivered(listener, self._delivered_by, running_loop()), once=once)

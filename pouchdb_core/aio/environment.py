@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Coroutine, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+import inspect
+import threading
+import weakref
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pouchdb_core.aio.calls import BACKGROUND, AsyncStarter, Calls, taken_callback
-from pouchdb_core.aio.database import AsyncPouchDB, sync_of
+from pouchdb_core.aio.calls import CALLS
+from pouchdb_core.aio.database import AsyncPouchDB, peers, sync_of
+from pouchdb_core.aio.delivery import running_loop
 from pouchdb_core.aio.emitter import DeliveredEmitter
-from pouchdb_core.aio.promise import Promise
+from pouchdb_core.aio.handles import AsyncHandle
+from pouchdb_core.aio.promise import Thenable
+from pouchdb_core.aio.starter import start
 from pouchdb_core.api import replicating
 from pouchdb_core.context import Context
 from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import Listener
-from pouchdb_core.methods import Asynchronous, Operation, composed, operation
+from pouchdb_core.methods import REPLICATION, SYNC, Asynchronous, Operation, Starting, composed, operation, starting
 from pouchdb_core.results import Record
-from pouchdb_core.state import Slot
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -29,22 +34,17 @@ __all__ = ["AsyncContext", "AsyncEnvironment", "async_environment"]
 
 T = TypeVar("T")
 
-# One for all asynchronous views of an engine: calls keep their order across them.
-_CALLS: Slot[Calls] = Slot("asynchronous calls", lambda environment: Calls(), lambda calls: calls.close())
+_making = threading.Lock()
 
 
 def _destroy(env: SyncEnvironment, /, name_: str | None = None, **options: Any) -> Record:
     """Remove a database with everything it has on disk; one that does not exist is no error.
 
-    Waits for the calls that were made on the database before. Gives ``{"ok": True}``. Raises BadRequest.
+    ``destroy(name="...")`` works too. Waits for the calls that were made on the database before.
+    Gives ``{"ok": True}``. Raises BadRequest without a name or for an unknown option.
     """
     env.destroy(name_, **options)
     return Record(ok=True)
-
-
-def _close(env: SyncEnvironment) -> None:
-    """Close every database; a temporary storage directory is removed. Calling it again does nothing."""
-    env.close()
 
 
 class AsyncContext(Context):
@@ -56,9 +56,12 @@ class AsyncContext(Context):
         """Run callbacks until one of ``functions`` was called; at once if it was since it was last waited for.
 
         For programs without an asyncio loop. Functions are compared by equality, so bound methods
-        work. Returns False when ``timeout`` seconds went by first.
+        work. Returns False when ``timeout`` seconds went by first. Raises BadRequest when there is
+        nothing to wait for, RuntimeError where an event loop is running: it could not go on.
         """
         wanted = [functions] if callable(functions) else list(functions)
+        if not wanted or not all(map(callable, wanted)):
+            raise BadRequest(f"wait_until_called() takes a function or a list of functions, not {functions!r}")
         calls = self._environment._asynchronous
         return calls.delivery.spin(lambda: calls.log.take(wanted), timeout)
 
@@ -73,33 +76,35 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
     def __init__(self, sync_view: SyncEnvironment, database_class: type[AsyncPouchDB]) -> None:
         self.__dict__.update(sync_view.__dict__)
-        # Cached by the synchronous view for itself.
-        self.__dict__.pop("context", None)
-        calls = sync_view.state(_CALLS)
+        calls = sync_view.state(CALLS)
         self._share_listeners(sync_view, calls)
         self._sync_view = sync_view
         self._asynchronous = calls
         self._async_database_class = database_class
-        self._background = copy.copy(sync_view)
-        self._background.starter = AsyncStarter(calls, self._wrapped)
 
     @property
     def sync_view(self) -> SyncEnvironment:
         return self._sync_view
 
-    @cached_property
+    @property
+    def async_view(self) -> AsyncEnvironment:
+        return self
+
+    @property
     def context(self) -> AsyncContext:
         """Helpers of the original: see ``AsyncContext``."""
         return AsyncContext(self)
 
     destroy = operation(_destroy, name="destroy")
-    close = operation(_close, name="close")
-    replicate = operation(replicating.replicate)
-    sync = operation(replicating.sync)
+    close = operation(SyncEnvironment.close)
+    names = operation(AbstractEnvironment.names, reads=True)  # type: ignore[assignment]  # it reads a directory
+    active_tasks = activeTasks = operation(AbstractEnvironment.active_tasks, reads=True)  # type: ignore[assignment]
+    replicate = starting(replicating.replicate, REPLICATION)
+    sync = starting(replicating.sync, SYNC)
 
     def PouchDB(self, name: str | None = None, **options: Any) -> AsyncPouchDB:
         """Open a database, making it if it is missing: see ``SyncEnvironment.PouchDB``. Blocks while it opens."""
-        return self._wrapped(self._sync_view.PouchDB(name, **options))
+        return self._async_database_class(self, self._sync_view.PouchDB(name, **options), self._asynchronous)
 
     def __getitem__(self, name: str) -> AsyncPouchDB:
         return self.PouchDB(name)
@@ -107,17 +112,32 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
     def __contains__(self, name: object) -> bool:
         return name in self._sync_view
 
-    def run(self, work: Coroutine[Any, Any, T] | Promise[T], timeout: float | None = None) -> T:
-        """Run a coroutine, or callbacks until a promise has its outcome; return it. For programs without a loop.
+    def run(self, work: Awaitable[T] | None = None, timeout: float | None = None) -> T:
+        """Run a coroutine, or callbacks until a promise or handle has its outcome; return that.
 
-        Raises the outcome's error, and TimeoutError after ``timeout`` seconds.
+        For programs without a loop. Without ``work``: until no call is under way and no callback
+        waits; live feeds and replications do not count. Raises the outcome's error, TimeoutError
+        after ``timeout`` seconds, RuntimeError where an event loop is running.
         """
-        if isinstance(work, Promise):
-            work._handled = True
-            if not self._asynchronous.delivery.spin(lambda: work.done, timeout):
+        calls = self._asynchronous
+        if work is None:
+            if not calls.delivery.spin(lambda: not (calls.order.outstanding or calls.delivery.waiting), timeout):
+                raise TimeoutError(f"calls are still under way after {timeout} seconds")
+            return cast("T", None)
+        given: Any = work
+        if isinstance(given, AsyncHandle):
+            return cast("T", given.wait(timeout))
+        if isinstance(given, Thenable):
+            promise = given._as_promise()
+            promise._handled = True
+            if not calls.delivery.spin(lambda: promise.done, timeout):
                 raise TimeoutError(f"no outcome after {timeout} seconds")
-            return work._outcome()
-        return asyncio.run(asyncio.wait_for(work, timeout))
+            return cast("T", promise._outcome())
+        if running_loop() is not None:
+            if inspect.iscoroutine(work):
+                work.close()
+            raise RuntimeError("an event loop is running in this thread: await the coroutine there")
+        return asyncio.run(_within(work, timeout))
 
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
         return type(self)(self._sync_view.as_user(user), self._async_database_class)
@@ -127,27 +147,29 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
     def defaults(self, **options: Any) -> Self:
         return type(self)(self._sync_view.defaults(**options), self._async_database_class)
 
-    def _wrapped(self, database: Any) -> AsyncPouchDB:
-        return self._async_database_class(self, database, self._asynchronous)
-
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        args = tuple(sync_of(each) for each in args)
-        kwargs = {name: sync_of(each) for name, each in kwargs.items()}
-        if operation.name in BACKGROUND:
-            args, kwargs, callback = taken_callback(operation, args, kwargs)
-            if callback is not None:
-                kwargs["complete"] = callback
-            return operation._call(self._background, *args, **kwargs)
-        # What concerns one database waits for the calls on it; the rest has a queue of its own.
-        about = args[0] if operation.name == "destroy" and args and isinstance(args[0], str) else kwargs.get("name")
-        queue = self._asynchronous.queue(f"{self.prefix}{about}" if isinstance(about, str) else "")
-        return self._asynchronous.make(self._sync_view, operation, queue, args, kwargs)
+        calls, view = self._asynchronous, self._sync_view
+        if isinstance(operation, Starting):
+            names = set(peers(self.prefix, args, kwargs))
+            return start(calls, copy.copy(view), operation, names, *sync_of(args, kwargs), self)
+        # What changes one database waits for the calls on it, closing for all; the rest has a queue of its own.
+        named: set[str] | None = {""}
+        if operation.name == "close":
+            named = None
+        elif operation.name == "destroy":
+            prefix = kwargs.get("prefix", self.prefix)
+            given = (*args, kwargs.get("name_"), kwargs.get("name"))
+            named = {"", *(f"{prefix}{each}" for each in given if isinstance(each, str))}
+        return calls.make(view, operation, named, *sync_of(args, kwargs))
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
+
+    def __copy__(self) -> Self:
+        return type(self)(copy.copy(self._sync_view), self._async_database_class)
 
     def __reduce__(self) -> Any:
         return (async_environment, (self._sync_view,))
@@ -156,8 +178,28 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
         return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x}>"
 
 
+async def _within(work: Awaitable[T], timeout: float | None) -> T:
+    try:
+        return await asyncio.wait_for(work, timeout)
+    except asyncio.TimeoutError as error:
+        # Before Python 3.11 it is another class. One that the work itself raised stays what it is.
+        raise TimeoutError(*error.args) from error
+
+
 def async_environment(sync_view: SyncEnvironment) -> AsyncEnvironment:
-    """Make the asynchronous view of an environment, with the methods its plug-ins add. Raises PluginError."""
+    """Return the asynchronous view of an environment, with the methods its plug-ins add. Raises PluginError.
+
+    It is the same object as long as it is in use, for the environment itself; its light views
+    (``as_user``, ``defaults``) get a new one each.
+    """
     plugins = sync_view.engine.plugins
-    database_class = composed(AsyncPouchDB, list(plugins.database_methods()))
-    return composed(AsyncEnvironment, list(plugins.environment_methods()))(sync_view, database_class)
+    with _making:
+        calls = sync_view.state(CALLS)
+        found = None if calls.view is None else calls.view()
+        if found is not None and found.sync_view is sync_view:
+            return found
+        database_class = composed(AsyncPouchDB, list(plugins.database_methods()))
+        made = composed(AsyncEnvironment, list(plugins.environment_methods()))(sync_view, database_class)
+        if sync_view._origin is None:
+            calls.view = weakref.ref(made)
+        return made

@@ -1,286 +1,317 @@
-"""Handles of live work for asyncio: the same ones, that can also be awaited and iterated."""
+"""Handles of live work for asyncio: the same ones, that can also be awaited and iterated with ``async for``.
+
+A handle is there at once; what it is the handle of begins in its turn among the calls.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.aio.delivery import Delivery, running_loop
-from pouchdb_core.aio.promise import Promise
-from pouchdb_core.events import CallLog, Listener
+from pouchdb_core.aio.calls import Calls
+from pouchdb_core.aio.delivery import Lane, check_callback, running_loop
+from pouchdb_core.aio.promise import Promise, Thenable
+from pouchdb_core.events import Listener
 from pouchdb_core.live.handle import LiveHandle
-from pouchdb_core.live.replication import Replication, Sync
+from pouchdb_core.live.replication import MEMBERS, Replication, Sync
 from pouchdb_core.results import Record
-from pouchdb_core.runner import Idle, Runner
+from pouchdb_core.runner import Runner
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pouchdb_core.replication.replicate import Replicator
-    from pouchdb_core.requests import Changes
 
-__all__ = ["AsyncFeed", "AsyncHandle", "AsyncReplication", "AsyncSync"]
-
-SLICE = 100
-"""Rows that travel to the loop at once."""
+__all__ = ["AsyncHandle", "AsyncReplication", "AsyncSync", "Mailbox"]
 
 
-class _ToLoop:
-    """What ``LiveHandle`` takes for a dispatcher: calls go to the loop of the call that made the handle."""
+class Mailbox:
+    """Rows on their way to ``async for``, in whichever loop that runs; each row goes to one reader."""
 
-    def __init__(self, delivery: Delivery, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._delivery, self._loop = delivery, loop
+    def __init__(self) -> None:
+        self._rows: deque[Record] = deque()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._waiters: list[asyncio.Future[None]] = []
 
-    def call(self, function: Callable[..., Any], *args: Any) -> None:
-        self._delivery.post(self._loop, function, *args)
+    def __len__(self) -> int:
+        return len(self._rows)
 
-    def current(self) -> bool:
-        """Tell that whoever blocks may be who should run the calls."""
-        return True
+    def put(self, row: Record) -> None:
+        with self._lock:
+            self._rows.append(row)
+        self._wake()
+
+    def close(self, *, drop: bool = False) -> None:
+        """Take no more rows; with ``drop`` those that nobody has read are gone."""
+        with self._lock:
+            self._closed = True
+            if drop:
+                self._rows.clear()
+        self._wake()
+
+    async def get(self) -> Record | None:
+        """Wait for a row; None when there will be none."""
+        while True:
+            with self._lock:
+                if self._rows:
+                    return self._rows.popleft()
+                if self._closed:
+                    return None
+                waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._waiters.append(waiter)
+            await waiter
+
+    def _wake(self) -> None:
+        with self._lock:
+            waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            try:
+                waiter.get_loop().call_soon_threadsafe(_arrived, waiter)
+            except RuntimeError:
+                # Its loop is closed: nobody waits there any more.
+                continue
 
 
-class AsyncHandle(LiveHandle):
+def _arrived(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+class AsyncHandle(Thenable, LiveHandle):
     """A handle that is a promise too: ``await handle``, ``handle.then(f)``, ``handle["catch"](f)``.
 
-    Its events arrive on the loop that was running when it was made.
+    Its events arrive on the loop that was running when it was made, or else on the first one that
+    awaits or iterates it, or when the environment is spun. ``async for`` gives what the event
+    ``change`` tells. Cancelling a task that awaits or iterates it cancels it.
     """
 
-    def _promised(self, delivery: Delivery, calls: CallLog) -> tuple[CallLog, Runner]:
-        """Prepare the asynchronous half; return what ``LiveHandle.__init__`` takes."""
-        self._promise: Promise[Any] = Promise(delivery)
+    _lane: Lane
+    _mailbox: Mailbox | None = None
+
+    def _prepare(self, calls: Calls) -> None:
+        """Make the asynchronous half, and what every handle is."""
+        self._lane = Lane(calls.delivery)
+        self._promise: Promise[Any] = Promise(calls.delivery)
         # Nobody need handle what the event `error` tells.
         self._promise._handled = True
-        self._loop = running_loop()
-        return calls, cast("Runner", _ToLoop(delivery, self._loop))
+        self._delivery = calls.delivery
+        LiveHandle.__init__(self, calls.log, cast("Runner", self._lane))
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        """Wait until it is over; cancelling the waiting task cancels the handle."""
-        try:
-            yield from self._promise.__await__()
-        except asyncio.CancelledError:
-            self.cancel()
-            raise
+    def _as_promise(self) -> Promise[Any]:
+        self._asked()
+        return self._promise
+
+    def fail(self, error: BaseException) -> None:
+        """End with an error before it could begin."""
+        if self.cancelled:
+            self._finish(Record(status="cancelled"))
+        else:
+            self._finish(error=error)
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Run callbacks until it is over, return its result or raise its error. For programs without a loop.
+
+        Raises TimeoutError after ``timeout`` seconds, RuntimeError where an event loop is running.
+        """
+        self._check_process()
+        self._asked()
+        if not self._delivery.spin(lambda: self._promise.done, timeout):
+            raise TimeoutError(f"not over after {timeout} seconds")
         return self._promise._outcome()
+
+    # -- as a promise ----------------------------------------------------------------------------
+
+    def _asked(self) -> None:
+        """Somebody wants to know how it ends."""
+        self._seen = True
+
+    def __await__(self) -> Generator[Any, None, Record]:
+        """Wait until it is over; cancelling the waiting task cancels it, unless others wait too."""
+        self._asked()
+        self._lane.adopt()
+        try:
+            yield from self._promise._wait()
+        except asyncio.CancelledError:
+            if not self._promise._waiting:
+                self.cancel()
+            raise
+        return cast("Record", self._promise._outcome())
 
     def then(
         self, on_value: Callable[[Any], Any] | None = None, on_error: Callable[[Any], Any] | None = None
     ) -> Promise[Any]:
         """Call ``on_value(result)`` or ``on_error(error)`` when it is over."""
+        self._asked()
         return self._promise.then(on_value, on_error)
 
     def catch(self, on_error: Callable[[Any], Any]) -> Promise[Any]:
         """Call ``on_error(error)`` if it fails."""
+        self._asked()
         return self._promise.catch(on_error)
 
     def finally_(self, function: Callable[[], Any]) -> Promise[Any]:
         """Call ``function()`` when it is over."""
+        self._asked()
         return self._promise.finally_(function)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.finally_ if name == "finally" else super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name == "finally" or super().__contains__(name)
+
+    # -- async for -------------------------------------------------------------------------------
+
+    def __aiter__(self) -> Self:
+        self._check_process()
+        self._asked()
+        self._lane.adopt()
+        if self._mailbox is None:
+            self._mailbox = Mailbox()
+            if self.done:
+                self._mailbox.close()
+            self._iterate()
+        return self
+
+    async def __anext__(self) -> Record:
+        if self._mailbox is None:
+            self.__aiter__()
+        mailbox = cast("Mailbox", self._mailbox)
+        try:
+            row = await mailbox.get()
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
+        if row is None:
+            # Raises its error, if that is how it ended.
+            self._promise._outcome()
+            raise StopAsyncIteration
+        self._read(row)
+        return row
+
+    def _iterate(self) -> None:
+        """Have rows put into the mailbox from now on."""
+        self.on("change", self._arrive)
+
+    def _arrive(self, row: Record) -> None:
+        cast("Mailbox", self._mailbox).put(row)
+
+    def _read(self, row: Record) -> None:
+        """The reader has got a row."""
+
+    def __iter__(self) -> Iterator[Record]:
+        raise TypeError("it is iterated with `async for`")
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def callbacks(self, complete: Callable[..., Any] | None) -> None:
+        if complete is not None:
+            check_callback(complete)
+        super().callbacks(complete)
+
+    def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
+        check_callback(listener)
+        return super()._add(event, listener, once=once)
 
     def _finish(self, outcome: Any = None, error: BaseException | None = None) -> None:
         super()._finish(outcome, error)
         self._promise._settle(self._outcome, self._error)
+        # After all rows that are on their way.
+        self._lane.call(self._close_mailbox)
+
+    def _close_mailbox(self) -> None:
+        if self._mailbox is not None:
+            self._mailbox.close(drop=self.cancelled)
 
 
 class AsyncReplication(AsyncHandle, Replication):
     """A replication: see ``Replication`` for its events; ``await`` gives the result."""
 
-    def __init__(
-        self,
-        replicator: Replicator,
-        subscribe: Callable[[Callable[[], None]], Callable[[], None]],
-        calls: CallLog,
-        delivery: Delivery,
-        workers: Runner,
-    ) -> None:
-        self._turn = False
-        log, dispatcher = self._promised(delivery, calls)
-        Replication.__init__(self, replicator, subscribe, log, dispatcher, workers)
+    replicator: Replicator = None  # type: ignore[assignment]  # until its turn has come
+    _begun = False
 
-    def begin(self) -> None:
-        """Start: its turn among the calls on the source has come."""
-        self._turn = True
-        self._job.wake()
+    def __init__(self, calls: Calls) -> None:
+        self._prepare(calls)
+        self._unbegun()
 
-    def _step(self) -> Idle | bool | None:
-        if not self._turn and not self.cancelled:
-            return Idle()
-        return super()._step()
+    def begin(self, replicator: Replicator, workers: Runner) -> None:
+        """Start: its turn among the calls on both sides has come."""
+        self._begin(replicator, replicator.source.adapter.subscribe, workers)
+        self._begun = True
+        if self.cancelled:
+            self._stop()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in MEMBERS and not self._begun:
+            return {"state": "pending", "pending": 0, "attempt": 0, "denied_count": 0}.get(name)
+        return super().__getattr__(name)
+
+    def cancel(self) -> None:
+        """Stop after the batch that is being written; what was done is remembered."""
+        if self.cancelled or self.done:
+            return
+        self.cancelled = True
+        if self._begun and self._mine():
+            self._stop()
+
+    def _stop(self) -> None:
+        if running_loop() is None and self._stepping.acquire(blocking=False):
+            try:
+                self._end()
+            finally:
+                self._stepping.release()
+        else:
+            # Saving the checkpoint writes to both sides: that is no work for a loop.
+            self._job.wake()
+
+    def _arrive(self, row: Record) -> None:
+        self._hold(1)
+        super()._arrive(row)
+
+    def _read(self, row: Record) -> None:
+        self._hold(-1)
+
+    def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
+        super()._add(event, listener, once=once)
+        if event == "change" and self._begun:
+            self.replicator.tells = True
+        return self
+
+    def _change(self, change: Record) -> None:
+        super()._change(change)
+        # Documents are parsed for those who listen.
+        self.replicator.tells = bool(self._entries.get("change"))
 
 
 class AsyncSync(AsyncHandle, Sync):
     """Two replications: see ``Sync`` for its events; ``await`` gives ``{push, pull}``."""
 
-    def __init__(self, push: AsyncReplication, pull: AsyncReplication, calls: CallLog, delivery: Delivery) -> None:
-        log, dispatcher = self._promised(delivery, calls)
-        Sync.__init__(self, push, pull, log, dispatcher)
+    push: AsyncReplication
+    pull: AsyncReplication
 
+    def __init__(self, calls: Calls, push: AsyncReplication, pull: AsyncReplication) -> None:
+        self._prepare(calls)
+        self._results: dict[str, Any] = {}
+        self._paused: set[str] = set()
+        self.push, self.pull = push, pull
+        # One lane for all three: what ends the parts ends the whole.
+        push._lane = pull._lane = self._lane
+        push._dispatcher = pull._dispatcher = self._dispatcher
+        for direction, each in (("push", push), ("pull", pull)):
+            self._follow(direction, each)
 
-class AsyncFeed(AsyncHandle):
-    """Changes: ``change`` (row), ``complete`` (result), ``error``; awaitable, and ``async for row in feed``.
+    def fail(self, error: BaseException) -> None:
+        self.push.fail(error)
+        self.pull.fail(error)
+        super().fail(error)
 
-    A feed that is not live starts by itself; a live one when it has a listener for ``change`` or
-    is iterated. Rows are read on a worker thread, a slice at a time, and the next slice when the
-    last one was delivered: memory stays bounded. An idle feed holds no thread. ``db`` is the database.
-    """
+    def _arrive(self, row: Record) -> None:
+        self._hold(1)
+        super()._arrive(row)
 
-    def __init__(
-        self,
-        db: Any,
-        request: Changes,
-        read: Callable[[], Generator[Any, None, Any]],
-        subscribe: Callable[[Callable[[], None]], Callable[[], None]],
-        calls: CallLog,
-        delivery: Delivery,
-        workers: Runner,
-        *,
-        return_docs: bool,
-    ) -> None:
-        super().__init__(*self._promised(delivery, calls))
-        self.db = db
-        self.last_seq: Any = request.since
-        self._live, self._return_docs = request.live, return_docs and not request.live
-        self._read = read
-        self._rows: Generator[Any, None, Any] | None = None
-        self._results: list[Record] = []
-        self._delivering = self._turn = False
-        self._wanted = not request.live
-        # Of the loop's side: rows for `async for`.
-        self._iterated = False
-        self._buffer: deque[Record] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._job = workers.job(self._step)
-        self._unsubscribe = subscribe(self._job.wake) if request.live else _nothing
-
-    def begin(self) -> None:
-        """Its turn among the calls on the database has come."""
-        self._turn = True
-        self._job.wake()
-
-    def cancel(self) -> None:
-        if not self.cancelled and not self.done:
-            self.cancelled = True
-            self._job.wake()
-
-    def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
-        super()._add(event, listener, once=once)
-        if event == "change":
-            self._want()
-        return self
-
-    def _want(self) -> None:
-        if not self._wanted:
-            self._wanted = True
-            self._job.wake()
-
-    # -- on a worker thread ----------------------------------------------------------------------
-
-    def _step(self) -> Idle | bool | None:
-        if self.done:
-            return False
-        if self.cancelled:
-            self._over(Record(self._result(), status="cancelled"))
-            return False
-        if self._delivering or not (self._turn and self._wanted):
-            return Idle()
-        rows: list[Record] = []
-        try:
-            outcome = self._slice(rows)
-        except Exception as error:
-            self._send(rows)
-            self._unsubscribe()
-            self._finish(error=error)
-            return False
-        self._send(rows)
-        if isinstance(outcome, tuple):
-            self.last_seq = outcome[0] if outcome[0] is not None else self.last_seq
-            self._over(self._result())
-            return False
-        return outcome if not rows else Idle()
-
-    def _slice(self, rows: list[Record]) -> Idle | tuple[Any] | None:
-        """Read up to a slice; return Idle to wait, None to go on, a tuple of the last seq at the end."""
-        if self._rows is None:
-            self._rows = self._read()
-        while len(rows) < SLICE:
-            try:
-                row = next(self._rows)
-            except StopIteration as stop:
-                return (stop.value,)
-            if isinstance(row, Idle):
-                return row
-            rows.append(row)
-        return None
-
-    def _send(self, rows: list[Record]) -> None:
-        if rows:
-            self._delivering = True
-            self.last_seq = rows[-1]["seq"]
-            if self._return_docs:
-                self._results.extend(rows)
-            self._dispatcher.call(self._deliver, rows)
-
-    def _result(self) -> Record:
-        return Record(results=self._results, last_seq=self.last_seq)
-
-    def _over(self, result: Record) -> None:
-        self._unsubscribe()
-        if self._rows is not None:
-            self._rows.close()
-        self._finish(result)
-
-    def _finish(self, outcome: Any = None, error: BaseException | None = None) -> None:
-        super()._finish(outcome, error)
-        self._dispatcher.call(self._wake_iterator)
-
-    # -- on the loop -----------------------------------------------------------------------------
-
-    def _deliver(self, rows: list[Record]) -> None:
-        for row in rows:
-            if self._iterated:
-                self._buffer.append(row)
-            elif self.cancelled:
-                break
-            else:
-                self._emit_or_keep("change", row)
-        if not self._buffer:
-            self._delivered()
-        self._wake_iterator()
-
-    def _delivered(self) -> None:
-        self._delivering = False
-        self._job.wake()
-
-    def _wake_iterator(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def __aiter__(self) -> AsyncIterator[Record]:
-        self._iterated = True
-        for args in self._kept.pop("change", ()):
-            self._buffer.append(args[0])
-        self._want()
-        return self
-
-    async def __anext__(self) -> Record:
-        while not self._buffer:
-            if self.done:
-                if self._error is not None:
-                    raise self._error
-                raise StopAsyncIteration
-            self._waiter = asyncio.get_running_loop().create_future()
-            # Everything that ends the wait runs on this loop, so nothing came between.
-            try:
-                await self._waiter
-            except asyncio.CancelledError:
-                self.cancel()
-                raise
-        row = self._buffer.popleft()
-        if not self._buffer and self._delivering:
-            self._delivered()
-        return row
-
-
-def _nothing() -> None:
-    """There is nothing to unsubscribe."""
+    def _read(self, row: Record) -> None:
+        self._hold(-1)

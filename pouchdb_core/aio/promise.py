@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Generator
@@ -10,24 +11,32 @@ from typing import Any, Generic, TypeVar, cast
 
 from pouchdb_core.aio.delivery import Delivery, running_loop
 
-__all__ = ["Promise"]
+__all__ = ["Promise", "Thenable"]
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 logger = logging.getLogger("pouchdb.aio")
 
 
-class Promise(Generic[T]):
+class Thenable:
+    """What has a promise: a handler that returns it hands on its outcome."""
+
+    def _as_promise(self) -> Promise[Any]:
+        raise NotImplementedError
+
+
+class Promise(Thenable, Generic[T]):
     """The outcome of a call: ``await`` it, or chain ``then``, ``catch`` and ``finally_``.
 
     Handlers run on the asyncio loop that was running when they were added, else when the
-    environment is spun. What a handler returns is the value of the next promise (a promise it
-    returns is waited for), what it raises is the next one's error. An error that nobody handles is
-    logged when the promise is collected. Members read by item too: ``p["catch"](f)``.
+    environment is spun. What a handler returns is the value of the next promise (the outcome of a
+    promise, handle or coroutine is waited for), what it raises is the next one's error. An error
+    that nobody handles is logged when the promise is collected. Members read by item too:
+    ``p["catch"](f)``.
 
     ``cancel()`` gives up the outcome: a call that has not started is not made, one that runs is
-    left to end. Awaiting a cancelled promise raises asyncio.CancelledError.
+    left to end. Awaiting a cancelled promise raises asyncio.CancelledError. Cancelling a task that
+    awaits it cancels the promise too, unless somebody else still waits for the outcome.
     """
 
     def __init__(self, delivery: Delivery) -> None:
@@ -36,19 +45,43 @@ class Promise(Generic[T]):
         self._settled = False
         self._value: T | None = None
         self._error: BaseException | None = None
+        self._traceback: Any = None
         self._handled = False
         self._watchers: list[Callable[[], None]] = []
+        self._waiting = 0
+        """How many want the outcome."""
         self._on_cancel: Callable[[], Any] | None = None
+
+    def _as_promise(self) -> Promise[Any]:
+        return self
 
     # -- settling --------------------------------------------------------------------------------
 
     def _resolve(self, value: Any) -> None:
-        if isinstance(value, Promise):
-            inner: Promise[Any] = value
+        """Settle with a value, or with the outcome of what has one."""
+        if isinstance(value, Thenable):
+            inner = value._as_promise()
+            if inner is self:
+                self._reject(TypeError("a promise cannot wait for itself"))
+                return
             inner._handled = True
             inner._watch(lambda: self._settle(inner._value, inner._error))
+        elif inspect.isawaitable(value):
+            if running_loop() is None:
+                if inspect.iscoroutine(value):
+                    value.close()
+                self._reject(TypeError("a handler returned a coroutine, and no event loop is running to run it"))
+                return
+            asyncio.ensure_future(value).add_done_callback(self._settle_with)
         else:
             self._settle(value, None)
+
+    def _settle_with(self, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            self._reject(asyncio.CancelledError())
+        else:
+            error = future.exception()
+            self._settle(None if error is not None else future.result(), error)
 
     def _reject(self, error: BaseException) -> None:
         self._settle(None, error)
@@ -57,13 +90,17 @@ class Promise(Generic[T]):
         with self._lock:
             if self._settled:
                 return
-            self._value, self._error, self._settled = value, error, True
+            self._value, self._error = value, error
+            self._traceback = None if error is None else error.__traceback__
+            self._settled = True
             watchers, self._watchers = self._watchers, []
+        self._on_cancel = None
         for watcher in watchers:
             watcher()
         self._delivery.notify()
 
     def _watch(self, watcher: Callable[[], None]) -> None:
+        """Have ``watcher`` called once there is an outcome, in whatever thread that comes."""
         with self._lock:
             if not self._settled:
                 self._watchers.append(watcher)
@@ -79,17 +116,48 @@ class Promise(Generic[T]):
         """Give up the outcome; nothing if there is one already."""
         if self._settled:
             return
-        if self._on_cancel is not None:
-            self._on_cancel()
-        self._handled = True
+        take_back = self._on_cancel
+        if take_back is not None:
+            take_back()
         self._reject(asyncio.CancelledError())
+
+    def _join(self) -> None:
+        """One more wants the outcome."""
+        self._handled = True
+        with self._lock:
+            self._waiting += 1
+
+    def _leave(self) -> bool:
+        """One does not want it any more; True if nobody is left."""
+        with self._lock:
+            self._waiting -= 1
+            return not self._waiting
+
+    def _leave_or_cancel(self) -> None:
+        if self._leave():
+            self.cancel()
 
     # -- reading ---------------------------------------------------------------------------------
 
     def __await__(self) -> Generator[Any, None, T]:
+        try:
+            yield from self._wait()
+            return self._outcome()
+        except asyncio.CancelledError:
+            if not self._settled and not self._waiting:
+                self.cancel()
+            raise
+        finally:
+            # No cycle with the traceback of its error: then a promise goes with its last reference.
+            del self
+
+    def _wait(self) -> Generator[Any, None, None]:
+        """Wait in a coroutine for the outcome; a cancelled wait leaves the promise as it is."""
+        self._handled = True
+        if self._settled:
+            return
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._handled = True
 
         def settled() -> None:
             if not future.done():
@@ -101,19 +169,22 @@ class Promise(Generic[T]):
             except RuntimeError:
                 logger.debug("the event loop of an await was closed before the outcome came")
 
-        if not self._settled:
-            self._watch(watcher)
-            try:
-                yield from future
-            except asyncio.CancelledError:
-                # The task that waits was cancelled: then the outcome is not wanted any more.
-                self.cancel()
-                raise
-        return self._outcome()
+        self._join()
+        self._watch(watcher)
+        try:
+            yield from future
+        except asyncio.CancelledError:
+            self._leave()
+            raise
 
     def _outcome(self) -> T:
-        if self._error is not None:
-            raise self._error
+        error = self._error
+        if error is not None:
+            try:
+                # Every reader gets the traceback of the call, not that of the reader before.
+                raise error.with_traceback(self._traceback)
+            finally:
+                del self, error
         return cast("T", self._value)
 
     def then(
@@ -123,8 +194,9 @@ class Promise(Generic[T]):
     ) -> Promise[Any]:
         """Call ``on_value(value)`` or ``on_error(error)`` with the outcome; return the promise of what it returns."""
         follower: Promise[Any] = Promise(self._delivery)
+        follower._on_cancel = self._leave_or_cancel
         loop = running_loop()
-        self._handled = True
+        self._join()
 
         def call() -> None:
             error = self._error
@@ -133,9 +205,11 @@ class Promise(Generic[T]):
                 follower._settle(self._value, error)
                 return
             try:
-                follower._resolve(handler(self._value if error is None else error))
-            except Exception as raised:
-                follower._reject(raised)
+                value = handler(self._value if error is None else error)
+            except (Exception, asyncio.CancelledError) as raised:
+                follower._reject(_outside(raised))
+            else:
+                follower._resolve(value)
 
         self._watch(lambda: self._delivery.post(loop, call))
         return follower
@@ -145,29 +219,50 @@ class Promise(Generic[T]):
         return self.then(None, on_error)
 
     def finally_(self, function: Callable[[], Any]) -> Promise[T]:
-        """Call ``function()`` whatever the outcome is; the outcome goes on, unless ``function`` raises."""
+        """Call ``function()`` whatever the outcome is; the outcome goes on, unless ``function`` fails.
+
+        A promise that it returns is waited for.
+        """
 
         def passed(value: Any) -> Any:
-            function()
-            return value
+            returned = function()
+            return returned.then(lambda _: value) if isinstance(returned, Promise) else value
 
         def failed(error: BaseException) -> Any:
-            function()
+            def again(_: Any) -> None:
+                raise error
+
+            returned = function()
+            if isinstance(returned, Promise):
+                return returned.then(again)
             raise error
 
         return self.then(passed, failed)
 
+    def _call_back(self, callback: Callable[..., Any]) -> None:
+        """Have ``callback(error, value)`` called with the outcome; what it raises is logged."""
+        loop = running_loop()
+        self._join()
+        self._watch(
+            lambda: self._delivery.post(loop, callback, self._error, None if self._error is not None else self._value)
+        )
+
     def __getitem__(self, name: str) -> Any:
         if name == "finally":
             return self.finally_
-        try:
+        if name in self:
             return getattr(self, name)
-        except AttributeError:
-            raise KeyError(name) from None
+        raise KeyError(f"{name!r}: this is a promise; await it, and read that from its outcome")
 
     def __contains__(self, name: object) -> bool:
-        return name == "finally" or (isinstance(name, str) and hasattr(self, name))
+        return name == "finally" or (isinstance(name, str) and not name.startswith("_") and hasattr(self, name))
 
     def __del__(self) -> None:
-        if self._error is not None and not self._handled:
+        if self._error is not None and not self._handled and not isinstance(self._error, asyncio.CancelledError):
             logger.error("nobody handled the error of a call: %r", self._error, exc_info=self._error)
+
+
+def _outside(error: BaseException) -> BaseException:
+    """Return an error without the frame that caught it, which knows the promise: no cycle keeps that alive."""
+    traceback = error.__traceback__
+    return error.with_traceback(None if traceback is None else traceback.tb_next)

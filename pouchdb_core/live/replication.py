@@ -70,12 +70,20 @@ class Replication(LiveHandle):
         workers: Runner,
     ) -> None:
         super().__init__(calls, dispatcher)
-        self.replicator = replicator
-        self._run = replicator.run()
+        self._unbegun()
+        self._begin(replicator, subscribe, workers)
+
+    def _unbegun(self) -> None:
         self._stepping = threading.Lock()
         self._untold = 0
         """Changes that listeners have not seen yet."""
         self._telling = threading.Lock()
+
+    def _begin(
+        self, replicator: Replicator, subscribe: Callable[[Callable[[], None]], Callable[[], None]], workers: Runner
+    ) -> None:
+        self.replicator = replicator
+        self._run = replicator.run()
         self._job: Job = workers.job(self._step)
         # Before the first read, so that no write falls between.
         self._unsubscribe = subscribe(self._job.wake)
@@ -273,7 +281,8 @@ class Sync(LiveHandle):
 
         def complete(result: Record) -> None:
             self._results[direction] = result
-            other.cancel()
+            if result["status"] != "complete":
+                other.cancel()
             if len(self._results) == 2:
                 answer = Record(push=self._results["push"], pull=self._results["pull"])
                 if self.cancelled or "cancelled" in (answer["push"]["status"], answer["pull"]["status"]):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pouchdb_core.live.handle import LiveHandle
     from pouchdb_core.replication.replicate import Replicator
 
-__all__ = ["OnChange", "OnComplete", "Starter"]
+__all__ = ["OnChange", "OnComplete", "Starter", "called_back", "keep"]
 
 OnChange = Callable[[Record], Any] | None
 OnComplete = Callable[..., Any] | None

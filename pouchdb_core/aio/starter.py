@@ -1,0 +1,140 @@
+"""Handles at once, work in its turn: what ``changes``, ``replicate`` and ``sync`` become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.aio.calls import Calls, taken_callback
+from pouchdb_core.aio.feed import AsyncFeed
+from pouchdb_core.aio.handles import AsyncHandle, AsyncReplication, AsyncSync
+from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back, keep
+from pouchdb_core.methods import Starting
+from pouchdb_core.requests import Changes
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.replication.replicate import Replicator
+
+__all__ = ["start"]
+
+
+def start(
+    calls: Calls,
+    subject: Any,
+    operation: Starting[..., Any, Any],
+    names: Iterable[str],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    view: Any,
+) -> AsyncHandle:
+    """Return the handle of an operation that is called in its turn; ``view`` is the asynchronous subject.
+
+    ``subject`` is a copy of the synchronous one, as is its environment: they get a starter of this call.
+    """
+    args, kwargs, callback = taken_callback(operation, args, kwargs)
+    handle, starter = _handle(calls, operation.name, subject.starter, view)
+    for each in (subject, getattr(subject, "environment", subject)):
+        each.starter = starter
+
+    def call() -> None:
+        try:
+            operation._call(subject, *args, **kwargs)
+        except BaseException as error:
+            refuse(error)
+        finally:
+            # What goes on knows the subject: it must not keep a handle that nobody else has.
+            starter.over()
+
+    def refuse(error: BaseException) -> None:
+        if not starter.reached:
+            # The options never got there.
+            handle.callbacks(kwargs.get("complete"))
+        handle.fail(error)
+
+    if callback is not None and callback != kwargs.get("complete"):
+        handle.callbacks(callback)
+    calls.order.submit(names, call, refuse, reads=True)
+    return handle
+
+
+def _handle(calls: Calls, name: str, plain: Starter, view: Any) -> tuple[AsyncHandle, _Starter]:
+    if name in ("changes", "live_changes"):
+        feed = AsyncFeed(calls, view)
+        return feed, _Starter(calls, plain, feed, feed=feed)
+    if name == "sync":
+        push, pull = AsyncReplication(calls), AsyncReplication(calls)
+        both = AsyncSync(calls, push, pull)
+        return both, _Starter(calls, plain, both, replications=[push, pull])
+    replication = AsyncReplication(calls)
+    return replication, _Starter(calls, plain, replication, replications=[replication])
+
+
+class _Starter(Starter):
+    """Begins the handles of one call. What else asks it gets the answers of the plain starter:
+
+    hooks and plug-ins that see the subject of the call see a synchronous one.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        plain: Starter,
+        handle: AsyncHandle,
+        feed: AsyncFeed | None = None,
+        replications: Iterable[AsyncReplication] = (),
+    ) -> None:
+        self._calls, self._plain = calls, plain
+        self._handle: AsyncHandle | None = handle
+        self._feed = feed
+        self._replications = list(replications)
+        self.reached = False
+        """Whether the handle has got the options of the call."""
+
+    def over(self) -> None:
+        """Begin nothing any more."""
+        self.reached = True
+        self._handle = self._feed = None
+        self._replications = []
+
+    def _begins(self, handle: AsyncHandle, live: bool) -> None:
+        if not live:
+            self._calls.order.enter()
+            handle.on_done(self._calls.order.leave)
+
+    @property
+    def blocks(self) -> bool:  # type: ignore[override]  # it changes
+        return self.reached
+
+    def feed(
+        self, db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
+    ) -> Any:
+        feed, self._feed = self._feed, None
+        if feed is None:
+            return self._plain.feed(db, request, return_docs, on_change, complete)
+        self.reached = True
+        called_back(feed, on_change, complete)
+        self._begins(feed, request.live)
+        feed.begin(db, request, return_docs=return_docs)
+        return feed
+
+    def replication(
+        self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
+    ) -> Any:
+        if not self._replications:
+            return self._plain.replication(env, replicator, on_change, complete)
+        handle = self._replications.pop(0)
+        self.reached = handle is self._handle
+        called_back(handle, on_change, complete)
+        keep(handle, replicator.source._life.live, replicator.target._life.live, env.engine.live)
+        self._begins(handle, replicator.request.live)
+        handle.begin(replicator, env.engine.workers)
+        return handle
+
+    def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:
+        if self.reached or push is not getattr(self._handle, "push", None):
+            return self._plain.sync(env, push, pull, on_change, complete)
+        self.reached = True
+        assert self._handle is not None
+        return called_back(self._handle, on_change, complete)
