@@ -20,10 +20,10 @@ class Record(dict[str, Any]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        try:
+        # Python looks for its own names on any object, such as __deepcopy__: those are no members.
+        if name in self and name[:2] != "__":
             return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        raise AttributeError(name)
 
     def copy(self) -> Record:
         """Return a shallow copy that is a Record."""

@@ -5,7 +5,8 @@ Rows of the option table and the tests that cover them:
 * since: seq, text of one, 'now', 'latest', None; ignored when descending: test_since, test_options_together
 * limit (0 is none, not one), descending, style, include_docs: test_options_together
 * conflicts, attachments, binary: test_documents
-* doc_ids: test_options_together; filter: callable of (doc) or (doc, req), query_params: test_filters; '_design': test_design
+* doc_ids: test_options_together; filter: callable of (doc) or (doc, req), query_params: test_filters
+* filter '_design': test_design
 * filter by the name of a design function, '_view', '_selector', view, selector: test_what_is_missing
 * return_docs: test_return_docs; batch_size, timeout, heartbeat, seq_interval (HTTP only) accepted: test_accepts
 * onChange, complete: test_callbacks

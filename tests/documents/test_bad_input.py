@@ -1,4 +1,4 @@
-"""Input that cannot be stored is refused with a status and a text that says what to change; the rest is kept exactly."""
+"""Input that cannot be stored is refused with a status and what to change; the rest is kept as it is."""
 
 from __future__ import annotations
 
