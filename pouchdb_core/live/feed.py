@@ -137,6 +137,10 @@ class Feed(LiveHandle):
             self._end(last_seq=stop.value)
             return None
         except BaseException as error:
+            if self._is_cancelled():
+                # The database was closed under it, and it was told so.
+                self._end(cancelled=True)
+                return None
             self._seen = self._iterated
             self._unsubscribe()
             self._finish(error=error)
@@ -148,6 +152,10 @@ class Feed(LiveHandle):
         elif row.seq is not None:
             self.last_seq = row.seq
         return row
+
+    def _is_cancelled(self) -> bool:
+        # Asked again: another thread may have cancelled it since.
+        return self.cancelled
 
     def _end(self, *, cancelled: bool = False, last_seq: Any = None) -> None:
         self._unsubscribe()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
 import sqlite3
 import threading
@@ -90,6 +91,9 @@ class Connection(sqlite3.Connection):
     __del__ = end
 
 
+_numbers = itertools.count(1)
+
+
 class Held:
     """A connection that closes with the last reference to this: in a thread-local, with its thread.
 
@@ -98,10 +102,12 @@ class Held:
     Python crashes when a connection is closed under its reader.
     """
 
-    __slots__ = ("__weakref__", "connection", "execute", "executemany", "rollback")
+    __slots__ = ("__weakref__", "connection", "execute", "executemany", "number", "rollback")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.number = next(_numbers)
+        """Tells it from every connection before."""
         self.execute, self.executemany = connection.execute, connection.executemany
         self.rollback = connection.rollback
 

@@ -69,9 +69,13 @@ class SqlStore:
             self.notifier.notify()
 
     def version(self) -> int:
-        """Return a number that changes with every commit of another connection (SQLite's ``data_version``)."""
+        """Return a number that changes with every commit of another connection, and with the connection.
+
+        SQLite's ``data_version`` begins anew with each connection: after a fork what a child wrote would go unnoticed.
+        """
+        number = self.connections._connection().number
         version: int = self._one("PRAGMA data_version")[0]
-        return version
+        return number << 32 | version
 
     def check(self) -> None:
         self.connections.check()
