@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import airportsdata
+from questions import gather, group
+from replicas import live_sync
 from tour import Step, Tour, run
 
 import pouchdb
@@ -259,6 +261,9 @@ STEPS: list[Step] = [
     attach,
     follow,
     name_databases,
+    live_sync,
+    group,
+    gather,
     back_up,
     come_back,
 ]
