@@ -23,7 +23,7 @@ class UuidSource:
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._clock, self._random = clock, random
-        self._lock = threading.Lock()
+        self._lock, self._pid = threading.Lock(), os.getpid()
         self._last = 0
 
     def __call__(self) -> str:
@@ -31,8 +31,11 @@ class UuidSource:
         millis = int(self._clock() * 1000)
         # 48 bits of time, 26 of counter (12 in rand_a, 14 leading ones of rand_b), 48 of chance.
         # The counter starts low in each millisecond and only ever grows within it.
+        if self._pid != os.getpid():
+            # Forked: a thread of the parent may have held the lock. That both go on from one stamp
+            # is covered by the random tail.
+            self._lock, self._pid = threading.Lock(), os.getpid()
         with self._lock:
-            # pid changes after a fork are covered by the random tail.
             stamp = max(millis << 26, self._last + 1)
             self._last = stamp
         millis, counter = stamp >> 26, stamp & 0x3FFFFFF

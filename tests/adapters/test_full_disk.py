@@ -130,9 +130,8 @@ def test_a_full_disk(small_disk: Path, leave: int) -> None:
         for n in range(20, 120):
             try:
                 acknowledged.append(database.put({"_id": f"{n:05}", "text": BIG})["id"])
-            except DiskFull as error:
+            except DiskFull:
                 failures += 1
-                assert error.status == 507
         assert failures
         before = contents(database)
         assert [doc["_id"] for doc in before[0]] == acknowledged

@@ -54,6 +54,13 @@ class Writer:
         found = [id for id, state in self.known.items() if state and not state[1] and not id.startswith("_local/")]
         return self.random.sample(found, min(count, len(found)))
 
+    def one(self) -> tuple[str, str, str | None] | None:
+        """Choose a document that is not deleted: (id, rev, digest)."""
+        for id in self.alive(1):
+            rev, _, digest = self.known[id] or ("", False, None)
+            return id, rev, digest
+        return None
+
     def told(self, ids: list[str], call: Callable[[], list[tuple[str, bool, str | None]]]) -> None:
         if ids:
             self.send(("begin", ids))
@@ -71,8 +78,8 @@ class Writer:
         self.told(ids, lambda: [(row["rev"], False, None) for row in self.database.bulk_docs(docs)])
 
     def update(self) -> None:
-        for id in self.alive(1):
-            rev, _, digest = self.known[id] or ("", False, None)
+        if chosen := self.one():
+            id, rev, digest = chosen
             doc = self.database.get(id)
             assert doc["_rev"] == rev
             self.told([id], lambda: [(self.database.put({**doc, "n": self.number})["rev"], False, digest)])
@@ -92,25 +99,22 @@ class Writer:
         )
 
     def delete(self) -> None:
-        for id in self.alive(1):
-            rev = (self.known[id] or ("",))[0]
+        if chosen := self.one():
+            id, rev, _ = chosen
             self.told([id], lambda: [(self.database.remove(id, rev)["rev"], True, None)])
 
     def attach(self) -> None:
-        for id in self.alive(1):
-            rev = (self.known[id] or ("",))[0]
+        if chosen := self.one():
+            id, rev, _ = chosen
             data = content(self.random.randrange(10), self.random.choice([10, 300_000, 3_000_000]))
-            # A stream, so that content goes through a temporary file.
-            self.told(
-                [id],
-                lambda: [
-                    (
-                        self.database.put_attachment(id, "file", io.BytesIO(data), "text/plain", rev=rev)["rev"],
-                        False,
-                        hashlib.sha256(data).hexdigest(),
-                    )
-                ],
-            )
+            digest = hashlib.sha256(data).hexdigest()
+
+            def put() -> str:
+                # A stream, so that content goes through a temporary file.
+                answer = self.database.put_attachment(id, "file", io.BytesIO(data), "text/plain", rev=rev)
+                return str(answer["rev"])
+
+            self.told([id], lambda: [(put(), False, digest)])
 
     def local(self) -> None:
         id = f"_local/{self.random.randrange(3)}"

@@ -174,8 +174,9 @@ class _SqlAdapter(Adapter):
             part.touch(exist_ok=False)
             self.store.backup(part)
             _new_epoch(part)
-            if self._side_directory().exists():
-                shutil.copytree(self._side_directory(), files.side_directory(part))
+            own = self._side_directory()
+            if own.exists() and any(own.iterdir()):
+                shutil.copytree(own, files.side_directory(part))
                 os.rename(files.side_directory(part), side)
             os.rename(part, target)
         except OSError as error:
@@ -249,6 +250,8 @@ def _new_epoch(path: Path) -> None:
     """Mark a copy as another life of its database: sequence numbers after it are not the original's."""
     file = File(path, "full", "backup")
     try:
+        # That of a database in memory has another journal.
+        file.run("PRAGMA journal_mode = WAL")
         store = SqlStore(file)
         with store.write() as counters:
             # Numbers up to here are the same in both lives.
@@ -270,7 +273,8 @@ class MemoryAdapter(_SqlAdapter):
     @classmethod
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> MemoryAdapter:
         _check(options)
-        connections = Memory(f"database {name!r}")
+        # As in a file, for a backup is one.
+        connections = Memory(f"database {name!r}", pragmas=(("auto_vacuum", "INCREMENTAL"),))
         initialise(connections, name)
         adapter = cls(place, name, connections, options)
         adapter.created = True
