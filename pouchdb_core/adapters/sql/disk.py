@@ -117,9 +117,9 @@ class File(Connections):
         return sizes
 
     def shrink(self) -> None:
+        super().shrink()
         with self._writing.lock:
             self.check()
-            super().shrink()
             # What is in the journal goes to the file, then the journal is emptied too.
             self.all("PRAGMA wal_checkpoint(TRUNCATE)")
 

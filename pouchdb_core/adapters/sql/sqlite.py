@@ -37,6 +37,9 @@ __all__ = ["APPLICATION_ID", "Connection", "Connections", "Held", "WriteLock", "
 APPLICATION_ID = 0x504F5543
 """Marks our files ("POUC"), so that a SQLite file of another program is refused."""
 
+PAGES = 2500
+"""How many free pages are given back at a time."""
+
 # Text of SQLite's result codes; Python 3.10 has no sqlite_errorname.
 _ERRORS: tuple[tuple[str, type[ServerError]], ...] = (
     ("disk is full", DiskFull),
@@ -322,8 +325,16 @@ class Connections(ABC):
         return {"file": pages * page, "active": (pages - free) * page}
 
     def shrink(self) -> None:
-        """Give free pages back to the file system."""
-        self.run("PRAGMA incremental_vacuum")
+        """Give free pages back to the file system; writers get their turn in between."""
+        for _ in range(0, self.one("PRAGMA freelist_count")[0], PAGES):
+            with self._writing.lock:
+                self.check()
+                try:
+                    held = self._connection()
+                    # execute() would free one page: this statement is one that must be stepped to its end.
+                    held.connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")
+                except (sqlite3.Error, peewee.DatabaseError) as error:
+                    raise storage_error(error, self._what) from error
 
     def problems(self) -> list[str]:
         """Return what SQLite's own check finds."""
