@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .compare import RESULTS, compare
 from .scale import SIZES, scale
+from .views import compare_views, scale_views
 
 DATA = Path(__file__).parent / "data"  # on the disk the checkout is on: the usual temporary directory may be memory
 
@@ -21,6 +22,7 @@ def main() -> int:
     parser.add_argument("--no-write", action="store_true", help=f"do not write {RESULTS.name}")
     parser.add_argument("--strict", action="store_true", help="fail when a target is missed")
     parser.add_argument("--scale", action="store_true", help="the cost of a document while the database grows")
+    parser.add_argument("--views", action="store_true", help="views instead of documents; with --scale, too")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="sizes for --scale (default: %(default)s)")
     parser.add_argument("--directory", type=Path, default=DATA, help="where databases are made (default: bench/data)")
     options = parser.parse_args()
@@ -29,10 +31,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         directory = Path(name)
         if options.scale:
-            scale(directory, tuple(options.sizes))
+            (scale_views if options.views else scale)(directory, tuple(options.sizes))
             return 0
         write = not options.no_write and not options.without
-        failures = compare(directory, options.documents, options.rounds, set(options.without), write)
+        work = compare_views if options.views else compare
+        failures = work(directory, options.documents, options.rounds, set(options.without), write)
     return int(bool(failures) and options.strict)
 
 

@@ -133,16 +133,16 @@ def by_key(rows: ViewRows, view: int, span: Span, reducer: Reducer, *, descendin
         return
     while True:
         page = rows.totals_by_key(view, span, descending=descending, limit=PAGE)
-        for key, json_key, totals in page:
-            part = span.within(key, False)
+        keys: Any = load(b"[" + b",".join([json_key for _, json_key, _ in page]) + b"]")
+        for (key, _, totals), json_key in zip(page, keys, strict=True):
             known: Any = NotImplemented
             if reducer.source == "totals":
                 known = reducer.answer(Totals(*totals))
             elif reducer.source == "distinct":
                 known = 1
             if known is NotImplemented:
-                known = _one(rows, view, part, reducer, descending=descending)
-            yield load(json_key), known
+                known = _one(rows, view, span.within(key, False), reducer, descending=descending)
+            yield json_key, known
         if len(page) < PAGE:
             return
         span = _beyond(span, page[-1][0], False, descending=descending)
