@@ -167,8 +167,8 @@ def _report(
         "",
         (
             f"Milliseconds; {count:,} documents of about 500 bytes, one row each. Medians of {rounds} rounds in one "
-            "run, the contenders in turns, durability normal on both sides; ratios are medians of the rounds' ratios, with "
-            "the smallest and the largest. Written by `make bench BENCH=--views`."
+            "run, the contenders in turns, durability normal on both sides; ratios are medians of the rounds' ratios, "
+            "with the smallest and the largest. Written by `make bench BENCH=--views`."
         ),
         "",
         *([missing, ""] if missing else []),
