@@ -124,7 +124,7 @@ def test_inherited_methods(database: SyncPouchDB) -> None:
         database.popitem()
 
 
-@pytest.mark.parametrize("key", [5, None, ("a",), b"a", "\ud800", object()], ids=repr)
+@pytest.mark.parametrize("key", [5, None, ("a",), b"a", "\ud800", {}], ids=ascii)
 def test_what_cannot_be_an_id(database: SyncPouchDB, key: Any) -> None:
     assert key not in database
     with pytest.raises(BadRequest):
