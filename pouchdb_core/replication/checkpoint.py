@@ -91,7 +91,9 @@ def _entry(given: Any, seq: str, epoch: str) -> Entry | None:
 
 def _is_seq(value: Any) -> bool:
     # Numbers here; CouchDB has text, and lists in its clustered ancestors.
-    return (type(value) is int and value >= 0) or (isinstance(value, (str, list)) and bool(value))
+    if isinstance(value, list):
+        return bool(value) and type(value[0]) is int
+    return (type(value) is int and value >= 0) or (isinstance(value, str) and bool(value))
 
 
 def _lower(mine: Entry, theirs: Entry) -> Entry:
