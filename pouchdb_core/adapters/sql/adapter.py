@@ -191,12 +191,16 @@ class _SqlAdapter(Adapter):
         self.store.close()
 
 
+LARGEST = 2**53 - 1
+"""JavaScript's largest exact integer, and well within a column of SQLite."""
+
+
 def _check(options: Mapping[str, Any]) -> None:
     """Refuse option values before anything is made. Raises BadRequest."""
     for option in ("revs_limit", "purged_infos_limit"):
         value = options.get(option, 1)
-        if type(value) is not int or value < 1:
-            raise BadRequest(f"{option} must be a number from 1 up, not {value!r}")
+        if type(value) is not int or not 1 <= value <= LARGEST:
+            raise BadRequest(f"{option} must be a number from 1 to {LARGEST}, not {value!r}")
     for option in ("auto_compaction", "deterministic_revs"):
         if type(options.get(option, True)) is not bool:
             raise BadRequest(f"{option} must be true or false, not {options[option]!r}")

@@ -15,6 +15,7 @@ import orjson
 
 from pouchdb_core.adapters.sql.sqlite import Connections
 from pouchdb_core.changes.notify import Notifier
+from pouchdb_core.documents.parse import dump, load
 from pouchdb_core.documents.store import Counters, Head, LocalRow, Row, RowChanges
 
 __all__ = ["SqlStore"]
@@ -253,12 +254,12 @@ class SqlStore:
 
     def metadata(self, key: str) -> Any:
         row = self._one("SELECT value FROM metadata WHERE key = ?", (key,))
-        return None if row is None else orjson.loads(row[0])
+        return None if row is None else load(row[0])
 
     def set_metadata(self, key: str, value: Any) -> None:
         self._run(
             "INSERT INTO metadata (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (key, orjson.dumps(value)),
+            (key, dump(value)),
         )
 
     # -- purges ----------------------------------------------------------------------------------
