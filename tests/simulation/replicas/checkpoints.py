@@ -47,6 +47,7 @@ class Acknowledged:
         id = doc.get("_id", "")
         if not id.startswith(PREFIX):
             return
+        self._look_for_race(id)
         name: str = adapter.database_name  # type: ignore[attr-defined]  # they are SQL adapters
         sides = self._written.setdefault(id, {})
         sides[name] = (doc["session_id"], doc["source_last_seq"])
@@ -62,17 +63,17 @@ class Acknowledged:
         if link.known_checkpoints is replicator._checkpoints:
             return
         link.known_checkpoints = replicator._checkpoints
-        running = [other for other in self._world.links if other.handle.replicator.id == replicator.id]
-        if len(running) > 1:
-            self._raced.add(replicator.id)
-        if replicator.request.checkpoint is not True:
-            return
+        self._look_for_race(replicator.id)
         since: Any = request.since
-        agreed = self._agreed.get(replicator.id, 0)
+        agreed = self._agreed.get(replicator.id, 0) if replicator.request.checkpoint is True else 0
         if since < agreed and replicator.id not in self._raced:
             raise Broken(f"{link} starts at {since}, but both sides remember {agreed}")
         if link.whole:
             self._check_nothing_skipped(link, since, replicator.refused)
+
+    def _look_for_race(self, id: str) -> None:
+        if sum(link.handle.replicator.id == id for link in self._world.links) > 1:
+            self._raced.add(id)
 
     def _check_nothing_skipped(self, link: Link, since: int, refused: Refused) -> None:
         faults, oracle = self._world.faults, self._world.oracle

@@ -22,9 +22,9 @@ WEIGHTS = {
     "kill": 1.5,
     "guard": 1.5,
     "weather": 2,
-    "backup": 0.7,
-    "restore": 0.5,
 }
+COPIES = {"backup": 5, "restore": 4}
+"""Only where there are files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Setup:
     """What replicas may be limited to; no document gets deeper between two healings than convergence allows."""
     auto_compaction: tuple[bool, ...]
     purges: bool
+    raw: bool
+    """Whether files are copied behind the back of the database, so that it does not know that it is a copy."""
     held: int
     """How many refused revisions a checkpoint remembers."""
     fetch: int
@@ -103,16 +105,17 @@ def plan(seed: int, moves: int | None = None) -> tuple[Setup, list[Move]]:
         revs_limit=chance.choice([16, 20]) if chance.random() < 0.2 else None,
         auto_compaction=tuple(chance.random() < 0.15 for _ in range(count)),
         purges=chance.random() < 0.3,
+        raw=chance.random() < 0.5,
         held=chance.choice([1000, 1000, 3, 1]),
         fetch=chance.choice([1000, 1000, 1, 2]),
         watched=tuple(chance.random() < 0.25 for _ in range(count)),
     )
     wanted = moves or chance.choice([40, 80, 120, 200])
     heals = {wanted // 2} if chance.random() < 0.4 else set()
-    kinds_of_move, weights = list(WEIGHTS), list(WEIGHTS.values())
+    weights = WEIGHTS if "file" not in kinds else {**WEIGHTS, **COPIES}
     planned = []
     for number in range(1, wanted + 1):
-        kind = "heal" if number in heals else chance.choices(kinds_of_move, weights)[0]
+        kind = "heal" if number in heals else chance.choices(list(weights), list(weights.values()))[0]
         planned.append(Move(number, kind, chance.getrandbits(48)))
     planned.append(Move(wanted + 1, "heal", chance.getrandbits(48)))
     return setup, planned

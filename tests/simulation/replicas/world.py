@@ -172,7 +172,7 @@ class World:
     def _backup(self, chance: random.Random) -> None:
         files = [replica for replica in self.replicas if replica.kind == "file"]
         if files:
-            replica, raw = chance.choice(files), chance.random() < 0.5
+            replica, raw = chance.choice(files), self.setup.raw
             replica.backup(self.directory / f"{replica.name}-{len(self.trace)}", self.heals, raw=raw)
             self.log(f"{replica.name} backed up{' as a file' if raw else ''}")
 
@@ -185,11 +185,11 @@ class World:
             if not self.setup.revs_limit or backup.heals == self.heals
         ]
         if usable:
-            replica, backup = chance.choice(usable)
+            replica, backup = usable[-1] if chance.random() < 0.5 else chance.choice(usable)
             self.log(f"{replica.name} restored from {backup.path.name}")
             self.oracle.lost = True
-            self.acknowledged.forget(replica)
             replica.restore(backup)
+            self.acknowledged.forget(replica)
 
     def _heal(self, chance: random.Random) -> None:
         heal(self, chance)
@@ -217,6 +217,9 @@ class World:
             options["winning_revs_only"] = True
         elif kind < 0.16:
             options["checkpoint"] = False
+        elif kind < 0.24 and not self.setup.raw:
+            # One side alone can be believed only if a copy knows that it is one.
+            options["checkpoint"] = chance.choice(["source", "target"])
         env = chance.choice([source, target]).env
         if live and chance.random() < 0.3:
             both = env.sync(source.db, target.db, **options)
@@ -233,7 +236,7 @@ class World:
         return Replication(replicator, source.db.adapter.subscribe, env._calls, self.events, self.workers)
 
     def _link(self, source: Replica, target: Replica, handle: Replication, options: dict[str, Any]) -> None:
-        whole = not options.keys() & {"doc_ids", "filter", "winning_revs_only", "checkpoint"}
+        whole = not options.keys() & {"doc_ids", "filter", "winning_revs_only"}
         link = Link(next(self._numbers), source, target, handle, whole)
         told = {key: value for key, value in options.items() if key not in ("live", "filter")}
         self.log(f"start {link} {told}")
