@@ -110,7 +110,8 @@ class IndexPlace:
         """A design document that defines the index; others may define the same."""
         self.number = 0
         self._kind = kind
-        self._base = database.directory
+        # Not the database: whoever lets go of that one lets go of its store.
+        self._base = database.adapter.directory
 
     @property
     def tables(self) -> Tables:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pouchdb_core.views.collate import AFTER, encode, group_of
@@ -63,6 +63,7 @@ keys = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(keys, keys)
 def test_the_order_of_bytes_is_the_order_of_keys(a: Any, b: Any) -> None:
     first, second = encode(a), encode(b)
@@ -70,6 +71,7 @@ def test_the_order_of_bytes_is_the_order_of_keys(a: Any, b: Any) -> None:
     assert (first > second) - (first < second) == (order > 0) - (order < 0)
 
 
+@settings(deadline=None)
 @given(st.lists(keys, max_size=12))
 def test_sorting_by_bytes_is_sorting_by_the_rules(many: list[Any]) -> None:
     by_bytes = sorted(many, key=encode)
@@ -77,12 +79,14 @@ def test_sorting_by_bytes_is_sorting_by_the_rules(many: list[Any]) -> None:
     assert [encode(key) for key in sorted(many, key=functools.cmp_to_key(compare))] == [encode(key) for key in by_bytes]
 
 
+@settings(deadline=None)
 @given(keys)
 def test_no_key_is_the_beginning_of_another(key: Any) -> None:
     assert not encode([key, key]).startswith(encode([key]))
     assert encode([key]) < encode([key, None]) < encode([key])[:-1] + AFTER
 
 
+@settings(deadline=None)
 @given(st.lists(keys, min_size=1, max_size=4), st.lists(keys, max_size=2), st.integers(1, 4))
 def test_a_group_is_a_range_of_bytes(key: list[Any], more: list[Any], level: int) -> None:
     start, continues = group_of(encode(key), level)
@@ -96,11 +100,13 @@ def test_a_group_is_a_range_of_bytes(key: list[Any], more: list[Any], level: int
         assert start == encode(key)
 
 
+@settings(deadline=None)
 @given(scalars | st.dictionaries(texts, scalars, max_size=2), st.integers(1, 3))
 def test_what_is_no_array_is_a_group_of_its_own(key: Any, level: int) -> None:
     assert group_of(encode(key), level) == (encode(key), False)
 
 
+@settings(deadline=None)
 @given(keys, keys, st.integers(0, 3))
 def test_groups_are_those_of_the_first_members(a: Any, b: Any, level: int) -> None:
     def naive(key: Any) -> Any:

@@ -144,13 +144,16 @@ def test_javascript_that_throws_leaves_the_document_out(
     assert told == []
 
 
-def test_one_document_that_emits_a_hundred_thousand_rows(database: SyncPouchDB, design: Design) -> None:
-    design("a", views={"a": {"map": "function (doc) { for (var i = 0; i < doc.n; i++) { emit(i, 1); } }"}})
-    database.bulk_docs([{"_id": "x", "n": 100_000}, {"_id": "y", "n": 3}])
-    assert database.query("a", limit=0).total_rows == 100_003
-    assert database.query("a", reduce="_sum").rows[0].value == 100_003
-    database.put({**database.get("x"), "n": 1})
-    assert keys(database.query("a")) == [0, 0, 1, 2]
+def test_one_document_that_emits_a_hundred_thousand_rows() -> None:
+    with pouchdb.setup(":memory:", plugins=[]) as environment:
+        database = environment["test"]
+        source = "function (doc) { for (var i = 0; i < doc.n; i++) { emit(i, 1); } }"
+        database.put({"_id": "_design/a", "views": {"a": {"map": source}}})
+        database.bulk_docs([{"_id": "x", "n": 100_000}, {"_id": "y", "n": 3}])
+        assert database.query("a", limit=0).total_rows == 100_003
+        assert database.query("a", reduce="_sum").rows[0].value == 100_003
+        database.put({**database.get("x"), "n": 1})
+        assert keys(database.query("a")) == [0, 0, 1, 2]
 
 
 def test_long_and_deep_keys(database: SyncPouchDB) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pouchdb_core.errors import FunctionError
@@ -29,6 +29,7 @@ integers = st.integers(-(2**40), 2**40)
 cuts = st.tuples(st.integers(0, 20), st.integers(0, 20))
 
 
+@settings(deadline=None)
 @given(st.lists(integers, min_size=1, max_size=20), cuts)
 def test_sum_and_stats_of_numbers(values: list[int], cuts: tuple[int, ...]) -> None:
     assert run("_sum", values, cuts=cuts) == sum(values)
@@ -42,6 +43,7 @@ def test_sum_and_stats_of_numbers(values: list[int], cuts: tuple[int, ...]) -> N
     assert run("_count", values, cuts=cuts) == len(values)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(integers, min_size=2, max_size=2), min_size=1, max_size=9), cuts)
 def test_arrays_are_summed_member_by_member(values: list[list[int]], cuts: tuple[int, ...]) -> None:
     assert run("_sum", values, cuts=cuts) == [sum(column) for column in zip(*values, strict=True)]
@@ -49,11 +51,13 @@ def test_arrays_are_summed_member_by_member(values: list[list[int]], cuts: tuple
     assert [each["sum"] for each in stats] == [sum(column) for column in zip(*values, strict=True)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20).map(sorted), cuts)
 def test_distinct_keys_are_counted_across_cuts(keys: list[int], cuts: tuple[int, ...]) -> None:
     assert run("_approx_count_distinct", [None] * len(keys), keys, cuts) == len(set(keys))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9) | st.text(max_size=2), min_size=1, max_size=20), cuts, st.integers(1, 5))
 def test_top_and_bottom_are_the_extreme_values_each_once(
     values: list[Any], cuts: tuple[int, ...], count: int
@@ -63,6 +67,7 @@ def test_top_and_bottom_are_the_extreme_values_each_once(
     assert run(f"_top_{count}", values, cuts=cuts) == ordered[::-1][:count]
 
 
+@settings(deadline=None)
 @given(st.lists(integers, min_size=1, max_size=20), cuts)
 def test_first_and_last(values: list[int], cuts: tuple[int, ...]) -> None:
     assert run("_first", values, cuts=cuts) == values[0]
