@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pouchdb
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import BadRequest, FunctionError, NotSupported
 from pouchdb_core.javascript import Limits
+from pouchdb_core.views.javascript import worker_of
 from pouchdb_core.views.servers import positionals
 
 Design = Callable[..., Any]
@@ -266,6 +270,21 @@ def test_reading_an_index_that_is_up_to_date_needs_no_worker(tmp_path: Path) -> 
             assert len(database.query("a", reduce="_count").rows) == 1
             started = any("javascript" in repr(slot) for slot in environment.engine.slots._states)
             assert started is start
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_worker_that_dies_in_the_middle_is_started_again(database: SyncPouchDB, design: Design) -> None:
+    design("a", views={"a": {"map": "function (doc) { emit(doc.n); }"}})
+    database.bulk_docs([{"_id": f"{n:05}", "n": n} for n in range(2500)])
+    worker = worker_of(database.environment.engine)
+
+    def kill(event: Any) -> None:
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+
+    # After each batch, so that the next one finds a dead process.
+    database.on("indexing", kill)
+    assert keys(database.query("a")) == list(range(2500))
 
 
 def test_an_endless_function_is_stopped(tmp_path: Path) -> None:
