@@ -197,7 +197,7 @@ def test_a_killed_writer_loses_nothing(
 
         writer = child(run)
         doubtful: list[str] = []
-        deadline = time.monotonic() + chance.uniform(0.02, 0.4)
+        deadline = time.monotonic() + chance.uniform(0.02, 0.25)
         while (left := deadline - time.monotonic()) > 0 or not doubtful:
             # Everything that is in the pipe is read first: the reader is buffered.
             if not writer.reader.peek(0) and not select.select([writer.reader], [], [], max(0.0, left))[0]:  # type: ignore[attr-defined]

@@ -252,7 +252,7 @@ def test_maintenance_beside_readers_and_writers(open_database: OpenDatabase, tmp
     done = threading.Event()
 
     def write(database: SyncPouchDB, which: int) -> None:
-        for round in range(40):
+        for round in range(12):
             for n in range(which, 50, 10):
                 database.put({**database.get(f"{n:03}"), "n": round + 1})
 
@@ -278,7 +278,7 @@ def test_maintenance_beside_readers_and_writers(open_database: OpenDatabase, tmp
     assert all(isinstance(outcome, int) for outcome in outcomes[1:]), outcomes
     for n in range(50):
         doc = databases[0].get(f"{n:03}")
-        assert doc["n"] == (40 if n % 10 < 2 else 0)
+        assert doc["n"] == (12 if n % 10 < 2 else 0)
 
 
 def test_destroying_beside_readers_and_writers(directory: Path) -> None:
@@ -299,7 +299,7 @@ def test_destroying_beside_readers_and_writers(directory: Path) -> None:
             return count
 
         def destroy() -> None:
-            for _ in range(15):
+            for _ in range(8):
                 environment.destroy("test")
                 fresh = environment["test"]
                 try:

@@ -45,6 +45,7 @@ class File(Connections):
         self._path = path.absolute()
         self.durability: Durability = durability
         self._made = _inode(self._path)
+        self._uuid: Any = None
         self._database = _PerThread(self)
         self._local = self._database.local
         self._in_use: weakref.WeakSet[Held] = weakref.WeakSet()
@@ -75,8 +76,8 @@ class File(Connections):
         with GATE:
             held = self._local.held = Held(self._database.connection())  # type: ignore[no-untyped-call]
             self._in_use.add(held)
-            # The first lives as long as all of them. It keeps the file's inode from being used again,
-            # and the journal from being folded in whenever the last thread of the moment ends.
+            # The first lives as long as all of them. It keeps the file's inode from being used again while
+            # others write, and the journal from being folded in whenever the last thread of the moment ends.
             self._first = self._first or held
         return held
 
@@ -88,7 +89,24 @@ class File(Connections):
         super().check()
         if self._made is None or _inode(self._path) != self._made:
             # Another process destroyed it: writing to the unlinked file would lose the document.
-            raise NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
+            raise self._gone()
+
+    def identify(self, connection: sqlite3.Connection) -> None:
+        """Raise NotFound if a new connection leads to another database than the first one.
+
+        While there was no connection, another file may have come to the old one's inode.
+        """
+        try:
+            row = connection.execute("SELECT value FROM metadata WHERE key = 'uuid'").fetchone()
+        except sqlite3.OperationalError:
+            # It is just being made, or not ours: opening will tell.
+            return
+        if self._uuid not in (None, row):
+            raise self._gone()
+        self._uuid = row
+
+    def _gone(self) -> NotFound:
+        return NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -183,7 +201,13 @@ class _PerThread(peewee.SqliteDatabase):
         if file is None:
             raise DatabaseClosed()
         file.check()
-        return super()._connect()  # type: ignore[misc]  # the stubs lack it
+        connection: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # the stubs lack it
+        try:
+            file.identify(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     @property
     def local(self) -> Any:
