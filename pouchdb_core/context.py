@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pouchdb_core.adapters.http.pool import HTTP
 from pouchdb_core.errors import BadRequest, BaseError, NotFound
 from pouchdb_core.events import Listener
 
@@ -60,8 +61,9 @@ class Context:
     getDbSize = get_db_size
 
     def clear_cookies(self) -> None:
-        """Forget the cookies of remote databases."""
-        # No adapter of this version keeps any.
+        """Forget the cookies of remote databases: whoever had logged in has to do it again."""
+        engine = self._environment.engine
+        engine.place.slots.get(HTTP, engine.place).clear_cookies()
 
     clearCookies = clear_cookies
 

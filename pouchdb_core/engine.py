@@ -15,6 +15,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -100,6 +101,7 @@ class Engine:
             watch=self.watcher.watch,
             side_directory=self._scratch.folder,
             options=databases,
+            announce_session=_weakly(self.plugins),
         )
         self.adapters: Mapping[str, type[Adapter]] = self.plugins.adapters()
         """The adapter classes by name."""
@@ -184,6 +186,9 @@ class Engine:
         """
         self.check_options(options, adapter)
         key = (adapter.name, name)
+        if adapter.remote:
+            # Shared by who asks in the same way only: credentials are options.
+            key = (adapter.name, f"{name}\n{sorted(options.items())!r}")
         # The object is made under the lock: the store must not be released as unused before it is known.
         with self._lock:
             self.check_open()
@@ -208,8 +213,10 @@ class Engine:
             if not used and opened.adapter.lasting and self._opened.get(opened.key) is opened:
                 self._forget(opened)
 
-    def remove(self, adapter: type[Adapter], name: str) -> list[Handle]:
+    def remove(self, adapter: type[Adapter], name: str, options: Mapping[str, Any] | None = None) -> list[Handle]:
         """Destroy a database; return the objects that had it open, which are ended."""
+        if adapter.remote:
+            return self._remove_remote(adapter, name, options or {})
         with self._lock:
             self.check_open()
             opened = self._opened.get((adapter.name, name))
@@ -220,6 +227,18 @@ class Engine:
             adapter.destroy(self.place, name)
             if not adapter.lasting:
                 self._scratch.discard(name)
+        return ended
+
+    def _remove_remote(self, adapter: type[Adapter], name: str, options: Mapping[str, Any]) -> list[Handle]:
+        self.check_open()
+        # A server takes its time: others may open databases meanwhile.
+        adapter.destroy(replace(self.place, options={**self.place.options, **options}), name)
+        ended: list[Handle] = []
+        with self._lock:
+            for opened in list(self._opened.values()):
+                if opened.key[0] == adapter.name and opened.key[1].partition("\n")[0] == name:
+                    ended += [handle for handle in opened.handles if handle._end("database is destroyed")]
+                    self._forget(opened)
         return ended
 
     def _forget(self, opened: Opened) -> None:
@@ -248,6 +267,7 @@ class Engine:
             # What they are at ends before the files go, unless it takes too long.
             closing.callback(self.dispatcher.close, 1.0)
             closing.callback(self.workers.close, 5.0)
+            closing.callback(self.place.slots.close)
             closing.callback(self.slots.close)
             for opened in stores:
                 closing.callback(opened.slots.close)
@@ -285,6 +305,18 @@ class _Scratch:
     def remove(self) -> None:
         if self._mine and self._directory is not None and self._pid == os.getpid():
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _weakly(plugins: Plugins) -> Callable[[str, Any], None]:
+    """Return how adapters tell of their sessions: a plug-in may know the engine, which they must not keep alive."""
+    known = weakref.ref(plugins)
+
+    def announce(url: str, session: Any) -> None:
+        found = known()
+        if found is not None:
+            found.http_session(url, session)
+
+    return announce
 
 
 def _clean(stores: dict[tuple[str, str], Adapter], scratch: _Scratch) -> None:

@@ -218,18 +218,20 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
             request.adapter,
             lambda: engine.plugins.choose_adapter(self, request.name, request.options),
         )
-        own = {key: value for key, value in request.options.items() if key in kind.options or key not in self.options}
+        # Credentials in a URL are options from here on: a name is shown, logged and remembered.
+        name, options = kind.resolve(request.name, request.options)
+        own = {key: value for key, value in options.items() if key in kind.options or key not in self.options}
         # How to open it again with this view: by the full name.
         again = {**own, "prefix": "", "adapter": kind.name}
 
         def make(opened: Opened) -> SyncPouchDB:
-            return self._database_class(self, opened, request.name, again)
+            return self._database_class(self, opened, name, again)
 
-        database, created = engine.acquire(kind, request.name, own, make)
+        database, created = engine.acquire(kind, name, own, make)
         if created:
             engine.plugins.database_created(database)
         engine.plugins.database_opened(database)
-        self.emit("created", request.name)
+        self.emit("created", name)
         return database
 
     def destroy(self, name_: str | None = None, **options: Any) -> None:
@@ -239,7 +241,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         """
         name, adapter, rest = self._request(name_, options)
         self.engine.check_options(rest)
-        self.engine.plugins.destroy(self, Destroy(name, adapter))
+        self.engine.plugins.destroy(self, Destroy(name, adapter, rest))
 
     def destroy_database(self, request: Destroy) -> None:
         """Destroy a database for the ``pouchdb_destroy`` hook: the core's way."""
@@ -247,11 +249,12 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         kind = engine.adapter_class(
             request.name, request.adapter, lambda: engine.plugins.choose_adapter(self, request.name, {})
         )
-        for handle in engine.remove(kind, request.name):
+        name, options = kind.resolve(request.name, request.options)
+        for handle in engine.remove(kind, name, {key: options[key] for key in options if key in kind.options}):
             handle.emit("destroyed")
-        engine.plugins.database_destroyed(self, request.name)
-        self.emit("destroyed", request.name)
-        self.emit("destroy", request.name)
+        engine.plugins.database_destroyed(self, name)
+        self.emit("destroyed", name)
+        self.emit("destroy", name)
 
     def close(self) -> None:
         """Close every database; a temporary storage directory is removed. Calling it again does nothing."""

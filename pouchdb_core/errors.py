@@ -22,6 +22,11 @@
           DocValidation       500 doc_validation
           FunctionError       500 function_error, or what went wrong: compilation_error, os_process_timeout ...
           DatabaseClosed      500 database_closed
+          RemoteError         a server's own status and name, where no other class fits
+            NotACouchDB       502 not_a_couchdb
+            Unreachable       503 unreachable
+            TimedOut          504 timeout
+            TooManyRequests   429 too_many_requests
           StorageError        500 storage_error
             NotADatabase      500 not_a_database
             NewerSchema       500 newer_schema
@@ -29,8 +34,8 @@
             DatabaseBusy      503 busy
             DiskFull          507 insufficient_storage
 
-Names and statuses are PouchDB 9's fixed catalogue (spec: pouchdb-api, Conventions); the last
-eight add what an embedded store needs. Raise the class, never ``PouchDBError(409, ...)``.
+Names and statuses are PouchDB 9's fixed catalogue (spec: pouchdb-api, Conventions); the rest
+adds what an embedded store and a client need. Raise the class, never ``PouchDBError(409, ...)``.
 """
 
 from __future__ import annotations
@@ -54,6 +59,7 @@ __all__ = [
     "MissingId",
     "MissingStub",
     "NewerSchema",
+    "NotACouchDB",
     "NotADatabase",
     "NotFound",
     "NotSupported",
@@ -61,10 +67,14 @@ __all__ = [
     "PouchDBError",
     "QueryParseError",
     "ReadOnlyStorage",
+    "RemoteError",
     "ServerError",
     "StorageError",
+    "TimedOut",
     "TooLarge",
+    "TooManyRequests",
     "Unauthorized",
+    "Unreachable",
 ]
 
 
@@ -218,6 +228,34 @@ class FunctionError(ServerError):
 
 class DatabaseClosed(ServerError):
     name, default_message = "database_closed", "database is closed"
+
+
+class RemoteError(ServerError):
+    """A server said so; ``status``, ``name`` and ``reason`` are the server's."""
+
+    name, default_message = "remote_error", "the server failed"
+
+
+class NotACouchDB(RemoteError):
+    """What answers at the URL does not speak CouchDB's language."""
+
+    status, name, default_message = 502, "not_a_couchdb", "the server is not a CouchDB"
+
+
+class Unreachable(RemoteError):
+    """No connection to the server, or it broke; whether the request was carried out is not known then."""
+
+    status, name, default_message = 503, "unreachable", "the server cannot be reached"
+
+
+class TimedOut(RemoteError):
+    status, name, default_message = 504, "timeout", "the server did not answer in time"
+
+
+class TooManyRequests(RemoteError):
+    """The server wants to be asked less; ``retry_after`` are the seconds it told to wait, if it did."""
+
+    status, name, default_message = 429, "too_many_requests", "the server wants to be asked less often"
 
 
 class StorageError(ServerError):

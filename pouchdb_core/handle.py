@@ -21,7 +21,7 @@ from pouchdb_core.state import Slot, Slots
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from pouchdb_core.adapters.base import Adapter
+    from pouchdb_core.adapters.base import Adapter, Response
     from pouchdb_core.environment import AbstractEnvironment
 
 __all__ = ["Handle", "Life", "user_context"]
@@ -158,6 +158,31 @@ class Handle(EventEmitter):
         It is removed when the database is destroyed and copied by a backup.
         """
         return self.adapter.directory(plugin)
+
+    def fetch(
+        self,
+        path: str = "",
+        method: str = "GET",
+        *,
+        query: Mapping[str, Any] | None = None,
+        json: Any = ...,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+        check: bool = True,
+    ) -> Response:
+        """Send a request to the server of a remote database, with its credentials, retries and errors.
+
+        ``path`` is below the database, or below the server when it begins with a slash; what is special in URLs
+        is quoted already. ``query`` values that are no text are sent as JSON, None is left out; ``json`` is a body.
+        The answer has ``status``, ``headers``, ``data``, ``text``, ``json()`` and ``chunks()``; with ``stream`` its
+        body is read as it comes. Raises the server's error unless ``check`` is False, NotSupported for a
+        local database.
+        """
+        options: dict[str, Any] = {} if json is ... else {"json": json}
+        return self.adapter.fetch(
+            path, method, query=query, body=body, headers=headers, stream=stream, check=check, **options
+        )
 
     def _end(self, reason: str) -> bool:
         """Make the object unusable; False if it was already."""

@@ -18,6 +18,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from pouchdb_core.adapters.base import Adapter
+    from pouchdb_core.adapters.http.session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
@@ -51,6 +52,7 @@ __all__ = [
     "pouchdb_environment_closing",
     "pouchdb_environment_methods",
     "pouchdb_environment_opened",
+    "pouchdb_http_session",
     "pouchdb_index_kinds",
     "pouchdb_javascript_engines",
     "pouchdb_list",
@@ -140,6 +142,15 @@ def pouchdb_environment_opened(environment: SyncEnvironment) -> None:
     """The environment is ready to be used. Called once per engine, at the end of set-up.
 
     What it raises stops the set-up.
+    """
+
+
+@hookspec
+def pouchdb_http_session(url: str, session: HttpSession) -> None:
+    """A remote database is about to be opened: set headers, credentials, cookies or a proxy of its session.
+
+    ``url`` has no credentials; ``session`` is what all requests of that database object go through
+    (``headers``, ``set_auth()``, ``proxy``, ``timeout``, ``retries``, ``http.cookies``). Called once per session.
     """
 
 

@@ -13,6 +13,7 @@ from pouchdb_core.adapters.base import Adapter
 from pouchdb_core.errors import PluginError
 
 if TYPE_CHECKING:
+    from pouchdb_core.adapters.http.session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
@@ -184,6 +185,9 @@ class Plugins:
             environment=environment, name=name, options=options
         )
         return chosen
+
+    def http_session(self, url: str, session: HttpSession) -> None:
+        self.manager.hook.pouchdb_http_session(url=url, session=session)
 
     def write_guards(self, database: SyncPouchDB, request: Write) -> list[Guard]:
         guards = self.manager.hook.pouchdb_write_guards(database=database, request=request)

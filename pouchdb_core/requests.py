@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.results import Record
-from pouchdb_core.typing import DocumentInput
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

@@ -10,17 +10,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pouchdb_core.errors import NotSupported
 from pouchdb_core.requests import Changes, Guard, Listing, Query, Read, Write
 from pouchdb_core.results import Outcome, Record
+from pouchdb_core.state import Slots
 from pouchdb_core.tasks import Tasks
 
 if TYPE_CHECKING:
     from pouchdb_core.views.store import IndexStore
 
-__all__ = ["Adapter", "Place"]
+__all__ = ["Adapter", "Place", "Response"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,34 @@ class Place:
     """Make a temporary folder, by database name, for side files of a database without a file."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The environment's defaults of the database options."""
+    slots: Slots = field(default_factory=Slots)
+    """State that the databases of an engine share; ``slots.get(SLOT, place)``."""
+    announce_session: Callable[[str, Any], None] = lambda url, session: None
+    """Tell the plug-ins of a new session with a server: the hook ``pouchdb_http_session``."""
+
+
+class Response(Protocol):
+    """A server's answer to ``fetch``."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    @property
+    def data(self) -> bytes:
+        """The whole body."""
+
+    @property
+    def text(self) -> str:
+        """The whole body as text."""
+
+    def json(self) -> Any:
+        """Return the body parsed, objects as Records."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the body as it comes; with ``stream=True`` it is not held in memory."""
+
+    def close(self) -> None:
+        """Let go of the connection; needed when a streamed body is not read to its end."""
 
 
 class Adapter(ABC):
@@ -69,6 +98,11 @@ class Adapter(ABC):
     @abstractmethod
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> Adapter:
         """Open a database, making it if it is missing."""
+
+    @classmethod
+    def resolve(cls, name: str, options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        """Return name and options as they are kept; what is secret in a name becomes an option."""
+        return name, options
 
     @classmethod
     def names(cls, place: Place) -> Iterable[str]:
@@ -175,6 +209,14 @@ class Adapter(ABC):
     def scratch(self) -> IndexStore:
         """Return an empty store of indexes for one query; whoever takes it closes it."""
         raise NotSupported(f"{self.name}: indexes of this database are not kept here")
+
+    def fetch(self, path: str, method: str = "GET", **options: Any) -> Response:
+        """Send a request to the server of a remote database; see ``Handle.fetch``."""
+        raise NotSupported(f"{self.name}: there is no server to send requests to")
+
+    def create(self) -> None:
+        """Make the database if it is missing. What is kept here exists since it was opened."""
+        return
 
     def query(self, request: Query) -> Record:
         """Answer a view query; only asked of remote databases."""

@@ -115,5 +115,5 @@ def close(db: SyncPouchDB) -> None:
 def destroy(db: SyncPouchDB) -> Record:
     """Remove the database with everything it has on disk. Other objects of it become unusable."""
     adapter = db.adapter
-    db.plugins.destroy(db.environment.sync_view, Destroy(db.name, adapter.name))
+    db.plugins.destroy(db.environment.sync_view, Destroy(db.name, adapter.name, db.options if db.remote else {}))
     return Record(ok=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pouchdb_core.defaults import filters, javascript, mapreduce, operations, replication, sql
+from pouchdb_core.defaults import filters, http, javascript, mapreduce, operations, replication, sql
 
 __all__ = ["CORE_PLUGINS"]
 
 CORE_PLUGINS: tuple[tuple[str, object], ...] = (
     ("core-filters", filters),
+    ("core-http", http),
     ("core-javascript", javascript),
     ("core-mapreduce", mapreduce),
     ("core-operations", operations),

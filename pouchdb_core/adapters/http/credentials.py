@@ -1,0 +1,138 @@
+"""Credentials: what says to a server who asks, and how to get it anew when the server does not take it any more."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from pouchdb_core.errors import BadRequest
+
+__all__ = ["Basic", "Credentials", "Login", "Renewing", "credentials"]
+
+Headers = Mapping[str, str]
+
+
+class Credentials(Protocol):
+    """Says who asks."""
+
+    def headers(self) -> Headers:
+        """Return the headers of a request."""
+
+    def renew(self, refused: Headers) -> bool:
+        """Get new credentials after the server refused these; False when there are none."""
+
+
+def _basic(username: str, password: str) -> dict[str, str]:
+    token = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+    return {"authorization": f"Basic {token}"}
+
+
+class Basic:
+    """The same headers each time: name and password, or a token that does not change."""
+
+    def __init__(self, headers: Headers) -> None:
+        self._headers = dict(headers)
+
+    def headers(self) -> Headers:
+        return self._headers
+
+    def renew(self, refused: Headers) -> bool:
+        return False
+
+
+class Renewing:
+    """Credentials from a function, which is asked again when the server refuses what it said last.
+
+    It returns a bearer token, a pair of name and password, or a mapping of headers.
+    """
+
+    def __init__(self, ask: Callable[[], Any]) -> None:
+        self._ask = ask
+        self._headers: dict[str, str] | None = None
+        self._lock = threading.Lock()
+
+    def headers(self) -> Headers:
+        with self._lock:
+            if self._headers is None:
+                self._headers = _told(self._ask())
+            return self._headers
+
+    def renew(self, refused: Headers) -> bool:
+        with self._lock:
+            # Of many requests that were refused together only the first asks.
+            if self._headers is None or self._headers == refused:
+                self._headers = _told(self._ask())
+            return True
+
+
+class Login:
+    """A session: name and password are sent once, then a cookie, which is renewed when it expires.
+
+    A server that checks passwords slowly on purpose, as CouchDB does, does it once and not at every request.
+    """
+
+    def __init__(self, username: str, password: str, log_in: Callable[[str, str], str | None]) -> None:
+        self._username, self._password, self._log_in = username, password, log_in
+        self._headers: dict[str, str] | None = None
+        self._lock = threading.Lock()
+
+    def headers(self) -> Headers:
+        with self._lock:
+            if self._headers is None:
+                self._headers = self._new()
+            return self._headers
+
+    def renew(self, refused: Headers) -> bool:
+        with self._lock:
+            if self._headers is None or self._headers == refused:
+                self._headers = self._new()
+            return True
+
+    def forget(self) -> None:
+        """Log in again at the next request."""
+        with self._lock:
+            self._headers = None
+
+    def _new(self) -> dict[str, str]:
+        cookie = self._log_in(self._username, self._password)
+        # A server without sessions, as one with JWT only, may still take the password itself.
+        return _basic(self._username, self._password) if cookie is None else {"cookie": cookie}
+
+
+def _told(answer: Any) -> dict[str, str]:
+    if isinstance(answer, str):
+        return {"authorization": f"Bearer {answer}"}
+    if isinstance(answer, tuple) and len(answer) == 2:
+        return _basic(str(answer[0]), str(answer[1]))
+    if isinstance(answer, Mapping):
+        return {str(name).lower(): str(value) for name, value in answer.items()}
+    raise BadRequest(
+        "the function given as auth must return a bearer token, a pair (name, password) or a mapping of headers, "
+        f"not {type(answer).__name__}"
+    )
+
+
+def credentials(auth: Any, log_in: Callable[[str, str], str | None]) -> Credentials | None:
+    """Return the credentials that the option ``auth`` means. Raises BadRequest.
+
+    ``{"username", "password"}`` or a pair: basic, at every request; with ``"session": True`` a cookie
+    instead. ``{"token"}``: a bearer token. A function: see Renewing.
+    """
+    if auth is None:
+        return None
+    if callable(auth):
+        return Renewing(auth)
+    if isinstance(auth, (tuple, list)) and len(auth) == 2 and all(isinstance(each, str) for each in auth):
+        return Basic(_basic(*auth))
+    if isinstance(auth, Mapping):
+        known = {"username", "name", "password", "session", "token"}
+        if isinstance(auth.get("token"), str) and set(auth) <= known:
+            return Basic({"authorization": f"Bearer {auth['token']}"})
+        username, password = auth.get("username", auth.get("name")), auth.get("password", "")
+        if isinstance(username, str) and isinstance(password, str) and set(auth) <= known:
+            return Login(username, password, log_in) if auth.get("session") else Basic(_basic(username, password))
+    raise BadRequest(
+        "auth is {'username': ..., 'password': ...}, a pair of them, {'token': ...}, or a function that returns a token"
+    )

@@ -1,0 +1,162 @@
+"""What the remote databases of one engine share: connections, cookies, threads, and when to leave a server alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import urllib.request
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from email.message import Message
+from http.cookiejar import CookieJar
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from pouchdb_core.errors import DatabaseClosed
+from pouchdb_core.state import Slot
+
+if TYPE_CHECKING:
+    from pouchdb_core.adapters.base import Place
+    from pouchdb_core.adapters.http.credentials import Login
+
+__all__ = ["HTTP", "Http", "Route"]
+
+CONNECTIONS = 16
+"""Connections to one host that are kept open."""
+THREADS = 8
+"""Requests at the same time on behalf of one call."""
+
+Route = tuple[str | None, str | None, str | None]
+"""Proxy, CA certificates, client certificate: connections are shared by who has the same."""
+
+
+class Http:
+    """Connections, cookies and threads of one engine; after a fork the child starts with none."""
+
+    def __init__(self) -> None:
+        self.logins: weakref.WeakSet[Login] = weakref.WeakSet()
+        self.cookies = CookieJar()
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._calm: dict[str, float] = {}
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._pools: dict[Route, urllib3.PoolManager] = {}
+        self._threads: ThreadPoolExecutor | None = None
+
+    def pool(self, route: Route) -> urllib3.PoolManager:
+        """Return the connections of a route. Raises DatabaseClosed after ``close()``."""
+        with self._lock:
+            self._check()
+            pool = self._pools.get(route)
+            if pool is None:
+                pool = self._pools[route] = _pool(route)
+            return pool
+
+    def threads(self) -> ThreadPoolExecutor:
+        """Return the threads that make requests side by side."""
+        with self._lock:
+            self._check()
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="pouchdb-http")
+            return self._threads
+
+    def _check(self) -> None:
+        if self._ended.is_set():
+            raise DatabaseClosed("the environment is closed")
+        if self._pid != os.getpid():
+            # The sockets are the parent's: forgotten, never used, nothing is said to the server.
+            self._reset()
+
+    # -- waiting ---------------------------------------------------------------------------------
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than the engine lives. Raises DatabaseClosed."""
+        if self._ended.wait(seconds):
+            raise DatabaseClosed("the environment is closed")
+
+    def calm(self, host: str, seconds: float) -> None:
+        """Have nobody ask a host for some time, because it said so."""
+        self._calm[host] = max(self._calm.get(host, 0.0), time.monotonic() + seconds)
+
+    def wait_calm(self, host: str) -> None:
+        """Wait until a host may be asked."""
+        until = self._calm.get(host)
+        if until is not None:
+            if (left := until - time.monotonic()) > 0:
+                self.wait(left)
+            else:
+                self._calm.pop(host, None)
+
+    # -- cookies ---------------------------------------------------------------------------------
+
+    def cookie(self, url: str) -> str | None:
+        """Return the Cookie header for a URL, if there are cookies."""
+        if not len(self.cookies):
+            return None
+        request = urllib.request.Request(url)
+        self.cookies.add_cookie_header(request)
+        return request.get_header("Cookie")
+
+    def keep_cookies(self, url: str, headers: Any) -> None:
+        """Remember the cookies that an answer brought."""
+        given = headers.getlist("set-cookie")
+        if given:
+            self.cookies.extract_cookies(_Answer(given), urllib.request.Request(url))  # type: ignore[arg-type]
+
+    def clear_cookies(self) -> None:
+        """Forget all cookies, those of sessions too."""
+        self.cookies.clear()
+        for login in tuple(self.logins):
+            login.forget()
+
+    def close(self) -> None:
+        """Close the connections; whoever waits is told."""
+        self._ended.set()
+        with self._lock:
+            mine = self._pid == os.getpid()
+            pools, threads = list(self._pools.values()), self._threads
+            self._reset()
+        if mine:
+            for pool in pools:
+                pool.clear()
+            if threads is not None:
+                threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Answer:
+    """An answer as a CookieJar wants to see it."""
+
+    def __init__(self, cookies: list[str]) -> None:
+        self._message = Message()
+        for cookie in cookies:
+            self._message["Set-Cookie"] = cookie
+
+    def info(self) -> Message:
+        return self._message
+
+
+def _pool(route: Route) -> urllib3.PoolManager:
+    proxy, ca_certs, certificate = route
+    options: dict[str, Any] = {"maxsize": CONNECTIONS, "num_pools": 32, "cert_reqs": "CERT_REQUIRED"}
+    if ca_certs is not None:
+        options["ca_certs"] = ca_certs
+    if certificate is not None:
+        options["cert_file"] = certificate
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    parsed = urllib3.util.parse_url(proxy)
+    headers = urllib3.make_headers(proxy_basic_auth=parsed.auth) if parsed.auth else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+
+
+def _build(place: Place) -> Http:
+    return Http()
+
+
+HTTP = Slot("http connections", _build, Http.close)
+"""The engine's connections: ``place.slots.get(HTTP, place)``."""

@@ -1,0 +1,296 @@
+"""Reading documents from a server: one, its leaves, many, lists, and attachments."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pouchdb_core.adapters.http.address import document_path, query_string
+from pouchdb_core.adapters.http.attachments import RemoteAttachment
+from pouchdb_core.adapters.http.failures import is_missing_database
+from pouchdb_core.adapters.http.session import HttpSession
+from pouchdb_core.documents.attachments import Blob
+from pouchdb_core.documents.parse import LOCAL, dump, encodes
+from pouchdb_core.errors import BadRequest, NotACouchDB, NotFound, NotSupported
+from pouchdb_core.requests import MISSING, Listing, Query, Read, ReadOptions
+from pouchdb_core.results import Record
+
+__all__ = ["Key", "Reader", "ask_rows", "listing_query", "view_query"]
+
+LONG = 7000
+"""Characters of a URL that every server and proxy takes."""
+FIRST = 100
+"""Documents asked for at once while nobody knows how big they are."""
+MOST = 1000
+Item = tuple[str, str | None, tuple[str, ...]]
+
+
+class Reader:
+    """Reads from one database; remembers what its server can do and how big its documents are."""
+
+    def __init__(self, session: HttpSession) -> None:
+        self._session = session
+        self._has_bulk_get = True
+        self._average = 0.0
+
+    def read(self, request: Read) -> Any:
+        """Answer a read as ``documents.read`` does."""
+        if request.items is not None:
+            return Record(results=self._many(request.items, request.options, request.size))
+        if request.attachment is not None:
+            return self._attachment(request, request.attachment)
+        if not encodes(request.id):
+            raise NotFound(id=request.id)
+        if request.open_revs is not None:
+            return self._open_revs(request.id, request.open_revs, request.options)
+        query = {**_query(request.options), "rev": request.rev}
+        try:
+            doc: Record = self._session.json("GET", document_path(request.id), query=query)
+        except NotFound as error:
+            if not is_missing_database(error):
+                error.details.setdefault("id", request.id)
+            raise
+        return _decoded(doc, request.options)
+
+    def _attachment(self, request: Read, name: str) -> Blob | RemoteAttachment:
+        if request.id.startswith(LOCAL) or not name:
+            raise NotFound(id=request.id)
+        packed = request.purpose == "replication"
+        file = RemoteAttachment(self._session, request.id, name, request.rev, packed=packed)
+        if request.stream:
+            return file
+        with file:
+            return Blob(file.read(), file.content_type)
+
+    def _open_revs(self, id: str, revs: str | Sequence[str], options: ReadOptions) -> list[Record]:
+        if id.startswith(LOCAL):
+            return [Record(ok=self._session.json("GET", document_path(id)))]
+        answers: list[Record] = []
+        for part in [revs] if isinstance(revs, str) else list(_short(revs)):
+            query = {**_query(options), "open_revs": part}
+            try:
+                answers += self._session.json("GET", document_path(id), query=query)
+            except NotFound as error:
+                if revs == "all" or is_missing_database(error):
+                    raise
+                answers += [Record(missing=rev) for rev in part]
+        seen: set[str] = set()
+        kept = []
+        for each in answers:
+            if "ok" in each:
+                _decoded(each["ok"], options)
+                if each["ok"]["_rev"] in seen:
+                    continue
+                seen.add(each["ok"]["_rev"])
+            kept.append(each)
+        if revs == "all" and kept and not any("ok" in each for each in kept):
+            raise NotFound(id=id)
+        return sorted(kept, key=lambda each: "ok" not in each) if revs == "all" else kept
+
+    # -- many ------------------------------------------------------------------------------------
+
+    def _many(self, items: Sequence[Item], options: ReadOptions, size: int | None) -> list[Record]:
+        if size is not None:
+            # As many as will take about so much; the caller asks for the rest.
+            items = items[: FIRST if not self._average else max(1, min(MOST, int(size / self._average)))]
+        wanted = [item for item in items if encodes(item[0]) and not item[0].startswith(LOCAL)]
+        found = self._bulk_get(wanted, options) if wanted else {}
+        alone = {id for id in found if sum(item[0] == id for item in items) == 1} if len(found) < 3 else _once(items)
+        results = []
+        for id, rev, _ in items:
+            if id.startswith(LOCAL):
+                docs = self._local(id)
+            else:
+                docs = _of_revision(found.get(id, []), id, rev, id in alone)
+            results.append(Record(id=id, docs=docs))
+        return results
+
+    def _local(self, id: str) -> list[Record]:
+        try:
+            return [Record(ok=self._session.json("GET", document_path(id)))]
+        except NotFound:
+            return [_missing(id, None)]
+
+    def _bulk_get(self, items: Sequence[Item], options: ReadOptions) -> dict[str, list[Record]]:
+        """Return the answers by id: ``{"ok": document}`` and whatever says that there is none."""
+        if not self._has_bulk_get:
+            return self._one_by_one(items, options)
+        docs = []
+        for id, rev, atts_since in items:
+            asked: dict[str, Any] = {"id": id}
+            if rev is not None:
+                asked["rev"] = rev
+            if atts_since:
+                asked["atts_since"] = list(atts_since)
+            docs.append(asked)
+        query = {name: value for name, value in _query(options).items() if name in ("revs", "latest", "attachments")}
+        try:
+            response = self._session.request("POST", "_bulk_get", query=query, json={"docs": docs}, again=True)
+            answer = response.json()
+        except (NotFound, NotSupported, BadRequest) as error:
+            if is_missing_database(error):
+                raise
+            # CouchDB before 2.0, or a proxy that lets only some paths through.
+            self._has_bulk_get = False
+            return self._one_by_one(items, options)
+        now = len(response.data) / len(items)
+        self._average = now if now > self._average else 0.9 * self._average + 0.1 * now
+        found: dict[str, list[Record]] = {}
+        for result in answer["results"]:
+            found.setdefault(result["id"], []).extend(_decode_all(result["docs"], options))
+        return found
+
+    def _one_by_one(self, items: Sequence[Item], options: ReadOptions) -> dict[str, list[Record]]:
+        by_id: dict[str, list[str] | str] = {}
+        for id, rev, _ in items:
+            known = by_id.setdefault(id, [])
+            if rev is None:
+                by_id[id] = "all"
+            elif isinstance(known, list):
+                known.append(rev)
+
+        def ask(pair: tuple[str, list[str] | str]) -> list[Record]:
+            try:
+                return self._open_revs(*pair, options)
+            except NotFound as error:
+                if is_missing_database(error):
+                    raise
+                return []
+
+        answers = self._session.http.threads().map(ask, by_id.items())
+        return dict(zip(by_id, answers, strict=True))
+
+
+def _once(items: Iterable[Item]) -> set[str]:
+    once: set[str] = set()
+    twice: set[str] = set()
+    for id, _, _ in items:
+        (twice if id in once else once).add(id)
+    return once - twice
+
+
+def _of_revision(docs: list[Record], id: str, rev: str | None, alone: bool) -> list[Record]:
+    """Return what a server answered for one revision, whatever order it answers in."""
+    oks = [each for each in docs if "ok" in each]
+    if rev is None:
+        return oks or [_missing(id, rev)]
+    if alone and oks:
+        return oks
+    exact = [each for each in oks if each["ok"]["_rev"] == rev]
+    # With `latest` a revision made from it is answered.
+    return exact or [each for each in oks if _descends(each["ok"], rev)] or [_missing(id, rev)]
+
+
+def _descends(doc: Mapping[str, Any], rev: str) -> bool:
+    number, _, hash = rev.partition("-")
+    history = doc.get("_revisions") or {"start": 0, "ids": []}
+    index = history["start"] - int(number)
+    return bool(0 <= index < len(history["ids"]) and history["ids"][index] == hash)
+
+
+def _missing(id: str, rev: str | None) -> Record:
+    return Record(error=Record(id=id, rev=rev or "undefined", error="not_found", reason="missing"))
+
+
+def _short(revs: Sequence[str]) -> Iterable[list[str]]:
+    """Yield the revisions in parts that fit into a URL."""
+    part: list[str] = []
+    for rev in revs:
+        part.append(rev)
+        if len(query_string({"open_revs": part})) > LONG:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _query(options: ReadOptions) -> dict[str, Any]:
+    names = ("revs", "revs_info", "conflicts", "deleted_conflicts", "local_seq", "latest", "attachments")
+    query: dict[str, Any] = {name: True for name in names if getattr(options, name)}
+    if options.atts_since:
+        query["atts_since"] = list(options.atts_since)
+    return query
+
+
+def _decode_all(docs: list[Record], options: ReadOptions) -> list[Record]:
+    for each in docs:
+        if "ok" in each:
+            _decoded(each["ok"], options)
+    return docs
+
+
+def _decoded(doc: Record, options: ReadOptions) -> Record:
+    """Turn base64 into bytes where that is wanted."""
+    if options.binary and options.attachments:
+        for entry in doc.get("_attachments", {}).values():
+            if isinstance(entry.get("data"), str):
+                entry["data"] = base64.b64decode(entry["data"])
+    return doc
+
+
+def listing_query(request: Listing | Query) -> dict[str, Any]:
+    """Return the parameters that ``_all_docs`` and views share, as values."""
+    query: dict[str, Any] = {
+        "inclusive_end": None if request.inclusive_end else False,
+        "descending": request.descending or None,
+        "limit": request.limit,
+        "skip": request.skip or None,
+        "include_docs": request.include_docs or None,
+        "update_seq": request.update_seq or None,
+    }
+    if request.include_docs:
+        query.update(conflicts=request.options.conflicts or None, attachments=request.options.attachments or None)
+    for name in ("startkey", "endkey"):
+        value = getattr(request, name)
+        if value is not MISSING and not (value is None and isinstance(request, Listing)):
+            # In a URL keys are JSON, also those that are text.
+            query[name] = Key(value)
+    if request.keys is not None:
+        query["keys"] = Key(list(request.keys))
+    return query
+
+
+def view_query(request: Query) -> dict[str, Any]:
+    """Return the parameters of a view, as values."""
+    query = listing_query(request)
+    query.update(
+        startkey_docid=request.startkey_docid,
+        endkey_docid=request.endkey_docid,
+        reduce=request.reduce,
+        group=request.group or None,
+        group_level=request.group_level,
+        update=None if request.update == "true" else request.update,
+    )
+    return query
+
+
+class Key:
+    """A parameter that is JSON in a URL, whatever it is."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def ask_rows(session: HttpSession, path: str, query: Mapping[str, Any], options: ReadOptions) -> Record:
+    """Ask for rows: by GET, and by POST where the URL would be too long or there is a list of keys."""
+    given = {name: value for name, value in query.items() if value is not None}
+    text = {name: dump(value.value).decode() if isinstance(value, Key) else value for name, value in given.items()}
+    if "keys" in given or len(query_string(text)) > LONG:
+        # Not every server takes other parameters in the body.
+        body = {"keys": given["keys"].value} if "keys" in given else {}
+        rest = {name: value for name, value in text.items() if name != "keys"}
+        if len(query_string(rest)) > LONG:
+            body.update({name: value.value if isinstance(value, Key) else value for name, value in given.items()})
+            rest = {}
+        answer = session.json("POST", path, query=rest, json=body, again=True)
+    else:
+        answer = session.json("GET", path, query=text)
+    if not isinstance(answer, Record) or "rows" not in answer:
+        raise NotACouchDB(f"{session.url}/{path} answered something that is no list of rows")
+    for row in answer["rows"]:
+        if isinstance(row.get("doc"), Record):
+            _decoded(row["doc"], options)
+    return answer

@@ -1,0 +1,187 @@
+"""A server that says what a test tells it to say, and an environment that talks to it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+import pouchdb
+from pouchdb_core import SyncEnvironment, SyncPouchDB
+
+
+@dataclass
+class Asked:
+    """A request as it came."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[-1] for name, values in parse_qs(urlsplit(self.target).query).items()}
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Told:
+    """An answer; ``body`` is bytes, something for JSON, or an iterator of pieces that are sent one by one."""
+
+    body: Any = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    drop_after: int | None = None
+    """Close the connection after so many bytes of the body."""
+
+
+class Drop(Exception):
+    """Close the connection without an answer."""
+
+
+Answer = Callable[[Asked], Any]
+
+
+class Server:
+    """Answers by ``answer(asked)``, or by what was put into ``script``, one answer a request."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.script: list[Any] = []
+        self.answer: Answer = lambda asked: Told({"error": "not_found", "reason": "missing"}, 404)
+        self.ended = threading.Event()
+        self._sockets: set[socket.socket] = set()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                outer._sockets.add(self.request)
+                super().setup()
+
+            def finish(self) -> None:
+                outer._sockets.discard(self.request)
+                super().finish()
+
+            def handle_any(self) -> None:
+                try:
+                    self._handle()
+                except (OSError, Drop):
+                    self.close_connection = True
+
+            def _handle(self) -> None:
+                asked = Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self._body())
+                outer.asked.append(asked)
+                told = outer.script.pop(0) if outer.script else outer.answer(asked)
+                if callable(told):
+                    told = told(asked)
+                if isinstance(told, type) and issubclass(told, Exception):
+                    raise told
+                if not isinstance(told, Told):
+                    told = Told(told)
+                self._send(told)
+
+            def _body(self) -> bytes:
+                if self.headers.get("transfer-encoding") == "chunked":
+                    body = b""
+                    while size := int(self.rfile.readline(), 16):
+                        body += self.rfile.read(size)
+                        self.rfile.readline()
+                    self.rfile.readline()
+                    return body
+                return self.rfile.read(int(self.headers.get("content-length") or 0))
+
+            def _send(self, told: Told) -> None:
+                body = told.body
+                headers = {name.lower(): value for name, value in told.headers.items()}
+                if not isinstance(body, bytes) and not hasattr(body, "__next__"):
+                    body = json.dumps(body).encode()
+                    headers.setdefault("content-type", "application/json")
+                self.send_response(told.status)
+                if isinstance(body, bytes):
+                    headers.setdefault("content-length", str(len(body)))
+                else:
+                    headers["transfer-encoding"] = "chunked"
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if isinstance(body, bytes):
+                    if self.command != "HEAD":
+                        self.wfile.write(body if told.drop_after is None else body[: told.drop_after])
+                    if told.drop_after is not None:
+                        self.wfile.flush()
+                        raise Drop
+                    return
+                for piece in body:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    self.wfile.flush()
+                self.wfile.write(b"0\r\n\r\n")
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_COPY = handle_any
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def last(self) -> Asked:
+        return self.asked[-1]
+
+    def hang_up(self) -> None:
+        """Break every connection."""
+        for each in tuple(self._sockets):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        self.ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self.hang_up()
+        self._thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncEnvironment]:
+    from pouchdb_core.adapters.http import session
+
+    # Tests wait for nothing that they need not wait for.
+    monkeypatch.setattr(session, "FIRST_DELAY", 0.001)
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pouchdb.setup(":memory:", plugins=[]) as environment:
+        yield environment
+
+
+@pytest.fixture
+def db(env: SyncEnvironment, server: Server) -> SyncPouchDB:
+    return env.PouchDB(f"{server.url}/notes")
