@@ -258,7 +258,7 @@ def test_too_deep_output_is_an_error_of_that_document(open_sandbox: Open) -> Non
     sandbox = open_sandbox("hostile")
     source = "function (doc) { var v = []; for (var i = 0; i < doc.n; i += 1) { v = [v]; } emit(doc.n, v); }"
     sandbox.compile("m", "map", source)
-    first, deep, last = sandbox.map(["m"], [{"n": 1}, {"n": 50000}, {"n": 0}])
+    first, deep, last = sandbox.map(["m"], [{"n": 1}, {"n": 10000}, {"n": 0}])
     assert (first, last) == ([[[1, [[]]]]], [[[0, []]]])
     assert isinstance(deep[0], JavaScriptError)
 
