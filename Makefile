@@ -83,7 +83,7 @@ types: $(INSTALLED) ## mypy
 layers: $(INSTALLED) ## import-linter
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }; echo "import-linter: $$(echo "$$report" | tail -n 1)"
 
-pytest: $(INSTALLED) ## the tests alone, in parallel
+pytest: $(EXAMPLES) ## the tests alone, in parallel
 	@$(BIN)/python -m pytest --numprocesses=auto --no-header $(PYTEST)
 
 # ------------------------------------------------------------------------------------------------------------- measuring
