@@ -62,11 +62,9 @@ class File(Connections):
         return self._database
 
     def _connection(self) -> Held:
-        try:
-            held: Held = self._local.held
-        except AttributeError:
-            held = self._connect()
-        return held
+        # Not by AttributeError, which would hold on to a thread-local that a fork waits to see gone.
+        held: Held | None = getattr(self._local, "held", None)
+        return self._connect() if held is None else held
 
     def _connect(self) -> Held:
         held: Held | None = getattr(self._snapshots, "held", None)
