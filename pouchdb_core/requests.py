@@ -6,6 +6,7 @@ Adding an option never changes a hook's signature. Every request says on whose b
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -32,6 +33,7 @@ __all__ = [
     "Replicate",
     "Style",
     "UserContext",
+    "Wait",
     "Write",
 ]
 
@@ -178,6 +180,31 @@ class Query:
     purpose: Purpose = "api"
 
 
+class Wait:
+    """Lets somebody else end a request that waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._end: Callable[[], None] | None = None
+        self.stopped = False
+
+    def ended_by(self, end: Callable[[], None]) -> None:
+        """Say how to end it; at once if nobody waits any more."""
+        with self._lock:
+            self._end = end
+            stopped = self.stopped
+        if stopped:
+            end()
+
+    def stop(self) -> None:
+        """End it, from any thread."""
+        with self._lock:
+            self.stopped = True
+            end = self._end
+        if end is not None:
+            end()
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Read the changes feed: one row a document, in update order."""
@@ -200,7 +227,7 @@ class Changes:
     """Only documents for which this view emits something: ``ddoc/view``."""
     heartbeat: float | None = None
     """Milliseconds after which a server shows that it is still there; None is the adapter's own."""
-    wait: bool = False
+    wait: Wait | None = None
     """Not live, but wait for the first row: a server's long poll. Only asked of remote databases."""
     progress: bool = False
     """Yield ``Idle(0, seq)`` now and then while the filter lets nothing through; a live feed does it anyway."""

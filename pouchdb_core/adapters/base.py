@@ -86,6 +86,8 @@ class Adapter(ABC):
 
     created: bool = False
     """Whether opening made the database."""
+    makes_missing: bool = True
+    """Whether writing to a database that does not exist makes it."""
     lasting: bool = True
     """Whether the database outlives ``close()``."""
 

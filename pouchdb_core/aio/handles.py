@@ -265,6 +265,9 @@ class AsyncReplication(AsyncHandle, Replication):
             finally:
                 self._stepping.release()
         else:
+            if self._stepping.locked():
+                # It may be waiting for a server.
+                self.replicator.interrupt()
             # Saving the checkpoint writes to both sides: that is no work for a loop.
             self._job.wake()
 

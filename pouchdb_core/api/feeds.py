@@ -14,7 +14,7 @@ from pouchdb_core.results import Record
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["changes", "live_changes"]
+__all__ = ["changes", "filter_of", "heartbeat_of", "live_changes"]
 
 
 def changes(
@@ -59,7 +59,7 @@ def changes(
     returns. ``on_change(row)`` and ``complete(error, result)`` are called as the events of those
     names, also when the feed is not live. Raises BadRequest, NotSupported.
     """
-    filter = _filter(filter, view, selector)
+    filter = filter_of(filter, view, selector)
     if style not in ("main_only", "all_docs"):
         raise BadRequest(f"style must be 'main_only' or 'all_docs', not {style!r}")
     if query_params is not None and not isinstance(query_params, Mapping):
@@ -84,6 +84,7 @@ def changes(
         selector=selector,
         view=view,
         seq_interval=seq_interval,
+        heartbeat=heartbeat_of(heartbeat),
         user=db.user,
         purpose=db.purpose,
     )
@@ -91,7 +92,7 @@ def changes(
     return answer
 
 
-def _filter(
+def filter_of(
     filter: Callable[..., Any] | str | None, view: str | None, selector: Mapping[str, Any] | None
 ) -> Callable[..., Any] | str | None:
     """Return the filter that ``view`` and ``selector`` mean, if they are given. Raises BadRequest."""
@@ -103,6 +104,15 @@ def _filter(
     if selector is not None and not isinstance(selector, Mapping):
         raise BadRequest(f"selector must be a mapping, not {selector!r}")
     return filter
+
+
+def heartbeat_of(heartbeat: float | bool | None) -> float | None:
+    """Return the milliseconds of the option; None for what is usual. Raises BadRequest."""
+    if heartbeat is None or isinstance(heartbeat, bool):
+        return None
+    if type(heartbeat) not in (int, float) or not 0 < heartbeat < 1e9:
+        raise BadRequest(f"heartbeat must be a number of milliseconds above 0, not {heartbeat!r}")
+    return heartbeat
 
 
 def live_changes(

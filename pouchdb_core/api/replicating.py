@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast
 
+from pouchdb_core.api.feeds import filter_of, heartbeat_of
 from pouchdb_core.api.options import flags, text_list
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.handle import Handle
@@ -31,6 +32,9 @@ _DEFAULTS: dict[str, Any] = {
     "filter": None,
     "query_params": None,
     "doc_ids": None,
+    "selector": None,
+    "view": None,
+    "create_target": None,
     "since": None,
     "winning_revs_only": False,
     "style": "all_docs",
@@ -57,6 +61,9 @@ class ReplicateOptions(TypedDict, total=False):
     filter: Callable[..., Any] | str | None
     query_params: Mapping[str, Any] | None
     doc_ids: Sequence[str] | None
+    selector: Mapping[str, Any] | None
+    view: str | None
+    create_target: bool | None
     since: int | str | None
     winning_revs_only: bool
     style: Literal["all_docs", "main_only"]
@@ -90,6 +97,9 @@ def replicate(
     filter: Callable[..., Any] | str | None = None,
     query_params: Mapping[str, Any] | None = None,
     doc_ids: Sequence[str] | None = None,
+    selector: Mapping[str, Any] | None = None,
+    view: str | None = None,
+    create_target: bool | None = None,
     since: int | str | None = None,
     winning_revs_only: bool = False,
     style: Literal["all_docs", "main_only"] = "all_docs",
@@ -110,16 +120,18 @@ def replicate(
     "errors", "last_seq", "start_time", "end_time", "status"}``. It resumes where the last run of
     the same pair got to; a run that was killed loses nothing. It ends at what the source had when
     it began. Each batch (``batch_size`` changes, about 4 MB) is one transaction on the target. A
-    source that is given by name must exist; a missing target is made.
+    source that is given by name must exist; a missing target is made, on a server unless it was
+    opened with ``skip_setup`` (``create_target`` True makes it even then, False never).
 
-    ``filter``, ``doc_ids`` and ``since`` (a seq to start at) choose documents;
+    ``filter``, ``doc_ids``, ``selector``, ``view`` and ``since`` (a seq to start at) choose documents;
     ``winning_revs_only`` (or ``style="main_only"``) leaves conflicts behind. A document that the
     target refuses is listed in ``errors``, remembered, and tried again by every later run.
     ``checkpoint`` keeps the progress on both sides (True), on one, or not at all. ``retry`` goes on
     after errors, waiting as ``back_off_function(milliseconds)`` says.
 
     With ``live=True`` (or ``continuous=True``) the answer is a Replication that goes on in the
-    background. ``batches_limit``, ``heartbeat`` and ``timeout`` matter over HTTP only.
+    background. ``heartbeat`` (milliseconds) matters over HTTP only; ``batches_limit`` and ``timeout``
+    are accepted and ignored.
 
     Raises BadRequest (also for a database and itself), and what ended the run, with its result as
     ``error.result``.
@@ -286,7 +298,7 @@ class _Peers:
 def _request(source: SyncPouchDB, target: SyncPouchDB, options: Mapping[str, Any]) -> Replicate:
     """Check the options of a replication. Raises BadRequest."""
     chosen = {**_DEFAULTS, **options}
-    names = ("live", "continuous", "retry", "winning_revs_only")
+    names = ("live", "continuous", "retry", "winning_revs_only", "create_target")
     flags(**{name: chosen[name] for name in names})
     if chosen["style"] not in ("all_docs", "main_only"):
         raise BadRequest(f"style must be 'all_docs' or 'main_only', not {chosen['style']!r}")
@@ -298,6 +310,7 @@ def _request(source: SyncPouchDB, target: SyncPouchDB, options: Mapping[str, Any
         raise BadRequest(f"query_params must be a mapping, not {params!r}")
     if not (wanted is None or isinstance(wanted, str) or callable(wanted)):
         raise BadRequest(f"filter must be a function or a name, not {wanted!r}")
+    wanted = filter_of(wanted, chosen["view"], chosen["selector"])
     if not (chosen["back_off_function"] is None or callable(chosen["back_off_function"])):
         raise BadRequest(f"back_off_function must be a function, not {chosen['back_off_function']!r}")
     check_distinct(source, target)
@@ -309,6 +322,10 @@ def _request(source: SyncPouchDB, target: SyncPouchDB, options: Mapping[str, Any
         filter=wanted,
         query_params=params or {},
         doc_ids=None if ids is None else tuple(text_list("doc_ids", ids)),
+        selector=chosen["selector"],
+        view=chosen["view"],
+        heartbeat=heartbeat_of(chosen["heartbeat"]),
+        create_target=chosen["create_target"],
         since=_since(source, chosen["since"]),
         winning_revs_only=chosen["winning_revs_only"] or chosen["style"] == "main_only",
         batch_size=_positive("batch_size", chosen["batch_size"]),

@@ -180,6 +180,9 @@ def parse_content(name: str, data: Any, entry: dict[str, Any]) -> Incoming:
         entry = {**entry}
         entry.setdefault("content_type", str(data.get("type") or DEFAULT_TYPE))
         data = data["data"]
+    if isinstance(data, Incoming):
+        # Taken in already.
+        return Incoming(entry, None, data.content, data.digest)
     if isinstance(data, str):
         try:
             content = base64.b64decode("".join(data.split()), validate=True)
@@ -208,7 +211,9 @@ def _spool(name: str, source: Any, entry: dict[str, Any]) -> Incoming:
     except BaseException:
         spool.close()
         raise
-    return Incoming(entry, None, spool, _digest(md5))
+    # Of content that a server keeps packed, the digest is of the packed bytes: it was compared with those.
+    verified = getattr(source, "verified_digest", None)
+    return Incoming(entry, None, spool, verified or _digest(md5))
 
 
 def _digest(md5: Any) -> str:

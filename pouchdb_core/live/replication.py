@@ -85,6 +85,7 @@ class Replication(LiveHandle):
         self.replicator = replicator
         self._run = replicator.run()
         self._job: Job = workers.job(self._step)
+        replicator.wake = self._job.wake
         # Before the first read, so that no write falls between.
         self._unsubscribe = subscribe(self._job.wake)
         self._job.wake()
@@ -113,6 +114,8 @@ class Replication(LiveHandle):
             finally:
                 self._stepping.release()
         else:
+            # It may be waiting for a server.
+            self.replicator.interrupt()
             self._job.wake()
 
     def wait(self, timeout: float | None = None) -> Any:

@@ -16,7 +16,7 @@ from pouchdb_core.errors import Conflict, Forbidden, NotFound, ReadOnlyStorage, 
 from pouchdb_core.replication.ids import VERSION
 from pouchdb_core.results import Record
 
-__all__ = ["Checkpoint", "Checkpoints", "Epoch", "common_ancestor", "refused_revisions"]
+__all__ = ["Checkpoint", "Checkpoints", "Epoch", "common_ancestor", "refused_revisions", "seq_number"]
 
 logger = logging.getLogger("pouchdb.replication")
 
@@ -97,11 +97,12 @@ def _is_seq(value: Any) -> bool:
 
 
 def _lower(mine: Entry, theirs: Entry) -> Entry:
-    first, second = _number(mine["recorded_seq"]), _number(theirs["recorded_seq"])
+    first, second = seq_number(mine["recorded_seq"]), seq_number(theirs["recorded_seq"])
     return theirs if first is not None and second is not None and second < first else mine
 
 
-def _number(seq: Any) -> int | None:
+def seq_number(seq: Any) -> int | None:
+    """Return the number in a seq: CouchDB's are text that begins with one, or lists that do; None if there is none."""
     if isinstance(seq, list):
         seq = seq[0]
     if isinstance(seq, str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from typing import Any
@@ -18,11 +18,13 @@ from pouchdb_core.errors import (
     PouchDBError,
     Unauthorized,
 )
+from pouchdb_core.replication.background import Background
 from pouchdb_core.replication.batch import Revision, Transfer
-from pouchdb_core.replication.checkpoint import Checkpoints, Epoch
+from pouchdb_core.replication.checkpoint import Checkpoints, Epoch, seq_number
 from pouchdb_core.replication.ids import filter_source, replication_id
 from pouchdb_core.replication.progress import Event, Pending, Progress, Refused
-from pouchdb_core.replication.source import check_distinct, reached, read_changes
+from pouchdb_core.replication.remote import Ahead, ready_target, transfer_of
+from pouchdb_core.replication.source import check_distinct, reached
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
@@ -75,6 +77,10 @@ class Replicator:
         self._checkpoint_time = 0.0
         self._unsaved = False
         self._resume: Any = request.since
+        self._background = Background()
+        self._ahead: Ahead | None = None
+        self.wake: Callable[[], None] = lambda: None
+        """Called when a source on a server has something new."""
 
     @property
     def pending(self) -> int:
@@ -137,8 +143,18 @@ class Replicator:
             with suppress(AttributeError, TypeError):
                 error.result = result  # type: ignore[attr-defined]
 
+    def interrupt(self) -> None:
+        """Have it wait for no server any more: it ends with Interrupted. May be called from any thread."""
+        if self.source.remote or self.target.remote:
+            self._background.interrupt()
+
     def _remember(self) -> None:
         """Save before an end or a pause, if that is possible: the checkpoint before stays true."""
+        if self._ahead is not None:
+            self._ahead.close()
+        if self._background.interrupted:
+            # A server did not answer when it was cancelled, and would not now.
+            return
         try:
             self._save()
         except Exception as error:
@@ -160,18 +176,19 @@ class Replicator:
     def _session(self) -> Steps:
         """Go from the last checkpoint to the end; live, for ever."""
         live = self.request.live
-        info, target = self.source.info(), self.target.info()
+        info, target = self.source.info(), ready_target(self.target, self.request.create_target)
         self._begin(info, target)
         end = info["update_seq"]
-        transfer = Transfer(self.source, self.target)
+        transfer = transfer_of(self.source, self.target, self._background)
+        ahead = self._ahead = Ahead(self.source, self.target, self.request, self._background)
         # Into an empty target everything is missing: asking costs as much as writing.
-        fresh = target["doc_count"] + target.get("doc_del_count", 0) == 0
+        fresh = target["doc_count"] + target.get("doc_del_count", 0) == 0 and not seq_number(target["update_seq"])
         self._pending.after(self.last_seq, exact=True)
         if self.refused:
             yield from self._active()
             yield from self._retry(transfer, tell=True)
         while True:
-            rows, last_seq = read_changes(self.source, self.request, self.last_seq)
+            rows, last_seq = ahead.changes(self.last_seq, transfer, ask=not fresh)
             moved = last_seq != self.last_seq
             if rows:
                 yield from self._active()
@@ -201,6 +218,7 @@ class Replicator:
                 self._pending.after(self.last_seq, exact=True)
                 yield Event("paused", None)
                 continue
+            ahead.wait(self.last_seq, self.wake)
             yield from self._idle(transfer)
 
     def _begin(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> None:
@@ -222,7 +240,8 @@ class Replicator:
 
     def _is_alone(self, target: Mapping[str, Any], transfer: Transfer) -> bool:
         """Tell whether nobody else has written to a target that was empty."""
-        return bool(self.target.info()["update_seq"] == target["update_seq"] + transfer.written)
+        now, before = seq_number(self.target.info()["update_seq"]), seq_number(target["update_seq"])
+        return now is not None and before is not None and now == before + transfer.written
 
     def _active(self) -> Steps:
         if self.state != "active":
@@ -264,7 +283,8 @@ class Replicator:
         self.id = replication_id(
             *ids,
             filter=filter_source(request.filter),
-            query_params=request.query_params,
+            query_params={**request.query_params, "view": request.view} if request.view else request.query_params,
+            selector=request.selector,
             doc_ids=request.doc_ids,
             winning_revs_only=request.winning_revs_only,
         )

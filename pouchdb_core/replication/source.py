@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.requests import Changes, Replicate
+from pouchdb_core.requests import Changes, Replicate, Wait
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["check_distinct", "reached", "read_changes"]
 
 
-def read_changes(source: SyncPouchDB, request: Replicate, since: Any) -> tuple[list[Record], Any]:
+def read_changes(
+    source: SyncPouchDB, request: Replicate, since: Any, wait: Wait | None = None
+) -> tuple[list[Record], Any]:
     """Read a batch of the feed; return its rows and the seq it goes to.
 
     It ends early where a filter has let nothing through for long: that far need not be looked at again.
@@ -30,6 +32,10 @@ def read_changes(source: SyncPouchDB, request: Replicate, since: Any) -> tuple[l
             filter=request.filter,
             query_params=request.query_params,
             doc_ids=request.doc_ids,
+            selector=request.selector,
+            view=request.view,
+            heartbeat=request.heartbeat,
+            wait=wait,
             progress=True,
             user=source.user,
             purpose="replication",
@@ -51,6 +57,11 @@ def read_changes(source: SyncPouchDB, request: Replicate, since: Any) -> tuple[l
 
 def check_distinct(source: SyncPouchDB, target: SyncPouchDB) -> None:
     """Refuse a database and itself; a database and its restored backup are two. Raises BadRequest."""
+    if source.remote or target.remote:
+        # No server is asked: it need not be there when a live replication is started.
+        if source.name == target.name and source.remote == target.remote:
+            raise BadRequest(f"{source.name!r} cannot be replicated to itself")
+        return
     if source.id() == target.id() and source.info().get("epoch") == target.info().get("epoch"):
         raise BadRequest(
             f"{source.name!r} cannot be replicated to itself (nor to a copy of its file: use backup() to make one)"

@@ -53,7 +53,7 @@ class HttpAdapter(Adapter):
     def __init__(self, place: Place, address: Address, options: Mapping[str, Any]) -> None:
         self.address = address
         self._place = place
-        self._skip_setup = bool(options.get("skip_setup", False))
+        self.makes_missing = not options.get("skip_setup", False)
         self.session = _session(place, address, options)
         self.notifier = Notifier()
         self._id: str | None = None
@@ -209,7 +209,7 @@ class HttpAdapter(Adapter):
 
     def _make(self) -> bool:
         """Make the database for the first write to it, unless that is not wanted."""
-        if self._skip_setup:
+        if not self.makes_missing:
             return False
         self.create()
         return True

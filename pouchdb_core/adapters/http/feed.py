@@ -127,10 +127,19 @@ def _ask(
         beat = waiting.heartbeat or HEARTBEAT
         asked.update(feed="longpoll", heartbeat=int(beat), limit=query["limit"])
         timeout, headers = beat * MISSED / 1000, {"accept-encoding": "identity"}
-    if body is None:
-        answer = session.json("GET", "_changes", query=asked, headers=headers, timeout=timeout)
-    else:
-        answer = session.json("POST", "_changes", query=asked, json=body, headers=headers, again=True, timeout=timeout)
+    response = session.request(
+        "GET" if body is None else "POST",
+        "_changes",
+        query=asked,
+        json=... if body is None else body,
+        headers=headers,
+        stream=waiting is not None,
+        again=True,
+        timeout=timeout,
+    )
+    if waiting is not None and waiting.wait is not None:
+        waiting.wait.ended_by(response.shut_down)
+    answer = response.json()
     if not isinstance(answer, Record) or "results" not in answer or "last_seq" not in answer:
         raise NotACouchDB(f"{session.url}/_changes answered something that is no changes feed")
     return answer

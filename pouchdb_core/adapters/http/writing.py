@@ -239,9 +239,15 @@ class Writer:
 
 
 def _ok(answer: Any, out: Outgoing, new_edits: bool) -> Record:
+    if not new_edits:
+        # PouchDB Server says nothing here when all is well.
+        result = answer[0] if isinstance(answer, list) and answer else answer
+        if isinstance(result, Mapping) and "error" in result:
+            raise server_error(None, result)
+        return Record(ok=True, id=out.id, rev=out.rev)
     if not isinstance(answer, Record) or "rev" not in answer:
         raise NotACouchDB("the server did not answer with the revision of what was written")
-    return Record(ok=True, id=answer.get("id", out.id), rev=answer["rev"] if new_edits else out.rev)
+    return Record(ok=True, id=answer.get("id", out.id), rev=answer["rev"])
 
 
 def _is_about_all(error: PouchDBError) -> bool:

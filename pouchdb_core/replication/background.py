@@ -1,0 +1,78 @@
+"""Requests of a replication in threads of their own: it can go on meanwhile, and stop waiting for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from pouchdb_core.errors import DatabaseClosed
+
+__all__ = ["Background", "Interrupted", "Task"]
+
+T = TypeVar("T")
+
+
+class Interrupted(DatabaseClosed):
+    """Tell whoever waits that nobody wants the answer any more."""
+
+    default_message = "the replication was cancelled"
+
+
+class Task(Generic[T]):
+    """A call that goes on in a thread."""
+
+    def __init__(self, owner: Background, call: Callable[[], T], when_done: Callable[[], None] | None) -> None:
+        self._owner, self._call, self._when_done = owner, call, when_done
+        self._answer: T | None = None
+        self._error: BaseException | None = None
+        self.done = False
+
+    def run(self) -> None:
+        """Make the call, in the thread."""
+        try:
+            self._answer = self._call()
+        except BaseException as error:
+            self._error = error
+        with self._owner.condition:
+            self.done = True
+            self._owner.condition.notify_all()
+        if self._when_done is not None:
+            self._when_done()
+
+    def result(self) -> T:
+        """Wait for the answer, or raise the error. Raises Interrupted."""
+        owner = self._owner
+        with owner.condition:
+            owner.condition.wait_for(lambda: self.done or owner.interrupted)
+            if not self.done:
+                raise Interrupted()
+        if self._error is not None:
+            raise self._error
+        return self._answer  # type: ignore[return-value]  # it is done
+
+
+class Background:
+    """Starts calls, a thread each: there are few, and they wait for a server most of the time."""
+
+    def __init__(self) -> None:
+        self.condition = threading.Condition()
+        self.interrupted = False
+
+    def start(self, call: Callable[[], T], when_done: Callable[[], None] | None = None) -> Task[T]:
+        """Make a call in a thread; ``when_done`` is called there at its end."""
+        task = Task(self, call, when_done)
+        threading.Thread(target=task.run, name="pouchdb-replication", daemon=True).start()
+        return task
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call and wait, as long as nobody interrupts. Raises Interrupted."""
+        if self.interrupted:
+            raise Interrupted()
+        return self.start(lambda: function(*args)).result()
+
+    def interrupt(self) -> None:
+        """Have nobody wait any more; what is under way ends by itself and is forgotten."""
+        with self.condition:
+            self.interrupted = True
+            self.condition.notify_all()

@@ -1,0 +1,297 @@
+"""What is different when a side is on a server: reading ahead, and sending of attachments only what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pouchdb_core.documents.attachments import Incoming, parse_content
+from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.replication.background import Background, Interrupted, Task
+from pouchdb_core.replication.batch import FETCH, Document, Revision, Transfer
+from pouchdb_core.replication.source import read_changes
+from pouchdb_core.requests import Listing, Replicate, Wait
+from pouchdb_core.results import Record
+from pouchdb_core.revisions import generation
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["Ahead", "RemoteTransfer", "ready_target", "transfer_of"]
+
+AT_ONCE = 6
+"""Attachments that are fetched at the same time."""
+
+
+def transfer_of(source: SyncPouchDB, target: SyncPouchDB, background: Background) -> Transfer:
+    """Return what moves documents between two databases."""
+    if source.remote or target.remote:
+        return RemoteTransfer(source, target, background=background)
+    return Transfer(source, target)
+
+
+def ready_target(target: SyncPouchDB, create: bool | None) -> Record:
+    """Return the target's info, making it on its server if it is missing and that is wanted. Raises NotFound."""
+    try:
+        return target.info()
+    except NotFound:
+        adapter = target.adapter
+        if create is False or not (adapter.remote and (create or adapter.makes_missing)):
+            raise
+        adapter.create()
+        return target.info()
+
+
+class Page(NamedTuple):
+    """A batch of changes, with what was asked about it already."""
+
+    since: Any
+    rows: list[Record]
+    last_seq: Any
+    revs: Mapping[str, Sequence[str]]
+    difference: Record | None
+    """The target's answer to ``revs_diff``, if it was asked."""
+    asked: list[Revision]
+    answers: Sequence[Sequence[Document]]
+    """The first documents that were fetched."""
+
+
+class Ahead:
+    """Reads the next batch of changes, and the first documents of it, while this one is being written."""
+
+    def __init__(self, source: SyncPouchDB, target: SyncPouchDB, request: Replicate, background: Background) -> None:
+        self._source, self._target, self._request = source, target, request
+        self._background = background
+        self._fetch: Callable[[list[Revision]], Sequence[Sequence[Document]]] | None = None
+        self._next: tuple[Any, Task[Page]] | None = None
+        self._waiting: tuple[Any, Task[tuple[list[Record], Any]], Wait] | None = None
+        self.remote = source.remote or target.remote
+
+    def changes(self, since: Any, transfer: Transfer, *, ask: bool) -> tuple[list[Record], Any]:
+        """Return rows and the seq they go to, as ``read_changes``; begin to read those after them."""
+        if not self.remote:
+            return read_changes(self._source, self._request, since)
+        if self._waiting is not None:
+            # A live feed that was up to date: nothing, unless the server has told of something.
+            known, task, _ = self._waiting
+            if known == since and not task.done:
+                return [], since
+            self._stop_waiting()
+            if known == since:
+                rows, last_seq = task.result()
+                if rows:
+                    return rows, last_seq
+        assert isinstance(transfer, RemoteTransfer)
+        if self._next is not None and self._next[0] == since:
+            page = self._next[1].result()
+        else:
+            page = self._background.call(self._load, since, transfer, False, False)
+        self._next = None
+        transfer.take(page)
+        if len(page.rows) >= self._request.batch_size:
+            following = self._background.start(lambda: self._load(page.last_seq, transfer, ask, True))
+            self._next = (page.last_seq, following)
+        return page.rows, page.last_seq
+
+    def _load(self, since: Any, transfer: RemoteTransfer, ask: bool, fetch: bool) -> Page:
+        rows, last_seq = read_changes(self._source, self._request, since)
+        revs = {row["id"]: [change["rev"] for change in row["changes"]] for row in rows}
+        page = Page(since, rows, last_seq, revs, None, [], ())
+        if not (fetch and rows):
+            return page
+        wanted = [(id, rev) for id, each in revs.items() for rev in each]
+        if ask:
+            difference = self._target.revs_diff(revs)
+            wanted = [(id, rev) for id in revs if id in difference for rev in difference[id]["missing"]]
+            page = page._replace(difference=difference)
+        part = wanted[:FETCH]
+        return page._replace(asked=part, answers=transfer.fetch_now(part)) if part else page
+
+    def wait(self, since: Any, wake: Callable[[], None]) -> None:
+        """Have a server tell of the first change after ``since``; ``wake`` is called then."""
+        if not self._source.remote or (self._waiting is not None and self._waiting[0] == since):
+            return
+        self._stop_waiting()
+        wait = Wait()
+        task = self._background.start(lambda: read_changes(self._source, self._request, since, wait), wake)
+        self._waiting = (since, task, wait)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting[2].stop()
+            self._waiting = None
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._next = None
+        self._stop_waiting()
+
+
+@dataclass(slots=True)
+class RemoteTransfer(Transfer):
+    """Moves revisions from or to a server."""
+
+    background: Background = field(default_factory=Background)
+    ancestors: dict[str, Sequence[str]] = field(default_factory=dict)
+    """Of what the target lacks: revisions that it has."""
+    _difference: tuple[Mapping[str, Sequence[str]], Record] | None = None
+    _ready: tuple[list[Revision], Task[Sequence[Sequence[Document]]] | Sequence[Sequence[Document]]] | None = None
+    _asked: list[Revision] = field(default_factory=list)
+    _start: int = 0
+
+    def take(self, page: Page) -> None:
+        """Use what was asked about a batch ahead of its time."""
+        self._difference = None if page.difference is None else (page.revs, page.difference)
+        self._ready = (page.asked, page.answers) if page.asked else None
+
+    def missing(self, revs: Mapping[str, Sequence[str]]) -> list[Revision]:
+        if self._difference is not None and self._difference[0] == revs:
+            answer = self._difference[1]
+        else:
+            answer = self.background.call(self.target.revs_diff, revs)
+        self.ancestors = {id: each.get("possible_ancestors") or () for id, each in answer.items()}
+        return [(id, rev) for id in revs if id in answer for rev in answer[id]["missing"]]
+
+    # -- fetching --------------------------------------------------------------------------------
+
+    def fetch_now(self, revisions: list[Revision]) -> Sequence[Sequence[Document]]:
+        """Fetch the first of these revisions, as many as fit."""
+        return Transfer._read(self, revisions)
+
+    def _fetch(self, revisions: list[Revision]) -> Iterator[Document]:
+        self._asked, self._start = revisions, 0
+        yield from Transfer._fetch(self, revisions)
+
+    def _read(self, revisions: list[Revision]) -> Sequence[Sequence[Document]]:
+        ready, self._ready = self._ready, None
+        if ready is not None and ready[0] == revisions:
+            answers = ready[1].result() if isinstance(ready[1], Task) else ready[1]
+        else:
+            answers = self.background.call(self.fetch_now, revisions)
+        self._start += len(answers)
+        following = self._asked[self._start : self._start + FETCH]
+        if following and self.source.remote:
+            self._ready = (following, self.background.start(lambda: self.fetch_now(following)))
+        return answers
+
+    def _put(self, documents: list[Document], given: Sequence[Any]) -> list[tuple[Document, PouchDBError | None]]:
+        if self.target.remote:
+            answer: list[tuple[Document, PouchDBError | None]] = self.background.call(
+                Transfer._put, self, documents, given
+            )
+            return answer
+        return Transfer._put(self, documents, given)
+
+    # -- attachments -----------------------------------------------------------------------------
+
+    def _with_attachments(self, documents: list[Document], *, send_all: bool) -> Sequence[Any]:
+        with_some = [doc for doc in documents if isinstance(doc, Record) and doc.get("_attachments")]
+        if not with_some:
+            return documents
+        wanted = self._wanted(with_some, send_all=send_all)
+        contents = self._contents(wanted)
+        given: list[Any] = []
+        for document in documents:
+            entries = document.get("_attachments") if isinstance(document, Record) else None
+            if entries:
+                key = (document["_id"], document["_rev"])  # type: ignore[index]  # a packed one has none
+                filled = {name: _filled(entry, contents.get((*key, name))) for name, entry in entries.items()}
+                document = Record({**document, "_attachments": filled})  # type: ignore[dict-item]
+            given.append(document)
+        return given
+
+    def _wanted(self, documents: list[Record], *, send_all: bool) -> list[tuple[str, str, str]]:
+        """Return (id, rev, name) of the attachments to send with their content."""
+        if self.target.remote:
+            known = {} if send_all else self._known(documents)
+            return [
+                (doc["_id"], doc["_rev"], name)
+                for doc in documents
+                for name in doc["_attachments"]
+                if name not in known.get((doc["_id"], doc["_rev"]), ())
+            ]
+        digests = {entry["digest"] for doc in documents for entry in doc["_attachments"].values()}
+        lacking = digests if send_all else self.target.adapter.lacking(digests)
+        wanted = []
+        for doc in documents:
+            for name, entry in doc["_attachments"].items():
+                if entry["digest"] in lacking:
+                    wanted.append((doc["_id"], doc["_rev"], name))
+            if not send_all:
+                # Once is enough: the others of the batch find it there.
+                lacking = lacking - {entry["digest"] for entry in doc["_attachments"].values()}
+        return wanted
+
+    def _known(self, documents: list[Record]) -> dict[Revision, set[str]]:
+        """Return the names of attachments that have not changed since a revision that the target has."""
+        known: dict[Revision, set[str]] = {}
+        unclear: list[Record] = []
+        for doc in documents:
+            path = _path(doc)
+            common = [rev for rev in self.ancestors.get(doc["_id"], ()) if rev in path]
+            if common:
+                newest = max(map(generation, common))
+                names = {n for n, entry in doc["_attachments"].items() if entry.get("revpos", newest + 1) <= newest}
+                known[doc["_id"], doc["_rev"]] = names
+            elif len(path) > 1:
+                unclear.append(doc)
+        if unclear:
+            # A server that names no ancestors: its own winners say what it has.
+            target = self.target
+            keys = tuple(dict.fromkeys(doc["_id"] for doc in unclear))
+            request = Listing(keys=keys, include_docs=True, user=target.user, purpose="replication")
+            rows = self.background.call(target.plugins.list, target, request)["rows"]
+            winners = {row["id"]: row["doc"] for row in rows if row.get("doc")}
+            for doc in unclear:
+                winner = winners.get(doc["_id"])
+                if winner is not None and winner["_rev"] in _path(doc):
+                    theirs = winner.get("_attachments", {})
+                    known[doc["_id"], doc["_rev"]] = {
+                        name
+                        for name, entry in doc["_attachments"].items()
+                        if theirs.get(name, {}).get("digest") == entry["digest"]
+                    }
+        return known
+
+    def _contents(self, wanted: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], Any]:
+        """Open attachments: those of a server are fetched, some at a time; those here are read when they are sent."""
+        if not self.source.remote:
+            opened = {key: self._open(key) for key in wanted}
+            return {key: file for key, file in opened.items() if file is not None}
+        return dict(self.background.call(self._fetch_all, wanted)) if wanted else {}
+
+    def _fetch_all(self, wanted: list[tuple[str, str, str]]) -> list[tuple[tuple[str, str, str], Incoming]]:
+        def fetch(key: tuple[str, str, str]) -> Incoming | None:
+            if self.background.interrupted:
+                raise Interrupted()
+            file = self._open(key)
+            if file is None:
+                return None
+            with file:
+                return parse_content(key[2], file, {})
+
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pouchdb-attachment") as threads:
+            fetched = list(threads.map(fetch, wanted))
+        return [(key, content) for key, content in zip(wanted, fetched, strict=True) if content is not None]
+
+    def _open(self, key: tuple[str, str, str]) -> Any:
+        id, rev, name = key
+        try:
+            return self.source.open_attachment(id, name, rev)
+        except NotFound:
+            # Compacted or purged since the document was read: the target says so, and it is tried again.
+            return None
+
+
+def _filled(entry: Record, content: Any) -> Mapping[str, Any]:
+    if content is None:
+        return entry
+    members = {key: value for key, value in entry.items() if key not in ("stub", "length")}
+    return {**members, "data": content}
+
+
+def _path(doc: Mapping[str, Any]) -> list[str]:
+    history = doc.get("_revisions") or {"start": 0, "ids": []}
+    return [f"{history['start'] - index}-{id}" for index, id in enumerate(history["ids"])]
