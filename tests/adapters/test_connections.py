@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -431,6 +431,43 @@ def test_a_fork_waits_for_reads_and_writes_of_other_threads(store: SqlStore, chi
     assert problems == []
     assert store.problems() == []
     assert store.local("_local/a")[0] == store.counters().update_seq  # type: ignore[index]
+
+
+def test_an_error_that_is_kept_does_not_keep_the_database(
+    open_store: Callable[..., SqlStore], child: Callable[..., Any], path: Path
+) -> None:
+    store = open_store()
+
+    def failing() -> Iterator[Any]:
+        raise ValueError
+        yield
+
+    def in_snapshot() -> None:
+        with store.snapshot():
+            store.counters()
+            raise ValueError
+
+    def in_write() -> None:
+        with store.write():
+            store.add_attachment("md5-x", 1, failing())
+
+    errors: list[BaseException] = []
+    for call in (
+        in_snapshot,
+        in_write,
+        lambda: store.connections.one("SELECT nonsense"),
+        lambda: store.connections.all("SELECT nonsense"),
+        lambda: store.connections.many("INSERT INTO nonsense VALUES (?)", [(1,)]),
+        lambda: store.connections.backup(path / "nowhere"),
+    ):
+        try:
+            call()  # type: ignore[operator]
+        except (ValueError, StorageError) as error:
+            errors.append(error)
+    assert len(errors) == 6
+    assert child(lambda send, receive: (open_files(path), store.counters().update_seq)).result() == (0, 0)
+    store.close()
+    assert open_files(path) == 0
 
 
 HELD: dict[str, Callable[[SqlStore], Any]] = {

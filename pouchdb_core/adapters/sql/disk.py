@@ -72,7 +72,10 @@ class File(Connections):
             # A fork let go of it; its snapshot is not over yet.
             return held
         with GATE:
-            held = self._local.held = Held(self._database.connection())  # type: ignore[no-untyped-call]
+            try:
+                held = self._local.held = Held(self._database.connection())  # type: ignore[no-untyped-call]
+            except (sqlite3.Error, peewee.DatabaseError) as error:
+                raise storage_error(error, self._what) from error
             self._in_use.add(held)
             # The first lives as long as all of them. It keeps the file's inode from being used again while
             # others write, and the journal from being folded in whenever the last thread of the moment ends.
@@ -123,7 +126,9 @@ class File(Connections):
         except sqlite3.Error as error:
             raise storage_error(error, self._what) from error
         finally:
+            # Nor must a traceback keep it.
             self._snapshots.held = None
+            del held
 
     def sizes(self) -> dict[str, int]:
         sizes = super().sizes()

@@ -101,8 +101,8 @@ class Held:
     """A connection that closes with the last reference to this: in a thread-local, with its thread.
 
     sqlite3's own object is in a cycle with its cache of statements, so it would wait for the
-    collector. A caller keeps this, not what it takes from it, as long as it uses the connection:
-    Python crashes when a connection is closed under its reader.
+    collector. A caller that has not the write lock keeps this, not what it takes from it, as long
+    as it uses the connection: Python crashes when a connection is closed under its reader.
     """
 
     __slots__ = ("__weakref__", "connection", "execute", "executemany", "number", "rollback")
@@ -148,7 +148,7 @@ class Connections(ABC):
 
     @abstractmethod
     def _connection(self) -> Held:
-        """Return the calling thread's connection. Raises what ``check`` does."""
+        """Return the calling thread's connection. Raises StorageError and what ``check`` does."""
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         """Execute one statement."""
@@ -156,27 +156,35 @@ class Connections(ABC):
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
         """Return the first row, or None."""
+        connection = self._connection()
         try:
-            connection = self._connection()
             return connection.execute(sql, params).fetchone()
-        except (sqlite3.Error, peewee.DatabaseError) as error:
+        except sqlite3.Error as error:
             raise self._failed(error) from error
+        finally:
+            # A traceback must not keep it.
+            del connection
 
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """Return all rows."""
+        connection = self._connection()
         try:
-            connection = self._connection()
             return connection.execute(sql, params).fetchall()
-        except (sqlite3.Error, peewee.DatabaseError) as error:
+        except sqlite3.Error as error:
             raise self._failed(error) from error
+        finally:
+            # A traceback must not keep it.
+            del connection
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Execute one statement for each row of parameters."""
+        connection = self._connection()
         try:
-            connection = self._connection()
             connection.executemany(sql, rows)
-        except (sqlite3.Error, peewee.DatabaseError) as error:
+        except sqlite3.Error as error:
             raise self._failed(error) from error
+        finally:
+            del connection
 
     def _failed(self, error: Exception) -> ServerError:
         """Return an error of SQLite as one of ours; inside a write nothing of the transaction is kept.
@@ -188,10 +196,9 @@ class Connections(ABC):
         writing = self._writing
         if writing.thread == threading.get_ident():
             writing.doomed = writing.doomed or ours
-            with suppress(sqlite3.Error, peewee.DatabaseError, ServerError):
-                held = self._connection()
-                if not held.connection.in_transaction:
-                    held.execute("BEGIN")
+            with suppress(sqlite3.Error, ServerError):
+                if not self._connection().connection.in_transaction:
+                    self._connection().execute("BEGIN")
         return ours
 
     def begin(self) -> bool:
@@ -209,9 +216,8 @@ class Connections(ABC):
             self.check()
             # A deferred transaction that reads first fails at once with "database is locked" when
             # it writes, busy timeout or not: always take the lock at the beginning.
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-        except (sqlite3.Error, peewee.DatabaseError) as error:
+            self._connection().execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
             writing.lock.release()
             raise storage_error(error, self._what) from error
         except BaseException:
@@ -226,14 +232,13 @@ class Connections(ABC):
         try:
             if outermost:
                 writing.thread = 0
-                connection = self._connection()
                 if writing.doomed is not None:
-                    connection.rollback()
+                    self._connection().rollback()
                     raise writing.doomed
-                connection.execute("COMMIT")
+                self._connection().execute("COMMIT")
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
-                connection.rollback()
+                self._connection().rollback()
             raise storage_error(error, self._what) from error
         finally:
             writing.lock.release()
@@ -246,8 +251,7 @@ class Connections(ABC):
                 writing.thread = 0
                 # A closed connection rolls back by itself.
                 with suppress(StorageError, DatabaseClosed):
-                    connection = self._connection()
-                    connection.rollback()
+                    self._connection().rollback()
         except sqlite3.Error as error:
             raise storage_error(error, self._what) from error
         finally:
@@ -310,12 +314,14 @@ class Connections(ABC):
 
     def backup(self, target: Path) -> None:
         """Copy the database to ``target``: one moment of it, while others read and write."""
+        held = self._connection()
         try:
             with closing(sqlite3.connect(target)) as copy:
-                held = self._connection()
                 held.connection.backup(copy)
         except sqlite3.Error as error:
             raise storage_error(error, f"backup to {target.name}") from error
+        finally:
+            del held
 
     def sizes(self) -> dict[str, int]:
         """Return bytes: ``file`` is what the database takes, ``active`` what of it is in use."""
@@ -330,10 +336,9 @@ class Connections(ABC):
             with self._writing.lock:
                 self.check()
                 try:
-                    held = self._connection()
                     # execute() would free one page: this statement is one that must be stepped to its end.
-                    held.connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")
-                except (sqlite3.Error, peewee.DatabaseError) as error:
+                    self._connection().connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")
+                except sqlite3.Error as error:
                     raise storage_error(error, self._what) from error
 
     def problems(self) -> list[str]:
