@@ -1,0 +1,103 @@
+"""The databases that requests use: opened once, never made by reading, closed when nobody needs them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from pouchdb_core import SyncEnvironment, SyncPouchDB
+from pouchdb_core.errors import DatabaseClosed, FileExists, NotFound
+
+__all__ = ["Databases"]
+
+CHECKED = 1.0
+"""Seconds for which a database that is there is believed to be: another process may destroy it."""
+
+
+class _Held:
+    __slots__ = ("checked", "database", "users")
+
+    def __init__(self, database: SyncPouchDB) -> None:
+        self.database, self.users, self.checked = database, 0, time.monotonic()
+
+
+class Databases:
+    """Open databases by name, at most about ``most`` of them beside those in use."""
+
+    def __init__(self, environment: SyncEnvironment, most: int) -> None:
+        self._environment, self._most = environment, most
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def use(self, name: str) -> Iterator[SyncPouchDB]:
+        """Give a database for as long as the block runs. Raises NotFound if there is none of the name."""
+        held = self.take(name)
+        try:
+            yield held.database
+        finally:
+            self.give_back(held)
+
+    def take(self, name: str) -> _Held:
+        """Return a database that stays open until it is given back. Raises NotFound."""
+        with self._lock:
+            held = self._held.get(name)
+            if held is not None:
+                now = time.monotonic()
+                if held.database.closed or (now - held.checked > CHECKED and not self._exists(held.database)):
+                    self._forget(name)
+                    held = None
+                elif now - held.checked > CHECKED:
+                    held.checked = now
+            if held is None:
+                # Reading must not make it.
+                if name not in self._environment.names():
+                    raise NotFound("Database does not exist.")
+                held = self._held[name] = _Held(self._environment.PouchDB(name))
+            held.users += 1
+            self._held.move_to_end(name)
+            if len(self._held) > self._most:
+                self._close_some()
+        return held
+
+    def give_back(self, held: _Held) -> None:
+        """Say that a database is not used any more."""
+        with self._lock:
+            held.users -= 1
+
+    def close(self) -> None:
+        """Close all."""
+        with self._lock:
+            for held in self._held.values():
+                held.database.close()
+            self._held.clear()
+
+    def create(self, name: str) -> None:
+        """Make a database. Raises FileExists."""
+        with self._lock:
+            if name in self._environment.names():
+                raise FileExists("The database could not be created, the file already exists.")
+            self._forget(name)
+            self._held[name] = _Held(self._environment.PouchDB(name))
+
+    def _exists(self, database: SyncPouchDB) -> bool:
+        """Look at the storage: what another process destroyed is still open here."""
+        adapter = database.adapter
+        return not adapter.lasting or database.name in adapter.names(self._environment.engine.place)
+
+    def _forget(self, name: str) -> None:
+        held = self._held.pop(name, None)
+        if held is not None:
+            with contextlib.suppress(DatabaseClosed):
+                held.database.close()
+
+    def _close_some(self) -> None:
+        for name, held in list(self._held.items()):
+            if len(self._held) <= self._most:
+                return
+            if held.users == 0:
+                self._forget(name)
+

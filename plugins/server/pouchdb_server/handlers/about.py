@@ -1,0 +1,173 @@
+"""The server itself: who it is, how it is, what it does, and what Fauxton asks of a cluster."""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from pouchdb_core.errors import BadRequest, NotFound
+from pouchdb_server.handlers.databases import described
+from pouchdb_server.messages import Request, Response
+from pouchdb_server.query import chosen, number
+
+__all__ = [
+    "active_tasks",
+    "cluster_setup",
+    "dbs_info",
+    "favicon",
+    "membership",
+    "root",
+    "scheduler_docs",
+    "scheduler_jobs",
+    "up",
+    "uuids",
+    "welcome_features",
+]
+
+VERSION = "3.5.0"
+"""The CouchDB whose API this is: clients decide by it what they may ask for."""
+FEATURES = ["access-ready", "pluggable-storage-engines", "scheduler"]
+MOST_UUIDS = 1000
+MOST_INFOS = 100
+
+
+def welcome_features(request: Request) -> list[str]:
+    """Return what a client may ask for: ``search`` only when there is something to search with."""
+    searches = "search" in request.environment.engine.plugins.names
+    return [*FEATURES, *(["search"] if searches else [])]
+
+
+def root(request: Request, database: None) -> dict[str, Any]:
+    """GET /: PouchDB makes the identity of its remote databases of the uuid."""
+    return {
+        "couchdb": "Welcome",
+        "version": VERSION,
+        "git_sha": "0000000",
+        "uuid": request.environment.uuid,
+        "features": welcome_features(request),
+        "vendor": {"name": "pouchdb for Python", "version": version("pouchdb-server")},
+    }
+
+
+def up(request: Request, database: None) -> dict[str, Any]:
+    """GET /_up."""
+    return {"status": "ok", "seeds": {}}
+
+
+def favicon(request: Request, database: None) -> Response:
+    """GET /favicon.ico: none."""
+    return Response(b"", 204, {"cache-control": "max-age=86400"})
+
+
+def uuids(request: Request, database: None) -> Response:
+    """GET /_uuids?count=."""
+    count = number("count", request.query.get("count", "1"))
+    if count > MOST_UUIDS:
+        raise BadRequest(f"count parameter too large: at most {MOST_UUIDS}")
+    place = request.environment.engine.place
+    made = [place.new_id().replace("-", "") for _ in range(count)]
+    headers = {"cache-control": "no-cache, no-store, must-revalidate", "pragma": "no-cache"}
+    return Response({"uuids": made}, headers=headers, etag=uuid.uuid4().hex)
+
+
+def active_tasks(request: Request, database: None) -> list[dict[str, Any]]:
+    """GET /_active_tasks, in CouchDB's form."""
+    return [_task(each) for each in request.environment.active_tasks()]
+
+
+def _task(task: Mapping[str, Any]) -> dict[str, Any]:
+    total, done = task.get("total_items"), task["completed_items"]
+    told: dict[str, Any] = {
+        "type": task["name"],
+        "pid": f"<0.{task['id'][:8]}>",
+        "node": "nonode@nohost",
+        "database": task.get("database"),
+        "started_on": _seconds(task["created_at"]),
+        "updated_on": _seconds(task.get("updated_at") or task["created_at"]),
+        "changes_done": done,
+    }
+    if total is not None:
+        told["total_changes"] = total
+        told["progress"] = min(100, round(100 * done / total)) if total else 100
+    return told
+
+
+def _seconds(stamp: str) -> int:
+    return int(datetime.fromisoformat(stamp.replace("Z", "+00:00")).astimezone(timezone.utc).timestamp())
+
+
+def dbs_info(request: Request, database: None) -> list[Any]:
+    """GET /_dbs_info, or POST {keys}: what GET /{db} tells, of many."""
+    keys: Sequence[Any]
+    if request.method == "POST":
+        keys = request.json().get("keys")
+        if not isinstance(keys, list):
+            raise BadRequest("`keys` member must exist and be an array.")
+        if len(keys) > MOST_INFOS:
+            raise BadRequest(f"`keys` must not have more than {MOST_INFOS} members")
+    else:
+        options = chosen(request.query, {"descending": "flag", "limit": "number", "skip": "number"})
+        keys = sorted(request.environment.names(), reverse=options.get("descending", False))
+        start = options.get("skip", 0)
+        keys = keys[start : start + min(options.get("limit", MOST_INFOS), MOST_INFOS)]
+    answers = []
+    for key in keys:
+        try:
+            if not isinstance(key, str):
+                raise NotFound()
+            with request.server.databases.use(key) as found:
+                answers.append({"key": key, "info": described(request, found)})
+        except NotFound:
+            answers.append({"key": key, "error": "not_found"})
+    return answers
+
+
+# -- what Fauxton asks of a cluster: this one has one node -------------------------------------------
+
+
+def membership(request: Request, database: None) -> dict[str, Any]:
+    """GET /_membership."""
+    return {"all_nodes": ["nonode@nohost"], "cluster_nodes": ["nonode@nohost"]}
+
+
+def cluster_setup(request: Request, database: None) -> dict[str, Any]:
+    """GET /_cluster_setup; a POST finds it done."""
+    return {"state": "single_node_enabled"} if request.method == "GET" else {"ok": True}
+
+
+def scheduler_jobs(request: Request, database: None) -> dict[str, Any]:
+    """GET /_scheduler/jobs: the replications that run."""
+    jobs = [_job(each.status()) for each in tuple(request.environment.engine.replicators)]
+    return {"total_rows": len(jobs), "offset": 0, "jobs": jobs}
+
+
+def scheduler_docs(request: Request, database: None) -> dict[str, Any]:
+    """GET /_scheduler/docs: no replication here comes of a document."""
+    return {"total_rows": 0, "offset": 0, "docs": []}
+
+
+def _job(status: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "database": None,
+        "id": status["id"],
+        "pid": f"<0.{threading.get_ident() % 100000}.0>",
+        "source": _without_password(status["source"]),
+        "target": _without_password(status["target"]),
+        "user": None,
+        "doc_id": None,
+        "info": {"changes_pending": status.get("pending"), "source_seq": status.get("last_seq")},
+        "history": [],
+        "node": "nonode@nohost",
+        "start_time": None,
+    }
+
+
+def _without_password(name: str) -> str:
+    return re.sub(r"://[^/@]*@", "://", name)
+
+

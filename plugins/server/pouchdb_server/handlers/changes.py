@@ -1,0 +1,274 @@
+"""The changes feed in its four forms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pouchdb_core import SyncPouchDB
+from pouchdb_core.documents.parse import dump
+from pouchdb_core.errors import BadRequest
+from pouchdb_core.requests import Changes, ReadOptions
+from pouchdb_core.runner import Idle
+from pouchdb_server.messages import Request, Response
+from pouchdb_server.query import flag, json, number
+
+__all__ = ["Clock", "Timing", "changes", "timing"]
+
+OWN = frozenset(
+    "feed since limit descending style include_docs conflicts attachments att_encoding_info heartbeat timeout filter "
+    "seq_interval last-event-id doc_ids selector".split()
+)
+"""Parameters of the feed; every other one is the filter's."""
+FEEDS = ("normal", "longpoll", "continuous", "eventsource")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a feed says something though nothing happened, and when it ends."""
+
+    heartbeat: float | None
+    timeout: float | None
+    clock: Any = time.monotonic
+
+
+def timing(request: Request) -> Timing:
+    """Return the heartbeat and timeout a request asks for, in seconds. Raises BadRequest."""
+    most = request.server.settings.max_heartbeat
+    beat = request.query.get("heartbeat")
+    if beat is not None and beat != "false":
+        milliseconds = most if beat == "true" else min(number("heartbeat", beat), most)
+        if milliseconds < 1:
+            raise BadRequest("heartbeat must be true or a number of milliseconds above 0")
+        return Timing(milliseconds / 1000, None)
+    timeout = request.query.get("timeout")
+    return Timing(None, (most if timeout is None else min(number("timeout", timeout), most)) / 1000)
+
+
+def changes(request: Request, database: SyncPouchDB) -> Response:
+    """GET and POST /{db}/_changes."""
+    feed = request.query.get("feed", "normal")
+    feed = {"live": "continuous"}.get(feed, feed)
+    if feed not in FEEDS:
+        raise BadRequest(f"Supported `feed` types: {', '.join(FEEDS)}")
+    asked = _asked(request, database, live=feed != "normal")
+    content_type = "text/event-stream" if feed == "eventsource" else "application/json"
+    if feed == "normal":
+        return Response(_normal(database, asked), content_type=content_type)
+    if feed == "longpoll":
+        body = _longpoll(database, asked, timing(request))
+    elif feed == "continuous":
+        body = _continuous(database, asked, timing(request))
+    else:
+        body = _eventsource(database, asked, timing(request))
+    # What is wrong with the request is told before the head of the answer is sent.
+    first = next(body)
+    headers = {"x-accel-buffering": "no"}
+    return Response(_again(first, body), 200, headers, content_type=content_type, wakes=database.adapter.subscribe)
+
+
+def _again(first: bytes | Idle, rest: Iterator[bytes | Idle]) -> Iterator[bytes | Idle]:
+    try:
+        yield first
+        yield from rest
+    finally:
+        close = getattr(rest, "close", None)
+        if close is not None:
+            close()
+
+
+def _asked(request: Request, database: SyncPouchDB, *, live: bool) -> Changes:
+    query = request.query
+    body: Mapping[str, Any] = request.json(required=False) if request.method == "POST" else {}
+    style = query.get("style", "main_only")
+    if style not in ("main_only", "all_docs"):
+        raise BadRequest(f"style must be main_only or all_docs, not {style}")
+    flags: dict[str, Any] = {name: flag(name, query[name]) for name in ("conflicts", "attachments") if name in query}
+    name = query.get("filter")
+    doc_ids = body.get("doc_ids", json("doc_ids", query["doc_ids"]) if "doc_ids" in query else None)
+    selector = body.get("selector")
+    if name == "_doc_ids" or (name is None and doc_ids is not None):
+        if not isinstance(doc_ids, list) or not all(isinstance(each, str) for each in doc_ids):
+            raise BadRequest("`doc_ids` filter parameter is not a list of doc ids.")
+        name = None
+    else:
+        doc_ids = None
+    if name == "_selector" and not isinstance(selector, dict):
+        raise BadRequest("selector must be a JSON object")
+    since: Any = request.headers.get("last-event-id") or query.get("last-event-id") or query.get("since", "0")
+    if since == "now" and live:
+        since = database.info()["update_seq"]
+    elif isinstance(since, str) and since[:1] in '"[' and since[:1]:
+        since = json("since", since)
+    limit = number("limit", query["limit"]) if "limit" in query else None
+    descending = "descending" in query and flag("descending", query["descending"])
+    return Changes(
+        since=since,
+        # From the newest downwards there is an end.
+        live=live and not descending,
+        limit=limit,
+        descending=descending,
+        style=style,  # type: ignore[arg-type]  # checked above
+        include_docs="include_docs" in query and flag("include_docs", query["include_docs"]),
+        options=ReadOptions(**flags),
+        doc_ids=None if doc_ids is None else tuple(doc_ids),
+        filter=name,
+        query_params={key: value for key, value in query.items() if key not in OWN},
+        selector=selector if name == "_selector" else None,
+        progress=True,
+        user=database.user,
+        purpose=database.purpose,
+    )
+
+
+class _Rows:
+    """The rows of a feed, and where it got to."""
+
+    def __init__(self, database: SyncPouchDB, asked: Changes) -> None:
+        self._database = database
+        self._rows: Iterator[Any] = iter(database.plugins.changes(database, asked))
+        self.last_seq: Any = asked.since
+        self.over = False
+        if isinstance(self.last_seq, str):
+            self.last_seq = int(self.last_seq) if self.last_seq.isdecimal() else self.last_seq
+
+    def next(self) -> Any:
+        """Return a row, Idle, or None at the end."""
+        try:
+            row = next(self._rows)
+        except StopIteration as stop:
+            if stop.value is not None:
+                self.last_seq = stop.value
+            self.over = True
+            return None
+        if not isinstance(row, Idle):
+            self.last_seq = row["seq"]
+        elif row.seq is not None:
+            self.last_seq = row.seq
+        return row
+
+    def end(self) -> dict[str, Any]:
+        """Return the last line: where to go on, and how much there is."""
+        seq = self.last_seq
+        return {"last_seq": seq, "pending": self._database.adapter.pending(seq) if type(seq) is int else 0}
+
+    def close(self) -> None:
+        close = getattr(self._rows, "close", None)
+        if close is not None:
+            close()
+
+
+def _normal(database: SyncPouchDB, asked: Changes) -> Iterator[bytes]:
+    rows = _Rows(database, asked)
+    # The first row before the head: what is wrong with the request is told by a status.
+    row = rows.next()
+    return _normal_body(rows, row)
+
+
+def _normal_body(rows: _Rows, row: Any) -> Iterator[bytes]:
+    yield b'{"results":[\n'
+    separator = b""
+    while row is not None:
+        if not isinstance(row, Idle):
+            yield separator + dump(row)
+            separator = b",\n"
+        row = rows.next()
+    end = rows.end()
+    yield b'\n],\n"last_seq":' + dump(end["last_seq"]) + b',"pending":' + dump(end["pending"]) + b"}\n"
+
+
+class Clock:
+    """When the next heartbeat is due, and the end."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self.spoke()
+
+    def spoke(self) -> None:
+        """Something was sent just now."""
+        self._last = self._timing.clock()
+
+    def silent(self) -> float:
+        return float(self._timing.clock() - self._last)
+
+    def beats(self) -> bool:
+        """Tell whether a heartbeat is due."""
+        return self._timing.heartbeat is not None and self.silent() >= self._timing.heartbeat
+
+    def ends(self) -> bool:
+        return self._timing.timeout is not None and self.silent() >= self._timing.timeout
+
+    def rest(self) -> Idle:
+        """Return how long there is nothing to do."""
+        limit = self._timing.heartbeat if self._timing.heartbeat is not None else self._timing.timeout
+        return Idle(max(0.001, (limit or 0.0) - self.silent()))
+
+
+def _longpoll(database: SyncPouchDB, asked: Changes, timing: Timing) -> Iterator[bytes | Idle]:
+    """Answer like a normal feed, but not before there is a row or the time is over."""
+    rows, clock = _Rows(database, asked), Clock(timing)
+    try:
+        row = rows.next()
+        yield b'{"results":[\n'
+        told = False
+        while row is not None:
+            if not isinstance(row, Idle):
+                yield (b",\n" if told else b"") + dump(row)
+                told = True
+            elif row.timeout == 0:
+                yield row
+            elif told or clock.ends():
+                break
+            else:
+                if clock.beats():
+                    yield b"\n"
+                    clock.spoke()
+                yield clock.rest()
+            row = rows.next()
+        end = rows.end()
+        yield b'\n],\n"last_seq":' + dump(end["last_seq"]) + b',"pending":' + dump(end["pending"]) + b"}\n"
+    finally:
+        rows.close()
+
+
+def _continuous(database: SyncPouchDB, asked: Changes, timing: Timing) -> Iterator[bytes | Idle]:
+    """A row a line, an empty line as a heartbeat, and at the end where to go on."""
+    yield from _following(database, asked, timing, dump, b"\n", lambda rows: dump(rows.end()) + b"\n")
+
+
+def _eventsource(database: SyncPouchDB, asked: Changes, timing: Timing) -> Iterator[bytes | Idle]:
+    """Server-sent events: browsers reconnect by themselves, with Last-Event-ID."""
+
+    def event(row: Any) -> bytes:
+        return b"data: " + dump(row) + b"\nid: " + dump(row["seq"]) + b"\n"
+
+    # An idle connection is kept up by heartbeats whether or not any were asked for.
+    beating = timing if timing.heartbeat is not None else Timing(timing.timeout, None, timing.clock)
+    yield from _following(database, asked, beating, event, b"event: heartbeat\ndata: \n\n", lambda rows: b"")
+
+
+def _following(
+    database: SyncPouchDB, asked: Changes, timing: Timing, line: Any, beat: bytes, end: Any
+) -> Iterator[bytes | Idle]:
+    rows, clock = _Rows(database, asked), Clock(timing)
+    try:
+        row = rows.next()
+        # Nothing to send yet, but the client is to have the head of the answer.
+        yield b""
+        while row is not None:
+            if not isinstance(row, Idle):
+                yield line(row) + b"\n"
+                clock.spoke()
+            else:
+                if clock.beats():
+                    yield beat
+                    clock.spoke()
+                elif clock.ends():
+                    break
+                yield row if row.timeout == 0 else clock.rest()
+            row = rows.next()
+        yield end(rows)
+    finally:
+        rows.close()

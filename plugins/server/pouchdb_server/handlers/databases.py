@@ -1,0 +1,169 @@
+"""Databases as a whole: making, describing, removing, looking after."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+from urllib.parse import quote
+
+from pouchdb_core import SyncPouchDB
+from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_server.messages import Request, Response
+from pouchdb_server.security import security_of
+
+__all__ = [
+    "all_dbs",
+    "compact",
+    "create",
+    "described",
+    "destroy",
+    "ensure_full_commit",
+    "get_revs_limit",
+    "get_security",
+    "info",
+    "purge",
+    "purged_infos_limit",
+    "put_revs_limit",
+    "put_security",
+]
+
+logger = logging.getLogger("pouchdb.server")
+
+LEGAL = re.compile(r"[a-z][a-z0-9_$()+/-]*\Z")
+SYSTEM = ("_users", "_replicator", "_global_changes")
+LONGEST = 238
+
+
+class IllegalName(PouchDBError):
+    status, name = 400, "illegal_database_name"
+
+
+def create(request: Request, database: None) -> Response:
+    """PUT /{db}."""
+    name = request.path[0]
+    if name not in SYSTEM and not (LEGAL.match(name) and len(name) <= LONGEST):
+        raise IllegalName(
+            f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and any of the characters _, $, (, ), +, "
+            "-, and / are allowed. Must begin with a letter."
+        )
+    request.server.databases.create(name)
+    return Response({"ok": True}, 201, {"location": f"{request.origin}/{quote(name, safe='')}"})
+
+
+def info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}: CouchDB's replicator insists on update_seq and instance_start_time."""
+    return described(request, database)
+
+
+def described(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """Return what GET /{db} tells."""
+    known = database.info()
+    sizes = known["sizes"]
+    file = sizes.get("file", 0)
+    compacting = any(task["name"] == "database_compaction" for task in database.active_tasks())
+    return {
+        "db_name": known["db_name"].removeprefix(request.environment.prefix),
+        "doc_count": known["doc_count"],
+        "doc_del_count": known["doc_del_count"],
+        "update_seq": known["update_seq"],
+        "purge_seq": known["purge_seq"],
+        "compact_running": compacting,
+        "sizes": {"file": file, "active": sizes.get("active", file), "external": sizes.get("external", file)},
+        "disk_format_version": 8,
+        "instance_start_time": "0",
+        "cluster": {"q": 1, "n": 1, "w": 1, "r": 1},
+        "props": {},
+    }
+
+
+def destroy(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """DELETE /{db}; with ?rev= somebody meant a document."""
+    if "rev" in request.query:
+        raise BadRequest(
+            "You tried to DELETE a database with a ?rev= parameter. Did you mean to DELETE a document instead?"
+        )
+    database.destroy()
+    return {"ok": True}
+
+
+def all_dbs(request: Request, database: None) -> list[str]:
+    """GET /_all_dbs for who has no plug-in that lists."""
+    return request.environment.names()
+
+
+def ensure_full_commit(request: Request, database: SyncPouchDB) -> Response:
+    """POST /{db}/_ensure_full_commit: a commit is on the disk when its answer is there, so nothing is left to do."""
+    return Response({"ok": True, "instance_start_time": "0"}, 201)
+
+
+def compact(request: Request, database: SyncPouchDB) -> Response:
+    """POST /{db}/_compact: goes on after the answer, as GET /{db} tells."""
+    held = request.server.databases.take(request.path[0])
+
+    def run() -> None:
+        try:
+            held.database.compact()
+        except PouchDBError as error:
+            logger.warning("compaction of %s failed: %s", request.path[0], error)
+        finally:
+            request.server.databases.give_back(held)
+
+    request.server.workers.spawn(run)
+    return Response({"ok": True}, 202)
+
+
+def get_security(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}/_security."""
+    return dict(security_of(database))
+
+
+def put_security(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """PUT /{db}/_security."""
+    given = request.json()
+    for group in ("admins", "members"):
+        named = given.get(group, {})
+        if not isinstance(named, dict):
+            raise BadRequest(f"{group} must be a JSON object")
+        for member in ("names", "roles"):
+            listed = named.get(member, [])
+            if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+                raise BadRequest(f"{group}.{member} must be a JSON list of strings")
+    database.put_security(given)
+    return {"ok": True}
+
+
+def get_revs_limit(request: Request, database: SyncPouchDB) -> Response:
+    """GET /{db}/_revs_limit."""
+    return Response(database.revs_limit())
+
+
+def put_revs_limit(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """PUT /{db}/_revs_limit."""
+    database.revs_limit(_positive(request, "`_revs_limit`"))
+    return {"ok": True}
+
+
+def purged_infos_limit(request: Request, database: SyncPouchDB) -> Response:
+    """GET /{db}/_purged_infos_limit: how many purges are remembered."""
+    return Response(database.options.get("purged_infos_limit", 1000))
+
+
+def purge(request: Request, database: SyncPouchDB) -> Response:
+    """POST /{db}/_purge {id: [rev]}."""
+    given = request.json()
+    for id, revs in given.items():
+        if not isinstance(revs, list):
+            raise BadRequest(f"purge takes {{id: [rev, ...]}}; of {id!r} it got no list")
+    done = database.purge(given)
+    purged = {id: revs for id, revs in done["purged"].items() if revs}
+    return Response({"purge_seq": done["purge_seq"], "purged": purged}, 201)
+
+
+def _positive(request: Request, what: str) -> int:
+    value = request.json(kind=object)
+    if type(value) is not int or value < 1:
+        raise BadRequest(f"{what} must be a positive integer")
+    return value
+
+

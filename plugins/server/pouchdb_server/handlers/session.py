@@ -1,0 +1,60 @@
+"""GET, POST and DELETE /_session: who am I, let me in, let me go."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from pouchdb_core.errors import BadRequest, Unauthorized
+from pouchdb_core.requests import UserContext
+from pouchdb_server.messages import Request, Response
+
+__all__ = ["get", "login", "logout"]
+
+HANDLERS = ["cookie", "default"]
+
+
+def get(request: Request, database: None) -> dict[str, Any]:
+    """GET /_session."""
+    info: dict[str, Any] = {"authentication_handlers": HANDLERS}
+    if request.authenticated not in (None, "party"):
+        info["authenticated"] = request.authenticated
+    user = request.user
+    return {"ok": True, "userCtx": {"name": user.name, "roles": list(user.roles)}, "info": info}
+
+
+def login(request: Request, database: None) -> Response:
+    """POST /_session with name and password, as a form or JSON."""
+    given = request.form or request.json(required=False)
+    name, password = given.get("name") or given.get("username"), given.get("password")
+    if not isinstance(name, str) or not isinstance(password, str):
+        raise BadRequest("request body must contain a username and a password")
+    user = _checked(request, name, password)
+    answer = Response({"ok": True, "name": user.name, "roles": list(user.roles)})
+    destination = request.query.get("next", "")
+    # Only to a place of this server: another one would get visitors who trust this one.
+    if destination.startswith("/") and not destination.startswith(("//", "/\\")):
+        answer = Response(answer.body, 302, {"location": destination.replace("\r", "").replace("\n", "")})
+    accounts = request.server.accounts
+    return answer.add("set-cookie", accounts.cookie_header(request, accounts.cookie(name)))
+
+
+def _checked(request: Request, name: str, password: str) -> UserContext:
+    """Ask whoever knows users, by the way a request with these credentials would take."""
+    kept = request.headers.get("authorization")
+    text = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
+    request.headers["authorization"] = f"Basic {text}"
+    try:
+        user = request.server.recognised(request)
+    finally:
+        request.headers.pop("authorization", None)
+        if kept is not None:
+            request.headers["authorization"] = kept
+    if user is None or user.name != name:
+        raise Unauthorized()
+    return user
+
+
+def logout(request: Request, database: None) -> Response:
+    """DELETE /_session."""
+    return Response({"ok": True}).add("set-cookie", request.server.accounts.cookie_header(request, ""))

@@ -1,0 +1,101 @@
+"""Views: stored, temporary, several queries at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pouchdb_core import SyncPouchDB
+from pouchdb_core.documents.parse import dump
+from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.views.register import indexes
+from pouchdb_core.views.store import IndexEntry
+from pouchdb_server.handlers.listing import etag_of
+from pouchdb_server.messages import Request, Response
+from pouchdb_server.query import VIEWING, chosen, parameters
+
+__all__ = ["cleanup", "compact", "design_info", "queries", "query", "temporary"]
+
+RAW = {name: ("text" if kind == "json" else kind) for name, kind in VIEWING.items()}
+
+
+def query(request: Request, database: SyncPouchDB) -> Response:
+    """GET and POST /{db}/_design/{ddoc}/_view/{view}."""
+    answer = database.query(_name(request), **parameters(request, VIEWING), offset=True)
+    return _rows(answer)
+
+
+def queries(request: Request, database: SyncPouchDB) -> Response:
+    """POST /{db}/_design/{ddoc}/_view/{view}/queries."""
+    asked = request.json().get("queries")
+    if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
+        raise BadRequest("`queries` member must exist and be an array of objects.")
+    name = _name(request)
+    answers = [database.query(name, **chosen(each, RAW), offset=True) for each in asked]
+    return Response({"results": answers})
+
+
+def temporary(request: Request, database: SyncPouchDB) -> Response:
+    """POST /{db}/_temp_view: what CouchDB 1 had and PouchDB still asks for; for administrators."""
+    given = request.json()
+    view = {name: given[name] for name in ("map", "reduce") if given.get(name) is not None}
+    if not isinstance(view.get("map"), str) or not isinstance(view.get("reduce", ""), str):
+        # A function of Python never comes from outside.
+        raise BadRequest("a temporary view is {map: source, reduce: source}")
+    options = {**chosen(request.query, VIEWING), **({"keys": given["keys"]} if "keys" in given else {})}
+    return _rows(database.query(view, **options))
+
+
+def cleanup(request: Request, database: SyncPouchDB) -> Response:
+    """POST /{db}/_view_cleanup."""
+    database.view_cleanup()
+    return Response({"ok": True}, 202)
+
+
+def compact(request: Request, database: SyncPouchDB) -> Response:
+    """POST /{db}/_compact/{ddoc}: indexes here take back their space by themselves."""
+    database.get(f"_design/{request.params['ddoc']}")
+    return Response({"ok": True}, 202)
+
+
+def design_info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}/_design/{ddoc}/_info."""
+    name = request.params["ddoc"]
+    ddoc = database.get(f"_design/{name}")
+    kind = database.plugins.index_kinds().get("views")
+    try:
+        signature = (kind.signature(database, ddoc) if kind is not None else None) or ""
+    except PouchDBError:
+        # What it defines cannot run here, so there is no index.
+        signature = ""
+    entries = [IndexEntry(*row) for row in indexes(database).store.entries()]
+    entry = next((each for each in entries if (each.kind, each.signature) == ("views", signature)), None)
+    seq = getattr(entry, "seq", 0) if entry is not None else 0
+    return {
+        "name": name,
+        "view_index": {
+            "signature": signature,
+            "language": ddoc.get("language", "javascript"),
+            "sizes": {"file": 0, "active": 0, "external": 0},
+            "update_seq": seq,
+            "purge_seq": database.info()["purge_seq"],
+            "updater_running": False,
+            "compact_running": False,
+            "waiting_clients": 0,
+            "waiting_commit": False,
+            "updates_pending": {"total": max(0, database.info()["update_seq"] - seq)},
+            "collator_versions": [],
+        },
+    }
+
+
+def _name(request: Request) -> str:
+    return f"{request.params['ddoc']}/{request.params['view']}"
+
+
+def _rows(answer: Any) -> Response:
+    rows = answer.pop("rows")
+    counters = dump(dict(answer))[1:-1]
+    # As CouchDB: the counters on the first line, then a row a line.
+    head = b"{" + counters + (b"," if counters else b"") + b'"rows":[\r\n'
+    body = head + b",\r\n".join(map(dump, rows)) + b"\r\n]}\n"
+    return Response(body, content_type="application/json", etag=etag_of(body))

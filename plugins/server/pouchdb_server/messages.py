@@ -1,0 +1,246 @@
+"""What a handler gets and gives: requests and responses of our own, with no web framework in them.
+
+A plug-in that adds an endpoint needs this module and ``routes``, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import parse_qsl
+
+from pouchdb_core.documents.parse import dump, from_text
+from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.requests import UserContext
+from pouchdb_core.runner import Idle
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncEnvironment, SyncPouchDB
+    from pouchdb_server.app import Server
+
+__all__ = ["Body", "Headers", "Request", "Response", "Subscribe", "UnsupportedMediaType", "error_response"]
+
+Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
+"""Calls a function whenever there may be more to send, until the function it returns is called."""
+Body = Any
+"""Anything JSON can say (a dict, a list...), text, bytes, or an iterator of bytes and ``Idle``."""
+
+ANONYMOUS = UserContext()
+
+
+class UnsupportedMediaType(PouchDBError):
+    status, name, default_message = 415, "bad_content_type", "Content-Type must be application/json"
+
+
+class Headers(dict[str, str]):
+    """Headers by name, in any spelling; of one that came twice the first counts."""
+
+    __slots__ = ()
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        super().__init__()
+        for name, value in pairs:
+            self.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a header's value, or ``default``."""
+        return super().get(name.lower(), default)
+
+
+class Request:
+    """One request, with the members of CouchDB's request object.
+
+    ``path`` are the decoded parts of the path; ``params`` what the route's pattern named; ``id`` the
+    document's id or None; ``user`` on whose behalf it is made. ``body`` is bytes; of a route that
+    ``streams`` it is empty, and ``file`` is the body as a binary file.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        raw_path: str,
+        raw_query: str,
+        headers: Headers,
+        *,
+        path: tuple[str, ...] = (),
+        peer: str = "",
+        scheme: str = "http",
+        body: bytes = b"",
+        file: BinaryIO | None = None,
+    ) -> None:
+        self.method, self.raw_path, self.raw_query, self.headers = method, raw_path, raw_query, headers
+        self.path = path
+        self.peer, self.scheme = peer, scheme
+        self.body = body
+        self.file = file
+        self.params: Mapping[str, str] = {}
+        self.id: str | None = None
+        self.database_name: str | None = None
+        self.user: UserContext = ANONYMOUS
+        self.authenticated: str | None = None
+        """How the user was recognised: "default" (basic), "cookie", "party", or what a plug-in says."""
+        self.server: Server
+        self.environment: SyncEnvironment
+
+    @cached_property
+    def uuid(self) -> str:
+        """A name for this request, made at first use."""
+        return uuid.uuid4().hex
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The parameters of the URL; of one that came twice the last counts."""
+        try:
+            return dict(parse_qsl(self.raw_query, keep_blank_values=True, errors="strict", max_num_fields=1000))
+        except ValueError:
+            raise BadRequest("the query of the URL is not percent-encoded UTF-8, or has too many parameters") from None
+
+    @cached_property
+    def cookie(self) -> dict[str, str]:
+        """The cookies by name."""
+        try:
+            return {name: each.value for name, each in SimpleCookie(self.headers.get("cookie", "")).items()}
+        except CookieError:
+            return {}
+
+    @cached_property
+    def form(self) -> dict[str, str]:
+        """The fields of a body that is a form, else nothing."""
+        if self.content_type != "application/x-www-form-urlencoded":
+            return {}
+        try:
+            return dict(parse_qsl(self.body.decode("ascii"), keep_blank_values=True, max_num_fields=1000))
+        except ValueError:
+            raise BadRequest("the body is no form") from None
+
+    @property
+    def requested_path(self) -> list[str]:
+        """The parts of the path as the client asked for it."""
+        return list(self.path)
+
+    @property
+    def content_type(self) -> str:
+        """The type of the body, without its parameters."""
+        value: str = self.headers.get("content-type", "")
+        return value.partition(";")[0].strip().lower()
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host as the client knows them, for links."""
+        return f"{self.scheme}://{self.headers.get('host', 'localhost')}"
+
+    def accepts(self, *types: str) -> bool:
+        """Tell whether the client names one of these types; a star is not a name."""
+        accepted = self.headers.get("accept", "").lower()
+        return any(each in accepted for each in types)
+
+    def json(self, *, required: bool = True, kind: type | tuple[type, ...] = dict) -> Any:
+        """Return the body as JSON.
+
+        Raises UnsupportedMediaType unless it says that it is, BadRequest for what cannot be parsed or
+        is of another ``kind``. Without a body: ``{}`` if it is not ``required``.
+        """
+        if not self.body:
+            if not required:
+                return {}
+            self._check_json_type()
+            raise BadRequest("Request body is empty: it must be JSON")
+        self._check_json_type()
+        value = from_text(self.body)
+        if not isinstance(value, kind):
+            raise BadRequest("Request body must be a JSON object" if kind is dict else "Request body has a wrong type")
+        return value
+
+    def _check_json_type(self) -> None:
+        # CouchDB takes a missing type for JSON.
+        if self.content_type not in ("application/json", ""):
+            raise UnsupportedMediaType()
+
+    def as_dict(self, database: SyncPouchDB | None = None) -> dict[str, Any]:
+        """Return what design functions see as ``req``."""
+        return {
+            "body": self.body.decode("utf-8", "replace") if self.body else "undefined",
+            "cookie": self.cookie,
+            "form": self.form,
+            "headers": {name.title(): value for name, value in self.headers.items()},
+            "id": self.id,
+            "info": {} if database is None else dict(database.info()),
+            "method": self.method,
+            "path": list(self.path),
+            "peer": self.peer,
+            "query": self.query,
+            "raw_path": self.raw_path + (f"?{self.raw_query}" if self.raw_query else ""),
+            "requested_path": self.requested_path,
+            "secObj": {} if database is None else dict(database.get_security()),
+            "userCtx": {
+                "db": None if database is None else database.name,
+                "name": self.user.name,
+                "roles": list(self.user.roles),
+            },
+            "uuid": self.uuid,
+        }
+
+
+class Response:
+    """An answer.
+
+    ``body`` may be an iterator of bytes; where it has to wait for something it yields ``Idle``, and
+    goes on when ``wakes`` told or the time is over: waiting holds no thread. An iterator with a
+    ``close`` is closed, whatever becomes of the client. ``etag`` answers 304 to who has it already.
+    """
+
+    def __init__(
+        self,
+        body: Body = b"",
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        *,
+        content_type: str | None = None,
+        etag: str | None = None,
+        wakes: Subscribe | None = None,
+    ) -> None:
+        self.status = status
+        self.headers: list[tuple[str, str]] = [] if headers is None else list(headers.items())
+        self.content_type = content_type
+        self.wakes = wakes
+        self.etag = etag
+        self.body: bytes | Iterator[bytes | Idle]
+        if isinstance(body, bytes):
+            self.body = body
+        elif isinstance(body, str):
+            self.body = body.encode()
+            self.content_type = content_type or "text/plain; charset=utf-8"
+        elif body is None or isinstance(body, (Mapping, list, tuple, bool, int, float)):
+            self.body = dump(body) + b"\n"
+            self.content_type = content_type or "application/json"
+        else:
+            self.body = iter(body)
+
+    def add(self, name: str, value: str) -> Response:
+        """Add a header, beside those of the name that are there."""
+        self.headers.append((name, value))
+        return self
+
+
+def error_response(error: PouchDBError) -> Response:
+    """Return what CouchDB answers for an error."""
+    told: dict[str, Any] = {"error": error.name, "reason": error.message}
+    response = Response(told, error.status)
+    for name, value in error.details.get("headers", {}).items():
+        response.add(name, value)
+    return response
+
+
+def json_text(value: Any) -> str:
+    """Write JSON for a header or a message."""
+    return json.dumps(value, separators=(",", ":"))

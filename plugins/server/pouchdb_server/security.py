@@ -1,0 +1,81 @@
+"""May they? What a route needs, against the user and the database's security object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import Forbidden, PouchDBError, Unauthorized
+from pouchdb_server.accounts import ADMIN
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncPouchDB
+    from pouchdb_core.requests import Guard, Proposed, UserContext
+    from pouchdb_server.routes import Route
+
+__all__ = ["DEFAULT", "authorise", "design_guard", "is_admin", "security_of"]
+
+ONLY_ADMINS = {"names": [], "roles": [ADMIN]}
+DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}
+"""The security of a database that nobody gave one: as in CouchDB 3, for administrators only."""
+
+
+def authorise(route: Route, user: UserContext, database: SyncPouchDB | None) -> None:
+    """Refuse whoever may not use a route. Raises Unauthorized for strangers, Forbidden for others."""
+    if route.needs == "nobody" or ADMIN in user.roles:
+        return
+    if database is None:
+        if route.needs == "admin":
+            raise _refusal(user, "You are not a server admin.")
+        return
+    security = security_of(database)
+    if route.needs == "admin":
+        if not _named(security, "admins", user):
+            raise _refusal(user, "You are not a db or server admin.")
+    elif not is_member(security, user):
+        raise _refusal(user, "You are not authorized to access this db.")
+
+
+def security_of(database: SyncPouchDB) -> Mapping[str, Any]:
+    """Return the database's security object, or what counts without one."""
+    return database.get_security() or DEFAULT
+
+
+def is_member(security: Mapping[str, Any], user: UserContext) -> bool:
+    """Tell whether a user may read and write: everybody may where no members are named."""
+    members = security.get("members", {})
+    open_to_all = not (_list(members, "names") or _list(members, "roles"))
+    return open_to_all or _named(security, "members", user) or _named(security, "admins", user)
+
+
+def is_admin(database: SyncPouchDB, user: UserContext) -> bool:
+    """Tell whether a user administers a database."""
+    return ADMIN in user.roles or _named(security_of(database), "admins", user)
+
+
+def design_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | None:
+    """Return the write guard that lets only administrators write design documents."""
+    if user is None or is_admin(database, user):
+        return None
+
+    def guard(proposed: Sequence[Proposed]) -> list[PouchDBError | None]:
+        design = [each.new["_id"].startswith("_design/") for each in proposed]
+        return [_refusal(user, "You are not a db or server admin.") if each else None for each in design]
+
+    return guard
+
+
+def _named(security: Mapping[str, Any], group: str, user: UserContext) -> bool:
+    named = security.get(group, {})
+    if user.name is not None and user.name in _list(named, "names"):
+        return True
+    return any(role in user.roles for role in _list(named, "roles"))
+
+
+def _list(group: Any, member: str) -> Sequence[Any]:
+    found = group.get(member, ()) if isinstance(group, Mapping) else ()
+    return found if isinstance(found, (list, tuple)) else ()
+
+
+def _refusal(user: UserContext, message: str) -> PouchDBError:
+    return Unauthorized(message) if user.name is None else Forbidden(message)

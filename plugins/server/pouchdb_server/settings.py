@@ -1,0 +1,58 @@
+"""What a server may be told: who administers it, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pouchdb_core.errors import BadRequest
+
+__all__ = ["Settings"]
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of ``create_app``."""
+
+    admins: Mapping[str, str] = field(default_factory=dict)
+    """Names and passwords of the administrators; a password may be CouchDB's hash of one (``-pbkdf2-...``).
+    Without any there is an admin party: everybody may do everything."""
+    admin_party: Literal["loopback", "everywhere"] = "loopback"
+    """Where the party is: on this machine only, or for everybody whom the application that mounts the
+    server lets in."""
+    cors: bool | Sequence[str] = False
+    """True lets pages of every origin in, a list those of these origins. With credentials in a list only."""
+    hosts: Sequence[str] = ()
+    """Names by which clients of this machine may call it during an admin party, beside localhost."""
+    secret: str | None = None
+    """What cookies are signed with; one is made and kept if there is none."""
+    session_timeout: int = 600
+    """Seconds a cookie is good for after its last use."""
+    max_body: int = 64 * MIB
+    """Bytes of a body that is read as a whole."""
+    max_attachment: int | None = None
+    """Bytes of an attachment, which is never read as a whole. None: what the disk holds."""
+    max_headers: int = 64 * 1024
+    """Bytes of the head of a request; of ``serve`` only."""
+    max_feeds: int = 5000
+    """Feeds that wait for changes at the same time."""
+    max_heartbeat: int = 60_000
+    """Milliseconds a feed is silent at most."""
+    max_databases: int = 200
+    """Databases that stay open though nobody uses them just now."""
+    workers: int = 16
+    """Threads for requests that are under way."""
+    slow_workers: int = 32
+    """Threads for what takes long: views, replications."""
+    patience: float = 60.0
+    """Seconds to wait for a client that takes or sends nothing in the middle of a message."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.cors, str):
+            raise BadRequest("cors is True, False or a list of origins")
+        for name, password in self.admins.items():
+            if not name or ":" in name or not password:
+                raise BadRequest("an administrator has a name without a colon, and a password")

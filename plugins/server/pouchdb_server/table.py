@@ -1,0 +1,89 @@
+"""Every endpoint of the server. One route a line: level, methods, path, who answers, what it needs."""
+
+from __future__ import annotations
+
+from pouchdb_server.handlers import (
+    about,
+    attachments,
+    bulk,
+    changes,
+    configuration,
+    databases,
+    documents,
+    listing,
+    replication,
+    session,
+    updates,
+    views,
+)
+from pouchdb_server.routes import Route
+
+__all__ = ["ROUTES"]
+
+VIEW = "/_design/{ddoc}/_view/{view}"
+CONFIG = "/_node/{node}/_config"
+FORMS = ("multipart/form-data",)
+RELATED = ("multipart/related",)
+
+# fmt: off
+ROUTES = (
+    # the server
+    Route("server",   "GET",         "/",                      about.root,                   "nobody"),
+    Route("server",   "GET",         "/_up",                   about.up,                     "nobody"),
+    Route("server",   "GET",         "/_uuids",                about.uuids,                  "nobody"),
+    Route("server",   "GET",         "/favicon.ico",           about.favicon,                "nobody"),
+    Route("server",   "GET",         "/_session",              session.get,                  "nobody"),
+    Route("server",   "POST",        "/_session",              session.login,                "nobody"),
+    Route("server",   "DELETE",      "/_session",              session.logout,               "nobody"),
+    Route("server",   "GET POST",    "/_dbs_info",             about.dbs_info,               "admin"),
+    Route("server",   "GET",         "/_active_tasks",         about.active_tasks,           "admin"),
+    Route("server",   "GET",         "/_db_updates",           updates.db_updates,           "admin"),
+    Route("server",   "POST",        "/_replicate",            replication.replicate,        "admin", slow=True),
+    Route("server",   "GET",         "/_membership",           about.membership,             "admin"),
+    Route("server",   "GET POST",    "/_cluster_setup",        about.cluster_setup,          "admin"),
+    Route("server",   "GET",         "/_scheduler/jobs",       about.scheduler_jobs,         "admin"),
+    Route("server",   "GET",         "/_scheduler/docs",       about.scheduler_docs,         "admin"),
+    Route("server",   "GET",         CONFIG,                   configuration.everything,     "admin"),
+    Route("server",   "GET",         CONFIG + "/{section}",    configuration.section,        "admin"),
+    Route("server",   "GET",         CONFIG + "/{section}/{key}", configuration.get,         "admin"),
+    Route("server",   "PUT",         CONFIG + "/{section}/{key}", configuration.put,         "admin"),
+    Route("server",   "DELETE",      CONFIG + "/{section}/{key}", configuration.delete,      "admin"),
+    # a database
+    Route("database", "GET",         "/",                      databases.info),
+    Route("database", "PUT",         "/",                      databases.create,             "admin", opens=False),
+    Route("database", "DELETE",      "/",                      databases.destroy,            "admin"),
+    Route("database", "POST",        "/",                      documents.post,               "writer"),
+    Route("database", "GET POST",    "/_all_docs",             listing.all_docs),
+    Route("database", "POST",        "/_all_docs/queries",     listing.all_docs_queries),
+    Route("database", "GET POST",    "/_design_docs",          listing.design_docs),
+    Route("database", "GET POST",    "/_local_docs",           listing.local_docs),
+    Route("database", "GET POST",    "/_changes",              changes.changes),
+    Route("database", "POST",        "/_bulk_docs",            bulk.bulk_docs,               "writer"),
+    Route("database", "POST",        "/_bulk_get",             bulk.bulk_get),
+    Route("database", "POST",        "/_revs_diff",            bulk.revs_diff),
+    Route("database", "POST",        "/_missing_revs",         bulk.missing_revs),
+    Route("database", "POST",        "/_ensure_full_commit",   databases.ensure_full_commit, "writer"),
+    Route("database", "POST",        "/_compact",              databases.compact,            "admin"),
+    Route("database", "POST",        "/_compact/{ddoc}",       views.compact,                "admin"),
+    Route("database", "POST",        "/_view_cleanup",         views.cleanup,                "admin", slow=True),
+    Route("database", "POST",        "/_purge",                databases.purge,              "admin"),
+    Route("database", "GET",         "/_purged_infos_limit",   databases.purged_infos_limit),
+    Route("database", "GET",         "/_revs_limit",           databases.get_revs_limit),
+    Route("database", "PUT",         "/_revs_limit",           databases.put_revs_limit,     "admin"),
+    Route("database", "GET",         "/_security",             databases.get_security),
+    Route("database", "PUT",         "/_security",             databases.put_security,       "admin"),
+    Route("database", "POST",        "/_temp_view",            views.temporary,              "admin", slow=True),
+    Route("database", "GET POST",    VIEW,                     views.query,                  slow=True),
+    Route("database", "POST",        VIEW + "/queries",        views.queries,                slow=True),
+    Route("database", "GET",         "/_design/{ddoc}/_info",  views.design_info),
+    # a document
+    Route("document", "GET",         "/",                      documents.get),
+    Route("document", "PUT",         "/",                      documents.put,                "writer", streams=RELATED),
+    Route("document", "DELETE",      "/",                      documents.delete,             "writer"),
+    Route("document", "COPY",        "/",                      documents.copy,               "writer"),
+    Route("document", "POST",        "/",                      documents.put_form,           "writer", streams=FORMS),
+    Route("document", "GET",         "/{attachment...}",       attachments.get),
+    Route("document", "PUT",         "/{attachment...}",       attachments.put,              "writer", streams=True),
+    Route("document", "DELETE",      "/{attachment...}",       attachments.delete,           "writer"),
+)
+# fmt: on

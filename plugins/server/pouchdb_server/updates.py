@@ -1,0 +1,78 @@
+"""What happened to the databases of an environment, for _db_updates: the last thousand things, in this process."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pouchdb_core import Slot
+
+__all__ = ["UPDATES", "Updates"]
+
+KEPT = 1000
+
+
+class Updates:
+    """A feed of ``{"db_name", "type": "created" | "updated" | "deleted", "seq"}``, one entry a database."""
+
+    def __init__(self) -> None:
+        # Numbers begin anew with the process; the life tells those of another one apart.
+        self._life = secrets.token_hex(4)
+        self._number = 0
+        self._kept: deque[tuple[int, str, str]] = deque(maxlen=KEPT)
+        self._wakes: dict[object, Callable[[], None]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: str, kind: str) -> None:
+        """Remember that something happened; called by writers, so it is quick."""
+        with self._lock:
+            last = self._kept[-1] if self._kept else None
+            self._number += 1
+            if last is not None and last[1:] == (name, kind):
+                self._kept[-1] = (self._number, name, kind)
+            else:
+                self._kept.append((self._number, name, kind))
+            wakes = tuple(self._wakes.values())
+        for wake in wakes:
+            wake()
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call ``wake`` after everything that happens, until the returned function is called."""
+        key = object()
+        with self._lock:
+            self._wakes[key] = wake
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._wakes.pop(key, None)
+
+        return unsubscribe
+
+    def after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
+        """Return what happened after a number, the last of each database only, in order."""
+        with self._lock:
+            found = {name: (seq, kind) for seq, name, kind in self._kept if seq > number}
+        rows = sorted((seq, name, kind) for name, (seq, kind) in found.items())
+        return [(seq, {"db_name": name, "type": kind, "seq": self.seq(seq)}) for seq, name, kind in rows]
+
+    @property
+    def number(self) -> int:
+        """The number of the newest."""
+        return self._number
+
+    def seq(self, number: int) -> str:
+        """Return the opaque form of a number."""
+        return f"{number}-{self._life}"
+
+    def number_of(self, seq: str) -> int:
+        """Return the number of a seq: 0, all there is, for one of another life."""
+        if seq == "now":
+            return self._number
+        number, _, life = seq.partition("-")
+        return int(number) if life == self._life and number.isdecimal() else 0
+
+
+UPDATES: Slot[Updates] = Slot("updates of databases", lambda environment: Updates())

@@ -1,0 +1,106 @@
+"""The threads that handlers run on: as many as are needed at a time, up to a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+__all__ = ["Workers"]
+
+T = TypeVar("T")
+
+
+class Workers:
+    """Runs functions on threads and gives their results to the event loop.
+
+    A thread is made when none is free; threads stay, since each has its own connections to databases.
+    """
+
+    def __init__(self, most: int, name: str = "pouchdb-server") -> None:
+        self._most, self._name = most, name
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._busy = 0
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    def run(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Call ``function`` on a thread; a result that nobody waits for any more is dropped."""
+        call, future = _call(function, args)
+        with self._lock:
+            self._busy += 1
+            if self._busy > len(self._threads) < self._most:
+                self._start(self._work)
+        self._queue.put(call)
+        return future
+
+    def run_alone(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Call ``function`` on a thread of its own, since it may take long."""
+        call, future = _call(function, args)
+        threading.Thread(target=call, name=f"{self._name}-slow-{next(self._numbers)}", daemon=True).start()
+        return future
+
+    def spawn(self, function: Callable[[], Any]) -> None:
+        """Call ``function`` in the background; what it raises is the thread's affair (it is logged there)."""
+        threading.Thread(target=function, name=f"{self._name}-background-{next(self._numbers)}", daemon=True).start()
+
+    def close(self) -> None:
+        """Let the threads end once they have done what they were given."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                for _ in self._threads:
+                    self._queue.put(None)
+
+    def _start(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=f"{self._name}-{next(self._numbers)}", daemon=True)
+        self._threads.append(thread)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._threads.remove(thread)
+            if not self._threads:
+                raise
+
+    def _work(self) -> None:
+        get = self._queue.get
+        while (call := get()) is not None:
+            call()
+            with self._lock:
+                self._busy -= 1
+            # What it holds goes now, not with the next call.
+            del call
+
+
+def _call(function: Callable[..., T], args: tuple[Any, ...]) -> tuple[Callable[[], None], asyncio.Future[T]]:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def call() -> None:
+        try:
+            result = function(*args)
+        except BaseException as error:
+            tell = _fail, error
+        else:
+            tell = _succeed, result  # type: ignore[assignment]
+        # The loop may be closed by now; then nobody waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell[0], future, tell[1])
+
+    return call, future
+
+
+def _succeed(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
