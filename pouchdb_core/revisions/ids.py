@@ -117,7 +117,7 @@ def plain_json(value: dict[str, Any]) -> tuple[bytes, bytes] | None:
         text = orjson.dumps(value)
     except TypeError:
         return None
-    whole = False
+    whole = 0
     level: list[Any] = [value]
     for _ in range(MAX_PLAIN_DEPTH):
         below: list[Any] = []
@@ -133,8 +133,8 @@ def plain_json(value: dict[str, Any]) -> tuple[bytes, bytes] | None:
                 if kind is float:
                     # Outside this range the two write numbers differently.
                     if 1e-5 <= item < 1e15 or -1e15 < item <= -1e-5 or item == 0:
-                        if item % 1 == 0:
-                            whole = True
+                        if not item % 1:
+                            whole += 1
                         continue
                     return None
                 if kind is int:
@@ -149,9 +149,18 @@ def plain_json(value: dict[str, Any]) -> tuple[bytes, bytes] | None:
                 else:
                     return None
         if not below:
-            return (orjson.dumps(_whole_as_int(value)) if whole else text), text
+            return (_without_fractions(value, text, whole) if whole else text), text
         level = below
     return None
+
+
+def _without_fractions(value: Any, text: bytes, whole: int) -> bytes:
+    """Return the text with its ``whole`` whole floats written as JavaScript does: `1.0` as `1`."""
+    cut = text.replace(b".0,", b",").replace(b".0]", b"]").replace(b".0}", b"}")
+    # If nothing else was cut, no string has the look of a number's end. Minus zero is zero.
+    if len(text) - len(cut) == 2 * whole and b"-0.0" not in text:
+        return cut
+    return orjson.dumps(_whole_as_int(value))
 
 
 def _whole_as_int(value: Any) -> Any:

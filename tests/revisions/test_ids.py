@@ -339,6 +339,9 @@ def nested(depth: int, make: Any) -> dict[str, Any]:
         nested(200, lambda value: {"a": value}),
         OrderedDict(a=1, b=OrderedDict(c=2)),
         {"whole": 1.0, "zero": -0.0, "in": [2.0, {"x": 3.0, "y": 0.5}]},
+        {"whole": 1.0, "in": [2.0, {"x": 30.0}], "y": -4.0},
+        {"whole": 1.0, "looks like one": "1.0,", "and": ["2.0]", "3.0}"]},
+        {"whole": 1.0, "zero": "-0.0"},
     ],
     ids=lambda value: repr(value)[:40],
 )
