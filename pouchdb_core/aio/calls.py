@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.aio.delivery import DeliveredLog, Delivery, check_callback
@@ -58,17 +59,7 @@ class Calls:
         """Call an operation of a synchronous object in its turn; return the promise of its outcome."""
         args, kwargs, callback = taken_callback(operation, args, kwargs)
         promise: Promise[Any] = Promise(self.delivery)
-
-        def call() -> None:
-            try:
-                value = operation._call(subject, *args, **kwargs)
-            except BaseException as error:
-                # Without this frame, which knows the promise: one that nobody has goes at once, and tells.
-                traceback = error.__traceback__
-                promise._reject(error.with_traceback(None if traceback is None else traceback.tb_next))
-            else:
-                promise._settle(value, None)
-
+        call = partial(_settle, promise, operation, subject, args, kwargs)
         if callback is not None:
             promise._call_back(self.logged(callback))
         promise._on_cancel = self.order.submit(names, call, promise._reject, reads=operation.reads)
@@ -84,6 +75,20 @@ class Calls:
                 self.log.add(callback)
 
         return call
+
+
+def _settle(
+    promise: Promise[Any], operation: Operation[..., Any], subject: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    try:
+        value = operation._call(subject, *args, **kwargs)
+    except BaseException as error:
+        promise._reject(error)
+    else:
+        promise._settle(value, None)
+    finally:
+        # The error's traceback knows this frame: a promise that nobody has is to go at once, and tell.
+        del promise
 
 
 CALLS: Slot[Calls] = Slot("asynchronous calls", lambda environment: Calls(), Calls.close)

@@ -9,7 +9,8 @@ from pouchdb_core.aio.calls import Calls
 from pouchdb_core.aio.emitter import DeliveredEmitter
 from pouchdb_core.aio.starter import start
 from pouchdb_core.database import AbstractPouchDB
-from pouchdb_core.methods import Asynchronous, Operation, Starting
+from pouchdb_core.handle import Handle
+from pouchdb_core.methods import Asynchronous, Operation, Starting, operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +33,8 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
 
     # Declared, so that a plug-in's method of such a name is refused.
     sync_view: SyncPouchDB
+
+    fetch = operation(Handle.fetch)  # type: ignore[assignment]  # it waits for a server
 
     def __init__(self, environment: Any, sync_view: SyncPouchDB, calls: Calls) -> None:
         # The same object in another light: life, store, listeners and user are shared.

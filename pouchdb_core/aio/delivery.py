@@ -100,6 +100,8 @@ class Delivery:
                     self._condition.wait(left)
                 function, args = self._calls.popleft()
             _guarded(function, args)
+            # A traceback may know this frame: it must not keep what was called.
+            del function, args
 
     def _mine(self) -> threading.Condition:
         if self._pid != os.getpid():
@@ -163,3 +165,5 @@ def _guarded(function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         function(*args)
     except (Exception, asyncio.CancelledError):
         logger.exception("a callback raised")
+    finally:
+        del function, args

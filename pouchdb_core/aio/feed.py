@@ -79,6 +79,10 @@ class AsyncFeed(AsyncHandle):
             self._wake()
 
     def fail(self, error: BaseException) -> None:
+        if self.cancelled:
+            # The database was closed under it, and it was told so.
+            self._over(Record(self._result(), status="cancelled"))
+            return
         self._unsubscribe()
         super().fail(error)
 

@@ -218,7 +218,15 @@ class AsyncHandle(Thenable, LiveHandle):
         return super()._add(event, listener, once=once)
 
     def _finish(self, outcome: Any = None, error: BaseException | None = None) -> None:
-        super()._finish(outcome, error)
+        with self._ending:
+            first = not self._done.is_set()
+            leaving, self._when_done = (self._when_done, []) if first else ([], self._when_done)
+        try:
+            # Whoever is told that it is over, in another thread, finds nothing of it any more.
+            for function in leaving:
+                function()
+        finally:
+            super()._finish(outcome, error)
         self._promise._settle(self._outcome, self._error)
         # After all rows that are on their way.
         self._lane.call(self._close_mailbox)

@@ -113,7 +113,8 @@ class Promise(Thenable, Generic[T]):
         return self._settled
 
     def cancel(self) -> None:
-        """Give up the outcome; nothing if there is one already."""
+        """Give up the outcome; nothing if there is one already, but then its error need not be handled."""
+        self._handled = True
         if self._settled:
             return
         take_back = self._on_cancel
@@ -198,20 +199,7 @@ class Promise(Thenable, Generic[T]):
         loop = running_loop()
         self._join()
 
-        def call() -> None:
-            error = self._error
-            handler: Callable[[Any], Any] | None = on_value if error is None else on_error
-            if handler is None:
-                follower._settle(self._value, error)
-                return
-            try:
-                value = handler(self._value if error is None else error)
-            except (Exception, asyncio.CancelledError) as raised:
-                follower._reject(_outside(raised))
-            else:
-                follower._resolve(value)
-
-        self._watch(lambda: self._delivery.post(loop, call))
+        self._watch(lambda: self._delivery.post(loop, _handle, self, follower, on_value, on_error))
         return follower
 
     def catch(self, on_error: Callable[[Any], Any]) -> Promise[Any]:
@@ -262,7 +250,23 @@ class Promise(Thenable, Generic[T]):
             logger.error("nobody handled the error of a call: %r", self._error, exc_info=self._error)
 
 
-def _outside(error: BaseException) -> BaseException:
-    """Return an error without the frame that caught it, which knows the promise: no cycle keeps that alive."""
-    traceback = error.__traceback__
-    return error.with_traceback(None if traceback is None else traceback.tb_next)
+def _handle(
+    source: Promise[Any],
+    follower: Promise[Any],
+    on_value: Callable[[Any], Any] | None,
+    on_error: Callable[[Any], Any] | None,
+) -> None:
+    error = source._error
+    handler = on_value if error is None else on_error
+    try:
+        if handler is None:
+            follower._settle(source._value, error)
+            return
+        value = handler(source._value if error is None else error)
+    except (Exception, asyncio.CancelledError) as raised:
+        follower._reject(raised)
+    else:
+        follower._resolve(value)
+    finally:
+        # The traceback of an error knows this frame: a promise that nobody has is to go at once, and tell.
+        del source, follower, error
