@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import hashlib
 import io
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from pouchdb_core.errors import BadRequest, MissingStub, NotFound
+from pouchdb_core.errors import BadRequest, DiskFull, MissingStub, NotFound, StorageError
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
@@ -207,13 +208,22 @@ def _spool(name: str, source: Any, entry: dict[str, Any]) -> Incoming:
             if not isinstance(piece, bytes):
                 raise BadRequest(f"attachment {name!r}: the file must be open in binary mode")
             md5.update(piece)
-            spool.write(piece)
+            _keep(name, spool, piece)
     except BaseException:
         spool.close()
         raise
     # Of content that a server keeps packed, the digest is of the packed bytes: it was compared with those.
     verified = getattr(source, "verified_digest", None)
     return Incoming(entry, None, spool, verified or _digest(md5))
+
+
+def _keep(name: str, spool: IO[bytes], piece: bytes) -> None:
+    try:
+        spool.write(piece)
+    except OSError as error:
+        # Of the temporary directory; what the source itself raises is the caller's.
+        kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+        raise kind(f"attachment {name!r} cannot be kept in a temporary file: {error.strerror}") from error
 
 
 def _digest(md5: Any) -> str:
