@@ -100,6 +100,11 @@ class Runner:
         self.job(step).wake()
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes no more work."""
+        return self._closed
+
+    @property
     def threads(self) -> int:
         """How many threads there are just now."""
         return len(self._threads) if self._pid == os.getpid() else 0
@@ -132,7 +137,8 @@ class Runner:
         if self._pid != pid:
             self._reset()
         with self._condition:
-            if self._closed or job.queued or job.over:
+            if job.queued or job.over or (self._closed and threading.current_thread() not in self._threads):
+                # What a last step has to tell is still told.
                 return
             if job.running:
                 # It may have looked just before there was something to see: look again.
@@ -179,7 +185,7 @@ class Runner:
                 outcome = False
             with condition:
                 job.running = False
-                if outcome is False or self._closed:
+                if outcome is False or (self._closed and not job.woken):
                     job.over = True
                 elif job.woken or not isinstance(outcome, Idle) or outcome.timeout == 0:
                     self._queue(job)

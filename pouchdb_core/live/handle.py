@@ -45,6 +45,7 @@ class LiveHandle(EventEmitter):
         self.cancelled = False
         self._dispatcher = dispatcher
         self._kept: dict[str, deque[tuple[Any, ...]]] = {}
+        self._ended = False
         self._done = threading.Event()
         self._ending = threading.Lock()
         self._when_done: list[Callable[[], Any]] = []
@@ -68,7 +69,7 @@ class LiveHandle(EventEmitter):
     @property
     def done(self) -> bool:
         """Whether it is over: complete, cancelled or failed."""
-        return self._done.is_set()
+        return self._ended
 
     def cancel(self) -> None:
         """Stop. ``complete`` is emitted with ``status: "cancelled"``; calling it again does nothing."""
@@ -93,7 +94,7 @@ class LiveHandle(EventEmitter):
     def on_done(self, function: Callable[[], Any]) -> None:
         """Call ``function`` when it is over, in the thread that ends it; now if it is."""
         with self._ending:
-            if not self._done.is_set():
+            if not self._ended:
                 self._when_done.append(function)
                 return
         function()
@@ -139,17 +140,20 @@ class LiveHandle(EventEmitter):
 
     def _finish(self, outcome: Any = None, error: BaseException | None = None) -> None:
         with self._ending:
-            if self._done.is_set():
+            if self._ended:
                 return
-            self._outcome, self._error = outcome, error
+            self._ended, self._outcome, self._error = True, outcome, error
+            leaving, self._when_done = self._when_done, []
+        try:
+            # Whoever waits for the end finds nothing of it any more.
+            for function in leaving:
+                function()
+        finally:
             self._done.set()
-        if error is None:
-            self._tell("complete", outcome)
-        else:
-            self._tell("error", error)
-        for function in self._when_done:
-            function()
-        self._when_done.clear()
+            if error is None:
+                self._tell("complete", outcome)
+            else:
+                self._tell("error", error)
 
 
 class _Complete:

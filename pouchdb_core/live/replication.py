@@ -196,12 +196,20 @@ def _changes(handle: Replication | Sync) -> Iterator[Record]:
             waiting.append(change)
             condition.notify_all()
 
-    def ended(_: Any) -> None:
+    def ended() -> None:
         with condition:
             over.append(True)
             condition.notify_all()
 
-    handle.on("change", changed).once("complete", ended).once("error", ended)
+    def over_soon() -> None:
+        # After the changes that are still to be told.
+        dispatcher.call(ended)
+        if getattr(dispatcher, "closed", False):
+            ended()
+
+    dispatcher = handle._dispatcher
+    handle.on("change", changed)
+    handle.on_done(over_soon)
     try:
         while True:
             with condition:
@@ -215,8 +223,6 @@ def _changes(handle: Replication | Sync) -> Iterator[Record]:
                 yield change
     finally:
         handle.remove_listener("change", changed)
-        handle.remove_listener("complete", ended)
-        handle.remove_listener("error", ended)
 
 
 class Sync(LiveHandle):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
+from typing import Any
+
+from pouchdb_core.errors import BadRequest
 
 __all__ = ["Backoff"]
 
@@ -26,7 +30,10 @@ class Backoff:
     def next(self) -> float:
         """Return the seconds to wait this time."""
         if self._custom is not None:
-            self._delay = float(self._custom(self._delay * 1000)) / 1000
+            answer: Any = self._custom(self._delay * 1000)
+            if type(answer) not in (int, float) or not 0 <= answer < math.inf:
+                raise BadRequest(f"back_off_function must return milliseconds from 0 up, not {answer!r}")
+            self._delay = answer / 1000
         elif not self._delay:
             self._delay = 2 * self._chance()
         else:

@@ -306,18 +306,19 @@ class Replicator:
         if ask:
             wanted = transfer.missing(revs)
         self.progress.missing_found += len(wanted)
-        told = None
+        told: Event | None = None
         for _ in self._move(transfer, wanted):
             if told is not None:
-                yield self._change(told)
+                yield told
             yield from self._denied(transfer, tell=True)
-            told = self._told(transfer)
+            told = self._change(transfer)
         self.last_seq, self._unsaved = last_seq, True
         self._pending.after(last_seq, len(rows))
         self._recover()
         if told is not None:
-            # The last one when all of the batch is done, with the seq it goes to.
-            yield self._change(told)
+            # The last transaction is told when all of the batch is done, with the seq it goes to.
+            told.argument.update(last_seq=last_seq, pending=self.pending)
+            yield told
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
         if not wanted:
@@ -349,9 +350,9 @@ class Replicator:
         for _ in self._move(transfer, transfer.missing(revs)):
             still.update((each.id, each.rev) for each in transfer.refused)
             yield from self._denied(transfer, tell=tell)
-            if (told := self._told(transfer)) is not None and transfer.documents:
+            if transfer.documents and (told := self._change(transfer)) is not None:
                 self._again.reset()
-                yield self._change(told)
+                yield told
         for revision in asked:
             # Taken, replaced by what was made from it, or gone at the source.
             if revision not in still:
@@ -371,14 +372,12 @@ class Replicator:
 
     # -- what is told ----------------------------------------------------------------------------
 
-    def _told(self, transfer: Transfer) -> list[Any] | None:
-        """Return the documents of a transaction; None if there was none."""
+    def _change(self, transfer: Transfer) -> Event | None:
+        """Return what is told of a transaction; None if there was none."""
         if not (transfer.documents or transfer.refused):
             return None
-        return transfer.documents if self.tells else []
-
-    def _change(self, documents: list[Any]) -> Event:
         told = self.summary()
+        documents = transfer.documents if self.tells else []
         told["docs"] = [each if isinstance(each, Record) else each.document() for each in documents]
         told["pending"] = self.pending
         return Event("change", told)

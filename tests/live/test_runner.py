@@ -256,6 +256,49 @@ def test_close_steps_what_is_ready_and_takes_no_more() -> None:
     assert told == [1]
 
 
+def test_what_was_woken_while_it_ran_is_stepped_once_more_at_the_end() -> None:
+    runner = Runner("test", threads=1)
+    inside, go_on, steps = threading.Event(), threading.Event(), Counter()
+
+    def step() -> Idle:
+        if steps.add() == 1:
+            inside.set()
+            go_on.wait(SOON)
+        return Idle()
+
+    job = runner.job(step)
+    job.wake()
+    assert inside.wait(SOON)
+    job.wake()
+    closing = threading.Thread(target=runner.close, args=(SOON,))
+    closing.start()
+    while not runner.closed:
+        pass
+    go_on.set()
+    closing.join(SOON)
+    assert steps.count == 2
+
+
+def test_what_the_last_steps_call_is_called() -> None:
+    runner = Runner("test", threads=1)
+    inside, go_on, told = threading.Event(), threading.Event(), []
+
+    def step() -> None:
+        inside.set()
+        go_on.wait(SOON)
+        runner.call(told.append, "the end")
+
+    runner.call(step)
+    assert inside.wait(SOON)
+    closing = threading.Thread(target=runner.close, args=(SOON,))
+    closing.start()
+    while not runner.closed:
+        pass
+    go_on.set()
+    closing.join(SOON)
+    assert told == ["the end"]
+
+
 def test_close_by_one_of_its_own_threads_does_not_wait_for_itself() -> None:
     runner = Runner("test", threads=1)
     closed = threading.Event()
