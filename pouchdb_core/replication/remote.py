@@ -140,6 +140,8 @@ class RemoteTransfer(Transfer):
     _ready: tuple[list[Revision], Task[Sequence[Sequence[Document]]] | Sequence[Sequence[Document]]] | None = None
     _asked: list[Revision] = field(default_factory=list)
     _start: int = 0
+    _spooled: list[Incoming] = field(default_factory=list)
+    """Attachments that were fetched, to be closed when they are written."""
 
     def take(self, page: Page) -> None:
         """Use what was asked about a batch ahead of its time."""
@@ -183,6 +185,14 @@ class RemoteTransfer(Transfer):
             )
             return answer
         return Transfer._put(self, documents, given)
+
+    def _write(self, documents: list[Document]) -> None:
+        try:
+            Transfer._write(self, documents)
+        finally:
+            for content in self._spooled:
+                content.close()
+            self._spooled.clear()
 
     # -- attachments -----------------------------------------------------------------------------
 
@@ -270,7 +280,9 @@ class RemoteTransfer(Transfer):
             if file is None:
                 return None
             with file:
-                return parse_content(key[2], file, {})
+                content = parse_content(key[2], file, {})
+            self._spooled.append(content)
+            return content
 
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pouchdb-attachment") as threads:
             fetched = list(threads.map(fetch, wanted))

@@ -349,7 +349,7 @@ def test_it_gives_up(env: SyncEnvironment, server: Server, Drop: Any) -> None:
     assert len(server.asked) == 3
 
 
-@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_gateway_that_fails_is_asked_again(db: SyncPouchDB, server: Server, Answer: Any, status: int) -> None:
     server.script = [Answer(b"<html>bad</html>", status), {"update_seq": 1}]
     assert db.info()["update_seq"] == 1

@@ -33,7 +33,8 @@ LONGEST_WAIT = 120.0
 CONNECT = 10.0
 """Seconds to make a connection, at most."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-GATEWAY = frozenset({502, 503, 504})
+PASSING = frozenset({500, 502, 503, 504})
+"""What may be different the next time."""
 
 
 class HttpSession:
@@ -127,7 +128,7 @@ class HttpSession:
                     self.http.calm(self._host, delay)
                     tried += 1
                     continue
-                if not (response.status in GATEWAY and again and tried < self.retries):
+                if not (response.status in PASSING and again and tried < self.retries):
                     if check:
                         _raise_for(response)
                     return response

@@ -304,7 +304,9 @@ def _take_attachments(out: Outgoing) -> None:
                 entry["data"] = base64.b64encode(b"".join(part.chunks())).decode("ascii")
             else:
                 entry["follows"] = True
-        if not inline:
+        if inline:
+            _close(out)
+        else:
             out.parts = [contents[name] for name in entries if name in contents]
         out.doc = {**out.doc, "_attachments": entries}
         check_json(entries)

@@ -1,0 +1,57 @@
+// PouchDB as a peer: each line on standard input is [method, ...arguments], each line on standard output an answer.
+'use strict';
+
+const path = require('path');
+const readline = require('readline');
+const PouchDB = require('pouchdb');
+
+const directory = process.argv[2];
+const databases = new Map();
+
+function open(name) {
+  if (name.includes('://')) {
+    return new PouchDB(name);
+  }
+  if (!databases.has(name)) {
+    databases.set(name, new PouchDB(path.join(directory, name), { adapter: 'leveldb' }));
+  }
+  return databases.get(name);
+}
+
+const methods = {
+  version: async () => PouchDB.version,
+  bulk: async (name, docs, options) => open(name).bulkDocs(docs, options || {}),
+  get: async (name, id, options) => open(name).get(id, options || {}),
+  attach: async (name, id, file, rev, base64, type) => open(name).putAttachment(id, file, rev, base64, type),
+  replicate: async (source, target, options) => PouchDB.replicate(open(source), open(target), options || {}),
+  // Every leaf of every document, with what identifies its attachments.
+  leaves: async (name) => {
+    const db = open(name);
+    const changes = await db.changes({ style: 'all_docs' });
+    const found = {};
+    for (const row of changes.results) {
+      const answers = await db.get(row.id, { open_revs: row.changes.map((change) => change.rev), revs: true });
+      found[row.id] = answers.map((answer) => answer.ok);
+    }
+    return found;
+  },
+};
+
+async function main() {
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const [method, ...args] = JSON.parse(line);
+    let answer;
+    try {
+      answer = { ok: await methods[method](...args) };
+    } catch (error) {
+      answer = { error: String(error.stack || error), name: error.name, status: error.status };
+    }
+    process.stdout.write(JSON.stringify(answer) + '\n');
+  }
+  await Promise.all([...databases.values()].map((db) => db.close()));
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
