@@ -18,6 +18,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 INSTALLED := $(VENV)/.installed
 EXAMPLES := $(VENV)/.examples
 PEERS := bench/node/node_modules/.package-lock.json
+INTEROP := tests/interop/node/node_modules/.package-lock.json
 
 # pytest's options for one run, e.g. make test PYTEST="-x -k conflict"
 PYTEST ?=
@@ -25,7 +26,7 @@ BENCH ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint types layers pytest bench scale clean distclean
+.PHONY: help install demo test lint types layers peers pytest bench scale clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -59,6 +60,11 @@ $(PEERS): bench/node/package.json bench/node/package-lock.json
 	@cd bench/node && npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
+$(INTEROP): tests/interop/node/package.json tests/interop/node/package-lock.json
+	@echo "Installing PouchDB and PouchDB Server into tests/interop/node/node_modules"
+	@cd tests/interop/node && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
 install: $(INSTALLED) ## the virtual environment with the core, all plug-ins and the development tools
 
 # --------------------------------------------------------------------------------------------------------------- running
@@ -83,7 +89,13 @@ types: $(INSTALLED) ## mypy
 layers: $(INSTALLED) ## import-linter
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }; echo "import-linter: $$(echo "$$report" | tail -n 1)"
 
-pytest: $(EXAMPLES) ## the tests alone, in parallel
+# Without node the tests against real peers are skipped, loudly.
+peers: ## PouchDB and PouchDB Server for the tests, where node and npm are installed
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(INTEROP) \
+	  || echo '*** the peers could not be installed: NO TEST against PouchDB and PouchDB Server ***' >&2; \
+	else echo '*** node and npm are not installed: NO TEST against PouchDB and PouchDB Server ***' >&2; fi
+
+pytest: $(EXAMPLES) peers ## the tests alone, in parallel
 	@$(BIN)/python -m pytest --numprocesses=auto --no-header $(PYTEST)
 
 # ------------------------------------------------------------------------------------------------------------- measuring
@@ -101,4 +113,4 @@ clean: ## removes caches and what was built
 	  \( -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also removes the virtual environments and the node peers
-	@rm -rf .venv .venv-* bench/node/node_modules
+	@rm -rf .venv .venv-* bench/node/node_modules tests/interop/node/node_modules
