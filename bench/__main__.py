@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .aio import aio
 from .compare import RESULTS, compare
 from .scale import SIZES, scale
 from .views import compare_views, scale_views
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="fail when a target is missed")
     parser.add_argument("--scale", action="store_true", help="the cost of a document while the database grows")
     parser.add_argument("--views", action="store_true", help="views instead of documents; with --scale, too")
+    parser.add_argument("--aio", action="store_true", help="what the asynchronous interface costs")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="sizes for --scale (default: %(default)s)")
     parser.add_argument("--directory", type=Path, default=DATA, help="where databases are made (default: bench/data)")
     options = parser.parse_args()
@@ -30,6 +32,9 @@ def main() -> int:
     options.directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         directory = Path(name)
+        if options.aio:
+            aio(directory, options.rounds)
+            return 0
         if options.scale:
             (scale_views if options.views else scale)(directory, tuple(options.sizes))
             return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Collection, ItemsView, Iterator, KeysView, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api import feeds, maintenance, querying, reading, replicating, writing
@@ -90,7 +90,23 @@ class _Hidden:
         raise AttributeError("a database has no such method: a plug-in brings it")
 
 
-class SyncPouchDB(AbstractPouchDB, MutableMapping[str, Any]):  # type: ignore[misc]  # `get` is the database's
+if TYPE_CHECKING:
+
+    class _Documents(Collection[str]):
+        """What can be reached of MutableMapping: with all of it pyright takes its ``get`` for the database's."""
+
+        def keys(self) -> KeysView[str]: ...
+        def values(self) -> ValuesView[Record]: ...
+        def items(self) -> ItemsView[str, Record]: ...
+        def pop(self, id: str, default: Any = ...) -> Any: ...
+        def popitem(self) -> tuple[str, Record]: ...
+        def clear(self) -> None: ...
+        def setdefault(self, id: str, default: Any = ...) -> Any: ...
+else:
+    _Documents = MutableMapping
+
+
+class SyncPouchDB(AbstractPouchDB, _Documents):
     """A database whose methods block and return; also a mutable mapping of ids to documents.
 
     ``get`` and ``update`` are the database's; the mapping's are ``get_`` and gone. Equality is

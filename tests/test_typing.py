@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +46,22 @@ def test_types(path: Path, findings: dict[str, set[tuple[int, str]]]) -> None:
 
 def test_nothing_else_is_found(findings: dict[str, set[tuple[int, str]]]) -> None:
     assert set(findings) == {"fails.py"}
+
+
+def test_pyright_agrees() -> None:
+    """What passes mypy passes pyright; it finds something on every line where mypy must."""
+    command = shutil.which("pyright", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if command is None:
+        pytest.skip("pyright is not installed: NOT CHECKED with it")
+    arguments = [command, "--outputjson", "--pythonpath", sys.executable, *map(str, FILES)]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    if not done.stdout.startswith("{"):
+        pytest.skip(f"pyright does not run here: NOT CHECKED with it: {done.stderr[-200:]}")
+    found: dict[str, set[int]] = {}
+    for each in json.loads(done.stdout)["generalDiagnostics"]:
+        if each["severity"] == "error":
+            found.setdefault(Path(each["file"]).name, set()).add(each["range"]["start"]["line"] + 1)
+    for path in FILES:
+        lines = path.read_text("utf-8").splitlines()
+        marked = {number for number, line in enumerate(lines, 1) if "# error: " in line}
+        assert found.get(path.name, set()) == marked, path.name

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from pouchdb_core.aio.database import AsyncPouchDB
 from pouchdb_core.aio.environment import AsyncEnvironment, async_environment
+from pouchdb_core.aio.feed import AsyncFeed
+from pouchdb_core.aio.handles import AsyncReplication, AsyncSync
 from pouchdb_core.aio.promise import Promise
 
-__all__ = ["AsyncEnvironment", "AsyncPouchDB", "Promise", "async_environment"]
+__all__ = [
+    "AsyncEnvironment",
+    "AsyncFeed",
+    "AsyncPouchDB",
+    "AsyncReplication",
+    "AsyncSync",
+    "Promise",
+    "async_environment",
+]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from pouchdb_core.adapters.base import Response
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.requests import Purpose, UserContext
 
@@ -34,7 +35,7 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
     # Declared, so that a plug-in's method of such a name is refused.
     sync_view: SyncPouchDB
 
-    fetch = operation(Handle.fetch)  # type: ignore[assignment]  # it waits for a server
+    fetch: Operation[..., Response] = operation(Handle.fetch)  # type: ignore[assignment]  # it waits for a server
 
     def __init__(self, environment: Any, sync_view: SyncPouchDB, calls: Calls) -> None:
         # The same object in another light: life, store, listeners and user are shared.

@@ -97,8 +97,12 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
     destroy = operation(_destroy, name="destroy")
     close = operation(SyncEnvironment.close)
-    names = operation(AbstractEnvironment.names, reads=True)  # type: ignore[assignment]  # it reads a directory
-    active_tasks = activeTasks = operation(AbstractEnvironment.active_tasks, reads=True)  # type: ignore[assignment]
+    # Declared: else pyright goes by what the base class declares.
+    names: Operation[[], list[str]] = operation(AbstractEnvironment.names, reads=True)  # type: ignore[assignment]
+    active_tasks: Operation[[], list[Record]] = operation(  # type: ignore[assignment]
+        AbstractEnvironment.active_tasks, reads=True
+    )
+    activeTasks: Operation[[], list[Record]] = active_tasks  # type: ignore[assignment]
     replicate = starting(replicating.replicate, REPLICATION)
     sync = starting(replicating.sync, SYNC)
 

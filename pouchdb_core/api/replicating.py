@@ -20,6 +20,7 @@ from pouchdb_core.results import Record
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
+    from pouchdb_core.aio.database import AsyncPouchDB
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
 
@@ -48,7 +49,7 @@ _DEFAULTS: dict[str, Any] = {
 _OPTIONS = tuple(_DEFAULTS)
 _CALLBACKS = ("on_change", "complete", "onChange")
 
-Peer = Union[str, "SyncPouchDB"]
+Peer = Union[str, "SyncPouchDB", "AsyncPouchDB"]
 """A database: an object, or the name of one."""
 
 
@@ -281,7 +282,8 @@ class _Peers:
     def target(self, peer: Peer) -> SyncPouchDB:
         """Return the database, made if it is missing."""
         if isinstance(peer, Handle):
-            return peer
+            # The asynchronous interface hands over synchronous views.
+            return cast("SyncPouchDB", peer)
         if not isinstance(peer, str):
             raise BadRequest(f"a database to replicate is an object or a name, not {peer!r}")
         database = self._env.PouchDB(peer)

@@ -39,3 +39,25 @@ text: str = Typed().tagged("red")  # error: assignment
 
 SLOT = Slot("cache", lambda owner: 5)
 cached: str = db.state(SLOT)  # error: assignment
+
+
+# -- asynchronous ----------------------------------------------------------------------------------
+
+
+async def asynchronous() -> None:
+    env = pouchdb.setup("data", async_=True)
+    db = env["notes"]
+    await db.get("a", revz=True)  # error: call-arg
+    await db.get(5)  # error: arg-type
+    await db.allDocs(include_docs="yes")  # error: arg-type
+    await db.changes(style="some")  # error: arg-type
+    print(db.get("a").title)  # error: attr-defined
+    number: int = await db.id()  # error: assignment
+    db["a"]  # error: index
+    async for row in db.live_changes():
+        number = row  # error: assignment
+        print(number)
+    for row in db.replicate_to("other", live=5):  # error: arg-type
+        print(row)
+    await env.destroy(5)  # error: arg-type
+    await env.names(prefix="a")  # error: call-arg
