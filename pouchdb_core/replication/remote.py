@@ -19,7 +19,7 @@ from pouchdb_core.revisions import generation
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Ahead", "RemoteTransfer", "ready_target", "transfer_of"]
+__all__ = ["Ahead", "Page", "RemoteTransfer", "ready_target", "transfer_of"]
 
 AT_ONCE = 6
 """Attachments that are fetched at the same time."""

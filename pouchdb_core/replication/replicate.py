@@ -20,8 +20,8 @@ from pouchdb_core.errors import (
 )
 from pouchdb_core.replication.background import Background
 from pouchdb_core.replication.batch import Revision, Transfer
-from pouchdb_core.replication.checkpoint import Checkpoints, Epoch, seq_number
-from pouchdb_core.replication.ids import filter_source, replication_id
+from pouchdb_core.replication.checkpoint import Checkpoints, seq_number
+from pouchdb_core.replication.identity import open_checkpoints
 from pouchdb_core.replication.progress import Event, Pending, Progress, Refused
 from pouchdb_core.replication.remote import Ahead, ready_target, transfer_of
 from pouchdb_core.replication.source import check_distinct, reached
@@ -223,7 +223,7 @@ class Replicator:
 
     def _begin(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> None:
         self._checkpoints = None
-        checkpoints = self._open_checkpoints(info, target)
+        self.id, checkpoints = open_checkpoints(self.source, self.target, self.request, self.tools, (info, target))
         checkpoint = checkpoints.read()
         since = checkpoint.since
         if type(since) is not int and not self.source.remote:
@@ -272,32 +272,6 @@ class Replicator:
             yield from self._checkpoint()
 
     # -- parts -----------------------------------------------------------------------------------
-
-    def _open_checkpoints(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> Checkpoints:
-        request = self.request
-        epochs = Epoch(info), Epoch(target)
-        ids = self.source.id(), self.target.id()
-        if ids[0] == ids[1]:
-            # A database and its own backup: two lives of one, and a replication back is another one.
-            ids = f"{ids[0]}:{epochs[0].now}", f"{ids[1]}:{epochs[1].now}"
-        self.id = replication_id(
-            *ids,
-            filter=filter_source(request.filter),
-            query_params={**request.query_params, "view": request.view} if request.view else request.query_params,
-            selector=request.selector,
-            doc_ids=request.doc_ids,
-            winning_revs_only=request.winning_revs_only,
-        )
-        return Checkpoints(
-            self.id,
-            self.source,
-            self.target,
-            self.tools.new_session(),
-            epochs,
-            formatdate(self.tools.now(), usegmt=True),
-            sides=request.checkpoint,
-            described={"source": self.source.name, "source_id": self.source.id(), "target": self.target.name},
-        )
 
     def _batch(self, transfer: Transfer, rows: list[Record], last_seq: Any, *, ask: bool) -> Steps:
         revs = {row["id"]: [change["rev"] for change in row["changes"]] for row in rows}

@@ -505,3 +505,64 @@ def test_an_error_of_the_filter_is_an_error_of_the_call(
     assert (result.status, result.docs_written) == ("aborting", 200)
     with pytest.raises(PouchDBError):
         environment.replicate(source, target, filter="no/such")
+
+
+# -- filters with a name ---------------------------------------------------------------------------
+
+
+def design() -> dict[str, Any]:
+    filters = {"kind": "function (doc, req) { return doc.type === req.query.type; }", "broken": "function (doc) {"}
+    views = {"odd": {"map": "function (doc) { if (doc.type === 'odd') emit(1); }"}}
+    return {"_id": "_design/d", "filters": filters, "views": views}
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Any:
+    """An environment with the core's own plug-ins, which know design documents."""
+    with pouchdb.setup(tmp_path / "scripted", plugins=[], durability="normal") as environment:
+        yield environment
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({"filter": "d/kind", "query_params": {"type": "odd"}}, "bdf", id="filter of a design document"),
+        pytest.param({"filter": "_view", "view": "d/odd"}, "bdf", id="_view"),
+        pytest.param({"view": "d/odd"}, "bdf", id="view"),
+        pytest.param({"filter": "_doc_ids", "doc_ids": ["a"]}, "a", id="_doc_ids"),
+    ],
+)
+def test_filters_with_a_name(scripted: SyncEnvironment, options: dict[str, Any], expected: str) -> None:
+    source, target = scripted["source"], scripted["target"]
+    kinds(source)
+    source.put(design())
+    assert scripted.replicate(source, target, **options).docs_written == len(expected)
+    assert set(target) == set(expected)
+    assert scripted.replicate(source, target, **options).docs_read == 0
+
+
+@pytest.mark.parametrize("options", [{"filter": "d/none"}, {"filter": "x/y"}, {"filter": "d/broken"}, {"view": "d/x"}])
+@pytest.mark.parametrize("live", [False, True])
+def test_a_filter_that_is_not_there(scripted: SyncEnvironment, options: dict[str, Any], live: bool) -> None:
+    source, target = scripted["source"], scripted["target"]
+    source.put(design())
+
+    def replicate() -> None:
+        answer: Any = scripted.replicate(source, target, live=live, **options)  # type: ignore[arg-type]
+        answer.wait(20)
+
+    with pytest.raises(PouchDBError):
+        replicate()
+    assert len(target) == 0
+
+
+def test_an_edited_filter_starts_over(scripted: SyncEnvironment) -> None:
+    source, target = scripted["source"], scripted["target"]
+    kinds(source)
+    source.put(design())
+    scripted.replicate(source, target, filter="d/kind", query_params={"type": "odd"})
+    ddoc = source.get("_design/d")
+    ddoc["filters"]["kind"] = "function (doc) { return doc.type === 'even'; }"
+    source.put(ddoc)
+    scripted.replicate(source, target, filter="d/kind", query_params={"type": "odd"})
+    assert set(target) == set("abcdef")
