@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
     from pouchdb_server.app import Server
 
-__all__ = ["Body", "Headers", "Request", "Response", "Subscribe", "UnsupportedMediaType", "error_response"]
+__all__ = ["Body", "Headers", "Request", "Response", "Subscribe", "UnsupportedMediaType", "error_response", "json_text"]
 
 Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
 """Calls a function whenever there may be more to send, until the function it returns is called."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pouchdb_core.requests import Guard, Proposed, UserContext
     from pouchdb_server.routes import Route
 
-__all__ = ["DEFAULT", "authorise", "design_guard", "is_admin", "security_of"]
+__all__ = ["DEFAULT", "authorise", "design_guard", "is_admin", "is_member", "security_of"]
 
 ONLY_ADMINS = {"names": [], "roles": [ADMIN]}
 DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}

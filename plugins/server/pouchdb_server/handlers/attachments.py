@@ -12,7 +12,7 @@ from pouchdb_core.errors import BadRequest, Conflict, NotFound, PouchDBError
 from pouchdb_server.handlers.writing import rev_of, written
 from pouchdb_server.messages import Request, Response
 
-__all__ = ["delete", "get", "put"]
+__all__ = ["RangeNotSatisfiable", "delete", "get", "put"]
 
 PIECE = 64 * 1024
 RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")

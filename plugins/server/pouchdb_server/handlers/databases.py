@@ -13,6 +13,7 @@ from pouchdb_server.messages import Request, Response
 from pouchdb_server.security import security_of
 
 __all__ = [
+    "IllegalName",
     "all_dbs",
     "compact",
     "create",
