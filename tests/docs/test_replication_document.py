@@ -1,0 +1,9 @@
+"""The guide to replication and live feeds is a program that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def test_the_code_blocks_run(run_document: Callable[[str], int]) -> None:
+    assert run_document("docs/replication.md") > 0
