@@ -1,0 +1,72 @@
+"""Fixtures for tests of plug-ins: ``from pouchdb_core.testing.fixtures import *`` in a conftest.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.defaults import CORE_PLUGINS
+from pouchdb_core.engine import Engine
+from pouchdb_core.environment import SyncEnvironment, sync_environment
+
+__all__ = ["database", "environment", "make_environment", "open_environment", "plugins"]
+
+
+def open_environment(directory: Path | None = None, *plugins: object, **options: Any) -> SyncEnvironment:
+    """Open an environment with the core and just these plug-ins: what is installed plays no part.
+
+    ``directory`` is made if it is missing; None keeps everything in memory. ``options`` are
+    defaults of database options. Every call makes an environment of its own, also for a directory
+    that another one has open.
+    """
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    named = [
+        (getattr(each, "__name__", None) or f"{type(each).__name__}-{place}", each)
+        for place, each in enumerate(plugins)
+    ]
+    return sync_environment(Engine(directory, [*CORE_PLUGINS, *named], options=options))
+
+
+@pytest.fixture
+def make_environment() -> Iterator[Callable[..., SyncEnvironment]]:
+    """``open_environment``, whose environments are closed after the test."""
+    with ExitStack() as closing:
+
+        def make(directory: Path | None = None, *plugins: object, **options: Any) -> SyncEnvironment:
+            return closing.enter_context(open_environment(directory, *plugins, **options))
+
+        yield make
+
+
+@pytest.fixture
+def plugins() -> list[object]:
+    """The plug-ins of ``environment``: none; override it with yours."""
+    return []
+
+
+@pytest.fixture(params=["file", "memory"])
+def environment(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    plugins: list[object],
+    make_environment: Callable[..., SyncEnvironment],
+) -> SyncEnvironment:
+    """A temporary environment with ``plugins``: on SQLite files, and in memory."""
+    if request.param == "memory":
+        return make_environment(None, *plugins)
+    return make_environment(tmp_path / "databases", *plugins, durability="normal")
+
+
+@pytest.fixture
+def database(environment: SyncEnvironment) -> Iterator[SyncPouchDB]:
+    """An empty database; whatever the test did, its rows must agree with each other at the end."""
+    database = environment["test"]
+    yield database
+    if not database.closed:
+        assert database.integrity_check() == []

@@ -1,0 +1,76 @@
+"""The memory adapter keeps every promise that does not need a disk."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from pouchdb_core import SyncEnvironment
+from pouchdb_core.testing import conformance
+from pouchdb_core.testing.conformance import Capabilities, Subject
+from pouchdb_core.testing.fixtures import make_environment, open_environment
+
+__all__ = ["make_environment"]
+
+CAPABILITIES = Capabilities(reopens=False)
+
+
+@pytest.fixture
+def subject(make_environment: Callable[..., SyncEnvironment]) -> Subject:
+    numbers = itertools.count(1)
+    return Subject(
+        make_environment(),
+        CAPABILITIES,
+        new_name=lambda: f"database-{next(numbers)}",
+        guarded=lambda plugin: open_environment(None, plugin),
+    )
+
+
+class TestDocuments(conformance.Documents):
+    pass
+
+
+class TestBulk(conformance.Bulk):
+    pass
+
+
+class TestConflicts(conformance.Conflicts):
+    pass
+
+
+class TestChanges(conformance.Changes):
+    pass
+
+
+class TestLiveChanges(conformance.LiveChanges):
+    pass
+
+
+class TestAttachments(conformance.Attachments):
+    pass
+
+
+class TestLocalDocuments(conformance.LocalDocuments):
+    pass
+
+
+class TestCompaction(conformance.Compaction):
+    pass
+
+
+class TestPurge(conformance.Purge):
+    pass
+
+
+class TestReplication(conformance.Replication):
+    pass
+
+
+class TestLiveReplication(conformance.LiveReplication):
+    pass
+
+
+class TestEvents(conformance.Events):
+    pass
