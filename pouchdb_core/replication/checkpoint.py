@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from pouchdb_core.errors import Conflict, Forbidden, NotFound, ReadOnlyStorage, Unauthorized
+from pouchdb_core.errors import Conflict, Forbidden, NotFound, NotSupported, ReadOnlyStorage, Unauthorized
 from pouchdb_core.replication.ids import VERSION
 from pouchdb_core.results import Record
 
@@ -24,7 +24,7 @@ HISTORY = 50
 """Sessions remembered, as many as CouchDB does."""
 TRIES = 10
 
-UNWRITABLE = (Unauthorized, Forbidden, ReadOnlyStorage)
+UNWRITABLE = (Unauthorized, Forbidden, NotFound, NotSupported, ReadOnlyStorage)
 
 
 class Peer(Protocol):
@@ -237,6 +237,11 @@ class Checkpoints:
         try:
             return self._sides[side].get(self._id)
         except NotFound:
+            return None
+        except (Unauthorized, Forbidden, NotSupported):
+            if side == "target":
+                raise
+            # Of a source that lets nobody see them, the target knows how far it was read.
             return None
 
     def _unwritable(self, side: str) -> bool:

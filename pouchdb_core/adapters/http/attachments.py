@@ -60,7 +60,7 @@ class RemoteAttachment(io.RawIOBase):
         return self._session.request("GET", self._path, query=self._query, headers=sent, stream=True)
 
     def _restart(self, position: int) -> None:
-        self._position, self._rest, self._over = position, b"", False
+        self._position, self._rest, self._over, self._skip = position, b"", False, 0
         self._whole = position == 0
         self._raw_md5 = hashlib.md5(usedforsecurity=False)
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -141,25 +141,26 @@ class RemoteAttachment(io.RawIOBase):
         raw = self._response.raw_bytes(CHUNK)
         if not raw:
             self._end()
-            return bool(self._rest)
-        self._raw_md5.update(raw)
-        self._rest = raw if self._unpack is None else self._unpack.decompress(raw)
-        self._md5.update(self._rest)
+        else:
+            self._raw_md5.update(raw)
+            self._rest = raw if self._unpack is None else self._unpack.decompress(raw)
+            self._md5.update(self._rest)
+        # What was read before the connection broke comes again where the server knows no ranges.
+        skipped = min(len(self._rest), self._skip)
+        self._rest = self._rest[skipped:]
+        self._skip -= skipped
         return bool(self._rest)
 
     def _resume(self) -> None:
         """Take a broken transfer up again where it was."""
-        reached, whole, digests = self._position, self._whole, (self._md5, self._raw_md5)
+        whole, digests, skip = self._whole, (self._md5, self._raw_md5), self._skip
+        reached = self._position
         self._reopen(reached)
-        if self._position == reached and reached:
+        if self._position == reached and not skip:
             # The rest follows what was read, and so do the digests.
             (self._md5, self._raw_md5), self._whole = digests, whole
-        while self._position < reached and not self._over:
-            if not self._rest:
-                self._more_once()
-            skipped = min(len(self._rest), reached - self._position)
-            self._rest = self._rest[skipped:]
-            self._position += skipped
+        else:
+            self._skip, self._position = reached - self._position, reached
 
     def _end(self) -> None:
         self._over = True
