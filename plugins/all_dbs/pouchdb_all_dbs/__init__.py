@@ -26,3 +26,11 @@ def pouchdb_database_opened(database: SyncPouchDB) -> None:
 @hookimpl
 def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
     show(environment, name)
+
+
+@hookimpl(optionalhook=True)
+def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
+    # Only a server asks, so there is one.
+    from pouchdb_all_dbs.endpoint import routes
+
+    return routes()

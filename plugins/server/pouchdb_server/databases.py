@@ -100,4 +100,3 @@ class Databases:
                 return
             if held.users == 0:
                 self._forget(name)
-

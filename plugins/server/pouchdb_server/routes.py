@@ -48,7 +48,6 @@ class Route:
     opens: bool = True
     """The database must exist; else the handler gets None."""
 
-
     def streamed(self, content_type: str) -> bool:
         """Tell whether a body of a type is left to the handler."""
         return self.streams if isinstance(self.streams, bool) else content_type in self.streams

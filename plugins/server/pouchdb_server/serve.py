@@ -106,6 +106,7 @@ def configured(app: ASGIApp, settings: Settings, host: str, port: int, **options
         app,
         host,
         port,
+        interface="asgi3",
         http=protocol,
         ws="none",
         lifespan="on",
@@ -135,5 +136,3 @@ def serve(
     """
     server = inner(app)
     Running(configured(app, server.settings, host, port, **options), server, started).run()
-
-

@@ -169,5 +169,3 @@ def _job(status: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_password(name: str) -> str:
     return re.sub(r"://[^/@]*@", "://", name)
-
-

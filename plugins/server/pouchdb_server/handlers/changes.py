@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.runner import Idle
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.messages import Request, Response, Subscribe
 from pouchdb_server.query import flag, json, number
 
 __all__ = ["Clock", "Timing", "changes", "timing"]
@@ -66,7 +66,26 @@ def changes(request: Request, database: SyncPouchDB) -> Response:
     # What is wrong with the request is told before the head of the answer is sent.
     first = next(body)
     headers = {"x-accel-buffering": "no"}
-    return Response(_again(first, body), 200, headers, content_type=content_type, wakes=database.adapter.subscribe)
+    return Response(_again(first, body), 200, headers, content_type=content_type, wakes=_wakes(database))
+
+
+def _wakes(database: SyncPouchDB) -> Subscribe:
+    """Wake a feed when something is written, and when its database ends."""
+
+    def subscribe(wake: Callable[[], None]) -> Callable[[], None]:
+        def ended(*_: object) -> None:
+            wake()
+
+        unsubscribe = database.adapter.subscribe(wake)
+        database.on("destroyed", ended).on("closed", ended)
+
+        def end() -> None:
+            unsubscribe()
+            database.remove_listener("destroyed", ended).remove_listener("closed", ended)
+
+        return end
+
+    return subscribe
 
 
 def _again(first: bytes | Idle, rest: Iterator[bytes | Idle]) -> Iterator[bytes | Idle]:

@@ -166,5 +166,3 @@ def _positive(request: Request, what: str) -> int:
     if type(value) is not int or value < 1:
         raise BadRequest(f"{what} must be a positive integer")
     return value
-
-

@@ -86,13 +86,22 @@ def etag_of(body: bytes) -> str:
 def _prepared(options: dict[str, Any]) -> dict[str, Any]:
     if "keys" in options and any(name in options for name in ("key", "startkey", "endkey")):
         raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
-    for name in ("key", "startkey", "endkey"):
-        # Ids are texts: another key is before or after all of them.
-        if name in options and not isinstance(options[name], str):
-            value = options.pop(name)
-            if (value is None and name == "key") or (isinstance(value, (list, dict)) and name == "startkey"):
-                options["keys"] = []
+    # Ids are texts: another key is before all of them or after.
+    if not isinstance(options.get("key", ""), str):
+        return {**_without(options, "key"), "keys": []}
+    down = bool(options.get("descending"))
+    for name in ("startkey", "endkey"):
+        if isinstance(options.get(name, ""), str):
+            continue
+        after = isinstance(options[name], (list, dict))
+        options = _without(options, name)
+        if after != ((name == "endkey") != down):
+            return {**_without(options, "startkey", "endkey"), "keys": []}
     return options
+
+
+def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}
 
 
 def _listed(database: SyncPouchDB, options: dict[str, Any]) -> Any:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import gzip
 import hashlib
+import io
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -37,14 +38,10 @@ def send_open_revs(request: Request, database: SyncPouchDB, id: str, options: Ma
     asked = options["open_revs"]
     leaves = database.open_revs(id, asked, revs=True, latest=bool(options.get("latest")))
     outer = new_boundary()
-    return Response(
-        _mixed(database, leaves, options, outer), content_type=f'multipart/mixed; boundary="{outer}"'
-    )
+    return Response(_mixed(database, leaves, options, outer), content_type=f'multipart/mixed; boundary="{outer}"')
 
 
-def _mixed(
-    database: SyncPouchDB, leaves: list[Record], options: Mapping[str, Any], outer: str
-) -> Iterator[bytes]:
+def _mixed(database: SyncPouchDB, leaves: list[Record], options: Mapping[str, Any], outer: str) -> Iterator[bytes]:
     yield f"--{outer}".encode()
     for leaf in leaves:
         if "ok" in leaf:
@@ -150,8 +147,9 @@ def _related(database: SyncPouchDB, doc: Record, follows: list[str], boundary: s
 
 def put_related(request: Request, database: SyncPouchDB, id: str, new_edits: bool, rev: str | None) -> Response:
     """PUT /{db}/{docid} as multipart/related: the document first, then attachments in its order."""
-    assert request.file is not None, "the route streams such bodies"
-    parts = iter(MultipartReader(request.file, boundary_of(request.headers["content-type"])))
+    parts = iter(
+        MultipartReader(request.file or io.BytesIO(request.body), boundary_of(request.headers["content-type"]))
+    )
     first = next(parts, None)
     if first is None:
         raise BadRequest("the multipart body has no parts")
@@ -219,7 +217,7 @@ def _spooled(source: Any, most: int | None) -> IO[bytes]:
 
 def _unpacked(name: str, content: IO[bytes], most: int | None) -> IO[bytes]:
     try:
-        plain = _spooled(gzip.GzipFile(fileobj=content), most)
+        plain = _spooled(gzip.GzipFile(fileobj=content, mode="rb"), most)
     except (OSError, EOFError, zlib.error):
         raise BadRequest(f"attachment {name!r} is not gzip, as the document says") from None
     plain.seek(0)
@@ -236,13 +234,15 @@ def _digest(content: IO[bytes]) -> str:
 
 def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:
     """POST /{db}/{docid} as multipart/form-data: fields ``_rev`` and ``_attachments``, or ``_doc``."""
-    if request.content_type != "multipart/form-data" or request.file is None:
+    if request.content_type != "multipart/form-data":
         raise BadRequest("a document is written by PUT; POST takes forms of attachments, multipart/form-data")
     with contextlib.ExitStack() as files:
         rev: str | None = None
         doc: Any = None
         uploaded: dict[str, dict[str, Any]] = {}
-        for part in MultipartReader(request.file, boundary_of(request.headers["content-type"])):
+        for part in MultipartReader(
+            request.file or io.BytesIO(request.body), boundary_of(request.headers["content-type"])
+        ):
             if part.field == "_rev":
                 rev = part.text(1000).decode("utf-8", "replace").strip() or None
             elif part.field == "_doc":

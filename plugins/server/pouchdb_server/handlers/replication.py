@@ -122,5 +122,3 @@ def _told(result: Any) -> dict[str, Any]:
     if not result["docs_read"] and not result["doc_write_failures"]:
         answer["no_changes"] = True
     return {**answer, "history": [entry]}
-
-

@@ -47,9 +47,7 @@ def _longpoll(updates: Updates, since: int, limit: int | None, timing: Timing) -
     yield dump(_answer(updates, since, limit)) + b"\n"
 
 
-def _following(
-    updates: Updates, since: int, limit: int | None, timing: Timing, events: bool
-) -> Iterator[bytes | Idle]:
+def _following(updates: Updates, since: int, limit: int | None, timing: Timing, events: bool) -> Iterator[bytes | Idle]:
     clock = Clock(timing)
     while limit is None or limit > 0:
         rows = updates.after(since)[:limit]

@@ -1,0 +1,124 @@
+"""Many documents: bulk writes and reads, lists, what a replicator asks."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def filled(client):
+    answer = client.post("/db/_bulk_docs", {"docs": [{"_id": f"doc{n}", "n": n} for n in range(5)]})
+    assert answer.status == 201
+    client.revs = {row["id"]: row["rev"] for row in answer.json}
+    return client
+
+
+def test_bulk_docs(filled):
+    answer = filled.post("/db/_bulk_docs", {"docs": [{"_id": "doc0"}, {"_id": "new"}, {"_id": "_bad"}]})
+    assert answer.status == 201
+    conflict, new, bad = answer.json
+    assert (conflict["id"], conflict["error"]) == ("doc0", "conflict")
+    assert new["ok"]
+    assert bad["error"] == "bad_request"
+    replicated = {"docs": [{"_id": "r", "_rev": "3-c", "_revisions": {"start": 3, "ids": ["c", "b", "a"]}}]}
+    assert filled.post("/db/_bulk_docs", {**replicated, "new_edits": False}).json == []
+    assert filled.post("/db/_bulk_docs", {**replicated, "new_edits": False}).json == []
+    assert filled.get("/db/r").json["_rev"] == "3-c"
+    for wrong in ({}, {"docs": {}}, {"docs": [1]}, {"docs": [], "new_edits": 1}):
+        assert filled.post("/db/_bulk_docs", wrong).status == 400
+
+
+def test_bulk_get_answers_each_thing_that_was_asked_in_order(filled):
+    asked = [{"id": "doc1", "rev": filled.revs["doc1"]}, {"id": "none"}, {"id": "doc1"}, {"id": "doc0", "rev": "1-x"}]
+    answer = filled.post("/db/_bulk_get?revs=true&latest=true", {"docs": asked}).json
+    # CouchDB's replicator puts its list beside this one.
+    assert list(answer) == ["results"]
+    assert [each["id"] for each in answer["results"]] == ["doc1", "none", "doc1", "doc0"]
+    assert answer["results"][0]["docs"][0]["ok"]["_revisions"]["start"] == 1
+    assert answer["results"][1]["docs"][0]["error"]["error"] == "not_found"
+    assert answer["results"][3]["docs"][0]["error"]["rev"] == "1-x"
+    for wrong in ({}, {"docs": [1]}, {"docs": [{"rev": "1-a"}]}):
+        assert filled.post("/db/_bulk_get", wrong).status == 400
+
+
+def test_revs_diff(filled):
+    asked = {"doc0": [filled.revs["doc0"], "2-new"], "none": ["1-a"], "doc1": [filled.revs["doc1"]]}
+    found = filled.post("/db/_revs_diff", asked).json
+    assert found == {
+        "doc0": {"missing": ["2-new"], "possible_ancestors": [filled.revs["doc0"]]},
+        "none": {"missing": ["1-a"]},
+    }
+    assert filled.post("/db/_missing_revs", asked).json == {"missing_revs": {"doc0": ["2-new"], "none": ["1-a"]}}
+    assert filled.post("/db/_revs_diff", {"doc0": "1-a"}).status == 400
+
+
+def test_all_docs(filled):
+    answer = filled.get("/db/_all_docs")
+    assert (answer.json["total_rows"], answer.json["offset"]) == (5, 0)
+    assert answer.headers["ETag"]
+    assert filled.get("/db/_all_docs", If_None_Match=answer.headers["ETag"]).status == 304
+    ids = lambda path: [row["id"] for row in filled.get(path).json["rows"]]  # noqa: E731
+    assert ids('/db/_all_docs?startkey="doc1"&endkey="doc3"&inclusive_end=false') == ["doc1", "doc2"]
+    assert ids('/db/_all_docs?start_key="doc3"&descending=true&limit=2') == ["doc3", "doc2"]
+    assert ids('/db/_all_docs?key="doc2"&include_docs=true') == ["doc2"]
+    assert ids("/db/_all_docs?key=2") == []
+    assert ids("/db/_all_docs?skip=4") == ["doc4"]
+    assert filled.get('/db/_all_docs?startkey="doc3"').json["offset"] == 3
+    assert filled.get("/db/_all_docs?update_seq=true&limit=0").json["update_seq"] == 5
+    rows = filled.post("/db/_all_docs", {"keys": ["doc4", "x"], "include_docs": True}).json["rows"]
+    assert rows[0]["doc"]["n"] == 4
+    assert rows[1] == {"key": "x", "error": "not_found"}
+    assert ids('/db/_all_docs?keys=["doc1"]') == ["doc1"]
+    both = filled.post("/db/_all_docs/queries", {"queries": [{"key": "doc1"}, {"limit": 1}]}).json["results"]
+    assert [each["rows"][0]["id"] for each in both] == ["doc1", "doc0"]
+    for wrong in ("limit=-1", "limit=many", "descending=1", "startkey=doc", 'keys=["a"]&key="a"'):
+        assert filled.get(f"/db/_all_docs?{wrong}").json["error"] == "query_parse_error"
+    assert filled.post("/db/_all_docs", {"keys": "doc"}).status == 400
+
+
+def test_long_lists_are_sent_page_by_page(filled, monkeypatch):
+    monkeypatch.setattr("pouchdb_server.handlers.listing.PAGE", 2)
+    for query, ids in (
+        ("", ["doc0", "doc1", "doc2", "doc3", "doc4"]),
+        ("?descending=true&limit=3", ["doc4", "doc3", "doc2"]),
+        ('?startkey="doc1"&skip=1', ["doc2", "doc3", "doc4"]),
+        ('?endkey="doc3"&inclusive_end=false', ["doc0", "doc1", "doc2"]),
+        ("?limit=4", ["doc0", "doc1", "doc2", "doc3"]),
+    ):
+        answer = filled.get(f"/db/_all_docs{query}").json
+        assert [row["id"] for row in answer["rows"]] == ids
+        assert answer["total_rows"] == 5
+
+
+def test_design_documents_are_listed(filled):
+    filled.put("/db/_design/a", {"views": {}})
+    assert [row["id"] for row in filled.get("/db/_design_docs").json["rows"]] == ["_design/a"]
+    assert [row["id"] for row in filled.get("/db/_design_docs?descending=true").json["rows"]] == ["_design/a"]
+
+
+def test_views(filled):
+    ddoc = {"views": {"n": {"map": "function (doc) { emit(doc.n % 2, doc.n); }", "reduce": "_sum"}}}
+    filled.put("/db/_design/d", ddoc)
+    view = "/db/_design/d/_view/n"
+    assert filled.get(f"{view}?group=true").json == {"rows": [{"key": 0, "value": 6}, {"key": 1, "value": 4}]}
+    plain = filled.get(f"{view}?reduce=false&startkey=1&include_docs=true")
+    assert [row["id"] for row in plain.json["rows"]] == ["doc1", "doc3"]
+    assert (plain.json["total_rows"], plain.json["offset"]) == (5, 3)
+    assert (
+        filled.get(f"{view}?reduce=false&startkey=1&include_docs=true", If_None_Match=plain.headers["ETag"]).status
+        == 304
+    )
+    assert filled.post(view, {"keys": [1], "reduce": False}).json["rows"][0]["value"] == 1
+    both = filled.post(f"{view}/queries", {"queries": [{"key": 0}, {"reduce": False, "limit": 1}]}).json["results"]
+    assert both[0]["rows"][0]["value"] == 6
+    assert len(both[1]["rows"]) == 1
+    assert filled.get(f"{view}?group=perhaps").json["error"] == "query_parse_error"
+    assert filled.get("/db/_design/d/_view/none").status == 404
+    assert filled.get("/db/_design/none/_view/n").status == 404
+    info = filled.get("/db/_design/d/_info").json
+    assert info["view_index"]["updates_pending"]["total"] == 0
+    assert filled.post("/db/_view_cleanup", {}).status == 202
+    assert filled.post("/db/_compact/d", {}).status == 202
+    temporary = filled.post("/db/_temp_view", {"map": "function (doc) { emit(doc.n, null); }"}).json
+    assert [row["key"] for row in temporary["rows"]] == [0, 1, 2, 3, 4]
+    assert filled.post("/db/_temp_view", {"map": 1}).status == 400

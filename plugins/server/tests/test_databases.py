@@ -1,0 +1,169 @@
+"""Databases and the server as a whole."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_root(client, environment):
+    answer = client.get("/")
+    assert answer.body.endswith(b"\n")
+    assert answer.json["couchdb"] == "Welcome"
+    # PouchDB makes the identity of a remote database of it.
+    assert answer.json["uuid"] == environment.uuid
+    assert answer.headers["Cache-Control"] == "must-revalidate"
+    assert answer.headers["X-Couch-Request-ID"]
+
+
+def test_info(client):
+    client.put("/db/a", {})
+    info = client.get("/db").json
+    assert info["update_seq"] == 1
+    # CouchDB's replicator takes a database without it for missing.
+    assert info["instance_start_time"] == "0"
+    assert info["doc_count"] == 1
+    assert client.call("HEAD", "/db").status == 200
+    assert client.call("HEAD", "/db").body == b""
+    assert client.get("/db/").json == info
+
+
+def test_a_database_is_made_by_put_only(client, environment):
+    assert client.get("/other").json == {"error": "not_found", "reason": "Database does not exist."}
+    assert client.call("HEAD", "/other").status == 404
+    assert client.put("/other/doc", {}).status == 404
+    assert list(environment) == ["db"]
+    answer = client.put("/other?q=8&n=3&partitioned=false")
+    assert (answer.status, answer.json) == (201, {"ok": True})
+    assert answer.headers["Location"].endswith("/other")
+    again = client.put("/other")
+    assert (again.status, again.json["error"]) == (412, "file_exists")
+
+
+@pytest.mark.parametrize("name", ["A", "1", "_own", "a%20b", "..%2Fup", "%2E%2E", "a" * 300, "http:%2F%2Fx", "a%00"])
+def test_illegal_names(client, environment, name):
+    answer = client.put(f"/{name}")
+    assert (answer.status, answer.json["error"]) == (400, "illegal_database_name")
+    assert list(environment) == ["db"]
+
+
+@pytest.mark.parametrize("name", ["a%2Fb", "_users", "_replicator", "a+b-c_$()"])
+def test_legal_names(client, environment, name):
+    assert client.put(f"/{name}").status == 201
+    assert client.get(f"/{name}").json["doc_count"] == 0
+    assert client.put(f"/{name}/doc", {"x": 1}).status == 201
+    assert client.delete(f"/{name}").json == {"ok": True}
+    assert list(environment) == ["db"]
+
+
+def test_destroying(client):
+    assert client.delete("/db?rev=1-a").status == 400
+    assert client.delete("/db").status == 200
+    assert client.delete("/db").status == 404
+    assert client.put("/db").status == 201
+    assert client.get("/db").json["update_seq"] == 0
+
+
+def test_a_database_that_somebody_else_destroyed(client, environment):
+    environment.destroy("db")
+    assert client.get("/db").status == 404
+    environment["db"].put({"_id": "new"})
+    assert client.get("/db/new").status == 200
+
+
+def test_all_dbs_comes_from_its_plug_in(client, environment):
+    client.put("/zoo")
+    assert client.get("/_all_dbs").json == ["db", "zoo"]
+    assert client.get("/_all_dbs?descending=true&limit=1").json == ["zoo"]
+    assert client.get('/_all_dbs?startkey="e"').json == ["zoo"]
+    environment.reset_all_dbs()
+    assert client.get("/_all_dbs").json == []
+
+
+def test_dbs_info(client):
+    both = client.post("/_dbs_info", {"keys": ["db", "none"]}).json
+    assert both[0]["info"]["db_name"] == "db"
+    assert both[1] == {"key": "none", "error": "not_found"}
+    assert [each["key"] for each in client.get("/_dbs_info").json] == ["db"]
+    assert client.post("/_dbs_info", {"keys": "db"}).status == 400
+
+
+def test_small_endpoints(client):
+    assert client.get("/_up").json == {"status": "ok", "seeds": {}}
+    uuids = client.get("/_uuids?count=3").json["uuids"]
+    assert len(set(uuids)) == 3
+    assert client.get("/_uuids?count=many").status == 400
+    assert client.get("/_uuids?count=100000").status == 400
+    assert client.get("/_active_tasks").json == []
+    assert client.get("/_membership").json["all_nodes"] == ["nonode@nohost"]
+    assert client.get("/_cluster_setup").json == {"state": "single_node_enabled"}
+    assert client.get("/_scheduler/jobs").json["jobs"] == []
+    assert client.get("/_scheduler/docs").json["docs"] == []
+    assert client.get("/favicon.ico").status == 204
+
+
+def test_configuration(client):
+    assert client.put("/_node/_local/_config/mine/key", "value", {"Content-Type": "application/json"}).status == 400
+    assert client.put("/_node/_local/_config/mine/key", '"value"', {"Content-Type": "application/json"}).json == ""
+    assert client.get("/_node/_local/_config/mine/key").json == "value"
+    assert client.get("/_node/_local/_config/mine").json == {"key": "value"}
+    assert client.get("/_node/_local/_config").json["mine"] == {"key": "value"}
+    assert client.delete("/_node/_local/_config/mine/key").json == "value"
+    assert client.get("/_node/_local/_config/mine/key").status == 404
+    assert client.put("/_node/_local/_config/admins/x", '"y"', {"Content-Type": "application/json"}).status == 403
+
+
+def test_security(client):
+    assert client.get("/db/_security").json["members"]["roles"] == ["_admin"]
+    mine = {"admins": {"names": ["ada"], "roles": []}, "members": {"names": [], "roles": ["staff"]}}
+    assert client.put("/db/_security", mine).json == {"ok": True}
+    assert client.get("/db/_security").json == mine
+    for wrong in ({"admins": []}, {"members": {"names": "ada"}}, {"members": {"roles": [1]}}):
+        assert client.put("/db/_security", wrong).status == 400
+
+
+def test_limits_and_compaction(client, environment):
+    assert client.get("/db/_revs_limit").body == b"1000\n"
+    assert client.put("/db/_revs_limit", "5", {"Content-Type": "application/json"}).status == 200
+    assert client.get("/db/_revs_limit").json == 5
+    assert client.put("/db/_revs_limit", "0", {"Content-Type": "application/json"}).status == 400
+    assert client.get("/db/_purged_infos_limit").json == 1000
+    answer = client.post("/db/_compact", {})
+    assert (answer.status, answer.json) == (202, {"ok": True})
+    answer = client.post("/db/_ensure_full_commit", {})
+    assert (answer.status, answer.json) == (201, {"ok": True, "instance_start_time": "0"})
+
+
+def test_purge(client):
+    rev = client.put("/db/a", {}).json["rev"]
+    answer = client.post("/db/_purge", {"a": [rev], "b": ["1-x"]})
+    assert answer.status == 201
+    assert answer.json == {"purge_seq": 1, "purged": {"a": [rev]}}
+    assert client.get("/db/a").status == 404
+    assert client.post("/db/_purge", {"a": rev}).status == 400
+
+
+def test_methods_that_are_not_allowed(client):
+    answer = client.delete("/db/_all_docs")
+    assert (answer.status, answer.json["error"]) == (405, "method_not_allowed")
+    assert answer.headers["Allow"] == "GET,HEAD,POST"
+    assert client.call("PATCH", "/db").status == 405
+    assert client.call("OPTIONS", "/db/_all_docs").headers["Allow"] == "GET,HEAD,OPTIONS,POST"
+
+
+def test_accept(client):
+    assert client.get("/", Accept="application/json").headers["Content-Type"] == "application/json"
+    assert client.get("/", Accept="text/plain").headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_updates_of_databases(client):
+    start = client.get("/_db_updates").json["last_seq"]
+    client.put("/other")
+    client.put("/other/doc", {})
+    client.delete("/db")
+    rows = client.get(f"/_db_updates?since={start}").json["results"]
+    assert [(row["db_name"], row["type"]) for row in rows] == [("other", "updated"), ("db", "deleted")]
+    lines = client.get("/_db_updates?feed=continuous&timeout=1").rows
+    assert lines[-1]["last_seq"] == rows[-1]["seq"]
+    assert client.get("/_db_updates?feed=longpoll").json["results"]
+    assert client.get("/_db_updates?feed=longpoll&since=now&timeout=1").json["results"] == []
+    assert client.get("/_db_updates?feed=sometimes").status == 400
