@@ -23,6 +23,9 @@ INTEROP := tests/interop/node/node_modules/.package-lock.json
 # pytest's options for one run, e.g. make test PYTEST="-x -k conflict"
 PYTEST ?=
 BENCH ?=
+SEEDS ?= 3000
+START ?= 0
+SEED ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -97,6 +100,9 @@ peers: ## PouchDB and PouchDB Server for the tests, where node and npm are insta
 
 pytest: $(EXAMPLES) peers ## the tests alone, in parallel
 	@$(BIN)/python -m pytest --numprocesses=auto --no-header $(PYTEST)
+
+simulate: $(INSTALLED) ## replicas under random trouble: make simulate SEEDS=5000 START=0, one seed: SEED=42
+	@$(BIN)/python tests/simulation $(if $(SEED),$(SEED) --trace,--start $(START) --seeds $(SEEDS))
 
 # ------------------------------------------------------------------------------------------------------------- measuring
 bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results.md

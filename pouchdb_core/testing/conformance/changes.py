@@ -17,7 +17,7 @@ SOON = 30.0
 """Seconds within which something that should happen must."""
 
 
-def ids(answer: Any) -> list[str]:
+def _ids(answer: Any) -> list[str]:
     return [row["id"] for row in answer["results"]]
 
 
@@ -29,7 +29,7 @@ class Changes(Suite):
         database.put({"_id": "b"})
         second = database.put({"_id": "a", "_rev": first})["rev"]
         answer = database.changes()
-        assert ids(answer) == ["b", "a"]
+        assert _ids(answer) == ["b", "a"]
         assert answer["results"][1]["changes"] == [{"rev": second}]
         assert answer["last_seq"] == answer["results"][1]["seq"]
 
@@ -42,17 +42,17 @@ class Changes(Suite):
     def test_since_goes_on_where_a_reader_was(self, database: SyncPouchDB) -> None:
         database.bulk_docs([{"_id": id} for id in "abc"])
         part = database.changes(limit=2)
-        assert ids(part) == ["a", "b"]
-        assert ids(database.changes(since=part["last_seq"])) == ["c"]
+        assert _ids(part) == ["a", "b"]
+        assert _ids(database.changes(since=part["last_seq"])) == ["c"]
         end = database.changes()["last_seq"]
         assert database.changes(since=end) == {"results": [], "last_seq": end}
-        assert ids(database.changes(since="now")) == []
+        assert _ids(database.changes(since="now")) == []
 
     def test_a_seq_of_a_row_is_a_place_to_go_on(self, database: SyncPouchDB) -> None:
         database.bulk_docs([{"_id": id} for id in "abcd"])
         rows = database.changes()["results"]
         for place, row in enumerate(rows):
-            assert ids(database.changes(since=row["seq"])) == list("abcd"[place + 1 :])
+            assert _ids(database.changes(since=row["seq"])) == list("abcd"[place + 1 :])
 
     @needs(lambda can: can.integer_seqs)
     def test_seqs_count_the_writes(self, database: SyncPouchDB) -> None:
@@ -80,20 +80,20 @@ class Changes(Suite):
 
     def test_descending(self, database: SyncPouchDB) -> None:
         database.bulk_docs([{"_id": id} for id in "abc"])
-        assert ids(database.changes(descending=True)) == ["c", "b", "a"]
-        assert ids(database.changes(descending=True, limit=1)) == ["c"]
+        assert _ids(database.changes(descending=True)) == ["c", "b", "a"]
+        assert _ids(database.changes(descending=True, limit=1)) == ["c"]
 
     def test_doc_ids(self, database: SyncPouchDB) -> None:
         database.bulk_docs([{"_id": id} for id in "abc"])
-        assert ids(database.changes(doc_ids=["c", "x", "a"])) == ["a", "c"]
-        assert ids(database.changes(doc_ids=[])) == []
+        assert _ids(database.changes(doc_ids=["c", "x", "a"])) == ["a", "c"]
+        assert _ids(database.changes(doc_ids=[])) == []
 
     def test_a_filter_function(self, database: SyncPouchDB) -> None:
         database.bulk_docs([{"_id": id, "n": n} for n, id in enumerate("abcd")])
         answer = database.changes(
             filter=lambda doc, req: doc["n"] >= req.query["from"], query_params={"from": 2}, limit=1
         )
-        assert ids(answer) == ["c"]
+        assert _ids(answer) == ["c"]
         everything = database.changes(filter=lambda doc: doc["n"] > 9)
         assert everything["results"] == []
         # What the filter let nothing of through need not be looked at again.
@@ -111,7 +111,7 @@ class Changes(Suite):
 
     def test_local_documents_are_not_in_the_feed(self, database: SyncPouchDB) -> None:
         database.put({"_id": "_local/a"})
-        assert ids(database.changes()) == []
+        assert _ids(database.changes()) == []
 
 
 class LiveChanges(Suite):

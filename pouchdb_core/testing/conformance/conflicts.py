@@ -10,7 +10,7 @@ from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.testing.conformance.subject import Suite, needs
 
-__all__ = ["Conflicts"]
+__all__ = ["Conflicts", "graft"]
 
 
 def graft(database: SyncPouchDB, *path: str, id: str = "a", **members: Any) -> str:

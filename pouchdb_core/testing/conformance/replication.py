@@ -20,7 +20,7 @@ __all__ = ["LiveReplication", "Replication", "same"]
 SOON = 30.0
 
 
-def leaves(database: SyncPouchDB) -> dict[str, Any]:
+def _leaves(database: SyncPouchDB) -> dict[str, Any]:
     """Return every leaf of every document with all it has."""
     found = {}
     for row in database.changes(style="all_docs")["results"]:
@@ -31,7 +31,7 @@ def leaves(database: SyncPouchDB) -> dict[str, Any]:
 
 def same(first: SyncPouchDB, second: SyncPouchDB) -> None:
     """Check that two databases are equal, leaf by leaf."""
-    assert leaves(first) == leaves(second)
+    assert _leaves(first) == _leaves(second)
 
 
 class Replication(Suite):
