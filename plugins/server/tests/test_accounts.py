@@ -197,9 +197,9 @@ def test_set_up_errors(environment):
         def pouchdb_http_routes(self):
             return [Route("server", "GET", "/_up", lambda request, database: {})]
 
-    with pouchdb.setup(":memory:", plugins=["server", Clash()]) as clashing:
-        with pytest.raises(PluginError, match=r"'Clash-\w+' and 'server'|'server' and 'Clash-\w+'"):
-            create_app(clashing)
+    both = r"'Clash-\w+' and 'server'|'server' and 'Clash-\w+'"
+    with pouchdb.setup(":memory:", plugins=["server", Clash()]) as clashing, pytest.raises(PluginError, match=both):
+        create_app(clashing)
     with (
         pouchdb.setup(":memory:", plugins=[]) as bare,
         pytest.raises(PluginError, match="without the plug-in 'server'"),
