@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .aio import aio
 from .compare import RESULTS, compare
+from .replication import compare_replication, scale_replication
 from .scale import SIZES, scale
 from .views import compare_views, scale_views
 
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="fail when a target is missed")
     parser.add_argument("--scale", action="store_true", help="the cost of a document while the database grows")
     parser.add_argument("--views", action="store_true", help="views instead of documents; with --scale, too")
+    parser.add_argument("--replication", action="store_true", help="replication instead; with --scale, too")
     parser.add_argument("--aio", action="store_true", help="what the asynchronous interface costs")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="sizes for --scale (default: %(default)s)")
     parser.add_argument("--directory", type=Path, default=DATA, help="where databases are made (default: bench/data)")
@@ -36,10 +38,11 @@ def main() -> int:
             aio(directory, options.rounds)
             return 0
         if options.scale:
-            (scale_views if options.views else scale)(directory, tuple(options.sizes))
+            grow = scale_views if options.views else scale_replication if options.replication else scale
+            grow(directory, tuple(options.sizes))
             return 0
         write = not options.no_write and not options.without
-        work = compare_views if options.views else compare
+        work = compare_views if options.views else compare_replication if options.replication else compare
         failures = work(directory, options.documents, options.rounds, set(options.without), write)
     return int(bool(failures) and options.strict)
 
