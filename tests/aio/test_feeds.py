@@ -291,7 +291,7 @@ async def test_cancelling_the_reading_task_ends_the_feed(db: AsyncPouchDB) -> No
         with pytest.raises(asyncio.CancelledError):
             await task
         assert feed.cancelled
-        assert feed.done
+        await until(lambda feed=feed: feed.done)  # type: ignore[misc]
         assert listening(db) == 0
 
 

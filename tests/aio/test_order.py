@@ -166,7 +166,7 @@ async def test_handles_take_their_turn_and_then_hold_nothing(db: AsyncPouchDB) -
     feed.cancel()
     replication.cancel()
     assert (await replication).status == "cancelled"
-    assert db._asynchronous.order.outstanding == 0
+    assert await asyncio.to_thread(db._asynchronous.order.wait, 20), "no call is under way"
 
 
 async def test_now_is_the_turn_of_the_call(gate: Any, env: AsyncEnvironment, db: AsyncPouchDB) -> None:
