@@ -24,6 +24,13 @@ const methods = {
   get: async (name, id, options) => open(name).get(id, options || {}),
   attach: async (name, id, file, rev, base64, type) => open(name).putAttachment(id, file, rev, base64, type),
   replicate: async (source, target, options) => PouchDB.replicate(open(source), open(target), options || {}),
+  timed: async (source, target, options) => {
+    const [from, to] = [open(source), open(target)];
+    const start = process.hrtime.bigint();
+    const result = await PouchDB.replicate(from, to, options);
+    return { ok: result.ok, seconds: Number(process.hrtime.bigint() - start) / 1e9 };
+  },
+  info: async (name) => open(name).info(),
   // Every leaf of every document, with what identifies its attachments.
   leaves: async (name) => {
     const db = open(name);

@@ -1,0 +1,96 @@
+"""The conformance suite of adapters, over HTTP with PouchDB Server."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import pouchdb
+from pouchdb_core.testing import conformance
+from pouchdb_core.testing.conformance import Capabilities, Subject
+
+numbers = itertools.count()
+
+CAN = Capabilities(
+    atomic_bulk=False,
+    purge=False,
+    compaction_drops_bodies=True,
+    exact_revisions=True,
+    reopens=True,
+    lists_names=False,
+    counts_offsets=False,
+    revs_limit=False,
+    checks_integrity=False,
+    write_guards=False,
+)
+
+
+@pytest.fixture
+def subject(pouch_server: Any) -> Iterator[Subject]:
+    with pouchdb.setup(":memory:", plugins=[]) as environment:
+        yield Subject(
+            environment,
+            CAN,
+            lambda: f"{pouch_server.url}/conforms-{os.getpid()}-{next(numbers)}",
+            new_peer=lambda: environment.PouchDB(f"peer-{next(numbers)}"),
+            reopen=lambda: pouchdb.setup(":memory:", plugins=[]),
+        )
+
+
+@pytest.fixture(autouse=True)
+def made(request: pytest.FixtureRequest) -> None:
+    """Make the database before the test: a remote one is made by its first write."""
+    if "database" in request.fixturenames:
+        request.getfixturevalue("database").adapter.create()
+
+
+class TestDocuments(conformance.Documents):
+    pass
+
+
+class TestBulk(conformance.Bulk):
+    pass
+
+
+class TestConflicts(conformance.Conflicts):
+    pass
+
+
+class TestChanges(conformance.Changes):
+    pass
+
+
+class TestLiveChanges(conformance.LiveChanges):
+    pass
+
+
+class TestAttachments(conformance.Attachments):
+    pass
+
+
+class TestLocalDocuments(conformance.LocalDocuments):
+    pass
+
+
+class TestCompaction(conformance.Compaction):
+    pass
+
+
+class TestPurge(conformance.Purge):
+    pass
+
+
+class TestReplication(conformance.Replication):
+    pass
+
+
+class TestLiveReplication(conformance.LiveReplication):
+    pass
+
+
+class TestEvents(conformance.Events):
+    pass
