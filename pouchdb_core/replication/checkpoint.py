@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any, Literal, Protocol
 
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, NotSupported, ReadOnlyStorage, Unauthorized
@@ -146,7 +147,7 @@ class Checkpoints:
         target: Peer,
         session_id: str,
         epochs: tuple[Epoch, Epoch],
-        start_time: str,
+        now: Callable[[], float],
         *,
         sides: bool | Literal["source", "target"] = True,
         described: Mapping[str, Any],
@@ -155,9 +156,13 @@ class Checkpoints:
         self._described = described
         self._id = id
         self._sides = {"target": target, "source": source}
-        self._session_id, self._start_time = session_id, start_time
+        self._session_id, self._now = session_id, now
+        self._start_time = formatdate(now(), usegmt=True)
         self._epoch, self._target_epoch = epochs
-        self._history: list[Mapping[str, Any]] = []
+        self._agreed: dict[str, Entry] = {}
+        """The sessions before this one that both sides took part in, newest first."""
+        self._unbelieved: set[str] = set()
+        """Those that only one side knows, or that lie."""
         self._started: Any = 0
         self._written: Any = None
         self._left_out = {side for side in self._sides if sides not in (True, side)}
@@ -175,13 +180,16 @@ class Checkpoints:
         # The target knows what it refused; without its word the source does.
         kept = target if target is not None and "target" not in self._left_out else known
         denied = refused_revisions(None if kept is None else kept.get("denied"))
-        self._history = _history(kept)
         since = 0 if entry is None else entry["recorded_seq"]
         if entry is not None and not self._believed(entry, since, alone):
             logger.warning("%s: a side was restored from a backup; starting over", self._id)
             since = 0
-        elif entry is not None and (alone or _agree(source, target)):
-            self._written = (since, denied) if entry.get("epoch") == self._epoch.now else None
+        elif entry is not None:
+            self._agreed = _shared(known if alone else source, known if alone else target, entry["session_id"])
+            if alone or _agree(source, target):
+                self._written = (since, denied) if entry.get("epoch") == self._epoch.now else None
+        told = [each["session_id"] for side in (source, target) for each in _history(side)]
+        self._unbelieved = set(told) - self._agreed.keys()
         self._started = since
         return Checkpoint(since, {id: list(revs) for id, revs in denied.items()})
 
@@ -197,13 +205,14 @@ class Checkpoints:
         Returns whether there was anything new to remember.
         """
         state = (last_seq, {id: list(revs) for id, revs in denied.items()})
-        if state == self._written or (self._written is None and last_seq == 0 and not denied and not self._history):
+        if state == self._written or (self._written is None and last_seq == 0 and not denied and not self._agreed):
             return False
         if len(self._left_out) == 2:
             return False
         entry = {
             "session_id": self._session_id,
             "start_time": self._start_time,
+            "end_time": formatdate(self._now(), usegmt=True),
             "start_last_seq": self._started,
             "end_last_seq": last_seq,
             "recorded_seq": last_seq,
@@ -232,6 +241,16 @@ class Checkpoints:
                     return False
         self._written = state
         return True
+
+    def _before(self, current: Record | None) -> list[Entry]:
+        """Return the sessions before ours. The entry of the running session is replaced, not added to.
+
+        What only one side knows is not told to the other, which would seem to have taken part: of a
+        run that is killed between the two it would be believed.
+        """
+        gone = {self._session_id, *self._unbelieved}
+        known = {each["session_id"]: each for each in _history(current)}
+        return [self._agreed.get(session, each) for session, each in known.items() if session not in gone]
 
     def _load(self, side: str) -> Record | None:
         try:
@@ -263,9 +282,7 @@ class Checkpoints:
             current = self._load(side)
             before = older
             if before is None:
-                # The entry of the running session is replaced, not added to.
-                known = self._history if current is None else _history(current)
-                before = [each for each in known if each.get("session_id") != self._session_id]
+                before = self._before(current)
             told = {**body, "history": [entry, *before][:HISTORY]}
             try:
                 self._sides[side].put(told if current is None else {**told, "_rev": current["_rev"]})
@@ -282,7 +299,25 @@ class Checkpoints:
         return None
 
 
+def _shared(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None, newest: str) -> dict[str, Entry]:
+    """Return the sessions from ``newest`` on that both sides know, each as the lower one has it."""
+    mine = {each["session_id"]: each for each in _history(source)}
+    shared: dict[str, Entry] = {}
+    for each in _history(target):
+        session = each["session_id"]
+        if session in mine and (shared or session == newest):
+            first, second = seq_number(_recorded(mine[session])), seq_number(_recorded(each))
+            lower = first is not None and second is not None and first < second
+            shared[session] = mine[session] if lower else each
+    return shared
+
+
+def _recorded(entry: Entry) -> Any:
+    return entry.get("recorded_seq", entry.get("last_seq"))
+
+
 def _history(document: Mapping[str, Any] | None) -> list[Entry]:
+    """Return the entries of a checkpoint that make sense, as they are."""
     found = _sessions(document)
     if document is None or found is None:
         return []

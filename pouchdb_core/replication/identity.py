@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.replication.checkpoint import Checkpoints, Epoch
@@ -44,7 +43,7 @@ def open_checkpoints(
         target,
         tools.new_session(),
         epochs,
-        formatdate(tools.now(), usegmt=True),
+        tools.now,
         sides=request.checkpoint,
         described={"source": source.name, "source_id": source.id(), "target": target.name},
     )

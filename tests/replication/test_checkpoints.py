@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pouchdb_core import SyncEnvironment, SyncPouchDB
+from pouchdb_core.errors import StorageError
 from pouchdb_core.replication.checkpoint import Epoch, common_ancestor, refused_revisions
+
+from .conftest import same
 
 
 def document(*sessions: tuple[str, Any]) -> dict[str, Any]:
@@ -172,6 +175,7 @@ def test_a_checkpoint_has_couchdbs_form(environment: SyncEnvironment, source: Sy
     assert entry == {
         "session_id": found.session_id,
         "start_time": result.start_time,
+        "end_time": entry.end_time,
         "start_last_seq": 0,
         "end_last_seq": 2,
         "recorded_seq": 2,
@@ -183,7 +187,8 @@ def test_a_checkpoint_has_couchdbs_form(environment: SyncEnvironment, source: Sy
         "epoch": source.info().epoch,
         "target_epoch": target.info().epoch,
     }
-    assert result.start_time.endswith(" GMT")
+    assert entry.start_time.endswith(" GMT")
+    assert entry.end_time.endswith(" GMT")
 
 
 def test_the_newest_session_comes_first_and_fifty_are_kept(
@@ -310,3 +315,48 @@ def test_a_checkpoint_that_somebody_else_writes_all_the_time(
     busy[0] = False
     assert run(source, target).end().ok
     assert checkpoint(target).source_last_seq == 1
+
+
+def test_a_target_that_lost_its_checkpoint_remembers_nothing_it_was_not_there_for(
+    faults: Any, faulty: SyncEnvironment, run: Callable[..., Any]
+) -> None:
+    """Sessions of the source are not copied to it: when a run is killed between both sides they would be believed."""
+    source, target = faulty["source"], faulty["target"]
+    source.bulk_docs([{"_id": str(number)} for number in range(5)])
+    faulty.replicate(source, target)
+    # An older copy of the file: neither the checkpoint nor this document.
+    target.remove(checkpoint(target))
+    target.purge("3", target.get("3")["_rev"])
+
+    def broken(database: Any, request: Any) -> None:
+        if database.name == "source" and "session_id" in request.docs[0]:
+            raise StorageError("the process is gone")
+
+    faults.on_write = broken
+    killed = run(source, target, batch_size=2)
+    assert killed.step().name == "active"
+    killed.steps.close()
+    faults.on_write = lambda database, request: None
+    assert run(source, target).end().ok
+    same(source, target)
+
+
+def test_sessions_that_only_one_side_knows_are_dropped(
+    environment: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB
+) -> None:
+    """As CouchDB does: what is written to both sides is what both took part in, as the lower one has it."""
+    for number in range(3):
+        source.put({"_id": str(number)})
+        environment.replicate(source, target)
+    old, new = checkpoint(target), checkpoint(source)
+    third, second, first = new.history
+    old["history"] = [{**second, "session_id": "theirs", "recorded_seq": 3}, {**first, "recorded_seq": 0}]
+    old["session_id"] = "theirs"
+    target.put(old)
+    source.put({"_id": "more"})
+    environment.replicate(source, target)
+    for database in (source, target):
+        found = checkpoint(database).history
+        assert [each.session_id for each in found][1:] == [first.session_id]
+        assert [each.recorded_seq for each in found] == [4, 0]
+    assert third.session_id not in str(checkpoint(source))
