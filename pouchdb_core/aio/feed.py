@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.aio.calls import Calls
-from pouchdb_core.aio.handles import AsyncHandle
+from pouchdb_core.aio.handles import AsyncHandle, Mailbox
 from pouchdb_core.events import Listener
 from pouchdb_core.live.starter import keep
 from pouchdb_core.requests import Changes
@@ -50,6 +50,8 @@ class AsyncFeed(AsyncHandle):
         """Rows that went by."""
         self._wanted = self._kept_alive = self._travelling = self._unheard = False
         self._stepping = threading.Lock()
+        self._hearing = threading.Lock()
+        """Held to see who gets a row; taken after the other one, and never while a row is given."""
         self._job: Job | None = None
         self._end: Callable[[], None] | None = None
         """What ends it, once all rows were delivered."""
@@ -233,36 +235,39 @@ class AsyncFeed(AsyncHandle):
 
     def _deliver(self, rows: list[Record]) -> None:
         heard = bool(self._entries.get("change"))
-        if self._mailbox is None and not heard:
-            # Nobody came in the meantime: the rows are for the result alone.
-            self._unheard = not cast("Changes", self._request).live
-            self._collect(rows)
-        else:
-            for row in rows:
-                if self.cancelled:
+        for number, row in enumerate(rows):
+            if self.cancelled:
+                break
+            with self._hearing:
+                # A reader may come at any row, in another thread.
+                mailbox = self._mailbox
+                if mailbox is None and not heard:
+                    # Nobody came in the meantime: the rows are for the result alone.
+                    self._unheard = not cast("Changes", self._request).live
+                    self._collect(rows[number:])
                     break
-                if self._mailbox is not None:
-                    self._mailbox.put(row)
-                if heard:
-                    self.emit("change", row)
-                if self._mailbox is None:
+                if mailbox is None:
                     self._collect([row])
+            if mailbox is not None:
+                mailbox.put(row)
+            if heard:
+                self.emit("change", row)
         self._travelling = False
         if self._end is not None:
             self._end_now()
         else:
             self._wake()
 
-    def _iterate(self) -> None:
+    def _iterate(self, mailbox: Mailbox) -> None:
         """Give the rows that went by, then those that come."""
-        with self._stepping:
+        with self._stepping, self._hearing:
             self._unheard = False
             if self._passed and len(self._results) < self._passed:
-                self._mailbox = None
                 raise RuntimeError("rows of this feed went by already: iterate it at once, or listen to 'change'")
             for row in self._results:
-                self._arrive(row)
+                mailbox.put(row)
             self._results, self._return_docs = [], False
+            self._mailbox = mailbox
         self._want()
 
     def _read(self, row: Record) -> None:

@@ -168,13 +168,13 @@ class AsyncHandle(Thenable, LiveHandle):
 
     def __aiter__(self) -> Self:
         self._check_process()
-        self._asked()
+        self._seen = True
         self._lane.adopt()
         if self._mailbox is None:
-            self._mailbox = Mailbox()
+            mailbox = Mailbox()
+            self._iterate(mailbox)
             if self.done:
-                self._mailbox.close()
-            self._iterate()
+                mailbox.close()
         return self
 
     async def __anext__(self) -> Record:
@@ -193,8 +193,9 @@ class AsyncHandle(Thenable, LiveHandle):
         self._read(row)
         return row
 
-    def _iterate(self) -> None:
+    def _iterate(self, mailbox: Mailbox) -> None:
         """Have rows put into the mailbox from now on."""
+        self._mailbox = mailbox
         self.on("change", self._arrive)
 
     def _arrive(self, row: Record) -> None:

@@ -274,6 +274,40 @@ async def test_a_feed_made_without_a_loop_moves_to_the_first_one(env: AsyncEnvir
     made[2].cancel()
 
 
+def test_a_reader_gets_every_row_while_another_thread_spins(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
+    """A feed made without a loop is delivered by whoever spins, until the reader's loop adopts it."""
+    fill(db, 3)
+    feed = db.live_changes(since=0)
+    env.run()
+    over = threading.Event()
+    spinner = threading.Thread(target=lambda: db._asynchronous.delivery.spin(over.is_set))
+    spinner.start()
+    adopt = feed._lane.adopt
+
+    def slowly() -> None:
+        # The other thread has all the time it wants, if there is anything for it.
+        over.wait(0.1)
+        adopt()
+
+    feed._lane.adopt = slowly  # type: ignore[method-assign]
+
+    async def read() -> list[str]:
+        rows = []
+        async for row in feed:
+            rows.append(row.id)
+            if len(rows) == 3:
+                break
+        return rows
+
+    try:
+        assert env.run(read(), 20) == ["00000", "00001", "00002"]
+    finally:
+        over.set()
+        db._asynchronous.delivery.notify()
+        spinner.join(20)
+        feed.cancel()
+
+
 # -- cancelling, and what is left ------------------------------------------------------------------
 
 
