@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.api.options import count, document_options, either
+from pouchdb_core.api.options import count, document_options, either, flags
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import MISSING, Query
 from pouchdb_core.results import Record
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["query", "view_cleanup"]
 
 MapFunction = Callable[..., Any]
+
+_FLAGS = ("inclusive_end", "descending", "group", "include_docs", "stable", "sorted", "update_seq", "offset")
 
 
 def query(
@@ -39,7 +41,7 @@ def query(
     descending: bool = False,
     limit: int | None = None,
     skip: int = 0,
-    group: bool = False,
+    group: bool | None = None,
     group_level: int | None = None,
     include_docs: bool = False,
     conflicts: bool = False,
@@ -76,13 +78,31 @@ def query(
     del given["db"], given["fun"], given["queries"]
     if queries is None:
         return _run(db, fun, given)
-    if isinstance(queries, (str, Mapping)) or not all(isinstance(each, Mapping) for each in queries):
+    if not isinstance(queries, (list, tuple)) or not all(isinstance(each, Mapping) for each in queries):
         raise QueryParseError(f"queries must be a list of objects, not {queries!r}")
     for each in queries:
         for name in each:
             if name not in given:
                 raise BadRequest(f"queries: unknown option {name!r}; there are: {', '.join(given)}")
-    return Record(results=[_run(db, fun, {**given, **each}) for each in queries])
+    return Record(results=[_run(db, fun, _joined(given, each)) for each in queries])
+
+
+_SPELLINGS = {
+    "startkey": "start_key",
+    "endkey": "end_key",
+    "startkey_docid": "start_key_doc_id",
+    "endkey_docid": "end_key_doc_id",
+}
+
+
+def _joined(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of one of several queries: its own, then those given for all of them."""
+    joined = dict(given)
+    for name, other in _SPELLINGS.items():
+        if name in own or other in own:
+            # Not two values of one option: in whichever spelling, its own one goes first.
+            joined[name] = joined[other] = MISSING if name in ("startkey", "endkey") else None
+    return {**joined, **own}
 
 
 def _run(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
@@ -96,7 +116,8 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
         raise QueryParseError(f"reduce must be a boolean, a name or a function, not {reduce!r}")
     startkey = _either("startkey", given["startkey"], given["start_key"])
     endkey = _either("endkey", given["endkey"], given["end_key"])
-    keys, inclusive_end = given["keys"], given["inclusive_end"]
+    # None is "not given", here too.
+    keys, inclusive_end = given["keys"], given["inclusive_end"] is not False
     if given["key"] is not MISSING:
         if startkey is not MISSING or endkey is not MISSING:
             raise QueryParseError("key cannot be given together with startkey or endkey")
@@ -107,8 +128,11 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
             raise QueryParseError("keys cannot be given together with key, startkey or endkey")
         if not isinstance(keys, (list, tuple)):
             raise QueryParseError(f"keys must be a list, not {keys!r}")
-    level = count("group_level", given["group_level"])
+    flags(**{name: given[name] for name in _FLAGS})
     # CouchDB's level 0 is one group of everything.
+    level = count("group_level", given["group_level"])
+    if level and given["group"] is False:
+        raise QueryParseError("group=False cannot be given together with a group_level above 0")
     return Query(
         view=view,
         map=map_function,
@@ -120,18 +144,18 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
         endkey_docid=_document("endkey_docid", given["endkey_docid"], given["end_key_doc_id"]),
         inclusive_end=inclusive_end,
         keys=None if keys is None else tuple(keys),
-        descending=given["descending"],
+        descending=bool(given["descending"]),
         limit=count("limit", given["limit"]),
         skip=count("skip", given["skip"]) or 0,
-        group=given["group"],
+        group=bool(given["group"]),
         group_level=level,
-        include_docs=given["include_docs"],
+        include_docs=bool(given["include_docs"]),
         options=document_options(
             conflicts=given["conflicts"], attachments=given["attachments"], binary=given["binary"]
         ),
         update=_update(given["stale"], given["update"]),
-        update_seq=given["update_seq"],
-        offset=given["offset"],
+        update_seq=bool(given["update_seq"]),
+        offset=bool(given["offset"]),
         user=db.user,
         purpose=db.purpose,
     )
@@ -145,7 +169,10 @@ def _view(db: SyncPouchDB, fun: Any) -> tuple[tuple[str, str] | None, Any, Any]:
         for name in fun:
             if name not in ("map", "reduce"):
                 raise BadRequest(f"a temporary view has 'map' and 'reduce', not {name!r}")
-        return None, fun["map"], fun.get("reduce")
+        own = fun.get("reduce")
+        if not (own is None or own is False or isinstance(own, str) or callable(own)):
+            raise BadRequest(f"the reduce function of a temporary view is a name or a function, not {own!r}")
+        return None, fun["map"], None if own is False else own
     if callable(fun):
         return None, fun, None
     if not isinstance(fun, str) or not fun:
@@ -164,26 +191,31 @@ def _exists(db: SyncPouchDB, view: tuple[str, str]) -> bool:
 def _either(name: str, value: Any, alias: Any) -> Any:
     if alias is MISSING:
         return value
-    return either(name, name, None if value is MISSING else value, alias)
+    if value is not MISSING and value != alias:
+        raise BadRequest(f"{name} and {_SPELLINGS[name]} are one option and were given two values")
+    return alias
 
 
 def _document(name: str, value: Any, alias: Any) -> str | None:
-    id: Any = either(name, name, value, alias)
+    id: Any = either(name, _SPELLINGS[name], value, alias)
     if id is not None and not isinstance(id, str):
         raise QueryParseError(f"{name} must be a document id, not {id!r}")
     return id
 
 
+_STALE = {"ok": "false", "update_after": "lazy", "false": "true"}
+
+
 def _update(stale: Any, update: Any) -> Any:
-    if stale is not None:
-        known = {"ok": "false", "update_after": "lazy", "false": "true", False: "true"}
-        if stale not in known or update is not None:
+    if stale is not None and stale is not False:
+        if not isinstance(stale, str) or stale not in _STALE or update is not None:
             raise QueryParseError("stale is 'ok' or 'update_after', and not given together with update")
-        return known[stale]
-    known = {None: "true", True: "true", False: "false", "true": "true", "false": "false", "lazy": "lazy"}
-    if update not in known:
+        return _STALE[stale]
+    if update is None or update is True or update is False:
+        return "false" if update is False else "true"
+    if not isinstance(update, str) or update not in ("true", "false", "lazy"):
         raise QueryParseError(f"update is True, False or 'lazy', not {update!r}")
-    return known[update]
+    return update
 
 
 def view_cleanup(db: SyncPouchDB) -> Record:

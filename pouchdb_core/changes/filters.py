@@ -6,7 +6,6 @@ batch. Filters with a name come by ``pouchdb_changes_filters``; the feed itself 
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import BadRequest, NotSupported
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
+from pouchdb_core.signatures import misfit, takes_second
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -80,20 +80,10 @@ def judge_of(request: Changes) -> BatchFilter | None:
     if not callable(wanted):
         raise BadRequest(f"filter must be a function or a name, not {type(wanted).__name__}")
     function: Callable[..., Any] = wanted
-    if not _takes_request(function):
+    wrong = misfit(function, 1, 2)
+    if wrong:
+        raise BadRequest(f"a filter takes (doc) or (doc, req): {wrong}")
+    if not takes_second(function, "req"):
         return _Each(lambda doc: bool(function(doc)))
     req = Record(query=Record(request.query_params))
     return _Each(lambda doc: bool(function(doc, req)))
-
-
-def _takes_request(function: Callable[..., Any]) -> bool:
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        # Some callables of C have no signature.
-        return False
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    positional = [each for each in parameters if each.kind in kinds]
-    if len(positional) >= 2:
-        return positional[1].default is inspect.Parameter.empty or positional[1].name == "req"
-    return any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters)

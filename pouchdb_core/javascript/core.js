@@ -243,7 +243,9 @@
         emitted = "";
         kind = f.kind;
         try {
-          invoke(f.run, self, parse(line)); // parsed again for each function: none sees what another did to it
+          // Parsed again for each function: none sees what another did to it. Without the design document as `this`, which is
+          // no part of a view's signature.
+          invoke(f.run, global, parse(line));
           result = "[" + emitted + "]";
         } catch (error) {
           result = failure(error);
@@ -264,7 +266,7 @@
         kind = f.kind;
         group = parse(line);
         try {
-          result = '{"ok":' + json(invoke(f.run, self, group[0], group[1], order.rereduce)) + "}";
+          result = '{"ok":' + json(invoke(f.run, global, group[0], group[1], order.rereduce)) + "}";
         } catch (error) {
           result = failure(error);
         }

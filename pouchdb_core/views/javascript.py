@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from pouchdb_core.documents.parse import dump, load
 from pouchdb_core.errors import DatabaseClosed, FunctionError, PouchDBError
 from pouchdb_core.javascript import (
+    Answer,
     EngineMissing,
     JavaScriptError,
     JavaScriptWorker,
     Limits,
     Sandbox,
     SandboxKey,
+    ThrownError,
     WorkerClosed,
     choose_engine,
 )
@@ -80,7 +82,7 @@ class JavaScriptFunctions:
 
     @property
     def sandbox(self) -> Sandbox:
-        """The worker's side of it, for what ``Functions`` does not offer: shows, lists, updates."""
+        """The worker's side of it."""
         if self._sandbox is None:
             engine = self._engine()
             if engine is None:
@@ -104,9 +106,21 @@ class JavaScriptFunctions:
     ) -> list[Outcome]:
         return _asked(lambda: self.sandbox.call_each(identifier, arguments, shared))
 
+    def call(
+        self,
+        identifier: str,
+        arguments: Sequence[Any],
+        rows: Iterable[Any] = (),
+        negotiate: Callable[[Answer], str | None] | None = None,
+    ) -> Answer:
+        return _asked(lambda: self.sandbox.call(identifier, arguments, rows, negotiate))
+
 
 def _asked(call: Callable[[], T]) -> T:
     try:
         return call()
+    except ThrownError:
+        # By the function that was called: what it threw is its answer, as the data it is.
+        raise
     except JavaScriptError as error:
         raise failure(error) from error

@@ -7,14 +7,19 @@ nothing that arrives by replication is ever run.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import CodeType
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from inspect import getattr_static
+from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from pouchdb_core.documents.parse import check_json, load, load_record
 from pouchdb_core.errors import BadRequest, FunctionError
+from pouchdb_core.javascript import Answer
+from pouchdb_core.results import Record
+from pouchdb_core.signatures import misfit, positionals, takes_second
 from pouchdb_core.state import Slot
-from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer, positionals
+from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -41,8 +46,9 @@ def register_function(environment: AbstractEnvironment, name: str, function: Any
     """Give a Python function the name by which design documents in the language "python" call it.
 
     Also a decorator: ``@env.register_function("by_age")``. An index is built again when its function
-    changes: when ``version`` does or, without one, the function's code (not what it calls). A name may
-    be given to another function at any time. Raises BadRequest.
+    changes: when ``version`` does or, without one, the function's code and the values it was made with
+    (defaults, closure; not what it calls, nor globals). A name may be given to another function at any
+    time. Raises BadRequest.
     """
     if not name or type(name) is not str:
         raise BadRequest(f"the name of a function must be text, not {name!r}")
@@ -56,24 +62,66 @@ def register_function(environment: AbstractEnvironment, name: str, function: Any
 
 
 def _digest(function: Callable[..., Any]) -> str:
-    """Return a digest of a function's code, without its place in the file."""
-    own: Any = function
-    code: Any = getattr(own, "__code__", getattr(type(own).__call__, "__code__", None))
-    if not isinstance(code, CodeType):
-        return repr(getattr(function, "__qualname__", type(function).__qualname__))
+    """Return a digest of a function's code, without its place in the file.
+
+    Part of it are the values it was made with: its defaults, what it holds of the functions around it, what a
+    partial binds. The same in every process.
+    """
     digest = hashlib.md5(usedforsecurity=False)
-
-    def add(code: CodeType) -> None:
-        digest.update(code.co_code)
-        digest.update(repr(code.co_names).encode("utf-8", "backslashreplace"))
-        for constant in code.co_consts:
-            if isinstance(constant, CodeType):
-                add(constant)
-            else:
-                digest.update(repr(constant).encode("utf-8", "backslashreplace"))
-
-    add(code)
+    for part in _parts(function, set()):
+        digest.update(part.encode("utf-8", "backslashreplace"))
+        digest.update(b"\0")
     return digest.hexdigest()
+
+
+def _parts(value: Any, seen: set[int]) -> Iterator[str]:
+    """Yield text that is equal for equal functions and constants, without addresses and orders that are by chance."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        yield repr(value)
+        return
+    yield type(value).__qualname__
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, CodeType):
+        yield value.co_code.hex()
+        yield repr(value.co_names)
+        yield from _parts(value.co_consts, seen)
+    elif isinstance(value, FunctionType):
+        yield from _parts(value.__code__, seen)
+        yield from _parts(value.__defaults__, seen)
+        yield from _parts(value.__kwdefaults__, seen)
+        for cell in value.__closure__ or ():
+            yield from _held(cell, seen)
+    elif isinstance(value, MethodType):
+        yield from _parts(value.__func__, seen)
+    elif isinstance(value, partial):
+        for member in (value.func, value.args, value.keywords):
+            yield from _parts(member, seen)
+    elif isinstance(value, (tuple, list)):
+        for member in value:
+            yield from _parts(member, seen)
+    elif isinstance(value, (set, frozenset)):
+        # Their order is another one in each process.
+        yield from sorted("\0".join(_parts(member, set(seen))) for member in value)
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _parts(name, seen)
+            yield from _parts(member, seen)
+    elif not isinstance(value, type) and isinstance(call := getattr_static(value, "__call__", None), FunctionType):
+        yield from _parts(call, seen)
+    else:
+        # A class, or a function of C.
+        yield str(getattr(value, "__qualname__", ""))
+
+
+def _held(cell: Any, seen: set[int]) -> Iterator[str]:
+    try:
+        value = cell.cell_contents
+    except ValueError:
+        # Not assigned yet.
+        return
+    yield from _parts(value, seen)
 
 
 class PythonServer(ViewServer):
@@ -90,12 +138,37 @@ class PythonServer(ViewServer):
         return [source, known[source].version if isinstance(source, str) and source in known else None]
 
 
+_TYPES: dict[type, str] = {
+    type(None): "null",
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    list: "array",
+    tuple: "array",
+    dict: "object",
+    Record: "object",
+}
+"""What JavaScript calls the types of a result."""
+
+_TAKES = {
+    "map": ("(doc) or (doc, emit)", 1, 2),
+    "reduce": ("(keys, values) or (keys, values, rereduce)", 2, 3),
+    "filter": ("(doc) or (doc, req)", 1, 2),
+}
+
+
 class PythonFunctions:
-    """``Functions`` in this process: the program's own, so there is no limit on what they do."""
+    """``Functions`` in this process: the program's own, so there is no limit on what they do.
+
+    A list function takes ``(head, req, rows)``, the rows being an iterator; list and show functions return
+    text or a response, or yield pieces of text.
+    """
 
     def __init__(self, registered: Mapping[str, _Registration], where: str) -> None:
         self._registered, self._where = registered, where
         self._compiled: dict[str, Callable[..., Any]] = {}
+        self._kinds: dict[str, str] = {}
 
     def compile(self, identifier: str, kind: str, source: Any) -> None:
         if isinstance(source, str):
@@ -109,11 +182,21 @@ class PythonFunctions:
             source = known.function
         if not callable(source):
             raise FunctionError(f"{self._where}: {source!r} is no function", name="compilation_error")
-        self._compiled[identifier] = source
+        if self._compiled.get(identifier) is source:
+            return
+        # Told at once, not once for each document.
+        takes, least, most = _TAKES.get(kind, ("any", 0, 6))
+        wrong = misfit(source, least, most)
+        if wrong:
+            name = getattr(source, "__qualname__", type(source).__qualname__)
+            raise FunctionError(
+                f"{self._where}: {name} is no {kind} function: {wrong}, not {takes}", name="compilation_error"
+            )
+        self._compiled[identifier], self._kinds[identifier] = source, kind
 
     def map(self, identifiers: Sequence[str], documents: Iterable[bytes]) -> list[list[Emitted]]:
         functions = [self._compiled[identifier] for identifier in identifiers]
-        emitting = [positionals(function) >= 2 for function in functions]
+        emitting = [takes_second(function, "emit") for function in functions]
         return [
             # Parsed again for each function: none sees what another did to the document.
             [
@@ -134,7 +217,26 @@ class PythonFunctions:
         self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
     ) -> list[Outcome]:
         function = self._compiled[identifier]
+        if self._kinds[identifier] == "filter":
+            count = 2 if takes_second(function, "req") else 1
+            return [_passes(function, (*each, *shared)[:count]) for each in arguments]
         return [_called(function, (*each, *shared)) for each in arguments]
+
+    def call(
+        self,
+        identifier: str,
+        arguments: Sequence[Any],
+        rows: Iterable[Any] = (),
+        negotiate: Callable[[Answer], str | None] | None = None,
+    ) -> Answer:
+        function = self._compiled[identifier]
+        given = (*arguments, iter(rows)) if self._kinds[identifier] == "list" else tuple(arguments)
+        value: Any = function(*given[: positionals(function)])
+        sent = ""
+        if isinstance(value, Generator):
+            value, sent = _sent(value)
+        check_json(value, "the result")
+        return Answer(value, _TYPES.get(type(value), "object"), None, sent, [], [])
 
 
 def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
@@ -147,7 +249,8 @@ def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
 
     try:
         result = function(doc, emit) if emits else function(doc)
-        for pair in () if emits or result is None else result:
+        # What a function returns that takes emit is its own affair, but a generator has not even begun.
+        for pair in () if result is None or (emits and not isinstance(result, Generator)) else result:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise TypeError(f"a map function yields (key, value) pairs, not {pair!r}")
             emit(*pair)
@@ -163,3 +266,23 @@ def _called(function: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:
         return result
     except Exception as error:
         return error
+
+
+def _passes(function: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:
+    try:
+        return bool(function(*arguments))
+    except Exception as error:
+        return error
+
+
+def _sent(pieces: Generator[Any, None, Any]) -> tuple[Any, str]:
+    """Return what a generator returns, and the text that it yields."""
+    sent: list[str] = []
+    while True:
+        try:
+            piece = next(pieces)
+        except StopIteration as end:
+            return end.value, "".join(sent)
+        if not isinstance(piece, str):
+            raise TypeError(f"a function of a design document yields text, not {piece!r}")
+        sent.append(piece)

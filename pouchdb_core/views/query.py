@@ -134,6 +134,8 @@ def _check(request: Query, reduces: bool) -> list[Span]:
         raise QueryParseError("Invalid use of grouping on a map view.")
     if reduces and request.include_docs:
         raise QueryParseError("{include_docs:true} is invalid for reduce")
+    if reduces and request.options.conflicts:
+        raise QueryParseError("{conflicts:true} is invalid for reduce")
     if request.keys is None:
         return [span_of(request)]
     if reduces and not (request.group and request.group_level is None):

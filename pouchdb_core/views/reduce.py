@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from math import inf, isfinite
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from pouchdb_core.errors import FunctionError
@@ -76,10 +77,22 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
-def _whole(number: float) -> int | float:
-    """Return a double of SQL as JavaScript prints it: 6.0 is 6."""
-    whole = int(number)
-    return whole if whole == number and -_EXACT <= whole <= _EXACT else number
+def _json(function: str, number: int | float) -> int | float:
+    """Return a result as JSON can say it: 6.0 is 6, as in JavaScript, and beyond 64 bits integers are doubles.
+
+    Raises FunctionError for what no double can hold: JSON has no infinity, and a null would be no sum.
+    """
+    if type(number) is int and -(2**63) <= number < 2**63:
+        return number
+    try:
+        double = float(number)
+    except OverflowError:
+        double = inf
+    if not isfinite(double):
+        raise FunctionError(
+            f"The {function} function has a result that is too large for a number", name="builtin_reduce_error"
+        )
+    return int(double) if double.is_integer() and -_EXACT <= double <= _EXACT else double
 
 
 class _Sum(ReduceFunction):
@@ -129,8 +142,15 @@ class _Sum(ReduceFunction):
         longer, shorter = (total, values) if len(total) >= len(values) else (values, total)
         return [a + b for a, b in zip(longer, shorter, strict=False)] + longer[len(shorter) :]
 
+    def finalize(self, partial: Any) -> Any:
+        if isinstance(partial, dict):
+            return {name: self.finalize(value) for name, value in partial.items()}
+        if isinstance(partial, list):
+            return [self.finalize(value) for value in partial]
+        return _json(self.name, partial)
+
     def answer(self, known: Totals) -> Any:
-        return _whole(known.sum) if known.numbers == known.rows else NotImplemented
+        return _json(self.name, known.sum) if known.numbers == known.rows else NotImplemented
 
 
 class _Count(ReduceFunction):
@@ -168,13 +188,12 @@ class _Stats(ReduceFunction):
     def finalize(self, partial: Any) -> Any:
         if type(partial) is list:
             return [self.finalize(each) for each in partial]
-        return Record(zip(_STATS, partial, strict=True))
+        return Record(zip(_STATS, [_json(self.name, number) for number in partial], strict=True))
 
     def answer(self, known: Totals) -> Any:
         if known.numbers != known.rows:
             return NotImplemented
-        low, high, squares = _whole(known.min), _whole(known.max), _whole(known.sumsqr)
-        return Record(sum=_whole(known.sum), count=known.rows, min=low, max=high, sumsqr=squares)
+        return self.finalize((known.sum, known.rows, known.min, known.max, known.sumsqr))
 
     def _of(self, value: Any) -> Any:
         if _number(value):
@@ -196,7 +215,7 @@ class _Stats(ReduceFunction):
                 max(total[3], value[3]),
                 total[4] + value[4],
             )
-        raise _wrong("_stats", "all numbers or all arrays of one length", self.finalize(value))
+        raise _wrong("_stats", "all numbers or all arrays of one length", value)
 
 
 class _Distinct(ReduceFunction):

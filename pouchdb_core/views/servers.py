@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,8 +11,9 @@ from pouchdb_core.state import Slot
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.javascript import Answer
 
-__all__ = ["Emitted", "Functions", "Outcome", "ViewServer", "functions_of", "language_of", "positionals", "server_of"]
+__all__ = ["Emitted", "Functions", "Outcome", "ViewServer", "functions_of", "language_of", "server_of"]
 
 Emitted = list[list[Any]] | Exception
 """The [key, value] pairs that one function emitted for one document, or why it has none."""
@@ -25,8 +25,7 @@ class Functions(Protocol):
     """The functions of one design document, run on request. May be used from any thread.
 
     What is wrong with one document or one call is an exception in its place; what ends all of them
-    (a time-out, a missing engine) is raised as a FunctionError. ``JavaScriptWorker`` has more to
-    offer than is used here: see pouchdb_core.javascript.
+    (a time-out, a missing engine) is raised as a FunctionError.
     """
 
     def compile(self, identifier: str, kind: str, source: Any) -> None:
@@ -45,7 +44,22 @@ class Functions(Protocol):
     def call_each(
         self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
     ) -> list[Outcome]:
-        """Call one function for many argument lists, ``shared`` after each."""
+        """Call one function for many argument lists, ``shared`` after each: filters, validation."""
+
+    def call(
+        self,
+        identifier: str,
+        arguments: Sequence[Any],
+        rows: Iterable[Any] = (),
+        negotiate: Callable[[Answer], str | None] | None = None,
+    ) -> Answer:
+        """Call one function once and return everything it did: shows, lists, updates, rewrites.
+
+        ``rows`` are those of a list function. If the function called ``provides()``, ``negotiate`` is asked which
+        of ``answer.providers`` shall run. What the function itself throws is raised as it is: a ThrownError with
+        the value as data, or an exception of Python.
+        """
+        ...
 
 
 class ViewServer(ABC):
@@ -95,16 +109,3 @@ def functions_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
             known.clear()
         found = known[id] = (rev, server_of(database, ddoc).open(database, ddoc))
     return found[1]
-
-
-def positionals(function: Callable[..., Any]) -> int:
-    """Return how many positional arguments a function takes; a great number if it takes any."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        # Some callables of C have no signature.
-        return 1
-    kinds = [each.kind for each in parameters]
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return 100
-    return sum(kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds)

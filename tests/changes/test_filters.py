@@ -128,6 +128,30 @@ def test_python_functions_by_name(database: SyncPouchDB) -> None:
     assert ids(database.changes(filter="p/over", query_params={"n": 3})) == ["d04", "d05"]
 
 
+async def asynchronous(doc: Any) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("function", [asynchronous, lambda: True, lambda a, b, c: True], ids=["async", "0", "3"])
+def test_a_function_that_is_no_filter(database: SyncPouchDB, function: Any) -> None:
+    database.put({"_id": "x"})
+    with pytest.raises(BadRequest, match=r"a filter takes \(doc\) or \(doc, req\)"):
+        database.changes(filter=function)
+    database.environment.register_function("f", function)
+    database.put({"_id": "_design/p", "language": "python", "filters": {"f": "f"}})
+    with pytest.raises(FunctionError, match="no filter function"):
+        database.changes(filter="p/f")
+
+
+def test_registered_filters_are_as_free_as_others(database: SyncPouchDB) -> None:
+    field = "n"
+    database.environment.register_function("own", lambda doc, field=field: doc.get(field))
+    database.environment.register_function("object", lambda doc: object() if doc.get("n") else None)
+    database.put({"_id": "_design/p", "language": "python", "filters": {"own": "own", "object": "object"}})
+    database.bulk_docs([{"_id": "a", "n": 0}, {"_id": "b", "n": [1]}])
+    assert ids(database.changes(filter="p/own")) == ids(database.changes(filter="p/object")) == ["b"]
+
+
 def test_what_is_not_there(filled: SyncPouchDB) -> None:
     for wanted in ("no/thing", "app/nothing", "nothing"):
         with pytest.raises(NotFound):

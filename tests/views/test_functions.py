@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import BadRequest, FunctionError, NotSupported
 from pouchdb_core.javascript import Limits
 from pouchdb_core.views.javascript import worker_of
-from pouchdb_core.views.servers import positionals
 
 Design = Callable[..., Any]
 
@@ -342,6 +343,111 @@ def test_a_function_that_changes_is_a_new_index(database: SyncPouchDB, design: D
     assert keys(database.query("app/a")) == [4]
 
 
+def made(value: Any) -> Any:
+    def function(doc: Any) -> Any:
+        yield value, None
+
+    return function
+
+
+def keyed(value: Any, doc: Any) -> Any:
+    yield value, None
+
+
+class Keyed:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def map(self, doc: Any) -> Any:
+        yield 1, None
+
+
+def test_the_values_that_a_function_was_made_with_are_part_of_it(database: SyncPouchDB, design: Design) -> None:
+    design("app", language="python", views={"a": {"map": "f"}})
+    database.put({"_id": "x"})
+    for make in (made, lambda value: partial(keyed, value), lambda value: lambda doc, value=value: [(value, None)]):
+        for value in (1, 2.5, "text", [1, 2], {"a": [1]}):
+            database.environment.register_function("f", make(value))
+            assert keys(database.query("app/a")) == [value]
+    database.environment.register_function("f", Keyed(1).map)
+    assert keys(database.query("app/a")) == [1]
+
+
+DIGEST = """
+from functools import partial
+from pouchdb_core.views.python import _digest
+def f(doc):
+    if doc["kind"] in {"a", "b", "c", "d", "e"}:
+        yield doc["kind"], (lambda x=frozenset(["p", "q", "r"]): x)()
+print(_digest(f), _digest(partial(f, {"x", "y", "z"})))
+"""
+
+
+def test_a_function_is_the_same_one_in_every_process() -> None:
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", DIGEST],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in range(3)
+    }
+    assert len(found) == 1
+
+
+async def asynchronous(doc: Any) -> Any:
+    return [(1, 1)]
+
+
+MISFITS: list[Any] = [asynchronous, lambda: [(1, 1)], lambda a, b, c: [], lambda *, doc: []]
+
+
+@pytest.mark.parametrize("function", MISFITS, ids=["asynchronous", "none", "three", "named"])
+def test_a_function_that_cannot_be_called_is_refused_at_once(
+    database: SyncPouchDB, design: Design, function: Any
+) -> None:
+    told: list[Any] = []
+    database.on("error", told.append)
+    database.put({"_id": "x"})
+    with pytest.raises(FunctionError, match=r"no map function: .*, not \(doc\) or \(doc, emit\)") as caught:
+        database.query(function)
+    assert caught.value.name == "compilation_error"
+    database.environment.register_function("f", function)
+    design("app", language="python", views={"a": {"map": "f"}})
+    with pytest.raises(FunctionError, match="no map function"):
+        database.query("app/a")
+    assert told == []
+    with pytest.raises(FunctionError, match="no reduce function: it takes"):
+        database.query(lambda doc: [(1, 1)], reduce=lambda values: 1)
+
+
+def test_a_second_parameter_with_a_default_is_the_callers_own(database: SyncPouchDB) -> None:
+    database.put({"_id": "x", "a": 1})
+    field = "a"
+    assert keys(database.query(lambda doc, field=field: [(doc[field], None)])) == [1]
+    assert keys(database.query(lambda doc, *, field=field: [(doc[field], None)])) == [1]
+
+    def emits(doc: Any, emit: Any = None) -> None:
+        emit(doc["a"])
+
+    def yields(doc: Any, emit: Any) -> Any:
+        emit(1)
+        yield 2, None
+
+    assert keys(database.query(emits)) == [1]
+    assert keys(database.query(yields)) == [1, 2]
+
+
+def test_the_design_document_is_no_part_of_a_view(database: SyncPouchDB, design: Design) -> None:
+    """What a function could read there may change while the view's signature does not."""
+    view = {"map": "function (doc) { emit(this.flag === undefined); }", "reduce": "function () { return !this.flag; }"}
+    design("a", flag="one", views={"a": view})
+    database.put({"_id": "x"})
+    assert keys(database.query("a", reduce=False)) == [True]
+    assert database.query("a").rows[0].value is True
+
+
 @pytest.mark.parametrize(("name", "function"), [("", print), (1, print), ("x", 5)], ids=str)
 def test_wrong_registrations(database: SyncPouchDB, name: Any, function: Any) -> None:
     with pytest.raises(BadRequest):
@@ -353,11 +459,3 @@ def test_code_in_a_python_design_document_is_never_run(database: SyncPouchDB, de
     database.put({"_id": "x"})
     with pytest.raises(FunctionError, match="not registered"):
         database.query("app/a")
-
-
-def test_positional_arguments() -> None:
-    assert positionals(lambda: 1) == 0
-    assert positionals(lambda a, b=1: 1) == 2
-    assert positionals(lambda *a: 1) > 5
-    assert positionals(dict.fromkeys) >= 1
-    assert positionals(int) >= 1

@@ -149,6 +149,10 @@ def test_several_queries_at_once(ask: Any) -> None:
     answer = ask(queries=[{"reduce": False, "limit": 1}, {"group_level": 1}, {"key": ["a", 3]}])
     assert [len(each.rows) for each in answer.results] == [1, 3, 1]
     assert answer.results[2].rows == [{"key": None, "value": 3}]
+    # What is given beside them holds for all; a query's own option goes first, in either spelling.
+    answer = ask(startkey=["b"], reduce=False, queries=[{}, {"start_key": ["c"]}, {"startkey": ["a"], "limit": 2}])
+    assert [len(each.rows) for each in answer.results] == [20, 10, 2]
+    assert ask(queries=[]).results == []
     with pytest.raises(BadRequest, match="unknown option 'startKey'"):
         ask(queries=[{"startKey": 1}])
     with pytest.raises(QueryParseError, match="list"):
@@ -178,6 +182,18 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"key": object()}, "JSON"),
     ({"startkey_docid": 1}, "startkey_docid"),
     ({"reduce": 7}, "reduce"),
+    ({"conflicts": True}, "conflicts:true} is invalid for reduce"),
+    ({"group": False, "group_level": 1}, "group=False"),
+    ({"update": ["true"]}, "update"),
+    ({"update": 1}, "update"),
+    ({"stale": {}}, "stale"),
+    ({"queries": 5}, "queries"),
+    ({"queries": [1]}, "queries"),
+    ({"queries": [{"limit": -1}]}, "limit"),
+    ({"queries": [{}, {"descending": "true"}]}, "descending"),
+    *[({name: value}, f"{name} must be True or False") for name in (
+        "descending", "group", "include_docs", "inclusive_end", "offset", "sorted", "stable", "update_seq",
+    ) for value in ("false", 0, [])],
 ]
 
 
@@ -191,8 +207,15 @@ def test_wrong_options_say_what_is_wrong(ask: Any) -> None:
 def test_an_option_that_does_not_exist(ask: Any) -> None:
     with pytest.raises(BadRequest, match="startKey"):
         ask(startKey=1)
-    with pytest.raises(BadRequest, match="two values"):
+    with pytest.raises(BadRequest, match="startkey and start_key are one option and were given two values"):
         ask(startkey=1, start_key=2)
+    with pytest.raises(BadRequest, match="endkey_docid and end_key_doc_id are one option"):
+        ask(endkey_docid="a", end_key_doc_id="b")
+
+
+def test_none_is_not_given(ask: Any) -> None:
+    for name in ("descending", "group", "inclusive_end", "limit", "skip", "keys", "stale", "update", "sorted"):
+        assert ask(startkey=["b", 4], endkey=["b", 10], **{name: None}).rows == [{"key": None, "value": 21}]
 
 
 # -- names ---------------------------------------------------------------------------------------
@@ -232,7 +255,11 @@ def test_members_that_are_no_views(database: SyncPouchDB, design: Design, views:
         database.query("a")
 
 
-@pytest.mark.parametrize("fun", [None, 1, "", {}, {"map": 1}, {"reduce": "_sum"}, {"map": "x", "other": 1}], ids=str)
+NO_VIEWS: list[Any] = [None, 1, "", {}, {"map": 1}, {"reduce": "_sum"}, {"map": "x", "other": 1}]
+NO_VIEWS += [{"map": "x", "reduce": reduce} for reduce in (True, 7, {}, ["_sum"])]
+
+
+@pytest.mark.parametrize("fun", NO_VIEWS, ids=str)
 def test_what_is_no_view(database: SyncPouchDB, fun: Any) -> None:
     with pytest.raises(BadRequest):
         database.query(fun)

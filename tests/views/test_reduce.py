@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.views.collate import encode
 from pouchdb_core.views.reduce import BUILTINS, ReduceFunction, Totals, builtin
@@ -25,6 +27,10 @@ def run(name: str, values: list[Any], keys: list[Any] | None = None, cuts: tuple
     return function.finalize(partial)
 
 
+def number(exact: int) -> int | float:
+    return exact if -(2**63) <= exact < 2**63 else float(exact)
+
+
 integers = st.integers(-(2**40), 2**40)
 cuts = st.tuples(st.integers(0, 20), st.integers(0, 20))
 
@@ -38,7 +44,7 @@ def test_sum_and_stats_of_numbers(values: list[int], cuts: tuple[int, ...]) -> N
         "count": len(values),
         "min": min(values),
         "max": max(values),
-        "sumsqr": sum(value * value for value in values),
+        "sumsqr": number(sum(value * value for value in values)),
     }
     assert run("_count", values, cuts=cuts) == len(values)
 
@@ -121,6 +127,37 @@ def test_totals_answer_only_for_numbers() -> None:
     assert builtin("_stats", BUILTINS).answer(numbers) == {"sum": 6, "count": 3, "min": 1, "max": 3, "sumsqr": 14}
     assert builtin("_sum", BUILTINS).answer(mixed) is NotImplemented
     assert builtin("_stats", BUILTINS).answer(mixed) is NotImplemented
+
+
+@pytest.mark.parametrize("name", ["_sum", "_stats"])
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value]], ids=["numbers", "arrays"])
+@pytest.mark.parametrize("values", [[1e308, 1e308], [-1e308, -1e308], [1e308, 1e308, -1e308, -1e308]], ids=str)
+def test_what_no_number_can_hold_is_an_error_and_no_infinity(
+    database: SyncPouchDB, name: str, wrap: Any, values: list[float]
+) -> None:
+    database.bulk_docs([{"_id": str(n), "v": wrap(value)} for n, value in enumerate(values)])
+    for level in (0, 1):
+        with pytest.raises(FunctionError, match=f"{name} function has a result that is too large") as caught:
+            database.query(lambda doc: [([1, doc["_id"]], doc["v"])], reduce=name, group_level=level)
+        assert caught.value.name == "builtin_reduce_error"
+
+
+def test_beyond_64_bits_sums_are_doubles_whoever_adds(database: SyncPouchDB) -> None:
+    database.bulk_docs([{"_id": str(n), "v": 2**62} for n in range(5)])
+    for reduce, total in (("_sum", float(5 * 2**62)), ("_stats", float(5 * 2**124))):
+        for wrap in (lambda value: value, lambda value: [value], lambda value: {"a": value}):
+            if reduce == "_stats" and isinstance(wrap(1), dict):
+                continue
+            [row] = database.query(lambda doc, wrap=wrap: [(1, wrap(doc["v"]))], reduce=reduce).rows
+            assert str(total) in str(row.value)
+            assert orjson.dumps(row.value)
+
+
+def test_whole_sums_are_integers_whoever_adds(database: SyncPouchDB) -> None:
+    database.bulk_docs([{"_id": "a", "v": 1.5}, {"_id": "b", "v": 2.5}])
+    assert str(database.query(lambda doc: [(1, doc["v"])], reduce="_sum").rows[0].value) == "4"
+    assert str(database.query(lambda doc: [(1, [doc["v"]])], reduce="_sum").rows[0].value) == "[4]"
+    assert "'sum': 4," in str(database.query(lambda doc: [(1, [doc["v"]])], reduce="_stats").rows[0].value)
 
 
 @pytest.mark.parametrize("name", ["_median", "_top_0", "_top_101", "_top_x", "_", "_sums"])

@@ -129,7 +129,11 @@ class _Names(dict[str, str]):
         return self[name]
 
 
-_TOTALS = "count(*), count(number), total(number), min(number), max(number), total(number * number)"
+# What is no number any more (an infinity less another one) SQLite gives as NULL: 9e999 is infinite too.
+_TOTALS = (
+    "count(*), count(number), ifnull(total(number), 9e999), min(number), max(number), "
+    "ifnull(total(number * number), 9e999)"
+)
 
 
 class SqlViewRows(SqlTables):
