@@ -264,8 +264,19 @@ class AsyncReplication(AsyncHandle, Replication):
         if self.cancelled or self.done:
             return
         self.cancelled = True
+        self._tell("cancel")
         if self._begun and self._mine():
             self._stop()
+
+    def idle(self) -> Promise[bool]:  # type: ignore[override]  # asyncio.wait_for() has the time-out
+        """Promise whether the target has all that the source had at the time of this call.
+
+        False when it was cancelled before; the error it ended with is the promise's. See ``Replication.idle``.
+        """
+        return _promise_of_idle(self)
+
+    def _is_idle(self) -> bool:
+        return self._begun and super()._is_idle()
 
     def _stop(self) -> None:
         if running_loop() is None and self._stepping.acquire(blocking=False):
@@ -316,6 +327,13 @@ class AsyncSync(AsyncHandle, Sync):
         for direction, each in (("push", push), ("pull", pull)):
             self._follow(direction, each)
 
+    def idle(self) -> Promise[bool]:  # type: ignore[override]  # asyncio.wait_for() has the time-out
+        """Promise whether the target has all that the source had at the time of this call.
+
+        False when it was cancelled before; the error it ended with is the promise's. See ``Replication.idle``.
+        """
+        return _promise_of_idle(self)
+
     def fail(self, error: BaseException) -> None:
         self.push.fail(error)
         self.pull.fail(error)
@@ -327,3 +345,17 @@ class AsyncSync(AsyncHandle, Sync):
 
     def _read(self, row: Record) -> None:
         self._hold(-1)
+
+
+def _promise_of_idle(handle: AsyncReplication | AsyncSync) -> Promise[bool]:
+    promise: Promise[bool] = Promise(handle._delivery)
+
+    def arrived() -> None:
+        try:
+            promise._settle(handle._was_idle(), None)
+        except Exception as error:
+            promise._settle(None, error)
+
+    handle._check_process()
+    handle.on_idle(arrived)
+    return promise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.api.options import count, document_options, flags, text_list
+from pouchdb_core.api.options import count, document_options, flags, milliseconds, text_list
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.live import Feed
 from pouchdb_core.requests import Changes, Style
@@ -52,8 +52,10 @@ def changes(
     ``(doc, req)`` (``req.query`` holds ``query_params``), the name of a design document's
     (``"design/name"``), ``"_design"``, ``"_doc_ids"``, ``"_view"`` (with ``view="design/name"``) or
     what a plug-in brings, such as ``"_selector"`` (with ``selector``). With
-    ``return_docs=False`` ``results`` stays empty. ``batch_size``, ``timeout``, ``heartbeat`` and
-    ``seq_interval`` matter over HTTP only.
+    ``return_docs=False`` ``results`` stays empty. ``heartbeat`` and ``seq_interval`` matter over
+    HTTP only; ``batch_size`` and ``timeout`` are taken because PouchDB takes them, and change
+    nothing: what is read at once is the adapter's affair, and how long a server may be silent
+    follows from ``heartbeat``.
 
     With ``live=True`` (or ``continuous=True``) the answer is the Feed that ``live_changes()``
     returns. ``on_change(row)`` and ``complete(error, result)`` are called as the events of those
@@ -65,6 +67,8 @@ def changes(
     if query_params is not None and not isinstance(query_params, Mapping):
         raise BadRequest(f"query_params must be a mapping, not {query_params!r}")
     flags(descending=descending, include_docs=include_docs, return_docs=return_docs, live=live, continuous=continuous)
+    count("batch_size", batch_size)
+    milliseconds("timeout", timeout)
     since = 0 if since is None else since
     live = live or continuous
     if since in ("now", "latest") and live:
@@ -83,7 +87,7 @@ def changes(
         query_params=query_params or {},
         selector=selector,
         view=view,
-        seq_interval=seq_interval,
+        seq_interval=count("seq_interval", seq_interval),
         heartbeat=heartbeat_of(heartbeat),
         user=db.user,
         purpose=db.purpose,
@@ -128,10 +132,12 @@ def live_changes(
     doc_ids: Sequence[str] | None = None,
     filter: Callable[..., Any] | str | None = None,
     query_params: Mapping[str, Any] | None = None,
+    view: str | None = None,
+    selector: Mapping[str, Any] | None = None,
 ) -> Feed:
     """Return a live feed: ``for row in db.live_changes(): ...`` or ``.on("change", f)``, ended by ``cancel()``.
 
-    Rows are those of ``changes()``; ``since`` is from now on unless a seq is given. Writes of this
+    Rows and options are those of ``changes()``; ``since`` is from now on unless a seq is given. Writes of this
     process, of other threads and of other processes on the same file arrive in order. The feed
     ends after ``limit`` rows, and when the database object is closed. Raises BadRequest.
     """
@@ -150,5 +156,7 @@ def live_changes(
             doc_ids=doc_ids,
             filter=filter,
             query_params=query_params,
+            view=view,
+            selector=selector,
         ),
     )

@@ -11,6 +11,7 @@ from pouchdb_core.api.options import flags, text_list
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.handle import Handle
 from pouchdb_core.live import LiveHandle
+from pouchdb_core.live.starter import told_of_errors
 from pouchdb_core.replication.checkpoint import refused_revisions
 from pouchdb_core.replication.ids import PREFIX
 from pouchdb_core.replication.source import check_distinct
@@ -130,9 +131,11 @@ def replicate(
     ``checkpoint`` keeps the progress on both sides (True), on one, or not at all. ``retry`` goes on
     after errors, waiting as ``back_off_function(milliseconds)`` says.
 
+    ``complete(error, result)`` is called at the end, also with the error that is raised.
+
     With ``live=True`` (or ``continuous=True``) the answer is a Replication that goes on in the
-    background. ``heartbeat`` (milliseconds) matters over HTTP only; ``batches_limit`` and ``timeout``
-    are accepted and ignored.
+    background; its ``idle()`` waits until it is up to date. ``heartbeat`` (milliseconds) matters over
+    HTTP only; ``batches_limit`` and ``timeout`` are accepted and ignored.
 
     Raises BadRequest (also for a database and itself), and what ended the run, with its result as
     ``error.result``.
@@ -172,12 +175,13 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
             for direction, own in ways
         ]
         begun = []
-        for (direction, own), request in zip(ways, requests, strict=True):
-            changed = own.get("on_change") or own.get("onChange")
-            if on_change is not None and env.starter.blocks and not request.live:
-                changed = _directed(direction, on_change, changed)
-            replicator = env.engine.plugins.replicate(env, request)
-            begun.append(env.starter.replication(env, replicator, changed, own.get("complete")))
+        with told_of_errors(complete if env.starter.blocks else None):
+            for (direction, own), request in zip(ways, requests, strict=True):
+                changed = own.get("on_change") or own.get("onChange")
+                if on_change is not None and env.starter.blocks and not request.live:
+                    changed = _directed(direction, on_change, changed)
+                replicator = env.engine.plugins.replicate(env, request)
+                begun.append(env.starter.replication(env, replicator, changed, own.get("complete")))
         return peers.kept_open_by(env.starter.sync(env, begun[0], begun[1], on_change, complete))
 
 

@@ -18,7 +18,7 @@ __all__ = ["Replication", "Sync", "replicate_now"]
 
 Run = Generator[Any, None, Record]
 STEPS = 10
-"""Events a replication goes on for before others get their turn."""
+"""Events a replication goes on for before others get their turn; what only announces others does not count."""
 AHEAD = 2
 """Changes it may be ahead of its listeners: what they have not seen is in memory."""
 MEMBERS = (
@@ -51,14 +51,55 @@ def replicate_now(run: Run, on_change: Callable[[Record], Any] | None = None) ->
                 on_change(event.argument)
 
 
-class Replication(LiveHandle):
+class LiveReplication(LiveHandle):
+    """What replications and syncs have in common: they can be waited for until nothing is left to do."""
+
+    def idle(self, timeout: float | None = None) -> Any:
+        """Wait until the target has all that the source had at the time of this call; tell whether it has.
+
+        Of a sync: both sides. What a target refuses counts as done (``denied_count`` tells). False
+        when it was cancelled before. Raises the error it ended with, TimeoutError after ``timeout``
+        seconds; one that waits to try again is waited for.
+        """
+        self._check_process()
+        self._let_run()
+        arrived = threading.Event()
+        self.on_idle(arrived.set)
+        if not arrived.wait(timeout):
+            raise TimeoutError(f"not up to date after {timeout} seconds")
+        return self._was_idle()
+
+    def on_idle(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once it is up to date or over, in whatever thread that is seen; now if it is."""
+        raise NotImplementedError
+
+    def _was_idle(self) -> bool:
+        """Tell whether what is idle or over is up to date; raise the error it ended with."""
+        for each in self._ways():
+            if each._error is not None:
+                self._seen = each._seen = True
+                raise each._error
+        return all(not each.done or each._outcome["status"] == "complete" for each in self._ways())
+
+    def _ways(self) -> tuple[Replication, ...]:
+        """Return the replications it is made of."""
+        raise NotImplementedError
+
+    def _let_run(self) -> None:
+        """Let them run ahead of listeners that cannot be told anything just now."""
+        raise NotImplementedError
+
+
+class Replication(LiveReplication):
     """A replication in the background.
 
     Events: ``change`` (counters so far, ``docs`` just written, ``pending``), ``paused`` (error or
-    None), ``active``, ``denied`` (error), ``checkpoint``, then ``complete`` (result) or ``error``
-    (error, whose ``result`` tells how far it got). ``state``, ``pending``, ``last_seq``,
-    ``attempt``, ``next_retry_at``, ``last_error`` tell how it is going. ``for change in handle``
-    yields what ``change`` tells, until it is over.
+    None), ``active``, ``denied`` (error), ``requestError`` (error; then it waits to try again),
+    ``cancel``, then ``complete`` (result) or ``error`` (error, whose ``result`` tells how far it
+    got); ``checkpoint`` with ``pending_batch``, ``start_next_batch`` (the seq a batch goes to),
+    ``revs_diff`` (its last change) or ``checkpoint`` (the seq that is remembered). ``state``,
+    ``pending``, ``last_seq``, ``denied_count``, ``attempt``, ``next_retry_at``, ``last_error`` tell
+    how it is going. ``for change in handle`` yields what ``change`` tells, until it is over.
     """
 
     def __init__(
@@ -78,6 +119,7 @@ class Replication(LiveHandle):
         self._untold = 0
         """Changes that listeners have not seen yet."""
         self._telling = threading.Lock()
+        self._when_idle: list[Callable[[], None]] = []
 
     def _begin(
         self, replicator: Replicator, subscribe: Callable[[Callable[[], None]], Callable[[], None]], workers: Runner
@@ -107,6 +149,7 @@ class Replication(LiveHandle):
         self.cancelled = True
         if not self._mine():
             return
+        self._tell("cancel")
         if self._stepping.acquire(blocking=False):
             # It waits: end it at once, while its databases are still open.
             try:
@@ -119,16 +162,49 @@ class Replication(LiveHandle):
             self._job.wake()
 
     def wait(self, timeout: float | None = None) -> Any:
+        self._let_run()
+        return super().wait(timeout)
+
+    def _let_run(self) -> None:
         if self._dispatcher.current():
             # Its listeners cannot be told anything while one of them waits here.
             with self._telling:
                 self._untold = -(2**62)
             self._job.wake()
-        return super().wait(timeout)
+
+    def on_idle(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once it is up to date or over, in whatever thread that is seen; now if it is."""
+        with self._telling:
+            self._when_idle.append(function)
+        self._look_if_idle()
+
+    def _ways(self) -> tuple[Replication, ...]:
+        return (self,)
+
+    def _is_idle(self) -> bool:
+        return not self.cancelled and self.replicator.state == "paused" and not self.replicator.pending
+
+    def _look_if_idle(self) -> None:
+        if self._when_idle and (self.done or self._is_idle()):
+            with self._telling:
+                functions, self._when_idle = self._when_idle, []
+            for function in functions:
+                function()
+
+    def _finish(self, outcome: Any = None, error: BaseException | None = None) -> None:
+        super()._finish(outcome, error)
+        self._look_if_idle()
 
     def _step(self) -> Idle | bool | None:
+        outcome = self._steps()
+        if isinstance(outcome, Idle):
+            self._look_if_idle()
+        return outcome
+
+    def _steps(self) -> Idle | bool | None:
         with self._stepping:
-            for _ in range(STEPS):
+            turns = 0
+            while turns < STEPS:
                 if self.done:
                     return False
                 if self.cancelled:
@@ -149,11 +225,13 @@ class Replication(LiveHandle):
                 if isinstance(event, Idle):
                     return event
                 self._event(event)
+                turns += event.name != "checkpoint" or "checkpoint" in event.argument
         return None
 
     def _fail(self, error: BaseException) -> None:
         if self.cancelled:
             # A side was closed under it, and it was told so.
+            self.replicator.state = "cancelled"
             self._finish(self.replicator.result("cancelled"))
         else:
             self._finish(error=error)
@@ -181,6 +259,8 @@ class Replication(LiveHandle):
     def _end(self) -> None:
         self._unsubscribe()
         self._run.close()
+        # Also when it had not begun.
+        self.replicator.state = "cancelled"
         self._finish(self.replicator.result("cancelled"))
 
 
@@ -225,7 +305,7 @@ def _changes(handle: Replication | Sync) -> Iterator[Record]:
         handle.remove_listener("change", changed)
 
 
-class Sync(LiveHandle):
+class Sync(LiveReplication):
     """Two replications that go on together: ``push`` and ``pull``.
 
     Events carry the direction: ``change {direction, change}``, ``denied {direction, doc}``,
@@ -263,6 +343,25 @@ class Sync(LiveHandle):
             # What ends it comes over the thread that would wait for it.
             raise RuntimeError("wait() of a sync cannot be called by a listener")
         return super().wait(timeout)
+
+    def on_idle(self, function: Callable[[], None]) -> None:
+        """Call ``function`` once both are up to date or over, in whatever thread that is seen; now if they are."""
+
+        def look() -> None:
+            # What one brought may be news for the other.
+            if all(each.done or each._is_idle() for each in self._ways()):
+                function()
+            else:
+                self.on_idle(function)
+
+        self.push.on_idle(lambda: self.pull.on_idle(look))
+
+    def _ways(self) -> tuple[Replication, ...]:
+        return self.push, self.pull
+
+    def _let_run(self) -> None:
+        for each in self._ways():
+            each._let_run()
 
     def _hold(self, count: int) -> None:
         self.push._hold(count)

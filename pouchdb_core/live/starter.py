@@ -6,7 +6,8 @@ they were called on. The blocking one is here; the asynchronous interface has it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.live.feed import Feed
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pouchdb_core.live.handle import LiveHandle
     from pouchdb_core.replication.replicate import Replicator
 
-__all__ = ["OnChange", "OnComplete", "Starter", "called_back", "keep"]
+__all__ = ["OnChange", "OnComplete", "Starter", "called_back", "keep", "told_of_errors"]
 
 OnChange = Callable[[Record], Any] | None
 OnComplete = Callable[..., Any] | None
@@ -48,7 +49,8 @@ class Starter:
         """Run a replication: its result or a Replication."""
         if not replicator.request.live:
             replicator.tells = on_change is not None
-            result = replicate_now(replicator.run(), on_change)
+            with told_of_errors(complete):
+                result = replicate_now(replicator.run(), on_change)
             if complete is not None:
                 complete(None, result)
             return result
@@ -81,6 +83,17 @@ def keep(handle: LiveHandle, *places: set[Any]) -> None:
     handle.on_done(forget)
 
 
+@contextmanager
+def told_of_errors(complete: OnComplete) -> Iterator[None]:
+    """Call ``complete(error, None)`` with what ends a call that blocks; the caller gets it too."""
+    try:
+        yield
+    except Exception as error:
+        if complete is not None:
+            complete(error, None)
+        raise
+
+
 def called_back(handle: LiveHandle, on_change: OnChange, complete: OnComplete) -> LiveHandle:
     """Give a handle the callbacks that came as options."""
     handle.callbacks(complete)
@@ -93,20 +106,21 @@ def _collected(
     db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
 ) -> Record:
     rows: list[Record] = []
-    feed = cast("Generator[Record, None, int]", iter(db.plugins.changes(db, request)))
     last_seq: Any = None
-    while True:
-        try:
-            row = next(feed)
-        except StopIteration as stop:
-            # A plug-in's plain iterator returns nothing: then the last row is where to go on.
-            last_seq = stop.value if stop.value is not None else last_seq
-            break
-        last_seq = row["seq"]
-        if on_change is not None:
-            on_change(row)
-        if return_docs:
-            rows.append(row)
+    with told_of_errors(complete):
+        feed = cast("Generator[Record, None, int]", iter(db.plugins.changes(db, request)))
+        while True:
+            try:
+                row = next(feed)
+            except StopIteration as stop:
+                # A plug-in's plain iterator returns nothing: then the last row is where to go on.
+                last_seq = stop.value if stop.value is not None else last_seq
+                break
+            last_seq = row["seq"]
+            if on_change is not None:
+                on_change(row)
+            if return_docs:
+                rows.append(row)
     result = Record(results=rows, last_seq=request.since if last_seq is None else last_seq)
     if complete is not None:
         complete(None, result)

@@ -84,8 +84,20 @@ class Replicator:
 
     @property
     def pending(self) -> int:
-        """How many changes of the source are still to be looked at."""
+        """How many changes of the source are still to be looked at.
+
+        While it works, as of the last batch; of a source here that it waits for, counted when asked.
+        """
+        if self.state in ("pending", "paused") and not self.source.remote:
+            # A source that was closed is told by what ends the run.
+            with suppress(PouchDBError):
+                return self.source.adapter.pending(self.last_seq)
         return self._pending.number
+
+    @property
+    def denied_count(self) -> int:
+        """How many revisions the target has refused that are still to be tried again."""
+        return len(self.refused)
 
     # -- the run ---------------------------------------------------------------------------------
 
@@ -101,7 +113,7 @@ class Replicator:
             while True:
                 try:
                     for event in self._session():
-                        task.total_items = self.progress.docs_written + self.pending
+                        task.total_items = self.progress.docs_written + self._pending.number
                         task.progress(self.progress.docs_written - task.completed_items)
                         yield event
                     self.state = "complete"
@@ -113,7 +125,6 @@ class Replicator:
                         raise
                     self.last_error = error
                     if not (self.request.retry and isinstance(error, PouchDBError)) or isinstance(error, FINAL):
-                        self.state = "failed"
                         self._give_result(error)
                         raise
                 try:
@@ -135,6 +146,7 @@ class Replicator:
                 each.discard(self)
 
     def _give_result(self, error: BaseException) -> None:
+        self.state = "failed"
         result = self.result("aborting")
         if isinstance(error, PouchDBError):
             error.details["result"] = result
@@ -167,6 +179,7 @@ class Replicator:
         self.attempt += 1
         delay = self._backoff.next()
         self.next_retry_at = self.tools.now() + delay
+        yield Event("requestError", self.last_error)
         yield Event("paused", self.last_error)
         until = self.tools.clock() + delay
         while (left := until - self.tools.clock()) > 0:
@@ -277,7 +290,11 @@ class Replicator:
         revs = {row["id"]: [change["rev"] for change in row["changes"]] for row in rows}
         wanted = [(id, rev) for id, each in revs.items() for rev in each]
         self.progress.missing_checked += len(wanted)
+        # PouchDB tells them for each change, and nobody wants a million events: here once a batch.
+        yield Event("checkpoint", Record(pending_batch=last_seq))
+        yield Event("checkpoint", Record(start_next_batch=last_seq))
         if ask:
+            yield Event("checkpoint", Record(revs_diff=rows[-1]))
             wanted = transfer.missing(revs)
         self.progress.missing_found += len(wanted)
         told: Event | None = None
@@ -291,7 +308,7 @@ class Replicator:
         self._recover()
         if told is not None:
             # The last transaction is told when all of the batch is done, with the seq it goes to.
-            told.argument.update(last_seq=last_seq, pending=self.pending)
+            told.argument.update(last_seq=last_seq, pending=self._pending.number)
             yield told
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
@@ -353,14 +370,14 @@ class Replicator:
         told = self.summary()
         documents = transfer.documents if self.tells else []
         told["docs"] = [each if isinstance(each, Record) else each.document() for each in documents]
-        told["pending"] = self.pending
+        told["pending"] = self._pending.number
         return Event("change", told)
 
     def summary(self) -> Record:
         """Return the counters so far."""
         progress = self.progress
         return Record(
-            ok=progress.ok,
+            ok=progress.ok and self.state != "failed",
             start_time=self.start_time,
             docs_read=progress.docs_read,
             docs_written=progress.docs_written,
@@ -383,7 +400,7 @@ class Replicator:
             state=self.state,
             pending=self.pending,
             last_seq=self.last_seq,
-            denied=len(self.refused),
+            denied=self.denied_count,
             attempt=self.attempt,
             next_retry_at=self.next_retry_at,
             last_error=None if self.last_error is None else str(self.last_error),

@@ -85,6 +85,39 @@ async def test_live_in_both_directions(env: AsyncEnvironment, db: AsyncPouchDB) 
     assert sum(thread.name.startswith("pouchdb") for thread in threading.enumerate()) <= 17
 
 
+@pytest.mark.parametrize("env", ["file", "memory"], indirect=True)
+async def test_idle_is_awaited(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
+    other = env["other"]
+    both, way = db.sync(other, live=True), env.replicate(other, "third", live=True)
+    for number in range(5):
+        await db.put({"_id": f"a{number}"})
+        await other.put({"_id": f"b{number}"})
+        assert await both.idle() is True
+        assert await way.idle() is True
+        counts = [(await each.info()).doc_count for each in (db, other, env["third"])]
+        assert counts == [2 * number + 2] * 3
+    cancelled: list[str] = []
+    way.on("cancel", lambda: cancelled.append("way"))
+    for handle in (both, way):
+        handle.cancel()
+        assert await handle.idle() is False
+        await handle
+    assert cancelled == ["way"]
+
+
+async def test_idle_tells_the_error(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
+    fill(db, 1)
+
+    def broken(doc: Any) -> bool:
+        raise ValueError("on purpose")
+
+    for handle in (db.sync("other", live=True, filter=broken), env.replicate(db, "other", live=True, filter=broken)):
+        with pytest.raises(ValueError, match="on purpose"):
+            await handle.idle()
+    once = env.replicate(db, "other")
+    assert await once.idle() is True
+
+
 async def test_iterating_gives_the_changes(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
     fill(db, 30)
     assert [change.docs_written async for change in db.replicate_to("other", batch_size=10)] == [10, 20, 30]

@@ -89,6 +89,8 @@ class Run:
         self.steps: Generator[Any, None, Any] = self.replicator.run()
         self.time = time
         self.events: list[tuple[str, Any]] = []
+        self.announced: list[Any] = []
+        """What ``checkpoint`` told of batches that were about to begin."""
         self.result: Any = None
 
     @property
@@ -103,6 +105,9 @@ class Run:
             self.result = stop.value
             return None
         if not isinstance(event, Idle):
+            if event.name == "checkpoint" and "checkpoint" not in event.argument:
+                self.announced.append(event.argument)
+                return self.step()
             self.events.append((event.name, event.argument))
         return event
 

@@ -14,6 +14,8 @@ import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB
 from pouchdb_core.errors import Forbidden, NotFound, StorageError
 from pouchdb_core.live import Replication, Sync
+from pouchdb_core.requests import Replicate
+from pouchdb_core.runner import Runner
 
 from .conftest import SOON, leaves, same
 
@@ -131,6 +133,24 @@ def test_checkpoints_are_told_as_they_are_written(
     assert 2 <= len(told) <= 9, "every five seconds, and at the end"
 
 
+def test_batches_are_announced(run: Callable[..., Any], source: SyncPouchDB, target: SyncPouchDB) -> None:
+    """What PouchDB tells for each change, here once a batch; ``revs_diff`` where the target is asked."""
+    source.bulk_docs([{"_id": id} for id in "abc"])
+    once = run(source, target, batch_size=2)
+    once.end()
+    assert once.announced == [
+        {"pending_batch": 2},
+        {"start_next_batch": 2},
+        {"pending_batch": 3},
+        {"start_next_batch": 3},
+    ], "an empty target is asked nothing"
+    source.put({"_id": "d"})
+    again = run(source, target)
+    again.end()
+    row = source.changes(since=3, style="all_docs").results[0]
+    assert again.announced == [{"pending_batch": 4}, {"start_next_batch": 4}, {"revs_diff": row}]
+
+
 def test_a_change_can_be_told_without_documents(
     run: Callable[..., Any], source: SyncPouchDB, target: SyncPouchDB
 ) -> None:
@@ -148,13 +168,14 @@ def test_a_change_can_be_told_without_documents(
 def test_a_handle(
     environment: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB, heard: Hear, option: str
 ) -> None:
-    changes, complete, paused = heard(), heard(), heard()
+    changes, complete, paused, cancel = heard(), heard(), heard(), heard()
     handle: Any = environment.replicate(source, target, **{option: True}, on_change=changes, complete=complete)
+    handle.on("cancel", cancel)
     assert isinstance(handle, Replication)
     assert (handle.cancelled, handle["cancelled"]) == (False, False)
     for name in "on once addListener removeListener removeAllListeners setMaxListeners listeners emit cancel".split():
         assert name in handle
-    for name in ("state", "pending", "last_seq", "attempt", "next_retry_at", "last_error"):
+    for name in ("state", "pending", "last_seq", "attempt", "next_retry_at", "last_error", "denied_count"):
         assert name in handle
     assert "nonsense" not in handle
     handle.on("paused", paused)
@@ -169,6 +190,7 @@ def test_a_handle(
     result = handle.wait(SOON)
     assert (result.status, result.docs_written, result.last_seq, result.ok) == ("cancelled", 1, 1, True)
     assert complete.wait() == [(None, result)]
+    assert cancel.wait() == [()]
     handle.cancel()
     settle(environment)
     assert len(complete.calls) == 1
@@ -191,7 +213,7 @@ def test_an_error_of_a_handle(faults: Any, faulty: SyncEnvironment, heard: Hear)
     with pytest.raises(StorageError):
         handle.wait(SOON)
     assert complete.wait() == [(error, None)]
-    assert error.result.status == "aborting"
+    assert (error.result.status, error.result.ok) == ("aborting", False)
     late = heard()
     handle.once("active", late)
     late.wait()
@@ -404,6 +426,36 @@ def test_sync_once(environment: SyncEnvironment, source: SyncPouchDB, target: Sy
     assert source.sync(target).push.docs_written == 0
 
 
+def test_complete_is_told_of_the_error_of_a_call_that_blocks(
+    environment: SyncEnvironment, source: SyncPouchDB, heard: Hear
+) -> None:
+    source.put({"_id": "a"})
+
+    def broken(doc: Any) -> bool:
+        raise ValueError("on purpose")
+
+    for call in (
+        lambda complete: environment.replicate(source, "target", filter=broken, complete=complete),
+        lambda complete: source.sync("target", filter=broken, complete=complete),
+        lambda complete: source.changes(filter=broken, complete=complete),
+    ):
+        complete = heard()
+        with pytest.raises(ValueError, match="on purpose") as caught:
+            call(complete)
+        assert complete.calls == [(caught.value, None)]
+
+
+def test_cancelled_before_its_first_step(
+    environment: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB
+) -> None:
+    replicator = environment.engine.plugins.replicate(environment, Replicate(source, target, live=True))
+    handle = Replication(
+        replicator, lambda wake: lambda: None, environment._calls, environment.engine.dispatcher, Runner("none", 0)
+    )
+    handle.cancel()
+    assert handle.wait(SOON).status == handle.state == "cancelled"
+
+
 def test_both_callbacks(environment: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB) -> None:
     told: list[str] = []
 
@@ -582,6 +634,103 @@ def test_status_while_it_runs_and_afterwards(
     }
     assert "pending" not in target.sync_status().replications[0], "only the source knows"
     assert environment["other"].sync_status().replications == []
+
+
+def test_what_is_pending_is_counted_while_it_waits_to_try_again(
+    faults: Any, faulty: SyncEnvironment, heard: Hear
+) -> None:
+    source, target = faulty["source"], faulty["target"]
+    source.put({"_id": "a"})
+    error = StorageError("away")
+
+    def fail(database: Any, request: Any) -> None:
+        if database.name == "target":
+            raise error
+
+    faults.on_write = fail
+    asked, paused = heard(), heard()
+    handle: Any = faulty.replicate(source, target, live=True, retry=True, back_off_function=lambda delay: 60_000)
+    handle.on("requestError", asked).on("paused", paused)
+    assert paused.wait() == asked.wait() == [error]
+    assert (handle.state, handle.pending) == ("pending", 1)
+    source.bulk_docs([{"_id": "b"}, {"_id": "c"}])
+    [entry] = source.sync_status().replications
+    assert (handle.pending, entry.pending, entry.state) == (3, 3, "pending")
+    handle.cancel()
+    handle.wait(SOON)
+    assert handle.pending == 1, "as it was known"
+
+
+def test_how_many_were_denied(guard: Any, guarded: SyncEnvironment) -> None:
+    guard.judge = lambda doc: Forbidden("no") if doc["_id"] < "c" else None
+    source = guarded["source"]
+    source.bulk_docs([{"_id": id} for id in "abcd"])
+    handle: Any = guarded.replicate(source, "target", live=True)
+    assert handle.idle(SOON) is True
+    assert (handle.denied_count, handle.pending, sorted(guarded["target"])) == (2, 0, ["c", "d"])
+    assert source.sync_status().replications[0].denied == 2
+    handle.cancel()
+    assert handle.denied_count == 2
+
+
+# -- waiting until it is up to date ----------------------------------------------------------------
+
+
+def test_idle_waits_for_what_was_written_before(
+    environment: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB
+) -> None:
+    handle: Any = environment.replicate(source, target, live=True, batch_size=10)
+    for number in range(20):
+        source.bulk_docs([{"_id": f"{number}-{each}"} for each in range(number)])
+        assert handle.idle(SOON) is True
+        assert target.info().doc_count == source.info().doc_count
+    handle.cancel()
+    assert handle.idle(SOON) is False
+
+
+def test_idle_of_a_sync_waits_for_both(environment: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB) -> None:
+    handle: Any = environment.sync(source, target, live=True)
+    for number in range(10):
+        source.put({"_id": f"s{number}"})
+        target.put({"_id": f"t{number}"})
+        assert handle.idle(SOON) is True
+        assert list(source) == list(target)
+    called = threading.Event()
+    handle.on_idle(called.set)
+    assert called.wait(SOON)
+    handle.cancel()
+    assert handle.idle(SOON) is False
+
+
+def test_idle_by_a_listener(environment: SyncEnvironment, source: SyncPouchDB, heard: Hear) -> None:
+    """Changes are not held back for a listener that waits here."""
+    source.bulk_docs([{"_id": f"{number:02}"} for number in range(50)])
+    answers = heard()
+    handle: Any = environment.sync(source, "target", live=True, batch_size=1)
+    handle.once("change", lambda told: answers(handle.idle(SOON)))
+    assert answers.wait() == [True]
+    assert environment["target"].info().doc_count == 50
+    handle.cancel()
+
+
+@pytest.mark.parametrize("way", ["replicate", "sync"])
+def test_idle_ends_with_what_ends_the_replication(faults: Any, faulty: SyncEnvironment, way: str) -> None:
+    source, target = faulty["source"], faulty["target"]
+    source.put({"_id": "a"})
+    go = threading.Event()
+
+    def fail(database: Any, request: Any) -> None:
+        if database.name == "target":
+            assert go.wait(SOON)
+            raise StorageError("away")
+
+    faults.on_write = fail
+    handle: Any = getattr(faulty, way)(source, target, live=True)
+    with pytest.raises(TimeoutError, match=r"not up to date after 0\.01 seconds"):
+        handle.idle(0.01)
+    go.set()
+    with pytest.raises(StorageError, match="away"):
+        handle.idle(SOON)
 
 
 def test_status_of_a_one_shot_while_it_runs(
