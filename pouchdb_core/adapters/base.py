@@ -231,3 +231,7 @@ class Adapter(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the database."""
+    def purged_infos_limit(self, limit: int | None = None) -> int:
+        """Return, and set when given, how many purges are remembered. Raises NotSupported where a server has them."""
+        raise NotSupported(f"{self.name}: what was purged from this database is not kept here")
+

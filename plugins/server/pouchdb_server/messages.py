@@ -5,7 +5,6 @@ A plug-in that adds an endpoint needs this module and ``routes``, nothing else.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
     from pouchdb_server.app import Server
 
-__all__ = ["Body", "Headers", "Request", "Response", "Subscribe", "UnsupportedMediaType", "error_response", "json_text"]
+__all__ = ["Body", "Headers", "Request", "Response", "Subscribe", "UnsupportedMediaType", "error_of", "error_response"]
 
 Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
 """Calls a function whenever there may be more to send, until the function it returns is called."""
@@ -150,20 +149,23 @@ class Request:
         Raises UnsupportedMediaType unless it says that it is, BadRequest for what cannot be parsed or
         is of another ``kind``. Without a body: ``{}`` if it is not ``required``.
         """
+        self.check_json()
         if not self.body:
             if not required:
                 return {}
-            self._check_json_type()
             raise BadRequest("Request body is empty: it must be JSON")
-        self._check_json_type()
         value = from_text(self.body)
         if not isinstance(value, kind):
             raise BadRequest("Request body must be a JSON object" if kind is dict else "Request body has a wrong type")
         return value
 
-    def _check_json_type(self) -> None:
-        # CouchDB takes a missing type for JSON.
-        if self.content_type not in ("application/json", ""):
+    def check_json(self) -> None:
+        """Refuse a body that is not said to be JSON. Raises UnsupportedMediaType.
+
+        Of a POST it must be said, also where there is no body, as CouchDB insists: every page of the
+        web may make a visitor's browser POST without a type, or with the type of a form, and nobody is asked.
+        """
+        if self.content_type != "application/json" and (self.content_type or self.method == "POST"):
             raise UnsupportedMediaType()
 
     def as_dict(self, database: SyncPouchDB | None = None) -> dict[str, Any]:
@@ -232,15 +234,26 @@ class Response:
         return self
 
 
+COUCHDB_SAYS = {
+    ("bad_request", "Only reserved document ids may start with underscore."): "illegal_docid",
+    ("missing_id", "_id is required for puts"): "illegal_docid",
+}
+"""Errors that CouchDB has another name for than PouchDB, by name and reason."""
+
+
+def error_of(name: str, reason: str) -> dict[str, Any]:
+    """Return the members by which CouchDB tells an error, given PouchDB's words for it."""
+    if (name, reason) == ("conflict", "Document update conflict"):
+        reason += "."
+    return {"error": COUCHDB_SAYS.get((name, reason), name), "reason": reason}
+
+
 def error_response(error: PouchDBError) -> Response:
     """Return what CouchDB answers for an error."""
-    told: dict[str, Any] = {"error": error.name, "reason": error.message}
-    response = Response(told, error.status)
+    told = error_of(error.name, error.message)
+    # PouchDB's catalogue has 500 and 412 for what CouchDB takes for the client's mistake.
+    status = 400 if told["error"] in ("doc_validation", "illegal_docid") else error.status
+    response = Response(told, status)
     for name, value in error.details.get("headers", {}).items():
         response.add(name, value)
     return response
-
-
-def json_text(value: Any) -> str:
-    """Write JSON for a header or a message."""
-    return json.dumps(value, separators=(",", ":"))

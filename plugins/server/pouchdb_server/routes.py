@@ -23,6 +23,10 @@ class MethodNotAllowed(PouchDBError):
     status, name, default_message = 405, "method_not_allowed", "Method not allowed"
 
 
+class IllegalId(BadRequest):
+    name = "illegal_docid"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One line of the route table.
@@ -140,6 +144,10 @@ class Table:
             if found is not None:
                 return Found(found[0], found[1], name)
         id, rest = _document(below)
+        if not id:
+            raise IllegalId("Document id must not be empty")
+        if id in ("_local", "_local/", "_design/"):
+            raise BadRequest(f"Invalid {id.rstrip('/')} document id.")
         found = self._match("document", rest)
         if found is None:
             raise NotFound()

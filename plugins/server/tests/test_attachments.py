@@ -86,7 +86,24 @@ def test_writing(filled):
     assert filled.delete(f"/db/a/none?rev={rev}").status == 404
     assert filled.delete(f"/db/a/b?rev={rev}").status == 200
     assert filled.get("/db/a/b").status == 404
-    assert filled.put("/db/a/c", b"x", {"Content-Encoding": "gzip"}).status == 400
+
+
+def test_what_comes_packed_is_stored_as_what_it_was(filled, serve, call):
+    packed = gzip.compress(BIG[:1000]) + gzip.compress(BIG[1000:])
+    # Once with its length, once in chunks.
+    for number, body in enumerate((packed, iter([packed[:10], packed[10:]]))):
+        answer = filled.call("PUT", f"/db/packed{number}/file", body, {"Content-Encoding": "gzip"})
+        assert answer.status == 201
+        assert answer.headers["Location"].endswith(f"/db/packed{number}/file")
+        assert answer.headers["ETag"] is None
+        assert filled.get(f"/db/packed{number}/file").body == BIG
+        assert filled.get(f"/db/packed{number}/file", Range="bytes=1-2").body == BIG[1:3]
+    for wrong in (b"x", packed[:-1], b"", packed + b"more"):
+        assert filled.put("/db/wrong/file", wrong, {"Content-Encoding": "gzip"}).status == 400
+    assert filled.put("/db/wrong/file", b"x", {"Content-Encoding": "br"}).status == 415
+    assert filled.get("/db/wrong").status == 404
+    small = call(serve(max_attachment=1000))
+    assert small.put("/db/bomb/file", gzip.compress(bytes(100_000)), {"Content-Encoding": "gzip"}).status == 413
 
 
 def test_too_long(serve, call):
@@ -161,6 +178,7 @@ def test_bulk_get(filled):
     assert missing["content-type"].endswith('error="true"')
     assert json.loads(error)["id"] == "none"
     plain = filled.post("/db/_bulk_get", asked, {"Accept": "multipart/related"})
+    assert plain.headers["Content-Type"].startswith("multipart/related")
     assert json.loads(parts_of(plain)[0][1])["_attachments"]["dir/big.bin"]["stub"]
 
 

@@ -19,7 +19,7 @@ def test_bulk_docs(filled):
     conflict, new, bad = answer.json
     assert (conflict["id"], conflict["error"]) == ("doc0", "conflict")
     assert new["ok"]
-    assert bad["error"] == "bad_request"
+    assert bad["error"] == "illegal_docid"
     replicated = {"docs": [{"_id": "r", "_rev": "3-c", "_revisions": {"start": 3, "ids": ["c", "b", "a"]}}]}
     assert filled.post("/db/_bulk_docs", {**replicated, "new_edits": False}).json == []
     assert filled.post("/db/_bulk_docs", {**replicated, "new_edits": False}).json == []
@@ -37,8 +37,32 @@ def test_bulk_get_answers_each_thing_that_was_asked_in_order(filled):
     assert answer["results"][0]["docs"][0]["ok"]["_revisions"]["start"] == 1
     assert answer["results"][1]["docs"][0]["error"]["error"] == "not_found"
     assert answer["results"][3]["docs"][0]["error"]["rev"] == "1-x"
-    for wrong in ({}, {"docs": [1]}, {"docs": [{"rev": "1-a"}]}):
+    for wrong in ({}, {"docs": 1}):
         assert filled.post("/db/_bulk_get", wrong).status == 400
+    assert filled.post("/db/_bulk_get?atts_since=[]", {"docs": []}).status == 400
+
+
+def test_bulk_get_puts_what_cannot_be_asked_for_in_its_place(filled):
+    asked = [1, {"rev": "1-a"}, {"id": "doc0", "rev": "x"}, {"id": "doc0"}, {"id": "doc0", "atts_since": "1-a"}]
+    results = filled.post("/db/_bulk_get", {"docs": asked}).json["results"]
+    assert [each["id"] for each in results] == [None, None, "doc0", "doc0", "doc0"]
+    kinds = [each["docs"][0].get("error", {}).get("error") for each in results]
+    assert kinds == ["bad_request", "bad_request", "bad_request", None, "bad_request"]
+    assert results[2]["docs"][0]["error"]["rev"] == "x"
+
+
+def test_bulk_get_sends_content_to_those_who_have_some_of_it_only(filled):
+    rev = filled.put("/db/a/one.txt", b"1").json["rev"]
+    newer = filled.put(f"/db/a/two.txt?rev={rev}", b"2").json["rev"]
+    asked = [{"id": "a", "atts_since": []}, {"id": "a", "atts_since": [rev]}, {"id": "a"}, {"id": "doc1"}]
+    results = filled.post("/db/_bulk_get?attachments=false", {"docs": asked}).json["results"]
+    docs = [each["docs"][0]["ok"] for each in results]
+    stubs = [{name: "stub" in entry for name, entry in doc.get("_attachments", {}).items()} for doc in docs]
+    both = {"one.txt": True, "two.txt": True}
+    assert stubs == [both, {"one.txt": True, "two.txt": False}, both, {}]
+    assert [doc["_rev"] for doc in docs[:3]] == [newer] * 3
+    whole = filled.post("/db/_bulk_get?attachments=true", {"docs": asked[:1]}).json["results"]
+    assert whole[0]["docs"][0]["ok"]["_attachments"]["one.txt"]["data"] == "MQ=="
 
 
 def test_revs_diff(filled):
@@ -94,6 +118,57 @@ def test_design_documents_are_listed(filled):
     filled.put("/db/_design/a", {"views": {}})
     assert [row["id"] for row in filled.get("/db/_design_docs").json["rows"]] == ["_design/a"]
     assert [row["id"] for row in filled.get("/db/_design_docs?descending=true").json["rows"]] == ["_design/a"]
+    filled.put("/db/_design/b", {})
+    rev = filled.put("/db/_design/gone", {}).json["rev"]
+    filled.delete(f"/db/_design/gone?rev={rev}")
+    for query, ids in RANGES:
+        found = filled.get(f"/db/_design_docs?{query.replace('@', '_design')}").json
+        assert [row.get("id") for row in found["rows"]] == [id and f"_design/{id}" for id in ids], query
+        assert found["total_rows"] == 2
+    assert filled.get("/db/_design_docs?include_docs=true").json["rows"][1]["doc"]["_id"] == "_design/b"
+    assert filled.get("/db/_design_docs?skip=1").json["offset"] == 1
+    answer = filled.post("/db/_design_docs/queries", {"queries": [{"limit": 1}, {"keys": ["_design/b"]}]}).json
+    assert [row["id"] for each in answer["results"] for row in each["rows"]] == ["_design/a", "_design/b"]
+    assert filled.post("/db/_design_docs/queries", {}).status == 400
+
+
+RANGES = (
+    ("", ["a", "b"]),
+    ("limit=1", ["a"]),
+    ("skip=1", ["b"]),
+    ("descending=true", ["b", "a"]),
+    ('startkey="@/b"', ["b"]),
+    ('endkey="@/a"', ["a"]),
+    ('endkey="@/b"&inclusive_end=false', ["a"]),
+    ('startkey="@/a"&descending=true', ["a"]),
+    ('endkey="@/a"&descending=true&inclusive_end=false', ["b"]),
+    ('key="@/b"', ["b"]),
+    ('key="doc1"', []),
+    ("startkey=1", ["a", "b"]),
+    ("endkey=1", []),
+    ('keys=["@/b","doc1",1]', ["b", None, None]),
+)
+"""What a list of two documents, a and b, shows."""
+
+
+def test_local_documents_are_listed(filled):
+    for id in ("b", "a"):
+        filled.put(f"/db/_local/{id}", {"x": id})
+    for query, ids in RANGES:
+        rows = filled.get(f"/db/_local_docs?{query.replace('@', '_local')}").json["rows"]
+        assert [row.get("id") for row in rows] == [id and f"_local/{id}" for id in ids], query
+    rows = filled.post("/db/_local_docs", {"keys": ["_local/b", "doc1"], "include_docs": True}).json["rows"]
+    assert rows == [
+        {
+            "id": "_local/b",
+            "key": "_local/b",
+            "value": {"rev": "0-1"},
+            "doc": {"x": "b", "_id": "_local/b", "_rev": "0-1"},
+        },
+        {"key": "doc1", "error": "not_found"},
+    ]
+    answer = filled.post("/db/_local_docs/queries?limit=1", {"queries": [{}, {"descending": True}]}).json
+    assert [row["id"] for each in answer["results"] for row in each["rows"]] == ["_local/a", "_local/b"]
 
 
 def test_views(filled):

@@ -50,7 +50,9 @@ def test_illegal_names(client, environment, name):
 def test_legal_names(client, environment, name):
     assert client.put(f"/{name}").status == 201
     assert client.get(f"/{name}").json["doc_count"] == 0
-    assert client.put(f"/{name}/doc", {"x": 1}).status == 201
+    # Documents of a replicator database are replications.
+    doc = {"source": "a", "target": "b"} if name == "_replicator" else {"x": 1}
+    assert client.put(f"/{name}/doc", doc).status == 201
     assert client.delete(f"/{name}").json == {"ok": True}
     assert list(environment) == ["db"]
 
@@ -99,6 +101,9 @@ def test_small_endpoints(client):
     assert client.get("/_scheduler/jobs").json["jobs"] == []
     assert client.get("/_scheduler/docs").json["docs"] == []
     assert client.get("/favicon.ico").status == 204
+    assert client.get("/_node/_local").json == {"name": "nonode@nohost"}
+    assert client.get("/_node/other").status == 404
+    assert client.post("/_node/_local/_restart", {}).status == 403
 
 
 def test_configuration(client):
@@ -127,6 +132,10 @@ def test_limits_and_compaction(client, environment):
     assert client.get("/db/_revs_limit").json == 5
     assert client.put("/db/_revs_limit", "0", {"Content-Type": "application/json"}).status == 400
     assert client.get("/db/_purged_infos_limit").json == 1000
+    assert client.put("/db/_purged_infos_limit", "2", {"Content-Type": "application/json"}).json == {"ok": True}
+    assert client.get("/db/_purged_infos_limit").json == 2
+    for wrong in ("0", '"2"', "1.5", "[]"):
+        assert client.put("/db/_purged_infos_limit", wrong, {"Content-Type": "application/json"}).status == 400
     answer = client.post("/db/_compact", {})
     assert (answer.status, answer.json) == (202, {"ok": True})
     answer = client.post("/db/_ensure_full_commit", {})
@@ -140,6 +149,14 @@ def test_purge(client):
     assert answer.json == {"purge_seq": 1, "purged": {"a": [rev]}}
     assert client.get("/db/a").status == 404
     assert client.post("/db/_purge", {"a": rev}).status == 400
+    assert client.get("/db/_purged_infos").json == {"purged_infos": [{"id": "a", "revs": [rev]}]}
+
+
+def test_purges_are_remembered_as_far_as_the_limit_says(client):
+    client.put("/db/_purged_infos_limit", "2", {"Content-Type": "application/json"})
+    for id in ("a", "b", "c"):
+        client.post("/db/_purge", {id: [client.put(f"/db/{id}", {}).json["rev"]]})
+    assert [each["id"] for each in client.get("/db/_purged_infos").json["purged_infos"]] == ["b", "c"]
 
 
 def test_methods_that_are_not_allowed(client):

@@ -64,7 +64,7 @@ def test_ids_that_cannot_be(client, id):
         ("{}", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
         ("", JSON, 400),
         ('{"_id": "other"}', JSON, 400),
-        ('{"_unknown": 1}', JSON, 500),
+        ('{"_unknown": 1}', JSON, 400),
         ('{"_rev": 5}', JSON, 400),
         ('{"a":' + "[" * 300 + "]" * 300 + "}", JSON, 400),
         ('{"a": 1e999}', JSON, 400),
@@ -130,8 +130,14 @@ def test_forms_of_attachments(client):
         "Content-Type: text/plain", "", "hello", "--xyz--", "",
     ]  # fmt: skip
     headers = {"Content-Type": "multipart/form-data; boundary=xyz"}
+    # Every page of the web may send forms, so the page must be one of this server.
+    assert client.post("/db/a", "\r\n".join(lines), headers).json["reason"] == "Referer header required."
+    for elsewhere in ("http://evil.example/", "http://[", "null"):
+        assert client.post("/db/a", "\r\n".join(lines), {**headers, "Referer": elsewhere}).status == 400
+    headers["Referer"] = f"http://{client.address[0]}:{client.address[1]}/_utils/"
     assert client.post("/db/a", "\r\n".join(lines), headers).status == 201
     assert client.get("/db/a/note.txt").body == b"hello"
     assert client.get("/db/a").json["x"] == 1
     assert client.post("/db/a", "\r\n".join(lines), headers).status == 409
-    assert client.post("/db/a", "{}", JSON).status == 400
+    assert client.post("/db/a", "{}", JSON).status == 415
+    assert client.post("/db/_find", "{}", JSON).status == 404

@@ -133,7 +133,16 @@ class _SqlAdapter(Adapter):
             compact(self.store, task)
 
     def purge(self, revs: Mapping[str, Sequence[str]]) -> tuple[int, dict[str, list[str]], set[str]]:
-        return purge(self.store, revs, self._purged_infos_limit)
+        return purge(self.store, revs, self.purged_infos_limit())
+
+    def purged_infos_limit(self, limit: int | None = None) -> int:
+        if limit is None:
+            kept: int | None = self.store.metadata("purged_infos_limit")
+            return self._purged_infos_limit if kept is None else kept
+        _check({"purged_infos_limit": limit})
+        with self.store.write():
+            self.store.set_metadata("purged_infos_limit", limit)
+        return limit
 
     def revs_limit(self, limit: int | None = None) -> int:
         if limit is None:

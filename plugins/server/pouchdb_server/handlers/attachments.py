@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,8 @@ from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.attachments import AttachmentReader
 from pouchdb_core.errors import BadRequest, Conflict, NotFound, PouchDBError
 from pouchdb_server.handlers.writing import rev_of, written
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.messages import Request, Response, UnsupportedMediaType
+from pouchdb_server.unpacking import Unpacked
 
 __all__ = ["RangeNotSatisfiable", "delete", "get", "put"]
 
@@ -24,9 +26,12 @@ class RangeNotSatisfiable(PouchDBError):
 
 def get(request: Request, database: SyncPouchDB) -> Response:
     """GET /{db}/{docid}/{attachment}: bytes, or with ``Range`` some of them."""
+    id, rev = _id(request), request.query.get("rev")
     try:
-        reader = database.open_attachment(_id(request), request.params["attachment"], rev=request.query.get("rev"))
+        reader = database.open_attachment(id, request.params["attachment"], rev=rev)
     except NotFound:
+        # The document or the attachment?
+        database.get(id) if rev is None else database.get(id, rev=rev)
         raise NotFound("Document is missing attachment") from None
     etag = reader.digest.removeprefix("md5-")
     span = _range(request, reader, etag)
@@ -76,38 +81,40 @@ def _range(request: Request, reader: AttachmentReader, etag: str) -> tuple[int, 
     return start, end
 
 
-class _Counted:
-    """A body that must be as long as it was said to be."""
-
-    def __init__(self, request: Request) -> None:
-        self._file = request.file
-
-    def read(self, size: int = -1, /) -> bytes:
-        return b"" if self._file is None else self._file.read(size)
-
-
 def put(request: Request, database: SyncPouchDB) -> Response:
-    """PUT /{db}/{docid}/{attachment}: stored while it comes, and only if all of it came."""
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise BadRequest(f"Content-Encoding {encoding} of an attachment is not supported: send it as it is")
-    name = request.params["attachment"]
+    """PUT /{db}/{docid}/{attachment}: stored while it comes, and only if all of it came.
+
+    What comes packed with gzip is stored as what it was: then there are ranges of it.
+    """
+    id, name = _id(request), request.params["attachment"]
+    _check_local(id)
     content_type = request.headers.get("content-type", "application/octet-stream")
-    content: Any = request.body if request.file is None else _Counted(request)
-    return written(request, database.put_attachment(_id(request), name, content, content_type, rev_of(request)))
+    content: Any = request.body if request.file is None else request.file
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "gzip":
+        content = Unpacked(request.file or io.BytesIO(request.body), request.server.settings.max_attachment)
+    elif encoding != "identity":
+        raise UnsupportedMediaType("Only gzip and identity content-encodings are supported")
+    done = database.put_attachment(id, name, content, content_type, rev_of(request))
+    # An ETag would be the attachment's digest, not the document's revision.
+    return written(request, done, attachment=name)
 
 
 def delete(request: Request, database: SyncPouchDB) -> Response:
     """DELETE /{db}/{docid}/{attachment}?rev=."""
-    rev = rev_of(request)
-    if rev is None:
-        raise Conflict("Document update conflict.")
-    name = request.params["attachment"]
-    doc = database.get(_id(request), rev=rev)
+    id, rev, name = _id(request), rev_of(request), request.params["attachment"]
+    _check_local(id)
+    doc = database.get(id) if rev is None else database.get(id, rev=rev)
     if name not in doc.get("_attachments", {}):
         raise NotFound("Document is missing attachment")
-    done = database.remove_attachment(_id(request), name, rev)
-    return Response(done, headers={"etag": f'"{done["rev"]}"'})
+    if rev is None:
+        raise Conflict()
+    return Response(database.remove_attachment(id, name, rev))
+
+
+def _check_local(id: str) -> None:
+    if id.startswith("_local/"):
+        raise BadRequest("_local documents do not accept attachments.")
 
 
 def _id(request: Request) -> str:

@@ -2,64 +2,109 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
+from pouchdb_core.documents.parse import check_rev
 from pouchdb_core.errors import BadRequest
 from pouchdb_server.handlers.multiparts import bulk_parts
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.messages import Request, Response, error_of
 from pouchdb_server.multipart import new_boundary
 from pouchdb_server.query import chosen
 
 __all__ = ["bulk_docs", "bulk_get", "missing_revs", "revs_diff"]
 
+ITEM = ("id", "rev", "atts_since")
 OPTIONS = {"revs": "flag", "latest": "flag", "attachments": "flag"}
+ELSEWHERE = ("open_revs", "new_edits", "w", "rev", "atts_since")
+"""Parameters of other reads, which _bulk_get refuses as CouchDB does: each document has its own."""
 
 
 def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_bulk_docs."""
     given = request.json()
-    docs = given.get("docs")
-    if not isinstance(docs, list):
+    if "docs" not in given:
         raise BadRequest("POST body must include `docs` parameter.")
+    docs = given["docs"]
+    if not isinstance(docs, list):
+        raise BadRequest("`docs` parameter must be an array.")
     if not all(isinstance(doc, dict) for doc in docs):
         raise BadRequest("Document must be a JSON object")
     new_edits = given.get("new_edits", True)
     if type(new_edits) is not bool:
-        raise BadRequest("new_edits must be true or false")
+        raise BadRequest("`new_edits` parameter must be a boolean.")
     return Response([_outcome(each) for each in database.bulk_docs(docs, new_edits=new_edits)], 201)
 
 
 def _outcome(row: dict[str, Any]) -> dict[str, Any]:
     if row.get("ok"):
         return row
-    told = {"id": row.get("id"), "error": row["name"], "reason": row["reason"]}
+    told = {"id": row.get("id"), **error_of(row["name"], row["reason"])}
     if row.get("rev") is not None:
         told["rev"] = row["rev"]
     return told
 
 
 def bulk_get(request: Request, database: SyncPouchDB) -> Response:
-    """POST /{db}/_bulk_get, as JSON or multipart: one result for each thing asked, in the same order."""
+    """POST /{db}/_bulk_get, as JSON or multipart: one result for each thing asked, in the same order.
+
+    CouchDB's replicator lays its own list beside the results, so what cannot be read is an error in its place.
+    """
     given = request.json()
+    for name in ELSEWHERE:
+        if name in request.query:
+            raise BadRequest(f'"{name}" query parameter is not acceptable')
     docs = given.get("docs")
     if not isinstance(docs, list):
         raise BadRequest("Missing JSON list of 'docs'.")
     options = {**chosen(request.query, OPTIONS), **chosen(given, OPTIONS)}
-    if any(not isinstance(doc, dict) or not isinstance(doc.get("id"), str) for doc in docs):
-        raise BadRequest("each of 'docs' must be an object with an 'id'")
-    if request.accepts("multipart/mixed", "multipart/related"):
-        asked = [{key: doc[key] for key in ("id", "rev") if doc.get(key) is not None} for doc in docs]
-        results = database.bulk_get(asked, revs=True, latest=options.get("latest", False))["results"]
-        outer = new_boundary()
-        since = [doc.get("atts_since") or () for doc in docs]
-        pieces = bulk_parts(database, results, options, outer, since)
-        return Response(pieces, content_type=f'multipart/mixed; boundary="{outer}"')
-    asked = [{key: doc[key] for key in ("id", "rev", "atts_since") if doc.get(key) is not None} for doc in docs]
-    if any("atts_since" in each for each in asked):
-        # What changed since is wanted whole.
-        options["attachments"] = True
-    return Response({"results": database.bulk_get(asked, **options)["results"]})
+    results: list[Any] = [_refused(doc) for doc in docs]
+    asked = [(place, doc) for place, doc in enumerate(docs) if results[place] is None]
+    # JSON for whoever takes it, as CouchDB; a star is no name.
+    kind = "multipart/mixed" if request.accepts("multipart/mixed") else "multipart/related"
+    parts = request.accepts(kind) and not request.accepts("application/json")
+    if not parts:
+        # Of who has some of them, attachments that changed since are wanted; of others only if all are.
+        since = [each for each in asked if each[1].get("atts_since")]
+        _read(database, [each for each in asked if not each[1].get("atts_since")], options, results)
+        _read(database, since, {**options, "attachments": True}, results)
+        return Response({"results": results})
+    _read(database, asked, {**options, "revs": True, "attachments": False}, results)
+    outer = new_boundary()
+    known = [doc.get("atts_since") or () if isinstance(doc, Mapping) else () for doc in docs]
+    pieces = bulk_parts(database, results, options, outer, known)
+    return Response(pieces, content_type=f'{kind}; boundary="{outer}"')
+
+
+def _read(database: SyncPouchDB, asked: list[tuple[int, Any]], options: dict[str, Any], results: list[Any]) -> None:
+    """Read the documents that are asked for by place in the list, and put them there."""
+    if asked:
+        items = [{name: doc[name] for name in ITEM if doc.get(name) is not None} for _, doc in asked]
+        for (place, _), result in zip(asked, database.bulk_get(items, **options)["results"], strict=True):
+            results[place] = result
+
+
+def _refused(doc: Any) -> dict[str, Any] | None:
+    """Return the result for something that cannot be asked for, None for what can be."""
+    id, rev = None, None
+    try:
+        if not isinstance(doc, Mapping):
+            raise BadRequest("document must be a JSON object")
+        if not isinstance(doc.get("id"), str):
+            raise BadRequest("document id missed")
+        id, rev = doc["id"], doc.get("rev")
+        if rev is not None:
+            check_rev(rev)
+        since = doc.get("atts_since") or ()
+        if not isinstance(since, (list, tuple)):
+            raise BadRequest("att_since value must be array of revs.")
+        for each in since:
+            check_rev(each)
+    except BadRequest as error:
+        told = {"id": id, "rev": rev, "error": error.name, "reason": error.message}
+        return {"id": id, "docs": [{"error": told}]}
+    return None
 
 
 def revs_diff(request: Request, database: SyncPouchDB) -> Response:

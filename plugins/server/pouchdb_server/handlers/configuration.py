@@ -8,10 +8,22 @@ from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest, Forbidden, NotFound
 from pouchdb_server.messages import Request, Response
 
-__all__ = ["delete", "everything", "get", "put", "section"]
+__all__ = ["delete", "everything", "get", "node", "put", "restart", "section"]
 
 FIXED = ("admins", "chttpd", "cors", "couch_httpd_auth")
 """Sections that are the server's settings: told, but changed only where it is started."""
+
+
+def node(request: Request, database: None) -> dict[str, Any]:
+    """GET /_node/{node}: what it is called."""
+    _check_node(request)
+    return {"name": "nonode@nohost"}
+
+
+def restart(request: Request, database: None) -> Response:
+    """POST /_node/{node}/_restart: refused, since whoever started the process restarts it."""
+    _check_node(request)
+    raise Forbidden("this server is restarted where it was started: end the process and start it again")
 
 
 def everything(request: Request, database: None) -> dict[str, Any]:

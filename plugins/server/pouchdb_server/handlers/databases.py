@@ -15,16 +15,19 @@ from pouchdb_server.security import security_of
 __all__ = [
     "IllegalName",
     "all_dbs",
+    "check_name",
     "compact",
     "create",
     "described",
     "destroy",
     "ensure_full_commit",
+    "get_purged_infos_limit",
     "get_revs_limit",
     "get_security",
     "info",
     "purge",
-    "purged_infos_limit",
+    "purged_infos",
+    "put_purged_infos_limit",
     "put_revs_limit",
     "put_security",
 ]
@@ -40,14 +43,19 @@ class IllegalName(PouchDBError):
     status, name = 400, "illegal_database_name"
 
 
-def create(request: Request, database: None) -> Response:
-    """PUT /{db}."""
-    name = request.path[0]
+def check_name(name: str) -> None:
+    """Refuse names that CouchDB would not take for a new database. Raises IllegalName."""
     if name not in SYSTEM and not (LEGAL.match(name) and len(name) <= LONGEST):
         raise IllegalName(
             f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and any of the characters _, $, (, ), +, "
             "-, and / are allowed. Must begin with a letter."
         )
+
+
+def create(request: Request, database: None) -> Response:
+    """PUT /{db}."""
+    name = request.path[0]
+    check_name(name)
     request.server.databases.create(name)
     return Response({"ok": True}, 201, {"location": f"{request.origin}/{quote(name, safe='')}"})
 
@@ -95,11 +103,13 @@ def all_dbs(request: Request, database: None) -> list[str]:
 
 def ensure_full_commit(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_ensure_full_commit: a commit is on the disk when its answer is there, so nothing is left to do."""
+    request.check_json()
     return Response({"ok": True, "instance_start_time": "0"}, 201)
 
 
 def compact(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_compact: goes on after the answer, as GET /{db} tells."""
+    request.check_json()
     held = request.server.databases.take(request.path[0])
 
     def run() -> None:
@@ -145,9 +155,21 @@ def put_revs_limit(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     return {"ok": True}
 
 
-def purged_infos_limit(request: Request, database: SyncPouchDB) -> Response:
+def purged_infos(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}/_purged_infos: what was purged, as far as it is remembered, oldest first."""
+    purges = database.adapter.indexes().purges(0, database.adapter.purged_infos_limit())
+    return {"purged_infos": [{"id": id, "revs": revs} for _, id, revs in purges]}
+
+
+def get_purged_infos_limit(request: Request, database: SyncPouchDB) -> Response:
     """GET /{db}/_purged_infos_limit: how many purges are remembered."""
-    return Response(database.options.get("purged_infos_limit", 1000))
+    return Response(database.adapter.purged_infos_limit())
+
+
+def put_purged_infos_limit(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """PUT /{db}/_purged_infos_limit."""
+    database.adapter.purged_infos_limit(_positive(request, "`purge_infos_limit`"))
+    return {"ok": True}
 
 
 def purge(request: Request, database: SyncPouchDB) -> Response:

@@ -58,7 +58,7 @@ def put(request: Request, database: SyncPouchDB) -> Response:
     if request.content_type == "multipart/related":
         return put_related(request, database, id, _new_edits(request), rev_of(request))
     doc = addressed(request.json(), id, rev_of(request))
-    return written(request, database.put(doc, new_edits=_new_edits(request)))
+    return written(request, database.put(doc, new_edits=_new_edits(request)), deleted=doc.get("_deleted") is True)
 
 
 def post(request: Request, database: SyncPouchDB) -> Response:
@@ -77,7 +77,7 @@ def delete(request: Request, database: SyncPouchDB) -> Response:
     if rev is None:
         # Unknown documents are 404, known ones ask for a revision.
         database.get(id)
-        raise Conflict("Document update conflict.")
+        raise Conflict()
     done = database.remove(id, rev)
     return Response(done, etag=None, headers={"etag": f'"{done["rev"]}"'})
 

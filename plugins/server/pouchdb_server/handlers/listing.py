@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
@@ -12,7 +13,15 @@ from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import LISTING, chosen, parameters
 
-__all__ = ["all_docs", "all_docs_queries", "design_docs", "etag_of", "local_docs"]
+__all__ = [
+    "all_docs",
+    "all_docs_queries",
+    "design_docs",
+    "design_docs_queries",
+    "etag_of",
+    "local_docs",
+    "local_docs_queries",
+]
 
 PAGE = 5000
 """Rows made at a time, so that a list of any length takes little memory."""
@@ -24,58 +33,101 @@ def all_docs(request: Request, database: SyncPouchDB) -> Response:
 
 
 def design_docs(request: Request, database: SyncPouchDB) -> Response:
-    """GET and POST /{db}/_design_docs: a range of the same list."""
-    options = parameters(request, LISTING)
-    if "keys" not in options and "key" not in options:
-        first, last = "_design/", "_design0"
-        if options.get("descending"):
-            options.setdefault("startkey", last)
-            options.setdefault("endkey", first)
-        else:
-            options.setdefault("startkey", first)
-            options.setdefault("endkey", last)
-    return _answer(request, database, options)
+    """GET and POST /{db}/_design_docs."""
+    return _whole(_design(database, parameters(request, LISTING)))
+
+
+def local_docs(request: Request, database: SyncPouchDB) -> Response:
+    """GET and POST /{db}/_local_docs."""
+    return _whole(_local(database, parameters(request, LISTING)))
 
 
 def all_docs_queries(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """POST /{db}/_all_docs/queries."""
+    return _queries(request, database, lambda database, options: _listed(database, _prepared(options)))
+
+
+def design_docs_queries(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """POST /{db}/_design_docs/queries."""
+    return _queries(request, database, _design)
+
+
+def local_docs_queries(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """POST /{db}/_local_docs/queries."""
+    return _queries(request, database, _local)
+
+
+def _queries(request: Request, database: SyncPouchDB, listed: Callable[[SyncPouchDB, Any], Any]) -> dict[str, Any]:
     queries = request.json().get("queries")
     if not isinstance(queries, list) or not all(isinstance(each, dict) for each in queries):
         raise BadRequest("`queries` member must exist and be an array of objects.")
-    results = []
-    for query in queries:
-        options = {name: value for name, value in query.items() if name in LISTING}
-        results.append(_listed(database, _prepared(chosen(options, _RAW))))
-    return {"results": results}
+    common = chosen(request.query, LISTING)
+    return {"results": [listed(database, {**common, **chosen(each, _RAW)}) for each in queries]}
 
 
 _RAW = {name: ("text" if kind == "json" else kind) for name, kind in LISTING.items()}
+"""The parameters as they are in a body: values already."""
 
 
-def local_docs(request: Request, database: SyncPouchDB) -> dict[str, Any]:
-    """GET and POST /{db}/_local_docs."""
-    options = parameters(request, LISTING)
-    keys: list[Any] | None = [options["key"]] if "key" in options else options.get("keys")
-    ids = list(database.adapter.local_ids("_local/")) if keys is None else keys
-    if keys is None:
-        start, end = options.get("startkey"), options.get("endkey")
-        ids = [id for id in sorted(ids) if (start is None or id >= start) and (end is None or id <= end)]
-    if options.get("descending"):
-        ids.reverse()
-    skip = options.get("skip", 0)
-    ids = ids[skip : None if "limit" not in options else skip + options["limit"]]
-    rows: list[dict[str, Any]] = []
-    for id in ids:
+def _design(database: SyncPouchDB, options: dict[str, Any]) -> dict[str, Any]:
+    ids = [doc["_id"] for doc in database.design_documents()]
+    wanted, offset = _selected(ids, options)
+    kept = {name: options[name] for name in ("attachments", "conflicts", "include_docs") if name in options}
+    rows = database.all_docs(keys=[id if isinstance(id, str) else "" for id in wanted], **kept)["rows"]
+    known = set(ids)
+    answer = {"total_rows": len(ids), "offset": offset, "rows": []}
+    if options.get("update_seq"):
+        answer["update_seq"] = database.info()["update_seq"]
+    answer["rows"] = [row if id in known else _missing(id) for id, row in zip(wanted, rows, strict=True)]
+    return answer
+
+
+def _local(database: SyncPouchDB, options: dict[str, Any]) -> dict[str, Any]:
+    ids = sorted(database.adapter.local_ids("_local/"))
+    rows = []
+    for id in _selected(ids, options)[0]:
         try:
             doc = database.get(id) if isinstance(id, str) and id.startswith("_local/") else None
         except NotFound:
             doc = None
         if doc is None:
-            rows.append({"key": id, "error": "not_found"})
+            rows.append(_missing(id))
         else:
             row = {"id": id, "key": id, "value": {"rev": doc["_rev"]}}
             rows.append({**row, "doc": doc} if options.get("include_docs") else row)
+    # As CouchDB, which does not count them.
     return {"total_rows": None, "offset": None, "rows": rows}
+
+
+def _missing(id: Any) -> dict[str, Any]:
+    return {"key": id, "error": "not_found"}
+
+
+def _selected(ids: list[str], options: dict[str, Any]) -> tuple[list[Any], int | None]:
+    """Return what a listing of these sorted ids shows, and how many are before it."""
+    options = _prepared(options)
+    keys = options.get("keys")
+    if keys is not None:
+        if not isinstance(keys, list):
+            raise BadRequest("`keys` parameter must be an array.")
+        offset = None
+        found = keys[::-1] if options.get("descending") else keys
+    else:
+        down = bool(options.get("descending"))
+        start, end = options.get("startkey"), options.get("endkey")
+        if "key" in options:
+            start = end = options["key"]
+        low, high = (end, start) if down else (start, end)
+        first = 0 if low is None else bisect_left(ids, low)
+        last = len(ids) if high is None else bisect_right(ids, high)
+        if not options.get("inclusive_end", True) and end is not None and "key" not in options:
+            first = bisect_right(ids, end) if down else first
+            last = last if down else bisect_left(ids, end)
+        found = ids[first:last][::-1] if down else ids[first:last]
+        offset = len(ids) - last if down else first
+    skip = options.get("skip", 0)
+    limit = options.get("limit")
+    return found[skip : None if limit is None else skip + limit], None if offset is None else offset + skip
 
 
 def etag_of(body: bytes) -> str:

@@ -11,13 +11,14 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.parse import dump, from_text
 from pouchdb_core.errors import BadRequest, Conflict, NotFound
 from pouchdb_core.revisions import generation
 from pouchdb_server.handlers.writing import addressed, written
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.messages import Request, Response, UnsupportedMediaType
 from pouchdb_server.multipart import MultipartReader, Part, boundary_of, new_boundary, quoted
 from pouchdb_server.streams import RequestTooLarge
 
@@ -160,7 +161,7 @@ def put_related(request: Request, database: SyncPouchDB, id: str, new_edits: boo
     with contextlib.ExitStack() as files:
         _take_in(doc, parts, files, request.server.settings.max_attachment)
         done = database.put(doc, new_edits=new_edits)
-    return written(request, done)
+    return written(request, done, deleted=doc.get("_deleted") is True)
 
 
 def _take_in(doc: dict[str, Any], parts: Iterator[Part], files: contextlib.ExitStack, most: int | None) -> None:
@@ -234,8 +235,12 @@ def _digest(content: IO[bytes]) -> str:
 
 def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:
     """POST /{db}/{docid} as multipart/form-data: fields ``_rev`` and ``_attachments``, or ``_doc``."""
+    if id.startswith("_") and not id.startswith("_design/"):
+        # Rather an endpoint of a plug-in that is not there.
+        raise NotFound()
     if request.content_type != "multipart/form-data":
-        raise BadRequest("a document is written by PUT; POST takes forms of attachments, multipart/form-data")
+        raise UnsupportedMediaType("Content-Type must be multipart/form-data; a document is written by PUT")
+    _check_referer(request)
     with contextlib.ExitStack() as files:
         rev: str | None = None
         doc: Any = None
@@ -260,6 +265,19 @@ def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:
         return written(request, database.put(doc))
 
 
+def _check_referer(request: Request) -> None:
+    """Refuse a form of another site's page: a browser sends it without asking anybody. Raises BadRequest."""
+    referer: str | None = request.headers.get("referer")
+    if referer is None:
+        raise BadRequest("Referer header required.")
+    try:
+        host = urlsplit(referer).netloc
+    except ValueError:
+        host = ""
+    if host != request.headers.get("host"):
+        raise BadRequest("Referer header must match host.")
+
+
 def _current(database: SyncPouchDB, id: str, rev: str | None) -> dict[str, Any]:
     try:
         doc = dict(database.get(id) if rev is None else database.get(id, rev=rev))
@@ -268,5 +286,5 @@ def _current(database: SyncPouchDB, id: str, rev: str | None) -> dict[str, Any]:
             raise Conflict() from None
         return {"_id": id}
     if rev is None:
-        raise Conflict("Document update conflict.")
+        raise Conflict()
     return doc

@@ -53,6 +53,7 @@ def cleanup(request: Request, database: SyncPouchDB) -> Response:
 
 def compact(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_compact/{ddoc}: indexes here take back their space by themselves."""
+    request.check_json()
     database.get(f"_design/{request.params['ddoc']}")
     return Response({"ok": True}, 202)
 

@@ -36,14 +36,21 @@ def rev_of(request: Request) -> str | None:
     return rev or match or None
 
 
-def written(request: Request, done: Mapping[str, Any]) -> Response:
-    """Answer a write."""
+def written(
+    request: Request, done: Mapping[str, Any], *, deleted: bool = False, attachment: str | None = None
+) -> Response:
+    """Answer a write of a document, or of one of its attachments."""
     id: str = done["id"]
     name = quote(request.path[0], safe="")
     below = id if id.startswith(("_design/", "_local/")) else None
     path = quote(id, safe="" if below is None else "/")
+    if attachment is not None:
+        path += "/" + quote(attachment, safe="")
     headers = {"location": f"{request.origin}/{name}/{path}"}
-    if request.method != "POST":
+    if request.id is not None and attachment is None:
+        # Of a POST to the database it would be of what is not at that URL.
         headers["etag"] = f'"{done["rev"]}"'
-    batch = request.query.get("batch") == "ok"
-    return Response(done, 202 if batch else 201, headers)
+    if request.query.get("batch") == "ok":
+        # It is written already: what was answered is kept.
+        return Response(done, 202, headers)
+    return Response(done, 200 if deleted else 201, headers)
