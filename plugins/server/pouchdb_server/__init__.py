@@ -1,12 +1,13 @@
 """server: a CouchDB-compatible HTTP server of any environment.
 
-``app = create_app(environment)`` is an ASGI application; ``python -m pouchdb serve`` runs one. Other
+``app = create_app(environment)`` is an ASGI application; ``pouchdb serve`` runs one. Other
 plug-ins add endpoints by ``pouchdb_http_routes``: see ``pouchdb_server.hookspecs``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -14,11 +15,18 @@ from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, hookimpl
 from pouchdb_core.requests import Guard, UserContext, Write
 from pouchdb_server import hookspecs
 from pouchdb_server.app import Server, create_app
+from pouchdb_server.hookspecs import Middleware
 from pouchdb_server.messages import Headers, Request, Response
+from pouchdb_server.replicator.access import only_own, replication_guard
+from pouchdb_server.replicator.definition import is_replicator
+from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.routes import Route
-from pouchdb_server.security import design_guard
+from pouchdb_server.security import both, design_guard
 from pouchdb_server.settings import Settings
 from pouchdb_server.updates import UPDATES
+
+if TYPE_CHECKING:
+    import click
 
 __all__ = ["Headers", "Request", "Response", "Route", "Server", "Settings", "create_app"]
 
@@ -26,6 +34,14 @@ __all__ = ["Headers", "Request", "Response", "Route", "Server", "Settings", "cre
 @hookimpl
 def pouchdb_addhooks(manager: pluggy.PluginManager) -> None:
     manager.add_hookspecs(hookspecs)
+
+
+@hookimpl
+def pouchdb_commands(group: click.Group) -> None:
+    # Imported by the command line only: nothing else needs click.
+    from pouchdb_server.command import command
+
+    group.add_command(command)
 
 
 @hookimpl(trylast=True)
@@ -42,8 +58,14 @@ def pouchdb_http_authenticate(request: Request) -> UserContext | None:
 
 
 @hookimpl
+def pouchdb_http_middleware(environment: SyncEnvironment) -> Middleware:
+    return only_own
+
+
+@hookimpl
 def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
-    return design_guard(database, request.user)
+    guards = design_guard(database, request.user), replication_guard(database, request.user)
+    return both(*guards)
 
 
 @hookimpl
@@ -56,8 +78,17 @@ def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) 
 def pouchdb_database_created(database: SyncPouchDB) -> None:
     if not database.remote:
         database.environment.state(UPDATES).add(database.name, "created")
+        if is_replicator(database.name):
+            database.environment.state(SEAT).look()
 
 
 @hookimpl
 def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
     environment.state(UPDATES).add(name, "deleted")
+    if is_replicator(name):
+        environment.state(SEAT).look()
+
+
+@hookimpl
+def pouchdb_environment_closing(environment: SyncEnvironment) -> None:
+    environment.state(SEAT).close()

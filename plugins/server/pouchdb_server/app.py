@@ -18,6 +18,8 @@ from pouchdb_server import hookspecs
 from pouchdb_server.accounts import Accounts
 from pouchdb_server.databases import Databases
 from pouchdb_server.messages import Headers, Request, Response, error_response
+from pouchdb_server.replicator.seat import SEAT
+from pouchdb_server.replicator.supervisor import Clocks, Limits, Supervisor
 from pouchdb_server.routes import Found, Route, Table, decoded
 from pouchdb_server.security import authorise
 from pouchdb_server.settings import Settings
@@ -92,6 +94,9 @@ class Server:
         self.accounts = Accounts(environment, settings)
         self.databases = Databases(environment, settings.max_databases)
         self.workers = Workers(settings.workers)
+        self.clocks = Clocks()
+        """Where the supervisor of replications takes the time from, if this server brings it."""
+        self._supervises = False
         self.replications: dict[str, Any] = {}
         """Continuous replications that were asked for by _replicate, by id."""
         self.configuration: dict[str, dict[str, str]] = {}
@@ -109,6 +114,13 @@ class Server:
         """How many bodies are being sent piece by piece just now."""
         return len(self._senders)
 
+    def start(self) -> None:
+        """Run the replications of the environment's replicator databases, until ``close()``."""
+        if not self._supervises and not self._stopping:
+            self._supervises = True
+            limits = Limits(self.settings.max_jobs, self.settings.replication_interval)
+            self.environment.state(SEAT).take(lambda: Supervisor(self.environment, limits, self.clocks))
+
     def stop(self) -> None:
         """End feeds and take no new requests; on the event loop, before it waits for those under way."""
         self._stopping = True
@@ -117,6 +129,9 @@ class Server:
 
     def close(self) -> None:
         """Let go of threads and databases; the environment stays open."""
+        if self._supervises and not self.environment.closed:
+            self._supervises = False
+            self.environment.state(SEAT).leave()
         for each in tuple(self.replications.values()):
             each.cancel()
         self.workers.close()
@@ -139,6 +154,7 @@ class Server:
                 self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+            self.start()
             await send({"type": "lifespan.startup.complete"})
 
     # -- one request -----------------------------------------------------------------------------
@@ -146,6 +162,9 @@ class Server:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
         request.server, request.environment = self, self.environment
+        if not self._supervises:
+            # An application that mounts this one need not tell it that it starts.
+            self.start()
         started = time.perf_counter()
         try:
             if self._stopping:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pouchdb_core.requests import Guard, Proposed, UserContext
     from pouchdb_server.routes import Route
 
-__all__ = ["DEFAULT", "authorise", "design_guard", "is_admin", "is_member", "security_of"]
+__all__ = ["DEFAULT", "authorise", "both", "design_guard", "is_admin", "is_member", "security_of"]
 
 ONLY_ADMINS = {"names": [], "roles": [ADMIN]}
 DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}
@@ -61,6 +61,21 @@ def design_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | Non
     def guard(proposed: Sequence[Proposed]) -> list[PouchDBError | None]:
         design = [each.new["_id"].startswith("_design/") for each in proposed]
         return [_refusal(user, "You are not a db or server admin.") if each else None for each in design]
+
+    return guard
+
+
+def both(one: Guard | None, other: Guard | None) -> Guard | None:
+    """Return a guard that refuses what one of two refuses, and asks the other only about the rest."""
+    if one is None or other is None:
+        return one or other
+    first, second = one, other
+
+    def guard(proposed: Sequence[Proposed]) -> list[PouchDBError | None]:
+        verdicts = list(first(proposed) or [None] * len(proposed))
+        left = [each for each, verdict in zip(proposed, verdicts, strict=True) if verdict is None]
+        rest = iter(second(left) or [None] * len(left))
+        return [next(rest) if verdict is None else verdict for verdict in verdicts]
 
     return guard
 

@@ -49,6 +49,10 @@ class Settings:
     """Threads for what takes long: views, replications."""
     patience: float = 60.0
     """Seconds to wait for a client that takes or sends nothing in the middle of a message."""
+    max_jobs: int = 100
+    """Replications of ``_replicator`` documents that run at the same time; others wait for their turn."""
+    replication_interval: float = 60.0
+    """Seconds a continuous replication keeps its place while others wait."""
 
     def __post_init__(self) -> None:
         if isinstance(self.cors, str):
@@ -56,3 +60,5 @@ class Settings:
         for name, password in self.admins.items():
             if not name or ":" in name or not password:
                 raise BadRequest("an administrator has a name without a colon, and a password")
+        if self.max_jobs < 1:
+            raise BadRequest(f"max_jobs must be a number from 1 up, not {self.max_jobs!r}")

@@ -16,6 +16,7 @@ from pouchdb_server.handlers import (
     updates,
     views,
 )
+from pouchdb_server.replicator import scheduler
 from pouchdb_server.routes import Route
 
 __all__ = ["ROUTES"]
@@ -41,8 +42,10 @@ ROUTES = (
     Route("server",   "POST",        "/_replicate",            replication.replicate,        "admin", slow=True),
     Route("server",   "GET",         "/_membership",           about.membership,             "admin"),
     Route("server",   "GET POST",    "/_cluster_setup",        about.cluster_setup,          "admin"),
-    Route("server",   "GET",         "/_scheduler/jobs",       about.scheduler_jobs,         "admin"),
-    Route("server",   "GET",         "/_scheduler/docs",       about.scheduler_docs,         "admin"),
+    Route("server",   "GET",         "/_scheduler/jobs",       scheduler.jobs),
+    Route("server",   "GET",         "/_scheduler/jobs/{id}",  scheduler.job),
+    Route("server",   "GET",         "/_scheduler/docs",       scheduler.docs),
+    Route("server",   "GET",         "/_scheduler/docs/{rest...}", scheduler.doc),
     Route("server",   "GET",         "/_node/{node}",          configuration.node,           "admin"),
     Route("server",   "POST",        "/_node/{node}/_restart", configuration.restart,        "admin"),
     Route("server",   "GET",         CONFIG,                   configuration.everything,     "admin"),
@@ -58,12 +61,12 @@ ROUTES = (
     Route("database", "GET POST",    "/_all_docs",             listing.all_docs),
     Route("database", "POST",        "/_all_docs/queries",     listing.all_docs_queries),
     Route("database", "GET POST",    "/_design_docs",          listing.design_docs),
+    Route("database", "POST",        "/_design_docs/queries",  listing.design_docs_queries),
     Route("database", "GET POST",    "/_local_docs",           listing.local_docs),
+    Route("database", "POST",        "/_local_docs/queries",   listing.local_docs_queries),
     Route("database", "GET POST",    "/_changes",              changes.changes),
     Route("database", "POST",        "/_bulk_docs",            bulk.bulk_docs,               "writer"),
-    Route("database", "POST",        "/_design_docs/queries",  listing.design_docs_queries),
     Route("database", "POST",        "/_bulk_get",             bulk.bulk_get),
-    Route("database", "POST",        "/_local_docs/queries",   listing.local_docs_queries),
     Route("database", "POST",        "/_revs_diff",            bulk.revs_diff),
     Route("database", "POST",        "/_missing_revs",         bulk.missing_revs),
     Route("database", "POST",        "/_ensure_full_commit",   databases.ensure_full_commit, "writer"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -22,8 +20,6 @@ __all__ = [
     "favicon",
     "membership",
     "root",
-    "scheduler_docs",
-    "scheduler_jobs",
     "up",
     "uuids",
     "welcome_features",
@@ -138,34 +134,3 @@ def membership(request: Request, database: None) -> dict[str, Any]:
 def cluster_setup(request: Request, database: None) -> dict[str, Any]:
     """GET /_cluster_setup; a POST finds it done."""
     return {"state": "single_node_enabled"} if request.method == "GET" else {"ok": True}
-
-
-def scheduler_jobs(request: Request, database: None) -> dict[str, Any]:
-    """GET /_scheduler/jobs: the replications that run."""
-    jobs = [_job(each.status()) for each in tuple(request.environment.engine.replicators)]
-    return {"total_rows": len(jobs), "offset": 0, "jobs": jobs}
-
-
-def scheduler_docs(request: Request, database: None) -> dict[str, Any]:
-    """GET /_scheduler/docs: no replication here comes of a document."""
-    return {"total_rows": 0, "offset": 0, "docs": []}
-
-
-def _job(status: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "database": None,
-        "id": status["id"],
-        "pid": f"<0.{threading.get_ident() % 100000}.0>",
-        "source": _without_password(status["source"]),
-        "target": _without_password(status["target"]),
-        "user": None,
-        "doc_id": None,
-        "info": {"changes_pending": status.get("pending"), "source_seq": status.get("last_seq")},
-        "history": [],
-        "node": "nonode@nohost",
-        "start_time": None,
-    }
-
-
-def _without_password(name: str) -> str:
-    return re.sub(r"://[^/@]*@", "://", name)

@@ -1,0 +1,133 @@
+"""Starting a replication with the rights of its owner, who may lose them while it runs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import Forbidden, NotFound
+from pouchdb_core.live import Replication, Starter
+from pouchdb_core.live.starter import OnChange, OnComplete, called_back, keep
+from pouchdb_core.replication.replicate import Replicator
+from pouchdb_core.requests import UserContext
+from pouchdb_core.runner import Runner
+from pouchdb_server.accounts import ADMIN
+from pouchdb_server.handlers.databases import check_name
+from pouchdb_server.replicator.definition import Definition, filter_code
+from pouchdb_server.replicator.endpoints import Endpoint
+from pouchdb_server.security import is_member, security_of
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncEnvironment, SyncPouchDB
+
+__all__ = ["identify", "launch"]
+
+
+class Background(Starter):
+    """Runs replications in the background, also those that come to an end by themselves."""
+
+    blocks = False
+
+    def __init__(self, runner: Runner, check: Callable[[Replicator], None]) -> None:
+        self._runner, self._check = runner, check
+
+    def replication(
+        self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
+    ) -> Any:
+        """Return a Replication."""
+        # Nobody listens to the documents.
+        replicator.tells = False
+        self._check(replicator)
+        run = replicator.run
+        replicator.run = lambda: _checked(run(), lambda: self._check(replicator))  # type: ignore[method-assign]
+        subscribe = replicator.source.adapter.subscribe
+        handle = Replication(replicator, subscribe, env._calls, env.engine.dispatcher, self._runner)
+        keep(handle, replicator.source._life.live, replicator.target._life.live, env.engine.live)
+        return called_back(handle, on_change, complete)
+
+
+def _checked(run: Generator[Any, None, Any], check: Callable[[], None]) -> Generator[Any, None, Any]:
+    """Run, as long as ``check`` does not raise: asked before every batch."""
+    try:
+        while True:
+            check()
+            try:
+                event = next(run)
+            except StopIteration as stop:
+                return stop.value
+            yield event
+    finally:
+        run.close()
+
+
+def identify(environment: SyncEnvironment, definition: Definition) -> str:
+    """Return the id of a replication; asks the source for the filter, if there is one. Raises PouchDBError."""
+    code = None
+    if definition.filter is not None and not definition.filter.startswith("_"):
+        view = environment.as_user(definition.owner)
+        with ExitStack() as opened:
+            source = _open(view, definition, definition.source, opened)
+            _check_member(source, definition.owner)
+            code = filter_code(source, definition.filter)
+    return definition.id(environment.uuid, code)
+
+
+def launch(
+    environment: SyncEnvironment, definition: Definition, runner: Runner, complete: Callable[..., None]
+) -> Replication:
+    """Start a replication; ``complete(error, result)`` is called at its end. Raises PouchDBError."""
+    owner = definition.owner
+    view = copy.copy(environment.as_user(owner))
+    view.starter = Background(runner, lambda replicator: _check_rights(replicator, owner))
+    with ExitStack() as opened:
+        source = _open(view, definition, definition.source, opened)
+        if not definition.target.remote and definition.target.name not in view.names():
+            _check_creation(definition.target.name, definition)
+            target = _opened(view, definition.target.name, opened)
+        else:
+            target = _open(view, definition, definition.target, opened)
+        handle: Any = view.replicate(source, target, complete=complete, **definition.options())
+        handle.on_done(opened.pop_all().close)
+    assert isinstance(handle, Replication)
+    return handle
+
+
+def _open(view: SyncEnvironment, definition: Definition, side: Endpoint, opened: ExitStack) -> SyncPouchDB:
+    if side.remote:
+        return _opened(view, side.name, opened, **definition.peer_options(side))
+    if side.name not in view.names():
+        raise _missing(side.name)
+    return _opened(view, side.name, opened)
+
+
+def _opened(view: SyncEnvironment, name: str, opened: ExitStack, **options: Any) -> SyncPouchDB:
+    database = view.PouchDB(name, **options)
+    opened.callback(database._close)
+    return database
+
+
+def _missing(name: str) -> NotFound:
+    return NotFound(f"could not open {name}: Database does not exist.")
+
+
+def _check_creation(name: str, definition: Definition) -> None:
+    if not definition.create_target:
+        raise _missing(name)
+    if definition.owner is not None and ADMIN not in definition.owner.roles:
+        raise Forbidden(f"could not create {name}: only administrators may, and the replication's owner is none")
+    check_name(name)
+
+
+def _check_rights(replicator: Replicator, owner: UserContext | None) -> None:
+    for side in (replicator.source, replicator.target):
+        _check_member(side, owner)
+
+
+def _check_member(database: SyncPouchDB, owner: UserContext | None) -> None:
+    """Refuse an owner who may not use a database of this server: another server judges by itself."""
+    if owner is None or ADMIN in owner.roles or database.remote:
+        return
+    if not is_member(security_of(database), owner):
+        raise Forbidden(f"{owner.name or 'nobody'} is not authorized to access {database.name}")

@@ -1,0 +1,123 @@
+"""GET /_scheduler/jobs and /_scheduler/docs: the replications of documents, and those of POST /_replicate."""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from pouchdb_core.errors import BadRequest, NotFound, Unauthorized
+from pouchdb_server.accounts import ADMIN
+from pouchdb_server.messages import Request
+from pouchdb_server.query import chosen
+from pouchdb_server.replicator.endpoints import without_credentials
+from pouchdb_server.replicator.job import NODE, progress, stamp
+from pouchdb_server.replicator.seat import SEAT
+from pouchdb_server.replicator.supervisor import Supervisor
+
+__all__ = ["doc", "docs", "job", "jobs"]
+
+LIMIT = 100
+"""Rows that are told where nobody asks for a number: CouchDB's."""
+STATES = frozenset({"initializing", "running", "completed", "pending", "crashing", "error", "failed"})
+PATH = re.compile(r"((?:.*?/)?_replicator)(?:/(.+))?\Z", re.DOTALL)
+
+
+def jobs(request: Request, database: None) -> dict[str, Any]:
+    """GET /_scheduler/jobs: what runs, waits for its turn or is tried again."""
+    skip, limit = _page(request)
+    found = _jobs(request)
+    return {"total_rows": len(found), "offset": skip, "jobs": found[skip : skip + limit]}
+
+
+def job(request: Request, database: None) -> dict[str, Any]:
+    """GET /_scheduler/jobs/{id}."""
+    for each in _jobs(request):
+        if each["id"] == request.params["id"]:
+            return each
+    raise NotFound("missing")
+
+
+def docs(request: Request, database: None) -> dict[str, Any]:
+    """GET /_scheduler/docs: every document of the replicator databases, with its state."""
+    return _docs(request, None)
+
+
+def doc(request: Request, database: None) -> dict[str, Any]:
+    """GET /_scheduler/docs/{database}, or /{database}/{id}; the database's slash may be written as it is."""
+    found = PATH.match(request.params["rest"])
+    if found is None:
+        raise NotFound("missing")
+    name, id = found.groups()
+    if name not in request.environment.names():
+        raise NotFound("Database does not exist.")
+    if id is None:
+        return _docs(request, name)
+    supervisor = _supervisor(request)
+    row = None if supervisor is None else supervisor.doc(name, id)
+    mine = _mine(request)
+    if row is None or supervisor is None or not (mine is None or supervisor.owner_of(name, id) == mine):
+        raise NotFound("missing")
+    return row
+
+
+def _docs(request: Request, wanted: str | None) -> dict[str, Any]:
+    skip, limit = _page(request)
+    states = {each for each in request.query.get("states", "").split(",") if each} or STATES
+    if unknown := states - STATES:
+        raise BadRequest(f"there is no state {', '.join(sorted(unknown))}: there are {', '.join(sorted(STATES))}")
+    supervisor, mine = _supervisor(request), _mine(request)
+    total, rows = 0, list[dict[str, Any]]()
+    if supervisor is not None:
+
+        def asked(database: str, state: str, owner: str | None) -> bool:
+            return state in states and wanted in (None, database) and mine in (None, owner)
+
+        total, rows = supervisor.docs(asked, skip, limit)
+    return {"total_rows": total, "offset": skip, "docs": rows}
+
+
+def _page(request: Request) -> tuple[int, int]:
+    options = chosen(request.query, {"limit": "number", "skip": "number"})
+    return options.get("skip", 0), options.get("limit", LIMIT)
+
+
+def _supervisor(request: Request) -> Supervisor | None:
+    return request.environment.state(SEAT).supervisor
+
+
+def _mine(request: Request) -> str | None:
+    """Return whose replications are told: None, everybody's, to administrators. Raises Unauthorized."""
+    if ADMIN in request.user.roles:
+        return None
+    if request.user.name is None:
+        raise Unauthorized("You are not a server admin.")
+    return request.user.name
+
+
+def _jobs(request: Request) -> list[dict[str, Any]]:
+    supervisor, mine = _supervisor(request), _mine(request)
+    rows = [] if supervisor is None else supervisor.jobs()
+    if mine is not None:
+        return [each for each in rows if each["user"] == mine]
+    # Those of _replicate, and those that the program itself has started.
+    known = set() if supervisor is None else supervisor.replicators()
+    others = [each for each in tuple(request.environment.engine.replicators) if each not in known]
+    return rows + sorted((_other(each) for each in others), key=lambda row: str(row["id"]))
+
+
+def _other(replicator: Any) -> dict[str, Any]:
+    began = stamp(parsedate_to_datetime(replicator.start_time).timestamp())
+    return {
+        "database": None,
+        "id": replicator.id.removeprefix("_local/") + ("+continuous" if replicator.request.live else ""),
+        "pid": "<0.0.0>",
+        "source": without_credentials(replicator.source.name),
+        "target": without_credentials(replicator.target.name),
+        "user": None if replicator.source.user is None else replicator.source.user.name,
+        "doc_id": None,
+        "info": progress(replicator),
+        "history": [{"timestamp": began, "type": "started"}, {"timestamp": began, "type": "added"}],
+        "node": NODE,
+        "start_time": began,
+    }

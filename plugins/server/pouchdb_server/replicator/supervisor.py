@@ -1,0 +1,505 @@
+"""The supervisor: follows the replicator databases of an environment and runs what they ask for.
+
+One job in slices (see ``runner``) decides everything: it is woken by writes to the databases and by
+runs that end, and else sleeps until the next attempt is due. Runs have threads of their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import BadRequest, Conflict, DatabaseClosed, NotFound, PouchDBError
+from pouchdb_core.runner import Idle, Runner
+from pouchdb_server.replicator.definition import FINAL, Definition, definition, is_replicator, owner_name
+from pouchdb_server.replicator.endpoints import without_credentials
+from pouchdb_server.replicator.job import Job, Key, reason, stamp
+from pouchdb_server.replicator.launch import identify, launch
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncEnvironment, SyncPouchDB
+    from pouchdb_core.live import Replication
+    from pouchdb_core.results import Record
+
+__all__ = ["Clocks", "Limits", "Supervisor"]
+
+logger = logging.getLogger("pouchdb.server.replicator")
+
+PAGE = 200
+"""Documents that are read at a time."""
+AGAIN = 10.0
+"""Seconds until it looks again after a failure of its own."""
+PATIENCE = 5.0
+"""Seconds that runs have to save their checkpoints when the server stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Where the supervisor takes the time from; a test has its own."""
+
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many replications run at a time, and how those that wait get their turn."""
+
+    max_jobs: int = 100
+    interval: float = 60.0
+    """Seconds a continuous replication keeps its place while others wait."""
+    max_churn: int = 20
+    """How many give up their places at a time."""
+
+
+class _Followed:
+    """A replicator database, and how far it was read."""
+
+    def __init__(self, name: str, database: SyncPouchDB, unsubscribe: Callable[[], None]) -> None:
+        self.name, self.database, self.unsubscribe = name, database, unsubscribe
+        self.since: Any = 0
+
+    def end(self) -> None:
+        self.unsubscribe()
+        if not self.database.closed:
+            self.database.close()
+
+
+class Supervisor:
+    """Runs the replications that the documents of an environment's replicator databases ask for.
+
+    Documents are validated when they are written; what came in another way and makes no sense is
+    ``failed``. States: ``initializing``, ``error`` (it cannot be told which replication it is),
+    ``pending`` (waits for its turn), ``running``, ``crashing`` (failed, tried again later),
+    ``completed``, ``failed``; only the last two are written into the document.
+    """
+
+    def __init__(self, environment: SyncEnvironment, limits: Limits, clocks: Clocks) -> None:
+        self._environment, self._limits, self.clocks = environment, limits, clocks
+        self._runner = Runner("pouchdb-replicator", threads=1)
+        self._runs = Runner("pouchdb-replication", threads=limits.max_jobs + 4)
+        self._job = self._runner.job(self._step)
+        self._lock = threading.RLock()
+        self._stepped = threading.Condition()
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._followed: dict[str, _Followed] = {}
+        self._jobs: dict[Key, Job] = {}
+        self._final: dict[Key, tuple[str, str | None]] = {}
+        """Documents that are done with: state and owner."""
+        self._by_id: dict[str, Job] = {}
+        self._look = True
+        self._closed = False
+        self.starts = self.crashes = 0
+
+    # -- from outside ----------------------------------------------------------------------------
+
+    def wake(self, *, look: bool = False) -> None:
+        """Have it look again; with ``look`` also for databases that were made or destroyed."""
+        if look:
+            self._look = True
+        self._job.wake()
+
+    def close(self) -> None:
+        """Stop all replications, which remember how far they got; returns when they have, or soon."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            handles = [handle for job in self._jobs.values() for handle in (job.stops(), *job.after) if handle]
+        done = threading.Semaphore(0)
+        for handle in handles:
+            handle.on_done(done.release)
+            self._runs.call(handle.cancel)
+        until = time.monotonic() + PATIENCE
+        for _ in handles:
+            done.acquire(timeout=max(0.0, until - time.monotonic()))
+        self._runner.close(PATIENCE)
+        self._runs.close()
+        for followed in self._followed.values():
+            followed.end()
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return the rows of ``_scheduler/jobs``: what runs, waits or is tried again, in the order of the ids."""
+        with self._lock:
+            jobs = [job for job in self._jobs.values() if job.id is not None]
+            return [job.as_job(f"<0.{job.run}.0>") for job in sorted(jobs, key=lambda job: job.id or "")]
+
+    def docs(
+        self, wanted: Callable[[str, str, str | None], bool], skip: int, limit: int | None
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Return how many documents are ``wanted(database, state, owner)``, and rows of some of them.
+
+        Rows are in the order of database and id. Of documents that are done with only those are read
+        that are asked for.
+        """
+        with self._lock:
+            known = {**self._final, **{key: (job.state, job.owner) for key, job in self._jobs.items()}}
+        keys = sorted(key for key, (state, owner) in known.items() if wanted(key[0], state, owner))
+        page = keys[skip:] if limit is None else keys[skip : skip + limit]
+        return len(keys), [row for key in page if (row := self.doc(*key)) is not None]
+
+    def doc(self, database: str, id: str) -> dict[str, Any] | None:
+        """Return the row of one document, or None when it is no replication."""
+        with self._lock:
+            job = self._jobs.get((database, id))
+            if job is not None:
+                return job.as_doc(self.clocks.clock())
+            followed = self._followed.get(database)
+            if followed is None or (database, id) not in self._final:
+                return None
+        try:
+            return _done(database, followed.database.get(id))
+        except (NotFound, DatabaseClosed):
+            return None
+
+    def owner_of(self, database: str, id: str) -> str | None:
+        """Return whose a job is; None for the administrators'."""
+        with self._lock:
+            job = self._jobs.get((database, id))
+            return self._final.get((database, id), ("", None))[1] if job is None else job.owner
+
+    def replicators(self) -> set[Any]:
+        """Return the replicators that run for documents."""
+        with self._lock:
+            handles = [handle for job in self._jobs.values() for handle in (job.handle, *job.after) if handle]
+            return {handle.replicator for handle in handles}
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until ``condition()`` is true, which is asked whenever something has happened; tell whether it is."""
+        with self._stepped:
+            return self._stepped.wait_for(condition, timeout)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many documents are in each state."""
+        counts: dict[str, int] = {}
+        with self._lock:
+            done = [state for state, _ in self._final.values()]
+            for state in (*done, *(job.state for job in self._jobs.values())):
+                counts[state] = counts.get(state, 0) + 1
+        return counts
+
+    # -- the job ---------------------------------------------------------------------------------
+
+    def _step(self) -> Idle | bool:
+        try:
+            return self._work()
+        finally:
+            with self._stepped:
+                self._stepped.notify_all()
+
+    def _work(self) -> Idle | bool:
+        if self._closed:
+            return False
+        try:
+            while self._inbox:
+                with self._lock:
+                    self._inbox.popleft()()
+            self._discover()
+            for followed in tuple(self._followed.values()):
+                self._read(followed)
+            with self._lock:
+                return Idle(self._schedule())
+        except DatabaseClosed:
+            if self._environment.closed:
+                return False
+            # One was destroyed under our hands.
+            self._look = True
+            return Idle(0.0)
+        except Exception:
+            logger.exception("the replicator databases could not be followed; it is tried again")
+            return Idle(AGAIN)
+
+    def _tell(self, function: Callable[[], None]) -> None:
+        """Have the supervisor do something, from any thread."""
+        self._inbox.append(function)
+        self._job.wake()
+
+    def _discover(self) -> None:
+        gone = [each for each in self._followed.values() if each.database.closed]
+        if not (self._look or gone):
+            return
+        self._look = False
+        names = {name for name in self._environment.names() if is_replicator(name)}
+        for each in tuple(self._followed.values()):
+            if each.database.closed or each.name not in names:
+                each.end()
+                del self._followed[each.name]
+                with self._lock:
+                    for key in [key for key in (*self._jobs, *self._final) if key[0] == each.name]:
+                        self._forget(key)
+        for name in sorted(names - set(self._followed)):
+            database = self._environment.PouchDB(name)
+            # Before the first read, so that no write falls between.
+            self._followed[name] = _Followed(name, database, database.adapter.subscribe(self._job.wake))
+
+    def _read(self, followed: _Followed) -> None:
+        while True:
+            page = followed.database.changes(since=followed.since, limit=PAGE, include_docs=True)
+            for row in page["results"]:
+                self._changed(followed, row)
+            followed.since = page["last_seq"]
+            if len(page["results"]) < PAGE:
+                return
+
+    def _changed(self, followed: _Followed, row: Record) -> None:
+        key = (followed.name, row["id"])
+        if row["id"].startswith("_design/"):
+            return
+        doc: Record = row["doc"]
+        if row.get("deleted"):
+            with self._lock:
+                self._forget(key)
+            return
+        state = doc.get("_replication_state")
+        if state in FINAL:
+            with self._lock:
+                self._forget(key)
+                self._final[key] = (state, owner_name(doc))
+            return
+        try:
+            wanted = definition(doc)
+        except BadRequest as error:
+            with self._lock:
+                self._forget(key)
+            self._write(key, doc["_rev"], "failed", error.message, None)
+            return
+        with self._lock:
+            self._final.pop(key, None)
+            job = self._jobs.get(key)
+            if job is not None and job.definition == wanted:
+                job.rev = doc["_rev"]
+                return
+            self._forget(key, keep=(new := Job(key, doc["_rev"], wanted, self.clocks.now())))
+            self._jobs[key] = new
+            self._initialize(new)
+
+    def _forget(self, key: Key, keep: Job | None = None) -> None:
+        """Stop what a document asked for; ``keep`` takes over what is still ending."""
+        self._final.pop(key, None)
+        job = self._jobs.pop(key, None)
+        if job is None:
+            return
+        handle = job.stops()
+        if keep is not None:
+            keep.after.extend(job.after)
+        if job.id is not None and self._by_id.get(job.id) is job:
+            del self._by_id[job.id]
+        if handle is not None:
+            self._cancel(handle)
+
+    def _cancel(self, handle: Replication) -> None:
+        # It may have to wait for a server. What waits for its place looks again when it is over.
+        handle.on_done(self._job.wake)
+        self._runs.call(handle.cancel)
+
+    # -- from a document to a run ----------------------------------------------------------------
+
+    def _initialize(self, job: Job) -> None:
+        """Find out which replication it is: the source may have to be asked for the filter."""
+        job.state = "initializing"
+        run = job.run
+
+        def find() -> None:
+            try:
+                id = identify(self._environment, job.definition)
+            except Exception as error:
+                self._tell(_later(self._failed, job, run, error))
+            else:
+                self._tell(_later(self._identified, job, run, id))
+
+        if job.definition.filter is None:
+            find()
+        else:
+            self._runs.call(find)
+
+    def _current(self, job: Job, run: int) -> bool:
+        return job.run == run and self._jobs.get(job.key) is job and not self._closed
+
+    def _identified(self, job: Job, run: int, id: str) -> None:
+        if not self._current(job, run):
+            return
+        other = self._by_id.get(id)
+        if other is not None and other is not job:
+            known = f"document `{other.key[1]}` from db `{other.key[0]}`"
+            why = f"Replication `{id}` specified by document `{job.key[1]}` already started, triggered by {known}"
+            self._forget(job.key)
+            self._write(job.key, job.rev, "failed", why, id)
+            return
+        job.id = id
+        self._by_id[id] = job
+        job.waits(self.clocks.clock(), self.clocks.now())
+
+    def _schedule(self) -> float | None:
+        """Start what may run; return the seconds until there is something to be done."""
+        clock, now = self.clocks.clock(), self.clocks.now()
+        deadlines = []
+        for job in tuple(self._jobs.values()):
+            if job.state in ("error", "crashing"):
+                if clock < job.due:
+                    deadlines.append(job.due)
+                elif job.state == "error":
+                    self._initialize(job)
+                else:
+                    job.waits(clock, now)
+        waiting = sorted((job for job in self._jobs.values() if job.state == "pending"), key=lambda job: job.since)
+        running = sum(job.state == "running" for job in self._jobs.values())
+        for job in waiting:
+            if running >= self._limits.max_jobs:
+                break
+            if job.free():
+                self._start(job)
+                running += 1
+        left = [job for job in waiting if job.state == "pending" and job.free()]
+        if left:
+            deadlines.extend(self._rotate(len(left), clock, now))
+        return None if not deadlines else max(0.0, min(deadlines) - clock)
+
+    def _rotate(self, count: int, clock: float, now: float) -> Iterator[float]:
+        """Let those who ran longest make room for those who wait; yield when that is to be done next."""
+        places = [job for job in self._jobs.values() if job.state == "running" and job.definition.continuous]
+        places.sort(key=lambda job: job.since)
+        for job in places[: min(count, self._limits.max_churn)]:
+            end = job.since + self._limits.interval
+            if clock < end:
+                yield end
+                return
+            handle = job.handle
+            if handle is not None:
+                job.run += 1
+                job.waits(clock, now)
+                self._cancel(handle)
+                # It begins once that one is over and this one's turn comes: the next step sees to it.
+                self._job.wake()
+
+    def _start(self, job: Job) -> None:
+        run = job.begins(self.clocks.clock(), self.clocks.now())
+        self.starts += 1
+
+        def complete(error: BaseException | None, result: Mapping[str, Any] | None) -> None:
+            if error is not None:
+                self._tell(_later(self._failed, job, run, error))
+            elif result is not None and result["status"] == "complete":
+                self._tell(_later(self._completed, job, run, result))
+            else:
+                # A database was closed under it.
+                self._tell(_later(self._failed, job, run, DatabaseClosed("a database of the replication was closed")))
+
+        def start() -> None:
+            try:
+                handle = launch(self._environment, job.definition, self._runs, complete)
+            except Exception as error:
+                self._tell(_later(self._failed, job, run, error))
+                return
+            with self._lock:
+                wanted = self._current(job, run)
+                if wanted:
+                    job.handle = handle
+                    # Whoever waits for progress is told when it is up to date.
+                    handle.on("paused", lambda error: self._job.wake())
+                    self._job.wake()
+                elif not self._closed and self._jobs.get(job.key) is not None:
+                    self._jobs[job.key].after.append(handle)
+            if not wanted:
+                self._cancel(handle)
+
+        self._runs.call(start)
+
+    # -- from a run to a document ----------------------------------------------------------------
+
+    def _failed(self, job: Job, run: int, error: BaseException) -> None:
+        if not self._current(job, run):
+            return
+        self.crashes += job.state == "running"
+        job.fails(error, self.clocks.clock(), self.clocks.now())
+        level = logging.WARNING if isinstance(error, PouchDBError) else logging.ERROR
+        trace = None if isinstance(error, PouchDBError) else error
+        name = f"{job.key[1]} of {job.key[0]}"
+        logger.log(level, "replication %s: %s (failure %d)", name, job.error, job.errors, exc_info=trace)
+
+    def _completed(self, job: Job, run: int, result: Mapping[str, Any]) -> None:
+        if not self._current(job, run):
+            return
+        stats = {
+            "revisions_checked": result["docs_read"],
+            "missing_revisions_found": result["docs_read"],
+            "docs_read": result["docs_read"],
+            "docs_written": result["docs_written"],
+            "doc_write_failures": result["doc_write_failures"],
+            "checkpointed_source_seq": result["last_seq"],
+            "changes_pending": 0,
+            "start_time": stamp(job.started_wall),
+        }
+        if job.handle is not None:
+            told = job.handle.replicator.progress.stats()
+            stats["revisions_checked"] = told["missing_checked"]
+            stats["missing_revisions_found"] = told["missing_found"]
+        id = job.id
+        self._forget(job.key)
+        self._final[job.key] = ("completed", job.owner)
+        self._write(job.key, job.rev, "completed", None, id, stats)
+
+    def _write(
+        self, key: Key, rev: str, state: str, why: str | None, id: str | None, stats: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write how it ended into a document, unless somebody has edited it: then it asks for something else."""
+        followed = self._followed.get(key[0])
+        if followed is None:
+            return
+        told = {
+            "_replication_id": id,
+            "_replication_state": state,
+            "_replication_state_time": stamp(self.clocks.now()),
+            "_replication_state_reason": None if why is None else without_credentials(why),
+            "_replication_stats": stats,
+        }
+        try:
+            doc = followed.database.get(key[1])
+            if doc["_rev"] != rev:
+                return
+            kept = {name: value for name, value in doc.items() if not name.startswith("_replication_")}
+            followed.database.put({**kept, **{name: value for name, value in told.items() if value is not None}})
+        except (NotFound, Conflict):
+            # What is there now comes with the feed.
+            return
+        except PouchDBError as error:
+            logger.error("the end of replication %s of %s could not be written: %s", key[1], key[0], reason(error))
+            return
+        if state == "failed":
+            logger.warning("replication %s of %s failed: %s", key[1], key[0], told["_replication_state_reason"])
+
+
+def _later(function: Callable[..., None], *args: Any) -> Callable[[], None]:
+    return lambda: function(*args)
+
+
+def _done(database: str, doc: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the row of a document whose replication is over."""
+    state = doc.get("_replication_state")
+    if state not in FINAL:
+        return None
+    try:
+        wanted: Definition | None = definition(doc)
+    except BadRequest:
+        wanted = None
+    stats = doc.get("_replication_stats") or {}
+    why = doc.get("_replication_state_reason")
+    return {
+        "database": database,
+        "doc_id": doc["_id"],
+        "id": doc.get("_replication_id") if state == "completed" else None,
+        "node": "nonode@nohost",
+        "source": None if wanted is None else wanted.source.name,
+        "target": None if wanted is None else wanted.target.name,
+        "state": state,
+        "info": {"error": why} if state == "failed" else dict(stats),
+        "error_count": 1 if state == "failed" else 0,
+        "last_updated": doc.get("_replication_state_time"),
+        "start_time": stats.get("start_time", doc.get("_replication_state_time")),
+        "source_proxy": None,
+        "target_proxy": None,
+    }
