@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.api.options import text_list
+from pouchdb_core.api.options import milliseconds, text_list
 from pouchdb_core.documents.parse import check_id, check_rev, mapping
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.requests import Destroy
@@ -42,9 +42,11 @@ def id(db: SyncPouchDB) -> str:
 def compact(db: SyncPouchDB, *, interval: float | None = None) -> None:
     """Drop the bodies of revisions that are not leaves, and attachments that nothing uses any more.
 
-    Runs beside readers and writers. Revision ids and tombstones stay. ``interval`` matters over HTTP only.
+    Runs beside readers and writers. Revision ids and tombstones stay. It is done when this returns:
+    a server is asked every ``interval`` milliseconds (200) whether it is. Raises BadRequest.
     """
-    db.adapter.compact()
+    milliseconds("interval", interval)
+    db.adapter.compact(interval or None)
 
 
 def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
@@ -82,8 +84,18 @@ def get_security(db: SyncPouchDB) -> Record:
 
 
 def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
-    """Replace the security object: ``{"admins": {"names", "roles"}, "members": {...}}``. It does not replicate."""
-    db.adapter.put_security(mapping(security))
+    """Replace the security object: ``{"admins": {"names", "roles"}, "members": {...}}``. It does not replicate.
+
+    Other members are kept. Raises BadRequest where it would let in others than its writer believes.
+    """
+    given = mapping(security)
+    for group in ("admins", "members"):
+        people = given.get(group, {})
+        if not isinstance(people, Mapping):
+            raise BadRequest(f"{group} must be an object with names and roles, not {people!r}")
+        for kind in ("names", "roles"):
+            text_list(f"{kind} of {group}", people.get(kind, ()))
+    db.adapter.put_security(given)
     return Record(ok=True)
 
 

@@ -9,7 +9,7 @@ from pouchdb_core.documents.parse import encodes
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import PLAIN, ReadOptions
 
-__all__ = ["count", "document_options", "either", "flags", "key_text", "text_list"]
+__all__ = ["count", "document_options", "either", "flags", "key_text", "milliseconds", "text_list"]
 
 MAX_COUNT = 2**63 - 1
 """What SQL takes as a number of rows; there are never more."""
@@ -52,6 +52,14 @@ def count(name: str, value: Any) -> int | None:
     if type(value) is int and value >= 0:
         return min(value, MAX_COUNT)
     raise QueryParseError(f"{name} must be a number from 0 up, not {value!r}")
+
+
+def milliseconds(name: str, value: Any) -> None:
+    """Refuse what is no time to wait: a number from 0 up, False (do not wait so) or None. Raises BadRequest."""
+    if value is None or value is False:
+        return
+    if type(value) not in (int, float) or not 0 <= value < 1e12:
+        raise BadRequest(f"{name} must be a number of milliseconds from 0 up, not {value!r}")
 
 
 def text_list(name: str, value: Any) -> Sequence[str]:

@@ -64,8 +64,10 @@ def get(
         rev is None
         and open_revs is None
         and not (revs or revs_info or conflicts or deleted_conflicts or local_seq or attachments or atts_since or meta)
+        and not (latest or binary)
     ):
         return cast("Record", db.plugins.read(db, Read(id, user=db.user, purpose=db.purpose)))
+    flags(meta=meta)
     options = document_options(
         revs=revs,
         revs_info=meta or revs_info,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.api.options import flags
+from pouchdb_core.api.options import flags, milliseconds
 from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, from_text, mapping
 from pouchdb_core.errors import BadRequest, Conflict, MissingId, NotFound, PouchDBError
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Record
-from pouchdb_core.revisions import generation, parse_rev
+from pouchdb_core.revisions import generation, parse_rev, rev_order
 from pouchdb_core.typing import AttachmentData, Document, DocumentInput
 
 if TYPE_CHECKING:
@@ -63,13 +63,18 @@ def post(db: SyncPouchDB, doc: DocumentInput, *, force: bool = False, new_edits:
 def _put(db: SyncPouchDB, given: Mapping[str, Any], *, force: bool, new_edits: bool) -> Record:
     if force or new_edits is not True:
         flags(force=force, new_edits=new_edits)
-    if force and given.get("_rev") is not None:
+    if force and given.get("_rev") is not None and not _is_local(given):
         number, parent = parse_rev(check_rev(given["_rev"]))
-        ids = [db.new_id().replace("-", ""), parent]
-        given = {key: value for key, value in given.items() if key != "_rev"}
-        given["_revisions"] = {"start": number + 1, "ids": ids}
+        new = db.new_id().replace("-", "")
+        given = {**given, "_rev": f"{number + 1}-{new}", "_revisions": {"start": number + 1, "ids": [new, parent]}}
         new_edits = False
     return _write_one(db, given, new_edits=new_edits is not False)
+
+
+def _is_local(doc: Mapping[str, Any]) -> bool:
+    """Tell whether it is a local document: those have no branches, so that nothing is forced."""
+    id = doc.get("_id")
+    return isinstance(id, str) and id.startswith(LOCAL)
 
 
 def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None) -> Record:
@@ -92,6 +97,8 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None) -> Recor
             raise BadRequest(f"the document's _rev is {known!r}, not {rev!r}", id=id)
         rev = known if rev is None else rev
         if rev is None:
+            # Of one that is not there, that is what is wrong.
+            db.get(id)
             raise Conflict("the document needs its _rev to be removed", id=id)
     # PouchDB hashes the members in this order.
     return _write_one(db, {"_id": id, "_rev": rev, "_deleted": True}, new_edits=True)
@@ -112,7 +119,8 @@ def bulk_docs(
     True, "id"?}``; a document that fails does not stop the others. With ``atomic=True`` all or
     none are written and the first error is raised. With ``new_edits=False`` revisions are stored
     as given and only errors are answered, as CouchDB does. Documents of one id are applied in
-    order. ``timeout`` matters over HTTP only.
+    order. ``timeout`` is taken because PouchDB takes it, and like there it changes nothing: a
+    remote database has an option of that name.
 
     Raises BadRequest, and StorageError when the store failed (nothing is written then).
     """
@@ -132,6 +140,7 @@ def bulk_docs(
     elif type(new_edits) is not bool:
         raise BadRequest(f"new_edits must be true or false, not {new_edits!r}")
     flags(atomic=atomic)
+    milliseconds("timeout", timeout)
     request = Write(docs, new_edits=new_edits, atomic=atomic, user=db.user, purpose=db.purpose)
     outcomes = db.plugins.write(db, request)
     if new_edits:
@@ -208,13 +217,17 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
     other live leaf is deleted. When somebody edits the document meanwhile it starts over with the
     new leaves. Returns ``{"ok": True, "id", "rev"}`` of the surviving revision.
 
-    Raises NotFound, BadRequest when ``winner`` is no live leaf, Conflict when it was edited too often.
+    A server cannot write all of it together: there the merged document is written first, and if the
+    rest fails the conflict stays to be resolved again. Raises NotFound, BadRequest when ``winner``
+    is no live leaf, Conflict when it was edited too often.
     """
     for attempt in range(TRIES):
         answers = db.open_revs(check_id(id))
         leaves: list[Record] = [each["ok"] for each in answers if "ok" in each and not each["ok"].get("_deleted")]
         if not leaves:
             raise NotFound("deleted", id=id)
+        # Servers tell them in any order.
+        leaves.sort(key=lambda leaf: rev_order(leaf["_rev"]), reverse=True)
         by_rev = {leaf["_rev"]: leaf for leaf in leaves}
         edits: list[Mapping[str, Any]] = []
         if callable(winner):
@@ -232,12 +245,15 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
         if not edits:
             return Record(ok=True, id=id, rev=kept)
         try:
-            results = bulk_docs(db, edits, atomic=True)
+            if not db.remote:
+                outcomes = db.plugins.write(db, Write(edits, atomic=True, user=db.user, purpose=db.purpose))
+            else:
+                outcomes = [_write_one(db, edit, new_edits=True) for edit in edits]
         except Conflict:
             if attempt == TRIES - 1:
                 raise
             continue
-        return results[0] if callable(winner) else Record(ok=True, id=id, rev=kept)
+        return cast("Record", outcomes[0]) if callable(winner) else Record(ok=True, id=id, rev=kept)
     raise AssertionError("unreachable: the last try returns or raises")
 
 

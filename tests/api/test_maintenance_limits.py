@@ -23,3 +23,27 @@ def test_the_largest_revs_limit_is_kept(database: Any) -> None:
 def test_a_lone_surrogate_in_the_security_object_is_kept(database: Any) -> None:
     database.put_security({"note": "\ud800"})
     assert database.get_security() == {"note": "\ud800"}
+
+
+@pytest.mark.parametrize(
+    "security",
+    [
+        {"admins": 5},
+        {"admins": None},
+        {"members": ["ada"]},
+        {"admins": {"names": "ada"}},
+        {"members": {"roles": {"staff": True}}},
+        {"members": {"roles": None}},
+        {"admins": {"names": [5]}},
+        [],
+        "no JSON",
+    ],
+    ids=repr,
+)
+def test_a_security_object_that_would_mean_something_else_is_refused(database: Any, security: Any) -> None:
+    """A text instead of a list of names would let nobody in, or everybody."""
+    kept = {"admins": {"names": ["ada"], "roles": []}, "members": {"roles": ["staff"]}, "note": 1}
+    database.put_security(kept)
+    with pytest.raises(BadRequest):
+        database.put_security(security)
+    assert database.get_security() == kept

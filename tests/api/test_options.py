@@ -42,7 +42,37 @@ REFUSED: dict[str, Callable[[SyncPouchDB], Any]] = {
     "close: unknown": lambda db: db.close(nonsense=1),
     "open_revs: unknown": lambda db: db.open_revs("a", conflicts=True),
     "resolve: too little": lambda db: db.resolve("a"),
+    "get: latest is text": lambda db: db.get("a", latest="true"),
+    "get: binary is text": lambda db: db.get("a", binary="false"),
+    "get: meta is text": lambda db: db.get("a", meta="false"),
+    "bulk_docs: timeout is text": lambda db: db.bulk_docs([], timeout="5s"),
+    "compact: interval is text": lambda db: db.compact(interval="5s"),
+    "changes: timeout is text": lambda db: db.changes(timeout="5s"),
+    "changes: timeout is negative": lambda db: db.changes(timeout=-1),
+    "changes: batch_size is text": lambda db: db.changes(batch_size="25"),
+    "changes: seq_interval is text": lambda db: db.changes(seq_interval="10"),
 }
+
+# What PouchDB's programs give and what has nothing to do here, or only over HTTP.
+TAKEN: dict[str, Callable[[SyncPouchDB], Any]] = {
+    "bulk_docs: timeout": lambda db: db.bulk_docs([], timeout=5000),
+    "compact: interval": lambda db: db.compact(interval=200),
+    "changes: timeout": lambda db: db.changes(timeout=30_000),
+    "changes: no timeout": lambda db: db.changes(timeout=False),
+    "changes: heartbeat": lambda db: db.changes(heartbeat=10_000),
+    "changes: no heartbeat": lambda db: db.changes(heartbeat=False),
+    "changes: batch_size": lambda db: db.changes(batch_size=25),
+    "changes: seq_interval": lambda db: db.changes(seq_interval=10),
+    "get: latest alone": lambda db: db.get("a", latest=True),
+    "get: binary alone": lambda db: db.get("a", binary=True),
+}
+
+
+@pytest.mark.parametrize("call", TAKEN.values(), ids=TAKEN)
+def test_options_that_change_nothing_here(database: SyncPouchDB, call: Callable[[SyncPouchDB], Any]) -> None:
+    database.put({"_id": "a", "n": 1})
+    call(database)
+    assert database.get("a").n == 1
 
 
 @pytest.mark.parametrize("call", REFUSED.values(), ids=REFUSED)

@@ -269,6 +269,8 @@ def test_remove_an_id_that_looks_like_json(database: SyncPouchDB) -> None:
         pytest.param(lambda db, rev: db.remove("a", "1-zzz"), Conflict, "conflict", id="an unknown revision"),
         pytest.param(lambda db, rev: db.remove("a"), BadRequest, "needs the revision", id="no revision"),
         pytest.param(lambda db, rev: db.remove({"_id": "a"}), Conflict, "needs its _rev", id="document without _rev"),
+        pytest.param(lambda db, rev: db.remove({"_id": "nope"}), NotFound, "missing", id="missing, without _rev"),
+        pytest.param(lambda db, rev: db.remove({"_id": "gone"}), NotFound, "deleted", id="deleted, without _rev"),
         pytest.param(lambda db, rev: db.remove({"n": 1}), MissingId, "_id is required", id="document without _id"),
         pytest.param(
             lambda db, rev: db.remove({"_id": "a", "_rev": rev}, "1-b"), BadRequest, "not '1-b'", id="two revs"
@@ -319,6 +321,15 @@ def test_force_keeps_the_attachments_of_the_parent(database: SyncPouchDB) -> Non
     forced = database.put({**database.get("a"), "n": 1}, force=True)
     assert database.get("a", rev=forced.rev)._attachments.x.revpos == 1
     assert database.get_attachment("a", "x", forced.rev).data == b"content"
+
+
+def test_force_means_nothing_for_local_documents(database: SyncPouchDB) -> None:
+    """They have no branches. PouchDB writes them as without it."""
+    first = database.put({"_id": "_local/a"}, force=True)
+    assert first.rev == "0-1"
+    assert database.put({"_id": "_local/a", "_rev": "0-1", "n": 2}, force=True).rev == "0-2"
+    with pytest.raises(Conflict):
+        database.put({"_id": "_local/a", "_rev": "0-1"}, force=True)
 
 
 def test_new_edits_false(database: SyncPouchDB) -> None:

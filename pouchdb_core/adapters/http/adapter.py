@@ -214,10 +214,10 @@ class HttpAdapter(Adapter):
         self.create()
         return True
 
-    def compact(self) -> None:
+    def compact(self, interval: float | None = None) -> None:
         self.session.request("POST", "_compact", json={})
         while self.session.json("GET").get("compact_running"):
-            self.session.http.wait(INTERVAL)
+            self.session.http.wait(INTERVAL if interval is None else interval / 1000)
 
     def purge(self, revs: Mapping[str, Sequence[str]]) -> tuple[int, dict[str, list[str]], set[str]]:
         answer = self.session.json("POST", "_purge", json=dict(revs))

@@ -26,6 +26,7 @@ from pouchdb_core.errors import (
 )
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Outcome, Record
+from pouchdb_core.revisions import path_from_revisions
 
 __all__ = ["Outgoing", "Writer"]
 
@@ -44,10 +45,18 @@ class Outgoing:
     def __init__(self, index: int, doc: Mapping[str, Any]) -> None:
         self.index, self.doc = index, doc
         self.id: str = doc["_id"]
-        self.rev: Any = doc.get("_rev")
+        self.rev: Any = doc.get("_rev") or _newest(doc.get("_revisions"))
         self.parts: list[Part] = []
         self.spooled: list[Incoming] = []
         self.text = b""
+
+
+def _newest(revisions: Any) -> str | None:
+    """Return the revision that a replicated document is, from its ``_revisions``; None where the server must tell."""
+    try:
+        return path_from_revisions(revisions["start"], revisions["ids"])[0]
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 class Writer:
@@ -287,7 +296,14 @@ def _take_attachments(out: Outgoing) -> None:
             check_name(name)
             if not isinstance(entry, Mapping):
                 raise BadRequest(f"attachment {name!r} must be an object with data or stub")
-            if "data" not in entry or isinstance(entry["data"], str):
+            if "data" not in entry:
+                # PouchDB Server ends when it gets one.
+                if not entry.get("stub"):
+                    raise BadRequest(f"attachment {name!r} has neither data nor stub")
+                entries[name] = dict(entry)
+                continue
+            if isinstance(entry["data"], str):
+                parse_content(name, entry["data"], {})
                 entries[name] = dict(entry)
                 continue
             kept = {key: value for key, value in entry.items() if key not in ("data", "stub", "length")}

@@ -111,9 +111,13 @@ class Conflicts(Suite):
 
     def test_force_makes_a_conflict(self, database: SyncPouchDB) -> None:
         one = database.put({"_id": "a", "n": 1})["rev"]
-        database.put({"_id": "a", "_rev": one, "n": 2})
-        database.put({"_id": "a", "_rev": one, "n": 3}, force=True)
-        assert len(database.open_revs("a")) == 2
+        two = database.put({"_id": "a", "_rev": one, "n": 2})["rev"]
+        forced = database.put({"_id": "a", "_rev": one, "n": 3}, force=True)["rev"]
+        assert {each["ok"]["_rev"]: each["ok"]["n"] for each in database.open_revs("a")} == {two: 2, forced: 3}
+
+    def test_a_replicated_revision_is_answered(self, database: SyncPouchDB) -> None:
+        doc = {"_id": "a", "_revisions": {"start": 2, "ids": ["b", "a"]}}
+        assert database.put(doc, new_edits=False)["rev"] == "2-b"
 
     @needs(lambda can: can.finds_conflicts)
     def test_documents_with_conflicts_are_found(self, database: SyncPouchDB) -> None:
@@ -126,7 +130,6 @@ class Conflicts(Suite):
         found = list(database.conflicts())
         assert [(doc["_id"], doc["_conflicts"]) for doc in found] == [("three", ["1-a"]), ("two", ["1-a"])]
 
-    @needs(lambda can: can.atomic_bulk)
     def test_resolve_with_a_revision(self, database: SyncPouchDB) -> None:
         for rev in ("1-a", "1-b", "1-c"):
             graft(database, rev, n=rev)
@@ -134,13 +137,27 @@ class Conflicts(Suite):
         doc = database.get("a", conflicts=True)
         assert (doc["n"], "_conflicts" in doc) == ("1-a", False)
 
-    @needs(lambda can: can.atomic_bulk)
     def test_resolve_with_a_function(self, database: SyncPouchDB) -> None:
         for rev in ("1-a", "1-b"):
             graft(database, rev, n=rev)
         answer = database.resolve("a", lambda docs: {"all": [doc["n"] for doc in docs]})
         doc = database.get("a", conflicts=True)
         assert doc == {"_id": "a", "_rev": answer["rev"], "all": ["1-b", "1-a"]}
+
+    def test_resolve_starts_over_when_somebody_is_faster(self, database: SyncPouchDB) -> None:
+        for rev in ("1-a", "1-b"):
+            graft(database, rev, n=rev)
+        asked: list[list[Any]] = []
+
+        def merge(docs: list[Any]) -> dict[str, Any]:
+            asked.append([doc["n"] for doc in docs])
+            if len(asked) == 1:
+                database.put({"_id": "a", "_rev": docs[0]["_rev"], "n": "meanwhile"})
+            return {"all": [doc["n"] for doc in docs]}
+
+        rev = database.resolve("a", merge)["rev"]
+        doc = database.get("a", conflicts=True)
+        assert (doc, asked) == ({"_id": "a", "_rev": rev, "all": ["meanwhile", "1-a"]}, [["1-b", "1-a"], doc["all"]])
 
     def test_resolve_wants_a_live_leaf(self, database: SyncPouchDB) -> None:
         graft(database, "1-a")
