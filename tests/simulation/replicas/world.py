@@ -246,6 +246,9 @@ class World:
 
     def _event(self, link: Link, event: str, *args: Any) -> None:
         shown = ""
+        if event == "error" and isinstance(args[0], Killed):
+            # There is nobody to be told.
+            return
         if event == "complete":
             shown = f" {args[0]['status']}, read {args[0]['docs_read']}, wrote {args[0]['docs_written']}"
         elif args and args[0] is not None:

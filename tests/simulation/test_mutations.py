@@ -1,0 +1,116 @@
+"""The simulation finds what is broken: each mistake here is one that a replicator could have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from replicas.seeds import play
+
+from pouchdb_core.live import Replication
+from pouchdb_core.replication import checkpoint, replicate
+from pouchdb_core.replication.batch import Transfer
+from pouchdb_core.replication.progress import Refused
+from pouchdb_core.replication.replicate import Replicator
+
+SEEDS = 40
+"""How many are played until one finds it."""
+
+Patch = pytest.MonkeyPatch
+
+
+def checkpoint_before_write(patch: Patch) -> None:
+    """What was not written yet is remembered as done."""
+    written = Replicator._batch
+
+    def batch(self: Any, transfer: Any, rows: Any, last_seq: Any, *, ask: bool) -> Iterator[Any]:
+        self.last_seq, before = last_seq, self.last_seq
+        self._save()
+        self.last_seq = before
+        yield from written(self, transfer, rows, last_seq, ask=ask)
+
+    patch.setattr(Replicator, "_batch", batch)
+
+
+def losing_leaf(patch: Patch) -> None:
+    """Of a conflict only the winner travels."""
+    missing = Transfer.missing
+    patch.setattr(Transfer, "missing", lambda self, revs: missing(self, {id: each[:1] for id, each in revs.items()}))
+
+
+def tombstones(patch: Patch) -> None:
+    """What was deleted is not told."""
+    read = replicate.Ahead.changes
+
+    def changes(self: Any, *args: Any, **options: Any) -> Any:
+        rows, last_seq = read(self, *args, **options)
+        return [row for row in rows if "deleted" not in row], last_seq
+
+    patch.setattr(replicate.Ahead, "changes", changes)
+
+
+def newest_session(patch: Patch) -> None:
+    """The newest session of the target is believed, or else of the source, whatever the other side knows."""
+
+    def believed(source: Any, target: Any) -> Any:
+        sessions = checkpoint._sessions(target or source)
+        return None if sessions is None else sessions[0]
+
+    patch.setattr(checkpoint, "common_ancestor", believed)
+
+
+def refusals(patch: Patch) -> None:
+    """What the target refused is never tried again."""
+    patch.setattr(Refused, "add", lambda self, revision, since: None)
+
+
+def one_too_far(patch: Patch) -> None:
+    """The seq after a batch is one too high."""
+    read = replicate.Ahead.changes
+
+    def changes(self: Any, *args: Any, **options: Any) -> Any:
+        rows, last_seq = read(self, *args, **options)
+        return rows, last_seq + 1 if rows else last_seq
+
+    patch.setattr(replicate.Ahead, "changes", changes)
+
+
+def attachments(patch: Patch) -> None:
+    """Content of attachments is taken from the winner."""
+    opened = Transfer._filled
+
+    def filled(self: Any, document: Any, name: str, entry: Any, lacking: Any) -> Any:
+        rev = self.source.get(document["_id"])["_rev"]
+        return opened(self, {**document, "_rev": rev}, name, entry, lacking)
+
+    patch.setattr(Transfer, "_filled", filled)
+
+
+def deaf(patch: Patch) -> None:
+    """A live replication does not hear of writes."""
+    begin = Replication._begin
+    patch.setattr(
+        Replication, "_begin", lambda self, it, _, workers: begin(self, it, lambda wake: lambda: None, workers)
+    )
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        checkpoint_before_write,
+        losing_leaf,
+        tombstones,
+        newest_session,
+        refusals,
+        one_too_far,
+        attachments,
+        deaf,
+    ],
+    ids=lambda mistake: mistake.__name__,
+)
+def test_a_mistake_is_found(mistake: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    mistake(monkeypatch)
+    failure = next((found for seed in range(SEEDS) if (found := play(seed)) is not None), None)
+    assert failure is not None, f"{SEEDS} seeds, and nobody noticed"
+    assert failure.where.startswith("Broken"), f"it was not noticed by what must be true: {failure}"
