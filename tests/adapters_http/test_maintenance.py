@@ -39,3 +39,26 @@ def test_resolving_writes_the_merged_document_first(db: SyncPouchDB, server: Any
     _, merged, removed = (asked.json() if asked.body else None for asked in server.asked)
     assert merged == {"_id": "a", "_rev": "1-b", "n": [2, 1]}
     assert removed == {"_id": "a", "_rev": "1-a", "_deleted": True}
+
+
+def test_resolving_starts_over_when_somebody_is_faster(db: SyncPouchDB, server: Any, Answer: Any) -> None:
+    def leaves(**revs: int) -> list[Any]:
+        return [{"ok": {"_id": "a", "_rev": rev.replace("_", "-")[1:], "n": n}} for rev, n in revs.items()]
+
+    conflict = Answer({"error": "conflict", "reason": "Document update conflict."}, 409)
+    written = {"ok": True, "id": "a", "rev": "3-d"}
+    server.script = [leaves(r1_b=2, r1_a=1), conflict, leaves(r1_a=1, r2_c=3), written, {**written, "rev": "2-e"}]
+    asked: list[list[int]] = []
+
+    def merge(docs: list[Any]) -> dict[str, Any]:
+        asked.append([doc.n for doc in docs])
+        return {"n": sum(asked[-1])}
+
+    assert db.resolve("a", merge) == {"ok": True, "id": "a", "rev": "3-d"}
+    # The winner comes first, in whatever order a server tells the leaves.
+    assert asked == [[2, 1], [3, 1]]
+    assert [each.json() for each in server.asked if each.body] == [
+        {"_id": "a", "_rev": "1-b", "n": 3},
+        {"_id": "a", "_rev": "2-c", "n": 4},
+        {"_id": "a", "_rev": "1-a", "_deleted": True},
+    ]

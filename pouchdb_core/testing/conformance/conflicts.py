@@ -144,21 +144,6 @@ class Conflicts(Suite):
         doc = database.get("a", conflicts=True)
         assert doc == {"_id": "a", "_rev": answer["rev"], "all": ["1-b", "1-a"]}
 
-    def test_resolve_starts_over_when_somebody_is_faster(self, database: SyncPouchDB) -> None:
-        for rev in ("1-a", "1-b"):
-            graft(database, rev, n=rev)
-        asked: list[list[Any]] = []
-
-        def merge(docs: list[Any]) -> dict[str, Any]:
-            asked.append([doc["n"] for doc in docs])
-            if len(asked) == 1:
-                database.put({"_id": "a", "_rev": docs[0]["_rev"], "n": "meanwhile"})
-            return {"all": [doc["n"] for doc in docs]}
-
-        rev = database.resolve("a", merge)["rev"]
-        doc = database.get("a", conflicts=True)
-        assert (doc, asked) == ({"_id": "a", "_rev": rev, "all": ["meanwhile", "1-a"]}, [["1-b", "1-a"], doc["all"]])
-
     def test_resolve_wants_a_live_leaf(self, database: SyncPouchDB) -> None:
         graft(database, "1-a")
         with pytest.raises(BadRequest):
