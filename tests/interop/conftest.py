@@ -22,6 +22,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB
+from pouchdb_core.hookspecs import hookimpl
 
 NODE = Path(__file__).parent / "node"
 numbers = itertools.count()
@@ -51,10 +52,14 @@ def free_port() -> int:
 
 
 class PouchServer:
-    """PouchDB Server in a process of its own, with databases in memory or in a folder."""
+    """PouchDB Server in a process of its own, with databases in memory or in a folder.
+
+    It is fragile: an error in the middle of an answer ends the process. What it said then is in ``last_words()``.
+    """
 
     def __init__(self, node: str, folder: Path, *, memory: bool) -> None:
         self._node, self._folder, self._memory = node, folder, memory
+        self._errors = folder / "errors.txt"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
@@ -65,31 +70,31 @@ class PouchServer:
         kind = ["--in-memory"] if self._memory else ["--dir", str(self._folder / "data")]
         if not self._memory:
             (self._folder / "data").mkdir(exist_ok=True)
-        self.process = subprocess.Popen(
-            [
-                self._node,
-                "--unhandled-rejections=warn",
-                str(script),
-                "--port",
-                str(self.port),
-                "--host",
-                "127.0.0.1",
-                "--no-stdout-logs",
-                *kind,
-            ],
-            cwd=self._folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        options = ["--port", str(self.port), "--host", "127.0.0.1", "--no-stdout-logs", *kind]
+        with self._errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                # It leaves promises behind that nobody waits for; that must not end it.
+                [self._node, "--unhandled-rejections=warn", str(script), *options],
+                cwd=self._folder,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if "started" in line:
                 break
         else:
-            raise RuntimeError("PouchDB Server did not start")
+            raise RuntimeError(f"PouchDB Server did not start: {self.last_words()}")
         # Nobody reads what it says later; a full pipe would stop it.
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def last_words(self) -> str:
+        return self._errors.read_text(errors="replace")[-2000:]
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -99,10 +104,20 @@ class PouchServer:
 
 
 @pytest.fixture(scope="session")
-def pouch_server(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PouchServer]:
+def shared_server(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PouchServer]:
     server = PouchServer(node, tmp_path_factory.mktemp("server"), memory=True)
     yield server
     server.kill()
+
+
+@pytest.fixture
+def pouch_server(shared_server: PouchServer) -> Iterator[PouchServer]:
+    """The server of all tests; the test during which it dies fails, and the next one gets it back."""
+    if not shared_server.alive:
+        shared_server.kill()
+        shared_server.start()
+    yield shared_server
+    assert shared_server.alive, f"PouchDB Server died: {shared_server.last_words()}"
 
 
 @pytest.fixture
@@ -122,6 +137,24 @@ def url(pouch_server: PouchServer) -> str:
 @pytest.fixture
 def env() -> Iterator[SyncEnvironment]:
     with pouchdb.setup(":memory:", plugins=[]) as environment:
+        yield environment
+
+
+class Making:
+    """A plug-in that makes a database on its server when it is opened: elsewhere its first write does."""
+
+    name = "making"
+
+    @hookimpl
+    def pouchdb_database_opened(self, database: SyncPouchDB) -> None:
+        if database.remote:
+            database.adapter.create()
+
+
+@pytest.fixture
+def making_env() -> Iterator[SyncEnvironment]:
+    """What the conformance suite runs in: it looks into new databases."""
+    with pouchdb.setup(":memory:", plugins=[Making()]) as environment:
         yield environment
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import pouchdb
+from pouchdb_core import SyncEnvironment
 from pouchdb_core.testing import conformance
 from pouchdb_core.testing.conformance import Capabilities, Subject
 from pouchdb_core.testing.server import couch_server as start_server
@@ -23,7 +24,6 @@ CAN = Capabilities(
     exact_revisions=True,
     reopens=True,
     lists_names=False,
-    counts_offsets=False,
     checks_integrity=False,
     write_guards=False,
 )
@@ -35,23 +35,28 @@ def couch_server() -> Iterator[Any]:
         yield server
 
 
-@pytest.fixture
-def subject(couch_server: Any) -> Iterator[Subject]:
-    with pouchdb.setup(":memory:", plugins=[]) as environment:
-        yield Subject(
-            environment,
-            CAN,
-            lambda: f"{couch_server.url}/conforms-{os.getpid()}-{next(numbers)}",
-            new_peer=lambda: environment.PouchDB(f"peer-{next(numbers)}"),
-            reopen=lambda: pouchdb.setup(":memory:", plugins=[]),
-        )
+# What cannot hold, and why. Strict: a test that passes all the same fails.
+KNOWN = {
+    "test_a_destroyed_database_is_empty_when_it_is_made_again": "a server's database is known by server and name",
+}
 
 
 @pytest.fixture(autouse=True)
-def made(request: pytest.FixtureRequest) -> None:
-    """Make the database before the test: a remote one is made by its first write."""
-    if "database" in request.fixturenames:
-        request.getfixturevalue("database").adapter.create()
+def known(request: pytest.FixtureRequest) -> None:
+    reason = KNOWN.get(request.node.name)
+    if reason is not None:
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+@pytest.fixture
+def subject(making_env: SyncEnvironment, couch_server: Any) -> Subject:
+    return Subject(
+        making_env,
+        CAN,
+        lambda: f"{couch_server.url}/conforms-{os.getpid()}-{next(numbers)}",
+        new_peer=lambda: making_env.PouchDB(f"peer-{next(numbers)}"),
+        reopen=lambda: pouchdb.setup(":memory:", plugins=[]),
+    )
 
 
 class TestDocuments(conformance.Documents):

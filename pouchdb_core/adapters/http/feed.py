@@ -48,6 +48,8 @@ Rows = Generator[Any, None, Any]
 
 def changes_query(request: Changes) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return query and body of ``_changes``; a Python filter is not the server's affair."""
+    if not isinstance(request.since, (int, str, list)) or isinstance(request.since, bool):
+        raise BadRequest(f"since must be a seq that the server told, or 'now', not {request.since!r}")
     query: dict[str, Any] = dict(request.query_params)
     query.update(
         since=request.since,

@@ -51,6 +51,9 @@ class Reader:
             if not is_missing_database(error):
                 error.details.setdefault("id", request.id)
             raise
+        for name in ("_conflicts", "_deleted_conflicts"):
+            if name in doc:
+                doc[name].sort(key=_rank, reverse=True)
         return _decoded(doc, request.options)
 
     def _attachment(self, request: Read, name: str) -> Blob | RemoteAttachment:
@@ -86,7 +89,7 @@ class Reader:
             kept.append(each)
         if revs == "all" and kept and not any("ok" in each for each in kept):
             raise NotFound(id=id)
-        return sorted(kept, key=lambda each: "ok" not in each) if revs == "all" else kept
+        return _best_first(kept) if revs == "all" else kept
 
     # -- many ------------------------------------------------------------------------------------
 
@@ -174,12 +177,29 @@ def _of_revision(docs: list[Record], id: str, rev: str | None, alone: bool) -> l
     """Return what a server answered for one revision, whatever order it answers in."""
     oks = [each for each in docs if "ok" in each]
     if rev is None:
-        return oks or [_missing(id, rev)]
+        return _best_first(oks) or [_missing(id, rev)]
     if alone and oks:
         return oks
     exact = [each for each in oks if each["ok"]["_rev"] == rev]
     # With `latest` a revision made from it is answered.
     return exact or [each for each in oks if _descends(each["ok"], rev)] or [_missing(id, rev)]
+
+
+def _rank(rev: str) -> tuple[int, str]:
+    number, _, id = rev.partition("-")
+    return int(number) if number.isdecimal() else 0, id
+
+
+def _best_first(answers: list[Record]) -> list[Record]:
+    """Return the leaves that a server told, the winner first: servers tell them in any order."""
+
+    def rank(each: Record) -> tuple[Any, ...]:
+        doc = each.get("ok")
+        if doc is None:
+            return (False,)
+        return True, not doc.get("_deleted"), *_rank(doc["_rev"])
+
+    return sorted(answers, key=rank, reverse=True)
 
 
 def _descends(doc: Mapping[str, Any], rev: str) -> bool:
