@@ -33,7 +33,7 @@ class AbstractPouchDB(Handle):
     info = operation(reading.info, reads=True)
     revs_diff = revsDiff = operation(reading.revs_diff, reads=True)
 
-    query = operation(querying.query, reads=True)
+    query = operation(querying.query, reads=True, long=True)
     view_cleanup = viewCleanup = operation(querying.view_cleanup)
 
     put = operation(writing.put)
@@ -56,8 +56,8 @@ class AbstractPouchDB(Handle):
     get_security = getSecurity = operation(maintenance.get_security, reads=True)
     put_security = putSecurity = operation(maintenance.put_security)
     active_tasks = activeTasks = operation(maintenance.active_tasks, reads=True)
-    backup = operation(maintenance.backup, reads=True)
-    integrity_check = integrityCheck = operation(maintenance.integrity_check, reads=True)
+    backup = operation(maintenance.backup, reads=True, long=True)
+    integrity_check = integrityCheck = operation(maintenance.integrity_check, reads=True, long=True)
     close = operation(maintenance.close)
     destroy = operation(maintenance.destroy)
 

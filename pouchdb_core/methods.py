@@ -67,15 +67,22 @@ class Operation(Generic[P, T]):
     """A descriptor that calls ``function(subject, ...)``.
 
     ``reads`` says that the call changes nothing: it may run beside other reads of the database.
-    ``functions`` names the optional positional parameters that take functions: what comes there is
-    no callback.
+    ``long`` says that such a call may take its time, as building an index does: called
+    asynchronously it sees the writes before it, but those after it need not wait. ``functions``
+    names the optional positional parameters that take functions: what comes there is no callback.
     """
 
     def __init__(
-        self, function: Callable[..., T], *, reads: bool, name: str | None = None, functions: Iterable[str] = ()
+        self,
+        function: Callable[..., T],
+        *,
+        reads: bool,
+        long: bool = False,
+        name: str | None = None,
+        functions: Iterable[str] = (),
     ) -> None:
         self.function = function
-        self.reads = reads
+        self.reads, self.long = reads, long
         self.name = name or function.__name__
         self.functions = frozenset(functions)
         self.__doc__ = function.__doc__
@@ -118,11 +125,12 @@ def operation(
     function: Callable[Concatenate[Any, P], T],
     *,
     reads: bool = False,
+    long: bool = False,
     name: str | None = None,
     functions: Iterable[str] = (),
 ) -> Operation[P, T]:
     """Declare a method; ``name`` if it is not the function's. See ``Operation`` for the rest."""
-    return Operation(function, reads=reads, name=name, functions=functions)
+    return Operation(function, reads=reads, long=long, name=name, functions=functions)
 
 
 def starting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.aio.delivery import DeliveredLog, Delivery, check_callback
 from pouchdb_core.aio.promise import Promise
-from pouchdb_core.aio.queue import CallOrder
+from pouchdb_core.aio.queue import CallOrder, Start, Way
 from pouchdb_core.methods import Operation
 from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slot
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CALLS", "Calls", "taken_callback"]
 
 THREADS = 8
-"""Threads that run blocking calls of one engine."""
+"""Threads that run blocking calls of one engine; as many run those of remote databases, and long ones."""
 
 EXIT_SECONDS = 5.0
 """How long the interpreter's exit waits for calls that were made and have not ended."""
@@ -36,9 +37,12 @@ class Calls:
         self.log = DeliveredLog(self.delivery)
         self.view: weakref.ref[AsyncEnvironment] | None = None
         """The asynchronous view of the environment itself, so that it is made once."""
-        # Daemon threads, none while there is nothing to do, and a new set of them after a fork.
+        # Daemon threads, none while there is nothing to do, and a new set of them after a fork. Three
+        # sets: a server that does not answer, or eight big indexes, must not keep a `get` waiting.
         self._threads = Runner("pouchdb-call", threads=THREADS)
-        self.order = CallOrder(self._threads.call, self.delivery.notify)
+        self._remote = Runner("pouchdb-remote", threads=THREADS)
+        self._long = Runner("pouchdb-long", threads=THREADS)
+        self.order = CallOrder(self.delivery.notify)
         # At the interpreter's exit a call that nobody awaited still gets done, unless it hangs.
         self._finalizer = weakref.finalize(self, self.order.wait, EXIT_SECONDS)
 
@@ -46,7 +50,8 @@ class Calls:
         """Make no more calls; those that run end by themselves."""
         self._finalizer.detach()
         self.order.close()
-        self._threads.close()
+        for each in (self._threads, self._remote, self._long):
+            each.close()
 
     def make(
         self,
@@ -58,12 +63,22 @@ class Calls:
     ) -> Promise[Any]:
         """Call an operation of a synchronous object in its turn; return the promise of its outcome."""
         args, kwargs, callback = taken_callback(operation, args, kwargs)
-        promise: Promise[Any] = Promise(self.delivery)
-        call = partial(_settle, promise, operation, subject, args, kwargs)
+        promise: Promise[Any] = Promise(self.delivery, operation.name)
+        # As asyncio.to_thread() does: what is called sees the context variables of the caller.
+        call = partial(contextvars.copy_context().run, _settle, promise, operation, subject, args, kwargs)
         if callback is not None:
             promise._call_back(self.logged(callback))
-        promise._on_cancel = self.order.submit(names, call, promise._reject, reads=operation.reads)
+        promise._on_cancel = self.order.submit(
+            names, call, promise._reject, way=_way(operation), start=self.start_of(names, long=operation.long)
+        )
         return promise
+
+    def start_of(self, names: Iterable[str] | None, *, long: bool = False) -> Start:
+        """Return what starts calls on the databases of these names."""
+        # No local database is called so: it would be a URL.
+        if names is not None and any("://" in name for name in names):
+            return self._remote.call
+        return (self._long if long else self._threads).call
 
     def logged(self, callback: Callback) -> Callback:
         """Return a function that calls ``callback`` and notes that it was called, for ``waitUntilCalled``."""
@@ -91,10 +106,14 @@ def _settle(
         del promise
 
 
+def _way(operation: Operation[..., Any]) -> Way:
+    if operation.reads:
+        return Way.READS_LONG if operation.long else Way.READS
+    return Way.ENDS if operation.name in ("close", "destroy") else Way.WRITES
+
+
 CALLS: Slot[Calls] = Slot("asynchronous calls", lambda environment: Calls(), Calls.close)
 """One for all asynchronous views of an engine: calls keep their order across them."""
-
-
 
 
 def taken_callback(

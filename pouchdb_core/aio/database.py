@@ -9,6 +9,7 @@ from pouchdb_core.aio.calls import Calls
 from pouchdb_core.aio.emitter import DeliveredEmitter
 from pouchdb_core.aio.starter import start
 from pouchdb_core.database import AbstractPouchDB
+from pouchdb_core.errors import PouchDBError
 from pouchdb_core.handle import Handle
 from pouchdb_core.methods import Asynchronous, Operation, Starting, operation
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
     from pouchdb_core.adapters.base import Response
     from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.requests import Purpose, UserContext
 
-__all__ = ["AsyncPouchDB", "peers", "sync_of"]
+__all__ = ["AsyncPouchDB", "full_name", "peers", "sync_of"]
 
 
 class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
@@ -48,7 +50,7 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls, view = self._asynchronous, self.sync_view
         if isinstance(operation, Starting):
-            names = {self.name, *peers(self.environment.prefix, args, kwargs)}
+            names = {self.name, *peers(view.environment.sync_view, args, kwargs)}
             subject = copy.copy(view)
             subject.environment = copy.copy(view.environment)
             return start(calls, subject, operation, names, *sync_of(args, kwargs), self)
@@ -81,10 +83,22 @@ def sync_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, .
     return tuple(plain(each) for each in args), {name: plain(each) for name, each in kwargs.items()}
 
 
-def peers(prefix: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterable[str]:
+def peers(view: SyncEnvironment, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterable[str]:
     """Yield the names of the databases that a call is about."""
     for each in (*args, *(kwargs.get(name) for name in ("source", "target", "other"))):
         if isinstance(each, AbstractPouchDB):
             yield each.name
         elif isinstance(each, str):
-            yield prefix + each
+            yield full_name(view, each)
+
+
+def full_name(view: SyncEnvironment, name: str, prefix: str | None = None) -> str:
+    """Return what the ``name`` of the database object is: with the prefix, a URL without credentials."""
+    name = f"{view.prefix if prefix is None else prefix}{name}"
+    if "://" not in name:
+        return name
+    try:
+        return view.engine.adapter_class(name, None, lambda: None).resolve(name, {})[0]
+    except PouchDBError:
+        # The call will tell what is wrong with it, in whatever turn.
+        return name

@@ -1,11 +1,13 @@
 """Where callbacks run: on the asyncio loop that is running, else when the environment is spun.
 
-No callback runs before the call that registered it has returned (spec: plugins 9.3).
+No callback runs before the call that registered it has returned (spec: plugins 9.3). It sees the
+context variables of that call, as a callback of asyncio's does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
 import os
@@ -13,15 +15,31 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pouchdb_core.events import CallLog, Listener
 
-__all__ = ["DeliveredLog", "Delivery", "Lane", "check_callback", "running_loop"]
+__all__ = ["DeliveredLog", "Delivery", "Lane", "Route", "check_callback", "running_loop"]
 
 logger = logging.getLogger("pouchdb.aio")
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
+Call = tuple[contextvars.Context, Callable[..., Any], tuple[Any, ...]]
+
+
+class Route(NamedTuple):
+    """Where a callback goes: to a loop or to whoever spins, in the context it was registered in."""
+
+    loop: asyncio.AbstractEventLoop | None
+    context: contextvars.Context
+
+    @classmethod
+    def here(cls) -> Route:
+        """Return the route to the calling code."""
+        return cls(running_loop(), contextvars.copy_context())
+
+    def again(self) -> Route:
+        """Return it for one of many callbacks: while one runs, its context cannot be entered again."""
+        return Route(self.loop, self.context.copy())
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
@@ -59,17 +77,18 @@ class Delivery:
         """Whether there are callbacks that nobody has run yet."""
         return bool(self._calls)
 
-    def post(self, loop: asyncio.AbstractEventLoop | None, function: Callable[..., Any], *args: Any) -> None:
-        """Have ``function`` called: by ``loop``, or by whoever spins."""
+    def post(self, route: Route, function: Callable[..., Any], *args: Any) -> None:
+        """Have ``function`` called: by the route's loop, or by whoever spins."""
+        loop, context = route
         if loop is not None:
             try:
-                loop.call_soon_threadsafe(_guarded, function, args)
+                loop.call_soon_threadsafe(_guarded, function, args, context=context)
                 return
             except RuntimeError:
                 # The loop is closed: nobody will run anything there, but a spin may still come.
                 logger.debug("the event loop of a call was closed before its outcome came")
         with self._mine():
-            self._calls.append((function, args))
+            self._calls.append((context, function, args))
             self._condition.notify_all()
 
     def notify(self) -> None:
@@ -98,10 +117,10 @@ class Delivery:
                     if self._calls:
                         break
                     self._condition.wait(left)
-                function, args = self._calls.popleft()
-            _guarded(function, args)
+                context, function, args = self._calls.popleft()
+            context.run(_guarded, function, args)
             # A traceback may know this frame: it must not keep what was called.
-            del function, args
+            del context, function, args
 
     def _mine(self) -> threading.Condition:
         if self._pid != os.getpid():
@@ -130,22 +149,23 @@ class Lane:
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
-        self._loop = running_loop()
-        self._calls: deque[Call] = deque()
+        self._route = Route.here()
+        self._calls: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def call(self, function: Callable[..., Any], *args: Any) -> None:
         """Call ``function`` after what was handed in before."""
         self._calls.append((function, args))
-        self._delivery.post(self._loop, self._next)
+        self._delivery.post(self._route.again(), self._next)
 
     def adopt(self) -> None:
         """Move to the loop that is running, if there was none before or that one is closed."""
         loop = running_loop()
-        if loop is None or not (self._loop is None or self._loop.is_closed()):
+        before = self._route.loop
+        if loop is None or not (before is None or before.is_closed()):
             return
-        self._loop = loop
+        self._route = Route(loop, self._route.context)
         for _ in range(len(self._calls)):
-            self._delivery.post(loop, self._next)
+            self._delivery.post(self._route.again(), self._next)
 
     def current(self) -> bool:
         """Tell that whoever blocks may be who should run the calls."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from pouchdb_core.aio.delivery import check_callback, running_loop
+from pouchdb_core.aio.delivery import Route, check_callback
 from pouchdb_core.events import CallLog, EventEmitter, Listener
 
 if TYPE_CHECKING:
@@ -21,11 +20,11 @@ __all__ = ["DeliveredEmitter"]
 class _Delivered:
     """A listener on its way; equal to the listener, so that it can be removed by it."""
 
-    def __init__(self, listener: Listener, calls: Calls, loop: asyncio.AbstractEventLoop | None) -> None:
-        self._listener, self._calls, self._loop = listener, calls, loop
+    def __init__(self, listener: Listener, calls: Calls, route: Route) -> None:
+        self._listener, self._calls, self._route = listener, calls, route
 
     def __call__(self, *args: Any) -> None:
-        self._calls.delivery.post(self._loop, self._calls.logged(self._listener), *args)
+        self._calls.delivery.post(self._route.again(), self._calls.logged(self._listener), *args)
 
     def __eq__(self, other: object) -> bool:
         return self is other or self._listener == other
@@ -45,4 +44,4 @@ class DeliveredEmitter(EventEmitter):
 
     def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
         check_callback(listener)
-        return super()._add(event, _Delivered(listener, self._delivered_by, running_loop()), once=once)
+        return super()._add(event, _Delivered(listener, self._delivered_by, Route.here()), once=once)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pouchdb_core.aio.calls import CALLS
-from pouchdb_core.aio.database import AsyncPouchDB, peers, sync_of
+from pouchdb_core.aio.database import AsyncPouchDB, full_name, peers, sync_of
 from pouchdb_core.aio.delivery import running_loop
 from pouchdb_core.aio.emitter import DeliveredEmitter
 from pouchdb_core.aio.handles import AsyncHandle
@@ -121,10 +121,13 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
         For programs without a loop. Without ``work``: until no call is under way and no callback
         waits; live feeds and replications do not count. Raises the outcome's error, TimeoutError
-        after ``timeout`` seconds, RuntimeError where an event loop is running.
+        after ``timeout`` seconds, RuntimeError where an event loop is running, or, without ``work``,
+        in a function that a call calls.
         """
         calls = self._asynchronous
         if work is None:
+            if calls.order.within():
+                raise RuntimeError("this is part of a call, and run() would wait for that: give it a promise")
             if not calls.delivery.spin(lambda: not (calls.order.outstanding or calls.delivery.waiting), timeout):
                 raise TimeoutError(f"calls are still under way after {timeout} seconds")
             return cast("T", None)
@@ -154,16 +157,16 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls, view = self._asynchronous, self._sync_view
         if isinstance(operation, Starting):
-            names = set(peers(self.prefix, args, kwargs))
+            names = set(peers(view, args, kwargs))
             return start(calls, copy.copy(view), operation, names, *sync_of(args, kwargs), self)
         # What changes one database waits for the calls on it, closing for all; the rest has a queue of its own.
         named: set[str] | None = {""}
         if operation.name == "close":
             named = None
         elif operation.name == "destroy":
-            prefix = kwargs.get("prefix", self.prefix)
             given = (*args, kwargs.get("name_"), kwargs.get("name"))
-            named = {"", *(f"{prefix}{each}" for each in given if isinstance(each, str))}
+            prefix = kwargs.get("prefix")
+            named = {"", *(full_name(view, each, prefix) for each in given if isinstance(each, str))}
         return calls.make(view, operation, named, *sync_of(args, kwargs))
 
     async def __aenter__(self) -> Self:

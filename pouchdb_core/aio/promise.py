@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
-from pouchdb_core.aio.delivery import Delivery, running_loop
+from pouchdb_core.aio.delivery import Delivery, Route, running_loop
 
 __all__ = ["Promise", "Thenable"]
 
@@ -39,8 +39,10 @@ class Promise(Thenable, Generic[T]):
     awaits it cancels the promise too, unless somebody else still waits for the outcome.
     """
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, name: str = "") -> None:
         self._delivery = delivery
+        self._name = name
+        """What was called, for those who read of it."""
         self._lock = threading.Lock()
         self._settled = False
         self._value: T | None = None
@@ -194,12 +196,12 @@ class Promise(Thenable, Generic[T]):
         on_error: Callable[[Any], Any] | None = None,
     ) -> Promise[Any]:
         """Call ``on_value(value)`` or ``on_error(error)`` with the outcome; return the promise of what it returns."""
-        follower: Promise[Any] = Promise(self._delivery)
+        follower: Promise[Any] = Promise(self._delivery, self._name)
         follower._on_cancel = self._leave_or_cancel
-        loop = running_loop()
+        route = Route.here()
         self._join()
 
-        self._watch(lambda: self._delivery.post(loop, _handle, self, follower, on_value, on_error))
+        self._watch(lambda: self._delivery.post(route, _handle, self, follower, on_value, on_error))
         return follower
 
     def catch(self, on_error: Callable[[Any], Any]) -> Promise[Any]:
@@ -229,11 +231,18 @@ class Promise(Thenable, Generic[T]):
 
     def _call_back(self, callback: Callable[..., Any]) -> None:
         """Have ``callback(error, value)`` called with the outcome; what it raises is logged."""
-        loop = running_loop()
+        route = Route.here()
         self._join()
         self._watch(
-            lambda: self._delivery.post(loop, callback, self._error, None if self._error is not None else self._value)
+            lambda: self._delivery.post(route, callback, self._error, None if self._error is not None else self._value)
         )
+
+    def __repr__(self) -> str:
+        if not self._settled:
+            state = "pending"
+        else:
+            state = "fulfilled" if self._error is None else f"failed: {self._error!r}"
+        return f"<pouchdb.Promise{f' of {self._name}()' if self._name else ''}, {state}>"
 
     def __getitem__(self, name: str) -> Any:
         if name == "finally":
@@ -247,7 +256,8 @@ class Promise(Thenable, Generic[T]):
 
     def __del__(self) -> None:
         if self._error is not None and not self._handled and not isinstance(self._error, asyncio.CancelledError):
-            logger.error("nobody handled the error of a call: %r", self._error, exc_info=self._error)
+            what = f"{self._name}()" if self._name else "a call"
+            logger.error("nobody handled the error of %s: %r", what, self._error, exc_info=self._error)
 
 
 def _handle(

@@ -1,7 +1,8 @@
 """The order of calls: PouchDB's transaction queue.
 
 Calls on one database keep their order. Reads run together; a write waits for everything before it
-and holds back what follows, so a write that was not awaited is seen by the read after it.
+and holds back what follows, so a write that was not awaited is seen by the read after it. Long reads
+take their turn, and then hold back only what ends the database: building an index takes minutes.
 """
 
 from __future__ import annotations
@@ -10,26 +11,44 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from enum import Enum
 from functools import partial
 from typing import Any
 
 from pouchdb_core.errors import DatabaseClosed
 
-__all__ = ["CallOrder"]
+__all__ = ["CallOrder", "Way"]
 
 Call = Callable[[], Any]
 Refuse = Callable[[BaseException], Any]
 
 
+Start = Callable[[Call], None]
+"""Has a function called on another thread, or raises RuntimeError."""
+
+
+class Way(Enum):
+    """What a call does beside others."""
+
+    READS = "reads"
+    """Runs beside other reads; writes wait for it."""
+    READS_LONG = "reads long"
+    """A read that writes need not wait for."""
+    WRITES = "writes"
+    """Runs alone, but for long reads."""
+    ENDS = "ends"
+    """Runs alone: closing and destroying."""
+
+
 class _Turn:
     """One call, waiting in one or more queues."""
 
-    __slots__ = ("call", "missing", "queues", "reads", "refuse")
+    __slots__ = ("call", "missing", "queues", "refuse", "start", "way")
 
-    def __init__(self, call: Call, refuse: Refuse, reads: bool, queues: list[_Queue]) -> None:
+    def __init__(self, call: Call, refuse: Refuse, way: Way, start: Start, queues: list[_Queue]) -> None:
         self.call: Call | None = call
         self.refuse: Refuse | None = refuse
-        self.reads, self.queues = reads, queues
+        self.way, self.start, self.queues = way, start, queues
         self.missing = len(queues)
 
     def drop(self) -> None:
@@ -38,24 +57,48 @@ class _Turn:
 
 
 class _Queue:
-    __slots__ = ("reading", "waiting", "writing")
+    __slots__ = ("long", "reading", "waiting", "writing")
 
     def __init__(self) -> None:
         self.waiting: deque[_Turn] = deque()
-        self.reading = 0
+        self.reading = self.long = 0
         self.writing = False
+
+    def lets(self, way: Way) -> bool:
+        """Tell whether the first that waits may go."""
+        if self.writing:
+            return False
+        if way is Way.READS or way is Way.READS_LONG:
+            return True
+        return not self.reading and (way is Way.WRITES or not self.long)
+
+    def enter(self, way: Way) -> None:
+        if way is Way.READS:
+            self.reading += 1
+        elif way is Way.READS_LONG:
+            self.long += 1
+        else:
+            self.writing = True
+
+    def leave(self, way: Way) -> None:
+        if way is Way.READS:
+            self.reading -= 1
+        elif way is Way.READS_LONG:
+            self.long -= 1
+        else:
+            self.writing = False
 
 
 class CallOrder:
-    """Makes calls in their turn, on threads of ``start``. May be used from any thread.
+    """Makes calls in their turn. May be used from any thread.
 
-    ``start(function)`` has a function called on another thread, or raises RuntimeError. ``ended()``
-    is called whenever no call is left. A call enters all its queues at once, so no two calls wait
-    for each other.
+    ``ended()`` is called whenever no call is left. A call enters all its queues at once, so no two
+    calls wait for each other. A call that is made by one that has its turn, on the same database (a
+    function of the user may do so), is part of that one: it is made at once, or it would wait for ever.
     """
 
-    def __init__(self, start: Callable[[Call], None], ended: Call) -> None:
-        self._start, self._all_ended = start, ended
+    def __init__(self, ended: Call) -> None:
+        self._all_ended = ended
         self.closed = False
         self._reset()
 
@@ -63,23 +106,28 @@ class CallOrder:
         self._pid = os.getpid()
         self._condition = threading.Condition()
         self._queues: dict[str, _Queue] = {}
+        self._within = threading.local()
         self.outstanding = 0
         """Calls that have not ended."""
 
-    def submit(self, names: Iterable[str] | None, call: Call, refuse: Refuse, *, reads: bool) -> Callable[[], None]:
+    def submit(
+        self, names: Iterable[str] | None, call: Call, refuse: Refuse, *, way: Way, start: Start
+    ) -> Callable[[], None]:
         """Have ``call()`` made in its turn among those of the names (None: among all). It must not raise.
 
-        ``refuse(error)`` is called when it never will be. Returns what takes it back while it waits.
+        ``start(function)`` has a function called on another thread, or raises RuntimeError.
+        ``refuse(error)`` is called when the call never will be made. Returns what takes it back while it waits.
         """
         if self._pid != os.getpid():
             # A forked child: what waits is the parent's, and its lock may have been taken.
             self._reset()
         with self._condition:
             closed = self.closed
-            if not closed:
+            nested = not closed and self._is_part(names)
+            if not closed and not nested:
                 wanted = self._queues if names is None else dict.fromkeys(names)
                 queues = [self._queues.setdefault(name, _Queue()) for name in wanted or ("",)]
-                turn = _Turn(call, refuse, reads, queues)
+                turn = _Turn(call, refuse, way, start, queues)
                 self.outstanding += 1
                 for queue in queues:
                     queue.waiting.append(turn)
@@ -87,8 +135,23 @@ class CallOrder:
         if closed:
             refuse(DatabaseClosed("the environment is closed"))
             return _nothing
+        if nested:
+            call()
+            return _nothing
         self._give_up(failed)
         return lambda: self._take_back(turn)
+
+    def within(self) -> bool:
+        """Tell whether the calling thread makes a call just now."""
+        return getattr(self._within, "turn", None) is not None
+
+    def _is_part(self, names: Iterable[str] | None) -> bool:
+        """Tell whether the calling thread makes a call on one of these databases. Holds the lock."""
+        turn: _Turn | None = getattr(self._within, "turn", None)
+        if turn is None or names is None:
+            return turn is not None
+        wanted = [self._queues.get(name) for name in names]
+        return any(queue in wanted for queue in turn.queues)
 
     def close(self) -> None:
         """Refuse what waits and what comes; calls that run end by themselves."""
@@ -126,7 +189,7 @@ class CallOrder:
                 if turn in queue.waiting:
                     queue.waiting.remove(turn)
                 else:
-                    self._left(queue, turn)
+                    queue.leave(turn.way)
             self._ended()
             failed = self._go_on(turn.queues)
         self._give_up(failed)
@@ -136,17 +199,14 @@ class CallOrder:
         failed: list[tuple[_Turn, BaseException]] = []
         for queue in queues:
             waiting = queue.waiting
-            while waiting and not queue.writing and (waiting[0].reads or not queue.reading):
+            while waiting and queue.lets(waiting[0].way):
                 turn = waiting.popleft()
-                if turn.reads:
-                    queue.reading += 1
-                else:
-                    queue.writing = True
+                queue.enter(turn.way)
                 turn.missing -= 1
                 if turn.missing:
                     continue
                 try:
-                    self._start(partial(self._make, turn))
+                    turn.start(partial(self._make, turn))
                 except RuntimeError as error:
                     # No thread can be started: the interpreter ends, or the machine is full.
                     failed.append((turn, error))
@@ -159,10 +219,13 @@ class CallOrder:
 
     def _make(self, turn: _Turn) -> None:
         call = turn.call
+        within = self._within
+        within.turn = turn
         try:
             if call is not None:
                 call()
         finally:
+            within.turn = None
             turn.drop()
             del call
             with self._condition:
@@ -172,18 +235,12 @@ class CallOrder:
     def _leave(self, turn: _Turn) -> None:
         with self._condition:
             for queue in turn.queues:
-                self._left(queue, turn)
+                queue.leave(turn.way)
             failed = self._go_on(turn.queues)
             if self.outstanding == 0:
                 # Names come and go; queues of names that nobody uses need not stay.
                 self._queues.clear()
         self._give_up(failed)
-
-    def _left(self, queue: _Queue, turn: _Turn) -> None:
-        if turn.reads:
-            queue.reading -= 1
-        else:
-            queue.writing = False
 
     def _refused(self, turn: _Turn, error: BaseException) -> None:
         refuse = turn.refuse

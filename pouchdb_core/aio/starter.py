@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.aio.calls import Calls, taken_callback
 from pouchdb_core.aio.feed import AsyncFeed
 from pouchdb_core.aio.handles import AsyncHandle, AsyncReplication, AsyncSync
+from pouchdb_core.aio.queue import Way
 from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back, keep
 from pouchdb_core.methods import Starting
 from pouchdb_core.requests import Changes
@@ -55,7 +58,8 @@ def start(
 
     if callback is not None and callback != kwargs.get("complete"):
         handle.callbacks(callback)
-    calls.order.submit(names, call, refuse, reads=True)
+    in_context = partial(contextvars.copy_context().run, call)
+    calls.order.submit(names, in_context, refuse, way=Way.READS, start=calls.start_of(names))
     return handle
 
 

@@ -61,6 +61,7 @@ class Gate:
         self.open = threading.Event()
         """Writes of held documents go on when it is set."""
         self.log: list[str] = []
+        self.on_read: Callable[[], None] | None = None
 
     @hookimpl
     def pouchdb_database_methods(self) -> Iterable[Operation[..., Any]]:
@@ -75,6 +76,8 @@ class Gate:
         if str(request.id).startswith("held") and self.together is not None:
             self.together.wait(LONG)
         self.log.append(f"read {request.id}")
+        if self.on_read is not None:
+            self.on_read()
         return (yield)
 
     @hookimpl(wrapper=True)

@@ -54,10 +54,14 @@ class Run:
             try:
                 answer = self.env.run(answer, SECONDS)
             finally:
-                # Events are delivered, too.
-                self.env.run(timeout=SECONDS)
-        self.env.run(timeout=SECONDS)
+                self._deliver()
+        self._deliver()
         return Run(self.env, answer) if isinstance(answer, (*HANDLES, AsyncEnvironment, AsyncPouchDB)) else answer
+
+    def _deliver(self) -> None:
+        """Have events delivered, too."""
+        if not self.env._asynchronous.order.within():
+            self.env.run(timeout=SECONDS)
 
     def __iter__(self) -> Iterator[Any]:
         if not isinstance(self.of, HANDLES):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pouchdb import AsyncEnvironment, AsyncPouchDB
-from pouchdb_core.aio.queue import CallOrder
+from pouchdb_core.aio.queue import CallOrder, Way
 from pouchdb_core.errors import DatabaseClosed, NotFound
 
 
@@ -190,6 +190,76 @@ async def test_a_replication_sees_the_writes_before_it(gate: Any, env: AsyncEnvi
     assert (await db.info()).doc_count == 2
 
 
+async def test_a_long_read_sees_what_came_before_and_holds_back_no_write(db: AsyncPouchDB) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def emit_slowly(doc: Any, emit: Any) -> None:
+        begun.set()
+        assert end.wait(20)
+        emit(doc["_id"], None)
+
+    db.put({"_id": "a"})
+    building = db.query(emit_slowly)
+    assert (await db.put({"_id": "b"})).ok
+    assert (await db.get("b"))._id == "b"
+    await asyncio.to_thread(begun.wait, 20)
+    assert not building.done
+    assert (await db.put({"_id": "c"})).ok
+    # Only what ends the database waits for it.
+    destroyed = db.destroy()
+    late = db.info()
+    await asyncio.sleep(0.01)
+    assert not destroyed.done
+    end.set()
+    assert "a" in [row.key for row in (await building).rows]
+    assert (await destroyed).ok
+    with pytest.raises(DatabaseClosed):
+        await late
+
+
+@pytest.mark.parametrize("env", ["file", "memory"], indirect=True)
+def test_a_call_within_a_call_is_part_of_it(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
+    """A function that a call calls may use the database that the call holds: it must not wait for itself."""
+    seen: list[Any] = []
+    for rev in ("1-a", "1-b"):
+        db.sync_view.bulk_docs([{"_id": "a", "_rev": rev}], new_edits=False)
+
+    def merge(docs: list[Any]) -> dict[str, Any]:
+        if not seen:
+            seen.append(env.run(db.get("a"), 20)._id)
+            seen.append(env.run(db.put({"_id": "b"}), 20).id)
+            seen.append(env.run(db.replicate_to("other"), 20).ok)
+            seen.append(len(env.run(db.changes(), 20).results))
+            seen.append(env.run(env["third"].put({"_id": "c"}), 20).id)
+            db.get("a", lambda err, doc: seen.append("called back"))
+            with pytest.raises(RuntimeError, match="part of a call"):
+                env.run()
+        return {"merged": True}
+
+    assert env.run(db.resolve("a", merge), 20).ok
+    env.run()
+    assert seen == ["a", "b", True, 2, "c", "called back"]
+    assert env.run(db.get("a")).merged
+
+
+async def test_many_long_reads_leave_threads_for_the_others(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
+    end = threading.Event()
+    begun = threading.Semaphore(0)
+
+    def emit_slowly(doc: Any, emit: Any) -> None:
+        begun.release()
+        assert end.wait(20)
+
+    await db.put({"_id": "a"})
+    building = [db.query(emit_slowly) for _ in range(20)]
+    for _ in range(8):
+        await asyncio.to_thread(begun.acquire, timeout=20)
+    assert (await env["other"].put({"_id": "a"})).ok
+    assert (await db.get("a"))._id == "a"
+    end.set()
+    await asyncio.gather(*building)
+
+
 def test_more_calls_than_threads(env: AsyncEnvironment, db: AsyncPouchDB, gate: Any) -> None:
     async def work() -> None:
         await asyncio.gather(*(db.put({"_id": str(n)}) for n in range(100)))
@@ -209,7 +279,7 @@ class Threads:
     def __init__(self) -> None:
         self.ready: list[Any] = []
         self.broken = False
-        self.order = CallOrder(self.start, lambda: None)
+        self.order = CallOrder(lambda: None)
 
     def start(self, call: Any) -> None:
         if self.broken:
@@ -219,25 +289,27 @@ class Threads:
     def refuse(self, error: BaseException) -> None:
         raise AssertionError(error)
 
+    def submit(self, names: set[str], call: Any, way: Way, refuse: Any = None) -> Any:
+        return self.order.submit(names, call, refuse or self.refuse, way=way, start=self.start)
+
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_called_in_whatever_order(seed: int) -> None:
-    """Every call that two calls share a name with, and one of them writes, keeps their order."""
+    """Two calls that share a name keep their order, unless both read, or a write follows a long read."""
     chance = random.Random(seed)
     threads = Threads()
-    running: list[tuple[int, set[str], bool]] = []
-    begun: list[tuple[int, set[str], bool]] = []
+    begun: list[tuple[int, set[str], Way]] = []
     calls = []
     cancelled: set[int] = set()
     take_backs = []
     for number in range(40):
         names = set(chance.sample("abc", chance.randint(1, 2)))
-        entry = (number, names, chance.random() < 0.6)
+        entry = (number, names, chance.choice([*Way, Way.READS]))
 
         def call(entry: Any = entry) -> None:
             begun.append(entry)
 
-        take_backs.append(threads.order.submit(names, call, threads.refuse, reads=entry[2]))
+        take_backs.append(threads.submit(names, call, entry[2]))
         calls.append(entry)
         if chance.random() < 0.1:
             victim = chance.randrange(number + 1)
@@ -249,24 +321,28 @@ def test_whatever_is_called_in_whatever_order(seed: int) -> None:
     while threads.ready:
         threads.ready.pop(chance.randrange(len(threads.ready)))()
     assert threads.order.outstanding == 0
-    assert running == []
     made = [entry[0] for entry in begun]
     assert set(range(40)) - cancelled <= set(made)
     place = {number: index for index, number in enumerate(made)}
     for earlier in calls:
         for later in calls[earlier[0] + 1 :]:
-            if earlier[1] & later[1] and not (earlier[2] and later[2]) and {earlier[0], later[0]} <= set(place):
+            if earlier[1] & later[1] and {earlier[0], later[0]} <= set(place) and keeps(earlier[2], later[2]):
                 assert place[earlier[0]] < place[later[0]]
+
+
+def keeps(earlier: Way, later: Way) -> bool:
+    reads = {Way.READS, Way.READS_LONG}
+    return not {earlier, later} <= reads and (earlier, later) != (Way.READS_LONG, Way.WRITES)
 
 
 def test_when_no_thread_can_be_started_calls_are_refused_and_the_next_go_on() -> None:
     threads = Threads()
     refused: list[BaseException] = []
     threads.broken = True
-    threads.order.submit({"a"}, print, refused.append, reads=False)
+    threads.submit({"a"}, print, Way.WRITES, refused.append)
     assert [str(each) for each in refused] == ["can't start new thread"]
     threads.broken = False
-    threads.order.submit({"a"}, lambda: None, threads.refuse, reads=False)
+    threads.submit({"a"}, lambda: None, Way.WRITES)
     threads.ready.pop()()
     assert threads.order.wait(0)
 
@@ -274,9 +350,9 @@ def test_when_no_thread_can_be_started_calls_are_refused_and_the_next_go_on() ->
 def test_a_call_taken_back_lets_the_next_go() -> None:
     threads = Threads()
     made: list[str] = []
-    threads.order.submit({"a"}, lambda: made.append("read"), threads.refuse, reads=True)
-    take_back = threads.order.submit({"a"}, lambda: made.append("write"), threads.refuse, reads=False)
-    threads.order.submit({"a"}, lambda: made.append("second read"), threads.refuse, reads=True)
+    threads.submit({"a"}, lambda: made.append("read"), Way.READS)
+    take_back = threads.submit({"a"}, lambda: made.append("write"), Way.WRITES)
+    threads.submit({"a"}, lambda: made.append("second read"), Way.READS)
     assert len(threads.ready) == 1
     take_back()
     take_back()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import weakref
 from collections.abc import Callable
@@ -148,7 +149,7 @@ def test_an_unhandled_error_is_reported_once_and_at_once(
     finally:
         gc.enable()
     (message,) = unhandled()
-    assert message.startswith("nobody handled the error of a call: NotFound")
+    assert message.startswith("nobody handled the error of get(): NotFound")
     assert unhandled() == []
 
 
@@ -351,6 +352,69 @@ async def test_run_and_waiting_are_refused_where_a_loop_runs(env: AsyncEnvironme
     ):
         with pytest.raises(RuntimeError, match="an event loop is running"):
             call()
+
+
+def test_promises_tell_what_they_are(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
+    promise, failing = db.put({"_id": "a"}), db.get("nothing").then(lambda doc: doc)
+    assert repr(db.get("a").then(print)) == "<pouchdb.Promise of get(), pending>"
+    env.run()
+    assert repr(promise) == "<pouchdb.Promise of put(), fulfilled>"
+    assert repr(failing) == "<pouchdb.Promise of get(), failed: NotFound('missing')>"
+    failing.cancel()
+
+
+USER: contextvars.ContextVar[str] = contextvars.ContextVar("USER", default="nobody")
+
+
+def test_context_variables_come_along(gate: Any, env: AsyncEnvironment, db: AsyncPouchDB) -> None:
+    """As with asyncio's own callbacks and to_thread(): tracing and request ids depend on it."""
+    seen: list[tuple[str, str]] = []
+
+    def note(what: str) -> Callable[..., None]:
+        return lambda *args: seen.append((what, USER.get()))
+
+    db.sync_view["a"] = {}
+    gate.on_read = note("hook")
+
+    def register() -> Any:
+        USER.set("ada")
+        db.get("a", note("callback"))
+        db.get("a").then(note("handler"))
+        env.on("test", note("listener"))
+        return db.live_changes(since=0).on("change", note("change"))
+
+    async def main() -> None:
+        feed = contextvars.copy_context().run(register)
+        for _ in range(2):
+            env.emit("test")
+        while len(seen) < 7:  # noqa: ASYNC110  # it comes from a thread
+            await asyncio.sleep(0)
+        feed.cancel()
+        assert USER.get() == "nobody"
+
+    wanted = sorted(["hook", "hook", "callback", "handler", "listener", "listener", "change"])
+    env.run(main(), 20)
+    assert sorted(seen) == [(what, "ada") for what in wanted]
+    seen.clear()
+    env.remove_all_listeners()
+    # Without a loop, too; and a listener may spin, so that it is called within itself.
+    depths: list[int] = []
+
+    def spinning() -> None:
+        depths.append(len(depths))
+        if len(depths) == 1:
+            env.emit("test")
+            env.run()
+
+    env.on("test", spinning)
+    feed = contextvars.copy_context().run(register)
+    env.emit("test")
+    while len(seen) < 7:
+        env.run(db.info())
+    feed.cancel()
+    env.run(feed)
+    assert depths == [0, 1]
+    assert sorted(seen) == [(what, "ada") for what in wanted]
 
 
 def test_promises_are_public() -> None:
