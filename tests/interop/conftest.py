@@ -370,12 +370,13 @@ def leaves() -> Callable[[SyncPouchDB], dict[str, Any]]:
     def found(db: SyncPouchDB) -> dict[str, Any]:
         rows = db.changes(style="all_docs")["results"]
         everything = {}
-        for row in rows:
-            for answer in db.open_revs(row["id"], [each["rev"] for each in row["changes"]], revs=True):
-                doc = answer["ok"]
-                for entry in doc.get("_attachments", {}).values():
-                    entry.pop("revpos", None)
-                everything[row["id"], doc["_rev"]] = doc
+        items = [{"id": row["id"], "rev": each["rev"]} for row in rows for each in row["changes"]]
+        for result in db.bulk_get(items, revs=True)["results"]:
+            (answer,) = result["docs"]
+            doc = answer["ok"]
+            for entry in doc.get("_attachments", {}).values():
+                entry.pop("revpos", None)
+            everything[doc["_id"], doc["_rev"]] = doc
         return everything
 
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import subprocess
@@ -326,16 +327,21 @@ def test_a_client_that_is_killed_resumes(tmp_path: Path, url: str, leaves: Leave
     with pouchdb.setup(tmp_path / "data", plugins=[]) as env:
         (env["here"] if method == "replicate_to" else env.PouchDB(url)).bulk_docs(docs)
     program = textwrap.dedent(PROGRAM)
-    reached = 0
-    while reached < 6:
-        command = [sys.executable, "-c", program, str(tmp_path / "data"), url, method]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", program, str(tmp_path / "data"), url, method]
+    for lines in (1, 2, 3):
+        # Killed after so many batches of twenty that are left.
+        with (
+            (tmp_path / "errors").open("w+") as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        ):
+            watchdog = threading.Timer(60, process.kill)
+            watchdog.start()
             assert process.stdout is not None
-            for line in process.stdout:
-                reached += 1
-                if reached % 2 == 0 or line.strip() == "complete":
-                    break
+            told = [line.strip() for line in itertools.islice(process.stdout, lines)]
             process.kill()
+            watchdog.cancel()
+            errors.seek(0)
+            assert len(told) == lines and "complete" not in told, errors.read()
     with pouchdb.setup(tmp_path / "data", plugins=[]) as env:
         here, remote = env["here"], env.PouchDB(url)
         getattr(here, method)(url)

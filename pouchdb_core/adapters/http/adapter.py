@@ -83,6 +83,9 @@ class HttpAdapter(Adapter):
         except NotFound:
             return
 
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Take nothing: objects with other options have an adapter of their own."""
+
     def id(self) -> str:
         """Return the server's uuid and the database's name; the URL where the server does not tell its own."""
         if self._id is None:
