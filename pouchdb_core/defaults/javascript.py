@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pouchdb_core.hookspecs import hookimpl
 from pouchdb_core.javascript import builtin_engines
-from pouchdb_core.views.javascript import JavaScriptServer
+from pouchdb_core.views.javascript import JavaScriptServer, check_settings
 
 if TYPE_CHECKING:
+    from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.javascript import Engine
     from pouchdb_core.views.servers import ViewServer
 
@@ -22,3 +23,8 @@ def pouchdb_javascript_engines() -> Iterable[Engine]:
 @hookimpl
 def pouchdb_view_servers() -> Iterable[ViewServer]:
     return (JavaScriptServer(),)
+
+
+@hookimpl
+def pouchdb_environment_opened(environment: SyncEnvironment) -> None:
+    check_settings(environment.engine)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pouchdb_core.documents.parse import dump, load
-from pouchdb_core.errors import DatabaseClosed, FunctionError, PouchDBError
+from pouchdb_core.errors import BadRequest, DatabaseClosed, FunctionError, PouchDBError
 from pouchdb_core.javascript import (
     Answer,
     EngineMissing,
@@ -28,15 +29,41 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.engine import Engine
 
-__all__ = ["JavaScriptFunctions", "JavaScriptServer", "failure", "worker_of"]
+__all__ = ["JavaScriptFunctions", "JavaScriptServer", "check_settings", "failure", "worker_of"]
 
 T = TypeVar("T")
 
 
+def check_settings(engine: Engine) -> None:
+    """Refuse settings that no engine and no limit has, at set-up. Raises BadRequest.
+
+    An engine that is known but not installed is an error of the first function that it would run.
+    """
+    name, known = engine.settings.get("js_engine"), engine.plugins.javascript_engines()
+    if name is not None and name not in known:
+        raise BadRequest(f"there is no JavaScript engine {name!r}; known are: {', '.join(sorted(known))}")
+    _limits(engine)
+
+
+def _limits(engine: Engine) -> Limits:
+    given = engine.settings.get("js_limits")
+    if given is None or isinstance(given, Limits):
+        return given or Limits()
+    known = {field.name: field.type for field in fields(Limits)}
+    if not isinstance(given, Mapping):
+        raise BadRequest(f"js_limits is a mapping of {', '.join(known)}, not {given!r}")
+    for limit, value in given.items():
+        if limit not in known:
+            raise BadRequest(f"js_limits: there is no limit {limit!r}; there are: {', '.join(known)}")
+        whole = known[limit] == "int"
+        if type(value) not in ((int,) if whole else (int, float)) or not value > 0:
+            raise BadRequest(f"js_limits: {limit} must be a {'whole ' * whole}number above 0, not {value!r}")
+    return Limits(**given)
+
+
 def _worker(engine: Engine) -> JavaScriptWorker:
     chosen = choose_engine(engine.plugins.javascript_engines().values(), engine.settings.get("js_engine"))
-    limits = engine.settings.get("js_limits") or Limits()
-    return JavaScriptWorker(chosen, limits, dumps=dump, loads=load)
+    return JavaScriptWorker(chosen, _limits(engine), dumps=dump, loads=load)
 
 
 _WORKER: Slot[JavaScriptWorker] = Slot("javascript worker", _worker, JavaScriptWorker.close)

@@ -1,8 +1,9 @@
-"""Fixtures of views: databases with documents, and the two ways to write a view."""
+"""Fixtures of views, and the order of keys as CouchDB's documentation tells it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -24,3 +25,39 @@ def design(database: SyncPouchDB) -> Design:
         return database.get(doc["_id"])
 
     return design
+
+
+_RANKS = (((int, float), 3), (str, 4), (list, 5), (dict, 6))
+
+
+def rank(value: Any) -> int:
+    if value is None:
+        return 0
+    if value is False:
+        return 1
+    if value is True:
+        return 2
+    return next(number for kind, number in _RANKS if isinstance(value, kind))
+
+
+def compare(a: Any, b: Any) -> int:
+    """The order as CouchDB's documentation tells it, without cleverness."""
+    if rank(a) != rank(b):
+        return rank(a) - rank(b)
+    if rank(a) == 3:
+        left, right = Fraction(a), Fraction(b)
+        return (left > right) - (left < right)
+    if rank(a) == 4:
+        points, others = [ord(c) for c in a], [ord(c) for c in b]
+        return (points > others) - (points < others)
+    if rank(a) == 5:
+        for one, other in zip(a, b, strict=False):
+            if found := compare(one, other):
+                return found
+        return len(a) - len(b)
+    if rank(a) == 6:
+        for (name, one), (other_name, other) in zip(a.items(), b.items(), strict=False):
+            if found := compare(name, other_name) or compare(one, other):
+                return found
+        return len(a) - len(b)
+    return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -13,39 +12,7 @@ from hypothesis import strategies as st
 
 from pouchdb_core.views.collate import AFTER, encode, group_of
 
-
-def rank(value: Any) -> int:
-    if value is None:
-        return 0
-    if value is False:
-        return 1
-    if value is True:
-        return 2
-    return {int: 3, float: 3, str: 4, list: 5, dict: 6}[type(value)]
-
-
-def compare(a: Any, b: Any) -> int:
-    """The order as CouchDB's documentation tells it, without cleverness."""
-    if rank(a) != rank(b):
-        return rank(a) - rank(b)
-    if rank(a) == 3:
-        left, right = Fraction(a), Fraction(b)
-        return (left > right) - (left < right)
-    if rank(a) == 4:
-        points, others = [ord(c) for c in a], [ord(c) for c in b]
-        return (points > others) - (points < others)
-    if rank(a) == 5:
-        for one, other in zip(a, b, strict=False):
-            if found := compare(one, other):
-                return found
-        return len(a) - len(b)
-    if rank(a) == 6:
-        for (name, one), (other_name, other) in zip(a.items(), b.items(), strict=False):
-            if found := compare(name, other_name) or compare(one, other):
-                return found
-        return len(a) - len(b)
-    return 0
-
+from .conftest import compare
 
 numbers = (
     st.integers(-(2**63), 2**64 - 1)

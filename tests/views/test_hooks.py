@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pouchdb
-from pouchdb_core.errors import FunctionError, PluginError
+from pouchdb_core.errors import BadRequest, FunctionError, PluginError
 from pouchdb_core.hookspecs import hookimpl
 from pouchdb_core.javascript import Engine
 from pouchdb_core.views import IndexKind
@@ -48,6 +50,75 @@ def test_hook_javascript_engines() -> None:
         with pytest.raises(FunctionError, match="pip install nowhere"):
             db.query("a")
         assert db.query(lambda doc: [(doc["_id"], 1)]).rows[0].id == "x"
+
+
+WRONG_SETTINGS: list[tuple[dict[str, Any], str]] = [
+    ({"js_engine": "nothing"}, "no JavaScript engine 'nothing'; known are: js2py, quickjs-ng"),
+    ({"js_engine": 5}, "no JavaScript engine 5"),
+    ({"js_limits": 5}, "js_limits is a mapping of seconds, memory"),
+    ({"js_limits": {"time": 5}}, "no limit 'time'; there are: seconds, memory"),
+    ({"js_limits": {"seconds": "5"}}, "seconds must be a number above 0"),
+    ({"js_limits": {"seconds": float("nan")}}, "seconds must be a number above 0"),
+    ({"js_limits": {"memory": 0}}, "memory must be a whole number above 0"),
+    ({"js_limits": {"memory": 1.5}}, "memory must be a whole number above 0"),
+    ({"js_limits": {"strikes": True}}, "strikes must be a whole number above 0"),
+]
+
+
+@pytest.mark.parametrize(("settings", "text"), WRONG_SETTINGS, ids=str)
+def test_settings_of_javascript_are_checked_at_set_up(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(BadRequest, match=text):
+        pouchdb.setup(":memory:", plugins=[], **settings)
+
+
+def test_limits_of_javascript_are_settings() -> None:
+    with pouchdb.setup(":memory:", plugins=[], js_limits={"seconds": 0.3}) as env:
+        db = env["db"]
+        db.put({"_id": "x"})
+        with pytest.raises(FunctionError, match=r"within 0\.3 s"):
+            db.query("function (doc) { while (true) {} }")
+    kept = []
+    for megabytes in (8, 200):
+        with pouchdb.setup(":memory:", plugins=[], js_limits={"memory": megabytes * 2**20}) as env:
+            db = env["db"]
+            db.put({"_id": "x"})
+            kept.append(len(db.query("function (doc) { emit(new Array(9e6).join('x').length); }").rows))
+    assert kept == [0, 1]
+
+
+NO_ENGINE = """
+import sys
+for name in ("_quickjs", "quickjs", "js2py", "pyjsparser"):
+    sys.modules[name] = None
+import pouchdb
+db = pouchdb.setup(":memory:", plugins=[])["here"]
+view = {"map": "function (doc) { emit(doc.n); }"}
+db.put({"_id": "_design/js", "views": {"n": view}, "filters": {"n": "function (doc) { return doc.n; }"}})
+db.bulk_docs([{"_id": "a", "n": 1}, {"_id": "b", "n": 2}])
+db.replicate_to("there")
+there = db.environment["there"]
+assert there.get("_design/js") == db.get("_design/js")
+assert [row.key for row in there.query(lambda doc: [(doc["n"], 1)]).rows] == [1, 2]
+assert len(there.changes(filter=lambda doc: doc.get("n") == 2).results) == 1
+for call in (
+    lambda: there.query("js/n"),
+    lambda: there.query("function (doc) { emit(1); }"),
+    lambda: there.changes(filter="js/n"),
+    lambda: there.changes(view="js/n"),
+):
+    try:
+        call()
+    except pouchdb.PouchDBError as error:
+        print(error.status, error.name, error.message)
+"""
+
+
+def test_without_an_engine_everything_works_but_javascript() -> None:
+    done = subprocess.run([sys.executable, "-c", NO_ENGINE], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("501 javascript_engine_missing ") for line in lines)
+    assert all("run: pip install quickjs-ng" in line for line in lines)
 
 
 class Upper(ViewServer):
