@@ -1,23 +1,27 @@
-"""``python -m pouchdb COMMAND``: commands come with plug-ins, by the entry points ``pouchdb.commands``."""
+"""``python -m pouchdb COMMAND`` and the console script ``pouchdb``."""
 
 from __future__ import annotations
 
 import sys
-from importlib.metadata import entry_points
+from importlib.util import find_spec
 
 __all__ = ["main"]
 
 
-def main(arguments: list[str]) -> int:
-    """Run the command that is named first; returns the exit status."""
-    commands = {point.name: point for point in entry_points(group="pouchdb.commands")}
-    if not arguments or arguments[0] not in commands:
-        known = ", ".join(sorted(commands)) or "none: install pouchdb[server]"
-        print(f"usage: python -m pouchdb COMMAND ...\ncommands: {known}", file=sys.stderr)
-        return 2
-    status: int = commands[arguments[0]].load()(arguments[1:])
-    return status
+def main() -> None:
+    """Run the command line; exits with its status. Says what to install where the extra is missing."""
+    missing = [name for name in ("click", "rich") if find_spec(name) is None]
+    if missing:
+        print(
+            f"pouchdb: the command needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
+            "not installed.\nInstall the extra: pip install 'pouchdb[cli]'",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    from pouchdb.cli.app import run
+
+    sys.exit(run())
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

@@ -20,7 +20,7 @@ from pouchdb_core.engine import Engine
 from pouchdb_core.environment import SyncEnvironment, sync_environment
 from pouchdb_core.errors import BadRequest, EnvironmentError, PluginError
 
-__all__ = ["MEMORY", "PluginLike", "setup", "setup_async"]
+__all__ = ["MEMORY", "PluginLike", "installed_plugins", "setup", "setup_async"]
 
 GROUP = "pouchdb"
 MEMORY = ":memory:"
@@ -117,6 +117,11 @@ def setup_async(
     synchronous environment with the same arguments, which is its ``sync_view``.
     """
     return async_environment(setup(storage_dir, False, base_url, plugins=plugins, **options))
+
+
+def installed_plugins() -> list[tuple[str, object]]:
+    """Return names and objects of all installed plug-ins. Raises PluginError for one that cannot be loaded."""
+    return _chosen(None)
 
 
 Origin = tuple[str, "list[PluginLike] | None", Mapping[str, Any]]

@@ -9,6 +9,7 @@
         BadRequest            400 bad_request
           InvalidRequest      400 invalid_request
           QueryParseError     400 query_parse_error
+          IncompleteDump      400 incomplete_dump
         Unauthorized          401 unauthorized
         Forbidden             403 forbidden
         NotFound              404 not_found
@@ -55,6 +56,7 @@ __all__ = [
     "FileExists",
     "Forbidden",
     "FunctionError",
+    "IncompleteDump",
     "InvalidRequest",
     "MissingId",
     "MissingStub",
@@ -162,6 +164,12 @@ class InvalidRequest(BadRequest):
 
 class QueryParseError(BadRequest):
     name, default_message = "query_parse_error", "Some query argument is invalid"
+
+
+class IncompleteDump(BadRequest):
+    """A dump ends before its end; ``result`` tells what is loaded, which loading the whole dump goes on from."""
+
+    name, default_message = "incomplete_dump", "the dump breaks off"
 
 
 class Unauthorized(PouchDBError):

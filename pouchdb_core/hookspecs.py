@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
+    import click
+
     from pouchdb_core.adapters.base import Adapter
     from pouchdb_core.adapters.http.session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
@@ -42,6 +44,7 @@ __all__ = [
     "pouchdb_changes",
     "pouchdb_changes_filters",
     "pouchdb_choose_adapter",
+    "pouchdb_commands",
     "pouchdb_database_closed",
     "pouchdb_database_created",
     "pouchdb_database_destroyed",
@@ -151,6 +154,17 @@ def pouchdb_http_session(url: str, session: HttpSession) -> None:
 
     ``url`` has no credentials; ``session`` is what all requests of that database object go through
     (``headers``, ``set_auth()``, ``proxy``, ``timeout``, ``retries``, ``http.cookies``). Called once per session.
+    """
+
+
+@hookspec
+def pouchdb_commands(group: click.Group) -> None:
+    """Add commands to ``pouchdb``: ``group.add_command(command)``, or ``@group.command()`` in the function.
+
+    Called once per run of the command, before there is an environment. A command with ``@click.pass_obj``
+    gets the Session of pouchdb/cli/session.py, which opens databases by name, path or URL and prints for
+    people or for scripts; the options ``--directory`` and ``--json`` are there by themselves. A name that
+    exists already is an error that names both owners. Like the other hooks that collect, it cannot be wrapped.
     """
 
 

@@ -13,6 +13,8 @@ from pouchdb_core.adapters.base import Adapter
 from pouchdb_core.errors import PluginError
 
 if TYPE_CHECKING:
+    import click
+
     from pouchdb_core.adapters.http.session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.database import SyncPouchDB
@@ -163,11 +165,35 @@ class Plugins:
         """Yield (plug-in, method) of every method for databases."""
         return self._flat(self.manager.hook.pouchdb_database_methods)
 
-    def _each(self, hook: pluggy.HookCaller) -> Iterator[Named[Iterable[Any]]]:
+    def commands(self, group: click.Group, owner: str) -> Mapping[str, str]:
+        """Have plug-ins add their commands to ``group``; return who brought each, those that are there by ``owner``.
+
+        Raises PluginError for a name used twice.
+        """
+        owners = dict.fromkeys(group.commands, owner)
+        for implementation in self._plain(self.manager.hook.pouchdb_commands):
+            before = dict(group.commands)
+            implementation.function(group)
+            for name, command in group.commands.items():
+                if before.get(name) is command:
+                    continue
+                if name in before:
+                    raise PluginError(
+                        f"plug-ins {owners[name]!r} and {implementation.plugin_name!r} both bring a command {name!r}"
+                    )
+                owners[name] = implementation.plugin_name
+        return owners
+
+    def _plain(self, hook: pluggy.HookCaller) -> Iterator[pluggy.HookImpl]:
         for implementation in hook.get_hookimpls():
-            owner = implementation.plugin_name
             if implementation.wrapper or implementation.hookwrapper:
+                owner = implementation.plugin_name
                 raise PluginError(f"plug-in {owner!r} wraps {hook.name}, which only collects: implement it plainly")
+            yield implementation
+
+    def _each(self, hook: pluggy.HookCaller) -> Iterator[Named[Iterable[Any]]]:
+        for implementation in self._plain(hook):
+            owner = implementation.plugin_name
             results = implementation.function()
             if not isinstance(results, Iterable):
                 raise PluginError(f"plug-in {owner!r} answers {hook.name} with {results!r} instead of a list")

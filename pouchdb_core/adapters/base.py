@@ -19,6 +19,7 @@ from pouchdb_core.state import Slots
 from pouchdb_core.tasks import Tasks
 
 if TYPE_CHECKING:
+    from pouchdb_core.documents.restore import Restore
     from pouchdb_core.views.store import IndexStore
 
 __all__ = ["Adapter", "Place", "Response"]
@@ -215,6 +216,21 @@ class Adapter(ABC):
     def fetch(self, path: str, method: str = "GET", **options: Any) -> Response:
         """Send a request to the server of a remote database; see ``Handle.fetch``."""
         raise NotSupported(f"{self.name}: there is no server to send requests to")
+    def purges(self, after: int) -> Iterator[tuple[int, str, Sequence[str]]]:
+        """Yield (purge_seq, id, revs) of the purges that are remembered; of a server's nothing is known."""
+        return iter(())
+
+    def restore(self, dump: str) -> Restore:
+        """Return what fills the empty database with a dump of this id, or goes on with it. Raises FileExists.
+
+        Raises NotSupported where sequence numbers are not ours to choose: then documents are written as usual.
+        """
+        raise NotSupported(f"{self.name}: the numbers of its feed cannot be chosen")
+
+    def loading(self) -> Mapping[str, Any] | None:
+        """Return ``{"dump", "seq"}`` of a dump that is loaded in part only, else None."""
+        return None
+
 
     def create(self) -> None:
         """Make the database if it is missing. What is kept here exists since it was opened."""

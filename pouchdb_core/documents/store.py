@@ -139,6 +139,9 @@ class Store(Protocol):
     ) -> list[Row]:
         """Return documents, deleted ones too, with ``after < seq < before`` in seq order."""
 
+    def renumber(self, moves: Sequence[tuple[int, int]]) -> None:
+        """Give rows other places in the feed: (seq, new seq) each; inside ``write()`` only."""
+
     def count_seqs(self, after: int) -> int:
         """Count the documents with a greater seq."""
 

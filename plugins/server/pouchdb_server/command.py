@@ -1,65 +1,109 @@
-"""``python -m pouchdb serve``."""
+"""``pouchdb serve``."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import ipaddress
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
 
 import pouchdb
+from pouchdb.cli.session import Session
+from pouchdb.cli.status import Failure
 from pouchdb_server.app import create_app
 from pouchdb_server.serve import serve
 
-__all__ = ["main"]
+__all__ = ["command"]
 
 PASSWORD = "POUCHDB_ADMIN_PASSWORD"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve a directory of databases; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m pouchdb serve",
-        description="Serve the databases of a directory over HTTP, as CouchDB does.",
-        epilog=f"The administrator's password is read from the variable {PASSWORD}.",
-    )
-    parser.add_argument("directory", nargs="?", default="data", help="where the databases are (default: %(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=5984, help="the port, 0 for any (default: %(default)s)")
-    parser.add_argument("--admin", metavar="NAME", help="the administrator; without one everybody on this machine is")
-    parser.add_argument("--cors", nargs="*", metavar="ORIGIN", help="let in pages of these origins, or of all")
-    parser.add_argument("--in-memory", action="store_true", help="keep nothing on disk")
-    parser.add_argument("--durability", choices=["full", "normal"], default="full", help="(default: %(default)s)")
-    parser.add_argument("--certfile", help="serve HTTPS with this certificate")
-    parser.add_argument("--keyfile", help="its key")
-    chosen = parser.parse_args(arguments)
+@click.command("serve")
+@click.argument("place", metavar="[DIRECTORY]", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=5984, show_default=True, help="The port; 0 takes one that is free."
+)
+@click.option("--admin", metavar="NAME", help=f"The administrator, with the password of the variable {PASSWORD}.")
+@click.option("--cors", is_flag=True, help="Let in web pages of all origins.")
+@click.option(
+    "--cors-origin", "origins", multiple=True, metavar="ORIGIN", help="Let in those of this one; may be repeated."
+)
+@click.option("--in-memory", is_flag=True, help="Keep nothing on disk.")
+@click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True,
+              help="normal: the last moments may be lost with the power.")  # fmt: skip
+@click.option("--certfile", type=click.Path(exists=True, dir_okay=False), help="Serve HTTPS with this certificate.")
+@click.option("--keyfile", type=click.Path(exists=True, dir_okay=False), help="Its key.")
+@click.option("--fauxton", type=click.Path(exists=True, file_okay=False), metavar="DIR",
+              help="Serve a copy of Fauxton at /_utils instead of the pages of its own.")  # fmt: skip
+@click.pass_obj
+def command(
+    session: Session,
+    place: Path | None,
+    host: str,
+    port: int,
+    admin: str | None,
+    cors: bool,
+    origins: tuple[str, ...],
+    in_memory: bool,
+    durability: str,
+    certfile: str | None,
+    keyfile: str | None,
+    fauxton: str | None,
+) -> None:
+    """Serve the databases of a directory over HTTP, as CouchDB does.
 
-    password = os.environ.get(PASSWORD, "")
-    admins = {}
-    if chosen.admin is not None:
-        if not password:
-            parser.error(f"--admin needs a password, in the variable {PASSWORD}")
-        admins[chosen.admin] = password
-    elif not _loopback(chosen.host):
-        parser.error(f"to listen on {chosen.host} it needs an administrator: --admin NAME, and {PASSWORD}")
-    cors = False if chosen.cors is None else (chosen.cors or True)
-    tls = {"ssl_certfile": chosen.certfile, "ssl_keyfile": chosen.keyfile} if chosen.certfile else {}
+    Without an administrator everybody on this machine is one, and it listens on this machine only.
+    """
+    admins = _admins(host, admin)
+    settings: dict[str, Any] = {"admins": admins, "cors": list(origins) or cors}
+    if fauxton is not None:
+        settings["fauxton"] = fauxton
+    tls = {"ssl_certfile": certfile, "ssl_keyfile": keyfile} if certfile else {}
+    options: dict[str, Any] = {} if in_memory else {"durability": durability}
 
     def started(port: int) -> None:
-        host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-        sys.stdout.write(f"http{'s' if tls else ''}://{host}:{port}/\n")
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http{'s' if tls else ''}://{shown}:{port}/"
+        if session.output.json:
+            session.output.data({"url": url})
+        else:
+            session.output.line(url)
         sys.stdout.flush()
 
-    options = {} if chosen.in_memory else {"durability": chosen.durability}
+    def end(number: int, frame: object) -> NoReturn:
+        sys.exit(0)
+
     # uvicorn hands the signal on when it has ended: then the databases are to be closed.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
-    place = ":memory:" if chosen.in_memory else chosen.directory
-    with contextlib.suppress(KeyboardInterrupt), pouchdb.setup(place, **options) as environment:
-        serve(create_app(environment, admins=admins, cors=cors), chosen.host, chosen.port, started=started, **tls)
-    return 0
+    signal.signal(signal.SIGTERM, end)
+    where = ":memory:" if in_memory else session.directory if place is None else place
+    with contextlib.suppress(KeyboardInterrupt), pouchdb.setup(where, **options) as environment:
+        try:
+            serve(create_app(environment, **settings), host, port, started=started, **tls)
+        except SystemExit as ended:
+            # That is how uvicorn says that it could not listen; a signal ends it with 0.
+            if not ended.code:
+                raise
+            raise Failure(
+                f"it cannot listen on {host}:{port}",
+                "choose another --port (0 takes one that is free), or end what listens there",
+            ) from ended
+
+
+def _admins(host: str, admin: str | None) -> dict[str, str]:
+    password = os.environ.get(PASSWORD, "")
+    if admin is None:
+        if not _loopback(host):
+            raise click.UsageError(f"to listen on {host} it needs an administrator: --admin NAME, and {PASSWORD}")
+        return {}
+    if not password:
+        raise click.UsageError(f"--admin needs a password, in the variable {PASSWORD}")
+    return {admin: password}
 
 
 def _loopback(host: str) -> bool:
@@ -69,7 +113,3 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-if __name__ == "__main__":
-    sys.exit(main())

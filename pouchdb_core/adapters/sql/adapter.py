@@ -26,6 +26,7 @@ from pouchdb_core.documents.maintenance import compact, purge, revs_diff
 from pouchdb_core.documents.packed import read_packed
 from pouchdb_core.documents.parse import check_json
 from pouchdb_core.documents.read import read
+from pouchdb_core.documents.restore import LOADING, Restore
 from pouchdb_core.documents.write import Rules, write
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
@@ -35,6 +36,7 @@ __all__ = ["MemoryAdapter", "SqliteAdapter"]
 
 COMMON_OPTIONS = frozenset({"auto_compaction", "deterministic_revs", "purged_infos_limit", "revs_limit"})
 DEFAULT_PURGED_INFOS_LIMIT = 1000
+PAGE = 1000
 
 
 class _SqlAdapter(Adapter):
@@ -58,8 +60,10 @@ class _SqlAdapter(Adapter):
         return self._uuid
 
     def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
-        rules = Rules(self._place.new_id, self._deterministic, self._auto_compaction)
-        return write(self.store, request, rules, guards)
+        return write(self.store, request, self._rules(), guards)
+
+    def _rules(self) -> Rules:
+        return Rules(self._place.new_id, self._deterministic, self._auto_compaction)
 
     def read(self, request: Read) -> Any:
         if request.packed and request.items is not None:
@@ -150,6 +154,21 @@ class _SqlAdapter(Adapter):
         _check({"revs_limit": limit})
         with self.store.write() as counters:
             counters.revs_limit = limit
+    def purges(self, after: int) -> Iterator[tuple[int, str, Sequence[str]]]:
+        while page := self.store.purges(after, PAGE):
+            yield from page
+            after = page[-1][0]
+
+    def restore(self, dump: str) -> Restore:
+        def adopted(uuid: str) -> None:
+            self._uuid = uuid
+
+        return Restore(self.store, self._rules(), dump, adopted)
+
+    def loading(self) -> Mapping[str, Any] | None:
+        begun: Mapping[str, Any] | None = self.store.metadata(LOADING)
+        return begun
+
         return limit
 
     def security(self) -> Record:

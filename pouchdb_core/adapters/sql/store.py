@@ -183,6 +183,12 @@ class SqlStore:
             (after, before, limit),
         )
 
+    def renumber(self, moves: Sequence[tuple[int, int]]) -> None:
+        moves = [move for move in moves if move[0] != move[1]]
+        # By way of numbers that nothing has: one may go where another still is.
+        self._many("UPDATE documents SET seq = ? WHERE seq = ?", [(-new, old) for old, new in moves])
+        self._many("UPDATE documents SET seq = ? WHERE seq = ?", [(new, -new) for _, new in moves])
+
     def count_seqs(self, after: int) -> int:
         count: int = self._one("SELECT count(*) FROM documents WHERE seq > ?", (after,))[0]
         return count

@@ -1,0 +1,1 @@
+"""The command ``pouchdb``: see docs/command-line.md. Needs click and rich, the extra ``cli``."""

@@ -1,0 +1,89 @@
+"""Arguments that many commands have: JSON, filters of the changes feed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from pouchdb.cli.status import Failure, Status
+
+__all__ = ["JSON", "LIST", "OBJECT", "choosing", "chosen", "text_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Json(click.ParamType[Any]):
+    """A value in JSON; what is no JSON is a text, so that a key needs no second pair of quotes."""
+
+    name = "json"
+
+    def __init__(self, kind: type | None = None) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            if self._kind is None:
+                return value
+            self.fail(f"{value!r} is not JSON: {error}", param, ctx)
+        if self._kind is not None and not isinstance(found, self._kind):
+            self.fail(f"{value!r} is JSON, but not of the type that is needed here", param, ctx)
+        return found
+
+
+JSON = _Json()
+OBJECT = _Json(dict)
+LIST = _Json(list)
+
+
+def text_of(given: str) -> str:
+    """Return the text that an argument means: itself, of a file (``@FILE``), or of the standard input (``-``)."""
+    try:
+        if given == "-":
+            return sys.stdin.read()
+        if given.startswith("@"):
+            return Path(given[1:]).expanduser().read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise Failure(f"{given}: it is not UTF-8 text: {error}") from error
+    return given
+
+
+def choosing(function: F) -> F:
+    """Add the options that choose documents: ids, a selector, a filter, a view."""
+    for decorate in (
+        click.option("--view", metavar="DDOC/NAME", help="Only documents for which this view emits something."),
+        click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the filter."),
+        click.option("--filter", "filter_", metavar="DDOC/NAME", help="A filter of a design document."),
+        click.option("--selector", type=OBJECT, help="Only documents that match this Mango selector."),
+        click.option("--doc-id", "doc_ids", multiple=True, metavar="ID", help="Only this document; may be repeated."),
+    ):
+        function = decorate(function)
+    return function
+
+
+def chosen(
+    doc_ids: tuple[str, ...], selector: Any, filter_: str | None, params: tuple[str, ...], view: str | None
+) -> dict[str, Any]:
+    """Return those options as the database takes them, without those that were not given."""
+    query: dict[str, str] = {}
+    for each in params:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise Failure(f"--param {each}: it must be NAME=VALUE", exit=Status.USAGE)
+        query[name] = value
+    given = {
+        "doc_ids": list(doc_ids) or None,
+        "selector": selector,
+        "filter": filter_,
+        "query_params": query or None,
+        "view": view,
+    }
+    return {name: value for name, value in given.items() if value is not None}

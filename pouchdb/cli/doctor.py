@@ -1,0 +1,53 @@
+"""doctor: what may be wrong, and what to do."""
+
+from __future__ import annotations
+
+import click
+
+from pouchdb.cli.diagnosis import Finding, explained, findings
+from pouchdb.cli.group import Command
+from pouchdb.cli.session import Session
+from pouchdb.cli.status import Failure, Status
+
+__all__ = ["COMMANDS"]
+
+STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.option("--doc", "id", metavar="ID", help="Tell where this document is, and why it is not synchronised.")
+@click.option("--with", "other", metavar="OTHER", help="The other database, by name, path or URL.")
+@click.pass_obj
+def doctor(session: Session, db: str, id: str | None, other: str | None) -> int:
+    """Check a database: integrity, indexes, replications; or tell why a document is not synchronised.
+
+    Exits with 7 when there are problems.
+    """
+    if other is not None and id is None:
+        raise Failure("--with needs the document: pouchdb doctor DB --doc ID --with OTHER", exit=Status.USAGE)
+    database = session.database(db)
+    if id is None:
+        told = findings(database)
+    else:
+        told = explained(database, id, None if other is None else session.database(other))
+    problems = 0
+    for finding in told:
+        problems += finding.level == "problem"
+        _tell(session, finding)
+    return Status.PARTLY if problems else Status.OK
+
+
+def _tell(session: Session, finding: Finding) -> None:
+    output = session.output
+    if output.json:
+        output.data(finding.as_dict())
+    elif output.terminal:
+        output.styled((finding.level.ljust(9), STYLES[finding.level]), f"{finding.check}: {finding.text}")
+        if finding.hint:
+            output.styled((f"{'':9}{finding.hint}", "dim"))
+    else:
+        output.table((), [(finding.level, finding.check, finding.text, finding.hint)])
+
+
+COMMANDS = (doctor,)

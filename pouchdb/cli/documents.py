@@ -1,0 +1,246 @@
+"""get, put, rm, ls: documents one by one."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pouchdb.cli.arguments import text_of
+from pouchdb.cli.group import Command
+from pouchdb.cli.output import bytes_text
+from pouchdb.cli.session import Session
+from pouchdb.cli.status import Failure, Status, told_entry
+from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.documents.parse import from_text
+from pouchdb_core.errors import NotFound
+
+__all__ = ["COMMANDS"]
+
+PAGE = 1000
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.argument("id")
+@click.option("--rev", help="This revision instead of the winner.")
+@click.option("--revs", is_flag=True, help="Add the history of the revision.")
+@click.option("--conflicts", is_flag=True, help="Add the revisions of conflicts.")
+@click.option("--attachment", metavar="NAME", help="The content of this attachment instead of the document.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.pass_obj
+def get(
+    session: Session,
+    db: str,
+    id: str,
+    rev: str | None,
+    revs: bool,
+    conflicts: bool,
+    attachment: str | None,
+    output: Path | None,
+) -> None:
+    """Print a document, or an attachment of it."""
+    database = session.database(db)
+    if attachment is not None:
+        _attachment(session, database, (id, attachment, rev), output)
+        return
+    doc = database.get(id, rev, revs=revs, conflicts=conflicts)
+    if output is None:
+        session.output.document(doc)
+    else:
+        output.write_text(json.dumps(doc, ensure_ascii=False, indent=2) + "\n", "utf-8")
+
+
+def _attachment(session: Session, db: SyncPouchDB, which: tuple[str, str, str | None], output: Path | None) -> None:
+    with db.open_attachment(*which) as content:
+        if output is not None:
+            with output.open("wb") as file:
+                shutil.copyfileobj(content, file)
+            session.output.note(f"{bytes_text(output.stat().st_size)} written to {output}")
+            return
+        if sys.stdout.isatty() and not content.content_type.startswith("text/"):
+            raise Failure(
+                f"{which[1]} is {content.content_type}, which is nothing for a terminal",
+                "write it to a file with --output, or into a pipe",
+            )
+        shutil.copyfileobj(content, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.argument("document", default="-")
+@click.option("--id", "given_id", metavar="ID", help="The document's id; without one it gets a new one.")
+@click.option("--force", is_flag=True, help="Overwrite what is there: take the current revision as the parent.")
+@click.option("--create", is_flag=True, help="Make the database if it is missing.")
+@click.option(
+    "--attach",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Add a file as an attachment; may be repeated.",
+)
+@click.pass_obj
+def put(
+    session: Session, db: str, document: str, given_id: str | None, force: bool, create: bool, files: tuple[Path, ...]
+) -> int:
+    """Write a document, or a list of them.
+
+    DOCUMENT is JSON, @FILE, or - for the standard input. A document that exists already needs the
+    _rev that it was read with, or --force.
+    """
+    given = from_text(text_of(document))
+    several = isinstance(given, list)
+    docs = given if several else [given]
+    if not all(isinstance(doc, dict) for doc in docs):
+        raise Failure("a document is a JSON object: {...}, or a list of them", exit=Status.USAGE)
+    if given_id is not None or files:
+        if several:
+            raise Failure("--id and --attach are for one document, not for a list", exit=Status.USAGE)
+        docs[0].update({} if given_id is None else {"_id": given_id})
+    database = session.database(db, make=create)
+    if force:
+        _borrow(database, docs)
+    if files:
+        _attach(database, docs[0], files)
+    if not several:
+        return _told(session, [database.put(docs[0]) if "_id" in docs[0] else database.post(docs[0])])
+    return _told(session, database.bulk_docs(docs))
+
+
+def _attach(db: SyncPouchDB, doc: dict[str, Any], files: tuple[Path, ...]) -> None:
+    """Add files to a document, beside what its revision has."""
+    kept: dict[str, Any] = {}
+    if "_id" in doc and "_rev" in doc:
+        try:
+            kept = dict(db.get(doc["_id"], doc["_rev"]).get("_attachments", {}))
+        except NotFound:
+            # The write tells what is wrong.
+            kept = {}
+    new = {
+        file.name: {
+            "content_type": mimetypes.guess_type(file.name)[0] or "application/octet-stream",
+            # Closed by the database, which reads it to its end before it writes.
+            "data": file.open("rb"),
+        }
+        for file in files
+    }
+    doc["_attachments"] = {**kept, **doc.get("_attachments", {}), **new}
+
+
+def _borrow(db: SyncPouchDB, docs: list[dict[str, Any]]) -> None:
+    """Give each document the revision that is there now."""
+    ids = [doc["_id"] for doc in docs if isinstance(doc.get("_id"), str)]
+    known = {row["key"]: row for row in db.all_docs(keys=ids)["rows"]} if ids else {}
+    for doc in docs:
+        row = known.get(doc.get("_id"), {})
+        value = row.get("value") or {}
+        if value.get("rev") and not value.get("deleted"):
+            doc["_rev"] = value["rev"]
+        else:
+            doc.pop("_rev", None)
+
+
+def _told(session: Session, results: list[Any]) -> int:
+    """Print what became of each document; return the status."""
+    output = session.output
+    failed = [told_entry(each) for each in results if each.get("error")]
+    for each in results:
+        if output.json:
+            output.data(each)
+        elif each.get("error"):
+            output.failed(told_entry(each))
+        elif output.terminal:
+            output.styled((each["id"], "bold"), f"  {each['rev']}")
+        else:
+            output.table((), [(each["id"], each["rev"])])
+    if not failed:
+        return Status.OK
+    return failed[0].exit if len(failed) == len(results) else Status.PARTLY
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--rev", help="Only if this is a leaf; without it the current winner is removed.")
+@click.pass_obj
+def rm(session: Session, db: str, ids: tuple[str, ...], rev: str | None) -> int:
+    """Remove documents: each gets a tombstone, which replicates."""
+    if rev is not None and len(ids) > 1:
+        raise Failure("--rev is for one document", exit=Status.USAGE)
+    database = session.database(db)
+    if len(ids) == 1:
+        return _told(session, [database.remove(ids[0], rev if rev is not None else database.get(ids[0])["_rev"])])
+    docs = [{"_id": id, "_rev": database.get(id)["_rev"], "_deleted": True} for id in ids]
+    return _told(session, database.bulk_docs(docs))
+
+
+@click.command(cls=Command)
+@click.argument("db", required=False)
+@click.option("--prefix", default="", help="Only ids that begin so.")
+@click.option("--limit", type=click.IntRange(0), help="At most so many.")
+@click.option("--docs", is_flag=True, help="Print the documents too.")
+@click.pass_obj
+def ls(session: Session, db: str | None, prefix: str, limit: int | None, docs: bool) -> None:
+    """List the documents of a database; without one, or with the URL of a server, the databases."""
+    if db is None or _is_server(db):
+        _databases(session, db, prefix)
+        return
+    output = session.output
+    rows = _rows(session.database(db), prefix, limit, docs)
+    if output.json or docs:
+        for row in rows:
+            output.document(row["doc"] if docs else {"id": row["id"], "rev": row["value"]["rev"]})
+        return
+    if not output.terminal:
+        output.table((), ((row["id"], row["value"]["rev"]) for row in rows))
+        return
+    for row in rows:
+        output.styled(row["id"], (f"  {row['value']['rev']}", "dim"))
+
+
+def _rows(db: SyncPouchDB, prefix: str, limit: int | None, docs: bool) -> Iterator[Any]:
+    """Yield rows page by page: a listing of any length takes the same memory."""
+    start, left = prefix, limit
+    # A document is of any size; of those fewer are held at once.
+    most = 100 if docs else PAGE
+    while left is None or left > 0:
+        size = most if left is None else min(left, most)
+        rows = db.all_docs(startkey=start, endkey=prefix + "\U0010ffff", limit=size, include_docs=docs)["rows"]
+        yield from rows
+        if len(rows) < size:
+            return
+        # The least text after the last id: that document may be gone by now.
+        start = rows[-1]["id"] + "\0"
+        left = None if left is None else left - len(rows)
+
+
+def _is_server(given: str) -> bool:
+    _, separator, rest = given.partition("://")
+    return bool(separator) and not rest.partition("/")[2].strip("/")
+
+
+def _databases(session: Session, server: str | None, prefix: str) -> None:
+    output = session.output
+    if server is not None:
+        # No database of this name is asked for anything: its session is what reaches the server.
+        names = session.database(f"{server.rstrip('/')}/_all_dbs").fetch("/_all_dbs").json()
+    else:
+        names = session.names()
+    found = [name for name in names if name.startswith(prefix)]
+    for name in found:
+        if output.json:
+            output.data(name)
+        else:
+            output.line(name)
+    if not found and server is None:
+        output.note(f"no databases in {session.directory}")
+
+
+COMMANDS = (get, put, rm, ls)

@@ -1,0 +1,154 @@
+"""dump and load: a database as lines of JSON, and back."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import click
+
+from pouchdb.cli.group import Command
+from pouchdb.cli.output import Output, bytes_text
+from pouchdb.cli.progress import bar
+from pouchdb.cli.session import Session
+from pouchdb.cli.status import Failure, Status
+from pouchdb_core.dump import dump as write_dump
+from pouchdb_core.dump import load as read_dump
+from pouchdb_core.errors import FileExists, IncompleteDump, PouchDBError
+from pouchdb_core.results import Record
+
+__all__ = ["COMMANDS"]
+
+LISTED = 10
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.argument("file", type=click.Path(path_type=Path), default="-")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.pass_obj
+def dump(session: Session, db: str, file: Path, force: bool) -> None:
+    """Write a database as lines of JSON: to FILE (packed if it ends with .gz), or to the standard output.
+
+    Everything is in it: revision trees with conflicts and tombstones, attachments, local documents,
+    checkpoints, security, what was purged. Loaded elsewhere, it goes on with its replications.
+    """
+    database = session.database(db)
+    with _destination(session.output, file, force) as out, _progress(session.output, "documents") as progress:
+        done = write_dump(database, out, progress)
+    if str(file) == "-":
+        session.output.note(_summary(done))
+    else:
+        session.output.pairs(Record(done, file=str(file)))
+
+
+@contextmanager
+def _destination(output: Output, file: Path, force: bool) -> Iterator[IO[bytes]]:
+    """Yield what to write to; a file gets its name when it is complete."""
+    if str(file) == "-":
+        if sys.stdout.isatty():
+            raise Failure("a dump is long: give it a file, or a pipe", exit=Status.USAGE)
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if file.exists() and not force:
+        raise Failure(f"{file} exists", "add --force to replace it", Status.CONFLICT)
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as raw:
+            if file.suffix == ".gz":
+                # 6 packs nearly as well as 9, three times as fast.
+                with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6) as packed:
+                    yield cast("IO[bytes]", packed)
+            else:
+                yield raw
+            raw.flush()
+            os.fsync(raw.fileno())
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(output: Output, unit: str, total: int | None = None) -> Iterator[Any]:
+    with bar(output) as shown:
+        task = shown.add_task(unit, total=total, count="", state="")
+
+        def progress(done: int, of: int) -> None:
+            count = bytes_text(done) if unit == "bytes" else f"{done:,} {unit}"
+            shown.update(task, completed=done, total=total or of or None, count=count)
+
+        yield progress
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
+@click.option("--merge", is_flag=True, help="Into a database that is not empty: bring documents as replication does.")
+@click.option("--new-identity", is_flag=True, help="Make it another database: its replications start over.")
+@click.pass_obj
+def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool) -> int:
+    """Load a dump from FILE, or from the standard input, into a new or empty database.
+
+    Dumps of PouchDB (pouchdb-dump) and of couchbackup are read too. When a dump breaks off, what came before
+    is loaded, and loading the whole of it into the same database goes on from there.
+    """
+    if str(file) != "-" and not file.is_file():
+        raise Failure(f"there is no file {file}", exit=Status.NOT_FOUND, error="not_found")
+    database = session.database(db, make=True)
+    total = None if str(file) == "-" else file.stat().st_size
+    with (
+        sys.stdin.buffer if str(file) == "-" else file.open("rb") as source,
+        _progress(session.output, "bytes", total) as progress,
+    ):
+        try:
+            done = read_dump(database, source, merge=merge, identity=not new_identity, on_progress=progress)
+        except FileExists as error:
+            raise Failure(
+                f"{database.name}: {error.message}",
+                "load into a new database, or add --merge: then documents come in as replication brings them",
+                Status.CONFLICT,
+                error=error.name,
+            ) from error
+        except PouchDBError as error:
+            raise _broken(error, database.name, merge) from error
+    if session.output.json:
+        session.output.data(done)
+    else:
+        for refused in done["errors"][:LISTED]:
+            session.output.warn(f"{refused.get('id')}: {refused['name']}: {refused['message']}")
+        session.output.line(f"{database.name}: {_summary(done)}")
+        if done["checkpoints_left_out"]:
+            session.output.note(f"{done['checkpoints_left_out']} checkpoints left out: they tell of another database")
+    return Status.PARTLY if done["doc_write_failures"] else Status.OK
+
+
+def _broken(error: PouchDBError, name: str, merge: bool) -> PouchDBError | Failure:
+    """Return what is said of a dump that cannot be read to its end."""
+    result = error.details.get("result")
+    if result is None:
+        return error
+    what = f"{name}: {error.message}" if isinstance(error, IncompleteDump) else f"{name}: {error.name}: {error.message}"
+    hint = (
+        f"{result['documents']:,} documents are loaded, without local documents and checkpoints; "
+        f"load the whole dump into {name} again{' with --merge' if merge else ''} to go on from there"
+        if result["documents"]
+        else "nothing was loaded"
+    )
+    return Failure(what, hint, error=error.name, reason=error.message, result=result)
+
+
+def _summary(done: Record) -> str:
+    refused = f", {done['doc_write_failures']:,} refused" if done.get("doc_write_failures") else ""
+    return (
+        f"{done['documents']:,} documents ({done['revisions']:,} revisions), {done['attachments']:,} attachments, "
+        f"{done['local_documents']:,} local documents{refused}"
+    )
+
+
+COMMANDS = (dump, load)

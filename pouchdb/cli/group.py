@@ -1,0 +1,106 @@
+"""The group of commands, and the options that each of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pouchdb.cli.names import DIRECTORY
+from pouchdb.cli.session import Session
+
+__all__ = ["Command", "Group", "common"]
+
+
+def _directory(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    session = ctx.find_object(Session)
+    if value is not None and session is not None:
+        session.directory = value.expanduser()
+
+
+def _json(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    session = ctx.find_object(Session)
+    if value and session is not None:
+        session.output.json = True
+
+
+def common() -> list[click.Option]:
+    """Return the options of every command."""
+    return [
+        click.Option(
+            ["-d", "--directory"],
+            type=click.Path(path_type=Path),
+            help=f"Where the databases are: the variable {DIRECTORY}, else data.",
+            callback=_directory,
+            expose_value=False,
+            is_eager=True,
+        ),
+        click.Option(
+            ["--json"],
+            is_flag=True,
+            help="Print JSON, for scripts; errors too.",
+            callback=_json,
+            expose_value=False,
+            is_eager=True,
+        ),
+    ]
+
+
+class Command(click.Command):
+    """A command with the options of all."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own = {name for each in self.params for name in each.opts}
+        self.params.extend(option for option in common() if not own.intersection(option.opts))
+
+
+class Group(click.Group):
+    """The group ``pouchdb``; commands of plug-ins that are plain click commands get the options too."""
+
+    command_class = Command
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        if not isinstance(cmd, (Command, click.Group)):
+            own = {each for parameter in cmd.params for each in parameter.opts}
+            cmd.params.extend(option for option in common() if not own.intersection(option.opts))
+        super().add_command(cmd, name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, names in self.sections():
+            rows = [(name, self.commands[name].get_short_help_str(limit=70)) for name in names]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+    def sections(self) -> list[tuple[str, list[str]]]:
+        """Return the commands below their headings, those of plug-ins last."""
+        listed = [(heading, [name for name in names if name in self.commands]) for heading, names in SECTIONS]
+        known = {name for _, names in listed for name in names}
+        return [*listed, ("Commands of plug-ins", [name for name in self.list_commands_sorted() if name not in known])]
+
+    def list_commands_sorted(self) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if args and args[0] == "serve":
+                raise click.UsageError("serve comes with the server: pip install 'pouchdb[server]'", ctx) from error
+            raise
+
+
+SECTIONS: list[tuple[str, list[str]]] = [
+    ("Documents", ["get", "put", "rm", "ls", "changes", "query", "tree", "conflicts"]),
+    ("Databases", ["create", "destroy", "info", "compact", "backup", "dump", "load", "doctor"]),
+    ("Synchronisation", ["replicate", "sync", "checkpoints"]),
+    ("The rest", ["plugins", "completion"]),
+]
+
+Callback = Callable[..., Any]

@@ -1,0 +1,120 @@
+"""Progress of replications on a terminal: bars, rates, remaining time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from pouchdb.cli.output import Output, shown
+
+__all__ = ["bar", "watching"]
+
+PERIOD = 0.1
+"""Seconds between two looks at what is drawn."""
+
+
+class _Rate(TextColumn):
+    """Things a second; of what has ended, over the whole time."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if not speed else f"{speed:,.0f}/s", style="progress.data.speed")
+
+
+def bar(output: Output, *, counted: bool = True) -> Progress:
+    """Return a progress display on the error stream; it shows nothing unless that is a terminal."""
+    columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
+    if counted:
+        columns.append(BarColumn(bar_width=24))
+    columns += [TextColumn("{task.fields[count]}", markup=False), _Rate()]
+    if counted:
+        columns.append(TimeRemainingColumn(compact=True))
+    columns.append(TextColumn("{task.fields[state]}", style="dim", markup=False))
+    return Progress(
+        *columns, console=output.errors, disable=not output.animated, refresh_per_second=1 / PERIOD, transient=True
+    )
+
+
+@contextmanager
+def watching(output: Output, parts: Mapping[str, Any], *, live: bool) -> Iterator[None]:
+    """Show how replications go while the block runs: bars on a terminal, a line for each change of state elsewhere."""
+    if not output.animated:
+        if live and not output.json:
+            _lines(output, parts)
+        yield
+        return
+    over = threading.Event()
+    with bar(output) as progress:
+        tasks = {
+            name: progress.add_task(_title(name, part), total=None, count="", state="") for name, part in parts.items()
+        }
+
+        def look() -> None:
+            while not over.wait(PERIOD):
+                for name, part in parts.items():
+                    _show(progress, tasks[name], part.replicator)
+
+        watcher = threading.Thread(target=look, name="pouchdb-progress", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+
+def _title(name: str, part: Any) -> str:
+    arrow = "to"
+    title = f"{part.replicator.source.name} {arrow} {part.replicator.target.name}"
+    title = title if len(title) <= 48 else f"{title[:22]}...{title[-22:]}"
+    return shown(f"{name} {title}" if name else title)
+
+
+def _show(progress: Progress, task: Any, replicator: Any) -> None:
+    done, pending = replicator.progress.missing_checked, replicator.pending
+    written, refused = replicator.progress.docs_written, replicator.progress.doc_write_failures
+    state = "" if replicator.state == "active" else replicator.state
+    if replicator.next_retry_at is not None:
+        seconds = max(0, replicator.next_retry_at - time.time())
+        state = f"{_short(replicator.last_error)}; again in {seconds:.0f} s"
+    elif refused:
+        state = f"{refused:,} refused {state}"
+    progress.update(
+        task,
+        completed=done,
+        # Nothing is known before it has begun.
+        total=(done + pending) or None,
+        count=f"{written:,} written, {pending:,} to go",
+        state=state,
+    )
+
+
+def _short(error: Any) -> str:
+    text = shown(getattr(error, "message", error))
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _lines(output: Output, parts: Mapping[str, Any]) -> None:
+    """Have changes of state told in lines, for logs."""
+    for name, part in parts.items():
+        title = _title(name, part)
+
+        def paused(error: Any, part: Any = part, title: str = title) -> None:
+            if error is None:
+                output.note(f"{title}: up to date, {part.replicator.progress.docs_written:,} written")
+            else:
+                output.warn(f"{title}: {getattr(error, 'message', error)}; trying again")
+
+        def denied(error: Any, title: str = title) -> None:
+            output.warn(f"{title}: {error.get('id')} refused: {error.get('reason')}")
+
+        part.on("paused", paused).on("denied", denied)

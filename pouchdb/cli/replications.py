@@ -1,0 +1,197 @@
+"""replicate and sync: with progress for people, events for scripts, and a checkpoint however it ends."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from pouchdb.cli.arguments import choosing, chosen
+from pouchdb.cli.group import Command
+from pouchdb.cli.interrupt import interruptible
+from pouchdb.cli.progress import watching
+from pouchdb.cli.session import Session
+from pouchdb.cli.status import Status, redacted
+from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.environment import SyncEnvironment
+from pouchdb_core.live import LiveHandle, Replication, Starter
+from pouchdb_core.live.starter import keep
+from pouchdb_core.replication.replicate import Replicator
+from pouchdb_core.results import Record
+
+__all__ = ["COMMANDS"]
+
+LISTED = 10
+"""Refused documents that are told one by one."""
+F = Callable[..., Any]
+
+
+class Background(Starter):
+    """Starts every replication in the background, so that it can be watched and cancelled."""
+
+    blocks = False
+
+    def replication(self, env: SyncEnvironment, replicator: Replicator, on_change: Any, complete: Any) -> Any:
+        # Nobody asks for the documents: parsing them costs as much as moving them.
+        replicator.tells = False
+        engine = env.engine
+        subscribe = replicator.source.adapter.subscribe
+        handle = Replication(replicator, subscribe, env._calls, engine.dispatcher, engine.workers)
+        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live)
+        return handle
+
+
+def _options(function: F) -> F:
+    for decorate in (
+        click.option("--live", is_flag=True, help="Go on for ever, until Ctrl-C."),
+        click.option("--retry", is_flag=True, help="Go on after errors, with growing pauses."),
+        click.option("--since", metavar="SEQ", help="Start there instead of at the checkpoint."),
+        click.option("--winners", is_flag=True, help="Leave the revisions of conflicts behind."),
+        click.option("--no-create", is_flag=True, help="Do not make a missing target."),
+        click.option("--no-checkpoint", is_flag=True, help="Neither read nor write checkpoints."),
+        click.option(
+            "--batch-size", type=click.IntRange(1), default=1000, show_default=True, help="Changes at a time."
+        ),
+    ):
+        function = decorate(function)
+    return choosing(function)
+
+
+@click.command(cls=Command)
+@click.argument("source")
+@click.argument("target")
+@_options
+@click.pass_obj
+def replicate(session: Session, /, source: str, target: str, **given: Any) -> int:
+    """Bring what SOURCE has and TARGET lacks to TARGET.
+
+    It goes on where the last run of the same pair got to. Ctrl-C keeps what was done.
+    """
+    options = _chosen(given)
+    left = session.database(source)
+    right = _target(session, target, options)
+    return _run(session, lambda: _background(left).replicate(left, right, **options), live=options["live"])
+
+
+@click.command(cls=Command)
+@click.argument("left", metavar="A")
+@click.argument("right", metavar="B")
+@_options
+@click.pass_obj
+def sync(session: Session, /, left: str, right: str, **given: Any) -> int:
+    """Replicate in both directions."""
+    options = _chosen(given)
+    # One of the two may be new, not both: that is a wrong name.
+    make = session.exists(right)
+    first = session.database(left, make=make and options.get("create_target") is not False)
+    second = _target(session, right, options)
+    return _run(session, lambda: _background(first).sync(first, second, **options), live=options["live"])
+
+
+def _chosen(given: dict[str, Any]) -> dict[str, Any]:
+    names = ("doc_ids", "selector", "filter_", "params", "view")
+    options = chosen(**{name: given.pop(name) for name in names})
+    options.update(live=given["live"], retry=given["retry"], batch_size=given["batch_size"])
+    if given["since"] is not None:
+        options["since"] = given["since"]
+    if given["winners"]:
+        options["winning_revs_only"] = True
+    if given["no_create"]:
+        options["create_target"] = False
+    if given["no_checkpoint"]:
+        options["checkpoint"] = False
+    return options
+
+
+def _target(session: Session, given: str, options: dict[str, Any]) -> SyncPouchDB:
+    return session.database(given, make=options.get("create_target") is not False)
+
+
+def _background(db: SyncPouchDB) -> SyncEnvironment:
+    environment = copy.copy(db.environment.sync_view)
+    environment.starter = Background()
+    return environment
+
+
+def _run(session: Session, start: Callable[[], Any], *, live: bool) -> int:
+    """Run a replication or both of a sync; tell how it goes and what came out."""
+    with interruptible():
+        handle: LiveHandle = start()
+        parts = {"": handle} if isinstance(handle, Replication) else {"push": handle.push, "pull": handle.pull}  # type: ignore[attr-defined]
+        if session.output.json and live:
+            _events(session, parts)
+        interrupted = False
+        with watching(session.output, parts, live=live):
+            try:
+                result = _waited(handle)
+            except KeyboardInterrupt:
+                interrupted = True
+                # The batch that is being written is written, and remembered.
+                handle.cancel()
+                result = _waited(handle)
+    return _told(session, result, parts, interrupted and not live)
+
+
+def _waited(handle: LiveHandle) -> Record:
+    result: Record = handle.wait()
+    return result
+
+
+def _events(session: Session, parts: dict[str, Any]) -> None:
+    """Print a line of JSON for each event, for scripts that follow."""
+    for direction, part in parts.items():
+        about = {"direction": direction} if direction else {}
+
+        def changed(change: Record, about: dict[str, str] = about) -> None:
+            told = {
+                key: change.get(key)
+                for key in ("docs_read", "docs_written", "doc_write_failures", "last_seq", "pending")
+            }
+            session.output.data({"event": "change", **about, **told})
+
+        def paused(error: Any, about: dict[str, str] = about) -> None:
+            told = {} if error is None else {"error": redacted(str(error))}
+            session.output.data({"event": "paused", **about, **told})
+
+        def active(about: dict[str, str] = about) -> None:
+            session.output.data({"event": "active", **about})
+
+        def denied(error: Record, about: dict[str, str] = about) -> None:
+            session.output.data({"event": "denied", **about, "id": error.get("id"), "reason": error.get("reason")})
+
+        part.on("change", changed).on("paused", paused).on("active", active).on("denied", denied)
+
+
+def _told(session: Session, result: Record, parts: dict[str, Any], interrupted: bool) -> int:
+    output = session.output
+    results = {"": result} if "" in parts else {name: result[name] for name in ("push", "pull")}
+    if output.json:
+        output.data(result)
+    failures = 0
+    for name, each in results.items():
+        replicator = parts[name].replicator
+        failures += each["doc_write_failures"]
+        for error in () if output.json else each["errors"][:LISTED]:
+            output.warn(f"{error.get('id')} {error.get('rev')}: {error['name']}: {error['message']}")
+        if len(each["errors"]) > LISTED and not output.json:
+            output.warn(f"and {each['doc_write_failures'] - LISTED:,} more")
+        if not output.json:
+            ended = "interrupted: " if each["status"] == "cancelled" else ""
+            refused = f", {each['doc_write_failures']:,} refused" if each["doc_write_failures"] else ""
+            left = f", {replicator.pending:,} changes to go" if replicator.pending else ""
+            output.line(
+                f"{replicator.source.name} to {replicator.target.name}: {ended}"
+                f"{each['docs_written']:,} written{refused}{left}"
+            )
+    if interrupted:
+        output.note("what was written is remembered: the same command goes on from here")
+        return Status.INTERRUPTED
+    if failures:
+        output.note("refused documents are tried again by every later run; `pouchdb doctor` says why")
+        return Status.PARTLY
+    return Status.OK
+
+
+COMMANDS = (replicate, sync)

@@ -1,0 +1,116 @@
+"""One run of the command: where databases are, how they are opened, where results are printed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pouchdb
+from pouchdb.cli.names import DIRECTORY, PASSWORD, Place, place_of, similar, without_credentials
+from pouchdb.cli.output import Output
+from pouchdb.cli.status import Failure, Status
+from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.environment import SyncEnvironment
+from pouchdb_core.errors import BadRequest
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Session"]
+
+DEFAULT = "data"
+
+
+class Session:
+    """What a command gets by ``@click.pass_obj``; closed when it is over."""
+
+    def __init__(self, output: Output, owners: dict[str, str]) -> None:
+        self.output = output
+        self.owners = owners
+        """The commands, and which plug-in brought each."""
+        self.directory = Path(os.environ.get(DIRECTORY) or DEFAULT).expanduser()
+        self._environments: dict[Path | None, SyncEnvironment] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.close()
+
+    def environment(self, directory: Path | None = None, *, make: bool = False) -> SyncEnvironment:
+        """Return the environment of a directory, the chosen one unless given. Raises Failure if it is missing."""
+        where = self.directory if directory is None else directory
+        if not make and not where.is_dir():
+            raise Failure(
+                f"there is no directory {where}" if not where.exists() else f"{where} is not a directory",
+                f"choose where the databases are by --directory or the variable {DIRECTORY}",
+                Status.NOT_FOUND,
+            )
+        return self._environment(where.absolute())
+
+    def _environment(self, where: Path | None) -> SyncEnvironment:
+        found = self._environments.get(where)
+        if found is None:
+            found = self._environments[where] = pouchdb.setup(":memory:" if where is None else where)
+            self._open.callback(found.close)
+        return found
+
+    def place(self, given: str) -> Place:
+        """Return where the database that is called so on the command line is."""
+        place = place_of(given, self.directory)
+        if place.directory is None:
+            shown = without_credentials(given)
+            self.output.secrets.update({place.name: shown, given: shown})
+        return place
+
+    def database(self, given: str, *, make: bool = False, **options: Any) -> SyncPouchDB:
+        """Open a database by name, path or URL; ``make`` makes a missing one. Raises Failure, PouchDBError."""
+        return self._opened(self.place(given), make, options)
+
+    def _opened(self, place: Place, make: bool, options: dict[str, Any]) -> SyncPouchDB:
+        if place.directory is None:
+            if not place.name.startswith(("http://", "https://")):
+                raise Failure(
+                    f"{place.name}: databases on servers begin with http:// or https://",
+                    exit=Status.USAGE,
+                    error="usage",
+                )
+            try:
+                return self._environment(None).PouchDB(place.name, skip_setup=not make, **options)
+            except BadRequest as error:
+                if "@" not in place.name:
+                    raise
+                # Where the password ends is not known, so nothing of it may be shown.
+                raise Failure(
+                    "this is not the URL of a database",
+                    f"special characters of a password must be escaped in a URL (/ is %2F, @ is %40): "
+                    f"or leave it out and set the variable {PASSWORD}",
+                    Status.USAGE,
+                ) from error
+        if make:
+            return self.environment(place.directory, make=True).PouchDB(place.name, **options)
+        environment = self.environment(place.directory)
+        names = environment.names()
+        if place.name not in names:
+            raise Failure(
+                f"there is no database {place.name!r} in {place.directory}",
+                similar(place.name, names),
+                Status.NOT_FOUND,
+                error="not_found",
+            )
+        return environment.PouchDB(place.name, **options)
+
+    def exists(self, given: str) -> bool:
+        """Tell whether a local database is there; of remote ones nothing is known."""
+        place = self.place(given)
+        if place.directory is None:
+            return True
+        return place.directory.is_dir() and place.name in self.environment(place.directory).names()
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the databases in the chosen directory."""
+        return self.environment().names()

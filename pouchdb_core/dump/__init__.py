@@ -1,0 +1,9 @@
+"""A database as lines of JSON, and back: revision trees, attachments, and what replication knows of it."""
+
+from __future__ import annotations
+
+from pouchdb_core.dump.lines import is_checkpoint
+from pouchdb_core.dump.loading import load
+from pouchdb_core.dump.writing import dump
+
+__all__ = ["dump", "is_checkpoint", "load"]

@@ -1,0 +1,247 @@
+"""Writing a dump: the changes feed to its end, then what must not be believed before its documents are there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from email.utils import formatdate
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from pouchdb_core.documents.parse import dump as json_bytes
+from pouchdb_core.documents.parse import load as json_object
+from pouchdb_core.dump.lines import CHUNK, INLINE, VERSION, LineWriter
+from pouchdb_core.errors import NotFound, NotSupported, ServerError
+from pouchdb_core.requests import Changes, Read, ReadOptions
+from pouchdb_core.results import Record
+
+if TYPE_CHECKING:
+    from pouchdb_core.adapters.base import Adapter
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["Progress", "dump"]
+
+PAGE = 500
+"""Documents that are looked at together."""
+SIZE = 4_000_000
+"""Bytes of documents read at once."""
+SPOOL = 1_000_000
+LEAVES = 1_000_000
+"""Bytes of leaves of one document in a line; more take several."""
+REVS = ReadOptions(revs=True)
+
+Progress = Callable[[int, int], None]
+"""Told how many documents are done and how many there are in all, or the bytes."""
+
+
+def dump(db: SyncPouchDB, file: IO[bytes], on_progress: Progress | None = None) -> Record:
+    """Write everything that ``db`` has to a binary file, line by line; return what there was.
+
+    Others may go on writing: it ends where it has caught up with them, and holds every document in a
+    state it had between the beginning and the end. Memory does not depend on the size of the database. It
+    writes what is stored: plug-ins that read or judge documents are not asked. Returns
+    ``{"documents", "revisions", "attachments", "local_documents", "update_seq", "bytes"}``.
+    """
+    return _Dump(db.adapter, LineWriter(file), on_progress or (lambda done, total: None)).run()
+
+
+class _Dump:
+    def __init__(self, adapter: Adapter, out: LineWriter, progress: Progress) -> None:
+        self._adapter, self._out, self._progress = adapter, out, progress
+        self._counts = Record(documents=0, revisions=0, attachments=0, local_documents=0)
+        self._last: str | None = None
+        """Whose attachments were sent last."""
+        self._written: str | None = None
+
+    def run(self) -> Record:
+        info = self._adapter.info()
+        self._out.write(self._header(info))
+        self._out.write({"security": self._adapter.security()})
+        with tempfile.SpooledTemporaryFile(max_size=SPOOL) as spool:
+            # Read before the documents: what a checkpoint says of them then is true of those that follow.
+            self._keep_locals(cast("IO[bytes]", spool))
+            last_seq = self._documents()
+            purge_seq = 0
+            for purge_seq, id, revs in self._adapter.purges(0):
+                self._out.write({"purge": {"seq": purge_seq, "id": id, "revs": list(revs)}})
+            spool.seek(0)
+            for line in spool:
+                self._out.write({"local": json_object(line)})
+                self._counts["local_documents"] += 1
+        seq = info.get("purge_seq")
+        self._counts["update_seq"] = last_seq
+        self._out.write({"end": {**self._counts, "purge_seq": max(purge_seq, seq if type(seq) is int else 0)}})
+        return Record(self._counts, bytes=self._out.bytes)
+
+    def _header(self, info: Mapping[str, Any]) -> dict[str, Any]:
+        header: dict[str, Any] = {
+            "pouchdb_dump": VERSION,
+            "dump": uuid.uuid4().hex,
+            "start_time": formatdate(usegmt=True),
+            "db_name": info.get("db_name"),
+            "adapter": self._adapter.name,
+        }
+        if not self._adapter.remote:
+            # On a server numbers and identity are its own: what is loaded from there is another database.
+            header.update({key: info[key] for key in ("uuid", "epoch", "former_epochs", "update_seq")})
+        try:
+            header["revs_limit"] = self._adapter.revs_limit()
+        except (NotSupported, NotFound):
+            # A server that does not tell.
+            header["revs_limit"] = None
+        return header
+
+    def _keep_locals(self, spool: IO[bytes]) -> None:
+        for id in self._adapter.local_ids("_local/"):
+            try:
+                spool.write(json_bytes(self._adapter.read(Read(id))) + b"\n")
+            except NotFound:
+                # Removed since it was listed.
+                continue
+
+    # -- documents -----------------------------------------------------------------------------------
+
+    def _documents(self) -> Any:
+        """Write all documents; return the seq that was reached."""
+        seq: Any = 0
+        self._progress(0, self._total())
+        while True:
+            feed = _Rows(self._adapter.changes(Changes(since=seq, style="all_docs")))
+            before = seq
+            while rows := list(islice(feed, PAGE)):
+                self._page(rows)
+                self._progress(self._counts["documents"], self._total())
+                seq = rows[-1]["seq"]
+            if seq == before:
+                # Every document is in a state that is not older than the beginning.
+                return feed.last_seq if feed.last_seq is not None else seq
+
+    def _total(self) -> int:
+        info = self._adapter.info()
+        return int(info["doc_count"]) + int(info.get("doc_del_count") or 0)
+
+    def _page(self, rows: Sequence[Record]) -> None:
+        wanted = [(row["id"], change["rev"], ()) for row in rows for change in row["changes"]]
+        seqs = {row["id"]: row["seq"] for row in rows}
+        while wanted:
+            answers = self._adapter.read(Read("", options=REVS, items=tuple(wanted), size=SIZE))["results"]
+            if not answers:
+                raise ServerError("the server answers nothing to _bulk_get")
+            docs: list[Record] = []
+            for answer in answers:
+                for each in answer["docs"]:
+                    if "ok" in each:
+                        docs.append(each["ok"])
+                    elif each["error"].get("error", each["error"].get("name")) not in ("not_found", "missing", True):
+                        raise ServerError(f"{answer['id']} cannot be read: {each['error']}", id=answer["id"])
+                    # What is gone was changed since the page was read, and comes again.
+            wanted = wanted[len(answers) :]
+            self._write(docs, seqs)
+
+    def _write(self, docs: Sequence[Record], seqs: Mapping[str, Any]) -> None:
+        line: list[Record] = []
+        size = 0
+        sent: set[str] = set()
+        for doc in docs:
+            if line and (doc["_id"] != line[0]["_id"] or size > LEAVES):
+                self._line(line, seqs)
+                line, size = [], 0
+            if not line or doc["_id"] != line[0]["_id"]:
+                sent = sent if self._last == doc["_id"] else set()
+            if "_attachments" in doc:
+                try:
+                    size += self._attachments(doc, sent)
+                except NotFound:
+                    # Removed since it was read: the document has changed, and comes again.
+                    continue
+            size += len(json_bytes(doc))
+            line.append(doc)
+            self._last = doc["_id"]
+        if line:
+            self._line(line, seqs)
+
+    def _line(self, line: Sequence[Record], seqs: Mapping[str, Any]) -> None:
+        id = line[0]["_id"]
+        self._out.write({"seq": seqs[id], "docs": line})
+        # One with many leaves takes several lines.
+        self._counts["documents"] += id != self._written
+        self._written = id
+        self._counts["revisions"] += len(line)
+
+    # -- attachments ---------------------------------------------------------------------------------
+
+    def _attachments(self, doc: Record, sent: set[str]) -> int:
+        """Put short attachments into the document, write long ones before it; return what the short ones take."""
+        inline = 0
+        for name, entry in doc["_attachments"].items():
+            with self._adapter.read(Read(doc["_id"], doc["_rev"], attachment=name, stream=True)) as content:
+                length = entry.get("length", 0)
+                if inline + length <= INLINE:
+                    data = content.read()
+                    if _digest(hashlib.md5(data, usedforsecurity=False)) == entry["digest"]:
+                        inline += length
+                        del entry["stub"]
+                        entry["data"] = base64.b64encode(data).decode()
+                        self._counts["attachments"] += 1
+                        continue
+                    # Of content that a server keeps packed, the digest is of the packed bytes.
+                    content = _Again(data)
+                if entry["digest"] not in sent:
+                    sent.add(entry["digest"])
+                    self._content(entry["digest"], content)
+        return inline
+
+    def _content(self, digest: str, content: Any) -> None:
+        self._out.write({"attachment": {"digest": digest}})
+        md5, length = hashlib.md5(usedforsecurity=False), 0
+        while piece := _full(content, CHUNK):
+            md5.update(piece)
+            length += len(piece)
+            self._out.write({"chunk": base64.b64encode(piece).decode()})
+        self._out.write({"content": {"digest": digest, "length": length, "md5": md5.hexdigest()}})
+        self._counts["attachments"] += 1
+
+
+def _full(content: Any, size: int) -> bytes:
+    """Return so many bytes, fewer at the end only."""
+    pieces: list[bytes] = []
+    while size and (piece := content.read(size)):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+class _Again:
+    """Bytes that were read, as a file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, size: int) -> bytes:
+        piece, self._data = self._data[:size], self._data[size:]
+        return piece
+
+
+def _digest(md5: Any) -> str:
+    return "md5-" + base64.b64encode(md5.digest()).decode()
+
+
+class _Rows:
+    """Iterates over a feed and keeps the seq that it returns at its end."""
+
+    def __init__(self, feed: Iterator[Any]) -> None:
+        self._feed = iter(feed)
+        self.last_seq: Any = None
+
+    def __iter__(self) -> _Rows:
+        return self
+
+    def __next__(self) -> Record:
+        try:
+            return cast("Record", next(self._feed))
+        except StopIteration as stop:
+            self.last_seq = stop.value if stop.value is not None else self.last_seq
+            raise
