@@ -22,9 +22,10 @@ def test_all_replicas_are_equal_when_the_network_heals(start: int) -> None:
         pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
 
 
-def test_a_seed_is_the_same_in_another_process() -> None:
-    """With another order of sets, at another time, in another directory."""
-    command = [sys.executable, str(Path(__file__).parent), "4", "--trace"]
+@pytest.mark.parametrize("seed", [4, 900258, 900766])
+def test_a_seed_is_the_same_in_another_process(seed: int) -> None:
+    """With another order of sets, at another time, in another directory; also where files are restored under a sync."""
+    command = [sys.executable, str(Path(__file__).parent), str(seed), "--trace"]
     runs = [
         subprocess.run(
             command, env={**os.environ, "PYTHONHASHSEED": hashes}, capture_output=True, text=True, check=False

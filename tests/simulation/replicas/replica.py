@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from replicas.scheduler import Turns
+from replicas.scheduler import InOrder, Turns
 
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.defaults import CORE_PLUGINS
@@ -94,6 +94,8 @@ def environment(
     options = {} if directory is None else {"durability": "normal"}
     engine = Engine(directory, plugins, options=options, new_id=new_id, tools=tools)
     engine.workers, engine.dispatcher = workers, events
+    ordered: Any = InOrder
+    engine.live, engine.replicators = ordered(), ordered()
     return sync_environment(engine)
 
 
@@ -121,8 +123,12 @@ class Replica:
     backups: list[Backup] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
         self.env = self.open()
         self.db = self.env.PouchDB(self.name, **self.options)
+        self.db._life.live = InOrder()  # type: ignore[assignment]  # in place of a set
 
     @property
     def refused(self) -> list[str]:
@@ -160,6 +166,5 @@ class Replica:
         for rest in path.parent.glob(path.name + "-*"):
             rest.unlink()
         shutil.copyfile(backup.path, path)
-        self.env = self.open()
-        self.db = self.env.PouchDB(self.name, **self.options)
+        self._open()
         self.local = dict(backup.local)

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, MutableSet
+from typing import Any
 
 from pouchdb_core.runner import Idle, Job, Runner
 
-__all__ = ["Clock", "Turns"]
+__all__ = ["Clock", "InOrder", "Turns"]
+
+
+class InOrder(MutableSet[Any]):
+    """A set that knows in which order it was filled; that of others is by addresses."""
+
+    def __init__(self) -> None:
+        self._members: dict[Any, None] = {}
+
+    def __contains__(self, member: object) -> bool:
+        return member in self._members
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(tuple(self._members))
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def add(self, member: Any) -> None:
+        self._members[member] = None
+
+    def discard(self, member: Any) -> None:
+        self._members.pop(member, None)
 
 
 class Clock:

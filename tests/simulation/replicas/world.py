@@ -24,6 +24,7 @@ from replicas.replica import Guarding, Replica, environment
 from replicas.scheduler import Clock, Turns
 
 from pouchdb_core.adapters.sql.adapter import MemoryAdapter, SqliteAdapter
+from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.live import Replication
@@ -353,6 +354,8 @@ def world(setup: Setup, tell: Callable[[str], None] | None = None) -> Iterator[W
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         patch: Any = mock.patch
         stack.enter_context(patch("uuid.uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4)))
+        # Nobody else writes, and a thread that looks for it would wake replications at any time.
+        stack.enter_context(patch.object(Watcher, "watch", lambda watcher, store, listening: None))
         stack.enter_context(patch.object(live_replication, "STEPS", 1))
         stack.enter_context(patch.object(progress, "HELD", setup.held))
         stack.enter_context(patch.object(batch, "FETCH", setup.fetch))
