@@ -35,15 +35,22 @@ class UnsupportedMediaType(PouchDBError):
     status, name, default_message = 415, "bad_content_type", "Content-Type must be application/json"
 
 
+LISTS = {"accept": ", ", "cookie": "; ", "if-none-match": ", "}
+"""Headers whose values are lists, which may be sent in several."""
+
+
 class Headers(dict[str, str]):
-    """Headers by name, in any spelling; of one that came twice the first counts."""
+    """Headers by name, in any spelling; of one that came twice the first counts, unless its value is a list."""
 
     __slots__ = ()
 
     def __init__(self, pairs: Iterable[tuple[bytes, bytes]] = ()) -> None:
         super().__init__()
-        for name, value in pairs:
-            self.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        for raw, value in pairs:
+            name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+            known = self.setdefault(name, text)
+            if known is not text and name in LISTS:
+                super().__setitem__(name, known + LISTS[name] + text)
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())

@@ -23,6 +23,16 @@ FIRST = 30.0
 """Seconds a client may take for the head of a request."""
 
 
+TOO_LONG = (
+    b"HTTP/1.1 414 URI Too Long",
+    b'{"error":"too_long","reason":"the request uri is too long"}\n',
+)
+TOO_MANY = (
+    b"HTTP/1.1 431 Request Header Fields Too Large",
+    b'{"error":"too_long","reason":"the headers of the request are too long"}\n',
+)
+
+
 class Protocol(HttpToolsProtocol):
     """One connection, with a limit to the head of a request and to the time it takes."""
 
@@ -30,8 +40,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._head = 0
-        self._in_head = True
+        self._head = self._unread = 0
+        self._in_head = self._in_url = True
         self._patience = self.loop.call_later(FIRST, self._slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -39,20 +49,43 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head += len(data)
+        self._unread += len(data)
         super().data_received(data)
-        # What came with the end of the head counted too; it is at most what one read gives.
-        if self._in_head and self._head > self.limit and not self.transport.is_closing():
-            logger.warning("a request with a head of more than %d bytes was refused", self.limit)
-            self.transport.write(
-                b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.close()
+        # The parser tells of a header when it has all of it.
+        if self._in_head and self._unread > self.limit and not self.transport.is_closing():
+            self.send_400_response("")
+        if not self._in_head:
+            self._unread = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._in_url = False
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > self.limit:
+            # The parser passes it on as an error of its own, which is answered below.
+            raise ValueError("the head of the request is too long")
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request; what is too long by the status that makes CouchDB's replicator ask for less."""
+        if self._head <= self.limit and self._unread <= self.limit:
+            super().send_400_response(msg)
+            return
+        logger.warning("a request with a head of more than %d bytes was refused", self.limit)
+        head, body = TOO_LONG if self._in_url else TOO_MANY
+        length = f"\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(head + length.encode() + body)
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._in_head = self._in_url = True
         self._head = 0
         scope: Any = self.scope
         scope["extensions"] = {ABORT: self.transport.abort}

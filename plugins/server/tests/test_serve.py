@@ -135,7 +135,7 @@ def raw(address, *pieces: bytes) -> bytes:
     ("request_", "status"),
     [
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 200_000 + b"\r\n\r\n", 431),
-        (b"GET /" + b"y" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431),
+        (b"GET /" + b"y" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (b"nonsense\r\n\r\n", 400),
         (b"PUT /db/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 400),
         (b"PUT /db/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n{}", 400),
