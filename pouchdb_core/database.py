@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.api import feeds, maintenance, querying, reading, replicating, writing
 from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
 from pouchdb_core.handle import Handle
-from pouchdb_core.methods import FEED, REPLICATION, SYNC, operation, starting
+from pouchdb_core.methods import FEED, REPLICATION, SYNC, iterating, operation, starting
 
 if TYPE_CHECKING:
     from pouchdb_core.results import Record
@@ -29,7 +29,7 @@ class AbstractPouchDB(Handle):
     live_changes = liveChanges = starting(feeds.live_changes, FEED, reads=True)
     get_attachment = getAttachment = operation(reading.get_attachment, reads=True)
     open_attachment = openAttachment = operation(reading.open_attachment, reads=True)
-    conflicts = operation(reading.conflicts, reads=True)
+    conflicts = iterating(reading.conflicts, reads=True)
     info = operation(reading.info, reads=True)
     revs_diff = revsDiff = operation(reading.revs_diff, reads=True)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
@@ -20,17 +20,20 @@ if TYPE_CHECKING:
     from pouchdb_core.aio.feed import AsyncFeed
     from pouchdb_core.aio.handles import AsyncReplication, AsyncSync
     from pouchdb_core.aio.promise import Promise
+    from pouchdb_core.aio.rows import AsyncRows
 
 __all__ = [
     "FEED",
     "REPLICATION",
     "SYNC",
     "Asynchronous",
+    "Iterating",
     "Kind",
     "Operation",
     "Starting",
     "camel_case",
     "composed",
+    "iterating",
     "operation",
     "starting",
 ]
@@ -121,6 +124,20 @@ class Starting(Operation[P, T], Generic[P, T, H]):
         def __get__(self, instance: object | None, owner: type) -> Any: ...
 
 
+class Iterating(Operation[P, Iterator[T]], Generic[P, T]):
+    """An operation that yields; asynchronous calls promise rows for ``async for``."""
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # its rows are iterated by the loop
+        def __get__(self, instance: None, owner: type) -> Iterating[P, T]: ...
+        @overload
+        def __get__(self, instance: Asynchronous, owner: type) -> Callable[P, Promise[AsyncRows[T]]]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> Callable[P, Iterator[T]]: ...
+        def __get__(self, instance: object | None, owner: type) -> Any: ...
+
+
 def operation(
     function: Callable[Concatenate[Any, P], T],
     *,
@@ -138,6 +155,13 @@ def starting(
 ) -> Starting[P, T, H]:
     """Declare a method that hands its request to ``subject.starter``, which may answer with a handle."""
     return Starting(function, reads=reads, name=name)
+
+
+def iterating(
+    function: Callable[Concatenate[Any, P], Iterator[T]], *, reads: bool = False, name: str | None = None
+) -> Iterating[P, T]:
+    """Declare a method that yields rows: ``async for row in await db.method()`` in asynchronous programs."""
+    return Iterating(function, reads=reads, name=name)
 
 
 def _promising(operation: Operation[..., Any]) -> Callable[..., Any]:

@@ -7,12 +7,14 @@ from pouchdb_core.aio.environment import AsyncEnvironment, async_environment
 from pouchdb_core.aio.feed import AsyncFeed
 from pouchdb_core.aio.handles import AsyncReplication, AsyncSync
 from pouchdb_core.aio.promise import Promise
+from pouchdb_core.aio.rows import AsyncRows
 
 __all__ = [
     "AsyncEnvironment",
     "AsyncFeed",
     "AsyncPouchDB",
     "AsyncReplication",
+    "AsyncRows",
     "AsyncSync",
     "Promise",
     "async_environment",

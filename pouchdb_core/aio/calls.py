@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.aio.delivery import DeliveredLog, Delivery, check_callback
 from pouchdb_core.aio.promise import Promise
 from pouchdb_core.aio.queue import CallOrder, Start, Way
-from pouchdb_core.methods import Operation
+from pouchdb_core.aio.rows import AsyncRows
+from pouchdb_core.methods import Iterating, Operation
 from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slot
 
@@ -65,13 +66,28 @@ class Calls:
         args, kwargs, callback = taken_callback(operation, args, kwargs)
         promise: Promise[Any] = Promise(self.delivery, operation.name)
         # As asyncio.to_thread() does: what is called sees the context variables of the caller.
-        call = partial(contextvars.copy_context().run, _settle, promise, operation, subject, args, kwargs)
+        function = operation._call
+        if isinstance(operation, Iterating):
+            function = self._rows(subject, operation, names)
+        call = partial(contextvars.copy_context().run, _settle, promise, function, subject, args, kwargs)
         if callback is not None:
             promise._call_back(self.logged(callback))
         promise._on_cancel = self.order.submit(
             names, call, promise._reject, way=_way(operation), start=self.start_of(names, long=operation.long)
         )
         return promise
+
+    def _rows(self, subject: Any, operation: Iterating[..., Any], names: Iterable[str] | None) -> Callback:
+        """Return what makes the rows that an operation yields asynchronous ones."""
+        names = None if names is None else tuple(names)
+
+        def page(read: Callable[[], list[Any]]) -> Promise[list[Any]]:
+            return self.make(subject, Operation(lambda _: read(), reads=True, name=operation.name), names, (), {})
+
+        def call(*args: Any, **kwargs: Any) -> AsyncRows[Any]:
+            return AsyncRows(operation._call(*args, **kwargs), page)
+
+        return call
 
     def start_of(self, names: Iterable[str] | None, *, long: bool = False) -> Start:
         """Return what starts calls on the databases of these names."""
@@ -93,10 +109,10 @@ class Calls:
 
 
 def _settle(
-    promise: Promise[Any], operation: Operation[..., Any], subject: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    promise: Promise[Any], function: Callback, subject: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     try:
-        value = operation._call(subject, *args, **kwargs)
+        value = function(subject, *args, **kwargs)
     except BaseException as error:
         promise._reject(error)
     else:

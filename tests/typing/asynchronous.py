@@ -10,7 +10,7 @@ from typing_extensions import assert_type
 import pouchdb
 from pouchdb.setup import setup_async
 from pouchdb_core import Record, SyncPouchDB, operation
-from pouchdb_core.aio import AsyncFeed, AsyncReplication, AsyncSync
+from pouchdb_core.aio import AsyncFeed, AsyncReplication, AsyncRows, AsyncSync
 from pouchdb_core.documents.attachments import Blob
 from pouchdb_core.methods import Asynchronous
 
@@ -53,6 +53,8 @@ async def main() -> None:
     assert_type(await db.allDocs(include_docs=True), Record)
     assert_type(await db.get_attachment("a", "t"), Blob)
     assert_type(await db.id(), str)
+    assert_type(await db.conflicts(), AsyncRows[Record])
+    assert_type([doc async for doc in await db.conflicts()], list[Record])
     assert_type(await db.compact(), None)
     assert_type(await env.names(), list[str])
     assert_type(await env.destroy("notes"), Record)
