@@ -47,10 +47,18 @@ SETTINGS = ("js_engine", "js_limits")
 class Opened:
     """An adapter with those who use it: what all database objects of one name share."""
 
-    def __init__(self, key: tuple[str, str], adapter: Adapter) -> None:
+    def __init__(self, key: tuple[str, str], adapter: Adapter, options: Mapping[str, Any]) -> None:
         self.key, self.adapter = key, adapter
         self.slots = Slots()
         self.handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        self._options = dict(options)
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Take the options of one more object. Raises BadRequest for what cannot be changed any more."""
+        changed = {name: value for name, value in options.items() if self._options.get(name, self) != value}
+        if changed:
+            self.adapter.configure(changed)
+            self._options.update(changed)
 
 
 class Engine:
@@ -182,7 +190,8 @@ class Engine:
     ) -> tuple[H, bool]:
         """Make an object of the store of a name, opening it if needed; tell whether the database is new.
 
-        Options apply when the store is opened; an object that shares an open one shares them.
+        Objects of one store share its options: those given last apply to all. Raises BadRequest for one
+        that cannot be changed while the store is open.
         """
         self.check_options(options, adapter)
         key = (adapter.name, name)
@@ -194,11 +203,12 @@ class Engine:
             self.check_open()
             opened = self._opened.get(key)
             if opened is not None:
+                opened.configure(options)
                 return make(opened), False
             usable = {key: value for key, value in self.place.options.items() if key in adapter.options}
             made = adapter.open(self.place, name, {**usable, **options})
             self._stores[key] = made
-            opened = self._opened[key] = Opened(key, made)
+            opened = self._opened[key] = Opened(key, made, options)
             return make(opened), made.created
 
     def check_open(self) -> None:

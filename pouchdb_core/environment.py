@@ -202,9 +202,10 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
 
         Options: ``adapter`` (``"sqlite"``, ``"memory"``), ``durability`` (``"full"``: on disk when a
         call returns, ``"normal"``: the last moments may be lost with the power), ``auto_compaction``,
-        ``revs_limit``, ``deterministic_revs``, ``purged_infos_limit``, ``prefix``, ``name``. They
-        apply when the database is not open yet. Raises BadRequest for an unknown option or a bad
-        name, NotFound when the adapter is missing, StorageError.
+        ``revs_limit``, ``deterministic_revs``, ``purged_infos_limit``, ``prefix``, ``name``. All
+        objects of a database share them, those said last count; ``durability`` can be changed only
+        while it is closed. Raises BadRequest for an unknown option or a bad name, NotFound when the
+        adapter is missing, StorageError.
         """
         name, adapter, rest = self._request(name, options)
         database: SyncPouchDB = self.engine.plugins.open(self, Open(name, adapter, rest))

@@ -85,6 +85,40 @@ def test_options_of_the_environment_are_defaults(tmp_path: Path) -> None:
         assert env.PouchDB("memory", adapter="memory").info().auto_compaction is True
 
 
+def test_options_said_later_apply_to_an_open_database(environment: SyncEnvironment) -> None:
+    db = environment["test"]
+    assert not db.info().auto_compaction
+    again = environment.PouchDB("test", auto_compaction=True, revs_limit=7, deterministic_revs=False)
+    for each in (db, again, environment["test"]):
+        assert each.info().auto_compaction
+        assert each.revs_limit() == 7
+    one = db.put({"_id": "a"}).rev
+    db.put({"_id": "a", "_rev": one})
+    with pytest.raises(NotFound):
+        db.get("a", rev=one)
+    db.remove(db.get("a"))
+    with pytest.raises(BadRequest, match="auto_compaction must be true or false"):
+        environment.PouchDB("test", auto_compaction="no")
+    assert db.info().auto_compaction
+    assert not environment.PouchDB("test", auto_compaction=False).info().auto_compaction
+
+
+def test_durability_is_not_changed_behind_the_back_of_an_open_database(tmp_path: Path) -> None:
+    """Somebody relies on it."""
+    with pouchdb.setup(tmp_path, plugins=[]) as environment:
+        db = environment["test"]
+        assert environment.PouchDB("test", durability="full").name == "test"
+        with pytest.raises(BadRequest, match="is open with durability 'full': close it first"):
+            environment.PouchDB("test", durability="normal")
+        with pytest.raises(BadRequest, match="must be 'full' or 'normal'"):
+            environment.PouchDB("test", durability="none")
+        for each in (db, environment["test"]):
+            each.close()
+        del each
+        gc.collect()
+        assert environment.PouchDB("test", durability="normal").put({"_id": "a"}).ok
+
+
 def test_options_of_a_call_must_fit_the_adapter(environment: SyncEnvironment) -> None:
     with pytest.raises(BadRequest, match="unknown option 'durability'"):
         environment.PouchDB("notes", adapter="memory", durability="full")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pouchdb_core.errors import NotSupported
+from pouchdb_core.errors import BadRequest, NotSupported
 from pouchdb_core.requests import Changes, Guard, Listing, Query, Read, Write
 from pouchdb_core.results import Outcome, Record
 from pouchdb_core.state import Slots
@@ -102,6 +102,14 @@ class Adapter(ABC):
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> Adapter:
         """Open a database, making it if it is missing."""
 
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """Take options that are said for the first time, or anew, while the database is open.
+
+        Raises BadRequest for what cannot be changed now. Adapters that are ``remote`` are not asked:
+        there each set of options has an adapter of its own.
+        """
+        raise BadRequest(f"the database is open already: close it first, to open it with {', '.join(options)}")
+
     @classmethod
     def resolve(cls, name: str, options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         """Return name and options as they are kept; what is secret in a name becomes an option."""
@@ -174,8 +182,11 @@ class Adapter(ABC):
         """Return which revisions the database lacks."""
 
     @abstractmethod
-    def compact(self) -> None:
-        """Drop what only old revisions need."""
+    def compact(self, interval: float | None = None) -> None:
+        """Drop what only old revisions need.
+
+        ``interval`` is for servers that do it in the background: milliseconds until they are asked again.
+        """
 
     @abstractmethod
     def purge(self, revs: Mapping[str, Sequence[str]]) -> tuple[int, dict[str, list[str]], set[str]]:
@@ -205,17 +216,6 @@ class Adapter(ABC):
     def problems(self) -> Sequence[str]:
         """Check the integrity of everything stored."""
 
-    def indexes(self) -> IndexStore:
-        """Return the store of the database's indexes. Raises NotSupported where a server has them."""
-        raise NotSupported(f"{self.name}: indexes of this database are not kept here")
-
-    def scratch(self) -> IndexStore:
-        """Return an empty store of indexes for one query; whoever takes it closes it."""
-        raise NotSupported(f"{self.name}: indexes of this database are not kept here")
-
-    def fetch(self, path: str, method: str = "GET", **options: Any) -> Response:
-        """Send a request to the server of a remote database; see ``Handle.fetch``."""
-        raise NotSupported(f"{self.name}: there is no server to send requests to")
     def purges(self, after: int) -> Iterator[tuple[int, str, Sequence[str]]]:
         """Yield (purge_seq, id, revs) of the purges that are remembered; of a server's nothing is known."""
         return iter(())
@@ -231,10 +231,25 @@ class Adapter(ABC):
         """Return ``{"dump", "seq"}`` of a dump that is loaded in part only, else None."""
         return None
 
+    def indexes(self) -> IndexStore:
+        """Return the store of the database's indexes. Raises NotSupported where a server has them."""
+        raise NotSupported(f"{self.name}: indexes of this database are not kept here")
+
+    def scratch(self) -> IndexStore:
+        """Return an empty store of indexes for one query; whoever takes it closes it."""
+        raise NotSupported(f"{self.name}: indexes of this database are not kept here")
+
+    def fetch(self, path: str, method: str = "GET", **options: Any) -> Response:
+        """Send a request to the server of a remote database; see ``Handle.fetch``."""
+        raise NotSupported(f"{self.name}: there is no server to send requests to")
 
     def create(self) -> None:
         """Make the database if it is missing. What is kept here exists since it was opened."""
         return
+
+    def purged_infos_limit(self, limit: int | None = None) -> int:
+        """Return, and set when given, how many purges are remembered. Raises NotSupported where a server has them."""
+        raise NotSupported(f"{self.name}: what was purged from this database is not kept here")
 
     def query(self, request: Query) -> Record:
         """Answer a view query; only asked of remote databases."""
@@ -247,7 +262,3 @@ class Adapter(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of the database."""
-    def purged_infos_limit(self, limit: int | None = None) -> int:
-        """Return, and set when given, how many purges are remembered. Raises NotSupported where a server has them."""
-        raise NotSupported(f"{self.name}: what was purged from this database is not kept here")
-

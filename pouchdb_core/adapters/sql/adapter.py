@@ -49,11 +49,17 @@ class _SqlAdapter(Adapter):
         self.store = SqlStore(connections)
         self._place = place
         self._uuid: str = self.store.metadata("uuid")
-        self._auto_compaction = bool(options.get("auto_compaction", False))
-        self._deterministic = bool(options.get("deterministic_revs", True))
-        self._purged_infos_limit: int = options.get("purged_infos_limit", DEFAULT_PURGED_INFOS_LIMIT)
+        self._auto_compaction, self._deterministic = False, True
+        self._purged_infos_limit = DEFAULT_PURGED_INFOS_LIMIT
         self._ddocs: tuple[int, tuple[Record, ...]] = (-1, ())
-        if "revs_limit" in options:
+        self.configure(options)
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        _check(options)
+        self._auto_compaction = options.get("auto_compaction", self._auto_compaction)
+        self._deterministic = options.get("deterministic_revs", self._deterministic)
+        self._purged_infos_limit = options.get("purged_infos_limit", self._purged_infos_limit)
+        if "revs_limit" in options and options["revs_limit"] != self.revs_limit():
             self.revs_limit(options["revs_limit"])
 
     def id(self) -> str:
@@ -132,7 +138,7 @@ class _SqlAdapter(Adapter):
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Record:
         return revs_diff(self.store, revs)
 
-    def compact(self) -> None:
+    def compact(self, interval: float | None = None) -> None:
         with self._place.tasks.running("database_compaction", self.database_name) as task:
             compact(self.store, task)
 
@@ -148,12 +154,6 @@ class _SqlAdapter(Adapter):
             self.store.set_metadata("purged_infos_limit", limit)
         return limit
 
-    def revs_limit(self, limit: int | None = None) -> int:
-        if limit is None:
-            return self.store.counters().revs_limit
-        _check({"revs_limit": limit})
-        with self.store.write() as counters:
-            counters.revs_limit = limit
     def purges(self, after: int) -> Iterator[tuple[int, str, Sequence[str]]]:
         while page := self.store.purges(after, PAGE):
             yield from page
@@ -169,6 +169,12 @@ class _SqlAdapter(Adapter):
         begun: Mapping[str, Any] | None = self.store.metadata(LOADING)
         return begun
 
+    def revs_limit(self, limit: int | None = None) -> int:
+        if limit is None:
+            return self.store.counters().revs_limit
+        _check({"revs_limit": limit})
+        with self.store.write() as counters:
+            counters.revs_limit = limit
         return limit
 
     def security(self) -> Record:
@@ -243,10 +249,7 @@ class SqliteAdapter(_SqlAdapter):
     @classmethod
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> SqliteAdapter:
         _check(options)
-        durability: Durability = options.get("durability", "full")
-        if durability not in ("full", "normal"):
-            raise BadRequest(f"durability must be 'full' or 'normal', not {durability!r}")
-        file, created = files.open_file(_directory(place), name, durability)
+        file, created = files.open_file(_directory(place), name, _durability(options))
         try:
             adapter = cls(place, name, file, options)
         except BaseException:
@@ -260,6 +263,17 @@ class SqliteAdapter(_SqlAdapter):
 
     path: Path
 
+    def configure(self, options: Mapping[str, Any]) -> None:
+        file = self.store.connections
+        assert isinstance(file, File)
+        durability = file.durability
+        if _durability(options, durability) != durability:
+            raise BadRequest(
+                f"database {self.database_name!r} is open with durability {durability!r}: "
+                "close it first, or say it in setup()"
+            )
+        super().configure(options)
+
     @classmethod
     def names(cls, place: Place) -> Iterable[str]:
         return () if place.directory is None else files.names(place.directory)
@@ -270,6 +284,13 @@ class SqliteAdapter(_SqlAdapter):
 
     def _side_directory(self) -> Path:
         return files.side_directory(self.path)
+
+
+def _durability(options: Mapping[str, Any], default: Durability = "full") -> Durability:
+    durability: Durability = options.get("durability", default)
+    if durability not in ("full", "normal"):
+        raise BadRequest(f"durability must be 'full' or 'normal', not {durability!r}")
+    return durability
 
 
 def _directory(place: Place) -> Path:
