@@ -9,7 +9,7 @@ import pytest
 from replicas.seeds import play
 
 from pouchdb_core.live import Replication
-from pouchdb_core.replication import checkpoint, replicate
+from pouchdb_core.replication import replicate
 from pouchdb_core.replication.batch import Transfer
 from pouchdb_core.replication.progress import Refused
 from pouchdb_core.replication.replicate import Replicator
@@ -48,16 +48,6 @@ def tombstones(patch: Patch) -> None:
         return [row for row in rows if "deleted" not in row], last_seq
 
     patch.setattr(replicate.Ahead, "changes", changes)
-
-
-def newest_session(patch: Patch) -> None:
-    """The newest session of the target is believed, or else of the source, whatever the other side knows."""
-
-    def believed(source: Any, target: Any) -> Any:
-        sessions = checkpoint._sessions(target or source)
-        return None if sessions is None else sessions[0]
-
-    patch.setattr(checkpoint, "common_ancestor", believed)
 
 
 def refusals(patch: Patch) -> None:
@@ -101,7 +91,6 @@ def deaf(patch: Patch) -> None:
         checkpoint_before_write,
         losing_leaf,
         tombstones,
-        newest_session,
         refusals,
         one_too_far,
         attachments,
