@@ -85,6 +85,28 @@ def test_a_test_that_is_replaced_by_a_class_between_is_seen() -> None:
     ]
 
 
+@pytest.mark.parametrize("mark", ["skip", "skipif", "xfail", "__test__ = False"])
+def test_marks_that_leave_a_class_out_are_seen(mark: str) -> None:
+    class TestTopic(Topic):
+        pass
+
+    if mark == "__test__ = False":
+        TestTopic.__test__ = False  # type: ignore[attr-defined]
+    else:
+        TestTopic = getattr(pytest.mark, mark)(True, reason="for a reason")(TestTopic)
+    assert check_module(_module(TestTopic=TestTopic), (Topic,)) == [f"TestTopic is marked {mark}"]
+
+
+def test_marks_of_the_whole_file_are_seen() -> None:
+    class TestTopic(Topic):
+        pass
+
+    for marks in (pytest.mark.skip, [pytest.mark.slow, pytest.mark.xfail]):
+        wrong = check_module(_module(TestTopic=TestTopic, pytestmark=marks), (Topic,))
+        assert wrong in (["mine is marked skip"], ["mine is marked xfail"])
+    assert check_module(_module(TestTopic=TestTopic, pytestmark=pytest.mark.slow), (Topic,)) == []
+
+
 def test_a_reason_makes_it_open() -> None:
     class TestTopic(Topic):
         @differs("the server rounds")

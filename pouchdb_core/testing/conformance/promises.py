@@ -26,7 +26,11 @@ def differs(reason: str) -> Callable[[F], F]:
 
 
 def check_module(module: ModuleType, suite: Sequence[type[Suite]]) -> list[str]:
-    """Return what is wrong with an adapter's test file: classes it does not run, tests it replaces without a reason."""
+    """Return what is wrong with an adapter's test file.
+
+    That is classes it does not run, tests it replaces without a reason, and marks that leave out
+    what they mark: what an adapter cannot do is told by its capabilities.
+    """
     classes = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Suite)]
     run = [each for each in classes if each.__name__.startswith("Test")]
     wrong = [
@@ -34,11 +38,13 @@ def check_module(module: ModuleType, suite: Sequence[type[Suite]]) -> list[str]:
         for topic in suite
         if not any(issubclass(each, topic) for each in run)
     ]
+    wrong += [f"{module.__name__} is marked {mark}" for mark in _leaves_out(module)]
     for each in run:
         theirs = {name for topic in suite if issubclass(each, topic) for name in dir(topic)}
         for base in each.__mro__:
             if base in suite or base is Suite or base is object:
                 continue
+            wrong += [f"{base.__name__} is marked {mark}" for mark in _leaves_out(base)]
             for name in sorted(theirs & vars(base).keys()):
                 if name.startswith("__"):
                     continue
@@ -47,3 +53,13 @@ def check_module(module: ModuleType, suite: Sequence[type[Suite]]) -> list[str]:
                 elif not getattr(vars(base)[name], "differs", None):
                     wrong.append(f"{base.__name__}.{name} replaces a test of the suite without saying why")
     return wrong
+
+
+def _leaves_out(place: ModuleType | type) -> list[str]:
+    """Return by what a module or class is not run, or may fail."""
+    marks = vars(place).get("pytestmark", [])
+    names = [mark.name for mark in (marks if isinstance(marks, list) else [marks])]
+    found = [name for name in names if name in ("skip", "skipif", "xfail")]
+    if not vars(place).get("__test__", True):
+        found.append("__test__ = False")
+    return found
