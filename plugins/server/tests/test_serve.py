@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -230,7 +231,59 @@ def test_replicate(client, environment, server):
     assert {next(iter(feed)).id} <= {"doc0", "doc1", "doc2"}
     feed.cancel()
     assert client.post("/_replicate", {"cancel": True, "replication_id": started.json["_local_id"]}).json["ok"]
+    again = client.post("/_replicate", {"source": "db", "target": "live", "continuous": True, "doc_ids": ["doc1"]})
+    other = {"source": "db", "target": "live", "continuous": True, "cancel": True}
+    assert client.post("/_replicate", other).status == 404
+    assert client.post("/_replicate", {**other, "doc_ids": ["doc1"]}).json["_local_id"] == again.json["_local_id"]
     assert client.post("/_replicate", {"cancel": True, "replication_id": "none"}).status == 404
-    for wrong in ({}, {"source": 1, "target": "x"}, {"source": "db", "target": {"url": "x", "headers": {"A": "b"}}}):
+    for wrong in (
+        {},
+        {"source": 1, "target": "x"},
+        {"source": "db", "target": {"url": "x", "headers": {"A": "b"}}},
+        {"source": "db", "target": {"url": "http://x/y", "headers": {"A": "b\r\nC: d"}}},
+        {"source": "db", "target": "copy", "doc_ids": ["a"], "selector": {}},
+    ):
         assert client.post("/_replicate", wrong).status == 400
     assert json.loads(client.get("/_scheduler/jobs").body)["total_rows"] >= 0
+
+
+def test_replicate_tells_what_the_checkpoint_remembers(client, environment):
+    db = environment["db"]
+    db.bulk_docs([{"_id": f"doc{n}"} for n in range(3)])
+    first = client.post("/_replicate", {"source": "db", "target": "copy", "create_target": True}).json
+    db.bulk_docs([{"_id": "more"}, {"_id": "yet"}])
+    environment["copy"].put({"_id": "more"})
+    second = client.post("/_replicate", {"source": "db", "target": "copy"}).json
+    [entry, before] = second["history"]
+    assert before == first["history"][0]
+    assert (before["start_last_seq"], before["recorded_seq"], before["missing_checked"]) == (0, 3, 3)
+    assert (entry["start_last_seq"], entry["end_last_seq"], entry["recorded_seq"]) == (3, 5, 5)
+    # One of the two was there already.
+    assert (entry["missing_checked"], entry["missing_found"], entry["docs_written"]) == (2, 1, 1)
+    assert second["session_id"] == entry["session_id"] != before["session_id"]
+    assert (second["source_last_seq"], second["replication_id_version"]) == (5, 4)
+    third = client.post("/_replicate", {"source": "db", "target": "copy"}).json
+    assert third == {**second, "no_changes": True}
+    wanted = {"source": "db", "target": "copy", "use_checkpoints": False, "since_seq": 3}
+    alone = client.post("/_replicate", wanted).json
+    assert [each["start_last_seq"] for each in alone["history"]] == [3]
+    assert alone["history"][0]["missing_checked"] == 2
+
+
+def test_replicate_sends_headers_and_credentials_to_peers(client, environment, serve):
+    """CouchDB's form of a peer: {url, headers, auth}."""
+    server = serve(admins={"ada": "secret"})
+    environment["db"].put({"_id": "a"})
+    url = f"{server.url}/there"
+    source = {"source": "db", "create_target": True}
+    assert client.post("/_replicate", {**source, "target": url}).status == 401
+    assert client.post("/_replicate", {**source, "target": {"url": url}}).status == 401
+    basic = "Basic " + base64.b64encode(b"ada:secret").decode()
+    done = client.post("/_replicate", {**source, "target": {"url": url, "headers": {"Authorization": basic}}})
+    assert done.json["history"][0]["docs_written"] == 1
+    environment["db"].put({"_id": "b"})
+    auth = {"basic": {"username": "ada", "password": "secret"}}
+    done = client.post("/_replicate", {**source, "target": {"url": url, "auth": auth}})
+    assert done.json["history"][0]["docs_written"] == 1
+    assert "secret" not in done.body.decode()
+    assert sorted(environment["there"]) == ["a", "b"]

@@ -2,63 +2,103 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from pouchdb_core.errors import BadRequest, NotFound
+from pouchdb_core.errors import NotFound
+from pouchdb_core.live import Starter
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import flag
+from pouchdb_server.replicator.definition import Definition, definition
+from pouchdb_server.replicator.endpoints import Endpoint
+from pouchdb_server.replicator.launch import open_peers
+
+if TYPE_CHECKING:
+    from pouchdb_core.replication.replicate import Replicator
 
 __all__ = ["replicate"]
 
 VERSION = 4
-OPTIONS = {
-    "doc_ids": "doc_ids",
-    "filter": "filter",
-    "query_params": "query_params",
-    "selector": "selector",
-    "since": "since_seq",
-}
-"""Names of options here and there."""
+ENTRY = (
+    "session_id",
+    "start_time",
+    "end_time",
+    "start_last_seq",
+    "end_last_seq",
+    "recorded_seq",
+    "missing_checked",
+    "missing_found",
+    "docs_read",
+    "docs_written",
+    "doc_write_failures",
+)
+"""What CouchDB tells of a run."""
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A continuous replication, and what was asked for."""
+
+    handle: Any
+    identity: str
+
+    def cancel(self) -> None:
+        self.handle.cancel()
+
+
+class _Noticing(Starter):
+    """Does what another starter does, and remembers the replicator: it knows more than the result."""
+
+    def __init__(self, starter: Starter) -> None:
+        self._starter, self.blocks = starter, starter.blocks
+        self.replicator: Any = None
+
+    def replication(self, env: Any, replicator: Replicator, on_change: Any, complete: Any) -> Any:
+        """Return the result or the handle."""
+        self.replicator = replicator
+        return self._starter.replication(env, replicator, on_change, complete)
 
 
 def replicate(request: Request, database: None) -> Response:
     """POST /_replicate."""
     given = request.json()
-    if _flag(given, "cancel"):
+    if flag("cancel", given.get("cancel", False)):
         return _cancel(request, given)
-    source, target = (_peer(request, given.get(end), end) for end in ("source", "target"))
-    environment = request.environment
-    for end, name in (("source", source), ("target", target)):
-        wanted = end == "source" or not _flag(given, "create_target")
-        if wanted and "://" not in name and name not in environment.names():
-            raise NotFound(f"could not open {name}: Database does not exist.")
-    options: dict[str, Any] = {
-        "winning_revs_only": _flag(given, "winning_revs_only"),
-        "checkpoint": _flag(given, "use_checkpoints", default=True),
-    }
-    for ours, theirs in OPTIONS.items():
-        if given.get(theirs) is not None:
-            options[ours] = given[theirs]
-    if _flag(given, "continuous"):
-        return _start(request, source, target, options)
-    result = environment.replicate(source, target, **options)
-    return Response(_told(result))
+    wanted = _definition(request, given)
+    view = copy.copy(request.environment)
+    starter = view.starter = _Noticing(view.starter)
+    with ExitStack() as opened:
+        source, target = open_peers(view, wanted, opened)
+        if wanted.continuous:
+            handle: Any = view.replicate(source, target, retry=True, **wanted.options())
+            handle.on_done(opened.pop_all().close)
+            return _started(request, handle, wanted)
+        result = view.replicate(source, target, **wanted.options())
+        log = None
+        if wanted.use_checkpoints:
+            try:
+                log = target.get(starter.replicator.id)
+            except NotFound:
+                # There was nothing to remember.
+                log = None
+    return Response(_told(result, starter.replicator.progress.stats(), log, wanted.since_seq or 0))
 
 
-def _start(request: Request, source: str, target: str, options: dict[str, Any]) -> Response:
-    handle: Any = request.environment.replicate(source, target, live=True, retry=True, **options)
+def _started(request: Request, handle: Any, wanted: Definition) -> Response:
     id = handle.replicator.id.removeprefix("_local/") + "+continuous"
     running = request.server.replications
     known = running.get(id)
-    if known is not None and not known.done:
+    if known is not None and not known.handle.done:
         # It runs already: one of them is enough.
         handle.cancel()
     else:
-        running[id] = handle
-        handle.on_done(lambda: running.pop(id, None) if running.get(id) is handle else None)
+        mine = running[id] = _Running(handle, _identity(request, wanted))
+        handle.on_done(lambda: running.pop(id, None) if running.get(id) is mine else None)
     return Response({"ok": True, "_local_id": id}, 202)
 
 
@@ -66,59 +106,52 @@ def _cancel(request: Request, given: Mapping[str, Any]) -> Response:
     running = request.server.replications
     id = given.get("replication_id") or given.get("_local_id")
     if id is None:
-        source, target = (_peer(request, given.get(end), end) for end in ("source", "target"))
-        id = next((key for key, each in running.items() if _names(each) == (source, target)), None)
-    handle = None if id is None else running.pop(id, None)
-    if handle is None:
+        identity = _identity(request, _definition(request, given))
+        id = next((key for key, each in tuple(running.items()) if each.identity == identity), None)
+    found = running.pop(id, None) if isinstance(id, str) else None
+    if found is None:
         raise NotFound("no such replication is running")
-    handle.cancel()
+    found.cancel()
     return Response({"ok": True, "_local_id": id})
 
 
-def _names(handle: Any) -> tuple[str, str]:
-    return handle.source, handle.target
+def _definition(request: Request, given: Mapping[str, Any]) -> Definition:
+    """Return what is to be replicated, with all rights: only administrators get here. Raises BadRequest."""
+    wanted = replace(definition(given), owner=None)
+    return replace(wanted, source=_own(request, wanted.source), target=_own(request, wanted.target))
 
 
-def _peer(request: Request, given: Any, end: str) -> str:
-    """Return a name or URL; CouchDB's objects ``{url, auth}`` too. Raises BadRequest."""
-    headers = None
-    if isinstance(given, Mapping):
-        headers, auth = given.get("headers"), given.get("auth") or {}
-        given, basic = given.get("url"), auth.get("basic") if isinstance(auth, Mapping) else None
-        if isinstance(given, str) and isinstance(basic, Mapping) and "://" in given:
-            scheme, _, rest = given.partition("://")
-            name, password = (quote(str(basic.get(key, "")), safe="") for key in ("username", "password"))
-            given = f"{scheme}://{name}:{password}@{rest}"
-    if headers:
-        raise BadRequest(f"{end}: headers are not supported; give auth, or name and password in the URL")
-    if not isinstance(given, str) or not given:
-        raise BadRequest(f"`{end}` must be a database's name, its URL or {{url: ..., auth: ...}}")
-    own = request.origin + "/"
-    # The server itself needs no HTTP to get to its own databases.
-    return given[len(own) :].strip("/") if given.startswith(own) and "/" not in given[len(own) :].strip("/") else given
+def _identity(request: Request, wanted: Definition) -> str:
+    """Return the same for all who ask for the same: with other credentials, or without saying how long."""
+    return replace(wanted, continuous=True, create_target=False).id(request.environment.uuid, None)
 
 
-def _flag(given: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
-    return flag(name, given.get(name, default))
+def _own(request: Request, side: Endpoint) -> Endpoint:
+    """The server itself needs no HTTP to get to its own databases."""
+    origin = request.origin + "/"
+    name = unquote(side.name[len(origin) :].strip("/"))
+    return Endpoint(name) if side.remote and side.name.startswith(origin) and name else side
 
 
-def _told(result: Any) -> dict[str, Any]:
-    session = uuid.uuid4().hex
-    last_seq = result["last_seq"]
-    entry = {
-        "session_id": session,
-        "start_time": result["start_time"],
-        "end_time": result["end_time"],
-        "start_last_seq": 0,
-        "end_last_seq": last_seq,
-        "recorded_seq": last_seq,
-        "missing_checked": result["docs_read"],
-        "missing_found": result["docs_read"],
-        "docs_read": result["docs_read"],
-        "docs_written": result["docs_written"],
-        "doc_write_failures": result["doc_write_failures"],
-    }
-    answer = {"ok": True, "session_id": session, "source_last_seq": last_seq, "replication_id_version": VERSION}
-    if not result["docs_read"] and not result["doc_write_failures"]:
+def _told(result: Any, stats: Mapping[str, int], log: Mapping[str, Any] | None, start: Any) -> dict[str, Any]:
+    """Return CouchDB's answer: of what a checkpoint remembers, or without one of this run alone."""
+    if log is None:
+        last_seq = result["last_seq"]
+        entry = {
+            "session_id": uuid.uuid4().hex,
+            "start_time": result["start_time"],
+            "end_time": result["end_time"],
+            "start_last_seq": start,
+            "end_last_seq": last_seq,
+            "recorded_seq": last_seq,
+            **stats,
+        }
+        log = {"session_id": entry["session_id"], "source_last_seq": last_seq, "history": [entry]}
+    answer: dict[str, Any] = {"ok": result["ok"]}
+    if not any(stats.values()):
         answer["no_changes"] = True
-    return {**answer, "history": [entry]}
+    answer["session_id"] = log["session_id"]
+    answer["source_last_seq"] = log["source_last_seq"]
+    answer["replication_id_version"] = VERSION
+    answer["history"] = [{name: each[name] for name in ENTRY if name in each} for each in log["history"]]
+    return answer

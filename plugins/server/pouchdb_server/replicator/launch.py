@@ -22,7 +22,7 @@ from pouchdb_server.security import is_member, security_of
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
 
-__all__ = ["identify", "launch"]
+__all__ = ["identify", "launch", "open_peers"]
 
 
 class Background(Starter):
@@ -82,16 +82,20 @@ def launch(
     view = copy.copy(environment.as_user(owner))
     view.starter = Background(runner, lambda replicator: _check_rights(replicator, owner))
     with ExitStack() as opened:
-        source = _open(view, definition, definition.source, opened)
-        if not definition.target.remote and definition.target.name not in view.names():
-            _check_creation(definition.target.name, definition)
-            target = _opened(view, definition.target.name, opened)
-        else:
-            target = _open(view, definition, definition.target, opened)
+        source, target = open_peers(view, definition, opened)
         handle: Any = view.replicate(source, target, complete=complete, **definition.options())
         handle.on_done(opened.pop_all().close)
     assert isinstance(handle, Replication)
     return handle
+
+
+def open_peers(view: SyncEnvironment, definition: Definition, opened: ExitStack) -> tuple[SyncPouchDB, SyncPouchDB]:
+    """Return source and target, which ``opened`` closes. Raises NotFound, Forbidden, IllegalName."""
+    source = _open(view, definition, definition.source, opened)
+    if not definition.target.remote and definition.target.name not in view.names():
+        _check_creation(definition.target.name, definition)
+        return source, _opened(view, definition.target.name, opened)
+    return source, _open(view, definition, definition.target, opened)
 
 
 def _open(view: SyncEnvironment, definition: Definition, side: Endpoint, opened: ExitStack) -> SyncPouchDB:
