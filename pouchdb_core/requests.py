@@ -253,6 +253,8 @@ class Replicate:
     heartbeat: float | None = None
     create_target: bool | None = None
     """Make a missing target: True does it even with ``skip_setup``, False never."""
+    create_source: bool | None = False
+    """The same for a source: it is the target of the other direction of a sync."""
     since: int | str | None = None
     """Start there instead of at the checkpoint."""
     winning_revs_only: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast
 
 from pouchdb_core.api.feeds import filter_of, heartbeat_of
@@ -174,6 +175,11 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
             _request(*((left, right) if direction == "push" else (right, left)), {**shared, **own})
             for direction, own in ways
         ]
+        # What one direction may make, the other need not find there.
+        makes = [request.create_target for request in requests]
+        requests = [
+            replace(request, create_source=create) for request, create in zip(requests, reversed(makes), strict=True)
+        ]
         begun = []
         with told_of_errors(complete if env.starter.blocks else None):
             for (direction, own), request in zip(ways, requests, strict=True):
@@ -236,7 +242,7 @@ def sync_status(db: SyncPouchDB) -> Record:
     adapter, mine, engine = db.adapter, db.id(), db.environment.engine
     running = {id(each.replicator): each.replicator for each in tuple(engine.live)}
     running.update((id(each), each) for each in tuple(engine.replicators))
-    told = [each.status() for each in running.values() if mine in (each.source.id(), each.target.id())]
+    told = [each.status() for each in running.values() if _is(each.source, db, mine) or _is(each.target, db, mine)]
     known = {each["id"] for each in told}
     for name in adapter.local_ids(PREFIX):
         if name not in known:
@@ -246,6 +252,13 @@ def sync_status(db: SyncPouchDB) -> Record:
                 # Removed since it was listed.
                 continue
     return Record(update_seq=db.info()["update_seq"], replications=told)
+
+
+def _is(side: SyncPouchDB, db: SyncPouchDB, mine: str) -> bool:
+    """Tell whether a side of a replication is this database; no server is asked, which may not be there."""
+    if side.remote or db.remote:
+        return side.remote == db.remote and side.name == db.name
+    return side.id() == mine
 
 
 def _stopped(db: SyncPouchDB, checkpoint: Record, mine: str) -> Record:

@@ -19,7 +19,7 @@ from pouchdb_core.revisions import generation
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Ahead", "Page", "RemoteTransfer", "ready_target", "transfer_of"]
+__all__ = ["Ahead", "Page", "RemoteTransfer", "ready", "transfer_of"]
 
 AT_ONCE = 6
 """Attachments that are fetched at the same time."""
@@ -32,16 +32,16 @@ def transfer_of(source: SyncPouchDB, target: SyncPouchDB, background: Background
     return Transfer(source, target)
 
 
-def ready_target(target: SyncPouchDB, create: bool | None) -> Record:
-    """Return the target's info, making it on its server if it is missing and that is wanted. Raises NotFound."""
+def ready(database: SyncPouchDB, create: bool | None) -> Record:
+    """Return a database's info, making it on its server if it is missing and that is wanted. Raises NotFound."""
     try:
-        return target.info()
+        return database.info()
     except NotFound:
-        adapter = target.adapter
+        adapter = database.adapter
         if create is False or not (adapter.remote and (create or adapter.makes_missing)):
             raise
         adapter.create()
-        return target.info()
+        return database.info()
 
 
 class Page(NamedTuple):

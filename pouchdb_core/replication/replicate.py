@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import formatdate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import (
     BadRequest,
@@ -23,12 +23,15 @@ from pouchdb_core.replication.batch import Revision, Transfer
 from pouchdb_core.replication.checkpoint import Checkpoints, seq_number
 from pouchdb_core.replication.identity import open_checkpoints
 from pouchdb_core.replication.progress import Event, Pending, Progress, Refused
-from pouchdb_core.replication.remote import Ahead, ready_target, transfer_of
+from pouchdb_core.replication.remote import Ahead, ready, transfer_of
 from pouchdb_core.replication.source import check_distinct, reached
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
 
 __all__ = ["Event", "Replicator", "Tools"]
 
@@ -68,7 +71,7 @@ class Replicator:
         self.start_time = formatdate(tools.now(), usegmt=True)
         self.refused = Refused({})
         self.id = ""
-        self._pending = Pending(lambda since: self.source.adapter.pending(since), tools.clock)
+        self._pending = Pending(lambda since: self._call(self.source, self.source.adapter.pending, since), tools.clock)
         self._backoff = tools.backoff(request.back_off_function)
         # What the target refuses is tried again by its own time.
         self._again = tools.backoff(None)
@@ -145,6 +148,10 @@ class Replicator:
             for each in lists:
                 each.discard(self)
 
+    def _call(self, database: SyncPouchDB, function: Callable[..., Any], *args: Any) -> Any:
+        """Call what asks a database, for as long as nobody cancels when it is on a server. Raises Interrupted."""
+        return self._background.call(function, *args) if database.remote else function(*args)
+
     def _give_result(self, error: BaseException) -> None:
         self.state = "failed"
         result = self.result("aborting")
@@ -189,7 +196,8 @@ class Replicator:
     def _session(self) -> Steps:
         """Go from the last checkpoint to the end; live, for ever."""
         live = self.request.live
-        info, target = self.source.info(), ready_target(self.target, self.request.create_target)
+        info = self._call(self.source, ready, self.source, self.request.create_source)
+        target = self._call(self.target, ready, self.target, self.request.create_target)
         self._begin(info, target)
         end = info["update_seq"]
         transfer = transfer_of(self.source, self.target, self._background)
@@ -236,8 +244,10 @@ class Replicator:
 
     def _begin(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> None:
         self._checkpoints = None
-        self.id, checkpoints = open_checkpoints(self.source, self.target, self.request, self.tools, (info, target))
-        checkpoint = checkpoints.read()
+        remote = self.target if self.target.remote else self.source
+        known = self.source, self.target, self.request, self.tools, (info, target)
+        self.id, checkpoints = self._call(remote, open_checkpoints, *known)
+        checkpoint = self._call(remote, checkpoints.read)
         since = checkpoint.since
         if type(since) is not int and not self.source.remote:
             # Written by somebody who does not know our sequence numbers.
@@ -253,7 +263,8 @@ class Replicator:
 
     def _is_alone(self, target: Mapping[str, Any], transfer: Transfer) -> bool:
         """Tell whether nobody else has written to a target that was empty."""
-        now, before = seq_number(self.target.info()["update_seq"]), seq_number(target["update_seq"])
+        info = self._call(self.target, self.target.info)
+        now, before = seq_number(info["update_seq"]), seq_number(target["update_seq"])
         return now is not None and before is not None and now == before + transfer.written
 
     def _active(self) -> Steps:
@@ -359,7 +370,10 @@ class Replicator:
             return False
         self._checkpoint_time, self._unsaved = self.tools.clock(), False
         since = self.last_seq if self.refused.rest is None else self.refused.rest
-        return self._checkpoints.write(since, self.refused.revisions, self.progress.stats())
+        remote = self.target if self.target.remote else self.source
+        known = since, self.refused.revisions, self.progress.stats()
+        saved: bool = self._call(remote, self._checkpoints.write, *known)
+        return saved
 
     # -- what is told ----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB
+from pouchdb_core.errors import PouchDBError
 
 
 @dataclass
@@ -163,6 +164,113 @@ class Server:
         self._server.server_close()
         self.hang_up()
         self._thread.join()
+
+
+class Couch:
+    """The parts of CouchDB that replication asks, over a local database; ``seq`` makes its sequence numbers."""
+
+    def __init__(self, server: Server, backing: SyncPouchDB) -> None:
+        self.Told = Told
+        self.server, self.db = server, backing
+        self.seq: Callable[[int], Any] = lambda number: f"{number}-g1AAAA{number:x}"
+        self.before: Callable[[Any], Any] = lambda asked: None
+        self.bodies: list[tuple[str, int]] = []
+        server.answer = self.answer
+
+    def told(self, status: int, error: str, reason: str = "on purpose") -> Any:
+        return self.Told({"error": error, "reason": reason}, status)
+
+    def number(self, since: str | None) -> int:
+        if not since or since == "0":
+            return 0
+        value = json.loads(since)[0] if since.startswith("[") else since.partition("-")[0]
+        return int(value)
+
+    def answer(self, asked: Any) -> Any:
+        self.bodies.append((asked.path, len(asked.body)))
+        refused = self.before(asked)
+        if refused is not None:
+            return refused
+        try:
+            return self._answer(asked, asked.path.removeprefix("/notes").strip("/"))
+        except PouchDBError as error:
+            return self.told(error.status, error.name, error.reason)
+
+    def _answer(self, asked: Any, path: str) -> Any:
+        db, query = self.db, asked.query
+        if asked.path == "/":
+            return {"couchdb": "Welcome", "uuid": "abc", "version": "3.3.3"}
+        if path == "":
+            info = db.info()
+            return {"doc_count": info.doc_count, "doc_del_count": 0, "update_seq": self.seq(info.update_seq)}
+        if path == "_changes":
+            limit = int(query.get("limit", 1000))
+            rows = db.changes(since=self.number(query.get("since")), style=query.get("style", "main_only"))["results"]
+            told = rows[:limit]
+            last = told[-1]["seq"] if told else self.number(query.get("since"))
+            last = last if len(told) < len(rows) or not limit else db.info().update_seq
+            return {
+                "results": [{**row, "seq": self.seq(row["seq"])} for row in told],
+                "last_seq": self.seq(last),
+                "pending": len(rows) - len(told),
+            }
+        if path == "_revs_diff":
+            return db.revs_diff(asked.json())
+        if path == "_bulk_get":
+            return db.bulk_get(asked.json()["docs"], revs=True, latest=True)
+        if path == "_all_docs":
+            return db.all_docs(keys=asked.json()["keys"], include_docs=True)
+        if path == "_bulk_docs":
+            body = asked.json()
+            return db.bulk_docs(body["docs"], new_edits=body.get("new_edits", True))
+        if path.startswith("_local/"):
+            id = "_local/" + path.removeprefix("_local/")
+            return db.get(id) if asked.method == "GET" else db.put({**asked.json(), "_id": id})
+        id, _, attachment = path.partition("/")
+        if attachment:
+            return self.attachment(id, attachment, asked)
+        if asked.method == "PUT":
+            return self._put(asked)
+        if "open_revs" in query:
+            revs = json.loads(query["open_revs"])
+            return db.open_revs(id, revs, revs=True)
+        return db.get(id)
+
+    def attachment(self, id: str, name: str, asked: Any) -> Any:
+        entry = self.db.get(id)["_attachments"][name]
+        data = self.db.get_attachment(id, name)["data"]
+        return self.Told(data, headers={"etag": f'"{entry["digest"][4:]}"', "content-type": entry["content_type"]})
+
+    def _put(self, asked: Any) -> Any:
+        kind = asked.headers["content-type"]
+        if not kind.startswith("multipart/related"):
+            doc = asked.json()
+        else:
+            boundary = kind.partition('boundary="')[2].strip('"').encode()
+            parts = asked.body.split(b"\r\n--" + boundary)
+            doc = json.loads(parts[0].partition(b"\r\n\r\n")[2])
+            follows = [name for name, entry in doc["_attachments"].items() if entry.get("follows")]
+            for name, part in zip(follows, parts[1:], strict=False):
+                entry = doc["_attachments"][name]
+                head, _, data = part.partition(b"\r\n\r\n")
+                assert f"Content-Length: {len(data)}".encode() in head
+                assert entry["length"] == len(data)
+                doc["_attachments"][name] = {
+                    "content_type": entry["content_type"],
+                    "data": data,
+                    "revpos": entry["revpos"],
+                }
+        if asked.query.get("new_edits") == "false":
+            failed = self.db.bulk_docs([doc], new_edits=False)
+            if failed:
+                return self.told(failed[0]["status"], failed[0]["name"], failed[0]["reason"])
+            return self.Told({"ok": True, "id": doc["_id"], "rev": doc["_rev"]}, 201)
+        return self.db.put(doc)
+
+
+@pytest.fixture(name="Couch")
+def couch_class() -> type[Couch]:
+    return Couch
 
 
 @pytest.fixture
