@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Literal
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_server.pages.fauxton import check_fauxton
 
 __all__ = ["Settings"]
 
@@ -51,6 +53,8 @@ class Settings:
     """Seconds to wait for a client that takes or sends nothing in the middle of a message."""
     max_jobs: int = 100
     """Replications of ``_replicator`` documents that run at the same time; others wait for their turn."""
+    fauxton: str | PathLike[str] | None = None
+    """A folder with Fauxton (``dist/release`` of the npm package), to be served at /_utils/ instead of our page."""
     replication_interval: float = 60.0
     """Seconds a continuous replication keeps its place while others wait."""
 
@@ -60,5 +64,7 @@ class Settings:
         for name, password in self.admins.items():
             if not name or ":" in name or not password:
                 raise BadRequest("an administrator has a name without a colon, and a password")
+        if self.fauxton is not None:
+            check_fauxton(self.fauxton)
         if self.max_jobs < 1:
             raise BadRequest(f"max_jobs must be a number from 1 up, not {self.max_jobs!r}")

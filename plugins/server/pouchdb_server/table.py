@@ -16,6 +16,7 @@ from pouchdb_server.handlers import (
     updates,
     views,
 )
+from pouchdb_server.pages import files
 from pouchdb_server.replicator import scheduler
 from pouchdb_server.routes import Route
 
@@ -33,6 +34,8 @@ ROUTES = (
     Route("server",   "GET",         "/_up",                   about.up,                     "nobody"),
     Route("server",   "GET",         "/_uuids",                about.uuids,                  "nobody"),
     Route("server",   "GET",         "/favicon.ico",           about.favicon,                "nobody"),
+    Route("server",   "GET",         "/_utils",                files.index,                  "nobody"),
+    Route("server",   "GET",         "/_utils/{file...}",      files.file,                   "nobody"),
     Route("server",   "GET",         "/_session",              session.get,                  "nobody"),
     Route("server",   "POST",        "/_session",              session.login,                "nobody"),
     Route("server",   "DELETE",      "/_session",              session.logout,               "nobody"),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -104,3 +107,113 @@ def client(server: CouchServer) -> Client:
 def call() -> Callable[[CouchServer], Client]:
     """Make a client of a server."""
     return lambda server: Client(server.url)
+
+
+# -- a real browser ----------------------------------------------------------------------------------
+
+SCREENSHOTS = "POUCHDB_SCREENSHOTS"
+"""The variable with a folder that screenshots are written to; without it none are made."""
+WIDE = (1200, 800)
+VISIBLE = """return [...document.querySelectorAll(arguments[0])].filter(
+    (each) => each.checkVisibility() && (each.innerText ?? each.textContent).includes(arguments[1]))"""
+
+
+class Browser:
+    """Debian's chromium without a window. Elements are named by CSS selectors; every wait has an end."""
+
+    patience = 20
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def open(self, url: str, size: tuple[int, int] = WIDE, *, dark: bool = False) -> None:
+        """Show a page, as if nothing had been shown before."""
+        metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self.driver.get("about:blank")
+        self.driver.get(url)
+
+    def until(self, function: Callable[[], Any], what: str) -> Any:
+        """Wait until ``function()`` is something; elements may go away while it looks."""
+        from selenium.common.exceptions import StaleElementReferenceException
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        wait = WebDriverWait(self.driver, self.patience, 0.05, ignored_exceptions=[StaleElementReferenceException])
+        return wait.until(lambda driver: function(), f"no {what} in:\n{self.text()}")
+
+    def all(self, css: str, text: str = "") -> list[Any]:
+        """Return the visible elements of a selector that hold a text, as they are now."""
+        found: list[Any] = self.run(VISIBLE, css, text)
+        return found
+
+    def find(self, css: str, text: str = "") -> Any:
+        """Wait for a visible element that holds a text."""
+        return self.until(lambda: next(iter(self.all(css, text)), None), f"{css} {text!r}")
+
+    def gone(self, css: str, text: str = "") -> None:
+        """Wait until there is no such element."""
+        self.until(lambda: not self.all(css, text), f"end of {css} {text!r}")
+
+    def click(self, css: str, text: str = "") -> None:
+        """Click at an element that holds a text."""
+        self.find(css, text).click()
+
+    def fill(self, css: str, text: str) -> None:
+        """Replace what is in a field."""
+        field = self.find(css)
+        field.clear()
+        field.send_keys(text)
+
+    def keys(self, *keys: str) -> None:
+        """Type, wherever the focus is."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def text(self) -> str:
+        """Return the text of the page."""
+        return str(self.driver.execute_script("return document.body ? document.body.innerText : ''"))
+
+    def run(self, script: str, *args: Any) -> Any:
+        """Run JavaScript on the page."""
+        return self.driver.execute_script(script, *args)
+
+    def errors(self) -> list[str]:
+        """Return what was written to the console as a warning or error since it was last asked."""
+        return [each["message"] for each in self.driver.get_log("browser") if each["level"] in ("SEVERE", "WARNING")]
+
+    def screenshot(self, name: str) -> None:
+        """Write a picture for the documents, if somebody has asked for them."""
+        folder = os.environ.get(SCREENSHOTS)
+        if folder:
+            assert self.driver.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser's driver, started once."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("apt-get install chromium chromium-driver: NO TEST of the pages in a real browser was made")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    # Its own sandbox needs what containers do not give, /dev/shm may be tiny there.
+    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--lang=en"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    running = webdriver.Chrome(options, Service(driver))
+    yield running
+    running.quit()
+
+
+@pytest.fixture
+def browser(chromium: Any) -> Iterator[Browser]:
+    """The browser, without cookies or messages of the test before."""
+    chromium.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    browser = Browser(chromium)
+    browser.errors()
+    yield browser
+    chromium.get("about:blank")

@@ -46,12 +46,15 @@ def _checked(request: Request, name: str, password: str) -> UserContext:
     request.headers["authorization"] = f"Basic {text}"
     try:
         user = request.server.recognised(request)
+    except Unauthorized:
+        # Without the header that has browsers ask by themselves: a page asks here.
+        user = None
     finally:
         request.headers.pop("authorization", None)
         if kept is not None:
             request.headers["authorization"] = kept
     if user is None or user.name != name:
-        raise Unauthorized()
+        raise Unauthorized("Name or password is incorrect.")
     return user
 
 

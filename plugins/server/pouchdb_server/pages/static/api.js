@@ -1,0 +1,54 @@
+// Calls of the server: JSON in and out, errors as CouchDB tells them.
+
+const BASE = new URL("../", document.baseURI.split("#")[0]);
+
+export class Failure extends Error {
+  constructor(status, told) {
+    super(told?.reason || told?.error || `The server answered ${status}.`);
+    this.status = status;
+    this.error = told?.error;
+  }
+}
+
+export const path = (...parts) => parts.map(encodeURIComponent).join("/");
+
+// An id's own slash belongs to it, but _design/ and _local/ are written with theirs.
+export function docPath(db, id, ...rest) {
+  const found = /^(_design|_local)\/(.*)$/s.exec(id);
+  return found ? `${path(db)}/${found[1]}/${path(found[2], ...rest)}` : path(db, id, ...rest);
+}
+
+export const address = (where) => new URL(where, BASE).href;
+
+export async function text(method, where, body) {
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(address(where), {
+      method, headers, body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+      credentials: "same-origin", cache: "no-store",
+    });
+  } catch {
+    throw new Failure(0, { reason: "The server does not answer." });
+  }
+  const told = await answer.text();
+  if (answer.ok) return told;
+  let parsed;
+  try { parsed = JSON.parse(told); } catch { parsed = undefined; }
+  throw new Failure(answer.status, parsed);
+}
+
+async function json(method, where, body) {
+  return JSON.parse(await text(method, where, body));
+}
+
+export const get = (where) => json("GET", where);
+export const put = (where, body) => json("PUT", where, body === undefined ? "" : body);
+export const post = (where, body) => json("POST", where, body);
+export const remove = (where) => json("DELETE", where);
+
+export function query(options) {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  return given.length ? "?" + given.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&") : "";
+}

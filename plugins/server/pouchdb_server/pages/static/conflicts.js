@@ -1,0 +1,53 @@
+// Revisions in conflict side by side: a row a member, those that differ marked.
+
+import * as api from "./api.js";
+import { bytes, confirm, el, notice } from "./dom.js";
+
+const text = (value) => (value === undefined ? "" : JSON.stringify(value, null, 2));
+
+export function conflicts(db, id, leaves, choose) {
+  const shown = leaves.map((leaf) => Object.fromEntries(Object.entries(leaf)
+    .filter(([key]) => !["_id", "_rev", "_revisions"].includes(key))
+    .map(([key, value]) => [key, key === "_attachments" ? files(value) : value])));
+  const keys = [...new Set(shown.flatMap((leaf) => Object.keys(leaf)))].sort();
+  const rows = keys.map((key) => {
+    const values = shown.map((leaf) => text(Object.hasOwn(leaf, key) ? leaf[key] : undefined));
+    const differs = values.some((value) => value !== values[0]);
+    return el("tr", { class: differs ? "differs" : null },
+      el("th", { scope: "row" }, key),
+      values.map((value, index) => el("td", { class: value === "" ? "absent" : null, "data-label": short(leaves[index]._rev) },
+        value === "" ? "not there" : el("pre", {}, value))));
+  });
+  return el("section", { "aria-labelledby": "conflicts-title" },
+    el("h2", { id: "conflicts-title" }, `${leaves.length} revisions in conflict`),
+    el("p", { class: "hint" }, "They were made without knowing of each other. Keep one of them; or edit one of them, then keep it."),
+    el("div", { class: "scroll" }, el("table", { class: "side" },
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "hidden" }, "Member")), leaves.map((leaf, index) =>
+        el("th", { scope: "col" },
+          el("button", { type: "button", class: "plain rev", title: leaf._rev, onclick: () => choose(leaf._rev) }, short(leaf._rev)),
+          index === 0 && el("span", { class: "badge ok" }, "winner"),
+          el("button", { type: "button", class: "small", "aria-label": `Keep ${leaf._rev}`, onclick: () => keep(db, id, leaves, leaf) }, "Keep this one"))))),
+      el("tbody", {}, rows))));
+}
+
+// Of attachments what tells them apart.
+const files = (value) => Object.fromEntries(Object.entries(value).map(([name, { length, digest }]) => [name, `${bytes(length)}, ${digest}`]));
+
+const short = (rev) => rev.slice(0, rev.indexOf("-") + 8);
+
+// The others are deleted; what is kept is then the winner on every replica.
+async function keep(db, id, leaves, kept) {
+  const others = leaves.filter((leaf) => leaf !== kept);
+  if (!(await confirm(`Keep ${short(kept._rev)} and delete the other ${others.length === 1 ? "one" : others.length}?`, "Keep this one"))) return;
+  try {
+    const answers = await api.post(api.path(db) + "/_bulk_docs", {
+      docs: others.map((leaf) => ({ _id: id, _rev: leaf._rev, _deleted: true })),
+    });
+    const failed = answers.filter((each) => each.error);
+    if (failed.length) notice(failed[0].reason, "bad");
+    else notice("The conflict is resolved.");
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  } catch (error) {
+    notice(error.message, "bad");
+  }
+}

@@ -1,0 +1,83 @@
+// Making elements: texts stay texts, whatever is in them. Nothing here or elsewhere makes markup of a text.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && typeof value !== "string") element[name] = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  for (const child of children.flat(Infinity)) {
+    if (child === undefined || child === null || child === false) continue;
+    element.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  }
+  return element;
+}
+
+export const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+
+export function svg(tag, attributes, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, String(value));
+  }
+  for (const child of children.flat(Infinity)) if (child) element.append(child);
+  return element;
+}
+
+export function replace(parent, ...children) {
+  parent.replaceChildren(...children.flat(Infinity).filter((each) => each));
+  return parent;
+}
+
+export function notice(text, kind = "ok") {
+  const place = document.getElementById("notices");
+  const item = el("p", { class: `notice ${kind}` }, text, el("button", {
+    type: "button", class: "plain", "aria-label": "Dismiss", onclick: () => item.remove(),
+  }, "×"));
+  place.append(item);
+  if (kind === "ok") setTimeout(() => item.remove(), 5000);
+}
+
+// A question with two answers; resolves to true or false.
+export function confirm(question, action) {
+  return new Promise((resolve) => {
+    const dialog = el("dialog", {},
+      el("form", { method: "dialog" },
+        el("p", {}, question),
+        el("div", { class: "actions" },
+          el("button", { value: "no", class: "plain", autofocus: true }, "Cancel"),
+          el("button", { value: "yes", class: "danger" }, action))));
+    dialog.addEventListener("close", () => { dialog.remove(); resolve(dialog.returnValue === "yes"); });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+export const link = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
+
+export function tabs(db, current) {
+  const all = [["documents", "Documents", link("db", db)], ["changes", "Changes", link("db", db, "changes")],
+    ["security", "Security", link("db", db, "security")]];
+  return el("nav", { class: "tabs", "aria-label": "Database" }, all.map(([key, text, href]) =>
+    el("a", { href, "aria-current": key === current ? "page" : null }, text)));
+}
+
+export function crumbs(...parts) {
+  return el("nav", { class: "crumbs", "aria-label": "Where you are" }, parts.map(([text, href], index) =>
+    [index ? el("span", { "aria-hidden": "true" }, "›") : null, href ? el("a", { href }, text) : el("span", {}, text)]));
+}
+
+export const count = (number) => (number ?? 0).toLocaleString("en");
+
+export function bytes(size) {
+  if (!(size >= 0)) return "–";
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  while (size >= 1000 && unit < units.length - 1) { size /= 1000; unit += 1; }
+  return `${size >= 100 || unit === 0 ? Math.round(size) : size.toFixed(1)} ${units[unit]}`;
+}

@@ -1,0 +1,37 @@
+// Who may read and write a database.
+
+import * as api from "./api.js";
+import { crumbs, el, notice, replace, tabs } from "./dom.js";
+
+const words = (text) => text.split(/[,\n]/).map((each) => each.trim()).filter(Boolean);
+
+export async function security(place, db) {
+  const known = await api.get(api.path(db) + "/_security");
+  const fields = {};
+  const group = (name, title, hint) => el("fieldset", {}, el("legend", {}, title), el("p", { class: "hint" }, hint),
+    ["names", "roles"].map((kind) => {
+      const input = el("input", { value: (known[name]?.[kind] ?? []).join(", "), spellcheck: "false", autocapitalize: "none" });
+      input.value = (known[name]?.[kind] ?? []).join(", ");
+      fields[`${name}.${kind}`] = input;
+      return el("label", {}, kind === "names" ? "Names" : "Roles", input);
+    }));
+  async function save(event) {
+    event.preventDefault();
+    const told = { ...known };
+    for (const name of ["admins", "members"]) {
+      told[name] = { ...known[name], names: words(fields[`${name}.names`].value), roles: words(fields[`${name}.roles`].value) };
+    }
+    try {
+      await api.put(api.path(db) + "/_security", told);
+      notice("Saved.");
+    } catch (error) {
+      notice(error.message, "bad");
+    }
+  }
+  replace(place,
+    crumbs(["Databases", "#/"], [db]), el("div", { class: "title" }, el("h1", {}, db)), tabs(db, "security"),
+    el("form", { class: "card", onsubmit: save },
+      group("admins", "Administrators", "They may change design documents and this page."),
+      group("members", "Members", "They may read and write. Without any, everybody may."),
+      el("button", { class: "primary" }, "Save")));
+}
