@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.changes.raw import RawChange
@@ -383,4 +384,14 @@ def _alive(builder: str) -> bool:
         return False
     except OSError:
         return True
-    return True
+    return not _zombie(pid)
+
+
+def _zombie(pid: str) -> bool:
+    """Tell whether a process has ended and only waits for its parent to notice, as far as the platform says so."""
+    try:
+        # Of Linux; "pid (name) state ...", and a name may have parentheses.
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return state[:1] in ([b"Z"], [b"X"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -443,6 +444,19 @@ def test_a_killed_build_is_taken_up_where_it_was(stored: Path, moment: int) -> N
         assert [row.key for row in database.query("app/all").rows] == list(range(5000))
         assert seen[-1]["indexed_docs"] <= 5001 - 999 * moment
         assert database.integrity_check() == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells")
+def test_a_killed_builder_that_nobody_waited_for_is_gone(stored: Path) -> None:
+    process = run(stored, "1")
+    # It has ended, but as long as its parent does not ask for its status it has a process id.
+    assert os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT) is not None
+    start = time.monotonic()
+    with pouchdb.setup(stored, plugins=[], durability="normal") as environment:
+        assert len(environment["test"].query("app/all").rows) == 5000
+    assert time.monotonic() - start < 25
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_processes_that_query_the_same_stale_view(stored: Path) -> None:
