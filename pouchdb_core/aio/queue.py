@@ -122,24 +122,28 @@ class CallOrder:
             # A forked child: what waits is the parent's, and its lock may have been taken.
             self._reset()
         with self._condition:
-            closed = self.closed
-            nested = not closed and self._is_part(names)
-            if not closed and not nested:
-                wanted = self._queues if names is None else dict.fromkeys(names)
-                queues = [self._queues.setdefault(name, _Queue()) for name in wanted or ("",)]
-                turn = _Turn(call, refuse, way, start, queues)
-                self.outstanding += 1
-                for queue in queues:
-                    queue.waiting.append(turn)
-                failed = self._go_on(queues)
-        if closed:
+            entered = None if self.closed or self._is_part(names) else self._enter(names, call, refuse, way, start)
+        if entered is not None:
+            turn, failed = entered
+            self._give_up(failed)
+            return lambda: self._take_back(turn)
+        if self.closed:
             refuse(DatabaseClosed("the environment is closed"))
-            return _nothing
-        if nested:
+        else:
             call()
-            return _nothing
-        self._give_up(failed)
-        return lambda: self._take_back(turn)
+        return _nothing
+
+    def _enter(
+        self, names: Iterable[str] | None, call: Call, refuse: Refuse, way: Way, start: Start
+    ) -> tuple[_Turn, list[tuple[_Turn, BaseException]]]:
+        """Have a call wait for its turn. Holds the lock."""
+        wanted = self._queues if names is None else dict.fromkeys(names)
+        queues = [self._queues.setdefault(name, _Queue()) for name in wanted or ("",)]
+        turn = _Turn(call, refuse, way, start, queues)
+        self.outstanding += 1
+        for queue in queues:
+            queue.waiting.append(turn)
+        return turn, self._go_on(queues)
 
     def within(self) -> bool:
         """Tell whether the calling thread makes a call just now."""
