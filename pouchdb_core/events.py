@@ -23,16 +23,24 @@ class CallLog:
     """Remembers which callbacks were called, so that ``waitUntilCalled`` has something to wait for.
 
     Functions compare by equality: bound methods are a new object at every access. The log is
-    bounded, because most callbacks are never waited for.
+    bounded, because most callbacks are never waited for: it knows the last ``size`` different ones.
     """
 
     def __init__(self, size: int = 1000) -> None:
-        self._called: deque[Listener] = deque(maxlen=size)
+        self._size = size
+        self._called: dict[Listener, None] = {}
+        self._unhashable: deque[Listener] = deque(maxlen=size)
         self._condition = threading.Condition()
 
     def add(self, function: Listener) -> None:
         with self._condition:
-            self._called.append(function)
+            try:
+                self._called.pop(function, None)
+                self._called[function] = None
+            except TypeError:
+                self._unhashable.append(function)
+            if len(self._called) > self._size:
+                del self._called[next(iter(self._called))]
             self._condition.notify_all()
 
     def wait(self, functions: Sequence[Listener], timeout: float | None = None) -> bool:
@@ -50,12 +58,13 @@ class CallLog:
             return self._take(functions)
 
     def _take(self, functions: Sequence[Listener]) -> bool:
-        for called in self._called:
+        for called in (*self._called, *self._unhashable):
             if any(called == wanted for wanted in functions):
                 # However often it was called: all that was before this wait.
-                rest = [each for each in self._called if each != called]
-                self._called.clear()
-                self._called.extend(rest)
+                self._called = {each: None for each in self._called if each != called}
+                rest = [each for each in self._unhashable if each != called]
+                self._unhashable.clear()
+                self._unhashable.extend(rest)
                 return True
         return False
 

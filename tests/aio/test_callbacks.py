@@ -268,6 +268,31 @@ def test_wait_until_called(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
             wait(nothing)  # type: ignore[arg-type]
 
 
+class Unhashable(Listener):
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unhashable) and self.got is other.got
+
+    def __call__(self, *args: Any) -> None:
+        self.got.append(args)
+
+
+def test_a_busy_callback_does_not_make_another_one_forgotten(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
+    listener, unhashable = Listener(), Unhashable()
+
+    def busy(*args: Any) -> None: ...
+
+    env.on("once", listener.called).on("once", unhashable).on("busy", busy)
+    env.emit("once")
+    for _ in range(2000):
+        env.emit("busy")
+    env.run()
+    for each in (listener.called, unhashable, busy):
+        assert env.context.waitUntilCalled(each, timeout=1)
+        assert env.context.waitUntilCalled(each, timeout=0) is False
+
+
 def test_waiting_for_a_callback_that_is_registered_later(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
     got: list[Any] = []
 
