@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from pouchdb.cli import changes, checkpoints, databases, doctor, documents, dumps, plugins, queries, replications, trees
-from pouchdb.cli.group import Group, common
+from pouchdb.cli.group import Group, ReaderGone, common
 from pouchdb.cli.output import Output
 from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status, told
@@ -84,8 +84,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = _run(given, output)
         sys.stdout.flush()
         return status
-    except BrokenPipeError:
-        # Whoever read it has had enough. Python would complain once more when it ends.
+    except (BrokenPipeError, ReaderGone):
+        # Python would complain once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Status.BROKEN_PIPE
 
@@ -104,6 +104,9 @@ def _run(given: list[str], output: Output) -> int:
     except click.ClickException as error:
         output.failed(Failure(error.format_message()))
         return Status.FAILED
+    except SystemExit as ended:
+        # A signal came.
+        return ended.code if isinstance(ended.code, int) else Status.OK
     except (click.Abort, KeyboardInterrupt):
         output.note("interrupted")
         return Status.INTERRUPTED

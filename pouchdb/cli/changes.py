@@ -14,7 +14,7 @@ from pouchdb.cli.session import Session
 from pouchdb.cli.status import Status
 from pouchdb_core.results import Record
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "changes"]
 
 
 @click.command(cls=Command)

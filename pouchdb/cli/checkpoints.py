@@ -15,7 +15,7 @@ from pouchdb_core.dump import is_checkpoint
 from pouchdb_core.errors import NotFound
 from pouchdb_core.results import Record
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "checkpoints"]
 
 
 @click.command(cls=Command)

@@ -16,7 +16,7 @@ from pouchdb.cli.status import Failure, Status
 from pouchdb.info import __version__
 from pouchdb_core.errors import FileExists
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "backup", "compact", "create", "destroy", "info"]
 
 
 @click.command(cls=Command)

@@ -9,7 +9,7 @@ from pouchdb.cli.group import Command
 from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "doctor"]
 
 STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 

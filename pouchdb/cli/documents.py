@@ -6,9 +6,10 @@ import json
 import mimetypes
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -21,7 +22,7 @@ from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.documents.parse import from_text
 from pouchdb_core.errors import NotFound
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "get", "ls", "put", "rm"]
 
 PAGE = 1000
 
@@ -107,14 +108,15 @@ def put(
     database = session.database(db, make=create)
     if force:
         _borrow(database, docs)
-    if files:
-        _attach(database, docs[0], files)
-    if not several:
+    if several:
+        return _told(session, database.bulk_docs(docs))
+    with ExitStack() as opened:
+        if files:
+            _attach(database, docs[0], [(file.name, opened.enter_context(file.open("rb"))) for file in files])
         return _told(session, [database.put(docs[0]) if "_id" in docs[0] else database.post(docs[0])])
-    return _told(session, database.bulk_docs(docs))
 
 
-def _attach(db: SyncPouchDB, doc: dict[str, Any], files: tuple[Path, ...]) -> None:
+def _attach(db: SyncPouchDB, doc: dict[str, Any], files: Sequence[tuple[str, IO[bytes]]]) -> None:
     """Add files to a document, beside what its revision has."""
     kept: dict[str, Any] = {}
     if "_id" in doc and "_rev" in doc:
@@ -124,12 +126,8 @@ def _attach(db: SyncPouchDB, doc: dict[str, Any], files: tuple[Path, ...]) -> No
             # The write tells what is wrong.
             kept = {}
     new = {
-        file.name: {
-            "content_type": mimetypes.guess_type(file.name)[0] or "application/octet-stream",
-            # Closed by the database, which reads it to its end before it writes.
-            "data": file.open("rb"),
-        }
-        for file in files
+        name: {"content_type": mimetypes.guess_type(name)[0] or "application/octet-stream", "data": file}
+        for name, file in files
     }
     doc["_attachments"] = {**kept, **doc.get("_attachments", {}), **new}
 

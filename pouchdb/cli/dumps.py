@@ -22,7 +22,7 @@ from pouchdb_core.dump import load as read_dump
 from pouchdb_core.errors import FileExists, IncompleteDump, PouchDBError
 from pouchdb_core.results import Record
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "dump", "load"]
 
 LISTED = 10
 

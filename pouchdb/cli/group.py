@@ -11,7 +11,7 @@ import click
 from pouchdb.cli.names import DIRECTORY
 from pouchdb.cli.session import Session
 
-__all__ = ["Command", "Group", "common"]
+__all__ = ["Command", "Group", "ReaderGone", "common"]
 
 
 def _directory(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
@@ -57,10 +57,21 @@ class Command(click.Command):
         self.params.extend(option for option in common() if not own.intersection(option.opts))
 
 
+class ReaderGone(Exception):
+    """Whoever read what is printed has had enough."""
+
+
 class Group(click.Group):
     """The group ``pouchdb``; commands of plug-ins that are plain click commands get the options too."""
 
     command_class = Command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # click would end with the status of a failure.
+            raise ReaderGone from error
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         if not isinstance(cmd, (Command, click.Group)):

@@ -15,7 +15,7 @@ from pouchdb.setup import installed_plugins
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.plugins import Plugins
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "completion", "plugins"]
 
 
 @click.command(cls=Command)

@@ -15,6 +15,8 @@ from pouchdb.cli.output import Output, shown
 
 __all__ = ["bar", "watching"]
 
+NARROW = 80
+"""Columns of a terminal below which there is no room for a bar."""
 PERIOD = 0.1
 """Seconds between two looks at what is drawn."""
 
@@ -33,7 +35,7 @@ class _Rate(TextColumn):
 def bar(output: Output, *, counted: bool = True) -> Progress:
     """Return a progress display on the error stream; it shows nothing unless that is a terminal."""
     columns: list[Any] = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
-    if counted:
+    if counted and output.errors.width >= NARROW:
         columns.append(BarColumn(bar_width=24))
     columns += [TextColumn("{task.fields[count]}", markup=False), _Rate()]
     if counted:
@@ -75,7 +77,7 @@ def watching(output: Output, parts: Mapping[str, Any], *, live: bool) -> Iterato
 def _title(name: str, part: Any) -> str:
     arrow = "to"
     title = f"{part.replicator.source.name} {arrow} {part.replicator.target.name}"
-    title = title if len(title) <= 48 else f"{title[:22]}...{title[-22:]}"
+    title = title if len(title) <= 40 else f"{title[:18]}...{title[-18:]}"
     return shown(f"{name} {title}" if name else title)
 
 
@@ -88,12 +90,17 @@ def _show(progress: Progress, task: Any, replicator: Any) -> None:
         state = f"{_short(replicator.last_error)}; again in {seconds:.0f} s"
     elif refused:
         state = f"{refused:,} refused {state}"
+    before = next(each.total for each in progress.tasks if each.id == task)
+    total = done + pending
+    if before is not None and pending and total <= before:
+        # Not for every change that a filter leaves out: with another total the rate is estimated anew.
+        total = before
     progress.update(
         task,
         completed=done,
         # Nothing is known before it has begun.
-        total=(done + pending) or None,
-        count=f"{written:,} written, {pending:,} to go",
+        total=total or None,
+        count=f"{written:,} written, {pending:,} to go" if progress.console.width >= NARROW else f"{written:,}",
         state=state,
     )
 

@@ -13,7 +13,7 @@ from pouchdb.cli.output import shown
 from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "query"]
 
 
 @click.command(cls=Command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -16,16 +16,36 @@ from pouchdb.cli.session import Session
 from pouchdb.cli.status import Status, redacted
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
-from pouchdb_core.live import LiveHandle, Replication, Starter
+from pouchdb_core.live import LiveHandle, Replication, Starter, Sync
 from pouchdb_core.live.starter import keep
 from pouchdb_core.replication.replicate import Replicator
 from pouchdb_core.results import Record
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "Background", "Watched", "replicate", "sync"]
 
+PATIENCE = 2.0
+"""Seconds after which a person who wants an end is told what it waits for."""
 LISTED = 10
 """Refused documents that are told one by one."""
 F = Callable[..., Any]
+
+
+class Watched(Replication):
+    """A replication in the background that can be told to end with the batch that is under way."""
+
+    def stop(self) -> None:
+        """End it so that all that was done is remembered: a server that has a batch is waited for.
+
+        Called again, nobody is waited for any more; then the checkpoint before stays true.
+        """
+        if self.cancelled or self.done:
+            self.replicator.interrupt()
+        elif self._stepping.acquire(blocking=False):
+            self._stepping.release()
+            self.cancel()
+        else:
+            self.cancelled = True
+            self._job.wake()
 
 
 class Background(Starter):
@@ -38,7 +58,7 @@ class Background(Starter):
         replicator.tells = False
         engine = env.engine
         subscribe = replicator.source.adapter.subscribe
-        handle = Replication(replicator, subscribe, env._calls, engine.dispatcher, engine.workers)
+        handle = Watched(replicator, subscribe, env._calls, engine.dispatcher, engine.workers)
         keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live)
         return handle
 
@@ -118,24 +138,34 @@ def _background(db: SyncPouchDB) -> SyncEnvironment:
 def _run(session: Session, start: Callable[[], Any], *, live: bool) -> int:
     """Run a replication or both of a sync; tell how it goes and what came out."""
     with interruptible():
-        handle: LiveHandle = start()
-        parts = {"": handle} if isinstance(handle, Replication) else {"push": handle.push, "pull": handle.pull}  # type: ignore[attr-defined]
+        handle: Watched | Sync = start()
+        parts = {"": handle} if isinstance(handle, Watched) else {"push": handle.push, "pull": handle.pull}
         if session.output.json and live:
             _events(session, parts)
         interrupted = False
         with watching(session.output, parts, live=live):
             try:
-                result = _waited(handle)
+                result = handle.wait()
             except KeyboardInterrupt:
                 interrupted = True
-                # The batch that is being written is written, and remembered.
-                handle.cancel()
-                result = _waited(handle)
+                result = _stopped(session, handle, parts)
     return _told(session, result, parts, interrupted and not live)
 
 
-def _waited(handle: LiveHandle) -> Record:
-    result: Record = handle.wait()
+def _stopped(session: Session, handle: LiveHandle, parts: Mapping[str, Any]) -> Record:
+    """End it with the batch that is under way; when asked once more, at once."""
+    for part in parts.values():
+        part.stop()
+    try:
+        try:
+            result: Record = handle.wait(PATIENCE)
+        except TimeoutError:
+            session.output.note("it ends when the server has taken what is under way; Ctrl-C again ends it at once")
+            result = handle.wait()
+    except KeyboardInterrupt:
+        for part in parts.values():
+            part.stop()
+        result = handle.wait()
     return result
 
 

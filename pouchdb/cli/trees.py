@@ -15,7 +15,7 @@ from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import NotFound
 from pouchdb_core.revisions import Tree, path_from_revisions
 
-__all__ = ["COMMANDS", "drawn"]
+__all__ = ["COMMANDS", "Leaf", "conflicts", "drawn", "tree"]
 
 LONG = 8
 """Revisions in a row that are drawn; of more the middle is left out."""
