@@ -45,6 +45,15 @@ def setup(
 ) -> SyncEnvironment: ...
 @overload
 def setup(
+    storage_dir: str | os.PathLike[str] | None,
+    async_: Literal[True],
+    base_url: str = ...,
+    *,
+    plugins: Iterable[PluginLike] | None = ...,
+    **options: Any,
+) -> AsyncEnvironment: ...
+@overload
+def setup(
     storage_dir: str | os.PathLike[str] | None = ...,
     *,
     async_: Literal[True],
@@ -52,6 +61,15 @@ def setup(
     plugins: Iterable[PluginLike] | None = ...,
     **options: Any,
 ) -> AsyncEnvironment: ...
+@overload
+def setup(
+    storage_dir: str | os.PathLike[str] | None = ...,
+    async_: bool = ...,
+    base_url: str = ...,
+    *,
+    plugins: Iterable[PluginLike] | None = ...,
+    **options: Any,
+) -> SyncEnvironment | AsyncEnvironment: ...
 def setup(
     storage_dir: str | os.PathLike[str] | None = None,
     async_: bool = False,

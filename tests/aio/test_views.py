@@ -46,7 +46,7 @@ def test_every_spelling_gives_the_same_environment(arguments: dict[str, Any], tm
 
 
 def test_positionally_as_in_the_original(tmp_path: Path) -> None:
-    assert isinstance(pouchdb.setup(tmp_path, True), AsyncEnvironment)  # type: ignore[call-overload]
+    assert isinstance(pouchdb.setup(tmp_path, True), AsyncEnvironment)
     assert isinstance(pouchdb.setup(storageDir=tmp_path, **{"async": True}), AsyncEnvironment)
 
 

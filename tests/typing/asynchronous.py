@@ -16,6 +16,9 @@ from pouchdb_core.methods import Asynchronous
 
 env = pouchdb.setup("data", async_=True)
 assert_type(env, pouchdb.AsyncEnvironment)
+assert_type(pouchdb.setup("data", True, "file:///"), pouchdb.AsyncEnvironment)
+assert_type(pouchdb.setup(async_=True, plugins=[]), pouchdb.AsyncEnvironment)
+assert_type(pouchdb.setup("data", bool(input())), pouchdb.SyncEnvironment | pouchdb.AsyncEnvironment)
 assert_type(setup_async("data", plugins=[]), pouchdb.AsyncEnvironment)
 assert_type(env.sync_view, pouchdb.SyncEnvironment)
 assert_type(env.sync_view.async_view, pouchdb.AsyncEnvironment)
