@@ -1,7 +1,7 @@
 # Everything a developer needs. A fresh machine needs Python 3.10 or newer, make and the package index, nothing else:
 # every target first makes what it needs, and a second call does no work and needs no network.
 #
-#   make demo     a tour of the database, in a temporary directory
+#   make demo     a tour of the database, in a temporary directory; SERVER=http://user:password@host:5984 brings one in
 #   make test     lint, types, layers and all tests: what CI runs
 #   make bench    the benchmarks, with the peers where node and npm are installed
 #   make help     the rest
@@ -20,6 +20,9 @@ EXAMPLES := $(VENV)/.examples
 PEERS := bench/node/node_modules/.package-lock.json
 INTEROP := tests/interop/node/node_modules/.package-lock.json
 
+# Of the package only what is built: its dependencies are those of building it, hundreds of them.
+FAUXTON := tests/interop/fauxton/package/dist/release/index.html
+
 # pytest's options for one run, e.g. make test PYTEST="-x -k conflict"
 PYTEST ?=
 BENCH ?=
@@ -29,7 +32,7 @@ SEED ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint types layers peers pytest bench scale clean distclean
+.PHONY: help install demo test lint types layers peers pytest screenshots bench scale clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -68,11 +71,17 @@ $(INTEROP): tests/interop/node/package.json tests/interop/node/package-lock.json
 	@cd tests/interop/node && npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
+$(FAUXTON): tests/interop/fauxton/fauxton.sha256
+	@echo "Fetching Fauxton into tests/interop/fauxton"
+	@cd tests/interop/fauxton && npm pack --silent $$(sed 's/.*  \(.*\)-\([0-9.]*\)\.tgz/\1@\2/' fauxton.sha256) >/dev/null \
+	  && sha256sum --check --quiet fauxton.sha256 && tar xzf fauxton-*.tgz && rm fauxton-*.tgz
+	@touch $@
+
 install: $(INSTALLED) ## the virtual environment with the core, all plug-ins and the development tools
 
 # --------------------------------------------------------------------------------------------------------------- running
-demo: $(EXAMPLES) ## a tour of the database
-	@$(BIN)/python examples/demo.py
+demo: $(EXAMPLES) ## a tour of the database; with a server, too: make demo SERVER=http://user:password@host:5984
+	@$(BIN)/python examples/demo.py $(if $(SERVER),'$(SERVER)')
 
 # Every check runs, also after one failed; pytest's summary comes last.
 test: $(INSTALLED) ## lint, types, layers and all tests: what CI runs
@@ -93,13 +102,17 @@ layers: $(INSTALLED) ## import-linter
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }; echo "import-linter: $$(echo "$$report" | tail -n 1)"
 
 # Without node the tests against real peers are skipped, loudly.
-peers: ## PouchDB and PouchDB Server for the tests, where node and npm are installed
-	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(INTEROP) \
+peers: ## PouchDB, PouchDB Server and Fauxton for the tests, where node and npm are installed
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(INTEROP) $(FAUXTON) \
 	  || echo '*** the peers could not be installed: NO TEST against PouchDB and PouchDB Server ***' >&2; \
 	else echo '*** node and npm are not installed: NO TEST against PouchDB and PouchDB Server ***' >&2; fi
 
 pytest: $(EXAMPLES) peers ## the tests alone, in parallel
 	@$(BIN)/python -m pytest --numprocesses=auto --no-header $(PYTEST)
+
+screenshots: $(INSTALLED) ## the pictures in docs/, by the tests of the pages in chromium
+	@mkdir -p docs/screenshots
+	@POUCHDB_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest --no-header -q plugins/server/tests/test_pages.py plugins/server/tests/test_fauxton.py
 
 simulate: $(INSTALLED) ## replicas under random trouble: make simulate SEEDS=5000 START=0, one seed: SEED=42
 	@$(BIN)/python tests/simulation $(if $(SEED),$(SEED) --trace,--start $(START) --seeds $(SEEDS))
@@ -120,4 +133,4 @@ clean: ## removes caches and what was built
 	  \( -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also removes the virtual environments and the node peers
-	@rm -rf .venv .venv-* bench/node/node_modules tests/interop/node/node_modules
+	@rm -rf .venv .venv-* bench/node/node_modules tests/interop/node/node_modules tests/interop/fauxton/package
