@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, cast
 
 from pouchdb_core.changes.filters import BatchFilter, judge_of
-from pouchdb_core.changes.raw import raw_changes
+from pouchdb_core.changes.raw import is_linear, raw_changes
 from pouchdb_core.documents.listing import row_document
 from pouchdb_core.documents.parse import encodes
 from pouchdb_core.documents.read import compose, tree_of
@@ -156,13 +156,13 @@ def _judged(
     every_leaf = request.style == "all_docs"
     if wanted is None:
         for row in rows:
-            yield row, tree_of(row).leaves() if every_leaf and row[4] is not None else [row[2]]
+            yield row, _leaves(row) if every_leaf else [row[2]]
         return
     while chunk := list(islice(rows, wanted.size)):
         found: list[tuple[Row, list[str]]] = []
         docs: list[Record] = []
         for row in chunk:
-            revs = tree_of(row).leaves() if every_leaf and row[4] is not None else [row[2]]
+            revs = _leaves(row) if every_leaf else [row[2]]
             try:
                 docs.extend([_leaf(store, row, rev) for rev in revs])
             except NotFound:
@@ -172,6 +172,11 @@ def _judged(
         verdicts = iter(wanted.judge(docs))
         for row, revs in found:
             yield row, [rev for rev in revs if next(verdicts)]
+
+
+def _leaves(row: Row) -> list[str]:
+    # Most trees have one branch, and that is seen twenty times faster than a tree is made.
+    return [row[2]] if row[4] is None or is_linear(row[4]) else tree_of(row).leaves()
 
 
 def _change(store: Store, request: Changes, row: Row, revs: list[str]) -> Record | None:

@@ -15,7 +15,7 @@ from pouchdb_core.errors import NotFound
 from pouchdb_core.requests import ReadOptions
 from pouchdb_core.results import Record
 
-__all__ = ["RawChange", "raw_changes"]
+__all__ = ["RawChange", "is_linear", "raw_changes"]
 
 CONFLICTS = ReadOptions(conflicts=True, deleted_conflicts=True)
 
@@ -41,7 +41,7 @@ def raw_changes(store: Store, rows: Iterable[Row], options: ReadOptions) -> Iter
     for seq, id, rev, deleted, tree, body in rows:
         if deleted:
             yield RawChange(seq, id, rev, True, b"")
-        elif (tree is None or _linear(tree)) and b'"_attachments"' not in body and not options.local_seq:  # type: ignore[operator]
+        elif (tree is None or is_linear(tree)) and b'"_attachments"' not in body and not options.local_seq:  # type: ignore[operator]
             head = b'{"_id":%b,"_rev":"%b"' % (quote(id), rev.encode())
             text = head + b"}" if body == b"{}" else head + b"," + body[1:]  # type: ignore[index]  # bodies were asked for
             yield RawChange(seq, id, rev, False, text)
@@ -57,6 +57,6 @@ def raw_changes(store: Store, rows: Iterable[Row], options: ReadOptions) -> Iter
             yield RawChange(seq, id, rev, False, head + dump(doc)[1:])
 
 
-def _linear(tree: bytes) -> bool:
+def is_linear(tree: bytes) -> bool:
     """Tell whether a stored tree has one branch, and so no conflicts."""
     return len(orjson.loads(tree)) == 1

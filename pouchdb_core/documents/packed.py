@@ -15,6 +15,7 @@ from pouchdb_core.errors import NotFound
 from pouchdb_core.requests import ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import revisions_from_path
+from pouchdb_core.revisions.stored import read_branches
 
 __all__ = ["Packed", "read_packed"]
 
@@ -69,6 +70,11 @@ def read_packed(store: Store, revisions: Sequence[tuple[str, str]], size: int) -
 
 
 def _one(store: Store, row: Row, rev: str) -> Packed | Record | None:
+    if rev == row[2] and row[4] is not None and b'"_attachments"' not in row[5]:  # type: ignore[operator]  # rows() brings bodies
+        # The winner of one branch, as most are: no tree need be made.
+        branches = read_branches(row[4])
+        if len(branches) == 1:
+            return Packed(row[1], rev, branches[0][0], bool(row[3]), row[5])  # type: ignore[arg-type]
     tree = tree_of(row)
     if rev not in tree:
         return None
