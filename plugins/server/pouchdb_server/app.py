@@ -356,9 +356,9 @@ def _close(body: Any) -> None:
 
 def _request(scope: Scope) -> Request:
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
-    root = scope.get("root_path", "").encode()
-    if root and raw_path.startswith(root):
-        raw_path = raw_path[len(root) :]
+    root = scope.get("root_path", "")
+    if root:
+        raw_path = raw_path.removeprefix(root.encode())
     client = scope.get("client")
     return Request(
         scope["method"].upper(),
@@ -367,6 +367,7 @@ def _request(scope: Scope) -> Request:
         Headers(scope["headers"]),
         peer="" if client is None else client[0],
         scheme=scope.get("scheme", "http"),
+        root=root,
     )
 
 

@@ -5,6 +5,7 @@ A plug-in that adds an endpoint needs this module and ``routes``, nothing else.
 
 from __future__ import annotations
 
+import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -16,6 +17,7 @@ from pouchdb_core.documents.parse import dump, from_text
 from pouchdb_core.errors import BadRequest, PouchDBError
 from pouchdb_core.requests import UserContext
 from pouchdb_core.runner import Idle
+from pouchdb_server.unpacking import Unpacked
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
@@ -81,12 +83,13 @@ class Request:
         path: tuple[str, ...] = (),
         peer: str = "",
         scheme: str = "http",
+        root: str = "",
         body: bytes = b"",
         file: BinaryIO | None = None,
     ) -> None:
         self.method, self.raw_path, self.raw_query, self.headers = method, raw_path, raw_query, headers
         self.path = path
-        self.peer, self.scheme = peer, scheme
+        self.peer, self.scheme, self.root = peer, scheme, root
         self.body = body
         self.file = file
         self.params: Mapping[str, str] = {}
@@ -142,8 +145,8 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """Scheme and host as the client knows them, for links."""
-        return f"{self.scheme}://{self.headers.get('host', 'localhost')}"
+        """Scheme, host and where the server is mounted, as the client knows them, for links."""
+        return f"{self.scheme}://{self.headers.get('host', 'localhost')}{self.root}"
 
     def accepts(self, *types: str) -> bool:
         """Tell whether the client names one of these types; a star is not a name."""
@@ -161,7 +164,7 @@ class Request:
             if not required:
                 return {}
             raise BadRequest("Request body is empty: it must be JSON")
-        value = from_text(self.body)
+        value = from_text(self._unpacked())
         if not isinstance(value, kind):
             raise BadRequest("Request body must be a JSON object" if kind is dict else "Request body has a wrong type")
         return value
@@ -174,6 +177,14 @@ class Request:
         """
         if self.content_type != "application/json" and (self.content_type or self.method == "POST"):
             raise UnsupportedMediaType()
+
+    def _unpacked(self) -> bytes:
+        encoding: str = self.headers.get("content-encoding", "identity").strip().lower()
+        if encoding == "identity":
+            return self.body
+        if encoding != "gzip":
+            raise UnsupportedMediaType("Only gzip and identity content-encodings are supported")
+        return Unpacked(io.BytesIO(self.body), self.server.settings.max_body).read()
 
     def as_dict(self, database: SyncPouchDB | None = None) -> dict[str, Any]:
         """Return what design functions see as ``req``."""

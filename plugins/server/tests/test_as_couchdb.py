@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 
 import pytest
@@ -103,3 +104,15 @@ def test_of_a_header_that_comes_twice_the_first_counts(client):
     with connection.getresponse() as response:
         assert response.status == 201
     connection.close()
+
+
+def test_bodies_may_be_packed(client, serve, call):
+    packed = gzip.compress(b'{"docs": [{"_id": "a"}, {"_id": "b"}]}')
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    assert client.post("/db/_bulk_docs", packed, headers).status == 201
+    assert client.get("/db").json["doc_count"] == 2
+    for wrong in (b"{}", packed[:-3], gzip.compress(b"{")):
+        assert client.post("/db/_bulk_docs", wrong, headers).status == 400
+    assert client.put("/db/a", b"{}", {**JSON, "Content-Encoding": "br"}).status == 415
+    bomb = gzip.compress(b'{"docs": [' + b" " * 1_000_000 + b"]}")
+    assert call(serve(max_body=10_000)).post("/db/_bulk_docs", bomb, headers).status == 413

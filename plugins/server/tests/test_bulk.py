@@ -190,10 +190,12 @@ def test_views(filled):
     assert filled.get(f"{view}?group=perhaps").json["error"] == "query_parse_error"
     assert filled.get("/db/_design/d/_view/none").status == 404
     assert filled.get("/db/_design/none/_view/n").status == 404
-    info = filled.get("/db/_design/d/_info").json
-    assert info["view_index"]["updates_pending"]["total"] == 0
+    info = filled.get("/db/_design/d/_info").json["view_index"]
+    assert (info["update_seq"], info["updates_pending"]["total"], info["updater_running"]) == (6, 0, False)
     assert filled.post("/db/_view_cleanup", {}).status == 202
     assert filled.post("/db/_compact/d", {}).status == 202
     temporary = filled.post("/db/_temp_view", {"map": "function (doc) { emit(doc.n, null); }"}).json
     assert [row["key"] for row in temporary["rows"]] == [0, 1, 2, 3, 4]
     assert filled.post("/db/_temp_view", {"map": 1}).status == 400
+    filled.put("/db/late", {})
+    assert filled.get("/db/_design/d/_info").json["view_index"]["updates_pending"]["total"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -287,3 +288,41 @@ def test_replicate_sends_headers_and_credentials_to_peers(client, environment, s
     assert done.json["history"][0]["docs_written"] == 1
     assert "secret" not in done.body.decode()
     assert sorted(environment["there"]) == ["a", "b"]
+
+
+def test_below_a_path_of_another_application(environment):
+    """Mounted, it answers there, and what it links leads back there."""
+    from pouchdb_server import create_app
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    app = Starlette(routes=[Mount("/deep/couch", app=create_app(environment, admin_party="everywhere"))])
+
+    def ask(method: str, path: str, body: bytes = b"") -> tuple[int, dict[str, str], bytes]:
+        sent: list[dict[str, object]] = []
+
+        bodies = [body]
+
+        async def receive():
+            if not bodies:
+                # A client that stays has nothing more to say.
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": bodies.pop()}
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(b"host", b"box"), (b"content-length", str(len(body)).encode())]
+        scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
+        asyncio.run(app({**scope, "headers": headers, "client": ("192.0.2.1", 1), "scheme": "https"}, receive, send))
+        start, *rest = sent
+        told = {name.decode(): value.decode() for name, value in start["headers"]}
+        return start["status"], told, b"".join(each["body"] for each in rest)
+
+    status, headers, _ = ask("PUT", "/deep/couch/db")
+    assert (status, headers["location"]) == (201, "https://box/deep/couch/db")
+    status, headers, _ = ask("PUT", "/deep/couch/db/a%2Fb", b"{}")
+    assert (status, headers["location"]) == (201, "https://box/deep/couch/db/a%2Fb")
+    assert ask("GET", "/deep/couch/")[0] == 200
+    assert ask("GET", "/deep/couch/db/_changes")[2].endswith(b'"pending":0}\n')
+    assert ask("GET", "/db")[0] == 404

@@ -69,21 +69,23 @@ def design_info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
         # What it defines cannot run here, so there is no index.
         signature = ""
     entries = [IndexEntry(*row) for row in indexes(database).store.entries()]
-    entry = next((each for each in entries if (each.kind, each.signature) == ("views", signature)), None)
-    seq = getattr(entry, "seq", 0) if entry is not None else 0
+    none = IndexEntry(0, "views", signature)
+    entry = next((each for each in entries if (each.kind, each.signature) == ("views", signature)), none)
+    pending = database.adapter.pending(entry.seq)
     return {
         "name": name,
         "view_index": {
             "signature": signature,
             "language": ddoc.get("language", "javascript"),
+            # Its rows are in the database's file, among the documents.
             "sizes": {"file": 0, "active": 0, "external": 0},
-            "update_seq": seq,
-            "purge_seq": database.info()["purge_seq"],
-            "updater_running": False,
+            "update_seq": entry.seq,
+            "purge_seq": entry.purge_seq,
+            "updater_running": entry.builder is not None,
             "compact_running": False,
             "waiting_clients": 0,
             "waiting_commit": False,
-            "updates_pending": {"total": max(0, database.info()["update_seq"] - seq)},
+            "updates_pending": {"minimum": pending, "preferred": pending, "total": pending},
             "collator_versions": [],
         },
     }
