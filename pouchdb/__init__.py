@@ -12,11 +12,12 @@ True
 from __future__ import annotations
 
 from pouchdb import context, info, utils
+from pouchdb.classes import AsyncEnvironment, SyncEnvironment
 from pouchdb.info import __author__, __copyright__, __version__, name
 from pouchdb.setup import setup, setup_async
-from pouchdb_core.aio import AsyncEnvironment, AsyncPouchDB, Promise
+from pouchdb_core.aio import AsyncPouchDB, Promise
 from pouchdb_core.database import AbstractPouchDB, SyncPouchDB
-from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
+from pouchdb_core.environment import AbstractEnvironment
 from pouchdb_core.errors import (
     BadRequest,
     BaseError,

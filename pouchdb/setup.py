@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, overload
+from typing import Any, Literal, cast, overload
 
-from pouchdb_core.aio import AsyncEnvironment, async_environment
+from pouchdb.classes import AsyncEnvironment, SyncEnvironment
+from pouchdb_core.aio import async_environment
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.engine import Engine
-from pouchdb_core.environment import SyncEnvironment, sync_environment
+from pouchdb_core.environment import sync_environment
 from pouchdb_core.errors import BadRequest, EnvironmentError, PluginError
 
 __all__ = ["MEMORY", "PluginLike", "installed_plugins", "setup", "setup_async"]
@@ -134,7 +135,7 @@ def setup_async(
     Arguments and errors are those of ``setup``. It shares the engine, and so the databases, of the
     synchronous environment with the same arguments, which is its ``sync_view``.
     """
-    return async_environment(setup(storage_dir, False, base_url, plugins=plugins, **options))
+    return cast("AsyncEnvironment", async_environment(setup(storage_dir, False, base_url, plugins=plugins, **options)))
 
 
 def installed_plugins() -> list[tuple[str, object]]:
@@ -173,7 +174,7 @@ def _made(
         temporary=temporary,
         origin=None if directory is None else (_again, (str(directory), base_url, again, dict(options))),
     )
-    return sync_environment(engine)
+    return cast("SyncEnvironment", sync_environment(engine))
 
 
 def _again(where: str, base_url: str, plugins: list[PluginLike] | None, options: dict[str, Any]) -> SyncEnvironment:

@@ -40,6 +40,13 @@ assert_type(db.as_user(UserContext("ada")), pouchdb.SyncPouchDB)
 assert_type(db.name, str)
 assert_type(db.remote, bool)
 
+# Methods of first-party plug-ins.
+assert_type(env.all_dbs(), list[str])
+assert_type(env.allDbs(), list[str])
+assert_type(env.reset_all_dbs(), None)
+assert_type(env.as_user({"name": "ada"}).all_dbs(), list[str])
+assert_type(env.sync_view.all_dbs(), list[str])
+
 # Documents, in both spellings.
 assert_type(db.get("a"), Record)
 assert_type(db.get("a", "1-a", revs=True, conflicts=True), Record)
