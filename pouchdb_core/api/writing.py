@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.api.options import flags, milliseconds
+from pouchdb_core.api.options import flags, milliseconds, text_list
 from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, from_text, mapping
 from pouchdb_core.errors import BadRequest, Conflict, MissingId, NotFound, PouchDBError
 from pouchdb_core.requests import Write
@@ -77,18 +78,24 @@ def _is_local(doc: Mapping[str, Any]) -> bool:
     return isinstance(id, str) and id.startswith(LOCAL)
 
 
-def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None) -> Record:
+def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_fields: Sequence[str] = ()) -> Record:
     """Delete a document, given itself (or JSON text of it), or its id and ``rev``.
 
-    Writes a tombstone without a body and returns ``{"ok": True, "id", "rev"}`` of it. Raises
-    NotFound (``missing`` or ``deleted``), Conflict, BadRequest.
+    Writes a tombstone and returns ``{"ok": True, "id", "rev"}`` of it. The tombstone has no body but
+    the members that ``keep_fields`` names, as they are in ``doc`` (or in the revision): filters of a
+    replication see them, so that a deletion gets where the document went. Raises NotFound
+    (``missing`` or ``deleted``), Conflict, BadRequest.
     """
+    for name in text_list("keep_fields", keep_fields):
+        if name.startswith("_"):
+            raise BadRequest(f"keep_fields names members of the body, not {name!r}")
+    content: Mapping[str, Any] | None = None
     if isinstance(doc, str) and (rev is not None or not doc.lstrip().startswith("{")):
         if rev is None:
             raise BadRequest("remove(id) needs the revision too: remove(id, rev), or remove(document)")
         id = check_id(doc)
     else:
-        given = mapping(doc)
+        given = content = mapping(doc)
         if "_id" not in given:
             raise MissingId()
         id = check_id(given["_id"])
@@ -101,7 +108,15 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None) -> Recor
             db.get(id)
             raise Conflict("the document needs its _rev to be removed", id=id)
     # PouchDB hashes the members in this order.
-    return _write_one(db, {"_id": id, "_rev": rev, "_deleted": True}, new_edits=True)
+    tombstone: dict[str, Any] = {"_id": id, "_rev": rev, "_deleted": True}
+    if keep_fields:
+        if content is None:
+            # What is wrong with a revision that cannot be read, the write tells.
+            with suppress(NotFound):
+                content = db.get(id, rev=check_rev(rev))
+        content = content or {}
+        tombstone.update({name: content[name] for name in keep_fields if name in content})
+    return _write_one(db, tombstone, new_edits=True)
 
 
 def bulk_docs(

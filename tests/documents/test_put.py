@@ -254,6 +254,23 @@ def test_remove_arguments(database: SyncPouchDB, call: Callable[[SyncPouchDB, st
     assert "a" not in database
 
 
+@pytest.mark.parametrize("by_id", [True, False])
+def test_remove_keeps_fields(database: SyncPouchDB, by_id: bool) -> None:
+    rev = database.put({"_id": "a", "type": "note", "owner": None, "text": "x" * 100}).rev
+    fields = ["owner", "type", "nothing"]
+    gone = (
+        database.remove("a", rev, keep_fields=fields) if by_id else database.remove(database["a"], keep_fields=fields)
+    )
+    assert database.get("a", rev=gone.rev) == {
+        "owner": None,
+        "type": "note",
+        "_id": "a",
+        "_rev": gone.rev,
+        "_deleted": True,
+    }
+    assert database.changes(filter=lambda doc: doc.get("type") == "note").results[0].deleted is True
+
+
 def test_remove_an_id_that_looks_like_json(database: SyncPouchDB) -> None:
     id = '{"_id": "a"}'
     database.remove(id, database.put({"_id": id}).rev)
@@ -279,6 +296,18 @@ def test_remove_an_id_that_looks_like_json(database: SyncPouchDB) -> None:
         pytest.param(lambda db, rev: db.remove("a", 1), BadRequest, "Invalid rev format", id="rev of a wrong type"),
         pytest.param(lambda db, rev: db.remove("{x", None), BadRequest, "invalid JSON", id="broken text"),
         pytest.param(lambda db, rev: db.remove(5, "1-a"), BadRequest, "JSON object", id="a number"),
+        pytest.param(
+            lambda db, rev: db.remove("a", rev, keep_fields="n"), BadRequest, "list of strings", id="a field as text"
+        ),
+        pytest.param(
+            lambda db, rev: db.remove("a", rev, keep_fields=["_x"]), BadRequest, "'_x'", id="a field that is no field"
+        ),
+        pytest.param(
+            lambda db, rev: db.remove("a", "1-zzz", keep_fields=["n"]), Conflict, "conflict", id="fields of nothing"
+        ),
+        pytest.param(
+            lambda db, rev: db.remove("nope", "1-a", keep_fields=["n"]), NotFound, "missing", id="fields of nobody"
+        ),
     ],
 )
 def test_remove_errors(
