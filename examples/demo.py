@@ -1,5 +1,7 @@
 """A tour of the database, on the 28,000 airports of the package airportsdata: ``make demo``.
 
+With a server: ``make demo SERVER=http://user:password@host:5984``.
+
 Each step is a function in STEPS. Its docstring is what the reader sees first, the code inside
 ``with tour.code():`` is shown and run, and ``tour.check`` makes the demo fail when a claim is not true.
 """
@@ -18,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import airportsdata
+import remote
 from questions import gather, group
 from replicas import live_sync
+from serving import serve
 from tour import Step, Tour, run
 
 import pouchdb
@@ -262,6 +266,7 @@ STEPS: list[Step] = [
     follow,
     name_databases,
     live_sync,
+    serve,
     group,
     gather,
     back_up,
@@ -269,7 +274,7 @@ STEPS: list[Step] = [
 ]
 
 
-def main() -> int:
+def main(server: str | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="pouchdb-demo-") as name:
         directory = Path(name)
         storage: Any = directory / "storage"
@@ -277,10 +282,11 @@ def main() -> int:
             plugins = ", ".join(sorted(point.name for point in entry_points(group="pouchdb"))) or "none"
             print(f"pouchdb {pouchdb.__version__}, plug-ins: {plugins}. Files in {storage}{os.sep}\n")
             tour = Tour(directory, env)
-            status = run(tour, STEPS)
+            # With the URL of a server, what needs one comes before the end.
+            status = run(tour, [*STEPS[:-2], *remote.steps(server), *STEPS[-2:]])
         tour.env.close()
         return status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))

@@ -89,3 +89,26 @@ def test_what_is_shown_is_what_is_run(tour: ModuleType, tmp_path: Path, capsys: 
     assert tour.run(place, [adds]) == 0
     assert place.notes["total"] == 3
     assert "\n       total = sum(\n           [1, 2],\n       )\n" in capsys.readouterr().out
+
+
+def test_the_step_with_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tour: ModuleType) -> None:
+    """``make demo SERVER=...``: it leaves nothing behind, also when it fails."""
+    pytest.importorskip("pouchdb_server")
+    import pouchdb
+    from pouchdb_core.testing.server import couch_server
+
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    remote = importlib.import_module("remote")
+    monkeypatch.delitem(sys.modules, "remote")
+    assert remote.steps(None) == []
+    with couch_server(admins={"anna": "secret"}) as server, pouchdb.setup(":memory:") as env:
+        airports = [{"_id": f"airport:{number:05}", "country": "FR"} for number in range(1_100)]
+        airports += [{"_id": f"airport:BI{number:02}", "country": "IS"} for number in range(60)]
+        env["airports"].bulk_docs([*airports, {"_id": "airport:BIKF", "country": "IS"}])
+        place = tour.Tour(tmp_path, env)
+        assert tour.run(place, remote.steps(server.url.replace("//", "//anna:secret@"))) == 0
+        assert list(server.environment) == []
+        assert list(env) == ["airports"]
+        server.fail(500, "_bulk_get", times=None)
+        assert tour.run(place, remote.steps(server.url.replace("//", "//anna:secret@"))) == 1
+        assert list(server.environment) == []

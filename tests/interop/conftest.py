@@ -208,6 +208,7 @@ class Proxy:
         self.fault: Callable[[str, str], str | None] = lambda method, path: None
         self.seen: list[tuple[str, str, str | None]] = []
         self.bytes_sent = 0
+        self.bytes_received = 0
         self.over = threading.Event()
         self._sockets: set[socket.socket] = set()
         host, _, port = target.removeprefix("http://").partition(":")
@@ -294,6 +295,7 @@ class Proxy:
                 size = 37 if fault == "slow" else 65536
                 sent = 0
                 while piece := answer.read1(size):
+                    proxy.bytes_received += len(piece)
                     if fault == "cut" and (sent or len(piece) > 1):
                         piece = piece[: len(piece) // 2]
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b"")
@@ -347,6 +349,11 @@ class Proxy:
         self._server.server_close()
         self.hang_up()
         self._thread.join()
+
+
+@pytest.fixture(name="Proxy")
+def proxy_class() -> type[Proxy]:
+    return Proxy
 
 
 @pytest.fixture
