@@ -17,6 +17,7 @@ from pouchdb_server import hookspecs
 from pouchdb_server.app import Server, create_app
 from pouchdb_server.hookspecs import Middleware
 from pouchdb_server.messages import Headers, Request, Response
+from pouchdb_server.metrics.counters import METRICS
 from pouchdb_server.replicator.access import only_own, replication_guard
 from pouchdb_server.replicator.definition import is_replicator
 from pouchdb_server.replicator.seat import SEAT
@@ -72,6 +73,7 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
 def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> None:
     if not database.remote:
         database.environment.state(UPDATES).add(database.name, "updated")
+        database.environment.state(METRICS).wrote(len(results))
 
 
 @hookimpl

@@ -18,6 +18,8 @@ from pouchdb_server import hookspecs
 from pouchdb_server.accounts import Accounts
 from pouchdb_server.databases import Databases
 from pouchdb_server.messages import Headers, Request, Response, error_response
+from pouchdb_server.metrics.observer import Exchange, Observer
+from pouchdb_server.metrics.tracing import Span
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.replicator.supervisor import Clocks, Limits, Supervisor
 from pouchdb_server.routes import Found, Route, Table, decoded
@@ -101,6 +103,7 @@ class Server:
         """Continuous replications that were asked for by _replicate, by id."""
         self.configuration: dict[str, dict[str, str]] = {}
         """What was put into _config."""
+        self._observer = Observer(environment)
         self._senders: set[Sender] = set()
         self._slow = 0
         self._stopping = False
@@ -165,6 +168,13 @@ class Server:
         if not self._supervises:
             # An application that mounts this one need not tell it that it starts.
             self.start()
+        exchange = self._observer.begins(request, send)
+        try:
+            await self._exchange(scope, request, receive, exchange)
+        finally:
+            self._observer.ends(exchange)
+
+    async def _exchange(self, scope: Scope, request: Request, receive: Receive, exchange: Exchange) -> None:
         started = time.perf_counter()
         try:
             if self._stopping:
@@ -175,7 +185,7 @@ class Server:
             if method == "OPTIONS" and "OPTIONS" not in found.routes:
                 route = None
             else:
-                route = found.route(method)
+                route = exchange.route = found.route(method)
             length = declared_length(request.headers)
             if route is not None and length != 0 and route.streamed(request.content_type):
                 loop, settings = asyncio.get_running_loop(), self.settings
@@ -189,24 +199,24 @@ class Server:
             if route is None:
                 answer = _Answer(_finish(request, _options(found)))
             else:
-                answer = await self._answer(request, route, found)
+                answer = await self._answer(request, route, found, exchange.span)
             answer.response.add("x-couchdb-body-time", f"{read * 1000:.0f}")
-        await self._send(scope, request, answer, receive, send)
+        await self._send(scope, request, answer, receive, exchange)
 
-    async def _answer(self, request: Request, route: Route, found: Found) -> _Answer:
+    async def _answer(self, request: Request, route: Route, found: Found, span: Span) -> _Answer:
         if not route.slow:
-            return await self.workers.run(self._handle, request, route, found)
+            return await self.workers.run(self._handle, request, route, found, span)
         if self._slow >= self.settings.slow_workers:
             return _Answer(_finish(request, error_response(Unavailable())))
         self._slow += 1
         try:
-            return await self.workers.run_alone(self._handle, request, route, found)
+            return await self.workers.run_alone(self._handle, request, route, found, span)
         finally:
             self._slow -= 1
 
-    def _handle(self, request: Request, route: Route, found: Found) -> _Answer:
+    def _handle(self, request: Request, route: Route, found: Found, span: Span) -> _Answer:
         """Answer a request, on a thread."""
-        with contextlib.ExitStack() as using:
+        with span.active(), contextlib.ExitStack() as using:
             try:
                 request.params, request.id, request.database_name = found.params, found.id, found.database
                 request.user = self._user(request)

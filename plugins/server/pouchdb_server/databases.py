@@ -32,6 +32,10 @@ class Databases:
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._held)
+
     @contextlib.contextmanager
     def use(self, name: str) -> Iterator[SyncPouchDB]:
         """Give a database for as long as the block runs. Raises NotFound if there is none of the name."""

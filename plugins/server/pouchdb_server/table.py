@@ -16,6 +16,7 @@ from pouchdb_server.handlers import (
     updates,
     views,
 )
+from pouchdb_server.metrics import told
 from pouchdb_server.pages import files
 from pouchdb_server.replicator import scheduler
 from pouchdb_server.routes import Route
@@ -51,6 +52,9 @@ ROUTES = (
     Route("server",   "GET",         "/_scheduler/docs/{rest...}", scheduler.doc),
     Route("server",   "GET",         "/_node/{node}",          configuration.node,           "admin"),
     Route("server",   "POST",        "/_node/{node}/_restart", configuration.restart,        "admin"),
+    Route("server",   "GET",         "/_node/{node}/_stats",   told.stats,                   "admin"),
+    Route("server",   "GET",         "/_node/{node}/_stats/{rest...}", told.stats_of,        "admin"),
+    Route("server",   "GET",         "/_node/{node}/_prometheus", told.prometheus,           "admin"),
     Route("server",   "GET",         CONFIG,                   configuration.everything,     "admin"),
     Route("server",   "GET",         CONFIG + "/{section}",    configuration.section,        "admin"),
     Route("server",   "GET",         CONFIG + "/{section}/{key}", configuration.get,         "admin"),
