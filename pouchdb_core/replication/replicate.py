@@ -80,6 +80,8 @@ class Replicator:
         self._checkpoint_time = 0.0
         self._unsaved = False
         self._resume: Any = request.since
+        self._kept: dict[str, list[str]] | None = None
+        """What was refused before an error, where no checkpoint says it."""
         self._background = Background()
         self._ahead: Ahead | None = None
         self.wake: Callable[[], None] = lambda: None
@@ -181,7 +183,8 @@ class Replicator:
 
     def _wait(self) -> Steps:
         if self.request.since is not None or self.request.checkpoint is False:
-            self._resume = self.last_seq
+            # Nothing that is stored says where to go on, or what was refused.
+            self._resume, self._kept = self._done, self.refused.revisions
         self.state = "pending"
         self.attempt += 1
         delay = self._backoff.next()
@@ -255,7 +258,7 @@ class Replicator:
         elif type(since) is int and type(info["update_seq"]) is int and since > info["update_seq"]:
             logger.warning("%s: the source has fewer changes than were replicated; starting over", self.id)
             since = 0
-        self.refused = Refused(checkpoint.denied)
+        self.refused = Refused(checkpoint.denied if self._kept is None else self._kept)
         self.last_seq = since if self._resume is None else self._resume
         self._checkpoints = checkpoints
         self._checkpoint_time = self.tools.clock()
@@ -365,13 +368,17 @@ class Replicator:
         if self._save():
             yield Event("checkpoint", Record(checkpoint=self.last_seq))
 
+    @property
+    def _done(self) -> Any:
+        """The seq up to which everything is done, or known to be refused."""
+        return self.last_seq if self.refused.rest is None else self.refused.rest
+
     def _save(self) -> bool:
         if self._checkpoints is None:
             return False
         self._checkpoint_time, self._unsaved = self.tools.clock(), False
-        since = self.last_seq if self.refused.rest is None else self.refused.rest
         remote = self.target if self.target.remote else self.source
-        known = since, self.refused.revisions, self.progress.stats()
+        known = self._done, self.refused.revisions, self.progress.stats()
         saved: bool = self._call(remote, self._checkpoints.write, *known)
         return saved
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pouchdb_core import SyncEnvironment
-from pouchdb_core.errors import DocValidation, Forbidden, PouchDBError, Unauthorized
+from pouchdb_core.errors import DocValidation, Forbidden, PouchDBError, StorageError, Unauthorized
 
 from .conftest import revision, same
 
@@ -207,3 +207,30 @@ def test_a_read_only_source(faults: Any, faulty: SyncEnvironment, run: Callable[
     faults.on_write = lambda database, request: None
     source.put({"_id": "d"})
     assert faulty.replicate(source, target).docs_written == 1
+
+
+@pytest.mark.parametrize("options", [{"checkpoint": False}, {"since": 1}, {"checkpoint": False, "since": 1}])
+@pytest.mark.parametrize("held", [1000, 1])
+def test_what_was_refused_before_an_error_is_not_forgotten(
+    faults: Any,
+    faulty: SyncEnvironment,
+    run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    options: Any,
+    held: int,
+) -> None:
+    """Also where it goes on from what it has in memory, not from a checkpoint."""
+    monkeypatch.setattr("pouchdb_core.replication.progress.HELD", held)
+    source, target = faulty["source"], faulty["target"]
+    source.bulk_docs([{"_id": id} for id in ("first", "bad", "good", "worse", "last")])
+    faults.guard = forbids("bad", "worse")
+
+    def fail(database: Any, request: Any) -> None:
+        if database.name == "target" and any(getattr(doc, "get", {}.get)("_id") == "last" for doc in request.docs):
+            faults.on_write, faults.guard = lambda database, request: None, None
+            raise StorageError("away")
+
+    faults.on_write = fail
+    once = run(source, target, batch_size=1, retry=True, **options)
+    assert once.end().status == "complete"
+    assert sorted(target) == sorted(id for id in source if id != "first" or "since" not in options)
