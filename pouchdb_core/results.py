@@ -1,13 +1,13 @@
 """Records: what every call answers with.
 
 A ``Record`` is a dict whose keys are also readable as attributes. Item access stays as fast as a
-plain dict's because only ``__getattr__`` is defined; dict methods win over keys of the same name
+plain dict's because ``__getitem__`` is dict's own; dict methods win over keys of the same name
 (``record.items`` is the method, ``record["items"]`` the member).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import PouchDBError
 
@@ -23,7 +23,16 @@ class Record(dict[str, Any]):
         # Python looks for its own names on any object, such as __deepcopy__: those are no members.
         if name in self and name[:2] != "__":
             return self[name]
-        raise AttributeError(name)
+        raise AttributeError(f"the record has no member {name!r}")
+
+    # Hidden from type checkers, which else would allow it.
+    if not TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            raise AttributeError(f"members are read as attributes, and set by item: record[{name!r}] = ...")
+
+        def __delattr__(self, name: str) -> None:
+            raise AttributeError(f"members are read as attributes, and removed by item: del record[{name!r}]")
 
     def copy(self) -> Record:
         """Return a shallow copy that is a Record."""

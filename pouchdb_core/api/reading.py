@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pouchdb_core.api.options import count, document_options, either, flags, key_text, text_list
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
-from pouchdb_core.documents.parse import check_id, check_rev, encodes, mapping
+from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, encodes, mapping
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import Listing, Read
 from pouchdb_core.results import Record
@@ -80,7 +80,7 @@ def get(
     )
     if atts_since:
         options = replace(options, atts_since=tuple(text_list("atts_since", atts_since)))
-    if rev is not None:
+    if rev is not None and not id.startswith(LOCAL):
         check_rev(rev)
     request = Read(id, rev, options, open_revs=_leaves(open_revs), user=db.user, purpose=db.purpose)
     answer: Record = db.plugins.read(db, request)

@@ -35,6 +35,9 @@ def read(store: Store, request: Read) -> Any:
         if request.attachment is not None:
             raise NotFound(id=id)
         doc = local.read(store, id)
+        if request.rev not in (None, doc["_rev"]):
+            # It has no history.
+            raise NotFound(id=id)
         return doc if request.open_revs is None else [Record(ok=doc)]
     if request.attachment is not None:
         return _attachment(store, request, request.attachment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import threading
 import unicodedata
@@ -293,6 +294,27 @@ def test_a_file_system_without_hard_links_will_do(directory: Path, monkeypatch: 
     file, made = open_file(directory, "test", "full")
     file.close()
     assert made
+    assert [path.name for path in directory.iterdir()] == ["test.pouchdb"]
+
+
+def test_where_a_rename_does_not_replace_the_first_maker_wins(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, on a file system without hard links."""
+
+    def link(*_: Any, **__: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    def rename(source: Any, target: Any) -> None:
+        # Somebody else has made it just now.
+        shutil.copy(source, target)
+        raise FileExistsError(17, "File exists")
+
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(os, "rename", rename)
+    file, made = open_file(directory, "test", "full")
+    file.close()
+    assert not made
     assert [path.name for path in directory.iterdir()] == ["test.pouchdb"]
 
 

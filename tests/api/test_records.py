@@ -70,8 +70,12 @@ def test_it_is_a_dict(doc: Any) -> None:
     doc["new"] = 1
     doc["deep"]["list"][1]["y"]["z"] = 2
     assert (doc.new, doc.deep.list[1].y.z) == (1, 2)
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"set by item: record\['other'\] = "):
         doc.other = 1
+    with pytest.raises(AttributeError, match=r"removed by item: del record\['new'\]"):
+        del doc.new
+    assert "other" not in doc
+    assert doc.new == 1
 
 
 def test_copies(doc: Any) -> None:

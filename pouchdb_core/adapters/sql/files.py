@@ -169,7 +169,11 @@ def _publish(new: Path, path: Path) -> bool:
             return False
         except OSError:
             # A file system without hard links.
-            os.rename(new, path)
+            try:
+                os.rename(new, path)
+            except FileExistsError:
+                # As Windows refuses to replace, too.
+                return False
         if directory is not None:
             os.fsync(directory)
     return True
