@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .aio import aio
 from .compare import RESULTS, compare
+from .http import compare_http
 from .replication import compare_replication, scale_replication
 from .scale import SIZES, scale
 from .views import compare_views, scale_views
@@ -26,6 +27,10 @@ def main() -> int:
     parser.add_argument("--scale", action="store_true", help="the cost of a document while the database grows")
     parser.add_argument("--views", action="store_true", help="views instead of documents; with --scale, too")
     parser.add_argument("--replication", action="store_true", help="replication instead; with --scale, too")
+    parser.add_argument("--http", action="store_true", help="replication with a server instead")
+    parser.add_argument(
+        "--attachments", type=int, default=100, help="how many of 1 MB, with --http (default: %(default)s)"
+    )
     parser.add_argument("--aio", action="store_true", help="what the asynchronous interface costs")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="sizes for --scale (default: %(default)s)")
     parser.add_argument("--directory", type=Path, default=DATA, help="where databases are made (default: bench/data)")
@@ -42,6 +47,10 @@ def main() -> int:
             grow(directory, tuple(options.sizes))
             return 0
         write = not options.no_write and not options.without
+        if options.http:
+            sizes = options.documents, options.attachments
+            failures = compare_http(directory, *sizes, options.rounds, set(options.without), write)
+            return int(bool(failures) and options.strict)
         work = compare_views if options.views else compare_replication if options.replication else compare
         failures = work(directory, options.documents, options.rounds, set(options.without), write)
     return int(bool(failures) and options.strict)

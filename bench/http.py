@@ -1,4 +1,4 @@
-"""Replication over HTTP against PouchDB doing the same with the same server: `python -m bench.http`.
+"""Replication over HTTP against PouchDB doing the same with the same server: `make bench BENCH=--http`.
 
 The server is PouchDB Server in memory, in a process of its own; the databases here are files of normal durability,
 as LevelDB under PouchDB has. A round pushes and pulls documents of about 500 bytes, then documents with attachments,
@@ -7,17 +7,14 @@ into databases that are new each time; the clients take turns.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import itertools
 import json
 import random
-import resource
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -29,6 +26,7 @@ from .documents import documents
 
 NODE = Path(__file__).parents[1] / "tests" / "interop" / "node"
 PUSH, PULL, PUSH_FILES, PULL_FILES = "push", "pull", "push attachments", "pull attachments"
+RESULTS = Path(__file__).parent / "http.md"
 WORKLOADS = (PUSH, PULL, PUSH_FILES, PULL_FILES)
 
 
@@ -39,7 +37,17 @@ class Server:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         script = NODE / "node_modules" / "pouchdb-server" / "bin" / "pouchdb-server"
-        command = ["node", str(script), "--port", str(port), "--host", "127.0.0.1", "--in-memory", "--no-stdout-logs"]
+        command = [
+            "node",
+            "--unhandled-rejections=warn",
+            str(script),
+            "--port",
+            str(port),
+            "--host",
+            "127.0.0.1",
+            "--in-memory",
+            "--no-stdout-logs",
+        ]
         self.process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -79,7 +87,7 @@ class Node:
     name = "PouchDB"
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             ["node", str(NODE / "peer.js"), str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -128,60 +136,65 @@ def with_attachments(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.http", description=__doc__)
-    parser.add_argument("--documents", type=int, default=10_000)
-    parser.add_argument("--attachments", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+def compare_http(directory: Path, count: int, attachments: int, rounds: int, without: set[str], write: bool) -> int:
+    """Measure, print and write http.md; returns how many targets were missed: there are none but to be as fast."""
     if shutil.which("node") is None or not (NODE / "node_modules").is_dir():
-        raise SystemExit("PouchDB Server is not installed: call `make peers`")
-    data = Path(__file__).parent / "data"
-    data.mkdir(exist_ok=True)
-    docs, files = documents(options.documents), with_attachments(options.attachments)
+        print("LEFT OUT: PouchDB Server is not installed: call `make peers`", file=sys.stderr)
+        return 1
+    kinds: list[type[Any]] = [Ours] if "node" in without else [Ours, Node]
+    docs, files = documents(count), with_attachments(attachments)
     samples: dict[tuple[str, str], list[float]] = {}
     numbers = itertools.count()
-    with tempfile.TemporaryDirectory(dir=data) as name:
-        folder = Path(name)
-        clients: list[Any] = [Ours(folder / "ours"), Node(folder / "node")]
-        for client in clients:
-            client.write("documents", docs)
-            client.write("files", files)
-        for number in range(options.rounds + 1):
-            for client in clients if number % 2 else reversed(clients):
-                # A server each, so that nobody meets what another one left in its memory.
-                server = Server(folder)
+    clients = [kind(directory / kind.name) for kind in kinds]
+    for client in clients:
+        client.write("documents", docs)
+        client.write("files", files)
+    for number in range(rounds + 1):
+        for client in clients if number % 2 else reversed(clients):
+            # A server each, so that nobody meets what another one left in its memory.
+            server = Server(directory)
+            try:
                 for up, down, here in ((PUSH, PULL, "documents"), (PUSH_FILES, PULL_FILES, "files")):
                     remote, back = f"{server.url}/{here}", f"back-{next(numbers)}"
                     times = {up: client.replicate(here, remote), down: client.replicate(remote, back)}
                     assert client.count(back) == len(docs if here == "documents" else files)
-                    for workload, seconds in times.items():
-                        if number:
+                    if number:
+                        for workload, seconds in times.items():
                             samples.setdefault((client.name, workload), []).append(seconds)
+            finally:
                 server.process.kill()
                 server.process.wait()
-            print(f"round {number} of {options.rounds} done", file=sys.stderr, flush=True)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        for client in clients:
-            client.close()
-    report(samples, options, memory)
+        if number:
+            print(f"round {number} of {rounds} done", file=sys.stderr, flush=True)
+    for client in clients:
+        client.close()
+    lines, missed = _report(samples, {PUSH: count, PULL: count}, attachments)
+    print("\n".join(lines))
+    if write:
+        RESULTS.write_text("\n".join(lines) + "\n", "utf-8")
+    return missed
 
 
-def report(samples: dict[tuple[str, str], list[float]], options: argparse.Namespace, memory: float) -> None:
-    def show(seconds: float) -> str:
-        return f"{seconds:.2f} s"
-    counts = {PUSH: options.documents, PULL: options.documents}
-    print("| workload | ours | PouchDB | ratio |")
-    print("| --- | --- | --- | --- |")
+def _report(
+    samples: dict[tuple[str, str], list[float]], counts: dict[str, int], attachments: int
+) -> tuple[list[str], int]:
+    lines = [
+        "# Replication over HTTP",
+        "",
+        "With PouchDB Server on this machine, databases in memory there and of normal durability here.",
+        "",
+        "| workload | ours | PouchDB | ratio |",
+        "| --- | --- | --- | --- |",
+    ]
+    missed = 0
     for workload in WORKLOADS:
-        ours, theirs = samples["ours", workload], samples["PouchDB", workload]
-        ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
-        count = counts.get(workload, options.attachments)
-        spread = f"{median(ratios):.1f}x faster ({min(ratios):.1f} to {max(ratios):.1f})"
+        ours, theirs = samples[Ours.name, workload], samples.get((Node.name, workload))
         kind = "documents" if workload in counts else "documents with 1 MB each"
-        print(f"| {workload}, {count:,} {kind} | {show(median(ours))} | {show(median(theirs))} | {spread} |")
-    print(f"\nPeak memory of this process, with the documents of the benchmark in it: {memory:.0f} MB")
-
-
-if __name__ == "__main__":
-    main()
+        cells = [f"{workload}, {counts.get(workload, attachments):,} {kind}", f"{median(ours):.2f} s", "", ""]
+        if theirs:
+            ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
+            cells[2] = f"{median(theirs):.2f} s"
+            cells[3] = f"{median(ratios):.1f}x faster ({min(ratios):.1f} to {max(ratios):.1f})"
+            missed += median(ratios) < 1
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines, missed
