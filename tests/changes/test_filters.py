@@ -212,6 +212,21 @@ def test_a_live_feed_is_filtered(filled: SyncPouchDB) -> None:
     assert [row.id for row in feed] == [*ODD, "e1", "e3"]
 
 
+@pytest.mark.parametrize(("options", "expected"), FILTERS[:13])
+def test_a_live_feed_takes_every_filter(filled: SyncPouchDB, options: dict[str, Any], expected: list[str]) -> None:
+    feed = filled.live_changes(**{"since": 0, "limit": max(1, len(expected)), **options})
+    if not expected:
+        feed.cancel()
+    assert [row["id"] for row in feed] == expected
+
+
+def test_a_live_feed_refuses_what_a_feed_refuses(filled: SyncPouchDB) -> None:
+    with pytest.raises(NotSupported, match="_selector"):
+        filled.live_changes(selector={"n": 1})
+    with pytest.raises(BadRequest, match="a filter of its own"):
+        filled.live_changes(view="app/odd", filter="app/odd")
+
+
 def test_a_batch_filter_judges_single_documents_too() -> None:
     assert BatchFilter(lambda docs: [doc["_id"] == "a" for doc in docs])({"_id": "a"}) is True  # type: ignore[arg-type]
 
