@@ -46,7 +46,9 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
         return end
     count, last, passed = 0, since, 0
     with_doc = request.include_docs or wanted is not None
-    for row, revs in _judged(store, request, _rows(store, request, since, end, with_doc), wanted):
+    # Every row that is read is yielded if nothing judges them: then no more are read than are wanted.
+    rows = _rows(store, request, since, end, with_doc, limit if wanted is None else None)
+    for row, revs in _judged(store, request, rows, wanted):
         change = _change(store, request, row, revs) if revs else None
         if change is None:
             last = row[0]
@@ -114,12 +116,14 @@ def _since(request: Changes, end: int) -> int:
     return min(since, end)
 
 
-def _rows(store: Store, request: Changes, since: int, end: int, bodies: bool) -> Iterator[Row]:
+def _rows(store: Store, request: Changes, since: int, end: int, bodies: bool, most: int | None = None) -> Iterator[Row]:
     if request.doc_ids is not None:
         yield from _of_ids(store, request, since, end, request.doc_ids)
         return
     after, before = since, end + 1
     limit = FIRST if bodies else PAGE
+    if most is not None:
+        limit = min(limit, most)
     while True:
         page = store.scan_seqs(after, before, limit=limit, descending=request.descending, bodies=bodies)
         yield from page
