@@ -7,6 +7,21 @@
 True
 >>> db["hello"].text
 'world'
+
+The same methods exist as promises, for asyncio, ``then`` and callbacks:
+
+>>> def callback(err, resp):
+...     print("inside callback:", err, resp.id)
+>>> env = pouchdb.setup(":memory:", async_=True)
+>>> db = env.PouchDB("notes")
+>>> promise = db.post({"_id": "hello"}, callback)
+>>> env.context.waitUntilCalled(callback)
+inside callback: None hello
+True
+>>> env.run(db.get("hello").then(lambda doc: doc._id))
+'hello'
+>>> env.run(env.destroy("notes"))
+{'ok': True}
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.aio.delivery import DeliveredLog, Delivery, check_callback
+from pouchdb_core.aio.delivery import Delivery, check_callback
 from pouchdb_core.aio.promise import Promise
 from pouchdb_core.aio.queue import CallOrder, Start, Way
 from pouchdb_core.aio.rows import AsyncRows
@@ -35,7 +35,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.delivery = Delivery()
-        self.log = DeliveredLog(self.delivery)
+        self.log = self.delivery.log
         self.view: weakref.ref[AsyncEnvironment] | None = None
         """The asynchronous view of the environment itself, so that it is made once."""
         # Daemon threads, none while there is nothing to do, and a new set of them after a fork. Three

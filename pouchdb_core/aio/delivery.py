@@ -65,6 +65,8 @@ class Delivery:
     """
 
     def __init__(self) -> None:
+        self.log = DeliveredLog(self)
+        """The callbacks that were called, for ``waitUntilCalled``."""
         self._reset()
 
     def _reset(self) -> None:

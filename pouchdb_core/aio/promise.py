@@ -214,15 +214,21 @@ class Promise(Thenable, Generic[T]):
         A promise that it returns is waited for.
         """
 
+        def call() -> Any:
+            try:
+                return function()
+            finally:
+                self._delivery.log.add(function)
+
         def passed(value: Any) -> Any:
-            returned = function()
+            returned = call()
             return returned.then(lambda _: value) if isinstance(returned, Promise) else value
 
         def failed(error: BaseException) -> Any:
             def again(_: Any) -> None:
                 raise error
 
-            returned = function()
+            returned = call()
             if isinstance(returned, Promise):
                 return returned.then(again)
             raise error
@@ -272,7 +278,10 @@ def _handle(
         if handler is None:
             follower._settle(source._value, error)
             return
-        value = handler(source._value if error is None else error)
+        try:
+            value = handler(source._value if error is None else error)
+        finally:
+            source._delivery.log.add(handler)
     except (Exception, asyncio.CancelledError) as raised:
         follower._reject(raised)
     else:
