@@ -117,6 +117,12 @@ class Server:
         """How many bodies are being sent piece by piece just now."""
         return len(self._senders)
 
+    @property
+    def supervisor(self) -> Supervisor | None:
+        """What runs the replications of ``_replicator``; None while no server of the environment runs."""
+        supervisor: Supervisor | None = self.environment.state(SEAT).supervisor
+        return supervisor
+
     def start(self) -> None:
         """Run the replications of the environment's replicator databases, until ``close()``."""
         if not self._supervises and not self._stopping:

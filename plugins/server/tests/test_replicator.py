@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from pouchdb_server.replicator.job import backoff
+from pouchdb_server.replicator.lock import Lock
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.replicator.supervisor import Clocks
 from pouchdb_server.testing import CouchServer
@@ -346,6 +347,25 @@ def test_what_came_without_being_checked(tmp_path, call):
         one = Replicator(environment, call)
         assert "`source` property must exist" in one.state("odd", "failed")["info"]["error"]
         assert one.client.get("/_replicator/odd").json["_replication_state"] == "failed"
+        one.server.stop()
+
+
+def test_one_process_runs_them(tmp_path, call):
+    """Of several that serve a directory; when it ends another one goes on."""
+    with pouchdb.setup(tmp_path) as environment:
+        one = Replicator(environment, call)
+        one.put("once")
+        one.state("once", "completed")
+        other = Lock(environment.plugin_directory("server") / "replicator.lock")
+        assert not other.acquire()
+        one.server.stop()
+        assert other.acquire()
+        one = Replicator(environment, call)
+        one.put("live", target="elsewhere", continuous=True)
+        assert not one.supervisor.wait_for(lambda: one.supervisor.starts > 0, 0.2)
+        other.release()
+        one.supervisor.wake()
+        one.state("live", "running", docs_written=3)
         one.server.stop()
 
 

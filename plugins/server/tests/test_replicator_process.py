@@ -21,7 +21,7 @@ def serving(tmp_path, call):
 
     def start():
         process = subprocess.Popen(
-            [sys.executable, "-m", "pouchdb_server.command", str(tmp_path / "data"), "--port", "0"],
+            [sys.executable, "-m", "pouchdb", "serve", str(tmp_path / "data"), "--port", "0"],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import BadRequest, Forbidden, NotFound, PouchDBError, Unauthorized
 from pouchdb_server.accounts import ADMIN
 from pouchdb_server.replicator.definition import FINAL, definition, is_replicator, owner_name
+from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.security import is_admin
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ def _not_own(new: Mapping[str, Any], old: Mapping[str, Any] | None, user: UserCo
 def only_own(request: Request, answer: Callable[[Request], Response]) -> Response:
     """Let users of a replicator database see their own documents only. Raises Forbidden, NotFound."""
     name = request.database_name
-    if name is None or not is_replicator(name) or ADMIN in request.user.roles:
+    if name is None or not is_replicator(name):
+        return answer(request)
+    supervisor = request.environment.state(SEAT).supervisor
+    if supervisor is not None and not supervisor.follows(name):
+        supervisor.wake(look=True)
+    if ADMIN in request.user.roles:
         return answer(request)
     with request.server.databases.use(name) as database:
         if is_admin(database, request.user):

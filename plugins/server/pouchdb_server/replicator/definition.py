@@ -139,7 +139,7 @@ def definition(doc: Mapping[str, Any]) -> Definition:
         if doc.get(one) is not None and doc.get(other) is not None:
             raise BadRequest(f"`{one}` is incompatible with `{other}`")
     since = doc.get("since_seq")
-    if isinstance(since, (Mapping, bool, float)):
+    if since is not None and (isinstance(since, bool) or not isinstance(since, (int, str, list))):
         raise BadRequest("The `since_seq` field must be a sequence number.")
     timeout, batch_size = numbers["connection_timeout"], numbers["worker_batch_size"]
     return Definition(

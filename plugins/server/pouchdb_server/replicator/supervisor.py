@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.errors import BadRequest, Conflict, DatabaseClosed, NotFound, PouchDBError
+from pouchdb_core.errors import BadRequest, DatabaseClosed, NotFound, PouchDBError
 from pouchdb_core.runner import Idle, Runner
-from pouchdb_server.replicator.definition import FINAL, Definition, definition, is_replicator, owner_name
-from pouchdb_server.replicator.endpoints import without_credentials
-from pouchdb_server.replicator.job import Job, Key, reason, stamp
+from pouchdb_server.replicator.definition import FINAL, definition, is_replicator, owner_name
+from pouchdb_server.replicator.endings import ended, final_stats, write_end
+from pouchdb_server.replicator.job import Job, Key
 from pouchdb_server.replicator.launch import identify, launch
+from pouchdb_server.replicator.lock import Lock
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
@@ -32,8 +33,8 @@ logger = logging.getLogger("pouchdb.server.replicator")
 
 PAGE = 200
 """Documents that are read at a time."""
-AGAIN = 10.0
-"""Seconds until it looks again after a failure of its own."""
+AGAIN = 5.0
+"""Seconds until it looks again after a failure of its own, or while another process runs the replications."""
 PATIENCE = 5.0
 """Seconds that runs have to save their checkpoints when the server stops."""
 
@@ -92,6 +93,7 @@ class Supervisor:
         self._final: dict[Key, tuple[str, str | None]] = {}
         """Documents that are done with: state and owner."""
         self._by_id: dict[str, Job] = {}
+        self._lock_of_all = _lock(environment)
         self._look = True
         self._closed = False
         self.starts = self.crashes = 0
@@ -122,6 +124,7 @@ class Supervisor:
         self._runs.close()
         for followed in self._followed.values():
             followed.end()
+        self._lock_of_all.release()
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return the rows of ``_scheduler/jobs``: what runs, waits or is tried again, in the order of the ids."""
@@ -153,7 +156,7 @@ class Supervisor:
             if followed is None or (database, id) not in self._final:
                 return None
         try:
-            return _done(database, followed.database.get(id))
+            return ended(database, followed.database.get(id))
         except (NotFound, DatabaseClosed):
             return None
 
@@ -173,6 +176,10 @@ class Supervisor:
         """Wait until ``condition()`` is true, which is asked whenever something has happened; tell whether it is."""
         with self._stepped:
             return self._stepped.wait_for(condition, timeout)
+
+    def follows(self, database: str) -> bool:
+        """Tell whether it knows of a replicator database: another process may have made it."""
+        return database in self._followed
 
     def counts(self) -> dict[str, int]:
         """Return how many documents are in each state."""
@@ -196,6 +203,9 @@ class Supervisor:
         if self._closed:
             return False
         try:
+            if not self._lock_of_all.acquire():
+                # Another process runs them, until it ends.
+                return Idle(AGAIN)
             while self._inbox:
                 with self._lock:
                     self._inbox.popleft()()
@@ -266,7 +276,7 @@ class Supervisor:
         except BadRequest as error:
             with self._lock:
                 self._forget(key)
-            self._write(key, doc["_rev"], "failed", error.message, None)
+            self._write(key, doc["_rev"], "failed", why=error.message)
             return
         with self._lock:
             self._final.pop(key, None)
@@ -328,7 +338,7 @@ class Supervisor:
             known = f"document `{other.key[1]}` from db `{other.key[0]}`"
             why = f"Replication `{id}` specified by document `{job.key[1]}` already started, triggered by {known}"
             self._forget(job.key)
-            self._write(job.key, job.rev, "failed", why, id)
+            self._write(job.key, job.rev, "failed", replication_id=id, why=why)
             return
         job.id = id
         self._by_id[id] = job
@@ -424,82 +434,22 @@ class Supervisor:
     def _completed(self, job: Job, run: int, result: Mapping[str, Any]) -> None:
         if not self._current(job, run):
             return
-        stats = {
-            "revisions_checked": result["docs_read"],
-            "missing_revisions_found": result["docs_read"],
-            "docs_read": result["docs_read"],
-            "docs_written": result["docs_written"],
-            "doc_write_failures": result["doc_write_failures"],
-            "checkpointed_source_seq": result["last_seq"],
-            "changes_pending": 0,
-            "start_time": stamp(job.started_wall),
-        }
-        if job.handle is not None:
-            told = job.handle.replicator.progress.stats()
-            stats["revisions_checked"] = told["missing_checked"]
-            stats["missing_revisions_found"] = told["missing_found"]
+        stats = final_stats(job, result)
         id = job.id
         self._forget(job.key)
         self._final[job.key] = ("completed", job.owner)
-        self._write(job.key, job.rev, "completed", None, id, stats)
+        self._write(job.key, job.rev, "completed", replication_id=id, stats=stats)
 
-    def _write(
-        self, key: Key, rev: str, state: str, why: str | None, id: str | None, stats: Mapping[str, Any] | None = None
-    ) -> None:
-        """Write how it ended into a document, unless somebody has edited it: then it asks for something else."""
+    def _write(self, key: Key, rev: str, state: str, **told: Any) -> None:
         followed = self._followed.get(key[0])
-        if followed is None:
-            return
-        told = {
-            "_replication_id": id,
-            "_replication_state": state,
-            "_replication_state_time": stamp(self.clocks.now()),
-            "_replication_state_reason": None if why is None else without_credentials(why),
-            "_replication_stats": stats,
-        }
-        try:
-            doc = followed.database.get(key[1])
-            if doc["_rev"] != rev:
-                return
-            kept = {name: value for name, value in doc.items() if not name.startswith("_replication_")}
-            followed.database.put({**kept, **{name: value for name, value in told.items() if value is not None}})
-        except (NotFound, Conflict):
-            # What is there now comes with the feed.
-            return
-        except PouchDBError as error:
-            logger.error("the end of replication %s of %s could not be written: %s", key[1], key[0], reason(error))
-            return
-        if state == "failed":
-            logger.warning("replication %s of %s failed: %s", key[1], key[0], told["_replication_state_reason"])
+        if followed is not None:
+            write_end(followed.database, key[1], rev, state, self.clocks.now(), **told)
+
+
+def _lock(environment: SyncEnvironment) -> Lock:
+    in_memory = environment.directory is None
+    return Lock(None if in_memory else environment.plugin_directory("server") / "replicator.lock")
 
 
 def _later(function: Callable[..., None], *args: Any) -> Callable[[], None]:
     return lambda: function(*args)
-
-
-def _done(database: str, doc: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the row of a document whose replication is over."""
-    state = doc.get("_replication_state")
-    if state not in FINAL:
-        return None
-    try:
-        wanted: Definition | None = definition(doc)
-    except BadRequest:
-        wanted = None
-    stats = doc.get("_replication_stats") or {}
-    why = doc.get("_replication_state_reason")
-    return {
-        "database": database,
-        "doc_id": doc["_id"],
-        "id": doc.get("_replication_id") if state == "completed" else None,
-        "node": "nonode@nohost",
-        "source": None if wanted is None else wanted.source.name,
-        "target": None if wanted is None else wanted.target.name,
-        "state": state,
-        "info": {"error": why} if state == "failed" else dict(stats),
-        "error_count": 1 if state == "failed" else 0,
-        "last_updated": doc.get("_replication_state_time"),
-        "start_time": stats.get("start_time", doc.get("_replication_state_time")),
-        "source_proxy": None,
-        "target_proxy": None,
-    }
