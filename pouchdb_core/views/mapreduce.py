@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import FunctionError, NotFound, NotSupported, PouchDBError
 from pouchdb_core.javascript import JavaScriptError
-from pouchdb_core.views.collate import encode
+from pouchdb_core.views.collation import Encode, collation, encode_of, version_of
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
 from pouchdb_core.views.javascript import failure
 from pouchdb_core.views.servers import Functions, functions_of, language_of, server_of
@@ -61,7 +61,12 @@ class ViewKind(IndexKind):
             language_of(ddoc),
             options if isinstance(options, Mapping) else None,
             ddoc["views"].get(LIBRARY),
-            [[name, server.fingerprint(database, source)] for name, source in maps.items()],
+            [
+                [name, server.fingerprint(database, source), collation(ddoc, name), version_of(ddoc, name)]
+                if collation(ddoc, name)
+                else [name, server.fingerprint(database, source)]
+                for name, source in maps.items()
+            ],
         ]
 
     def open(self, database: SyncPouchDB, place: IndexPlace) -> ViewIndex:
@@ -75,13 +80,11 @@ class ViewIndex(InsideIndex):
         super().__init__(place)
         options = place.ddoc.get("options")
         options = options if isinstance(options, Mapping) else {}
-        collation = options.get("collation")
-        if collation not in (None, "raw"):
-            raise NotSupported(f"{place.ddoc['_id']}: collation {collation!r} is not there; strings sort by code point")
         self.include_design = options.get("include_design") is True
         self.local_seq = options.get("local_seq") is True
         self.maps = maps_of(place.ddoc)
         self.functions = functions
+        self._encode: dict[str, Encode] = {}
 
     def create(self) -> None:
         self.place.rows.create()
@@ -122,7 +125,8 @@ class ViewIndex(InsideIndex):
         return list(self.maps).index(name)
 
     def check(self, name: str) -> None:
-        """Raise the FunctionError of a view whose function does not compile."""
+        """Raise the FunctionError of a view whose function does not compile, NotSupported for its order of keys."""
+        self._encode[name] = encode_of(self.place.ddoc, name)
         self.functions.compile(f"map {name}", "map", self.maps[name])
 
     def _state(self) -> dict[str, Any]:
@@ -137,6 +141,8 @@ class ViewIndex(InsideIndex):
             try:
                 self.check(name)
                 working.append((view, name))
+            except NotSupported as error:
+                failed[name] = error.message
             except FunctionError as error:
                 if error.name != "compilation_error":
                     raise
@@ -147,7 +153,7 @@ class ViewIndex(InsideIndex):
         if isinstance(pairs, Exception):
             batch.report(id, function_error(pairs, f"view {name!r}", id))
             return
-        start = len(rows)
+        start, encode = len(rows), self._encode[name]
         try:
             for n, (key, value) in enumerate(pairs):
                 kind = type(value)

@@ -12,6 +12,7 @@ from pouchdb_core.errors import NotFound, PouchDBError, QueryParseError
 from pouchdb_core.requests import MISSING, Listing, Query, Read
 from pouchdb_core.results import Record, record
 from pouchdb_core.views.collate import encode
+from pouchdb_core.views.collation import Encode, encode_of
 from pouchdb_core.views.follow import Follower, build_once
 from pouchdb_core.views.grouping import Reducer, by_group, by_key, reducer_of, whole
 from pouchdb_core.views.index import IndexPlace
@@ -47,7 +48,7 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
         raise NotFound(f"missing: there is no design document {id!r}")
     definition = view_definition(ddoc, name)
     reduce = definition.get("reduce") if request.map_reduce is None else request.map_reduce
-    spans = _check(request, reduce is not None)
+    spans = _check(request, reduce is not None, encode_of(ddoc, name))
     # Opened only if it is wanted: a view can be read whatever is wrong with its reduce function.
     reducing = reduce is not None and request.reduce is not False
     follower = indexes(database).follower(database, "views", ddoc)
@@ -98,7 +99,7 @@ def _later(database: SyncPouchDB, follower: Follower, label: str) -> None:
 
 def _temporary(database: SyncPouchDB, request: Query) -> Record:
     """Build the index of a view for this one query, in a store of its own that is gone afterwards."""
-    spans = _check(request, request.map_reduce is not None)
+    spans = _check(request, request.map_reduce is not None, encode)
     ddoc: dict[str, Any] = {"_id": "_design/temp", "views": {"temp": {"map": request.map}}}
     functions: Functions
     if callable(request.map):
@@ -124,7 +125,7 @@ def _temporary(database: SyncPouchDB, request: Query) -> Record:
         store.close()
 
 
-def _check(request: Query, reduces: bool) -> list[Span]:
+def _check(request: Query, reduces: bool, encode: Encode) -> list[Span]:
     """Return the ranges of a query, one for each of ``keys``. Raises QueryParseError."""
     if request.reduce and not reduces:
         raise QueryParseError("Reduce is invalid for map-only views.")
@@ -137,23 +138,23 @@ def _check(request: Query, reduces: bool) -> list[Span]:
     if reduces and request.options.conflicts:
         raise QueryParseError("{conflicts:true} is invalid for reduce")
     if request.keys is None:
-        return [span_of(request)]
+        return [span_of(request, encode)]
     if reduces and not (request.group and request.group_level is None):
         raise QueryParseError("Multi-key fetches for reduce views must use {group: true}")
-    return [Span(low=key, high=key) for key in map(_encoded, request.keys)]
+    return [Span(low=key, high=key) for key in (_encoded(key, encode) for key in request.keys)]
 
 
-def _encoded(key: Any) -> bytes:
+def _encoded(key: Any, encode: Encode) -> bytes:
     try:
         return encode(key)
     except ValueError as error:
         raise QueryParseError(f"a key cannot be used: {error}") from None
 
 
-def span_of(request: Query) -> Span:
+def span_of(request: Query, encode: Encode = encode) -> Span:
     """Return the range of a query. Raises QueryParseError when no row can be in it."""
-    start = None if request.startkey is MISSING else _encoded(request.startkey)
-    end = None if request.endkey is MISSING else _encoded(request.endkey)
+    start = None if request.startkey is MISSING else _encoded(request.startkey, encode)
+    end = None if request.endkey is MISSING else _encoded(request.endkey, encode)
     # As in CouchDB, an id without its key says nothing.
     start_id = request.startkey_docid if start is not None else None
     end_id = request.endkey_docid if end is not None else None

@@ -16,7 +16,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core.database import SyncPouchDB
-from pouchdb_core.errors import BadRequest, FunctionError, NotSupported
+from pouchdb_core.errors import BadRequest, FunctionError
 from pouchdb_core.javascript import Limits
 from pouchdb_core.views.javascript import worker_of
 
@@ -251,14 +251,6 @@ def test_a_design_document_that_changes_while_it_is_built(database: SyncPouchDB,
     # Who asked before gets what it asked for.
     assert set(keys(database.query("a"))) == {1}
     assert set(keys(database.query("a"))) == {2}
-
-
-def test_collation_that_is_not_there(database: SyncPouchDB, design: Design) -> None:
-    design("a", options={"collation": "icu"}, views={"a": {"map": "function (doc) { emit(1); }"}})
-    with pytest.raises(NotSupported, match="collation 'icu'"):
-        database.query("a")
-    design("a", options={"collation": "raw"}, views={"a": {"map": "function (doc) { emit(1); }"}})
-    assert database.query("a").rows == []
 
 
 def test_reading_an_index_that_is_up_to_date_needs_no_worker(tmp_path: Path) -> None:
