@@ -23,7 +23,8 @@ ROUNDS = 20
 DOCUMENTS = 3000
 
 CHILD = """
-import random, sys, threading, pouchdb
+import os, random, sys, threading, traceback, pouchdb
+from pouchdb_core.errors import Conflict, NotFound
 directory, seed, way = sys.argv[1:]
 chance = random.Random(int(seed))
 env = pouchdb.setup(directory, plugins=[], durability="normal")
@@ -39,12 +40,16 @@ def write():
             doc = database.get_(id) or {"_id": id}
             doc["seed"], doc["n"] = seed, number
             if chance.random() < 0.2:
-                doc["_attachments"] = {"t": {"data": "aGk=" * chance.randrange(1, 50), "content_type": "text/plain"}}
+                doc["_attachments"] = {"t": {"data": b"hi" * chance.randrange(1, 5000), "content_type": "text/plain"}}
             if chance.random() < 0.1 and "_rev" in doc:
                 doc["_deleted"] = True
             database.put(doc)
-        except pouchdb.errors.Conflict:
+        except (Conflict, NotFound):
+            # Replication was faster.
             pass
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
 
 threading.Thread(target=write, daemon=True).start()
 print("ready", flush=True)
@@ -94,6 +99,9 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         assert result.pull.ok
         environment.replicate(source, target)
         same(source, target)
+        written = source.all_docs(startkey="w", include_docs=True).rows
+        assert len(written) > 20, f"seed {seed}: the children wrote"
+        assert any("_attachments" in row.doc for row in written)
         assert len(set(source) & {f"{number:05}" for number in range(DOCUMENTS)}) == DOCUMENTS
         progress = max(
             (entry["recorded_seq"] for id in source.adapter.local_ids("_local/py") for entry in source.get(id).history),
