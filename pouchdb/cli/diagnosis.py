@@ -54,16 +54,16 @@ def problem(check: str, text: str, hint: str = "") -> Finding:
     return Finding("problem", check, text, hint)
 
 
-def findings(db: SyncPouchDB) -> Iterator[Finding]:
-    """Check a database: what is stored, its indexes, its replications."""
+def findings(db: SyncPouchDB, name: str) -> Iterator[Finding]:
+    """Check a database: what is stored, its indexes, its replications. ``name`` is what hints call it."""
     if db.remote:
         yield note("integrity", "it is on a server, which checks its files itself")
     else:
         yield from _integrity(db)
         yield from _indexes(db)
-        yield from _space(db)
-    yield from _conflicts(db)
-    yield from _checkpoints(db)
+        yield from _space(db, name)
+    yield from _conflicts(db, name)
+    yield from _checkpoints(db, name)
 
 
 def _integrity(db: SyncPouchDB) -> Iterator[Finding]:
@@ -132,23 +132,23 @@ def _indexes(db: SyncPouchDB) -> Iterator[Finding]:
             yield note("index", f"{id} ({key[0]}) is not built yet", "the first query builds it")
 
 
-def _space(db: SyncPouchDB) -> Iterator[Finding]:
+def _space(db: SyncPouchDB, name: str) -> Iterator[Finding]:
     sizes = db.info()["sizes"]
     free = sizes["file"] - sizes["active"]
     if free > 1_000_000 and free * 4 > sizes["file"]:
         yield note(
-            "space", f"{bytes_text(free)} of {bytes_text(sizes['file'])} are not used", f"pouchdb compact {db.name}"
+            "space", f"{bytes_text(free)} of {bytes_text(sizes['file'])} are not used", f"pouchdb compact {name}"
         )
 
 
-def _conflicts(db: SyncPouchDB) -> Iterator[Finding]:
+def _conflicts(db: SyncPouchDB, name: str) -> Iterator[Finding]:
     count = sum(1 for _ in islice(db.conflicts(), COUNTED))
     if count:
         many = "or more " if count == COUNTED else ""
-        yield note("conflicts", f"{count:,} {many}documents have conflicts", f"pouchdb conflicts {db.name}")
+        yield note("conflicts", f"{count:,} {many}documents have conflicts", f"pouchdb conflicts {name}")
 
 
-def _checkpoints(db: SyncPouchDB) -> Iterator[Finding]:
+def _checkpoints(db: SyncPouchDB, name: str) -> Iterator[Finding]:
     mine, end = db.id(), seq_number(db.info()["update_seq"])
     for checkpoint in _remembered(db):
         way = f"{checkpoint.get('source') or '?'} to {checkpoint.get('target') or '?'}"
@@ -157,7 +157,7 @@ def _checkpoints(db: SyncPouchDB) -> Iterator[Finding]:
             yield problem(
                 "replication",
                 f"{way}: the target refused {id} ({', '.join(revs)})",
-                f"pouchdb doctor {db.name} --doc {id} --with OTHER; every run tries it again",
+                f"pouchdb doctor {name} --doc {id} --with OTHER; every run tries it again",
             )
         if len(refused) > 10:
             yield problem("replication", f"{way}: the target refused {len(refused) - 10:,} more documents")
@@ -190,19 +190,19 @@ def _remembered(db: SyncPouchDB) -> Iterator[Record]:
 # -- one document ----------------------------------------------------------------------------------
 
 
-def explained(db: SyncPouchDB, id: str, other: SyncPouchDB | None) -> Iterator[Finding]:
-    """Tell where a document is, and why it is not (the same) in the other database."""
+def explained(id: str, mine: tuple[SyncPouchDB, str], theirs: tuple[SyncPouchDB, str] | None) -> Iterator[Finding]:
+    """Tell where a document is, and why it is not (the same) in the other database; each with what it is called."""
     if id.startswith("_local/"):
         yield note(id, "it is a local document: these are never replicated")
         return
-    here = _Side(db, id)
+    here = _Side(id, *mine)
     yield from here.told()
-    if other is None:
+    if theirs is None:
         if here.leaves:
-            for checkpoint in _remembered(db):
+            for checkpoint in _remembered(here.db):
                 yield from _refusal(checkpoint, id)
         return
-    there = _Side(other, id)
+    there = _Side(id, *theirs)
     yield from there.told()
     same = True
     for source, target in ((here, there), (there, here)):
@@ -228,8 +228,8 @@ def explained(db: SyncPouchDB, id: str, other: SyncPouchDB | None) -> Iterator[F
 class _Side:
     """A document in one of the two databases."""
 
-    def __init__(self, db: SyncPouchDB, id: str) -> None:
-        self.db, self.id, self.name = db, id, db.name
+    def __init__(self, id: str, db: SyncPouchDB, name: str) -> None:
+        self.db, self.id, self.name = db, id, name
         self.leaves: dict[str, bool] = {}
         """Leaves, and whether each is deleted; the winner first."""
         try:

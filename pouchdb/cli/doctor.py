@@ -28,9 +28,10 @@ def doctor(session: Session, db: str, id: str | None, other: str | None) -> int:
         raise Failure("--with needs the document: pouchdb doctor DB --doc ID --with OTHER", exit=Status.USAGE)
     database = session.database(db)
     if id is None:
-        told = findings(database)
+        told = findings(database, session.shown(db))
     else:
-        told = explained(database, id, None if other is None else session.database(other))
+        theirs = None if other is None else (session.database(other), session.shown(other))
+        told = explained(id, (database, session.shown(db)), theirs)
     problems = 0
     for finding in told:
         problems += finding.level == "problem"

@@ -47,17 +47,20 @@ def bar(output: Output, *, counted: bool = True) -> Progress:
 
 
 @contextmanager
-def watching(output: Output, parts: Mapping[str, Any], *, live: bool) -> Iterator[None]:
+def watching(
+    output: Output, parts: Mapping[str, Any], names: Mapping[str, tuple[str, str]], *, live: bool
+) -> Iterator[None]:
     """Show how replications go while the block runs: bars on a terminal, a line for each change of state elsewhere."""
     if not output.animated:
         if live and not output.json:
-            _lines(output, parts)
+            _lines(output, parts, names)
         yield
         return
     over = threading.Event()
     with bar(output) as progress:
         tasks = {
-            name: progress.add_task(_title(name, part), total=None, count="", state="") for name, part in parts.items()
+            name: progress.add_task(_title(name, names[name]), total=None, count="", state="")
+            for name, part in parts.items()
         }
 
         def look() -> None:
@@ -74,9 +77,8 @@ def watching(output: Output, parts: Mapping[str, Any], *, live: bool) -> Iterato
             watcher.join()
 
 
-def _title(name: str, part: Any) -> str:
-    arrow = "to"
-    title = f"{part.replicator.source.name} {arrow} {part.replicator.target.name}"
+def _title(name: str, names: tuple[str, str]) -> str:
+    title = " to ".join(names)
     title = title if len(title) <= 40 else f"{title[:18]}...{title[-18:]}"
     return shown(f"{name} {title}" if name else title)
 
@@ -110,10 +112,10 @@ def _short(error: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _lines(output: Output, parts: Mapping[str, Any]) -> None:
+def _lines(output: Output, parts: Mapping[str, Any], names: Mapping[str, tuple[str, str]]) -> None:
     """Have changes of state told in lines, for logs."""
     for name, part in parts.items():
-        title = _title(name, part)
+        title = _title(name, names[name])
 
         def paused(error: Any, part: Any = part, title: str = title) -> None:
             if error is None:

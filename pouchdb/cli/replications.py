@@ -92,7 +92,8 @@ def replicate(session: Session, /, source: str, target: str, **given: Any) -> in
     options = _chosen(given)
     left = session.database(source)
     right = _target(session, target, options)
-    return _run(session, lambda: _background(left).replicate(left, right, **options), live=options["live"])
+    names = {"": (session.shown(source), session.shown(target))}
+    return _run(session, lambda: _background(left).replicate(left, right, **options), names, live=options["live"])
 
 
 @click.command(cls=Command)
@@ -107,7 +108,9 @@ def sync(session: Session, /, left: str, right: str, **given: Any) -> int:
     make = session.exists(right)
     first = session.database(left, make=make and options.get("create_target") is not False)
     second = _target(session, right, options)
-    return _run(session, lambda: _background(first).sync(first, second, **options), live=options["live"])
+    names = session.shown(left), session.shown(right)
+    both = {"push": names, "pull": names[::-1]}
+    return _run(session, lambda: _background(first).sync(first, second, **options), both, live=options["live"])
 
 
 def _chosen(given: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +138,11 @@ def _background(db: SyncPouchDB) -> SyncEnvironment:
     return environment
 
 
-def _run(session: Session, start: Callable[[], Any], *, live: bool) -> int:
+Names = Mapping[str, tuple[str, str]]
+"""What source and target of each direction are called; of a replication the direction is empty."""
+
+
+def _run(session: Session, start: Callable[[], Any], names: Names, *, live: bool) -> int:
     """Run a replication or both of a sync; tell how it goes and what came out."""
     with interruptible():
         handle: Watched | Sync = start()
@@ -143,13 +150,13 @@ def _run(session: Session, start: Callable[[], Any], *, live: bool) -> int:
         if session.output.json and live:
             _events(session, parts)
         interrupted = False
-        with watching(session.output, parts, live=live):
+        with watching(session.output, parts, names, live=live):
             try:
                 result = handle.wait()
             except KeyboardInterrupt:
                 interrupted = True
                 result = _stopped(session, handle, parts)
-    return _told(session, result, parts, interrupted and not live)
+    return _told(session, result, parts, names, interrupted and not live)
 
 
 def _stopped(session: Session, handle: LiveHandle, parts: Mapping[str, Any]) -> Record:
@@ -194,7 +201,7 @@ def _events(session: Session, parts: dict[str, Any]) -> None:
         part.on("change", changed).on("paused", paused).on("active", active).on("denied", denied)
 
 
-def _told(session: Session, result: Record, parts: dict[str, Any], interrupted: bool) -> int:
+def _told(session: Session, result: Record, parts: dict[str, Any], names: Names, interrupted: bool) -> int:
     output = session.output
     results = {"": result} if "" in parts else {name: result[name] for name in ("push", "pull")}
     if output.json:
@@ -210,11 +217,9 @@ def _told(session: Session, result: Record, parts: dict[str, Any], interrupted: 
         if not output.json:
             ended = "interrupted: " if each["status"] == "cancelled" else ""
             refused = f", {each['doc_write_failures']:,} refused" if each["doc_write_failures"] else ""
-            left = f", {replicator.pending:,} changes to go" if replicator.pending else ""
-            output.line(
-                f"{replicator.source.name} to {replicator.target.name}: {ended}"
-                f"{each['docs_written']:,} written{refused}{left}"
-            )
+            # Of one that is complete, these came after its beginning.
+            left = f", {replicator.pending:,} changes to go" if ended and replicator.pending else ""
+            output.line(f"{names[name][0]} to {names[name][1]}: {ended}{each['docs_written']:,} written{refused}{left}")
     if interrupted:
         output.note("what was written is remembered: the same command goes on from here")
         return Status.INTERRUPTED

@@ -104,6 +104,10 @@ class Session:
             )
         return environment.PouchDB(place.name, **options)
 
+    def shown(self, given: str) -> str:
+        """Return what a database was called on the command line, without credentials."""
+        return without_credentials(given)
+
     def exists(self, given: str) -> bool:
         """Tell whether a local database is there; of remote ones nothing is known."""
         place = self.place(given)

@@ -179,13 +179,15 @@ def conflicts(session: Session, db: str, id: str | None, keep: str | None, keep_
             output.note(f"resolve one with: pouchdb conflicts {db if '://' not in db else 'DB'} ID --keep REV")
         return Status.OK
     if keep is not None:
-        if keep not in (leaf.rev for leaf in _leaves(database, id) if not leaf.deleted):
+        # The beginning will do, as long as it can be only one.
+        meant = [leaf.rev for leaf in _leaves(database, id) if leaf.rev.startswith(keep) and not leaf.deleted]
+        if len(meant) != 1:
             raise Failure(
-                f"{keep} is not a living leaf of {id}",
+                f"{keep} is not a living leaf of {id}" if not meant else f"{keep} may be {' or '.join(meant)}",
                 f"`pouchdb conflicts {database.name} {id}` shows those that are",
                 Status.NOT_FOUND,
             )
-        output.pairs(database.resolve(id, keep))
+        output.pairs(database.resolve(id, meant[0]))
         return Status.OK
     living = [leaf for leaf in _leaves(database, id) if not leaf.deleted]
     for place, leaf in enumerate(living):

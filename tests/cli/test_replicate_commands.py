@@ -123,9 +123,9 @@ def test_an_interrupted_replication_leaves_a_valid_checkpoint(
     reached = threading.Event()
     with testing.couch_server() as server:
         target = server.environment["far"]
-        target.live_changes(since="now").on("change", lambda row: reached.set() if int(row.seq) > 60 else None)
+        target.adapter.subscribe(lambda: reached.set() if target.info().update_seq > 60 else None)
         running = process("replicate", "a", f"{server.url}/far", "--batch-size", "5")
-        assert reached.wait(60)
+        assert reached.wait(60), running.communicate(timeout=1)
         running.send_signal(how)
         out, err = running.communicate(timeout=60)
         assert running.returncode == 130, err
