@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_server.handlers import bulk, documents, views
 from pouchdb_server.metrics import access
 from pouchdb_server.metrics.counters import METRICS
-from pouchdb_server.metrics.tracing import Span, tracing
+from pouchdb_server.metrics.tracing import NONE, Span, tracing
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pouchdb_server.streams import Send
 
 __all__ = ["Exchange", "Observer"]
-
-NONE = Span()
 
 
 class Exchange:
