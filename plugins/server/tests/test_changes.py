@@ -149,18 +149,76 @@ def test_who_stops_reading_frees_everything(serve, call, environment):
     assert until(lambda: all(held.users == 0 for held in server.server.databases._held.values()))
 
 
-def test_many_feeds_hold_no_threads(filled, server):
+@pytest.fixture
+def thousand():
+    """How many feeds to open: a thousand, where this process may have so many sockets."""
+    resource = pytest.importorskip("resource", reason="limits of open files are POSIX's")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+    yield 1000 if hard >= wanted else 100
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_thousand_feeds_hold_no_threads(filled, server, thousand):
     before = threading.active_count()
-    feeds = [filled.open("GET", "/db/_changes?feed=continuous&since=now&heartbeat=true") for _ in range(200)]
+    feeds = [filled.open("GET", "/db/_changes?feed=continuous&since=now&heartbeat=true") for _ in range(thousand)]
     try:
-        assert until(lambda: server.server.feeds == 200)
+        assert until(lambda: server.server.feeds == thousand)
+        # Those for requests under way are there anyway.
         assert threading.active_count() - before <= 16
         filled.put("/db/late", {})
         assert all(json.loads(feed.readline())["id"] == "late" for feed in feeds)
+        assert filled.get("/db").status == 200
     finally:
         for feed in feeds:
             feed.close()
     assert until(lambda: server.server.feeds == 0)
+
+
+@pytest.fixture
+def selective(filled):
+    """A filter that lets one of thousands through."""
+    filled.put("/db/_design/f", {"filters": {"last": "function (doc) { return doc._id === 'last'; }"}})
+    filled.post("/db/_bulk_docs", {"docs": [{"_id": f"other{n}"} for n in range(2500)]})
+    return filled
+
+
+def test_a_filter_that_lets_nothing_through_gets_on(selective):
+    """Who follows it need not begin anew: last_seq tells how far it was looked, also when the time was over before."""
+    end = selective.get("/db").json["update_seq"]
+    for feed in ("continuous", "longpoll", "normal"):
+        seen = [0]
+        while seen[-1] < end:
+            answer = selective.get(f"/db/_changes?filter=f/last&feed={feed}&timeout=1&since={seen[-1]}").json
+            assert answer.get("results", []) == []
+            assert answer["last_seq"] > seen[-1]
+            assert answer["pending"] == end - answer["last_seq"]
+            seen.append(answer["last_seq"])
+        assert len(seen) <= 4
+    selective.put("/db/last", {})
+    rows = selective.get(f"/db/_changes?filter=f/last&feed=continuous&timeout=50&since={end}").rows
+    assert [row.get("id") for row in rows] == ["last", None]
+
+
+def test_long_answers_come_piece_by_piece(filled, monkeypatch):
+    short = filled.get("/db/_changes?include_docs=true")
+    assert short.headers["Content-Length"] == str(len(short.body))
+    monkeypatch.setattr("pouchdb_server.handlers.changes.WHOLE", 100)
+    long = filled.get("/db/_changes?include_docs=true")
+    assert long.headers["Transfer-Encoding"] == "chunked"
+    assert long.body == short.body
+
+
+def test_who_goes_away_from_a_long_answer_frees_everything(filled, server, monkeypatch):
+    monkeypatch.setattr("pouchdb_server.handlers.changes.WHOLE", 100)
+    filled.post("/db/_bulk_docs", {"docs": [{"_id": f"big{n}", "text": "x" * 1_000_000} for n in range(12)]})
+    response = filled.open("GET", "/db/_changes?include_docs=true")
+    response.read(10)
+    response.close()
+    assert until(lambda: server.server.feeds == 0)
+    assert until(lambda: all(held.users == 0 for held in server.server.databases._held.values()))
 
 
 def test_too_many_feeds_are_refused(serve, call):

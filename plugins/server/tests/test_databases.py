@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -184,3 +186,20 @@ def test_updates_of_databases(client):
     assert client.get("/_db_updates?feed=longpoll").json["results"]
     assert client.get("/_db_updates?feed=longpoll&since=now&timeout=1").json["results"] == []
     assert client.get("/_db_updates?feed=sometimes").status == 400
+
+
+def test_updates_of_databases_as_they_happen(client, server):
+    with client.open("GET", "/_db_updates?feed=continuous&since=now&heartbeat=30") as feed:
+        assert feed.readline() == b"\n"
+        client.put("/db/a", {})
+        assert next(line for line in feed if line.strip()).startswith(b'{"db_name":"db","type":"updated"')
+    with client.open("GET", "/_db_updates?feed=longpoll&since=now") as feed:
+        client.put("/db/b", {})
+        assert json.loads(feed.read())["results"][0]["db_name"] == "db"
+    with client.open("GET", "/_db_updates?feed=eventsource&since=now&heartbeat=30") as feed:
+        assert feed.getheader("Content-Type") == "text/event-stream"
+        assert [feed.readline() for _ in range(3)] == [b"event: heartbeat\n", b"data: \n", b"\n"]
+        client.delete("/db")
+        line = next(line for line in feed if line.startswith(b"data: {"))
+        assert json.loads(line.removeprefix(b"data: "))["type"] == "deleted"
+        assert feed.readline().startswith(b"id: ")

@@ -22,6 +22,8 @@ OWN = frozenset(
     "seq_interval last-event-id doc_ids selector".split()
 )
 """Parameters of the feed; every other one is the filter's."""
+WHOLE = 256 * 1024
+"""Bytes of a normal feed that are answered in one piece."""
 FEEDS = ("normal", "longpoll", "continuous", "eventsource")
 
 
@@ -56,7 +58,7 @@ def changes(request: Request, database: SyncPouchDB) -> Response:
     asked = _asked(request, database, live=feed != "normal")
     content_type = "text/event-stream" if feed == "eventsource" else "application/json"
     if feed == "normal":
-        return Response(_normal(database, asked), content_type=content_type)
+        return _normal(database, asked)
     if feed == "longpoll":
         body = _longpoll(database, asked, timing(request))
     elif feed == "continuous":
@@ -179,23 +181,39 @@ class _Rows:
             close()
 
 
-def _normal(database: SyncPouchDB, asked: Changes) -> Iterator[bytes]:
+def _normal(database: SyncPouchDB, asked: Changes) -> Response:
+    """Answer at once what is short, and piece by piece what is long, or takes a filter long."""
+    body = _normal_body(database, asked)
+    pieces: list[bytes] = []
+    size = 0
+    for piece in body:
+        if isinstance(piece, Idle):
+            break
+        pieces.append(piece)
+        size += len(piece)
+        if size >= WHOLE:
+            break
+    else:
+        return Response(b"".join(pieces), content_type="application/json")
+    return Response(_again(b"".join(pieces), body), content_type="application/json")
+
+
+def _normal_body(database: SyncPouchDB, asked: Changes) -> Iterator[bytes | Idle]:
     rows = _Rows(database, asked)
-    # The first row before the head: what is wrong with the request is told by a status.
-    row = rows.next()
-    return _normal_body(rows, row)
-
-
-def _normal_body(rows: _Rows, row: Any) -> Iterator[bytes]:
-    yield b'{"results":[\n'
-    separator = b""
-    while row is not None:
-        if not isinstance(row, Idle):
-            yield separator + dump(row)
-            separator = b",\n"
-        row = rows.next()
-    end = rows.end()
-    yield b'\n],\n"last_seq":' + dump(end["last_seq"]) + b',"pending":' + dump(end["pending"]) + b"}\n"
+    try:
+        yield b'{"results":[\n'
+        separator = b""
+        while (row := rows.next()) is not None:
+            if isinstance(row, Idle):
+                # Nothing passed the filter for long: whoever sends may look whether the client is still there.
+                yield row
+            else:
+                yield separator + dump(row)
+                separator = b",\n"
+        end = rows.end()
+        yield b'\n],\n"last_seq":' + dump(end["last_seq"]) + b',"pending":' + dump(end["pending"]) + b"}\n"
+    finally:
+        rows.close()
 
 
 class Clock:
