@@ -21,10 +21,14 @@ def _now() -> str:
 class Task:
     """One piece of long work; ``progress()`` is cheap enough to call once a batch."""
 
-    def __init__(self, name: str, database: str | None, total_items: int | None) -> None:
+    def __init__(
+        self, name: str, database: str | None, total_items: int | None, design_document: str | None = None
+    ) -> None:
         self.id = str(uuid.uuid4())
         self.name = name
         self.database = database
+        self.design_document = design_document
+        """Whose index it is, where it is one."""
         self.created_at = _now()
         self.updated_at: str | None = None
         self.total_items = total_items
@@ -39,6 +43,8 @@ class Task:
         task: dict[str, Any] = {"id": self.id, "name": self.name, "created_at": self.created_at}
         if self.database is not None:
             task["database"] = self.database
+        if self.design_document is not None:
+            task["design_document"] = self.design_document
         if self.updated_at is not None:
             task["updated_at"] = self.updated_at
         if self.total_items is not None:
@@ -55,9 +61,15 @@ class Tasks:
         self._lock = threading.Lock()
 
     @contextmanager
-    def running(self, name: str, database: str | None = None, total_items: int | None = None) -> Iterator[Task]:
+    def running(
+        self,
+        name: str,
+        database: str | None = None,
+        total_items: int | None = None,
+        design_document: str | None = None,
+    ) -> Iterator[Task]:
         """List a task while the block runs."""
-        task = Task(name, database, total_items)
+        task = Task(name, database, total_items, design_document)
         with self._lock:
             self._tasks[task.id] = task
         try:

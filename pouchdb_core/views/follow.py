@@ -141,7 +141,8 @@ class Follower:
         total = max(target.seq - (entry.seq if entry else 0), 0)
         claimed = isinstance(self.index, OutsideIndex)
         try:
-            with database.environment.engine.tasks.running("view_indexing", database.name, total) as task:
+            tasks, ddoc = database.environment.engine.tasks, self.place.ddoc["_id"]
+            with tasks.running("view_indexing", database.name, total, ddoc) as task:
                 for batch, step in self._batches(database, entry, target, task):
                     while True:
                         self.index.state = entry.state if entry else None

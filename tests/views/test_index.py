@@ -272,6 +272,24 @@ def test_batches_that_are_done_in_part(database: SyncPouchDB) -> None:
     assert seen[-1]["last_seq"] == 101
 
 
+def test_progress_shows_in_the_active_tasks(database: SyncPouchDB, kind: str) -> None:
+    database.bulk_docs([{"_id": f"{n:04}", "text": "fox"} for n in range(400)])
+    seen: list[Any] = []
+
+    def look(event: Any) -> None:
+        [task] = database.active_tasks()
+        told = (task.name, task.database, task.design_document, task.total_items)
+        assert told == ("view_indexing", "test", "_design/words", 401)
+        seen.append(task.completed_items)
+
+    database.on("indexing", look)
+    find(database, kind, "fox")
+    assert len(seen) > 3
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 401
+    assert database.active_tasks() == []
+
+
 def test_steps_of_a_build_can_be_interrupted(database: SyncPouchDB, kind: str) -> None:
     database.bulk_docs([{"_id": f"{n:04}", "text": "fox"} for n in range(400)])
     ddoc = database.get("_design/words")

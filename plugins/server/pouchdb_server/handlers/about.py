@@ -87,6 +87,8 @@ def _task(task: Mapping[str, Any]) -> dict[str, Any]:
         "updated_on": _seconds(task.get("updated_at") or task["created_at"]),
         "changes_done": done,
     }
+    if "design_document" in task:
+        told["type"], told["design_document"] = "indexer", task["design_document"]
     if total is not None:
         told["total_changes"] = total
         told["progress"] = min(100, round(100 * done / total)) if total else 100
