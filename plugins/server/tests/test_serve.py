@@ -326,3 +326,21 @@ def test_below_a_path_of_another_application(environment):
     assert ask("GET", "/deep/couch/")[0] == 200
     assert ask("GET", "/deep/couch/db/_changes")[2].endswith(b'"pending":0}\n')
     assert ask("GET", "/db")[0] == 404
+
+
+def test_the_fixture_for_test_suites(tmp_path):
+    """A suite of somebody else gets a server for each test, by one line in its conftest.py."""
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["pouchdb_core.testing.server"]\n')
+    (tmp_path / "test_theirs.py").write_text(
+        "import json\n"
+        "from urllib.request import Request, urlopen\n\n\n"
+        "def test_one(couch_server):\n"
+        "    urlopen(Request(couch_server.url + '/db', method='PUT')).close()\n"
+        "    assert list(couch_server.environment) == ['db']\n\n\n"
+        "def test_two(couch_server):\n"
+        "    with urlopen(couch_server.url + '/_all_dbs') as answer:\n"
+        "        assert json.load(answer) == []\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr

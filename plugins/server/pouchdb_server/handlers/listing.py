@@ -75,7 +75,7 @@ def _design(database: SyncPouchDB, options: dict[str, Any]) -> dict[str, Any]:
     kept = {name: options[name] for name in ("attachments", "conflicts", "include_docs") if name in options}
     rows = database.all_docs(keys=[id if isinstance(id, str) else "" for id in wanted], **kept)["rows"]
     known = set(ids)
-    answer = {"total_rows": len(ids), "offset": offset, "rows": []}
+    answer: dict[str, Any] = {"total_rows": len(ids), "offset": offset, "rows": []}
     if options.get("update_seq"):
         answer["update_seq"] = database.info()["update_seq"]
     answer["rows"] = [row if id in known else _missing(id) for id, row in zip(wanted, rows, strict=True)]
