@@ -6,4 +6,4 @@ from collections.abc import Callable
 
 
 def test_the_code_blocks_run(run_document: Callable[[str], int]) -> None:
-    assert run_document("docs/dump.md") == 3
+    assert run_document("docs/dump.md") == 2
