@@ -150,12 +150,16 @@ class CallOrder:
         return getattr(self._within, "turn", None) is not None
 
     def _is_part(self, names: Iterable[str] | None) -> bool:
-        """Tell whether the calling thread makes a call on one of these databases. Holds the lock."""
+        """Tell whether the calling thread makes a call that one on these databases would wait for. Holds the lock."""
         turn: _Turn | None = getattr(self._within, "turn", None)
         if turn is None or names is None:
             return turn is not None
         wanted = [self._queues.get(name) for name in names]
-        return any(queue in wanted for queue in turn.queues)
+        if any(queue in wanted for queue in turn.queues):
+            return True
+        # What waits for this call and is first in the other queue, too, holds that one back.
+        waiting = (each for queue in turn.queues for each in queue.waiting if len(each.queues) > 1)
+        return any(queue in wanted for each in waiting for queue in each.queues)
 
     def close(self) -> None:
         """Refuse what waits and what comes; calls that run end by themselves."""

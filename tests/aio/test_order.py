@@ -242,6 +242,30 @@ def test_a_call_within_a_call_is_part_of_it(env: AsyncEnvironment, db: AsyncPouc
     assert env.run(db.get("a")).merged
 
 
+def test_a_call_within_a_call_does_not_wait_for_what_waits_for_that(
+    gate: Any, env: AsyncEnvironment, db: AsyncPouchDB
+) -> None:
+    """A replication waits for the call on one side, and holds the other side back meanwhile."""
+    other = env["other"]
+    ids: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+    db.sync_view["a"] = {}
+
+    def merge(docs: list[Any]) -> dict[str, Any]:
+        begun.set()
+        assert go_on.wait(20)
+        ids.append(env.run(other.put({"_id": "b"}), 20).id)
+        return {"merged": True}
+
+    resolved = db.resolve("a", merge)
+    assert begun.wait(20)
+    replicated = db.replicate_to(other)
+    go_on.set()
+    assert env.run(resolved, 20).ok
+    assert env.run(replicated, 20).docs_written == 1
+    assert ids == ["b"]
+
+
 async def test_many_long_reads_leave_threads_for_the_others(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
     end = threading.Event()
     begun = threading.Semaphore(0)
