@@ -1,7 +1,8 @@
 """Replication over HTTP against PouchDB doing the same with the same server: `make bench BENCH=--http`.
 
-The server is PouchDB Server in memory, in a process of its own; the databases here are files of normal durability,
-as LevelDB under PouchDB has. A round pushes and pulls documents of about 500 bytes, then documents with attachments,
+The server is PouchDB Server, then ours, in memory and in a process of its own; the databases here are files of normal
+durability, as LevelDB under PouchDB has. A round pushes and pulls documents of about 500 bytes, then documents with
+attachments,
 into databases that are new each time; the clients take turns.
 """
 
@@ -30,32 +31,41 @@ RESULTS = Path(__file__).parent / "http.md"
 WORKLOADS = (PUSH, PULL, PUSH_FILES, PULL_FILES)
 
 
-class Server:
+class PouchServer:
+    name = "PouchDB Server"
+    sign = "started"
+
     def __init__(self, folder: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        script = NODE / "node_modules" / "pouchdb-server" / "bin" / "pouchdb-server"
-        command = [
-            "node",
-            "--unhandled-rejections=warn",
-            str(script),
-            "--port",
-            str(port),
-            "--host",
-            "127.0.0.1",
-            "--in-memory",
-            "--no-stdout-logs",
-        ]
         self.process = subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            self.command(port), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            if "started" in line:
+            if self.sign in line:
                 return
-        raise SystemExit("PouchDB Server did not start")
+        raise SystemExit(f"{self.name} did not start")
+
+    @staticmethod
+    def command(port: int) -> list[str]:
+        script = str(NODE / "node_modules" / "pouchdb-server" / "bin" / "pouchdb-server")
+        options = ["--port", str(port), "--host", "127.0.0.1", "--in-memory", "--no-stdout-logs"]
+        return ["node", "--unhandled-rejections=warn", script, *options]
+
+
+class OurServer(PouchServer):
+    name = "our server"
+    sign = "http://"
+
+    @staticmethod
+    def command(port: int) -> list[str]:
+        return [sys.executable, "-u", "-m", "pouchdb", "serve", "--in-memory", "--port", str(port)]
+
+
+SERVERS = (PouchServer, OurServer)
 
 
 class Ours:
@@ -141,18 +151,18 @@ def compare_http(directory: Path, count: int, attachments: int, rounds: int, wit
     if shutil.which("node") is None or not (NODE / "node_modules").is_dir():
         print("LEFT OUT: PouchDB Server is not installed: call `make peers`", file=sys.stderr)
         return 1
-    kinds: list[type[Any]] = [Ours] if "node" in without else [Ours, Node]
+    contenders: list[type[Any]] = [Ours] if "node" in without else [Ours, Node]
     docs, files = documents(count), with_attachments(attachments)
-    samples: dict[tuple[str, str], list[float]] = {}
+    samples: dict[tuple[str, str, str], list[float]] = {}
     numbers = itertools.count()
-    clients = [kind(directory / kind.name) for kind in kinds]
+    clients = [contender(directory / contender.name) for contender in contenders]
     for client in clients:
         client.write("documents", docs)
         client.write("files", files)
-    for number in range(rounds + 1):
+    for number, kind in itertools.product(range(rounds + 1), SERVERS):
         for client in clients if number % 2 else reversed(clients):
             # A server each, so that nobody meets what another one left in its memory.
-            server = Server(directory)
+            server = kind(directory)
             try:
                 for up, down, here in ((PUSH, PULL, "documents"), (PUSH_FILES, PULL_FILES, "files")):
                     remote, back = f"{server.url}/{here}", f"back-{next(numbers)}"
@@ -160,11 +170,11 @@ def compare_http(directory: Path, count: int, attachments: int, rounds: int, wit
                     assert client.count(back) == len(docs if here == "documents" else files)
                     if number:
                         for workload, seconds in times.items():
-                            samples.setdefault((client.name, workload), []).append(seconds)
+                            samples.setdefault((client.name, server.name, workload), []).append(seconds)
             finally:
                 server.process.kill()
                 server.process.wait()
-        if number:
+        if number and kind is SERVERS[-1]:
             print(f"round {number} of {rounds} done", file=sys.stderr, flush=True)
     for client in clients:
         client.close()
@@ -176,25 +186,25 @@ def compare_http(directory: Path, count: int, attachments: int, rounds: int, wit
 
 
 def _report(
-    samples: dict[tuple[str, str], list[float]], counts: dict[str, int], attachments: int
+    samples: dict[tuple[str, str, str], list[float]], counts: dict[str, int], attachments: int
 ) -> tuple[list[str], int]:
     lines = [
         "# Replication over HTTP",
         "",
-        "With PouchDB Server on this machine, databases in memory there and of normal durability here.",
+        "With a server on this machine, databases in memory there and of normal durability here.",
         "",
-        "| workload | ours | PouchDB | ratio |",
-        "| --- | --- | --- | --- |",
+        "| server | workload | ours | PouchDB | ratio |",
+        "| --- | --- | --- | --- | --- |",
     ]
     missed = 0
-    for workload in WORKLOADS:
-        ours, theirs = samples[Ours.name, workload], samples.get((Node.name, workload))
+    for server, workload in itertools.product((kind.name for kind in SERVERS), WORKLOADS):
+        ours, theirs = samples[Ours.name, server, workload], samples.get((Node.name, server, workload))
         kind = "documents" if workload in counts else "documents with 1 MB each"
-        cells = [f"{workload}, {counts.get(workload, attachments):,} {kind}", f"{median(ours):.2f} s", "", ""]
+        cells = [server, f"{workload}, {counts.get(workload, attachments):,} {kind}", f"{median(ours):.2f} s", "", ""]
         if theirs:
             ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
-            cells[2] = f"{median(theirs):.2f} s"
-            cells[3] = f"{median(ratios):.1f}x faster ({min(ratios):.1f} to {max(ratios):.1f})"
+            cells[3] = f"{median(theirs):.2f} s"
+            cells[4] = f"{median(ratios):.1f}x faster ({min(ratios):.1f} to {max(ratios):.1f})"
             missed += median(ratios) < 1
         lines.append(f"| {' | '.join(cells)} |")
     return lines, missed

@@ -6,7 +6,8 @@ from collections.abc import Collection, ItemsView, Iterator, KeysView, MutableMa
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api import feeds, maintenance, querying, reading, replicating, writing
-from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
+from pouchdb_core.documents.parse import check_id
+from pouchdb_core.errors import BadRequest, MissingId, NotFound, PouchDBError
 from pouchdb_core.handle import Handle
 from pouchdb_core.methods import FEED, REPLICATION, SYNC, iterating, operation, starting
 
@@ -153,10 +154,12 @@ class SyncPouchDB(AbstractPouchDB, _Documents):
 
     def __contains__(self, id: object) -> bool:
         try:
+            if self.remote and self.plugins.reads_plainly:
+                return self.adapter.holds(check_id(id))
             self.get(id)  # type: ignore[arg-type]  # anything may be asked for
         except NotFound:
             return False
-        except BadRequest:
+        except (BadRequest, MissingId):
             # What cannot be an id is not in the database.
             return False
         return True

@@ -243,6 +243,14 @@ class Adapter(ABC):
         """Send a request to the server of a remote database; see ``Handle.fetch``."""
         raise NotSupported(f"{self.name}: there is no server to send requests to")
 
+    def commit(self) -> None:
+        """Have what was written kept over a power cut. What is kept here is, as its durability says."""
+        return
+
+    def holds(self, id: str) -> bool:
+        """Tell whether there is a document, without reading it; only asked of remote databases."""
+        raise NotSupported(f"{self.name}: reading a document costs as little")
+
     def create(self) -> None:
         """Make the database if it is missing. What is kept here exists since it was opened."""
         return

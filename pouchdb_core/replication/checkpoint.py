@@ -151,8 +151,13 @@ class Checkpoints:
         *,
         sides: bool | Literal["source", "target"] = True,
         described: Mapping[str, Any],
+        commit: Callable[[], None] = lambda: None,
     ) -> None:
-        """``sides`` says where to keep it: both (True), none (False), or one; ``described`` is kept along."""
+        """``sides`` says where to keep it: both (True), none (False), or one; ``described`` is kept along.
+
+        ``commit`` has the target keep what was written: a checkpoint must not outlive what it is about.
+        """
+        self._commit = commit
         self._described = described
         self._id = id
         self._sides = {"target": target, "source": source}
@@ -209,6 +214,7 @@ class Checkpoints:
             return False
         if len(self._left_out) == 2:
             return False
+        self._commit()
         entry = {
             "session_id": self._session_id,
             "start_time": self._start_time,

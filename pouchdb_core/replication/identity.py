@@ -46,6 +46,7 @@ def open_checkpoints(
         tools.now,
         sides=request.checkpoint,
         described={"source": source.name, "source_id": source.id(), "target": target.name},
+        commit=target.adapter.commit,
     )
     return id, checkpoints
 

@@ -54,16 +54,13 @@ class Drop(Exception):
     """Close the connection without an answer."""
 
 
-Answer = Callable[[Asked], Any]
-
-
 class Server:
     """Answers by ``answer(asked)``, or by what was put into ``script``, one answer a request."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.script: list[Any] = []
-        self.answer: Answer = lambda asked: Told({"error": "not_found", "reason": "missing"}, 404)
+        self.answer: Callable[[Asked], Any] = lambda asked: Told({"error": "not_found", "reason": "missing"}, 404)
         self.ended = threading.Event()
         self._sockets: set[socket.socket] = set()
         outer = self
@@ -266,6 +263,12 @@ class Couch:
                 return self.told(failed[0]["status"], failed[0]["name"], failed[0]["reason"])
             return self.Told({"ok": True, "id": doc["_id"], "rev": doc["_rev"]}, 201)
         return self.db.put(doc)
+
+
+@pytest.fixture
+def Answer() -> type[Told]:
+    """The class of answers: test folders are no packages to import from."""
+    return Told
 
 
 @pytest.fixture(name="Couch")

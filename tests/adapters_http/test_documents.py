@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pouchdb_core import SyncPouchDB
-from pouchdb_core.errors import BadRequest
+from pouchdb_core import SyncEnvironment, SyncPouchDB
+from pouchdb_core.errors import BadRequest, MissingId, NotFound, Unauthorized
 
 Server = Any
 
@@ -47,4 +47,71 @@ def test_attachments_that_cannot_be_are_not_sent(db: SyncPouchDB, server: Server
 def test_a_since_that_is_no_seq_is_not_sent(db: SyncPouchDB, server: Server, since: Any) -> None:
     with pytest.raises(BadRequest, match="since"):
         db.changes(since=since)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("id", ["", "_all_docs", "_design", "_design/", "_local/", "_changes", "\ud800"], ids=ascii)
+def test_what_is_no_id_is_not_asked_for(db: SyncPouchDB, server: Server, id: str) -> None:
+    """It would name something else in a URL."""
+    server.answer = lambda asked: {"rows": []}
+    for call in (
+        lambda: db.get(id),
+        lambda: db.get(id, rev="1-a"),
+        lambda: db.open_revs(id),
+        lambda: db.get_attachment(id, "x"),
+    ):
+        with pytest.raises((BadRequest, MissingId, NotFound)):
+            call()
+    assert id not in db
+    assert server.asked == []
+
+
+def test_in_sends_no_document(db: SyncPouchDB, server: Server, Answer: Any) -> None:
+    there = {"/notes/a", "/notes/_design/b", "/notes/_local/c"}
+    server.answer = lambda asked: Answer(b"", 200 if asked.path in there else 404)
+    assert ["a" in db, "_design/b" in db, "_local/c" in db, "d" in db] == [True, True, True, False]
+    assert {asked.method for asked in server.asked} == {"HEAD"}
+    server.asked.clear()
+    assert ["_x" in db, 5 in db, "" in db] == [False] * 3
+    assert server.asked == []
+    server.answer = lambda asked: Answer(b"", 401)
+    with pytest.raises(Unauthorized):
+        assert "a" in db
+
+
+# -- what must not be sent -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["secret\nx", "secret\0", "", "sécret"], ids=repr)
+@pytest.mark.parametrize("kind", ["function", "token"])
+def test_a_token_that_cannot_be_sent_is_not_shown(env: SyncEnvironment, server: Server, token: str, kind: str) -> None:
+    auth: Any = (lambda: token) if kind == "function" else {"token": token}
+    with pytest.raises(BadRequest, match="bearer token") as caught:
+        env.PouchDB(f"{server.url}/notes", auth=auth).info()
+    assert "cret" not in str(caught.value)
+    assert server.asked == []
+
+
+def test_headers_that_cannot_be_sent_are_not_shown(env: SyncEnvironment, server: Server) -> None:
+    url = f"{server.url}/notes"
+    for call in (
+        lambda: env.PouchDB(url, auth=lambda: {"x": "secret\r\ny: z"}).info(),
+        lambda: env.PouchDB(url, headers={"x": "secret\ry"}).info(),
+        lambda: env.PouchDB(url, proxy="me:secret@host:3128").info(),
+        lambda: env.PouchDB(url).fetch("x", headers={"x": "secret\ny"}),
+    ):
+        with pytest.raises(BadRequest) as caught:
+            call()
+        assert "secret" not in str(caught.value)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"path": 5}, {"method": "GET /x"}, {"method": ""}, {"query": {"a": {1, 2}}}, {"query": 5}, {"json": {1, 2}}],
+    ids=repr,
+)
+def test_what_fetch_cannot_send(db: SyncPouchDB, server: Server, options: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest):
+        db.fetch(**options)
     assert server.asked == []

@@ -395,3 +395,37 @@ def test_a_missing_database_is_no_missing_document(couch: Couch, db: SyncPouchDB
     couch.before = lambda asked: couch.told(404, "not_found", "Database does not exist.") if asked.path != "/" else None
     with pytest.raises(NotFound, match="Database does not exist"):
         here.replicate_from(db)
+
+
+def test_what_was_written_is_on_the_disk_before_the_checkpoint(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB, server: Server
+) -> None:
+    """CouchDB before 3.0 waits with writing unless it is asked; a server that does not know the question is let be."""
+    here.put({"_id": "a"})
+    for answer in (couch.Told({"ok": True}, 201), couch.told(404, "not_found"), couch.told(405, "method_not_allowed")):
+        couch.before = lambda asked, answer=answer: answer if asked.path.endswith("_ensure_full_commit") else None
+        server.asked.clear()
+        here.put({"_id": "a", "_rev": here.get("a")["_rev"]})
+        here.replicate_to(db)
+        order = [asked.path.rpartition("/")[2][:6] for asked in server.asked if asked.method in ("POST", "PUT")]
+        assert order[-3:] == ["_bulk_", "_ensur", "py1-" + order[-1][4:]]
+    # Nothing new, nothing to keep.
+    server.asked.clear()
+    here.replicate_to(db)
+    assert paths(server, "POST", "_ensure_full_commit") == []
+
+
+def test_a_live_feed_goes_on_after_the_page_of_a_gateway(couch: Couch, db: SyncPouchDB, server: Server) -> None:
+    couch.db.put({"_id": "a"})
+    lines = [b'{"seq":1,"id":"a","changes":[{"rev":"1-a"}]}\n']
+    later = [b'{"seq":2,"id":"b","changes":[{"rev":"1-b"}]}\n']
+    page = couch.Told(b"<html>log in</html>", headers={"content-type": "text/html"})
+    answers = [couch.Told(iter(lines)), page, couch.Told(iter(later))]
+    couch.before = lambda asked: (
+        (answers.pop(0) if answers else couch.told(400, "over")) if asked.query.get("feed") == "continuous" else None
+    )
+    feed = db.changes(live=True, since=0)
+    rows = iter(feed)
+    assert [next(rows)["id"], next(rows)["id"]] == ["a", "b"]
+    with pytest.raises(BadRequest, match="on purpose"):
+        next(rows)

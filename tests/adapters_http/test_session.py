@@ -41,12 +41,6 @@ Server = Any
 
 
 @pytest.fixture
-def Answer(server: Server) -> Any:
-    """The class of answers: test folders are no packages to import from."""
-    return type(server).__init__.__globals__["Told"]
-
-
-@pytest.fixture
 def Drop(server: Server) -> Any:
     return type(server).__init__.__globals__["Drop"]
 

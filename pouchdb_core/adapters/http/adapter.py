@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pouchdb_core.adapters.base import Adapter, Place
-from pouchdb_core.adapters.http.address import Address, document_path, parse_address
+from pouchdb_core.adapters.http.address import Address, document_path, parse_address, query_string
+from pouchdb_core.adapters.http.credentials import are_headers
 from pouchdb_core.adapters.http.feed import LiveFeed, changes_query, pages
 from pouchdb_core.adapters.http.options import OPTIONS, check_options
 from pouchdb_core.adapters.http.pool import HTTP
@@ -150,6 +151,19 @@ class HttpAdapter(Adapter):
         text = "\n".join(f"{row['id']} {row['value']['rev']}" for row in self.listing(request)["rows"])
         return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:7], "big")
 
+    def holds(self, id: str) -> bool:
+        """Tell whether there is a document, without fetching it."""
+        try:
+            self.session.request("HEAD", document_path(id))
+        except NotFound:
+            return False
+        return True
+
+    def commit(self) -> None:
+        """Have the server put what was written on its disk: CouchDB before 3.0 waited with that."""
+        # One that does not know the question has nothing to say.
+        self.session.request("POST", "_ensure_full_commit", json={}, again=True, check=False).close()
+
     def local_ids(self, prefix: str) -> Sequence[str]:
         try:
             answer = self.session.json(
@@ -253,6 +267,17 @@ class HttpAdapter(Adapter):
 
     def fetch(self, path: str, method: str = "GET", **options: Any) -> Response:
         check = options.pop("check", True)
+        for text in (path, method):
+            if type(text) is not str:
+                raise BadRequest(f"path and method of a request must be text, not {text!r}")
+        if not (method.isalpha() and method.isascii()):
+            raise BadRequest(f"the method of a request must be a word such as GET, not {method!r}")
+        if options.get("headers") is not None and not are_headers(options["headers"]):
+            raise BadRequest("headers must be a mapping of texts without line breaks")
+        try:
+            query_string(options.get("query"))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise BadRequest(f"query must be a mapping with values for JSON: {error}") from None
         return self.session.request(method.upper(), path, check=check, **options)
 
     def directory(self, plugin: str) -> Path:

@@ -27,6 +27,9 @@ class Address(NamedTuple):
     username: str | None
     password: str | None
 
+    def __repr__(self) -> str:
+        return f"Address({self.url!r})"
+
     @property
     def url(self) -> str:
         """The URL of the database, without credentials."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from pouchdb_core.errors import BadRequest
 
-__all__ = ["Basic", "Credentials", "Login", "Renewing", "credentials"]
+__all__ = ["Basic", "Credentials", "Login", "Renewing", "are_headers", "credentials"]
 
 Headers = Mapping[str, str]
+
+# Any byte but those that end a header.
+_HEADER = re.compile("[\t\x20-\x7e\x80-\xff]*")
 
 
 class Credentials(Protocol):
@@ -22,6 +26,13 @@ class Credentials(Protocol):
 
     def renew(self, refused: Headers) -> bool:
         """Get new credentials after the server refused these; False when there are none."""
+
+
+def are_headers(headers: Any) -> bool:
+    """Tell whether these are names and values that can be sent as headers."""
+    return isinstance(headers, Mapping) and all(
+        isinstance(text, str) and _HEADER.fullmatch(text) is not None for pair in headers.items() for text in pair
+    )
 
 
 def _basic(username: str, password: str) -> dict[str, str]:
@@ -101,13 +112,23 @@ class Login:
         return _basic(self._username, self._password) if cookie is None else {"cookie": cookie}
 
 
+def _bearer(token: str) -> dict[str, str]:
+    # Here, because the error of whoever finds it later would show it.
+    if not (token and token.isascii() and token.isprintable()):
+        raise BadRequest("a bearer token has printable ASCII characters only, at least one")
+    return {"authorization": f"Bearer {token}"}
+
+
 def _told(answer: Any) -> dict[str, str]:
     if isinstance(answer, str):
-        return {"authorization": f"Bearer {answer}"}
+        return _bearer(answer)
     if isinstance(answer, tuple) and len(answer) == 2:
         return _basic(str(answer[0]), str(answer[1]))
     if isinstance(answer, Mapping):
-        return {str(name).lower(): str(value) for name, value in answer.items()}
+        headers = {str(name).lower(): str(value) for name, value in answer.items()}
+        if not are_headers(headers):
+            raise BadRequest("the function given as auth returned headers with line breaks, or beyond Latin-1")
+        return headers
     raise BadRequest(
         "the function given as auth must return a bearer token, a pair (name, password) or a mapping of headers, "
         f"not {type(answer).__name__}"
@@ -129,7 +150,7 @@ def credentials(auth: Any, log_in: Callable[[str, str], str | None]) -> Credenti
     if isinstance(auth, Mapping):
         known = {"username", "name", "password", "session", "token"}
         if isinstance(auth.get("token"), str) and set(auth) <= known:
-            return Basic({"authorization": f"Bearer {auth['token']}"})
+            return Basic(_bearer(auth["token"]))
         username, password = auth.get("username", auth.get("name")), auth.get("password", "")
         if isinstance(username, str) and isinstance(password, str) and set(auth) <= known:
             return Login(username, password, log_in) if auth.get("session") else Basic(_basic(username, password))

@@ -152,7 +152,7 @@ class LiveFeed:
 
     The connection is made again whenever it breaks or is silent for two and a half heartbeats, after
     the last row that was taken from it, for as long as the feed lives: only an error that says no
-    (401, 403, 404, 400) ends it, or a server that could not be reached at all the first time. Where a
+    (401, 403, 404, 400) ends it, or a server that was not there, or was none, the first time. Where a
     continuous feed brings nothing, because something on the way keeps it, long polls are used.
     """
 
@@ -222,7 +222,8 @@ class LiveFeed:
                 self._connect()
                 delay = 0.0
             except (TooManyRequests, RemoteError) as error:
-                if isinstance(error, NotACouchDB) or (not self._reached and error.status != 429):
+                # The page of a gateway is nothing new once there was a feed.
+                if not self._reached and error.status != 429:
                     self._fail(error)
                     return
                 logger.info("%s: the feed broke, it goes on after %r: %s", self._session.url, self._since, error)

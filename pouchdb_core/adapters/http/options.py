@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from pouchdb_core.adapters.http.credentials import are_headers
 from pouchdb_core.errors import BadRequest
 
 __all__ = ["OPTIONS", "check_options"]
@@ -26,14 +27,12 @@ def check_options(options: Mapping[str, Any]) -> None:
     if ajax is not None and not isinstance(ajax, Mapping):
         raise BadRequest(f"ajax must be a mapping with headers, not {ajax!r}")
     for headers in (options.get("headers"), (ajax or {}).get("headers")):
-        if headers is not None and not (
-            isinstance(headers, Mapping)
-            and all(isinstance(text, str) and "\n" not in text for pair in headers.items() for text in pair)
-        ):
-            raise BadRequest("headers must be a mapping of texts")
+        if headers is not None and not are_headers(headers):
+            raise BadRequest("headers must be a mapping of texts without line breaks")
     proxy = options.get("proxy")
     if proxy is not None and not (isinstance(proxy, str) and proxy.startswith(("http://", "https://"))):
-        raise BadRequest(f"proxy must be a URL such as http://host:3128, not {proxy!r}")
+        # Not shown: it may hold a password.
+        raise BadRequest("proxy must be a URL such as http://host:3128")
     for name in ("ca_certs", "client_cert"):
         file = options.get(name)
         if file is not None and not os.path.isfile(file):

@@ -11,8 +11,8 @@ from pouchdb_core.adapters.http.attachments import RemoteAttachment
 from pouchdb_core.adapters.http.failures import is_missing_database
 from pouchdb_core.adapters.http.session import HttpSession
 from pouchdb_core.documents.attachments import Blob
-from pouchdb_core.documents.parse import LOCAL, dump, encodes
-from pouchdb_core.errors import BadRequest, NotACouchDB, NotFound, NotSupported
+from pouchdb_core.documents.parse import LOCAL, check_id, dump, encodes
+from pouchdb_core.errors import BadRequest, MissingId, NotACouchDB, NotFound, NotSupported
 from pouchdb_core.requests import MISSING, Listing, Query, Read, ReadOptions
 from pouchdb_core.results import Record
 
@@ -40,8 +40,11 @@ class Reader:
             return Record(results=self._many(request.items, request.options, request.size))
         if request.attachment is not None:
             return self._attachment(request, request.attachment)
-        if not encodes(request.id):
-            raise NotFound(id=request.id)
+        try:
+            check_id(request.id)
+        except (BadRequest, MissingId):
+            # In a URL it would be something else: the database, a list.
+            raise NotFound(id=request.id) from None
         if request.open_revs is not None:
             return self._open_revs(request.id, request.open_revs, request.options)
         query = {**_query(request.options), "rev": request.rev}

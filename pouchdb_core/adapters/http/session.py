@@ -17,7 +17,7 @@ from pouchdb_core.adapters.http.failures import failure, not_json, server_error
 from pouchdb_core.adapters.http.pool import Http, Route
 from pouchdb_core.adapters.http.response import Response
 from pouchdb_core.documents.parse import dump
-from pouchdb_core.errors import NotACouchDB, PouchDBError, RemoteError, TooManyRequests
+from pouchdb_core.errors import BadRequest, NotACouchDB, PouchDBError, RemoteError, TooManyRequests
 
 __all__ = ["Body", "HttpSession"]
 
@@ -98,7 +98,10 @@ class HttpSession:
         url += query_string(query)
         sent = {**self.headers, **{name.lower(): value for name, value in (headers or {}).items()}}
         if json is not ...:
-            body = dump(json)
+            try:
+                body = dump(json)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise BadRequest(f"the body of a request must be JSON: {error}") from None
             sent.setdefault("content-type", "application/json")
         again = method in SAFE if again is None else again
         waited, tried, renewed = 0.0, 0, False
