@@ -121,7 +121,7 @@ VISIBLE = """return [...document.querySelectorAll(arguments[0])].filter(
 class Browser:
     """Debian's chromium without a window. Elements are named by CSS selectors; every wait has an end."""
 
-    patience = 20
+    patience = 30
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver

@@ -6,6 +6,8 @@ import base64
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -198,6 +200,33 @@ def test_removing_the_database_stops_all(one):
     assert one.client.put("/_replicator").status == 201
     one.put("once", target="other")
     one.state("once", "completed")
+
+
+def test_a_database_that_goes_away_under_it(one):
+    one.put("live", continuous=True)
+    one.state("live", "running", docs_written=3)
+    assert one.client.delete("/target").status == 200
+    assert "closed" in one.state("live", "crashing", error_count=1)["info"]["error"]
+    one.advance(30)
+    one.state("live", "running", docs_written=3)
+    assert len(one.environment["target"]) == 3
+    assert one.client.delete("/source").status == 200
+    one.state("live", "crashing", error_count=2)
+    one.advance(60)
+    assert "could not open source" in one.state("live", "crashing", error_count=3)["info"]["error"]
+
+
+def test_a_database_that_another_process_made(one, tmp_path, call):
+    """It is found when somebody asks for it here."""
+    with pouchdb.setup(tmp_path) as environment, CouchServer(environment) as server:
+        client = call(server)
+        assert client.get("/_scheduler/docs").json["docs"] == []
+        program = f"import pouchdb; pouchdb.setup({str(tmp_path)!r}, plugins=[])['_replicator'].put("
+        program += "{'_id': 'self', 'source': 'none', 'target': 'none'})"
+        subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+        assert client.get("/_replicator").status == 200
+        supervisor = environment.state(SEAT).supervisor
+        assert supervisor.wait_for(lambda: supervisor.counts() == {"crashing": 1}, PATIENCE)
 
 
 def test_other_replicator_databases(one):
