@@ -12,7 +12,7 @@ from pouchdb_core.events import Listener
 if TYPE_CHECKING:
     from pouchdb_core.environment import AbstractEnvironment
 
-__all__ = ["JSON", "Context", "JSError"]
+__all__ = ["JSON", "Context", "JSError", "functions_of"]
 
 
 class JSError(BaseError):
@@ -39,10 +39,7 @@ class Context:
         Functions are compared by equality, so bound methods work. Returns False when ``timeout``
         seconds went by first. Raises BadRequest when there is nothing to wait for.
         """
-        wanted = [functions] if callable(functions) else list(functions)
-        if not wanted or not all(map(callable, wanted)):
-            raise BadRequest(f"wait_until_called() takes a function or a list of functions, not {functions!r}")
-        return self._environment._calls.wait(wanted, timeout)
+        return self._environment._calls.wait(functions_of(functions), timeout)
 
     waitUntilCalled = wait_until_called
 
@@ -69,3 +66,11 @@ class Context:
 
     def inspect(self, block: bool = True) -> None:
         """Do nothing: there is no browser engine to inspect any more."""
+
+
+def functions_of(functions: Listener | Sequence[Listener]) -> Sequence[Listener]:
+    """Return the functions to wait for. Raises BadRequest when there are none, or something else."""
+    wanted = [functions] if callable(functions) else functions
+    if not isinstance(wanted, (list, tuple)) or not wanted or not all(map(callable, wanted)):
+        raise BadRequest(f"wait_until_called() takes a function or a list of functions, not {functions!r}")
+    return wanted

@@ -12,6 +12,7 @@ from pouchdb_core.aio.delivery import Delivery, check_callback
 from pouchdb_core.aio.promise import Promise
 from pouchdb_core.aio.queue import CallOrder, Start, Way
 from pouchdb_core.aio.rows import AsyncRows
+from pouchdb_core.errors import DatabaseClosed
 from pouchdb_core.methods import Iterating, Operation
 from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slot
@@ -72,8 +73,12 @@ class Calls:
         call = partial(contextvars.copy_context().run, _settle, promise, function, subject, args, kwargs)
         if callback is not None:
             promise._call_back(self.logged(callback))
+        refuse = promise._reject
+        if operation.name == "close":
+            # What is closed already need not be closed.
+            refuse = partial(_settle_unless, promise, DatabaseClosed)
         promise._on_cancel = self.order.submit(
-            names, call, promise._reject, way=_way(operation), start=self.start_of(names, long=operation.long)
+            names, call, refuse, way=_way(operation), start=self.start_of(names, long=operation.long)
         )
         return promise
 
@@ -120,6 +125,10 @@ def _settle(
     finally:
         # The error's traceback knows this frame: a promise that nobody has is to go at once, and tell.
         del promise
+
+
+def _settle_unless(promise: Promise[Any], kind: type[BaseException], error: BaseException) -> None:
+    promise._settle(None, None if isinstance(error, kind) else error)
 
 
 def _way(operation: Operation[..., Any]) -> Way:

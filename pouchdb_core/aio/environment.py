@@ -18,9 +18,8 @@ from pouchdb_core.aio.handles import AsyncHandle
 from pouchdb_core.aio.promise import Thenable
 from pouchdb_core.aio.starter import start
 from pouchdb_core.api import replicating
-from pouchdb_core.context import Context
+from pouchdb_core.context import Context, functions_of
 from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
-from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import Listener
 from pouchdb_core.methods import REPLICATION, SYNC, Asynchronous, Operation, Starting, composed, operation, starting
 from pouchdb_core.results import Record
@@ -59,9 +58,7 @@ class AsyncContext(Context):
         work. Returns False when ``timeout`` seconds went by first. Raises BadRequest when there is
         nothing to wait for, RuntimeError where an event loop is running: it could not go on.
         """
-        wanted = [functions] if callable(functions) else list(functions)
-        if not wanted or not all(map(callable, wanted)):
-            raise BadRequest(f"wait_until_called() takes a function or a list of functions, not {functions!r}")
+        wanted = functions_of(functions)
         calls = self._environment._asynchronous
         return calls.delivery.spin(lambda: calls.log.take(wanted), timeout)
 

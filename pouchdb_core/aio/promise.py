@@ -39,6 +39,8 @@ class Promise(Thenable, Generic[T]):
     awaits it cancels the promise too, unless somebody else still waits for the outcome.
     """
 
+    _error: BaseException | None = None
+
     def __init__(self, delivery: Delivery, name: str = "") -> None:
         self._delivery = delivery
         self._name = name
@@ -46,7 +48,6 @@ class Promise(Thenable, Generic[T]):
         self._lock = threading.Lock()
         self._settled = False
         self._value: T | None = None
-        self._error: BaseException | None = None
         self._traceback: Any = None
         self._handled = False
         self._watchers: list[Callable[[], None]] = []
@@ -196,6 +197,9 @@ class Promise(Thenable, Generic[T]):
         on_error: Callable[[Any], Any] | None = None,
     ) -> Promise[Any]:
         """Call ``on_value(value)`` or ``on_error(error)`` with the outcome; return the promise of what it returns."""
+        for handler in (on_value, on_error):
+            if handler is not None and not callable(handler):
+                raise TypeError(f"a handler must be callable, not {handler!r}")
         follower: Promise[Any] = Promise(self._delivery, self._name)
         follower._on_cancel = self._leave_or_cancel
         route = Route.here()

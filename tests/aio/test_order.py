@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import pouchdb
 from pouchdb import AsyncEnvironment, AsyncPouchDB
 from pouchdb_core.aio.queue import CallOrder, Way
 from pouchdb_core.errors import DatabaseClosed, NotFound
@@ -116,12 +117,22 @@ async def test_closing_waits_for_all_calls_before_it(gate: Any, env: AsyncEnviro
     assert held.done
     assert (await held).ok
     assert env.closed
-    for late in (db.get("held"), env.names(), env.close(), db.put({})):
+    for late in (db.get("held"), env.names(), db.destroy(), db.put({})):
         with pytest.raises(DatabaseClosed):
             await late
+    assert await env.close() is None, "calling it again does nothing"  # type: ignore[func-returns-value]
+    assert await db.close() is None  # type: ignore[func-returns-value]
     feed = db.changes()
     with pytest.raises(DatabaseClosed):
         await feed
+
+
+async def test_closing_within_the_block_that_closes() -> None:
+    async with pouchdb.setup_async(":memory:", plugins=[]) as env:
+        await env["a"].put({"_id": "a"})
+        await env.close()
+    async with env:
+        assert env.closed
 
 
 async def test_closing_the_other_view_refuses_what_waits(gate: Any, env: AsyncEnvironment, db: AsyncPouchDB) -> None:
@@ -129,11 +140,13 @@ async def test_closing_the_other_view_refuses_what_waits(gate: Any, env: AsyncEn
     await entered(gate)
     waiting = [db.put({"_id": "b"}), db.get("b"), db.destroy(), env.names()]
     feed = db.changes()
+    also_closing = env.close()
     closing = asyncio.get_running_loop().run_in_executor(None, env.sync_view.close)
     for each in waiting:
         with pytest.raises(DatabaseClosed):
             await each
     assert (await feed).status == "cancelled"
+    await also_closing
     gate.open.set()
     await closing
     await asyncio.wait([asyncio.ensure_future(_outcome(held))])

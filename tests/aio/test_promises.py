@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import gc
 import weakref
 from collections.abc import Callable
@@ -65,6 +66,21 @@ async def test_errors_chain(db: AsyncPouchDB) -> None:
     # A handler may return what fails.
     with pytest.raises(NotFound):
         await db.info().then(lambda _: db.get("nothing"))
+
+
+def test_handlers_are_functions_and_promises_no_values(
+    env: AsyncEnvironment, db: AsyncPouchDB, recwarn: pytest.WarningsRecorder
+) -> None:
+    promise = db.info()
+    for wrong in (5, "f", {}):
+        with pytest.raises(TypeError, match="a handler must be callable"):
+            promise.then(wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="a handler must be callable"):
+            promise.catch(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        copy.deepcopy(promise)
+    gc.collect()
+    assert not recwarn.list, "a half-made copy is no trouble"
 
 
 async def test_finally(db: AsyncPouchDB) -> None:
