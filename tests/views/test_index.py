@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -461,6 +462,71 @@ def test_a_killed_build_is_taken_up_where_it_was(stored: Path, moment: int) -> N
         # At once: the builder's process is known to be gone.
         assert [row.key for row in database.query("app/all").rows] == list(range(5000))
         assert seen[-1]["indexed_docs"] <= 5001 - 999 * moment
+        assert database.integrity_check() == []
+
+
+FRAGILE = """
+import importlib.util, os, signal, sqlite3, sys
+directory, here, point = sys.argv[1:]
+left = int(point)
+def traced(statement):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+connect = sqlite3.connect
+def connected(*args, **options):
+    connection = connect(*args, **options)
+    connection.set_trace_callback(traced)
+    return connection
+sqlite3.connect = connected
+spec = importlib.util.spec_from_file_location("test_index", here)
+tests = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tests)
+import pouchdb
+database = pouchdb.setup(directory, plugins=[tests.PLUGIN], durability="normal")["test"]
+for kind in ("inside", "outside"):
+    tests.find(database, kind, "fox")
+database.query("words/all")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_builds_that_are_killed_at_any_statement(tmp_path: Path, seed: int) -> None:
+    chance, data = random.Random(seed), tmp_path / "data"
+    view = "function (doc) { if (doc.text) { doc.text.split(' ').forEach(function (w) { emit(w, 1); }); } }"
+    texts: dict[str, str] = {}
+    with pouchdb.setup(data, plugins=[PLUGIN], durability="normal") as environment:
+        database = environment["test"]
+        database.put({"_id": "_design/words", "inside": 1, "outside": 1, "views": {"all": {"map": view}}})
+        database.bulk_docs([{"_id": f"d{n:04}", "text": chance.choice(["fox", "hen fox", "hen"])} for n in range(300)])
+    killed = 0
+    for _ in range(4):
+        command = [sys.executable, "-c", FRAGILE, str(data), __file__, str(chance.randint(20, 450))]
+        killed += subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        with pouchdb.setup(data, plugins=[PLUGIN], durability="normal") as environment:
+            database = environment["test"]
+            # Some documents change before the next one goes on.
+            for n in chance.sample(range(300), 20):
+                id = f"d{n:04}"
+                if id in database:
+                    doc = database.get(id)
+                    if n % 5 == 0:
+                        database.purge(id, doc["_rev"])
+                    elif n % 5 == 1:
+                        database.remove(doc)
+                    else:
+                        database.put({**doc, "text": "fox" if n % 2 else "hen"})
+            texts = {row.id: row.doc.get("text", "") for row in database.all_docs(include_docs=True).rows}
+    assert killed >= 2
+    with pouchdb.setup(data, plugins=[PLUGIN], durability="normal") as environment:
+        database = environment["test"]
+        expected = sorted(id for id, text in texts.items() if "fox" in words(text))
+        assert find(database, "inside", "fox") == find(database, "outside", "fox") == expected
+        rows = [(row.key, row.id) for row in database.query("words/all").rows]
+        assert rows == sorted((word, id) for id, text in texts.items() for word in words(text))
+        assert database.query("words/all", limit=0).total_rows == len(rows)
         assert database.integrity_check() == []
 
 
