@@ -199,10 +199,10 @@ class Proxy:
     ``None``: nothing. ``drop``: the connection closes before the server is asked. ``lose``: after it was
     asked. ``cut``: in the middle of the answer. ``stall``: no answer until the test is over. ``error``: 500,
     ``gateway``: 503 with a page of HTML, ``busy``: 429. ``slow``: the answer drips. ``twice``: the server is
-    asked two times, as by a network that repeats itself.
+    asked two times, as by a network that repeats itself. ``shuffle``: documents come in another order.
     """
 
-    FAULTS = ("drop", "lose", "cut", "error", "gateway", "busy", "slow", "twice")
+    FAULTS = ("drop", "lose", "cut", "error", "gateway", "busy", "slow", "twice", "shuffle")
 
     def __init__(self, target: str) -> None:
         self.fault: Callable[[str, str], str | None] = lambda method, path: None
@@ -258,6 +258,9 @@ class Proxy:
                         answer.read()
                         connection.close()
                 with contextlib.closing(connection):
+                    if fault == "shuffle" and "_bulk_get" in self.path and answer.status == 200:
+                        self._shuffled(json.loads(answer.read()))
+                        return
                     if fault == "lose":
                         answer.read()
                         self.close_connection = True
@@ -273,6 +276,14 @@ class Proxy:
                     self.rfile.readline()
                 self.rfile.readline()
                 return body
+
+            def _shuffled(self, told: Any) -> None:
+                random.Random(len(told["results"])).shuffle(told["results"])
+                body = json.dumps(told).encode()
+                self.send_response(200)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
             def _refuse(self, fault: str) -> None:
                 status = {"error": 500, "gateway": 503, "busy": 429}[fault]

@@ -241,8 +241,8 @@ def test_whatever_breaks_both_sides_end_equal(
     mixed(here, 1)
     mixed(own, 2)
     union = {**leaves(here), **leaves(own)}
-    remote = env.PouchDB(f"{own_proxy.url}/{own.name.rpartition('/')[2]}", timeout=10, retries=2)
-    own_proxy.schedule(seed, 0.35)
+    remote = env.PouchDB(f"{own_proxy.url}/{own.name.rpartition('/')[2]}", timeout=1, retries=2)
+    own_proxy.schedule(seed, 0.35, (*own_proxy.FAULTS, "stall"))
     options: dict[str, Any] = {"batch_size": 20, "retry": True, "back_off_function": lambda delay: 1.0}
     pushed = here.replicate_to(remote, **options)
     pulled = here.replicate_from(remote, **options)
