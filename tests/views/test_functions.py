@@ -296,6 +296,42 @@ def test_an_endless_function_is_stopped(tmp_path: Path) -> None:
         assert environment.active_tasks() == []
 
 
+ATTACKS = {
+    "endless": "for (;;) { try { for (;;) {} } finally { continue; } }",
+    "memory": "var a = []; for (;;) { a.push(a.length + 'x'); }",
+    "recursion": "function f() { return [1].map(f); } f();",
+    "thrown": "throw {toString: function () { for (;;) {} }};",
+    "tampered": "Array.prototype.push = JSON.stringify = Object.prototype.toJSON = function () { throw 1; }; emit(1);",
+}
+
+
+@pytest.mark.parametrize("engine", ["quickjs-ng", "js2py"])
+def test_the_database_answers_after_every_attack(engine: str) -> None:
+    """tests/javascript has all of them; this is what a user sees of it."""
+    limits = Limits(seconds=0.8, memory=32 * 2**20)
+    with pouchdb.setup(":memory:", plugins=[], js_engine=engine, js_limits=limits) as environment:
+        database = environment["test"]
+        good = {"map": "function (doc) { emit(doc.n); }", "reduce": "function (k, v) { return v.length; }"}
+        database.put({"_id": "_design/good", "views": {"good": good}})
+        stopped: dict[str, FunctionError] = {}
+        for n, (name, body) in enumerate(ATTACKS.items()):
+            database.put({"_id": f"_design/{name}", "views": {name: {"map": f"function (doc) {{ {body} }}"}}})
+            database.put({"_id": f"d{n}", "n": n})
+            try:
+                database.query(name)
+            except FunctionError as error:
+                stopped[name] = error
+            assert database.get(f"d{n}")["n"] == n
+            assert keys(database.query("good", reduce=False)) == list(range(n + 1))
+            assert database.query("good").rows[0].value == n + 1
+            assert keys(database.query(lambda doc: [(doc["n"], 1)])) == list(range(n + 1))
+        assert {"endless", "thrown"} <= set(stopped)
+        for name, error in stopped.items():
+            assert error.name in ("os_process_timeout", "os_process_error")
+            assert f"_design/{name}" in error.message
+        assert environment.active_tasks() == []
+
+
 # -- Python functions by name ----------------------------------------------------------------------------
 
 
