@@ -228,6 +228,7 @@ class _Load:
                 continue
             if "data" in entry:
                 self._done["attachments"] += 1
+                filled[name] = {**entry, "data": _plain(entry["data"])}
             elif (path := self._content.get(str(entry.get("digest")))) is not None:
                 file = _Content(path, str(entry["digest"]))
                 self._files.append(file.file)
@@ -391,6 +392,17 @@ class _Content:
 
     def read(self, size: int = -1) -> bytes:
         return self.file.read(size)
+
+
+def _plain(data: Any) -> Any:
+    """Return content as we take it: pouchdb-dump on node writes bytes as ``{"type": "Buffer", "data": [104, ...]}``."""
+    if isinstance(data, Mapping) and data.get("type") == "Buffer" and isinstance(data.get("data"), list):
+        try:
+            return bytes(data["data"])
+        except (TypeError, ValueError):
+            # No bytes: what reads the document says what is wrong with it.
+            return data
+    return data
 
 
 def _foreign(first: Any) -> bool:
