@@ -211,6 +211,7 @@ def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: b
         id = new_id()
         doc = {**doc, "_id": id}
     id = check_id(id)
+    plain = None
     if deterministic:
         plain = plain_json(cast("dict[str, Any]", doc))
         if plain is not None and plain[0].count(b'"_') == 1 and len(doc) > 1:
@@ -223,7 +224,7 @@ def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: b
     if parent is not None:
         parent = check_rev(parent)
     try:
-        return _edit(doc, id, parent, deterministic)
+        return _edit(doc, id, parent, deterministic, text=None if plain is None else plain[0])
     except PouchDBError as error:
         error.details.setdefault("id", id)
         raise
@@ -247,7 +248,10 @@ def _edit(
     parent: str | None,
     deterministic: bool,
     attachments: dict[str, Incoming] | None = None,
+    *,
+    text: bytes | None = None,
 ) -> Parsed:
+    """Parse an edit; ``text`` is the document's, if it is known."""
     deleted = _deleted(doc)
     hashed: Any = doc
     if "_attachments" in doc:
@@ -260,7 +264,8 @@ def _edit(
         else:
             hashed["_attachments"] = {name: entry.hashed() for name, entry in (attachments or {}).items()}
     try:
-        text = _text(hashed)
+        if text is None or hashed is not doc:
+            text = _text(hashed)
         rev = rev_id(parent, text if deterministic else os.urandom(16))
         path = (rev,) if parent is None else (rev, parent)
         parsed = Parsed(id, rev, parent, path, deleted, _body(hashed), doc, attachments)
