@@ -1,7 +1,7 @@
 """The engine: what all views of one storage directory share.
 
-It owns the plug-ins, the open stores, tasks, identity and clean-up. ``SyncEnvironment`` (and later
-``AsyncEnvironment``) are views on it.
+It owns the plug-ins, the open stores, tasks, identity and clean-up. ``SyncEnvironment`` and
+``AsyncEnvironment`` are views on it.
 """
 
 from __future__ import annotations
