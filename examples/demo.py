@@ -45,6 +45,7 @@ def load(tour: Tour) -> None:
         db = env["airports"]
         results = [result for batch in batches for result in db.bulk_docs(batch)]
     tour.say(f"{tour.rate(len(documents), 'documents')}, in {len(batches)} transactions.")
+    tour.command("pouchdb put airports @airports.json")
     tour.check(all(result.get("ok") for result in results), "every document was written")
     tour.check(len(db) == len(documents) > 20_000, "the database has every airport")
     tour.notes["ids"] = [document["_id"] for document in documents]
@@ -58,6 +59,7 @@ def read(tour: Tour) -> None:
     with tour.code():
         airport = db["airport:EDDF"]
     tour.list([f"{airport.name}, {airport.country}", f"_rev {airport['_rev']}"])
+    tour.command("pouchdb get airports airport:EDDF")
     tour.check(airport["_rev"].startswith("1-"), "the document is in its first revision")
     chosen = random.Random(1).choices(tour.notes["ids"], k=10_000)
     with tour.code():
@@ -75,6 +77,7 @@ def list_range(tour: Tour) -> None:
     with tour.code():
         rows = db.all_docs(startkey="airport:LFP", endkey="airport:LFP\uffff", include_docs=True).rows
     tour.list([f"{row.id}  {row.doc.name}" for row in rows[:3]] + [f"... {len(rows)} in all"])
+    tour.command("pouchdb ls airports --prefix airport:LFP --docs")
     tour.check(all(row.id.startswith("airport:LFP") for row in rows) and rows, "only the range was listed")
 
 
@@ -137,6 +140,7 @@ def disagree(tour: Tour) -> None:
         (document,) = home.conflicts()
         losing = home.get(document["_id"], rev=document["_conflicts"][0])
     tour.list([f"{label}  {_edits(revision)}" for label, revision in (("winner", document), ("losing", losing))])
+    tour.command("pouchdb tree airports airport:BIKF")
     tour.check(document["_id"] == KEFLAVIK, "the airport that both offices edited has a conflict")
     tour.check({"tower", "opens"} == (document.keys() ^ losing.keys()) - {"_conflicts"}, "both edits are there")
 
@@ -157,6 +161,7 @@ def resolve(tour: Tour) -> None:
         left = list(db.conflicts())
     merged = db[KEFLAVIK]
     tour.list([f"merged  {_edits(merged)}", f"conflicts left: {len(left)}"])
+    tour.command(f"pouchdb conflicts airports airport:BIKF --keep {merged['_rev'][:6]}")
     tour.check(not left and "tower" in merged and "opens" in merged, "both edits are in the merged document")
 
 
@@ -172,6 +177,7 @@ def attach(tour: Tour) -> None:
         hello = db.get_attachment("airport:BIKF", "hello.txt")
     tour.list([f"{hello.type}: {hello.data.decode()}"])
     tour.check(hello.data == b"Velkomin!" and hello.type == "text/plain", "the bytes came back")
+    tour.command("pouchdb get airports airport:BIKF --attachment hello.txt")
     size, scan = 32 * 1024 * 1024, tour.directory / "scan.tif"
     content = random.Random(1).randbytes(size)
     scan.write_bytes(content)
@@ -200,6 +206,7 @@ def follow(tour: Tour) -> None:
     last = changes.results[-1]
     tour.list([f"since {bookmark}: {len(changes.results)} documents, the last one {last.id} at {last.seq}"])
     tour.list([f"since {changes.last_seq}: {len(later.results)} documents"])
+    tour.command(f"pouchdb changes airports --since {bookmark}")
     ids = [row.id for row in changes.results]
     tour.check(all(id.startswith("airport:BI") for id in ids), "Iceland has changed, nothing else")
     tour.check(last.id == KEFLAVIK, "what changed last comes last")
@@ -215,6 +222,7 @@ def name_databases(tour: Tour) -> None:
     with tour.code():
         names = env.all_dbs()
     tour.list(names)
+    tour.command("pouchdb ls")
     tour.check(names == ["airports", "office-north", "office-south"], "all three databases are listed")
 
 
@@ -229,12 +237,14 @@ def back_up(tour: Tour) -> None:
     with tour.code():
         problems = db.integrity_check()
     tour.say(f"Problems found: {len(problems)}, in {tour.seconds:.2f} s.")
+    tour.command("pouchdb doctor airports")
     tour.check(not problems, f"the database is whole: {list(islice(problems, 3))}")
     with tour.code():
         db.backup(copies / "airports.pouchdb")
         second = pouchdb.setup(copies)
         copy = second["airports"]
     tour.say(f"{len(copy):,} documents, {copy.info().sizes.file / 1e6:.0f} MB, in {tour.seconds:.2f} s.")
+    tour.command("pouchdb backup airports copies/airports.pouchdb")
     tour.check(copy[KEFLAVIK] == db[KEFLAVIK] and len(copy) == len(db), "the backup has the same documents")
     second.close()
 

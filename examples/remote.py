@@ -39,6 +39,7 @@ def _replicate(tour: Tour, server: str) -> None:
         with tour.code():
             pushed = db.replicate_to(url)
         tour.say(f"{tour.rate(pushed.docs_written, 'documents')}, to {remote.name}.")
+        tour.command("pouchdb replicate airports http://user@host:5984/airports")
         tour.check(pushed.ok and pushed.docs_written == pushed.docs_read > 1000, "everything was pushed")
         tour.check(len(remote) == len(db), "the server has every airport")
         with tour.code():

@@ -21,6 +21,7 @@ def live_sync(tour: Tour) -> None:
         base.put({"_id": "load", "crates": 10})
         arrived = next(iter(truck.live_changes(since=0)))
     tour.say(f"The truck has {arrived.id!r}, {tour.seconds * 1000:.0f} ms after the base began. Now the line is cut.")
+    tour.command("pouchdb sync base truck --live")
     tour.check(truck["load"].crates == 10, "the document is on the truck")
     with tour.code():
         line.cancel()

@@ -44,7 +44,7 @@ def serve(tour: Tour) -> None:
     tour.say(f"Three syncs over HTTP took {tour.seconds:.2f} s; now all three have {' and '.join(ids[0])}.")
     tour.check(ids == [["visit-1", "visit-2"]] * 3, "phone, laptop and server have both visits")
     tour.check(laptop["visits"]["visit-1"] == phone["visits"]["visit-1"], "the documents are the same")
-    tour.say('The same with curl, once "python -m pouchdb serve data" runs in another window:')
+    tour.say('The same with curl, once "pouchdb serve data" runs in another window:')
     print()
     tour.list(LINES)
     print()

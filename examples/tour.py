@@ -45,6 +45,10 @@ class Tour:
         for line in lines:
             print(f"     {line}")
 
+    def command(self, line: str) -> None:
+        """Print what would do the same on the command line, where the variable POUCHDB_DIRECTORY names the storage."""
+        print(f"\n     on the command line: {line}")
+
     @contextmanager
     def code(self) -> Iterator[None]:
         """Print the source of the ``with`` block, run it, and keep how long it took in ``seconds``."""

@@ -103,6 +103,28 @@ def test_every_command_and_every_status_has_its_line() -> None:
     assert statuses == [int(status) for status in Status]
 
 
+def test_the_commands_of_the_demo_are_commands() -> None:
+    """What the steps of the demo print is understood: names, options and numbers of arguments."""
+    pytest.importorskip("rich", reason="the command needs the extra cli")
+    import ast
+
+    from pouchdb.cli.app import build
+
+    lines = []
+    for path in (ROOT / "examples").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "tour.command":
+                # Of a text with values in it, something stands for each.
+                parts = node.args[0].values if isinstance(node.args[0], ast.JoinedStr) else [node.args[0]]
+                lines.append("".join(str(part.value) if isinstance(part, ast.Constant) else "1-x" for part in parts))
+    assert len(lines) >= 10
+    group, _ = build()
+    for line in lines:
+        program, name, *arguments = shlex.split(line)
+        assert program == "pouchdb"
+        group.commands[name].make_context(name, arguments)
+
+
 def main() -> None:
     """Write what the commands print into the documents."""
     for name in DOCUMENTS:
