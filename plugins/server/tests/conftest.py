@@ -51,8 +51,12 @@ class Client:
         headers = {"Connection": "close", **(headers or {})}
         if isinstance(body, (dict, list)):
             body, headers = json.dumps(body), {**JSON, **headers}
-        connection.request(method, path, body, headers)
-        return connection.getresponse()
+        try:
+            connection.request(method, path, body, headers)
+            return connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
 
     def call(self, method: str, path: str, body: Any = None, headers: Any = None) -> Answer:
         with self.open(method, path, body, headers) as response:

@@ -19,7 +19,7 @@ from pouchdb_server.testing import CouchServer
 
 import pouchdb
 
-PATIENCE = 20
+PATIENCE = 60
 """Seconds to wait for what takes milliseconds."""
 
 

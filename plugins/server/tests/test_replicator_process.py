@@ -14,6 +14,10 @@ from pouchdb_server.testing import CouchServer
 import pouchdb
 
 
+PATIENCE = 60
+"""Seconds to wait on a busy machine."""
+
+
 @pytest.fixture
 def serving(tmp_path, call):
     """Start the command on one directory; returns the process and a client."""
@@ -56,7 +60,7 @@ def changes_since(far: CouchServer) -> list[str]:
 def wait_for(client, id: str) -> None:
     """Wait until a document is in the target, by its feed."""
     with client.open(
-        "GET", f"/target/_changes?feed=continuous&filter=_doc_ids&doc_ids=%5B%22{id}%22%5D&limit=1"
+        "GET", f"/target/_changes?feed=continuous&filter=_doc_ids&doc_ids=%5B%22{id}%22%5D&limit=1&heartbeat=2000"
     ) as feed:
         assert feed.status == 200
         assert f'"{id}"'.encode() in feed.read()
@@ -76,9 +80,9 @@ def test_a_killed_server_goes_on(serving, tmp_path):
         wait_for(client, "between")
         held = far.hold("/_bulk_get")
         far.environment["far"].bulk_docs([{"_id": f"late{n:03}"} for n in range(500)])
-        assert held.hit.wait(20)
+        assert held.hit.wait(PATIENCE)
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(PATIENCE)
         held.end()
         far.requests.clear()
         process, client = serving()
@@ -90,7 +94,7 @@ def test_a_killed_server_goes_on(serving, tmp_path):
         assert (row["state"], row["doc_id"]) == ("running", "pull")
         assert row["info"]["docs_written"] <= 501
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     with pouchdb.setup(tmp_path / "data") as environment:
         assert len(environment["target"]) == 1001
         assert environment["target"].integrity_check() == []
