@@ -13,7 +13,6 @@ from pouchdb_server.testing import CouchServer
 
 import pouchdb
 
-
 PATIENCE = 60
 """Seconds to wait on a busy machine."""
 
