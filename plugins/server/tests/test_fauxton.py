@@ -91,6 +91,20 @@ def test_a_replication(fauxton, environment):
     browser.screenshot("fauxton-replications")
 
 
+def test_login(browser, serve, environment):
+    if not (RELEASE / "index.html").is_file():
+        pytest.skip("call `make peers` (npm pack fauxton): NO TEST with Fauxton was made")
+    environment["birds"]
+    server = serve(fauxton=RELEASE, admins={"ada": "right"})
+    browser.open(f"{server.url}/_utils/")
+    browser.fill("#username", "ada")
+    browser.fill("#password", "right")
+    browser.click("#submit, button[type=submit]")
+    browser.find("td", "birds")
+    # The browser tells of what was refused before.
+    assert all("status of 40" in each for each in browser.errors())
+
+
 def test_other_pages(fauxton):
     for path, text in [
         ("database/birds/permissions", "Database members"),

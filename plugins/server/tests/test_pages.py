@@ -8,6 +8,7 @@ from importlib import resources
 
 import pytest
 from pouchdb_server import create_app
+from pouchdb_server.testing import CouchServer
 
 from pouchdb_core.errors import BadRequest
 
@@ -235,6 +236,23 @@ def test_replications(page, robin, environment):
     browser.click("button[aria-label='Remove the replication office']")
     browser.click("dialog button", "Remove")
     browser.gone("tbody .error")
+
+
+def test_the_progress_of_a_replication(page, environment):
+    with CouchServer() as far:
+        far.environment["far"].bulk_docs([{"_id": f"doc{n}"} for n in range(1500)])
+        held = far.hold("/_bulk_get", times=1)
+        job = {"source": f"{far.url}/far", "target": "near", "create_target": True, "continuous": True}
+        environment["_replicator"].put({"_id": "pull", **job})
+        assert held.hit.wait(60)
+        browser = page("replications")
+        browser.find("tbody", "1,500 changes to come")
+        bar = browser.find("progress")
+        assert float(bar.get_attribute("value")) < float(bar.get_attribute("max"))
+        held.end()
+        browser.find("tbody", "1,500 documents written, up to date")
+        # It is the same row, and the same button for who is just about to press it.
+        assert len(browser.all("tbody tr")) == 1
 
 
 def test_hostile_names_and_contents_are_texts(page, environment):
