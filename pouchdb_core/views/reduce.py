@@ -82,6 +82,10 @@ def _json(function: str, number: int | float) -> int | float:
 
     Raises FunctionError for what no double can hold: JSON has no infinity, and a null would be no sum.
     """
+    # A grouped query comes here for each number: the usual ones first.
+    if -_EXACT <= number <= _EXACT:
+        whole = int(number)
+        return whole if whole == number else number
     if type(number) is int and -(2**63) <= number < 2**63:
         return number
     try:
@@ -92,7 +96,7 @@ def _json(function: str, number: int | float) -> int | float:
         raise FunctionError(
             f"The {function} function has a result that is too large for a number", name="builtin_reduce_error"
         )
-    return int(double) if double.is_integer() and -_EXACT <= double <= _EXACT else double
+    return double
 
 
 class _Sum(ReduceFunction):
@@ -193,7 +197,14 @@ class _Stats(ReduceFunction):
     def answer(self, known: Totals) -> Any:
         if known.numbers != known.rows:
             return NotImplemented
-        return self.finalize((known.sum, known.rows, known.min, known.max, known.sumsqr))
+        name = self.name
+        return Record(
+            sum=_json(name, known.sum),
+            count=known.rows,
+            min=_json(name, known.min),
+            max=_json(name, known.max),
+            sumsqr=_json(name, known.sumsqr),
+        )
 
     def _of(self, value: Any) -> Any:
         if _number(value):
