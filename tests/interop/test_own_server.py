@@ -175,6 +175,31 @@ def test_files_bigger_than_memory_stream_both_ways(own: SyncPouchDB, tmp_path: P
     assert int(done.stdout) < MOST
 
 
+REPLICATES = """
+    import sys, tracemalloc, pouchdb
+
+    url, folder = sys.argv[1], sys.argv[2]
+    env = pouchdb.setup(folder, plugins=[], durability="normal")
+    here, back = env["here"], env["back"]
+    for start in range(0, 1500, 500):
+        here.bulk_docs([{"_id": f"d{number:05}", "text": "x" * 8000} for number in range(start, start + 500)])
+    tracemalloc.start()
+    assert here.replicate_to(url, batch_size=25)["docs_written"] == 1500
+    print(tracemalloc.get_traced_memory()[1])
+    tracemalloc.reset_peak()
+    assert back.replicate_from(url, batch_size=25)["docs_written"] == 1500
+    print(tracemalloc.get_traced_memory()[1])
+"""
+
+
+def test_replicating_needs_memory_for_batches_only(own: SyncPouchDB, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(REPLICATES), own.name, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    # The library that writes JSON reserves eight times what it needs.
+    assert max(map(int, done.stdout.split())) < 10 * 1024 * 1024, done.stdout
+
+
 # -- attachments that did not change ---------------------------------------------------------------
 
 
