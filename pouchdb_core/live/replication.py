@@ -14,7 +14,7 @@ from pouchdb_core.replication.replicate import Event, Replicator
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle, Job, Runner
 
-__all__ = ["Replication", "Sync", "replicate_now"]
+__all__ = ["LiveReplication", "Replication", "Sync", "replicate_now"]
 
 Run = Generator[Any, None, Record]
 STEPS = 10
