@@ -119,6 +119,11 @@ def test_half_sent(filled):
     for head in (b"Content-Length: 1000", b"Transfer-Encoding: chunked"):
         with socket.create_connection(filled.address) as sock:
             sock.sendall(b"PUT /db/half/file HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n\r\n3\r\nabc")
+    body = related({"_attachments": {"one": entry(b"123")}}, b"123")
+    for cut in (10, len(body) // 2, len(body) - 1):
+        with socket.create_connection(filled.address) as sock:
+            head = f"PUT /db/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+            sock.sendall(f"{head}Content-Type: {RELATED['Content-Type']}\r\n\r\n".encode() + body[:cut])
     assert filled.get("/db/half").status == 404
 
 
