@@ -57,9 +57,9 @@ class LiveReplication(LiveHandle):
     def idle(self, timeout: float | None = None) -> Any:
         """Wait until the target has all that the source had at the time of this call; tell whether it has.
 
-        A source on a server counts as far as it has told. Of a sync: both sides. What a target refuses counts as done (``denied_count`` tells). False
-        when it was cancelled before. Raises the error it ended with, TimeoutError after ``timeout``
-        seconds; one that waits to try again is waited for.
+        A source on a server counts as far as it has told. Of a sync: both sides. What a target refuses
+        counts as done (``denied_count`` tells). False when it was cancelled before. Raises the error it
+        ended with, TimeoutError after ``timeout`` seconds; one that waits to try again is waited for.
         """
         self._check_process()
         self._let_run()
