@@ -91,7 +91,9 @@ class Engine:
         self.dispatcher = Runner("pouchdb-events", threads=1)
         """Runs listeners, and steps live feeds: one thread, so that no two callbacks run at once."""
         self.workers = Runner("pouchdb-worker", threads=8)
-        """Steps replications in the background."""
+        """Steps replications in the background, and feeds for asyncio."""
+        self.remote_workers = Runner("pouchdb-remote-worker", threads=16)
+        """Steps those with a server: one that does not answer holds a thread for as long as its time-out."""
         self.live: set[Replication] = set()
         """The replications that run in the background."""
         self.replicators: set[Replicator] = set()
@@ -256,6 +258,10 @@ class Engine:
         with contextlib.closing(opened.adapter):
             opened.slots.close()
 
+    def workers_of(self, *databases: Handle) -> Runner:
+        """Return what steps long-lived work on these databases."""
+        return self.remote_workers if any(each.remote for each in databases) else self.workers
+
     def start_closing(self) -> bool:
         """Tell the one caller that shall announce the end and call ``close()``."""
         with self._lock:
@@ -277,6 +283,7 @@ class Engine:
             # What they are at ends before the files go, unless it takes too long.
             closing.callback(self.dispatcher.close, 1.0)
             closing.callback(self.workers.close, 5.0)
+            closing.callback(self.remote_workers.close, 5.0)
             closing.callback(self.place.slots.close)
             closing.callback(self.slots.close)
             for opened in stores:

@@ -67,7 +67,7 @@ class AsyncFeed(AsyncHandle):
             self.last_seq = request.since
             self._return_docs = return_docs and not request.live
             woken = weakref.WeakMethod(self._step)
-            self._job = db._engine.workers.job(lambda: _call(woken))
+            self._job = db._engine.workers_of(db).job(lambda: _call(woken))
             if request.live:
                 self._subscribe(db)
             # What is read, and up to where, is fixed in its turn.

@@ -133,7 +133,7 @@ class _Starter(Starter):
         called_back(handle, on_change, complete)
         keep(handle, replicator.source._life.live, replicator.target._life.live, env.engine.live)
         self._begins(handle, replicator.request.live)
-        handle.begin(replicator, env.engine.workers)
+        handle.begin(replicator, env.engine.workers_of(replicator.source, replicator.target))
         return handle
 
     def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:

@@ -54,11 +54,10 @@ class Starter:
             if complete is not None:
                 complete(None, result)
             return result
-        engine = env.engine
-        handle = Replication(
-            replicator, replicator.source.adapter.subscribe, env._calls, engine.dispatcher, engine.workers
-        )
-        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live)
+        engine, source, target = env.engine, replicator.source, replicator.target
+        workers = engine.workers_of(source, target)
+        handle = Replication(replicator, source.adapter.subscribe, env._calls, engine.dispatcher, workers)
+        keep(handle, source._life.live, target._life.live, engine.live)
         return called_back(handle, on_change, complete)
 
     def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:

@@ -126,6 +126,29 @@ async def test_a_server_that_does_not_answer_holds_back_no_other_call(
     assert {doc._id for doc in docs} == {"a"}
 
 
+async def test_replications_with_a_server_that_does_not_answer_hold_back_no_local_feed(
+    server: Any, env: AsyncEnvironment, db: AsyncPouchDB, url: str
+) -> None:
+    held = server.hold("/_bulk_docs", "POST", times=None)
+    live = []
+    for n in range(10):
+        source = env[f"source{n}"]
+        await source.put({"_id": "a"})
+        live.append(source.replicate_to(f"{url}-{n}", live=True))
+    await until(lambda: held.count == 10)
+    feed = db.live_changes()
+    await db.put({"_id": "b"})
+    async for row in feed:
+        assert row.id == "b"
+        break
+    assert (await db.replicate_to("other")).ok
+    start = time.monotonic()
+    for each in live:
+        each.cancel()
+        assert (await each).status == "cancelled"
+    assert time.monotonic() - start < PROMPT
+
+
 async def test_live_changes_and_their_threads(remote: AsyncPouchDB) -> None:
     await remote.bulk_docs([{"_id": "a"}, {"_id": "b"}])
     seen: list[str] = []
