@@ -73,9 +73,9 @@ async def test_live_in_both_directions(env: AsyncEnvironment, db: AsyncPouchDB) 
     await until(lambda: "here" in other.sync_view)
     await other.put({"_id": "there"})
     await until(lambda: "there" in db.sync_view)
-    await until(lambda: told and told[-1][0] == "paused")
-    changes = [each[1] for each in told if each[0] == "change"]
-    assert {each.direction for each in changes} == {"push", "pull"}
+    # What is written is told a moment later.
+    await until(lambda: {each[1].direction for each in told if each[0] == "change"} == {"push", "pull"})
+    await until(lambda: told[-1][0] == "paused")
     assert handle["cancel"]() is None
     result = await handle
     assert result.status == "cancelled"
