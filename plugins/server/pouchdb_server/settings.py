@@ -68,3 +68,5 @@ class Settings:
             check_fauxton(self.fauxton)
         if self.max_jobs < 1:
             raise BadRequest(f"max_jobs must be a number from 1 up, not {self.max_jobs!r}")
+        if not self.replication_interval > 0:
+            raise BadRequest(f"replication_interval must be a number of seconds, not {self.replication_interval!r}")

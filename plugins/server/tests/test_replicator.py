@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import random
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
+from pouchdb_server import create_app
+from pouchdb_server.replicator.definition import FINAL
 from pouchdb_server.replicator.job import backoff
 from pouchdb_server.replicator.lock import Lock
 from pouchdb_server.replicator.seat import SEAT
@@ -18,6 +21,7 @@ from pouchdb_server.replicator.supervisor import Clocks
 from pouchdb_server.testing import CouchServer
 
 import pouchdb
+from pouchdb_core.errors import BadRequest, Conflict
 
 PATIENCE = 60
 """Seconds to wait for what takes milliseconds."""
@@ -486,6 +490,12 @@ def test_only_so_many_run_and_all_get_their_turn(replicator):
     assert sorted(history) == ["started", "started", "stopped", "stopped", "stopped"]
 
 
+def test_limits_that_make_no_sense(environment):
+    for wrong in ({"max_jobs": 0}, {"replication_interval": 0}):
+        with pytest.raises(BadRequest):
+            create_app(environment, **wrong)
+
+
 def test_what_ends_by_itself_makes_room(replicator):
     one = replicator(max_jobs=1)
     for n in range(6):
@@ -493,6 +503,48 @@ def test_what_ends_by_itself_makes_room(replicator):
     for n in range(6):
         one.state(f"once{n}", "completed")
     assert one.supervisor.starts == 6
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_is_done_to_the_documents(replicator, seed):
+    """Edits, removals and destroyed databases at random: what runs is what the documents say, and nothing is left."""
+    chance = random.Random(seed)
+    one = replicator(max_jobs=3, replication_interval=1)
+    database, supervisor = one.environment["_replicator"], one.supervisor
+    for _ in range(200):
+        id = f"doc{chance.randrange(10)}"
+        known = database.get(id) if id in database else None
+        try:
+            if known is None or chance.random() < 0.5:
+                source, target = chance.choice(["source", "none"]), f"target{chance.randrange(4)}"
+                doc = {"_id": id, "source": source, "target": target, "create_target": True}
+                rev = {} if known is None else {"_rev": known["_rev"]}
+                database.put({**doc, **rev, "continuous": chance.random() < 0.7})
+            elif chance.random() < 0.7:
+                database.remove(known)
+            else:
+                one.environment.destroy(f"target{chance.randrange(4)}")
+        except Conflict:
+            # The supervisor was faster: it has written how it ended.
+            continue
+        one.time.at += chance.random() * 10
+
+    def told() -> dict[str, str]:
+        return {row["doc_id"]: row["state"] for row in supervisor.docs(lambda *_: True, 0, None)[1]}
+
+    def written() -> dict[str, str]:
+        rows = database.all_docs(include_docs=True).rows
+        return {row.id: row.doc.get("_replication_state", "") for row in rows}
+
+    def agree() -> bool:
+        return {id: state if state in FINAL else "" for id, state in told().items()} == written()
+
+    assert supervisor.wait_for(agree, PATIENCE), (told(), written())
+    assert supervisor.counts().get("running", 0) <= 3
+    while rows := database.all_docs(include_docs=True).rows:
+        database.bulk_docs([{**row.doc, "_deleted": True} for row in rows])
+    assert supervisor.wait_for(lambda: supervisor.counts() == {} and not one.environment.engine.live, PATIENCE)
+    assert supervisor.jobs() == []
 
 
 # -- what is told ------------------------------------------------------------------------------------
