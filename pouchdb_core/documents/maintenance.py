@@ -77,6 +77,9 @@ def revs_diff(store: Store, wanted: Mapping[str, Sequence[str]]) -> Record:
             tree = None
             if head is not None:
                 _, rev, deleted, packed = head
+                if list(wanted[id]) == [rev]:
+                    # The usual question about what is there: no tree need be made to know it.
+                    continue
                 tree = Tree.single(rev, deleted=bool(deleted)) if packed is None else Tree.loads(packed)
             lacking = missing(tree, wanted[id])
             if lacking:
