@@ -72,6 +72,8 @@ class LineReader:
         self._raw = joined
         self.number = 0
         """The number of the line that was read last."""
+        self.length = 0
+        """Its length in bytes."""
 
     @property
     def position(self) -> int:
@@ -89,6 +91,7 @@ class LineReader:
         if line is None:
             return None
         self.number += 1
+        self.length = len(line)
         if not line.endswith(b"\n"):
             # The last one of a file that was written by others may lack it, so that JSON decides.
             try:

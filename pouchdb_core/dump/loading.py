@@ -205,7 +205,7 @@ class _Load:
             self._docs.append(self._with_content(doc))
         if self._restore is not None and isinstance(id, str):
             self._seqs[id] = cast("int", seq)
-        self._size += sum(len(str(doc)) for doc in docs) if docs else 0
+        self._size += self._lines.length
         self._done["documents"] += len(docs) if "seq" not in line else int(new)
         self._done["revisions"] += len(docs)
 

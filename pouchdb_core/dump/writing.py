@@ -11,6 +11,7 @@ from email.utils import formatdate
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from pouchdb_core.documents.packed import Packed
 from pouchdb_core.documents.parse import dump as json_bytes
 from pouchdb_core.documents.parse import load as json_object
 from pouchdb_core.dump.lines import CHUNK, INLINE, VERSION, LineWriter
@@ -33,6 +34,7 @@ LEAVES = 1_000_000
 """Bytes of leaves of one document in a line; more take several."""
 REVS = ReadOptions(revs=True)
 
+Item = tuple[str, str, tuple[str, ...]]
 Progress = Callable[[int, int], None]
 """Told how many documents are done and how many there are in all, or the bytes."""
 
@@ -124,22 +126,32 @@ class _Dump:
         return int(info["doc_count"]) + int(info.get("doc_del_count") or 0)
 
     def _page(self, rows: Sequence[Record]) -> None:
-        wanted = [(row["id"], change["rev"], ()) for row in rows for change in row["changes"]]
+        wanted: list[Item] = [(row["id"], change["rev"], ()) for row in rows for change in row["changes"]]
         seqs = {row["id"]: row["seq"] for row in rows}
         while wanted:
-            answers = self._adapter.read(Read("", options=REVS, items=tuple(wanted), size=SIZE))["results"]
-            if not answers:
-                raise ServerError("the server answers nothing to _bulk_get")
-            docs: list[Record] = []
-            for answer in answers:
-                for each in answer["docs"]:
-                    if "ok" in each:
-                        docs.append(each["ok"])
-                    elif each["error"].get("error", each["error"].get("name")) not in ("not_found", "missing", True):
-                        raise ServerError(f"{answer['id']} cannot be read: {each['error']}", id=answer["id"])
-                    # What is gone was changed since the page was read, and comes again.
-            wanted = wanted[len(answers) :]
+            docs, count = self._packed(wanted) if self._adapter.packs else self._plain(wanted)
+            wanted = wanted[count:]
             self._write(docs, seqs)
+
+    def _packed(self, wanted: Sequence[Item]) -> tuple[list[Record], int]:
+        """Read some leaves in one snapshot; what is gone was changed since the page was read, and comes again."""
+        answers = self._adapter.read(Read("", items=tuple(wanted), size=SIZE, packed=True))
+        docs = [each.document() if isinstance(each, Packed) else each for each in answers if each is not None]
+        return docs, len(answers)
+
+    def _plain(self, wanted: Sequence[Item]) -> tuple[list[Record], int]:
+        """Read some leaves of a server's database."""
+        answers = self._adapter.read(Read("", options=REVS, items=tuple(wanted), size=SIZE))["results"]
+        if not answers:
+            raise ServerError("the server answers nothing to _bulk_get")
+        docs: list[Record] = []
+        for answer in answers:
+            for each in answer["docs"]:
+                if "ok" in each:
+                    docs.append(each["ok"])
+                elif each["error"].get("error", each["error"].get("name")) not in ("not_found", "missing", True):
+                    raise ServerError(f"{answer['id']} cannot be read: {each['error']}", id=answer["id"])
+        return docs, len(answers)
 
     def _write(self, docs: Sequence[Record], seqs: Mapping[str, Any]) -> None:
         line: list[Record] = []
@@ -157,7 +169,9 @@ class _Dump:
                 except NotFound:
                     # Removed since it was read: the document has changed, and comes again.
                     continue
-            size += len(json_bytes(doc))
+            if line:
+                # Most documents have one leaf, whose length nobody needs to know.
+                size += len(json_bytes(doc))
             line.append(doc)
             self._last = doc["_id"]
         if line:
