@@ -12,7 +12,7 @@ from pouchdb_core.errors import BadRequest, NotFound, PluginError, PouchDBError
 if TYPE_CHECKING:
     from pouchdb_server.messages import Request, Response
 
-__all__ = ["Found", "Handler", "Level", "MethodNotAllowed", "Needs", "Route", "Table", "decoded"]
+__all__ = ["Found", "Handler", "IllegalId", "Level", "MethodNotAllowed", "Needs", "Route", "Table", "decoded"]
 
 Level = Literal["server", "database", "document"]
 Needs = Literal["nobody", "reader", "writer", "admin"]

@@ -12,7 +12,7 @@ from pouchdb_server.messages import Request, Response
 from pouchdb_server.metrics.counters import BOUNDS, METHODS, METRICS, QUANTILES, Histogram
 from pouchdb_server.replicator.seat import SEAT
 
-__all__ = ["prometheus", "stats", "stats_of"]
+__all__ = ["Metric", "prometheus", "stats", "stats_of"]
 
 JOBS = ("initializing", "error", "pending", "running", "crashing", "completed", "failed")
 BUCKETS = BOUNDS[8::8]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pouchdb_core.live import Replication
     from pouchdb_server.replicator.definition import Definition
 
-__all__ = ["NODE", "Job", "Key", "State", "backoff", "reason", "stamp"]
+__all__ = ["NODE", "Job", "Key", "State", "backoff", "progress", "reason", "stamp"]
 
 NODE = "nonode@nohost"
 FIRST, LONGEST = 30.0, 10

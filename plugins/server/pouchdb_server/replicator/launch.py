@@ -22,7 +22,7 @@ from pouchdb_server.security import is_member, security_of
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
 
-__all__ = ["identify", "launch", "open_peers"]
+__all__ = ["Background", "identify", "launch", "open_peers"]
 
 
 class Background(Starter):
