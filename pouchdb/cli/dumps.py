@@ -117,6 +117,10 @@ def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool)
             ) from error
         except PouchDBError as error:
             raise _broken(error, database.name, merge) from error
+        except KeyboardInterrupt:
+            again = " with --merge" if merge else ""
+            session.output.note(f"loading the whole dump into {database.name} again{again} goes on from here")
+            raise
     if session.output.json:
         session.output.data(done)
     else:

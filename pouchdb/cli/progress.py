@@ -86,10 +86,12 @@ def _title(name: str, names: tuple[str, str]) -> str:
 def _show(progress: Progress, task: Any, replicator: Any) -> None:
     done, pending = replicator.progress.missing_checked, replicator.pending
     written, refused = replicator.progress.docs_written, replicator.progress.doc_write_failures
-    state = "" if replicator.state == "active" else replicator.state
-    if replicator.next_retry_at is not None:
-        seconds = max(0, replicator.next_retry_at - time.time())
-        state = f"{_short(replicator.last_error)}; again in {seconds:.0f} s"
+    state = {"active": "", "paused": "up to date", "pending": "begins"}.get(replicator.state, replicator.state)
+    retry = replicator.next_retry_at
+    if retry is not None:
+        state = f"{_short(replicator.last_error)}; again in {max(0, retry - time.time()):.0f} s"
+    elif replicator.attempt:
+        state = f"{_short(replicator.last_error)}; trying again"
     elif refused:
         state = f"{refused:,} refused {state}"
     before = next(each.total for each in progress.tasks if each.id == task)

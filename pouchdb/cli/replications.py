@@ -215,7 +215,7 @@ def _told(session: Session, result: Record, parts: dict[str, Any], names: Names,
         if len(each["errors"]) > LISTED and not output.json:
             output.warn(f"and {each['doc_write_failures'] - LISTED:,} more")
         if not output.json:
-            ended = "interrupted: " if each["status"] == "cancelled" else ""
+            ended = "" if each["status"] != "cancelled" else "interrupted: " if interrupted else "ended: "
             refused = f", {each['doc_write_failures']:,} refused" if each["doc_write_failures"] else ""
             # Of one that is complete, these came after its beginning.
             left = f", {replicator.pending:,} changes to go" if ended and replicator.pending else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,29 @@ def test_a_dump_that_breaks_off(cli: Cli, env: SyncEnvironment, tmp_path: Path) 
     assert cli("load", "b", "a.jsonl").status == 0
     assert cli("doctor", "b").status == 0
     assert len(env["b"]) == 50
+
+
+def test_loading_is_interrupted_and_gone_on_with(
+    process: Process, cli: Cli, env: SyncEnvironment, tmp_path: Path
+) -> None:
+    env["a"].bulk_docs([{"_id": f"{n:04}"} for n in range(2000)])
+    cli("dump", "a", "a.jsonl")
+    half = (tmp_path / "a.jsonl").read_text().splitlines(keepends=True)[:1500]
+    feed = env["b"].live_changes()
+    running = process("load", "b", stdin=subprocess.PIPE)
+    assert running.stdin is not None
+    running.stdin.write("".join(half))
+    running.stdin.flush()
+    assert next(iter(feed)).id == "0000", "a batch of it is there, the command waits for more"
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "goes on from here" in err
+    feed.cancel()
+    assert 0 < len(env["b"]) < 2000
+    assert env["b"].integrity_check() == []
+    assert cli("load", "b", "a.jsonl").status == 0
+    assert len(env["b"]) == 2000
 
 
 def test_what_is_no_dump(cli: Cli, env: SyncEnvironment, tmp_path: Path) -> None:

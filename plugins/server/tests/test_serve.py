@@ -110,6 +110,20 @@ def test_an_administrator_is_needed_to_listen_elsewhere(command, call):
     assert client.put("/db", headers={"Authorization": "Basic YWRhOnNlY3JldA=="}).status == 201
 
 
+def test_a_port_that_is_taken(command, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process, _ = command("--port", port)
+        assert process.wait(20) == 1
+        assert f"it cannot listen on 127.0.0.1:{port}" in process.stderr.read()
+
+
+def test_wrong_options_are_usage(command):
+    for options in (["--port", "70000"], ["--certfile", "nowhere.pem"], ["--fauxton", "nowhere"]):
+        process, _ = command(*options)
+        assert process.wait(20) == 2, options
+
+
 def test_commands_are_listed():
     done = subprocess.run([sys.executable, "-m", "pouchdb"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
