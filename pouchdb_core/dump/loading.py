@@ -134,14 +134,18 @@ class _Load:
         elif not _foreign(first):
             raise BadRequest('this is no dump: its first line should be {"pouchdb_dump": 1, ...}')
         # Where numbers of the feed are no numbers (a dump of a server), nothing can have the same ones.
-        exact = all(type(self._header.get(key)) is kind for key, kind in _HEADER.items())
+        exact = all(type(self._header.get(key)) is kind for key, kind in _HEADER.items()) and all(
+            isinstance(each, Mapping) and type(each.get("epoch")) is str and type(each.get("seq")) is int
+            for each in self._header["former_epochs"]
+        )
         self._identity = self._identity and exact and not self._merge and not db.remote
         if not self._merge:
             if exact and not db.remote:
                 dump = str(self._header.get("dump"))
                 self._restore = db.adapter.restore(dump)
-                if isinstance(self._header.get("revs_limit"), int):
-                    db.adapter.revs_limit(self._header["revs_limit"])
+                limit = self._header.get("revs_limit")
+                if type(limit) is int and limit > 0:
+                    db.adapter.revs_limit(limit)
             elif not _empty(db):
                 raise FileExists("the database is not empty")
         if not ours:

@@ -340,6 +340,31 @@ def test_a_damaged_dump_is_refused_by_line(env: SyncEnvironment, second: str, wh
     assert env["b"].id() != "u"
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"former_epochs": [7]},
+        {"former_epochs": [{"epoch": "x"}]},
+        {"former_epochs": [{"epoch": "x", "seq": "1"}]},
+        {"uuid": 7},
+        {"epoch": None},
+        {"update_seq": "5-abc"},
+        {"revs_limit": True},
+        {"revs_limit": -1},
+    ],
+)
+def test_a_header_that_makes_no_sense_gives_no_identity(env: SyncEnvironment, header: dict[str, Any]) -> None:
+    rows = [{**HEADER, **header}, {"docs": [DOC], "seq": 5}, {"end": {"update_seq": 9}}]
+    db = env["b"]
+    assert loaded(db, "\n".join(map(json.dumps, rows)).encode() + b"\n").complete
+    assert db["a"]["_rev"] == "1-a"
+    assert db.revs_limit() == 1000
+    if "revs_limit" not in header:
+        assert db.id() != "u"
+    # It can be replicated, whatever the header said.
+    assert env.replicate("b", "c").docs_written == 1
+
+
 def test_seqs_must_go_up(env: SyncEnvironment) -> None:
     rows = [HEADER, {"docs": [DOC], "seq": 5}, {"docs": [{**DOC, "_id": "b"}], "seq": 5}]
     with pytest.raises(BadRequest, match="seq 5 comes after 5"):
