@@ -429,3 +429,31 @@ def test_a_live_feed_goes_on_after_the_page_of_a_gateway(couch: Couch, db: SyncP
     assert [next(rows)["id"], next(rows)["id"]] == ["a", "b"]
     with pytest.raises(BadRequest, match="on purpose"):
         next(rows)
+
+
+@pytest.mark.parametrize("part", ["", "_changes", "_bulk_get", "_local/"])
+@pytest.mark.parametrize("kind", ["page", "redirect", "else"])
+def test_a_peer_that_is_no_couchdb_ends_it_and_spoils_nothing(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB, part: str, kind: str
+) -> None:
+    """A captive portal, a server that moved, somebody else's API: at the beginning or in the middle."""
+    couch.db.bulk_docs([{"_id": f"d{number}"} for number in range(5)])
+    answers = {
+        "page": couch.Told(b"<html><title>Log in</title>", headers={"content-type": "text/html"}),
+        "redirect": couch.Told(b"", 302, {"location": "https://portal.invalid/"}),
+        "else": {"hello": "world"},
+    }
+    wrong = True
+
+    def answer(asked: Any) -> Any:
+        there = asked.path == "/notes" if not part else asked.path.startswith(f"/notes/{part}")
+        return answers[kind] if there and wrong else None
+
+    couch.before = answer
+    with pytest.raises(RemoteError) as caught:
+        here.replicate_from(db)
+    assert (caught.value.result["status"], caught.value.result["ok"]) == ("aborting", False)
+    assert len(here) in (0, 5)
+    wrong = False
+    assert here.replicate_from(db)["ok"]
+    assert len(here) == 5

@@ -197,7 +197,9 @@ class HttpAdapter(Adapter):
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Record:
         if not revs:
             return Record()
-        answer: Record = self.session.json("POST", "_revs_diff", json=dict(revs), again=True)
+        answer = self.session.json("POST", "_revs_diff", json=dict(revs), again=True)
+        if not isinstance(answer, Record) or not all(isinstance(each, Record) for each in answer.values()):
+            raise NotACouchDB(f"{self.session.url}/_revs_diff answered something that is no difference")
         return answer
 
     def lacking(self, digests: Collection[str]) -> set[str]:

@@ -142,9 +142,15 @@ def _ask(
     if waiting is not None and waiting.wait is not None:
         waiting.wait.ended_by(response.shut_down)
     answer = response.json()
-    if not isinstance(answer, Record) or "results" not in answer or "last_seq" not in answer:
-        raise NotACouchDB(f"{session.url}/_changes answered something that is no changes feed")
-    return answer
+    if isinstance(answer, Record) and "last_seq" in answer:
+        rows = answer.get("results")
+        if isinstance(rows, list) and all(map(_is_row, rows)):
+            return answer
+    raise NotACouchDB(f"{session.url}/_changes answered something that is no changes feed")
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, Record) and "id" in row and "seq" in row
 
 
 class LiveFeed:

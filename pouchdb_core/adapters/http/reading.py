@@ -49,11 +49,12 @@ class Reader:
             return self._open_revs(request.id, request.open_revs, request.options)
         query = {**_query(request.options), "rev": request.rev}
         try:
-            doc: Record = self._session.json("GET", document_path(request.id), query=query)
+            doc: Any = self._session.json("GET", document_path(request.id), query=query)
         except NotFound as error:
             if not is_missing_database(error):
                 error.details.setdefault("id", request.id)
             raise
+        self._check(_is_document(doc), "a document", document_path(request.id))
         for name in ("_conflicts", "_deleted_conflicts"):
             if name in doc:
                 doc[name].sort(key=_rank, reverse=True)
@@ -76,7 +77,9 @@ class Reader:
         for part in [revs] if isinstance(revs, str) else list(_short(revs)):
             query = {**_query(options), "open_revs": part}
             try:
-                answers += self._session.json("GET", document_path(id), query=query)
+                answer = self._session.json("GET", document_path(id), query=query)
+                self._check(isinstance(answer, list) and all(map(_is_leaf, answer)), "a list of leaves", id)
+                answers += answer
             except NotFound as error:
                 if revs == "all" or is_missing_database(error):
                     raise
@@ -140,12 +143,18 @@ class Reader:
             # CouchDB before 2.0, or a proxy that lets only some paths through.
             self._has_bulk_get = False
             return self._one_by_one(items, options)
+        results = answer.get("results") if isinstance(answer, Record) else None
+        self._check(isinstance(results, list) and all(map(_is_result, results)), "a list of documents", "_bulk_get")
         now = len(response.data) / len(items)
         self._average = now if now > self._average else 0.9 * self._average + 0.1 * now
         found: dict[str, list[Record]] = {}
         for result in answer["results"]:
             found.setdefault(result["id"], []).extend(_decode_all(result["docs"], options))
         return found
+
+    def _check(self, holds: bool, what: str, path: str) -> None:
+        if not holds:
+            raise NotACouchDB(f"{self._session.url}/{path} answered something that is not {what}")
 
     def _one_by_one(self, items: Sequence[Item], options: ReadOptions) -> dict[str, list[Record]]:
         by_id: dict[str, list[str] | str] = {}
@@ -166,6 +175,26 @@ class Reader:
 
         answers = self._session.http.threads().map(ask, by_id.items())
         return dict(zip(by_id, answers, strict=True))
+
+
+def _is_document(answer: Any) -> bool:
+    return isinstance(answer, Record) and isinstance(answer.get("_rev"), str)
+
+
+def _is_leaf(answer: Any) -> bool:
+    if not isinstance(answer, Record):
+        return False
+    doc = answer.get("ok")
+    return doc is None or _is_document(doc)
+
+
+def _is_result(result: Any) -> bool:
+    return (
+        isinstance(result, Record)
+        and isinstance(result.get("id"), str)
+        and isinstance(result.get("docs"), list)
+        and all(map(_is_leaf, result["docs"]))
+    )
 
 
 def _once(items: Iterable[Item]) -> set[str]:
