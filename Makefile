@@ -121,7 +121,8 @@ simulate: $(INSTALLED) ## replicas under random trouble: make simulate SEEDS=500
 bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results.md
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(PEERS) || true; fi
 	@$(BIN)/python -m bench $(BENCH)
-	@$(MAKE) -s --no-print-directory peers && $(BIN)/python -m bench.server
+	@$(MAKE) -s --no-print-directory peers
+	@$(BIN)/python -m bench.server
 
 scale: $(INSTALLED) ## the cost of a document from 10 thousand to 1 million of them
 	@$(BIN)/python -m bench --scale $(BENCH)
