@@ -42,10 +42,11 @@ for line in io.lines("%s") do bodies[#bodies + 1] = line end
 local headers = {["Content-Type"] = "application/json"}
 request = function()
   number = number + 1
-  return wrk.format("%s", "/bench%s", headers, bodies[number %% #bodies + 1])
+  local body = bodies[number %% #bodies + 1]:gsub("#", "%s-" .. number)
+  return wrk.format("%s", "/bench%s", headers, body)
 end
 """
-"""A new id of each put; of a batch the server makes them."""
+"""Every document has a new id; in those of a batch it takes the place of the #."""
 
 
 class Server:
@@ -104,7 +105,10 @@ class Wrk:
         single, batch = folder / "single.jsonl", folder / "batch.jsonl"
         single.write_text("".join(f"{json.dumps(document(source, n))}\n" for n in range(500)))
         batch.write_text(
-            "".join(f"{json.dumps({'docs': [document(source, n) for n in range(BATCH)]})}\n" for _ in range(20))
+            "".join(
+                f"{json.dumps({'docs': [{'_id': f'#-{n}', **document(source, n)} for n in range(BATCH)]})}\n"
+                for _ in range(20)
+            )
         )
         self._files = {PUT: single, BULK: batch}
 
@@ -120,9 +124,9 @@ class Wrk:
             if workload == GET:
                 script.write_text(READ % COUNT)
             elif workload == PUT:
-                script.write_text(WRITE % (self._files[PUT], "PUT", f'/" .. "{run}-" .. number .. "'))
+                script.write_text(WRITE % (self._files[PUT], run, "PUT", f'/" .. "{run}-" .. number .. "'))
             else:
-                script.write_text(WRITE % (self._files[BULK], "POST", "/_bulk_docs"))
+                script.write_text(WRITE % (self._files[BULK], run, "POST", "/_bulk_docs"))
             command += ["--script", str(script)]
         done = subprocess.run(
             [*command, f"http://127.0.0.1:{port}{path}"],
