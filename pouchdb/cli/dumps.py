@@ -56,6 +56,8 @@ def _destination(output: Output, file: Path, force: bool) -> Iterator[IO[bytes]]
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if not file.parent.is_dir():
+        raise Failure(f"there is no directory {file.parent}", exit=Status.NOT_FOUND, error="not_found")
     if file.exists() and not force:
         raise Failure(f"{file} exists", "add --force to replace it", Status.CONFLICT)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from pouchdb.cli.names import DIRECTORY
 from pouchdb.cli.session import Session
 
-__all__ = ["Command", "Group", "ReaderGone", "common"]
+__all__ = ["Command", "Database", "Group", "ReaderGone", "common"]
 
 
 def _directory(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
@@ -57,6 +58,20 @@ class Command(click.Command):
         self.params.extend(option for option in common() if not own.intersection(option.opts))
 
 
+class Database(click.types.StringParamType):
+    """What names a database; shells are offered those of the chosen directory."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        session = ctx.find_object(Session)
+        if session is None or not session.directory.is_dir():
+            return []
+        return [CompletionItem(name) for name in session.names() if name.startswith(incomplete)]
+
+
+NAMES = frozenset(["db", "source", "target", "left", "right", "other"])
+"""What arguments for databases are called."""
+
+
 class ReaderGone(Exception):
     """Whoever read what is printed has had enough."""
 
@@ -77,6 +92,9 @@ class Group(click.Group):
         if not isinstance(cmd, (Command, click.Group)):
             own = {each for parameter in cmd.params for each in parameter.opts}
             cmd.params.extend(option for option in common() if not own.intersection(option.opts))
+        for parameter in cmd.params:
+            if parameter.name in NAMES and type(parameter.type) is click.types.StringParamType:
+                parameter.type = Database()
         super().add_command(cmd, name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -314,11 +314,14 @@ def test_completion(cli: Cli, shell: str) -> None:
     assert cli("completion", "tcsh").status == 2
 
 
-def test_the_shell_is_offered_commands_and_options(process: Any) -> None:
+def test_the_shell_is_offered_commands_and_options(process: Any, env: SyncEnvironment) -> None:
+    env["notes"].close()
     done = process(_POUCHDB_COMPLETE="bash_complete", COMP_WORDS="pouchdb re", COMP_CWORD="1")
     assert done.communicate(timeout=60)[0].splitlines() == ["plain,replicate"]
     done = process(_POUCHDB_COMPLETE="bash_complete", COMP_WORDS="pouchdb replicate --li", COMP_CWORD="2")
     assert done.communicate(timeout=60)[0].splitlines() == ["plain,--live"]
+    done = process(_POUCHDB_COMPLETE="bash_complete", COMP_WORDS="pouchdb get no", COMP_CWORD="2")
+    assert done.communicate(timeout=60)[0].splitlines() == ["plain,notes"], "databases too"
 
 
 def test_usage(cli: Cli) -> None:
