@@ -17,7 +17,7 @@ from pouchdb_core.runner import Idle
 from pouchdb_server import hookspecs
 from pouchdb_server.accounts import Accounts
 from pouchdb_server.databases import Databases
-from pouchdb_server.messages import Headers, Request, Response, error_response
+from pouchdb_server.messages import Headers, Request, Response, error_response, header_text
 from pouchdb_server.metrics.observer import Exchange, Observer
 from pouchdb_server.metrics.tracing import Span
 from pouchdb_server.replicator.seat import SEAT
@@ -267,7 +267,10 @@ class Server:
     async def _send(self, scope: Scope, request: Request, answer: _Answer, receive: Receive, send: Send) -> None:
         response = answer.response
         body = response.body
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+        headers = [
+            (name.encode("latin-1"), header_text(value).encode("latin-1", "replace"))
+            for name, value in response.headers
+        ]
         headers += (
             (b"server", SERVER_NAME.encode()),
             (b"x-couch-request-id", f"{self._prefix}{next(self._numbers):06x}".encode()),

@@ -6,6 +6,7 @@ A plug-in that adds an endpoint needs this module and ``routes``, nothing else.
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
     from pouchdb_server.app import Server
 
-__all__ = ["Body", "Headers", "Request", "Response", "Subscribe", "UnsupportedMediaType", "error_of", "error_response"]
+__all__ = [
+    "Body",
+    "Headers",
+    "Request",
+    "Response",
+    "Subscribe",
+    "UnsupportedMediaType",
+    "error_of",
+    "error_response",
+    "header_text",
+]
 
 Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
 """Calls a function whenever there may be more to send, until the function it returns is called."""
@@ -251,6 +262,14 @@ class Response:
         """Add a header, beside those of the name that are there."""
         self.headers.append((name, value))
         return self
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
+
+
+def header_text(value: str) -> str:
+    """Return the value of a header as it may be sent: what comes from a document may hold a line of its own."""
+    return _CONTROLS.sub(" ", value)
 
 
 COUCHDB_SAYS = {

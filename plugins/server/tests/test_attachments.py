@@ -49,6 +49,20 @@ def test_getting(filled):
     assert filled.get("/db/a/dir/big.bin?rev=1-none").status == 404
 
 
+@pytest.mark.parametrize("content_type", ["text/plain\r\nX-Evil: 1", "text/plain; name=日", "a\0b", "ü/é"])
+def test_content_types_that_are_no_headers(client, environment, content_type):
+    """A type may come from any replica; it makes neither a header of its own nor an answer that fails."""
+    rev = environment["db"].put_attachment("a", "f", b"hello", content_type)["rev"]
+    answer = client.get("/db/a/f")
+    assert (answer.status, answer.body) == (200, b"hello")
+    assert "X-Evil" not in answer.headers
+    assert answer.headers["Content-Type"] is not None
+    mixed = client.get(f'/db/a?open_revs=["{rev}"]', Accept="multipart/mixed")
+    assert mixed.status == 200
+    assert b"hello" in mixed.body
+    assert b"\r\nX-Evil" not in mixed.body
+
+
 @pytest.mark.parametrize(
     ("wanted", "status", "part"),
     [

@@ -18,7 +18,7 @@ from pouchdb_core.documents.parse import dump, from_text
 from pouchdb_core.errors import BadRequest, Conflict, NotFound
 from pouchdb_core.revisions import generation
 from pouchdb_server.handlers.writing import addressed, written
-from pouchdb_server.messages import Request, Response, UnsupportedMediaType
+from pouchdb_server.messages import Request, Response, UnsupportedMediaType, header_text
 from pouchdb_server.multipart import MultipartReader, Part, boundary_of, new_boundary, quoted
 from pouchdb_server.streams import RequestTooLarge
 
@@ -91,7 +91,7 @@ def bulk_parts(
         for each in result["docs"]:
             if "ok" in each:
                 doc = each["ok"]
-                headers = f"X-Doc-Id: {_header(doc['_id'])}\r\nX-Rev-Id: {doc['_rev']}\r\n"
+                headers = f"X-Doc-Id: {header_text(doc['_id'])}\r\nX-Rev-Id: {doc['_rev']}\r\n"
                 chosen = {**options, "atts_since": atts_since}
                 if not options.get("attachments") and not atts_since:
                     # Nobody asked for content: stubs will do.
@@ -103,10 +103,6 @@ def bulk_parts(
                 yield b'\r\nContent-Type: application/json; error="true"\r\n\r\n' + dump(each["error"])
             yield f"\r\n--{outer}".encode()
     yield b"--"
-
-
-def _header(text: str) -> str:
-    return text.replace("\r", "").replace("\n", "")
 
 
 def _follows(doc: Mapping[str, Any], known: Any) -> list[str]:
@@ -134,7 +130,7 @@ def _related(database: SyncPouchDB, doc: Record, follows: list[str], boundary: s
         entry = entries[name]
         yield (
             f"\r\nContent-Disposition: attachment; filename={quoted(name)}\r\nContent-Type: "
-            f"{_header(entry['content_type'])}\r\nContent-Length: {entry['length']}\r\n\r\n"
+            f"{header_text(entry['content_type'])}\r\nContent-Length: {entry['length']}\r\n\r\n"
         ).encode()
         with database.open_attachment(doc["_id"], name, rev=doc["_rev"]) as content:
             while piece := content.read(PIECE):
