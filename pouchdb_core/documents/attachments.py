@@ -202,18 +202,26 @@ def parse_content(name: str, data: Any, entry: dict[str, Any]) -> Incoming:
 
 def _spool(name: str, source: Any, entry: dict[str, Any]) -> Incoming:
     md5 = hashlib.md5(usedforsecurity=False)
+    # What comes from a server is hashed where it comes in, to be compared with what the server told of all of it.
+    hashed = getattr(source, "hashes", False) and source.tell() == 0
     spool = tempfile.SpooledTemporaryFile(max_size=SPOOL)  # noqa: SIM115  # Incoming closes it
     try:
         while piece := source.read(CHUNK):
             if not isinstance(piece, bytes):
                 raise BadRequest(f"attachment {name!r}: the file must be open in binary mode")
-            md5.update(piece)
+            if not hashed:
+                md5.update(piece)
             _keep(name, spool, piece)
+        # Of content that a server keeps packed, the digest is of the packed bytes: it was compared with those.
+        verified = source.verified_digest if hashed else None
+        if hashed and verified is None:
+            # The server told no digest, or not all of it was read.
+            spool.seek(0)
+            while piece := spool.read(CHUNK):
+                md5.update(piece)
     except BaseException:
         spool.close()
         raise
-    # Of content that a server keeps packed, the digest is of the packed bytes: it was compared with those.
-    verified = getattr(source, "verified_digest", None)
     return Incoming(entry, None, spool, verified or _digest(md5))
 
 

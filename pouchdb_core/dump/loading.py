@@ -390,9 +390,14 @@ class _Receiving:
 class _Content:
     """The content of an attachment as a file whose digest is known: a server may have told that of packed bytes."""
 
+    hashes = True
+
     def __init__(self, path: Path, digest: str) -> None:
         self.file = path.open("rb")
         self.verified_digest = digest
+
+    def tell(self) -> int:
+        return self.file.tell()
 
     def read(self, size: int = -1) -> bytes:
         return self.file.read(size)

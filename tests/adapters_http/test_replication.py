@@ -319,6 +319,51 @@ def test_digests_stay_what_the_server_calls_them(
     assert here.get_attachment("a", "t.txt")["data"] == content
 
 
+@pytest.mark.parametrize("size", [100_000, 1_500_000], ids=["in memory", "in a file"])
+@pytest.mark.parametrize(
+    "etag", [None, '"1-0123"', '"AAAAAAAAAAAAAAAAAAAAAA=="'], ids=["none", "a revision", "another"]
+)
+def test_digests_that_the_server_does_not_tell_are_computed(
+    couch: Couch, db: SyncPouchDB, env: SyncEnvironment, etag: str | None, size: int
+) -> None:
+    content = random.Random(1).randbytes(size)
+    couch.db.put_attachment("a", "big", content)
+    good = couch.attachment
+
+    def untold(id: str, name: str, asked: Any) -> Any:
+        told = good(id, name, asked)
+        told.headers = {key: value for key, value in told.headers.items() if key != "etag"}
+        told.headers.update({} if etag is None else {"etag": etag})
+        return told
+
+    couch.attachment = untold  # type: ignore[method-assign]
+    # Read by a program, whoever it gives the file to: it is hashed as it is stored.
+    other = env["other"]
+    with db.open_attachment("a", "big") as file:
+        other.put_attachment("copy", "big", file)
+    entry = other.get("copy")["_attachments"]["big"]
+    assert entry["digest"] == couch.db.get("a")["_attachments"]["big"]["digest"]
+    assert (entry["length"], other.integrity_check()) == (size, [])
+    assert other.get_attachment("copy", "big")["data"] == content
+
+
+def test_a_file_that_was_read_in_part_is_hashed_from_where_it_is(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB
+) -> None:
+    couch.db.put_attachment("a", "big", BIG)
+    with db.open_attachment("a", "big") as file:
+        file.read(10)
+        here.put_attachment("rest", "big", file)
+        file.seek(50_000)
+        here.put_attachment("half", "big", file)
+        file.seek(0)
+        here.put_attachment("all", "big", file)
+    assert here.get_attachment("rest", "big")["data"] == BIG[10:]
+    assert here.get_attachment("half", "big")["data"] == BIG[50_000:]
+    assert here.get_attachment("all", "big")["data"] == BIG
+    assert here.integrity_check() == []
+
+
 def test_a_damaged_attachment_is_not_stored(couch: Couch, db: SyncPouchDB, here: SyncPouchDB) -> None:
     couch.db.put_attachment("a", "big", BIG)
     good = couch.attachment
@@ -457,3 +502,40 @@ def test_a_peer_that_is_no_couchdb_ends_it_and_spoils_nothing(
     wrong = False
     assert here.replicate_from(db)["ok"]
     assert len(here) == 5
+
+
+# -- stored JSON, as it is -------------------------------------------------------------------------
+
+
+def test_what_is_pushed_is_what_is_stored(couch: Couch, db: SyncPouchDB, here: SyncPouchDB, server: Server) -> None:
+    here.bulk_docs(
+        [{"_id": "empty"}, {"_id": "gone", "x": 1}, {"_id": "\u00e9\U0001f600", "a": {"b": [{}, None, 1e300]}}]
+    )
+    here.put({"_id": "text", "s": '"_attachments" {"_id":"x"}\n\\', "n": [2**63, -(2**63), 0.1]})
+    here.put({"_id": "lone", "s": "\ud800"})
+    here.remove(here.get("gone"))
+    rev = here.put({"_id": "long", "n": 0})["rev"]
+    for number in range(5):
+        rev = here.put({"_id": "long", "_rev": rev, "n": number})["rev"]
+    for name in "abc":
+        doc = {"_id": "torn", "_rev": f"2-{name * 32}", "_revisions": {"start": 2, "ids": [name * 32, "0" * 32]}}
+        here.bulk_docs([{**doc, "from": name, "_deleted": name == "c"}], new_edits=False)
+    here.put_attachment("with", "small", b"some")
+    assert here.replicate_to(db)["docs_written"] == 10
+    sent = {
+        (doc["_id"], doc["_rev"]): doc
+        for asked in server.asked
+        if asked.path.endswith("_bulk_docs")
+        for doc in asked.json()["docs"]
+    }
+    assert len(sent) == 10
+    for (id, rev), doc in sent.items():
+        if id != "with":
+            assert doc == here.get(id, rev=rev, revs=True)
+            assert list(doc) == list(here.get(id, rev=rev, revs=True)), "in the order of the document"
+    for row in here.changes(style="all_docs")["results"]:
+        for change in row["changes"]:
+            mine, theirs = (each.get(row["id"], rev=change["rev"], revs=True) for each in (here, couch.db))
+            assert mine == theirs
+    assert couch.db.integrity_check() == []
+    assert here.replicate_to(db)["docs_written"] == 0

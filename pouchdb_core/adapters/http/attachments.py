@@ -31,6 +31,9 @@ class RemoteAttachment(io.RawIOBase):
     for content that the server keeps packed is the digest of the packed bytes.
     """
 
+    hashes = True
+    """Whoever reads it from start to end need not, if there is a ``verified_digest`` then."""
+
     def __init__(self, session: HttpSession, id: str, name: str, rev: str | None, *, packed: bool) -> None:
         super().__init__()
         self._session, self._packed = session, packed
@@ -43,7 +46,6 @@ class RemoteAttachment(io.RawIOBase):
         self.digest: str | None = _digest(headers)
         length = headers.get("content-length")
         self.length: int | None = int(length) if length and self._unpack is None else None
-        self.verified_digest: str | None = None
         # Tells whether the rest that is asked for later belongs to the same content.
         self._etag = headers.get("etag")
 
@@ -62,6 +64,7 @@ class RemoteAttachment(io.RawIOBase):
     def _restart(self, position: int) -> None:
         self._position, self._rest, self._over, self._skip = position, b"", False, 0
         self._whole = position == 0
+        self.verified_digest: str | None = None
         self._raw_md5 = hashlib.md5(usedforsecurity=False)
         self._md5 = hashlib.md5(usedforsecurity=False)
 
@@ -142,8 +145,11 @@ class RemoteAttachment(io.RawIOBase):
         if not raw:
             self._end()
         else:
-            self._raw_md5.update(raw)
-            self._rest = raw if self._unpack is None else self._unpack.decompress(raw)
+            if self._unpack is None:
+                self._rest = raw
+            else:
+                self._raw_md5.update(raw)
+                self._rest = self._unpack.decompress(raw)
             self._md5.update(self._rest)
         # What was read before the connection broke comes again where the server knows no ranges.
         skipped = min(len(self._rest), self._skip)
@@ -169,7 +175,7 @@ class RemoteAttachment(io.RawIOBase):
             self._md5.update(self._rest)
         self._response.close()
         if self._whole and self.digest is not None:
-            came = {_text(self._md5), _text(self._raw_md5)}
+            came = {_text(self._md5)} if self._unpack is None else {_text(self._md5), _text(self._raw_md5)}
             if self.digest not in came and self._packed:
                 text = f"attachment {self._path} came damaged: its digest is not {self.digest}"
                 raise RemoteError(text, damaged=True)
