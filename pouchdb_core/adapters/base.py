@@ -82,6 +82,8 @@ class Adapter(ABC):
     remote: ClassVar[bool] = False
     packs: ClassVar[bool] = False
     """Whether it reads and writes revisions as ``documents.packed`` has them: stored JSON, not parsed."""
+    takes_packed: ClassVar[bool] = False
+    """Whether it writes them, at least, when they are replicated."""
     options: ClassVar[frozenset[str]] = frozenset()
     """Names of the options ``open`` understands; others are refused."""
 

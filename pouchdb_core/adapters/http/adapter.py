@@ -49,6 +49,7 @@ class HttpAdapter(Adapter):
     name: ClassVar[str] = "http"
     schemes: ClassVar[tuple[str, ...]] = ("http", "https")
     remote: ClassVar[bool] = True
+    takes_packed: ClassVar[bool] = True
     options: ClassVar[frozenset[str]] = OPTIONS
 
     def __init__(self, place: Place, address: Address, options: Mapping[str, Any]) -> None:

@@ -107,7 +107,11 @@ class Writer:
     # -- one -------------------------------------------------------------------------------------
 
     def _outgoing(self, index: int, given: Any, new_edits: bool) -> Outgoing:
-        doc = given.document() if isinstance(given, Packed) else mapping(given)
+        if isinstance(given, Packed):
+            out = Outgoing(index, {"_id": given.id, "_rev": given.rev})
+            out.text = given.json()
+            return out
+        doc = mapping(given)
         if "_id" not in doc and new_edits:
             doc = {**doc, "_id": self._new_id()}
         id = check_id(doc.get("_id"))
@@ -115,7 +119,7 @@ class Writer:
             out = Outgoing(index, doc)
             if isinstance(doc.get("_attachments"), Mapping):
                 _take_attachments(out)
-            elif not isinstance(given, Packed):
+            else:
                 check_json(doc)
             out.text = dump(out.doc)
             return out
