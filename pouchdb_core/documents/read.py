@@ -19,6 +19,8 @@ __all__ = ["compose", "fitting", "read", "stubs", "tree_of"]
 
 ROW = 200
 """Bytes a document takes beside its body, about."""
+AT_ONCE = 100
+"""Documents that are read in one snapshot."""
 
 
 def read(store: Store, request: Read) -> Any:
@@ -139,48 +141,65 @@ def _common_generation(tree: Tree, rev: str, known: Sequence[str]) -> int:
 
 def _open_revs(store: Store, id: str, revs: str | Iterable[str], options: ReadOptions) -> list[Record]:
     with store.snapshot():
-        row = store.row(id)
-        if row is None:
-            if revs == "all":
-                raise NotFound(id=id)
-            return [Record(missing=rev) for rev in revs]
-        wanted: Iterable[str] = tree_of(row).leaves() if revs == "all" else revs
-        answers: list[Record] = []
-        seen: set[str] = set()
-        for rev in wanted:
-            try:
-                doc = compose(store, row, rev, options)
-            except NotFound:
-                answers.append(Record(missing=rev))
-                continue
-            # With `latest`, two of the wanted revisions may have the same leaf.
-            if doc["_rev"] not in seen:
-                seen.add(doc["_rev"])
-                answers.append(Record(ok=doc))
-        return answers
+        return _revisions_of(store, store.row(id), id, revs, options)
+
+
+def _revisions_of(
+    store: Store, row: Row | None, id: str, revs: str | Iterable[str], options: ReadOptions
+) -> list[Record]:
+    if row is None:
+        if revs == "all":
+            raise NotFound(id=id)
+        return [Record(missing=rev) for rev in revs]
+    wanted: Iterable[str] = tree_of(row).leaves() if revs == "all" else revs
+    answers: list[Record] = []
+    seen: set[str] = set()
+    for rev in wanted:
+        try:
+            doc = compose(store, row, rev, options)
+        except NotFound:
+            answers.append(Record(missing=rev))
+            continue
+        # With `latest`, two of the wanted revisions may have the same leaf.
+        if doc["_rev"] not in seen:
+            seen.add(doc["_rev"])
+            answers.append(Record(ok=doc))
+    return answers
 
 
 def _many(store: Store, request: Read) -> Record:
-    results = []
+    results: list[Record] = []
     items = request.items or ()
     if request.size is not None:
         items = items[: fitting(store, [id for id, _, _ in items if encodes(id)], request.size)]
-    for id, rev, atts_since in items:
-        options = request.options
-        if atts_since:
-            options = replace(options, atts_since=atts_since)
-        try:
-            if not encodes(id):
-                raise NotFound(id=id)
-            if id.startswith(LOCAL):
-                docs = [Record(ok=local.read(store, id))]
-            else:
-                answers = _open_revs(store, id, "all" if rev is None else (rev,), options)
-                docs = [each if "ok" in each else _missing(id, each["missing"]) for each in answers]
-        except NotFound:
-            docs = [_missing(id, rev or "undefined")]
-        results.append(Record(id=id, docs=docs))
+    # A snapshot each would cost as much as the reading; one of all would keep a database in memory from everybody.
+    some = 1 if request.options.attachments else AT_ONCE
+    for start in range(0, len(items), some):
+        with store.snapshot():
+            part = items[start : start + some]
+            ids = [id for id, _, _ in part if encodes(id) and not id.startswith(LOCAL)]
+            rows = store.rows(list(dict.fromkeys(ids)))
+            results += (_result(store, item, rows.get(item[0]), request.options) for item in part)
     return Record(results=results)
+
+
+def _result(
+    store: Store, item: tuple[str, str | None, tuple[str, ...]], row: Row | None, options: ReadOptions
+) -> Record:
+    id, rev, atts_since = item
+    if atts_since:
+        options = replace(options, atts_since=atts_since)
+    try:
+        if not encodes(id):
+            raise NotFound(id=id)
+        if id.startswith(LOCAL):
+            docs = [Record(ok=local.read(store, id))]
+        else:
+            answers = _revisions_of(store, row, id, "all" if rev is None else (rev,), options)
+            docs = [each if "ok" in each else _missing(id, each["missing"]) for each in answers]
+    except NotFound:
+        docs = [_missing(id, rev or "undefined")]
+    return Record(id=id, docs=docs)
 
 
 def _missing(id: str, rev: str) -> Record:

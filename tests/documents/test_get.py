@@ -270,6 +270,20 @@ def test_bulk_get_keeps_the_order_and_repeats(forked: SyncPouchDB) -> None:
     assert answer.results[0].docs == answer.results[2].docs
 
 
+def test_bulk_get_of_many_is_each_of_them(forked: SyncPouchDB) -> None:
+    forked.bulk_docs([{"_id": f"d{number:03}", "n": number} for number in range(250)])
+    forked.put({"_id": "_local/l", "n": 1})
+    forked.put({"_id": "nul\0", "n": 1})
+    forked.put_attachment("file", "f", b"content", "text/plain")
+    asked: list[dict[str, Any]] = [{"id": row.id} for row in forked.all_docs().rows] * 2
+    asked[50:50] = [{"id": "_local/l"}, {"id": "_local/none"}, {"id": "\ud800"}, {"id": "nope", "rev": "1-a"}]
+    asked[150:150] = [{"id": "a", "rev": rev} for rev in ("2-k", "3-y", "9-none", "2-k")]
+    for options in ({}, {"revs": True, "latest": True}, {"attachments": True}):
+        alone = [forked.bulk_get([each], **options)["results"][0] for each in asked]
+        assert forked.bulk_get(asked, **options) == {"results": alone}
+    assert len(asked) > 500
+
+
 def test_bulk_get_of_nothing(database: SyncPouchDB) -> None:
     assert database.bulk_get([]) == {"results": []}
 
