@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, cast
 
 from pouchdb_core.changes.filters import BatchFilter, judge_of
 from pouchdb_core.changes.raw import is_linear, raw_changes
-from pouchdb_core.documents.listing import row_document
+from pouchdb_core.documents.listing import plain_documents, row_document
 from pouchdb_core.documents.parse import encodes
 from pouchdb_core.documents.read import compose, tree_of
 from pouchdb_core.documents.store import Row, Store
@@ -41,24 +41,22 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
     if limit == 0:
         return since
     if request.raw:
-        rows = _rows(store, request, since, end, True)
+        rows = chain.from_iterable(_pages(store, request, since, end, True))
         yield from cast("Iterator[Record]", raw_changes(store, rows, request.options))
         return end
     count, last, passed = 0, since, 0
     with_doc = request.include_docs or wanted is not None
     # Every row that is read is yielded if nothing judges them: then no more are read than are wanted.
-    rows = _rows(store, request, since, end, with_doc, limit if wanted is None else None)
-    for row, revs in _judged(store, request, rows, wanted):
-        change = _change(store, request, row, revs) if revs else None
+    pages = _pages(store, request, since, end, with_doc, limit if wanted is None else None)
+    for seq, change in _told(store, request, pages, wanted):
+        last = seq
         if change is None:
-            last = row[0]
             passed += 1
             if passed == PAGE and request.progress:
                 passed = 0
                 yield Idle(0.0, last)
             continue
         yield change
-        last = row[0]
         count += 1
         if limit is not None and count >= limit:
             return last
@@ -116,9 +114,12 @@ def _since(request: Changes, end: int) -> int:
     return min(since, end)
 
 
-def _rows(store: Store, request: Changes, since: int, end: int, bodies: bool, most: int | None = None) -> Iterator[Row]:
+def _pages(
+    store: Store, request: Changes, since: int, end: int, bodies: bool, most: int | None = None
+) -> Iterator[list[Row]]:
     if request.doc_ids is not None:
-        yield from _of_ids(store, request, since, end, request.doc_ids)
+        for row in _of_ids(store, request, since, end, request.doc_ids):
+            yield [row]
         return
     after, before = since, end + 1
     limit = FIRST if bodies else PAGE
@@ -126,7 +127,7 @@ def _rows(store: Store, request: Changes, since: int, end: int, bodies: bool, mo
         limit = min(limit, most)
     while True:
         page = store.scan_seqs(after, before, limit=limit, descending=request.descending, bodies=bodies)
-        yield from page
+        yield page
         if len(page) < limit:
             return
         if bodies:
@@ -148,6 +149,26 @@ def _of_ids(store: Store, request: Changes, since: int, end: int, ids: Iterable[
             # Changed or purged meanwhile: then it belongs to the next feed.
             if row is not None and row[0] == seq:
                 yield row
+
+
+def _told(
+    store: Store, request: Changes, pages: Iterator[list[Row]], wanted: BatchFilter | None
+) -> Iterator[tuple[int, Record | None]]:
+    """Yield the seq of each row with what is told of it, None if that is nothing."""
+    if wanted is not None or request.style == "all_docs" or request.options is not PLAIN:
+        for row, revs in _judged(store, request, chain.from_iterable(pages), wanted):
+            yield row[0], _change(store, request, row, revs) if revs else None
+        return
+    # The usual feed: a page at a time it takes a fifth less than row by row.
+    for page in pages:
+        docs = plain_documents(page) if request.include_docs else repeat(None)
+        for (seq, id, rev, deleted, _, _), doc in zip(page, docs, strict=False):
+            change = Record(seq=seq, id=id, changes=[Record(rev=rev)])
+            if deleted:
+                change["deleted"] = True
+            if doc is not None:
+                change["doc"] = doc
+            yield seq, change
 
 
 def _judged(

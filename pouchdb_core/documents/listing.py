@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pouchdb_core.documents.parse import encodes, load_record
+from pouchdb_core.documents.parse import encodes, load_records
 from pouchdb_core.documents.read import compose, stubs
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.requests import PLAIN, Listing, ReadOptions
 from pouchdb_core.results import Record
 
-__all__ = ["conflicted", "design_documents", "listing", "row_document"]
+__all__ = ["conflicted", "design_documents", "listing", "plain_documents", "row_document"]
 
 PAGE = 1000
 """Rows read at a time."""
@@ -52,12 +52,9 @@ def _by_range(store: Store, request: Listing) -> list[Record]:
             bodies=request.include_docs,
         )
         if plain:
-            for _, id, rev, _, _, body in page:
-                doc = load_record(body)  # type: ignore[arg-type]  # asked for
-                doc["_id"], doc["_rev"] = id, rev
-                if "_attachments" in doc:
-                    stubs(doc)
-                rows.append(Record(id=id, key=id, value=Record(rev=rev), doc=doc))
+            for row, doc in zip(page, plain_documents(page), strict=True):
+                id = row[1]
+                rows.append(Record(id=id, key=id, value=Record(rev=row[2]), doc=doc))
         elif request.include_docs:
             rows.extend(_row(row, compose(store, row, row[2], request.options)) for row in page)
         else:
@@ -105,13 +102,19 @@ def row_document(store: Store, row: Row, options: ReadOptions) -> Record:
     """Build the winner of a row that brought its body, deleted or not."""
     if options is not PLAIN:
         return compose(store, row, row[2], options)
-    doc = load_record(row[5] or b"{}")
-    doc["_id"], doc["_rev"] = row[1], row[2]
-    if row[3]:
-        doc["_deleted"] = True
-    if "_attachments" in doc:
-        stubs(doc)
-    return doc
+    return next(plain_documents([row]))
+
+
+def plain_documents(rows: Sequence[Row]) -> Iterator[Record]:
+    """Build the winners of rows that brought their bodies, deleted or not, without options."""
+    bodies = [row[5] or b"{}" for row in rows]
+    for (_, id, rev, deleted, _, _), doc in zip(rows, load_records(bodies), strict=True):
+        doc["_id"], doc["_rev"] = id, rev
+        if deleted:
+            doc["_deleted"] = True
+        if "_attachments" in doc:
+            stubs(doc)
+        yield doc
 
 
 def conflicted(store: Store) -> Iterator[Record]:

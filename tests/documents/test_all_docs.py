@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.results import Record
 
 IDS = ["", "0", "A", "_design/a", "_design/b", "a", "a b", "aa", "b", "é", "日本", "\U0001f600", "￿"]
 STORED = [id for id in IDS if id]
@@ -228,3 +229,33 @@ def test_two_spellings_with_two_values(database: SyncPouchDB) -> None:
     with pytest.raises(BadRequest, match="startkey and start_key"):
         database.all_docs(startkey="a", start_key="b")
     assert database.all_docs(startkey="a", start_key="a").rows == []
+
+
+def test_documents_of_many_shapes_in_one_page(database: SyncPouchDB) -> None:
+    """Bodies are parsed together: each must come out as itself, and every object as a Record."""
+    shapes: list[dict[str, Any]] = [
+        {},
+        {"a": {"b": 1}},
+        {"a": {"b": {"c": {}}}, "d": "{"},
+        {"a": [{"b": [{"c": 1}, [{"d": 2}]]}], "e": {"f": 1}},
+        {"text": 'brackets [{ and ,{"x":{} in text', "a": {"b": 1}},
+        {"a": {}, "b": {}, "c": [[], {}]},
+        {"lone": "\ud800"},
+    ]
+    docs = [{"_id": f"{number:03}", **shapes[number % len(shapes)]} for number in range(350)]
+    database.bulk_docs(docs)
+    database.put({"_id": "gone", "a": {"b": [{}]}, "_deleted": True})
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            assert type(value) is Record
+            return {key: plain(member) for key, member in value.items()}
+        return [plain(each) for each in value] if isinstance(value, list) else value
+
+    listed = [plain(row["doc"]) for row in database.all_docs(include_docs=True)["rows"]]
+    assert [{key: doc[key] for key in doc if key != "_rev"} for doc in listed] == docs
+    *told, gone = [plain(row["doc"]) for row in database.changes(include_docs=True)["results"]]
+    assert told == listed == [plain(database.get(doc["_id"])) for doc in docs]
+    assert gone["_deleted"] is True
+    assert gone["a"] == {"b": [{}]}
+    assert [list(doc)[-2:] for doc in listed] == [["_id", "_rev"]] * len(docs)
