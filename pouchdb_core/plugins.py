@@ -63,9 +63,7 @@ class Plugins:
         self.read = cast("Callable[[SyncPouchDB, Read], Any]", _operation(hook.pouchdb_read))
         self.list = cast("Callable[[SyncPouchDB, Listing | Query], Record]", _operation(hook.pouchdb_list))
         self.changes = cast("Callable[[SyncPouchDB, Changes], Iterator[Record]]", _operation(hook.pouchdb_changes))
-        self.replicate = cast(
-            "Callable[[SyncEnvironment, Replicate], Replicator]", _operation(hook.pouchdb_replicate)
-        )
+        self.replicate = cast("Callable[[SyncEnvironment, Replicate], Replicator]", _operation(hook.pouchdb_replicate))
         self.open = cast("Callable[[SyncEnvironment, Open], SyncPouchDB]", _operation(hook.pouchdb_open))
         self.destroy = cast("Callable[[SyncEnvironment, Destroy], bool]", _operation(hook.pouchdb_destroy))
         # Two of one name are an error at set-up, not at the first query.
@@ -78,6 +76,8 @@ class Plugins:
         """Whether reading is the core's alone: no plug-in sees or changes what is read."""
         self.writes_plainly = len(hook.pouchdb_write.get_hookimpls()) == 1
         """Whether writing is the core's alone, but for guards."""
+        self._guards = _each(hook.pouchdb_write_guards)
+        self._tell_of_written = _each(hook.pouchdb_documents_written)
         self.judges = bool(hook.pouchdb_write_guards.get_hookimpls())
         """Whether any plug-in may guard writes."""
         self.listens = bool(hook.pouchdb_documents_written.get_hookimpls())
@@ -216,8 +216,7 @@ class Plugins:
         self.manager.hook.pouchdb_http_session(url=url, session=session)
 
     def write_guards(self, database: SyncPouchDB, request: Write) -> list[Guard]:
-        guards = self.manager.hook.pouchdb_write_guards(database=database, request=request)
-        return [guard for guard in guards if guard is not None]
+        return self._guards(database, request)
 
     def environment_opened(self, environment: SyncEnvironment) -> None:
         self.manager.hook.pouchdb_environment_opened(environment=environment)
@@ -238,7 +237,7 @@ class Plugins:
         self.manager.hook.pouchdb_database_destroyed(environment=environment, name=name)
 
     def documents_written(self, database: SyncPouchDB, results: Sequence[Record]) -> None:
-        self.manager.hook.pouchdb_documents_written(database=database, results=results)
+        self._tell_of_written(database, results)
 
 
 def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
@@ -266,3 +265,26 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
 
     call.__name__ = sys.intern(hook.name)
     return call
+
+
+def _each(hook: pluggy.HookCaller) -> Callable[[Any, Any], list[Any]]:
+    """Return a callable of the hook's two arguments, which answers with what is not None.
+
+    Implementations that are not wrapped are called directly: every put calls two such hooks, and pluggy's machinery
+    would be a twentieth of its time.
+    """
+    spec = hook.spec
+    assert spec is not None, "hooks of the core are specified in hookspecs"
+    first, second = spec.argnames
+    implementations = hook.get_hookimpls()
+    if all(
+        not (each.wrapper or each.hookwrapper) and tuple(each.argnames) == (first, second) for each in implementations
+    ):
+        # As pluggy does, the last registered first.
+        functions = [each.function for each in reversed(implementations)]
+        return lambda subject, told: [
+            answer for function in functions if (answer := function(subject, told)) is not None
+        ]
+    return lambda subject, told: [
+        answer for answer in hook(**{first: subject, second: told}) or () if answer is not None
+    ]

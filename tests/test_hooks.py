@@ -455,6 +455,48 @@ def test_hook_documents_written(set_up: SetUp, where: Any) -> None:
     assert plugin.told == [["a", "b"] * 2, ["c"] * 2, ["r"] * 2]
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_hooks_of_writes_are_called_in_one_order_with_the_arguments_they_name(set_up: SetUp, wrapped: bool) -> None:
+    calls: list[str] = []
+
+    class Both:
+        @hookimpl
+        def pouchdb_write_guards(self, database: SyncPouchDB, request: Write) -> None:
+            calls.append(f"guards {len(request.docs)}")
+
+        @hookimpl
+        def pouchdb_documents_written(self, database: SyncPouchDB, results: Any) -> None:
+            calls.append(f"written {len(results)}")
+
+    class First:
+        @hookimpl(tryfirst=True)
+        def pouchdb_write_guards(self, database: SyncPouchDB, request: Write) -> Any:
+            calls.append("first")
+            return lambda proposed: [Forbidden("no") if each.new["_id"] == "no" else None for each in proposed]
+
+    class Turned:
+        @hookimpl(trylast=True)
+        def pouchdb_documents_written(self, results: Any, database: SyncPouchDB) -> None:
+            calls.append(f"turned {database.name} {len(results)}")
+
+    class Wrapper:
+        @hookimpl(wrapper=True)
+        def pouchdb_write_guards(self) -> Any:
+            calls.append("around")
+            return (yield)
+
+        @hookimpl(wrapper=True)
+        def pouchdb_documents_written(self) -> Any:
+            calls.append("around")
+            return (yield)
+
+    db = set_up(Turned(), First(), Both(), *([Wrapper()] if wrapped else []))["notes"]
+    outcomes = db.bulk_docs([{"_id": "yes"}, {"_id": "no"}])
+    assert ["error" in each for each in outcomes] == [False, True]
+    around = ["around"] if wrapped else []
+    assert calls == [*around, "first", "guards 2", *around, "written 1", "turned notes 1"]
+
+
 def test_what_a_listener_for_written_documents_raises_reaches_the_writer(set_up: SetUp) -> None:
     class Raises:
         @hookimpl
