@@ -236,11 +236,18 @@ def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: b
     if deterministic:
         plain = plain_json(cast("dict[str, Any]", doc))
         if plain is not None and plain[0].count(b'"_') == 1 and len(doc) > 1:
-            # The usual new document: no reserved member but `_id`. All of it is one text.
+            # The usual new document: no reserved member but `_id`, first as programs write it or last as it is made.
+            # All of it is one text; without this, documents whose id is made take a quarter longer.
             text, stored = plain
-            if stored.startswith(b'{"_id":"'):
+            member = b'"_id":' + orjson.dumps(id)
+            body = None
+            if stored.startswith(member, 1):
+                body = b"{" + stored[len(member) + 2 :]
+            elif stored.endswith(member, 0, -1):
+                body = stored[: -len(member) - 2] + b"}"
+            if body is not None:
                 rev = rev_id(None, text)
-                return Parsed(id, rev, None, (rev,), False, b"{" + stored[8 + len(orjson.dumps(id)) :], doc, None)
+                return Parsed(id, rev, None, (rev,), False, body, doc, None)
     parent = doc.get("_rev")
     if parent is not None:
         parent = check_rev(parent)

@@ -7,6 +7,7 @@ high byte of other characters; the vectors with others are from a browser.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -71,3 +72,19 @@ def test_reading_and_putting_again_is_the_same_on_every_replica(database: SyncPo
     database.purge("c", rev)
     database.bulk_docs([{**theirs}], new_edits=False)
     assert database.put({**theirs, "z": 2}).rev == rev
+
+
+@pytest.mark.parametrize("id", ["a", 'quoted " and \\', "é 日本", "x}", '"_id":"a"', "a,b"])
+@pytest.mark.parametrize("place", ["first", "middle", "last", "only"])
+def test_where_the_id_stands_changes_the_revision_but_not_the_body(database: SyncPouchDB, id: str, place: str) -> None:
+    doc: dict[str, Any] = {
+        "first": {"_id": id, "text": "_", "a": {"id": id}},
+        "middle": {"text": f',"_id":{json.dumps(id)}', "_id": id, "a": {"_id": id}},
+        "last": {"text": f'"{id}"', "a": {"id": [id, 1.0]}, "_id": id},
+        "only": {"_id": id},
+    }[place]
+    rev = database.put(doc)["rev"]
+    text = json.dumps(doc, ensure_ascii=False, separators=(",", ":")).replace("1.0", "1")
+    assert rev == f"1-{hashlib.md5(text.encode()).hexdigest()}"
+    body = {key: value for key, value in doc.items() if key != "_id"}
+    assert list(database.get(id).items()) == [*body.items(), ("_id", id), ("_rev", rev)]
