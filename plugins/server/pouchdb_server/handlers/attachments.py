@@ -16,7 +16,7 @@ from pouchdb_server.unpacking import Unpacked
 
 __all__ = ["RangeNotSatisfiable", "delete", "get", "put"]
 
-PIECE = 64 * 1024
+PIECE = 256 * 1024
 RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 
 
