@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pouchdb_core.adapters.sql.adapter import MemoryAdapter, SqliteAdapter
+
 
 @pytest.fixture
 def filled(client):
@@ -40,6 +42,48 @@ def test_bulk_get_answers_each_thing_that_was_asked_in_order(filled):
     for wrong in ({}, {"docs": 1}):
         assert filled.post("/db/_bulk_get", wrong).status == 400
     assert filled.post("/db/_bulk_get?atts_since=[]", {"docs": []}).status == 400
+
+
+def test_bulk_get_for_replicators_answers_what_reading_does(filled, monkeypatch):
+    with_revs = [{"_id": "deep", "_rev": "2-b", "_revisions": {"start": 2, "ids": ["b", "a"]}, "n": 1}]
+    torn = [
+        {"_id": "torn", "_rev": f"2-{name}", "_revisions": {"start": 2, "ids": [name, "a"]}, "_deleted": name == "z"}
+        for name in "xyz"
+    ]
+    odd = [{"_id": "\u00e9 \U0001f600", "_rev": "1-a", "s": '"_attachments"\n'}, {"_id": "empty", "_rev": "1-a"}]
+    big = [{"_id": f"big{n}", "_rev": "1-a", "s": "x" * 1_500_000} for n in range(4)]
+    docs = [*with_revs, *torn, *odd, *big, {"_id": "lone", "_rev": "1-a", "s": "\ud800"}]
+    assert filled.post("/db/_bulk_docs", {"docs": docs, "new_edits": False}).json == []
+    filled.put("/db/file/a.txt", b"content")
+    file = filled.get("/db/file").json["_rev"]
+    filled.put("/db/_local/l", {"n": 1})
+    asked = [
+        *({"id": f"doc{n}", "rev": filled.revs[f"doc{n}"]} for n in range(5)),
+        {"id": "deep", "rev": "1-a"},
+        *({"id": "torn", "rev": f"2-{name}"} for name in "xyzxw"),
+        {"id": "torn", "rev": "1-a"},
+        {"id": "torn"},
+        1,
+        *({"id": each["_id"], "rev": "1-a"} for each in [*odd, *big]),
+        {"id": "none", "rev": "1-a"},
+        {"id": "file", "rev": file},
+        {"id": "file", "rev": file, "atts_since": ["1-x"]},
+        {"id": "_local/l"},
+        {"id": "lone", "rev": "1-a"},
+        {"id": "\ud800", "rev": "1-a"},
+    ]
+    answer = filled.post("/db/_bulk_get?revs=true&latest=true", {"docs": asked})
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    results = [each["docs"][0] for each in answer.json["results"]]
+    kinds = ["ok" if "ok" in each else each["error"]["error"] for each in results]
+    expected = ["ok"] * 24
+    expected[10] = expected[20] = "not_found"
+    expected[13] = "bad_request"
+    assert kinds == [*expected, "ok", "not_found"]
+    # The same, each document parsed and written again.
+    for adapter in (MemoryAdapter, SqliteAdapter):
+        monkeypatch.setattr(adapter, "packs", False)
+    assert filled.post("/db/_bulk_get?revs=true&latest=true", {"docs": asked}).body == answer.body
 
 
 def test_bulk_get_puts_what_cannot_be_asked_for_in_its_place(filled):
