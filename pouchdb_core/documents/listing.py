@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pouchdb_core.documents.parse import encodes, load_records
+from pouchdb_core.documents.parse import encodes, load_record
 from pouchdb_core.documents.read import compose, stubs
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.requests import PLAIN, Listing, ReadOptions
@@ -102,19 +102,22 @@ def row_document(store: Store, row: Row, options: ReadOptions) -> Record:
     """Build the winner of a row that brought its body, deleted or not."""
     if options is not PLAIN:
         return compose(store, row, row[2], options)
-    return next(plain_documents([row]))
+    return _complete(load_record(row[5] or b"{}"), row)
 
 
 def plain_documents(rows: Sequence[Row]) -> Iterator[Record]:
     """Build the winners of rows that brought their bodies, deleted or not, without options."""
-    bodies = [row[5] or b"{}" for row in rows]
-    for (_, id, rev, deleted, _, _), doc in zip(rows, load_records(bodies), strict=True):
-        doc["_id"], doc["_rev"] = id, rev
-        if deleted:
-            doc["_deleted"] = True
-        if "_attachments" in doc:
-            stubs(doc)
-        yield doc
+    return map(_complete, map(load_record, [row[5] or b"{}" for row in rows]), rows)
+
+
+def _complete(doc: Record, row: Row) -> Record:
+    """Add to a parsed body what the row knows."""
+    doc["_id"], doc["_rev"] = row[1], row[2]
+    if row[3]:
+        doc["_deleted"] = True
+    if "_attachments" in doc:
+        stubs(doc)
+    return doc
 
 
 def conflicted(store: Store) -> Iterator[Record]:

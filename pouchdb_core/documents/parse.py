@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 import orjson
@@ -36,7 +36,6 @@ __all__ = [
     "from_text",
     "load",
     "load_record",
-    "load_records",
     "mapping",
     "parse_edit",
     "parse_local",
@@ -44,8 +43,6 @@ __all__ = [
 ]
 
 MAX_DEPTH = 200
-TOGETHER = 100
-"""Bodies parsed at once: more of them leave the cache before they are Records."""
 LOCAL = "_local/"
 DESIGN = "_design/"
 
@@ -100,26 +97,11 @@ def load(body: bytes) -> dict[str, Any]:
 
 
 def load_record(body: bytes) -> Record:
-    """Parse a stored body into Records."""
-    return _records(load(body), body)
-
-
-def load_records(bodies: Sequence[bytes]) -> Iterator[Record]:
-    """Parse many bodies: some at a time as one text, which makes a listing with documents a tenth faster."""
-    for start in range(0, len(bodies), TOGETHER):
-        part = bodies[start : start + TOGETHER]
-        try:
-            parsed = orjson.loads(b"[%b]" % b",".join(part))
-        except orjson.JSONDecodeError:
-            parsed = map(load, part)
-        yield from map(_records, parsed, part)
-
-
-def _records(parsed: dict[str, Any], body: bytes) -> Record:
-    """Make Records of a parsed body, which is used up.
+    """Parse a stored body into Records.
 
     Looking for nested objects takes longer than parsing, so the text is asked how many there can be.
     """
+    parsed = load(body)
     nested = body.count(b"{") - 1
     if nested:
         members = [key for key, member in parsed.items() if type(member) is dict]

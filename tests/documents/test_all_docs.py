@@ -232,7 +232,7 @@ def test_two_spellings_with_two_values(database: SyncPouchDB) -> None:
 
 
 def test_documents_of_many_shapes_in_one_page(database: SyncPouchDB) -> None:
-    """Bodies are parsed together: each must come out as itself, and every object as a Record."""
+    """Each must come out as itself, and every object in it as a Record, wherever it is."""
     shapes: list[dict[str, Any]] = [
         {},
         {"a": {"b": 1}},
