@@ -129,7 +129,9 @@ def parse_attachments(given: Any, *, replicated: bool = False) -> dict[str, Inco
     parsed: dict[str, Incoming] = {}
     try:
         for name, entry in given.items():
-            incoming = parsed[check_name(name)] = _entry(name, entry)
+            # The name first: content that is taken in under a bad one would be closed by nobody.
+            check_name(name)
+            incoming = parsed[name] = _entry(name, entry)
             if replicated:
                 incoming.revpos = incoming.entry.get("revpos")
     except BaseException:
