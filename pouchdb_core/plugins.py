@@ -76,8 +76,8 @@ class Plugins:
         """Whether reading is the core's alone: no plug-in sees or changes what is read."""
         self.writes_plainly = len(hook.pouchdb_write.get_hookimpls()) == 1
         """Whether writing is the core's alone, but for guards."""
-        self._guards = _each(hook.pouchdb_write_guards)
-        self._tell_of_written = _each(hook.pouchdb_documents_written)
+        self._guards = _answers(hook.pouchdb_write_guards)
+        self._tell_of_written = _answers(hook.pouchdb_documents_written)
         self.judges = bool(hook.pouchdb_write_guards.get_hookimpls())
         """Whether any plug-in may guard writes."""
         self.listens = bool(hook.pouchdb_documents_written.get_hookimpls())
@@ -267,7 +267,7 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
     return call
 
 
-def _each(hook: pluggy.HookCaller) -> Callable[[Any, Any], list[Any]]:
+def _answers(hook: pluggy.HookCaller) -> Callable[[Any, Any], list[Any]]:
     """Return a callable of the hook's two arguments, which answers with what is not None.
 
     Implementations that are not wrapped are called directly: every put calls two such hooks, and pluggy's machinery

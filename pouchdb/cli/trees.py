@@ -13,7 +13,7 @@ from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import NotFound
-from pouchdb_core.revisions import Tree, path_from_revisions
+from pouchdb_core.revisions import Tree, path_from_revisions, rev_order
 
 __all__ = ["COMMANDS", "Leaf", "conflicts", "drawn", "tree"]
 
@@ -64,7 +64,7 @@ def tree(session: Session, db: str, id: str, whole: bool) -> None:
                 "leaves": [{"rev": leaf.rev, "deleted": leaf.deleted} for leaf in leaves],
                 "revisions": [
                     {"rev": rev, "parent": known.parent(rev), "body": here.get(rev, False)}
-                    for rev in sorted(known, key=lambda rev: (int(rev.partition("-")[0]), rev))
+                    for rev in sorted(known, key=rev_order)
                 ],
             }
         )
@@ -104,8 +104,7 @@ def drawn(known: Tree, here: Mapping[str, bool], *, whole: bool = False, unicode
     winner, leaves = known.winner(), set(known.leaves())
 
     def best(rev: str) -> tuple[bool, int, str]:
-        number, _, hash = rev.partition("-")
-        return (known.latest(rev) == winner, int(number), hash)
+        return (known.latest(rev) == winner, *rev_order(rev))
 
     def label(rev: str) -> Line:
         if rev == winner:

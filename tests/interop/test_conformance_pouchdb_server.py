@@ -49,13 +49,6 @@ KNOWN = {
 }
 
 
-@pytest.fixture(autouse=True)
-def known(request: pytest.FixtureRequest) -> None:
-    reason = KNOWN.get(request.node.name)
-    if reason is not None:
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
-
-
 @pytest.fixture
 def subject(making_env: SyncEnvironment, pouch_server: Any) -> Subject:
     return Subject(
