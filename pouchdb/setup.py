@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Literal, cast, overload
 
 from pouchdb.classes import AsyncEnvironment, SyncEnvironment
-from pouchdb_core.aio import async_environment
+from pouchdb_core.aio import make_async_environment
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.engine import Engine
 from pouchdb_core.environment import sync_environment
@@ -135,7 +135,8 @@ def setup_async(
     Arguments and errors are those of ``setup``. It shares the engine, and so the databases, of the
     synchronous environment with the same arguments, which is its ``sync_view``.
     """
-    return cast("AsyncEnvironment", async_environment(setup(storage_dir, False, base_url, plugins=plugins, **options)))
+    sync_view = setup(storage_dir, False, base_url, plugins=plugins, **options)
+    return cast("AsyncEnvironment", make_async_environment(sync_view))
 
 
 def installed_plugins() -> list[tuple[str, object]]:

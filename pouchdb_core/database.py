@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, ItemsView, Iterator, KeysView, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.api import feeds, maintenance, querying, reading, replicating, writing
+from pouchdb_core.api import administration, feeds, querying, reading, replicating, writing
+from pouchdb_core.database_object import Handle
 from pouchdb_core.documents.parse import check_id
 from pouchdb_core.errors import BadRequest, MissingId, NotFound, PouchDBError
-from pouchdb_core.handle import Handle
 from pouchdb_core.methods import FEED, REPLICATION, SYNC, iterating, operation, starting
 
 if TYPE_CHECKING:
@@ -50,17 +50,17 @@ class AbstractPouchDB(Handle):
     sync = starting(replicating.sync_with, SYNC, name="sync")
     sync_status = syncStatus = operation(replicating.sync_status, reads=True)
 
-    id = operation(maintenance.id, reads=True)
-    compact = operation(maintenance.compact)
-    purge = operation(maintenance.purge)
-    revs_limit = revsLimit = operation(maintenance.revs_limit)
-    get_security = getSecurity = operation(maintenance.get_security, reads=True)
-    put_security = putSecurity = operation(maintenance.put_security)
-    active_tasks = activeTasks = operation(maintenance.active_tasks, reads=True)
-    backup = operation(maintenance.backup, reads=True, long=True)
-    integrity_check = integrityCheck = operation(maintenance.integrity_check, reads=True, long=True)
-    close = operation(maintenance.close)
-    destroy = operation(maintenance.destroy)
+    id = operation(administration.id, reads=True)
+    compact = operation(administration.compact)
+    purge = operation(administration.purge)
+    revs_limit = revsLimit = operation(administration.revs_limit)
+    get_security = getSecurity = operation(administration.get_security, reads=True)
+    put_security = putSecurity = operation(administration.put_security)
+    active_tasks = activeTasks = operation(administration.active_tasks, reads=True)
+    backup = operation(administration.backup, reads=True, long=True)
+    integrity_check = integrityCheck = operation(administration.integrity_check, reads=True, long=True)
+    close = operation(administration.close)
+    destroy = operation(administration.destroy)
 
     asUser = Handle.as_user
 

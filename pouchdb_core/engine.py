@@ -30,7 +30,7 @@ from pouchdb_core.tasks import Tasks
 from pouchdb_core.uuids import UuidSource
 
 if TYPE_CHECKING:
-    from pouchdb_core.handle import Handle
+    from pouchdb_core.database_object import Handle
     from pouchdb_core.live import Replication
 
 __all__ = ["Engine", "Opened"]

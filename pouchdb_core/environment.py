@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from pouchdb_core.api import replicating
 from pouchdb_core.context import Context
 from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.database_object import user_context
 from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
-from pouchdb_core.handle import user_context
 from pouchdb_core.live import Starter
 from pouchdb_core.methods import REPLICATION, SYNC, composed, starting
 from pouchdb_core.requests import Destroy, Open, UserContext
@@ -25,7 +25,7 @@ from pouchdb_core.views.python import register_function
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from pouchdb_core.aio.environment import AsyncEnvironment
+    from pouchdb_core.aio.async_environment import AsyncEnvironment
 
 __all__ = ["AbstractEnvironment", "SyncEnvironment", "sync_environment"]
 
@@ -66,7 +66,7 @@ class AbstractEnvironment(EventEmitter):
         """The asynchronous view of the same engine: its databases answer with promises. Raises PluginError."""
         # By name, because the asynchronous interface is built upon this module.
         aio = importlib.import_module("pouchdb_core.aio")
-        view: AsyncEnvironment = aio.async_environment(self.sync_view)
+        view: AsyncEnvironment = aio.make_async_environment(self.sync_view)
         return view
 
     @property

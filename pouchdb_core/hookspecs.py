@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import click
 
     from pouchdb_core.adapters.base import Adapter
-    from pouchdb_core.adapters.http.session import HttpSession
+    from pouchdb_core.adapters.http.http_session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
@@ -100,7 +100,7 @@ def pouchdb_choose_adapter(environment: SyncEnvironment, name: str, options: Map
 def pouchdb_javascript_engines() -> Iterable[Engine]:  # type: ignore[empty-body]
     """Return JavaScript engines; the installed one of the highest priority runs design functions.
 
-    ``setup(js_engine=name)`` takes another one. See pouchdb_core/javascript/engine.py for the contract.
+    ``setup(js_engine=name)`` takes another one. See pouchdb_core/javascript/engine_interface.py for the contract.
     """
 
 
@@ -162,7 +162,7 @@ def pouchdb_commands(group: click.Group) -> None:
     """Add commands to ``pouchdb``: ``group.add_command(command)``, or ``@group.command()`` in the function.
 
     Called once per run of the command, before there is an environment. A command with ``@click.pass_obj``
-    gets the Session of pouchdb/cli/session.py, which opens databases by name, path or URL and prints for
+    gets the Session of pouchdb/cli/command_session.py, which opens databases by name, path or URL and prints for
     people or for scripts; the options ``--directory`` and ``--json`` are there by themselves. A name that
     exists already is an error that names both owners. Like the other hooks that collect, it cannot be wrapped.
     """

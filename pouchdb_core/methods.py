@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from pouchdb_core.errors import BadRequest, PluginError
 
 if TYPE_CHECKING:
-    from pouchdb_core.aio.feed import AsyncFeed
-    from pouchdb_core.aio.handles import AsyncReplication, AsyncSync
-    from pouchdb_core.aio.promise import Promise
+    from pouchdb_core.aio.async_feed import AsyncFeed
+    from pouchdb_core.aio.async_handles import AsyncReplication, AsyncSync
+    from pouchdb_core.aio.original.promise import Promise
     from pouchdb_core.aio.rows import AsyncRows
 
 __all__ = [

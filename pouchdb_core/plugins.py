@@ -15,7 +15,7 @@ from pouchdb_core.errors import PluginError
 if TYPE_CHECKING:
     import click
 
-    from pouchdb_core.adapters.http.session import HttpSession
+    from pouchdb_core.adapters.http.http_session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment

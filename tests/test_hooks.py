@@ -12,7 +12,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, hookimpl, hookspec, operation
-from pouchdb_core.adapters.sql.adapter import MemoryAdapter
+from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, PluginError
 from pouchdb_core.requests import Changes, Destroy, Listing, Open, Read, Replicate, Write
 

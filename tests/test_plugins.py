@@ -12,7 +12,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB, hookimpl, hookspec, operation
-from pouchdb_core.adapters.sql.adapter import MemoryAdapter
+from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.errors import BadRequest, PluginError
 from pouchdb_core.plugins import Plugins

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import click
 
 from pouchdb.cli import changes, checkpoints, databases, doctor, documents, dumps, plugins, queries, replications, trees
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Group, ReaderGone, common
 from pouchdb.cli.output import Output
-from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status, told
 from pouchdb.info import __version__
 from pouchdb.setup import installed_plugins

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from pouchdb.cli.arguments import choosing, chosen
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.interrupt import interruptible
-from pouchdb.cli.session import Session
 from pouchdb.cli.status import Status
 from pouchdb_core.results import Record
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
-from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.dump import is_checkpoint

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.output import bytes_text
-from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status
 from pouchdb.info import __version__
 from pouchdb_core.errors import FileExists

@@ -12,10 +12,10 @@ from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.dump import is_checkpoint
 from pouchdb_core.errors import FunctionError, NotFound, PouchDBError
 from pouchdb_core.replication.checkpoint import refused_revisions, seq_number
-from pouchdb_core.replication.ids import replication_id
+from pouchdb_core.replication.replication_id import replication_id
 from pouchdb_core.results import Record
+from pouchdb_core.views.index_store import IndexEntry
 from pouchdb_core.views.register import indexes
-from pouchdb_core.views.store import IndexEntry
 
 __all__ = ["Finding", "explained", "findings", "fine", "note", "problem"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.diagnosis import Finding, explained, findings
 from pouchdb.cli.group import Command
-from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status
 
 __all__ = ["COMMANDS", "doctor"]

@@ -14,9 +14,9 @@ from typing import IO, Any
 import click
 
 from pouchdb.cli.arguments import text_of
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.output import bytes_text
-from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status, told_entry
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.documents.parse import from_text

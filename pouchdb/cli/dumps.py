@@ -12,10 +12,10 @@ from typing import IO, Any, cast
 
 import click
 
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.output import Output, bytes_text
-from pouchdb.cli.progress import bar
-from pouchdb.cli.session import Session
+from pouchdb.cli.progress_bar import bar
 from pouchdb.cli.status import Failure, Status
 from pouchdb_core.dump import dump as write_dump
 from pouchdb_core.dump import load as read_dump

@@ -9,8 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.names import DIRECTORY
-from pouchdb.cli.session import Session
 
 __all__ = ["Command", "Database", "Group", "ReaderGone", "common"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
-from pouchdb.cli.session import Session
 from pouchdb.info import __version__
 from pouchdb.setup import installed_plugins
 from pouchdb_core.defaults import CORE_PLUGINS

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from pouchdb.cli.arguments import JSON, LIST, OBJECT, text_of
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.output import shown
-from pouchdb.cli.session import Session
 from pouchdb.cli.status import Failure, Status
 
 __all__ = ["COMMANDS", "query"]

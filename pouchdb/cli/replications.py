@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from pouchdb.cli.arguments import choosing, chosen
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.interrupt import interruptible
-from pouchdb.cli.progress import watching
-from pouchdb.cli.session import Session
+from pouchdb.cli.progress_bar import watching
 from pouchdb.cli.status import Status, redacted
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment

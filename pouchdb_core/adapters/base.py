@@ -20,7 +20,7 @@ from pouchdb_core.tasks import Tasks
 
 if TYPE_CHECKING:
     from pouchdb_core.documents.restore import Restore
-    from pouchdb_core.views.store import IndexStore
+    from pouchdb_core.views.index_store import IndexStore
 
 __all__ = ["Adapter", "Place", "Response"]
 

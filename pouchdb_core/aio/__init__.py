@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pouchdb_core.aio.database import AsyncPouchDB
-from pouchdb_core.aio.environment import AsyncEnvironment, async_environment
-from pouchdb_core.aio.feed import AsyncFeed
-from pouchdb_core.aio.handles import AsyncReplication, AsyncSync
-from pouchdb_core.aio.promise import Promise
+from pouchdb_core.aio.async_database import AsyncPouchDB
+from pouchdb_core.aio.async_environment import AsyncEnvironment, make_async_environment
+from pouchdb_core.aio.async_feed import AsyncFeed
+from pouchdb_core.aio.async_handles import AsyncReplication, AsyncSync
+from pouchdb_core.aio.original.promise import Promise
 from pouchdb_core.aio.rows import AsyncRows
 
 __all__ = [
@@ -17,5 +17,5 @@ __all__ = [
     "AsyncRows",
     "AsyncSync",
     "Promise",
-    "async_environment",
+    "make_async_environment",
 ]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.aio.delivery import Delivery, check_callback
-from pouchdb_core.aio.promise import Promise
+from pouchdb_core.aio.original.delivery import Delivery, check_callback
+from pouchdb_core.aio.original.promise import Promise
 from pouchdb_core.aio.queue import CallOrder, Start, Way
 from pouchdb_core.aio.rows import AsyncRows
 from pouchdb_core.errors import DatabaseClosed
@@ -18,7 +18,7 @@ from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slot
 
 if TYPE_CHECKING:
-    from pouchdb_core.aio.environment import AsyncEnvironment
+    from pouchdb_core.aio.async_environment import AsyncEnvironment
 
 __all__ = ["CALLS", "Calls", "taken_callback"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pouchdb_core.aio.delivery import Route, check_callback
+from pouchdb_core.aio.original.delivery import Route, check_callback
 from pouchdb_core.events import CallLog, EventEmitter, Listener
 
 if TYPE_CHECKING:

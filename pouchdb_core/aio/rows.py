@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Generic, TypeVar
 
-from pouchdb_core.aio.promise import Promise
+from pouchdb_core.aio.original.promise import Promise
 
 __all__ = ["AsyncRows"]
 

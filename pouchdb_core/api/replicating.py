@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast
 
 from pouchdb_core.api.feeds import filter_of, heartbeat_of
 from pouchdb_core.api.options import flags, text_list
+from pouchdb_core.database_object import Handle
 from pouchdb_core.errors import BadRequest, NotFound
-from pouchdb_core.handle import Handle
 from pouchdb_core.live import LiveHandle
 from pouchdb_core.live.starter import told_of_errors
 from pouchdb_core.replication.checkpoint import refused_revisions
-from pouchdb_core.replication.ids import PREFIX
+from pouchdb_core.replication.replication_id import PREFIX
 from pouchdb_core.replication.source import check_distinct
 from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
@@ -22,7 +22,7 @@ from pouchdb_core.results import Record
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from pouchdb_core.aio.database import AsyncPouchDB
+    from pouchdb_core.aio.async_database import AsyncPouchDB
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
 

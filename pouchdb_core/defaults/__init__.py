@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from pouchdb_core.defaults import filters, http, javascript, mapreduce, operations, replication, sql
+from pouchdb_core.defaults import (
+    filters_hooks,
+    http_hooks,
+    javascript_hooks,
+    mapreduce_hooks,
+    operations_hooks,
+    replication_hooks,
+    sql_hooks,
+)
 
 __all__ = ["CORE_PLUGINS"]
 
 CORE_PLUGINS: tuple[tuple[str, object], ...] = (
-    ("core-filters", filters),
-    ("core-http", http),
-    ("core-javascript", javascript),
-    ("core-mapreduce", mapreduce),
-    ("core-operations", operations),
-    ("core-replication", replication),
-    ("core-sql", sql),
+    ("core-filters", filters_hooks),
+    ("core-http", http_hooks),
+    ("core-javascript", javascript_hooks),
+    ("core-mapreduce", mapreduce_hooks),
+    ("core-operations", operations_hooks),
+    ("core-replication", replication_hooks),
+    ("core-sql", sql_hooks),
 )

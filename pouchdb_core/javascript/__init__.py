@@ -37,8 +37,8 @@ sandbox.py, errors.py.
 from __future__ import annotations
 
 from pouchdb_core.javascript.client import JavaScriptWorker, SandboxKey
-from pouchdb_core.javascript.engine import Engine, Limits, choose_engine
-from pouchdb_core.javascript.errors import (
+from pouchdb_core.javascript.engine_interface import Engine, Limits, choose_engine
+from pouchdb_core.javascript.javascript_errors import (
     CompilationError,
     EngineMissing,
     JavaScriptError,

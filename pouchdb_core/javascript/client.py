@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-from pouchdb_core.javascript.engine import Engine, Limits
-from pouchdb_core.javascript.errors import (
+from pouchdb_core.javascript.engine_interface import Engine, Limits
+from pouchdb_core.javascript.javascript_errors import (
     LimitError,
     OutOfMemory,
     OutputTooLarge,

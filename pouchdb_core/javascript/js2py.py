@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pouchdb_core.javascript.engine import Engine
+from pouchdb_core.javascript.engine_interface import Engine
 
 
 class Js2Py(Engine):

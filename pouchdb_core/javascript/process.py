@@ -14,8 +14,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import IO
 
-from pouchdb_core.javascript.engine import Engine, Limits
-from pouchdb_core.javascript.errors import EngineMissing
+from pouchdb_core.javascript.engine_interface import Engine, Limits
+from pouchdb_core.javascript.javascript_errors import EngineMissing
 
 _HERE = Path(__file__).parent
 

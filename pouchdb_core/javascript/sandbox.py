@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pouchdb_core.javascript.engine import Limits
-from pouchdb_core.javascript.errors import (
+from pouchdb_core.javascript.engine_interface import Limits
+from pouchdb_core.javascript.javascript_errors import (
     CompilationError,
     JavaScriptError,
     LimitError,

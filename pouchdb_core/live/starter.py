@@ -10,15 +10,15 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.live.feed import Feed
-from pouchdb_core.live.replication import Replication, Sync, replicate_now
+from pouchdb_core.live.live_feed import Feed
+from pouchdb_core.live.live_replication import Replication, Sync, replicate_now
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
-    from pouchdb_core.live.handle import LiveHandle
+    from pouchdb_core.live.live_handle import LiveHandle
     from pouchdb_core.replication.replicate import Replicator
 
 __all__ = ["OnChange", "OnComplete", "Starter", "called_back", "keep", "told_of_errors"]

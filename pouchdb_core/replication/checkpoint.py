@@ -14,7 +14,7 @@ from email.utils import formatdate
 from typing import Any, Literal, Protocol
 
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, NotSupported, ReadOnlyStorage, Unauthorized
-from pouchdb_core.replication.ids import VERSION
+from pouchdb_core.replication.replication_id import VERSION
 from pouchdb_core.results import Record
 
 __all__ = ["Checkpoint", "Checkpoints", "Epoch", "common_ancestor", "refused_revisions", "seq_number"]

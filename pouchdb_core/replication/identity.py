@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.replication.checkpoint import Checkpoints, Epoch
-from pouchdb_core.replication.ids import filter_source, replication_id
+from pouchdb_core.replication.replication_id import filter_source, replication_id
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
 

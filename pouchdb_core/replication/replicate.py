@@ -22,8 +22,8 @@ from pouchdb_core.replication.background import Background
 from pouchdb_core.replication.batch import Revision, Transfer
 from pouchdb_core.replication.checkpoint import Checkpoints, seq_number
 from pouchdb_core.replication.identity import open_checkpoints
-from pouchdb_core.replication.progress import Event, Pending, Progress, Refused
 from pouchdb_core.replication.remote import Ahead, ready, transfer_of
+from pouchdb_core.replication.replication_progress import Event, Pending, Progress, Refused
 from pouchdb_core.replication.source import check_distinct, reached
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate

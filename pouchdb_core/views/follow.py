@@ -21,7 +21,7 @@ from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
 from pouchdb_core.views.index import Batch, Index, IndexPlace, InsideIndex, OutsideIndex
-from pouchdb_core.views.store import IndexEntry, IndexStore
+from pouchdb_core.views.index_store import IndexEntry, IndexStore
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

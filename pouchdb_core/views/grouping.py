@@ -15,11 +15,11 @@ import orjson
 from pouchdb_core.documents.parse import dump, load
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.views.collate import group_of
+from pouchdb_core.views.index_store import Span, ViewRows
 from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.python import PythonFunctions
 from pouchdb_core.views.reduce import ReduceFunction, Totals, builtin
 from pouchdb_core.views.servers import Functions
-from pouchdb_core.views.store import Span, ViewRows
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

@@ -55,7 +55,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pouchdb_core.changes.raw import RawChange
-from pouchdb_core.views.store import IndexStore, Tables, ViewRows
+from pouchdb_core.views.index_store import IndexStore, Tables, ViewRows
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

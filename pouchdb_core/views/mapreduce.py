@@ -11,9 +11,9 @@ from pouchdb_core.errors import FunctionError, NotFound, NotSupported, PouchDBEr
 from pouchdb_core.javascript import JavaScriptError
 from pouchdb_core.views.collation import Encode, collation, encode_of, version_of
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
-from pouchdb_core.views.javascript import failure
+from pouchdb_core.views.index_store import ViewRow
+from pouchdb_core.views.javascript_maps import failure
 from pouchdb_core.views.servers import Functions, functions_of, language_of, server_of
-from pouchdb_core.views.store import ViewRow
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

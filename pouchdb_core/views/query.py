@@ -16,11 +16,11 @@ from pouchdb_core.views.collation import Encode, encode_of
 from pouchdb_core.views.follow import Follower, build_once
 from pouchdb_core.views.grouping import Reducer, by_group, by_key, reducer_of, whole
 from pouchdb_core.views.index import IndexPlace
+from pouchdb_core.views.index_store import EVERYTHING, IndexEntry, Span, ViewRows
 from pouchdb_core.views.mapreduce import ViewIndex, ViewKind, view_definition
 from pouchdb_core.views.python import PythonFunctions
 from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import Functions, functions_of, server_of
-from pouchdb_core.views.store import EVERYTHING, IndexEntry, Span, ViewRows
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

@@ -11,7 +11,7 @@ from pouchdb_core.errors import FunctionError, NotFound
 from pouchdb_core.state import Slot
 from pouchdb_core.views.follow import Follower
 from pouchdb_core.views.index import IndexPlace, folder
-from pouchdb_core.views.store import IndexEntry, IndexStore
+from pouchdb_core.views.index_store import IndexEntry, IndexStore
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

@@ -19,7 +19,7 @@ import pouchdb
 from pouchdb_core.adapters.sql.files import file_path, open_file
 from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
-from pouchdb_core.adapters.sql.store import SqlStore
+from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.environment import SyncEnvironment
 
 

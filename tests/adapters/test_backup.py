@@ -13,7 +13,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core.adapters.sql.files import file_path
-from pouchdb_core.adapters.sql.store import SqlStore
+from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest, StorageError

@@ -17,8 +17,8 @@ import pytest
 
 import pouchdb
 from pouchdb_core.adapters.sql import fork
+from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.adapters.sql.sqlite import Connection, Held
-from pouchdb_core.adapters.sql.store import SqlStore
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import DatabaseClosed, NotFound, StorageError
 

@@ -15,7 +15,7 @@ import pytest
 import pouchdb
 from pouchdb_core.adapters.sql.disk import File
 from pouchdb_core.adapters.sql.schema import MIGRATIONS, upgrade
-from pouchdb_core.adapters.sql.store import SqlStore
+from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest, NewerSchema, NotADatabase, PouchDBError, StorageError
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
+from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.adapters.sql.sqlite import Connections
-from pouchdb_core.adapters.sql.store import SqlStore
 from pouchdb_core.documents.store import Counters, RowChanges
 from pouchdb_core.errors import DatabaseClosed, StorageError
 

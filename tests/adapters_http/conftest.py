@@ -285,10 +285,10 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncEnvironment]:
-    from pouchdb_core.adapters.http import session
+    from pouchdb_core.adapters.http import http_session
 
     # Tests wait for nothing that they need not wait for.
-    monkeypatch.setattr(session, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(http_session, "FIRST_DELAY", 0.001)
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     with pouchdb.setup(":memory:", plugins=[]) as environment:

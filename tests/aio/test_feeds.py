@@ -13,7 +13,7 @@ import pytest
 
 import pouchdb
 from pouchdb import AsyncEnvironment, AsyncPouchDB
-from pouchdb_core.aio.feed import SLICE
+from pouchdb_core.aio.async_feed import SLICE
 from pouchdb_core.errors import BadRequest
 
 

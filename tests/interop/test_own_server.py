@@ -259,9 +259,9 @@ def test_whatever_breaks_both_sides_end_equal(
     seed: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from pouchdb_core.adapters.http import session
+    from pouchdb_core.adapters.http import http_session
 
-    monkeypatch.setattr(session, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(http_session, "FIRST_DELAY", 0.001)
     here = env["here"]
     mixed(here, 1)
     mixed(own, 2)

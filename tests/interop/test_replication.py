@@ -233,9 +233,9 @@ def test_cancelling_does_not_wait_for_a_server(env: SyncEnvironment, proxy: Any,
 def test_whatever_breaks_both_sides_end_equal(
     env: SyncEnvironment, proxy: Any, url: str, leaves: Leaves, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pouchdb_core.adapters.http import session
+    from pouchdb_core.adapters.http import http_session
 
-    monkeypatch.setattr(session, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(http_session, "FIRST_DELAY", 0.001)
     here, direct = env["here"], env.PouchDB(url)
     fill(here, 120, seed=1)
     fill(direct, 120, seed=2)

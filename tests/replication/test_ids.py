@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pouchdb_core.replication.ids import filter_source, replication_id
+from pouchdb_core.replication.replication_id import filter_source, replication_id
 
 
 @pytest.mark.parametrize(

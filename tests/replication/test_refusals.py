@@ -220,7 +220,7 @@ def test_what_was_refused_before_an_error_is_not_forgotten(
     held: int,
 ) -> None:
     """Also where it goes on from what it has in memory, not from a checkpoint."""
-    monkeypatch.setattr("pouchdb_core.replication.progress.HELD", held)
+    monkeypatch.setattr("pouchdb_core.replication.replication_progress.HELD", held)
     source, target = faulty["source"], faulty["target"]
     source.bulk_docs([{"_id": id} for id in ("first", "bad", "good", "worse", "last")])
     faults.guard = forbids("bad", "worse")

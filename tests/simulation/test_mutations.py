@@ -11,8 +11,8 @@ from replicas.seeds import play
 from pouchdb_core.live import Replication
 from pouchdb_core.replication import replicate
 from pouchdb_core.replication.batch import Transfer
-from pouchdb_core.replication.progress import Refused
 from pouchdb_core.replication.replicate import Replicator
+from pouchdb_core.replication.replication_progress import Refused
 
 SEEDS = 40
 """How many are played until one finds it."""

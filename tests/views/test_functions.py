@@ -18,7 +18,7 @@ import pouchdb
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import BadRequest, FunctionError
 from pouchdb_core.javascript import Limits
-from pouchdb_core.views.javascript import worker_of
+from pouchdb_core.views.javascript_maps import worker_of
 
 Design = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 import pouchdb
-from pouchdb.cli.session import Session
+from pouchdb.cli.command_session import Session
 from pouchdb.cli.status import Failure
 from pouchdb_server.app import create_app
 from pouchdb_server.serve import serve

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pouchdb_core.adapters.sql.adapter import MemoryAdapter, SqliteAdapter
+from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter, SqliteAdapter
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from replicas.oracle import Broken
 
-from pouchdb_core.replication.ids import PREFIX
+from pouchdb_core.replication.replication_id import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from replicas.world import Link, World
 
     from pouchdb_core.adapters.base import Adapter
-    from pouchdb_core.replication.progress import Refused
+    from pouchdb_core.replication.replication_progress import Refused
     from pouchdb_core.requests import Changes, Write
     from pouchdb_core.results import Outcome
 

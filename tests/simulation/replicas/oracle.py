@@ -10,7 +10,7 @@ from typing import Any
 
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import NotFound
-from pouchdb_core.replication.ids import PREFIX
+from pouchdb_core.replication.replication_id import PREFIX
 from pouchdb_core.revisions import generation
 
 __all__ = ["Broken", "Oracle", "check_replica", "snapshot"]

@@ -23,13 +23,12 @@ from replicas.plan import Move, Setup
 from replicas.replica import Guarding, Replica, environment
 from replicas.scheduler import Clock, Turns
 
-from pouchdb_core.adapters.sql.adapter import MemoryAdapter, SqliteAdapter
+from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter, SqliteAdapter
 from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import PouchDBError
-from pouchdb_core.live import Replication
-from pouchdb_core.live import replication as live_replication
-from pouchdb_core.replication import batch, progress
+from pouchdb_core.live import Replication, live_replication
+from pouchdb_core.replication import batch, replication_progress
 from pouchdb_core.replication.backoff import Backoff
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
@@ -357,7 +356,7 @@ def world(setup: Setup, tell: Callable[[str], None] | None = None) -> Iterator[W
         # Nobody else writes, and a thread that looks for it would wake replications at any time.
         stack.enter_context(patch.object(Watcher, "watch", lambda watcher, store, listening: None))
         stack.enter_context(patch.object(live_replication, "STEPS", 1))
-        stack.enter_context(patch.object(progress, "HELD", setup.held))
+        stack.enter_context(patch.object(replication_progress, "HELD", setup.held))
         stack.enter_context(patch.object(batch, "FETCH", setup.fetch))
         if setup.fetch < 1000:
             stack.enter_context(patch.multiple(batch, PAUSE=2, BYTES=2000))

@@ -7,8 +7,8 @@ from typing import Any
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.views.index_store import IndexEntry
 from pouchdb_core.views.register import indexes
-from pouchdb_core.views.store import IndexEntry
 from pouchdb_server.handlers.listing import etag_of
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import VIEWING, chosen, parameters

@@ -1,4 +1,4 @@
-"""Indexes in SQL: the register, the rows of views, and tables of plug-ins (see views/store.py).
+"""Indexes in SQL: the register, the rows of views, and tables of plug-ins (see views/index_store.py).
 
 The views of one index share a table sorted by (view, key, id, n); an index by document finds what to
 remove. Spec store, section 8: that reads ranges as fast as one table a view, and the index by document
@@ -15,12 +15,12 @@ import orjson
 
 from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
+from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.adapters.sql.sqlite import Connections
-from pouchdb_core.adapters.sql.store import SqlStore
 from pouchdb_core.documents.store import Counters
 
 if TYPE_CHECKING:
-    from pouchdb_core.views.store import EntryRow, Position, Span, TotalsRow, ViewRow
+    from pouchdb_core.views.index_store import EntryRow, Position, Span, TotalsRow, ViewRow
 
 __all__ = ["SqlIndexStore", "SqlTables", "SqlViewRows", "scratch_store"]
 

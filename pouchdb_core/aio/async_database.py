@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.aio.async_starter import start
 from pouchdb_core.aio.calls import Calls
 from pouchdb_core.aio.emitter import DeliveredEmitter
-from pouchdb_core.aio.starter import start
 from pouchdb_core.database import AbstractPouchDB
+from pouchdb_core.database_object import Handle
 from pouchdb_core.errors import PouchDBError
-from pouchdb_core.handle import Handle
 from pouchdb_core.methods import Asynchronous, Operation, Starting, operation
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.hookspecs import hookimpl
 from pouchdb_core.requests import Listing
-from pouchdb_core.views.filters import resolved
+from pouchdb_core.views.view_filters import resolved
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

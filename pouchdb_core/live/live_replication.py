@@ -9,7 +9,7 @@ from typing import Any
 
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.events import CallLog
-from pouchdb_core.live.handle import LiveHandle
+from pouchdb_core.live.live_handle import LiveHandle
 from pouchdb_core.replication.replicate import Event, Replicator
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle, Job, Runner

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pouchdb_core.hookspecs import hookimpl
 from pouchdb_core.javascript import builtin_engines
-from pouchdb_core.views.javascript import JavaScriptServer, check_settings
+from pouchdb_core.views.javascript_maps import JavaScriptServer, check_settings
 
 if TYPE_CHECKING:
     from pouchdb_core.environment import SyncEnvironment

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.events import CallLog, Listener
-from pouchdb_core.live.handle import LiveHandle
+from pouchdb_core.live.live_handle import LiveHandle
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle, Job, Runner
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pouchdb_core.adapters.http.address import attachment_path
+from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.response import CHUNK, Response
-from pouchdb_core.adapters.http.session import HttpSession
 from pouchdb_core.errors import RemoteError
 
 __all__ = ["DEFAULT_TYPE", "RemoteAttachment"]

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
-from pouchdb_core.aio.delivery import Delivery, Route, running_loop
+from pouchdb_core.aio.original.delivery import Delivery, Route, running_loop
 
 __all__ = ["Promise", "Thenable"]
 

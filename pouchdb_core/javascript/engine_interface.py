@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pouchdb_core.javascript.errors import EngineMissing
+from pouchdb_core.javascript.javascript_errors import EngineMissing
 
 
 @dataclass(frozen=True)

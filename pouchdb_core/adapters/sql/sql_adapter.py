@@ -14,15 +14,15 @@ from typing import Any, ClassVar
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.adapters.sql import files
 from pouchdb_core.adapters.sql.disk import Durability, File
-from pouchdb_core.adapters.sql.index_store import SqlIndexStore, scratch_store
 from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
+from pouchdb_core.adapters.sql.sql_index_store import SqlIndexStore, scratch_store
+from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.adapters.sql.sqlite import Connections, file_error
-from pouchdb_core.adapters.sql.store import SqlStore
 from pouchdb_core.changes.feed import changes, follow
 from pouchdb_core.changes.notify import Notifier
+from pouchdb_core.documents.compaction import compact, purge, revs_diff
 from pouchdb_core.documents.listing import conflicted, design_documents, listing
-from pouchdb_core.documents.maintenance import compact, purge, revs_diff
 from pouchdb_core.documents.packed import read_packed
 from pouchdb_core.documents.parse import check_json
 from pouchdb_core.documents.read import read

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from pouchdb_core.adapters.http.address import document_path
 from pouchdb_core.adapters.http.failures import is_missing_database, server_error
-from pouchdb_core.adapters.http.multipart import Part, can_carry, related
-from pouchdb_core.adapters.http.session import HttpSession
+from pouchdb_core.adapters.http.http_session import HttpSession
+from pouchdb_core.adapters.http.multipart_upload import Part, can_carry, related
 from pouchdb_core.documents.attachments import CHUNK, Incoming, check_name, parse_content
 from pouchdb_core.documents.packed import Packed
 from pouchdb_core.documents.parse import LOCAL, check_id, check_json, dump, mapping

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pouchdb_core.hookspecs import hookimpl
-from pouchdb_core.views.filters import DesignFilter, IdFilter, ViewFilter
+from pouchdb_core.views.view_filters import DesignFilter, IdFilter, ViewFilter
 
 if TYPE_CHECKING:
     from pouchdb_core.changes.filters import ChangesFilter

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from pouchdb_core.adapters.http.failures import not_json, server_error
+from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.response import Response
-from pouchdb_core.adapters.http.session import HttpSession
 from pouchdb_core.changes.filters import BatchFilter, judge_of
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.parse import from_text

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pouchdb_core.adapters.http.adapter import HttpAdapter
+from pouchdb_core.adapters.http.http_adapter import HttpAdapter
 from pouchdb_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from pouchdb_core.adapters.base import Adapter
-    from pouchdb_core.adapters.http.session import HttpSession
+    from pouchdb_core.adapters.http.http_session import HttpSession
 
 
 @hookimpl

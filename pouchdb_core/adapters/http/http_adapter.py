@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.adapters.http.address import Address, document_path, parse_address, query_string
 from pouchdb_core.adapters.http.credentials import are_headers
-from pouchdb_core.adapters.http.feed import LiveFeed, changes_query, pages
-from pouchdb_core.adapters.http.options import OPTIONS, check_options
+from pouchdb_core.adapters.http.http_options import OPTIONS, check_options
+from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.pool import HTTP
-from pouchdb_core.adapters.http.reading import Key, Reader, ask_rows, listing_query, view_query
+from pouchdb_core.adapters.http.remote_feed import LiveFeed, changes_query, pages
+from pouchdb_core.adapters.http.remote_reads import Key, Reader, ask_rows, listing_query, view_query
+from pouchdb_core.adapters.http.remote_writes import Writer
 from pouchdb_core.adapters.http.response import Response
-from pouchdb_core.adapters.http.session import HttpSession
-from pouchdb_core.adapters.http.writing import Writer
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.parse import check_json
 from pouchdb_core.errors import (

@@ -10,13 +10,13 @@ import weakref
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from pouchdb_core.aio.async_database import AsyncPouchDB, full_name, peers, sync_of
+from pouchdb_core.aio.async_handles import AsyncHandle
+from pouchdb_core.aio.async_starter import start
 from pouchdb_core.aio.calls import CALLS
-from pouchdb_core.aio.database import AsyncPouchDB, full_name, peers, sync_of
-from pouchdb_core.aio.delivery import running_loop
 from pouchdb_core.aio.emitter import DeliveredEmitter
-from pouchdb_core.aio.handles import AsyncHandle
-from pouchdb_core.aio.promise import Thenable
-from pouchdb_core.aio.starter import start
+from pouchdb_core.aio.original.delivery import running_loop
+from pouchdb_core.aio.original.promise import Thenable
 from pouchdb_core.api import replicating
 from pouchdb_core.context import Context, functions_of
 from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pouchdb_core.requests import UserContext
 
-__all__ = ["AsyncContext", "AsyncEnvironment", "async_environment"]
+__all__ = ["AsyncContext", "AsyncEnvironment", "make_async_environment"]
 
 T = TypeVar("T")
 
@@ -176,7 +176,7 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
         return type(self)(copy.copy(self._sync_view), self._async_database_class)
 
     def __reduce__(self) -> Any:
-        return (async_environment, (self._sync_view,))
+        return (make_async_environment, (self._sync_view,))
 
     def __repr__(self) -> str:
         return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x}>"
@@ -190,7 +190,7 @@ async def _within(work: Awaitable[T], timeout: float | None) -> T:
         raise TimeoutError(*error.args) from error
 
 
-def async_environment(sync_view: SyncEnvironment) -> AsyncEnvironment:
+def make_async_environment(sync_view: SyncEnvironment) -> AsyncEnvironment:
     """Return the asynchronous view of an environment, with the methods its plug-ins add. Raises PluginError.
 
     It is the same object as long as it is in use, for the environment itself; its light views

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pouchdb_core.adapters.http.address import document_path, query_string
-from pouchdb_core.adapters.http.attachments import RemoteAttachment
 from pouchdb_core.adapters.http.failures import is_missing_database
-from pouchdb_core.adapters.http.session import HttpSession
+from pouchdb_core.adapters.http.http_session import HttpSession
+from pouchdb_core.adapters.http.remote_attachments import RemoteAttachment
 from pouchdb_core.documents.attachments import Blob
 from pouchdb_core.documents.parse import LOCAL, check_id, dump, encodes
 from pouchdb_core.errors import BadRequest, MissingId, NotACouchDB, NotFound, NotSupported

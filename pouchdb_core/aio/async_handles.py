@@ -12,11 +12,11 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.aio.calls import Calls
-from pouchdb_core.aio.delivery import Lane, check_callback, running_loop
-from pouchdb_core.aio.promise import Promise, Thenable
+from pouchdb_core.aio.original.delivery import Lane, check_callback, running_loop
+from pouchdb_core.aio.original.promise import Promise, Thenable
 from pouchdb_core.events import Listener
-from pouchdb_core.live.handle import LiveHandle
-from pouchdb_core.live.replication import MEMBERS, Replication, Sync
+from pouchdb_core.live.live_handle import LiveHandle
+from pouchdb_core.live.live_replication import MEMBERS, Replication, Sync
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Runner
 

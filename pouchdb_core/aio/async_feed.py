@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from pouchdb_core.aio.async_handles import AsyncHandle, Mailbox
 from pouchdb_core.aio.calls import Calls
-from pouchdb_core.aio.handles import AsyncHandle, Mailbox
 from pouchdb_core.events import Listener
 from pouchdb_core.live.starter import keep
 from pouchdb_core.requests import Changes
@@ -19,7 +19,7 @@ from pouchdb_core.runner import Idle, Job
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from pouchdb_core.aio.database import AsyncPouchDB
+    from pouchdb_core.aio.async_database import AsyncPouchDB
     from pouchdb_core.database import SyncPouchDB
 
 __all__ = ["AsyncFeed"]

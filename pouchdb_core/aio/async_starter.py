@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.aio.async_feed import AsyncFeed
+from pouchdb_core.aio.async_handles import AsyncHandle, AsyncReplication, AsyncSync
 from pouchdb_core.aio.calls import Calls, taken_callback
-from pouchdb_core.aio.feed import AsyncFeed
-from pouchdb_core.aio.handles import AsyncHandle, AsyncReplication, AsyncSync
 from pouchdb_core.aio.queue import Way
 from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back, keep
 from pouchdb_core.methods import Starting
