@@ -19,8 +19,8 @@ from pouchdb.cli.group import Command
 from pouchdb.cli.output import bytes_text
 from pouchdb.cli.status import Failure, Status, told_entry
 from pouchdb_core.database import SyncPouchDB
-from pouchdb_core.documents.parse import from_text
 from pouchdb_core.errors import NotFound
+from pouchdb_core.jsontext import from_text
 
 __all__ = ["COMMANDS", "get", "ls", "put", "rm"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pouchdb_core.documents.parse import encodes
 from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import PLAIN, ReadOptions
 
 __all__ = ["count", "document_options", "either", "flags", "key_text", "milliseconds", "text_list"]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pouchdb_core.api.options import count, document_options, either, flags, key_text, text_list
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
-from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, encodes, mapping
+from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, mapping
 from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import Listing, Read
 from pouchdb_core.results import Record
 from pouchdb_core.typing import Revs

@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.api.options import flags, milliseconds, text_list
-from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, from_text, mapping
+from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, mapping
 from pouchdb_core.errors import BadRequest, Conflict, MissingId, NotFound, PouchDBError
+from pouchdb_core.jsontext import from_text
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import generation, parse_rev, rev_order

@@ -10,10 +10,10 @@ from typing import Any, cast
 from pouchdb_core.changes.filters import BatchFilter, judge_of
 from pouchdb_core.changes.raw import is_linear, raw_changes
 from pouchdb_core.documents.listing import plain_documents, row_document
-from pouchdb_core.documents.parse import encodes
 from pouchdb_core.documents.read import compose, tree_of
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import BadRequest, NotFound
+from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import PLAIN, Changes
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import orjson
 
 from pouchdb_core.documents.listing import row_document
-from pouchdb_core.documents.parse import dump, load_record
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import NotFound
+from pouchdb_core.jsontext import dump, load_record
 from pouchdb_core.requests import ReadOptions
 from pouchdb_core.results import Record
 

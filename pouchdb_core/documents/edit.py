@@ -10,9 +10,10 @@ from bisect import bisect_left
 from typing import Any
 
 from pouchdb_core.documents.attachments import resolve
-from pouchdb_core.documents.parse import DESIGN, Parsed, dump, load, rehash
+from pouchdb_core.documents.parse import DESIGN, Parsed, rehash
 from pouchdb_core.documents.store import Counters, Head, RowChanges, Store
 from pouchdb_core.errors import Conflict, NotFound
+from pouchdb_core.jsontext import dump, load
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, generation
 

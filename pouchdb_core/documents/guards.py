@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pouchdb_core.documents.parse import Parsed, load, rehash
+from pouchdb_core.documents.parse import Parsed, rehash
 from pouchdb_core.documents.read import tree_of
 from pouchdb_core.documents.store import Counters, Head, Row, Store
 from pouchdb_core.errors import PluginError, PouchDBError
+from pouchdb_core.jsontext import load
 from pouchdb_core.requests import Guard, Proposed
 from pouchdb_core.results import Record, record
 from pouchdb_core.revisions import revisions_from_path

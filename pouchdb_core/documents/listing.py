@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pouchdb_core.documents.parse import encodes, load_record
 from pouchdb_core.documents.read import compose, stubs
 from pouchdb_core.documents.store import Row, Store
+from pouchdb_core.jsontext import encodes, load_record
 from pouchdb_core.requests import PLAIN, Listing, ReadOptions
 from pouchdb_core.results import Record
 

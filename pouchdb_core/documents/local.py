@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pouchdb_core.documents.parse import check_id, load_record, parse_local
+from pouchdb_core.documents.parse import check_id, parse_local
 from pouchdb_core.documents.store import Store
 from pouchdb_core.errors import Conflict, NotFound
+from pouchdb_core.jsontext import load_record
 from pouchdb_core.results import Record
 from pouchdb_core.typing import DocumentInput
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pouchdb_core.documents.parse import Parsed, dump, load_record
+from pouchdb_core.documents.parse import Parsed
 from pouchdb_core.documents.read import compose, fitting, tree_of
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import NotFound
+from pouchdb_core.jsontext import dump, load_record
 from pouchdb_core.requests import ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import revisions_from_path

@@ -8,9 +8,10 @@ from typing import Any
 
 from pouchdb_core.documents import local
 from pouchdb_core.documents.attachments import AttachmentReader, Blob, outgoing
-from pouchdb_core.documents.parse import LOCAL, encodes, load, load_record
+from pouchdb_core.documents.parse import LOCAL
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import NotFound
+from pouchdb_core.jsontext import encodes, load, load_record
 from pouchdb_core.requests import PLAIN, Read, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, generation, revisions_from_path

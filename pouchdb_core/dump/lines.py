@@ -23,8 +23,8 @@ import zlib
 from collections.abc import Mapping
 from typing import IO, Any, cast
 
-from pouchdb_core.documents.parse import dump, from_text
 from pouchdb_core.errors import BadRequest, IncompleteDump, PouchDBError
+from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.replication.replication_id import PREFIX
 
 __all__ = ["CHUNK", "INLINE", "VERSION", "LineReader", "LineWriter", "is_checkpoint"]

@@ -12,10 +12,10 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from pouchdb_core.documents.packed import Packed
-from pouchdb_core.documents.parse import dump as json_bytes
-from pouchdb_core.documents.parse import load as json_object
 from pouchdb_core.dump.lines import CHUNK, INLINE, VERSION, LineWriter
 from pouchdb_core.errors import NotFound, NotSupported, ServerError
+from pouchdb_core.jsontext import dump as json_bytes
+from pouchdb_core.jsontext import load as json_object
 from pouchdb_core.requests import Changes, Read, ReadOptions
 from pouchdb_core.results import Record
 

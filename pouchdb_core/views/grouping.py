@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pouchdb_core.documents.parse import dump, load
 from pouchdb_core.errors import FunctionError
+from pouchdb_core.jsontext import dump, load
 from pouchdb_core.views.collate import group_of
 from pouchdb_core.views.index_store import Span, ViewRows
 from pouchdb_core.views.mapreduce import function_error

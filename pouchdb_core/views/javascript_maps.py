@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pouchdb_core.documents.parse import dump, load
 from pouchdb_core.errors import BadRequest, DatabaseClosed, FunctionError, PouchDBError
 from pouchdb_core.javascript import (
     Answer,
@@ -22,6 +21,7 @@ from pouchdb_core.javascript import (
     WorkerClosed,
     choose_engine,
 )
+from pouchdb_core.jsontext import dump, load
 from pouchdb_core.state import Slot
 from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer
 

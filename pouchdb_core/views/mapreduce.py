@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import FunctionError, NotFound, NotSupported, PouchDBError
 from pouchdb_core.javascript import JavaScriptError
+from pouchdb_core.jsontext import dump
 from pouchdb_core.views.collation import Encode, collation, encode_of, version_of
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
 from pouchdb_core.views.index_store import ViewRow

@@ -13,9 +13,9 @@ from inspect import getattr_static
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
-from pouchdb_core.documents.parse import check_json, load, load_record
 from pouchdb_core.errors import BadRequest, FunctionError
 from pouchdb_core.javascript import Answer
+from pouchdb_core.jsontext import check_json, load, load_record
 from pouchdb_core.results import Record
 from pouchdb_core.signatures import misfit, positionals, takes_second
 from pouchdb_core.state import Slot

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.documents.parse import load
 from pouchdb_core.errors import NotFound, PouchDBError, QueryParseError
+from pouchdb_core.jsontext import load
 from pouchdb_core.requests import MISSING, Listing, Query, Read
 from pouchdb_core.results import Record, record
 from pouchdb_core.views.collate import encode
@@ -233,8 +233,7 @@ class _Reading:
             keys = _values([row[3] for row in page])
             values = _values([row[4] for row in page])
             rows.extend(
-                Record(id=row[1], key=key, value=value)
-                for row, key, value in zip(page, keys, values, strict=True)
+                Record(id=row[1], key=key, value=value) for row, key, value in zip(page, keys, values, strict=True)
             )
             if len(page) < size:
                 break

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.changes.filters import BatchFilter, ChangesFilter, Judge
-from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest, NotFound, NotSupported
+from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
 from pouchdb_core.views.mapreduce import function_error, view_definition

@@ -14,8 +14,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import parse_qsl
 
-from pouchdb_core.documents.parse import dump, from_text
 from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.requests import UserContext
 from pouchdb_core.runner import Idle
 from pouchdb_server.unpacking import Unpacked

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.documents.parse import from_text
 from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.jsontext import from_text
 
 if TYPE_CHECKING:
     from pouchdb_server.messages import Request

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import pouchdb
-from pouchdb_core.documents.parse import dump
+from pouchdb_core.jsontext import dump
 from pouchdb_server.app import ABORT, Server, create_app
 from pouchdb_server.serve import Running, configured, inner
 from pouchdb_server.streams import Receive, Send

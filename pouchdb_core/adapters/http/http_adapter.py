@@ -18,7 +18,6 @@ from pouchdb_core.adapters.http.remote_reads import Key, Reader, ask_rows, listi
 from pouchdb_core.adapters.http.remote_writes import Writer
 from pouchdb_core.adapters.http.response import Response
 from pouchdb_core.changes.notify import Notifier
-from pouchdb_core.documents.parse import check_json
 from pouchdb_core.errors import (
     BadRequest,
     FileExists,
@@ -29,6 +28,7 @@ from pouchdb_core.errors import (
     PouchDBError,
     Unauthorized,
 )
+from pouchdb_core.jsontext import check_json
 from pouchdb_core.requests import Changes, Guard, Listing, Query, Read, ReadOptions, Write
 from pouchdb_core.results import Outcome, Record, record
 

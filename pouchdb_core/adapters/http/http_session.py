@@ -16,8 +16,8 @@ from pouchdb_core.adapters.http.credentials import Credentials, Login, credentia
 from pouchdb_core.adapters.http.failures import failure, not_json, server_error
 from pouchdb_core.adapters.http.pool import Http, Route
 from pouchdb_core.adapters.http.response import Response
-from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest, NotACouchDB, PouchDBError, RemoteError, TooManyRequests
+from pouchdb_core.jsontext import dump
 
 __all__ = ["Body", "HttpSession"]
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pouchdb_core.documents.parse import dump
+from pouchdb_core.jsontext import dump
 
 __all__ = ["Part", "Related", "can_carry", "related"]
 

@@ -15,7 +15,6 @@ from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.response import Response
 from pouchdb_core.changes.filters import BatchFilter, judge_of
 from pouchdb_core.changes.notify import Notifier
-from pouchdb_core.documents.parse import from_text
 from pouchdb_core.errors import (
     BadRequest,
     DatabaseClosed,
@@ -24,6 +23,7 @@ from pouchdb_core.errors import (
     RemoteError,
     TooManyRequests,
 )
+from pouchdb_core.jsontext import from_text
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record, record
 from pouchdb_core.runner import Idle

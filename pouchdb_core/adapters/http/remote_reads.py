@@ -11,8 +11,9 @@ from pouchdb_core.adapters.http.failures import is_missing_database
 from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.remote_attachments import RemoteAttachment
 from pouchdb_core.documents.attachments import Blob
-from pouchdb_core.documents.parse import LOCAL, check_id, dump, encodes
+from pouchdb_core.documents.parse import LOCAL, check_id
 from pouchdb_core.errors import BadRequest, MissingId, NotACouchDB, NotFound, NotSupported
+from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.requests import MISSING, Listing, Query, Read, ReadOptions
 from pouchdb_core.results import Record
 

@@ -12,7 +12,7 @@ from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.multipart_upload import Part, can_carry, related
 from pouchdb_core.documents.attachments import CHUNK, Incoming, check_name, parse_content
 from pouchdb_core.documents.packed import Packed
-from pouchdb_core.documents.parse import LOCAL, check_id, check_json, dump, mapping
+from pouchdb_core.documents.parse import LOCAL, check_id, mapping
 from pouchdb_core.errors import (
     BadRequest,
     Forbidden,
@@ -24,6 +24,7 @@ from pouchdb_core.errors import (
     TooLarge,
     Unauthorized,
 )
+from pouchdb_core.jsontext import check_json, dump
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Outcome, Record
 from pouchdb_core.revisions import path_from_revisions

@@ -9,8 +9,8 @@ from typing import Any
 import urllib3
 
 from pouchdb_core.adapters.http.failures import failure, not_json
-from pouchdb_core.documents.parse import from_text
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import from_text
 from pouchdb_core.results import Record, record
 
 __all__ = ["Response"]

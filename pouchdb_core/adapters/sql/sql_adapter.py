@@ -24,11 +24,11 @@ from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.compaction import compact, purge, revs_diff
 from pouchdb_core.documents.listing import conflicted, design_documents, listing
 from pouchdb_core.documents.packed import read_packed
-from pouchdb_core.documents.parse import check_json
 from pouchdb_core.documents.read import read
 from pouchdb_core.documents.restore import LOADING, Restore
 from pouchdb_core.documents.write import Rules, write
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import check_json
 from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
 from pouchdb_core.results import Outcome, Record, record
 

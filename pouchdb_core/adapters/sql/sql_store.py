@@ -15,8 +15,8 @@ import orjson
 
 from pouchdb_core.adapters.sql.sqlite import Connections
 from pouchdb_core.changes.notify import Notifier
-from pouchdb_core.documents.parse import dump, load
 from pouchdb_core.documents.store import Counters, Head, LocalRow, Row, RowChanges
+from pouchdb_core.jsontext import dump, load
 
 __all__ = ["SqlStore"]
 

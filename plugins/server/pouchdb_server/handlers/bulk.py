@@ -7,8 +7,9 @@ from typing import Any
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.packed import Packed
-from pouchdb_core.documents.parse import LOCAL, check_rev, dump, encodes
+from pouchdb_core.documents.parse import LOCAL, check_rev
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.requests import Read
 from pouchdb_server.handlers.multiparts import bulk_parts
 from pouchdb_server.messages import Request, Response, error_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.runner import Idle
 from pouchdb_server.messages import Request, Response, Subscribe

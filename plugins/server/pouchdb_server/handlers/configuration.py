@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest, Forbidden, NotFound
+from pouchdb_core.jsontext import dump
 from pouchdb_server.messages import Request, Response
 
 __all__ = ["delete", "everything", "get", "node", "put", "restart", "section"]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
+from pouchdb_core.jsontext import dump
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import LISTING, chosen, parameters
 

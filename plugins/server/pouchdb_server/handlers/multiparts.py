@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.documents.parse import dump, from_text
 from pouchdb_core.errors import BadRequest, Conflict, NotFound
+from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.revisions import generation
 from pouchdb_server.handlers.writing import addressed, written
 from pouchdb_server.messages import Request, Response, UnsupportedMediaType, header_text

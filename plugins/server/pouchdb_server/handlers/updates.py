@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import dump
 from pouchdb_core.runner import Idle
 from pouchdb_server.handlers.changes import Clock, Timing, timing
 from pouchdb_server.messages import Request, Response

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.documents.parse import dump
 from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.jsontext import dump
 from pouchdb_core.views.index_store import IndexEntry
 from pouchdb_core.views.register import indexes
 from pouchdb_server.handlers.listing import etag_of
