@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pouchdb_core.engine import Engine, Opened
@@ -14,7 +15,7 @@ from pouchdb_core.errors import BadRequest, DatabaseClosed
 from pouchdb_core.events import EventEmitter
 from pouchdb_core.live import LiveHandle, Starter
 from pouchdb_core.plugins import Plugins
-from pouchdb_core.requests import Purpose, UserContext
+from pouchdb_core.requests import NOTHING, Purpose, UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot, Slots
 
@@ -73,6 +74,7 @@ class Handle(EventEmitter):
     options: Mapping[str, Any]
     plugins: Plugins
     purpose: Purpose
+    request_context: Mapping[str, Any]
     starter: Starter
     user: UserContext | None
 
@@ -83,6 +85,7 @@ class Handle(EventEmitter):
         self.options = options
         self.user = environment.user
         self.purpose = "api"
+        self.request_context = NOTHING
         self.starter = environment.starter
         self._engine: Engine = environment.engine
         self._life = Life(opened)
@@ -123,6 +126,17 @@ class Handle(EventEmitter):
         view.purpose = purpose
         return view
 
+    def with_context(self, context: Mapping[str, Any]) -> Self:
+        """Return a light view whose writes carry ``context`` in ``Write.context``, over that of this view.
+
+        So a method of a plug-in hands what it was given to the plug-in's own guard or transform, and the
+        write itself stays the database's: ``db.with_context({"acme": options}).put(doc)``. Name its members after
+        the plug-in.
+        """
+        view = copy.copy(self)
+        view.request_context = MappingProxyType({**self.request_context, **context})
+        return view
+
     def __copy__(self) -> Self:
         # Not by __reduce__: that would open it again.
         view = object.__new__(type(self))
@@ -133,9 +147,11 @@ class Handle(EventEmitter):
 
     def _own(self) -> Self:
         """Return the object on the program's own behalf, for state that outlives one request."""
-        if self.user is None and self.purpose == "api":
+        if self.user is None and self.purpose == "api" and self.request_context is NOTHING:
             return self
-        return self.as_user(None).with_purpose("api")
+        own = self.as_user(None).with_purpose("api")
+        own.request_context = NOTHING
+        return own
 
     def state(self, slot: Slot[S]) -> S:
         """Return a plug-in's state of this database object."""

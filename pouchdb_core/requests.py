@@ -7,9 +7,11 @@ Adding an option never changes a hook's signature. Every request says on whose b
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pouchdb_core.errors import PouchDBError
@@ -39,6 +41,8 @@ __all__ = [
 
 Purpose = Literal["api", "replication", "index"]
 Style = Literal["main_only", "all_docs"]
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +105,65 @@ class Write:
     """All documents or none: the first error is raised and nothing is written."""
     user: UserContext | None = None
     purpose: Purpose = "api"
+    context: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    """What a method of a plug-in hands to its own guard or transform: see ``Handle.with_context``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """What a guard judges: copies, free to be changed by the guard without effect."""
+class Proposed(ABC):
+    """What a guard judges: copies, free to be changed by the guard without effect.
 
-    new: Record
-    """The document as it will be stored, with ``_id``, ``_rev``, ``_revisions`` and attachments as stubs."""
-    old: Record | None
-    """The winner it is written over, deleted or not, or None when the document is new."""
-    ddocs_seq: int
-    """The state of the design documents the judgement must be based on."""
+    Each form of the document is made when it is first asked for.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """The document's id."""
+
+    @property
+    @abstractmethod
+    def new(self) -> Record:
+        """The document as it will be stored, with ``_id``, ``_rev``, ``_revisions`` and attachments as stubs."""
+
+    @property
+    @abstractmethod
+    def sent(self) -> Record:
+        """The document as it was sent, which is what CouchDB's validation functions see.
+
+        ``_rev`` and ``_revisions`` are those of the parent and absent without one; a replicated document
+        (``new_edits=False``) brings its own. Attachments are stubs.
+        """
+
+    @property
+    @abstractmethod
+    def old(self) -> Record | None:
+        """The winner it is written over, deleted or not, or None when the document is new."""
+
+    @property
+    @abstractmethod
+    def parent(self) -> Record | None:
+        """The revision it was made from, winner or not: the old document of CouchDB's validation functions.
+
+        Of a replicated document it is the newest ancestor whose content the database still has. None when
+        there is none, and when a deleted document is made again.
+        """
+
+    @property
+    @abstractmethod
+    def ddocs_seq(self) -> int:
+        """The state of the design documents the judgement must be based on."""
+
+    @abstractmethod
+    def content(self, attachment: str) -> Iterator[bytes]:
+        """Yield the content of a new attachment in pieces. Raises NotFound for a stub and for an unknown name.
+
+        It can be read as often as needed, until the write returns.
+        """
+
+    def __repr__(self) -> str:
+        return f"<Proposed {self.id!r}>"
 
 
 Guard = Callable[[Sequence[Proposed]], "Sequence[PouchDBError | None] | None"]

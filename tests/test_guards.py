@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB, hookimpl
-from pouchdb_core.errors import Conflict, Forbidden, PouchDBError, Unauthorized
+from pouchdb_core.errors import Conflict, Forbidden, NotFound, PouchDBError, Unauthorized
 from pouchdb_core.requests import Proposed, UserContext, Write
 
 Verdicts = Sequence[PouchDBError | None] | None
@@ -237,6 +238,108 @@ def test_user_and_purpose_are_seen(guarded: Any) -> None:
     ]
     assert db.user is None
     assert db.environment.user is None
+
+
+def test_a_guard_sees_a_document_as_it_was_sent(guarded: Any) -> None:
+    db = guarded(plugin := Guarding(lambda proposed: None))
+    one = db.put({"_id": "a", "n": 1})
+    assert plugin.asked[0][0].id == "a"
+    assert plugin.asked[0][0].sent == {"n": 1, "_id": "a"}
+    two = db.put({"_id": "a", "_rev": one.rev, "n": 2})
+    ids = [rev.split("-")[1] for rev in (two.rev, one.rev)]
+    sent = plugin.asked[1][0].sent
+    assert sent == {"n": 2, "_id": "a", "_rev": one.rev, "_revisions": {"start": 1, "ids": ids[1:]}}
+    db.put({"_id": "a", "_rev": two.rev, "n": 3})
+    assert plugin.asked[2][0].sent._revisions == {"start": 2, "ids": ids}
+    # A revision nobody has is shown as it was sent; that it is a conflict is found later.
+    with pytest.raises(Conflict):
+        db.put({"_id": "a", "_rev": "7-abc"})
+    assert plugin.asked[3][0].sent == {"_id": "a", "_rev": "7-abc", "_revisions": {"start": 7, "ids": ["abc"]}}
+    assert plugin.asked[3][0].parent is None
+
+
+def test_a_guard_sees_a_replicated_document_as_it_was_sent(guarded: Any) -> None:
+    db = guarded(plugin := Guarding(lambda proposed: None))
+    revisions = {"start": 2, "ids": ["b", "a"]}
+    db.bulk_docs([{"_id": "x", "_rev": "2-b", "_revisions": revisions}], new_edits=False)
+    assert plugin.asked[0][0].sent == plugin.asked[0][0].new == {"_id": "x", "_rev": "2-b", "_revisions": revisions}
+
+
+def test_the_parent_is_the_revision_that_was_edited(guarded: Any) -> None:
+    db = guarded(plugin := Guarding(lambda proposed: None))
+    leaves = [
+        {"_id": "a", "_rev": "2-b", "n": "loses", "_revisions": {"start": 2, "ids": ["b", "a"]}},
+        {"_id": "a", "_rev": "2-c", "n": "wins", "_revisions": {"start": 2, "ids": ["c", "a"]}},
+    ]
+    db.bulk_docs(leaves, new_edits=False)
+    db.put({"_id": "a", "_rev": "2-b", "n": "edited"})
+    [proposed] = plugin.asked[-1]
+    assert (proposed.old.n, proposed.parent.n) == ("wins", "loses")
+    assert proposed.parent == leaves[0]
+    # Of a replicated revision it is the newest ancestor that has content: none has here.
+    db.bulk_docs([{"_id": "a", "_rev": "3-d", "_revisions": {"start": 3, "ids": ["d", "c", "a"]}}], new_edits=False)
+    assert plugin.asked[-1][0].parent == leaves[1]
+    db.bulk_docs([{"_id": "a", "_rev": "2-e", "_revisions": {"start": 2, "ids": ["e", "a"]}}], new_edits=False)
+    assert plugin.asked[-1][0].parent is None
+
+
+def test_a_document_made_again_has_no_parent_but_an_old_one(guarded: Any) -> None:
+    db = guarded(plugin := Guarding(lambda proposed: None))
+    db.put({"_id": "a", "n": 1})
+    db.remove(db.get("a"))
+    assert plugin.asked[-1][0].parent.n == 1
+    db.put({"_id": "a", "n": 2})
+    [proposed] = plugin.asked[-1]
+    assert proposed.parent is None
+    assert proposed.old._deleted is True
+    assert proposed.sent == {"_id": "a", "n": 2}
+    assert proposed.new._rev.startswith("3-")
+
+
+def test_content_of_new_attachments_is_given_on_request(guarded: Any) -> None:
+    def judge(proposed: Sequence[Proposed]) -> Verdicts:
+        for each in proposed:
+            for name, entry in each.new.get("_attachments", {}).items():
+                assert entry.stub is True
+                read.append([name, *(b"".join(each.content(name)) for _ in range(2))])
+        return None
+
+    read: list[Any] = []
+    db = guarded(plugin := Guarding(judge))
+    big = bytes(range(256)) * 5000
+    given = {"text": {"data": "aGVsbG8="}, "bytes": {"data": b"raw"}, "file": {"data": io.BytesIO(big)}}
+    rev = db.put({"_id": "a", "_attachments": given}).rev
+    assert read == [["text", b"hello", b"hello"], ["bytes", b"raw", b"raw"], ["file", big, big]]
+    assert db.get_attachment("a", "file").data == big
+
+    plugin.guard = lambda proposed: [*map(unreadable, proposed)]
+    doc = db.get("a")
+    with pytest.raises(Forbidden, match="no content"):
+        db.put(doc)
+    assert db.get("a")._rev == rev
+
+
+def unreadable(proposed: Proposed) -> PouchDBError | None:
+    assert proposed.old is not None
+    assert proposed.old._attachments.text.stub is True
+    for name in ("text", "unknown"):
+        with pytest.raises(NotFound):
+            proposed.content(name)
+    return Forbidden("no content")
+
+
+def test_a_method_hands_its_context_to_the_guard(guarded: Any) -> None:
+    db = guarded(plugin := Guarding(lambda proposed: None))
+    view = db.with_context({"acme": {"strict": True}}).with_context({"other": 1}).as_user({"name": "ada"})
+    view.put({"_id": "a"})
+    view.bulk_docs([{"_id": "b"}])
+    view.put_attachment("c", "x", b"x")
+    view.remove(view.get("a"))
+    db.put({"_id": "d"})
+    assert [dict(each.context) for each in plugin.requests] == [{"acme": {"strict": True}, "other": 1}] * 4 + [{}]
+    assert db.request_context == {}
+    with pytest.raises(TypeError):
+        view.request_context["acme"] = 1
 
 
 # -- asked again ---------------------------------------------------------------------------------

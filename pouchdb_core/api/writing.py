@@ -157,8 +157,7 @@ def bulk_docs(
         raise BadRequest(f"new_edits must be true or false, not {new_edits!r}")
     flags(atomic=atomic)
     milliseconds("timeout", timeout)
-    request = Write(docs, new_edits=new_edits, atomic=atomic, user=db.user, purpose=db.purpose)
-    outcomes = db.plugins.write(db, request)
+    outcomes = db.plugins.write(db, _request(db, docs, new_edits=new_edits, atomic=atomic))
     if new_edits:
         return [Record(each.as_dict()) if isinstance(each, PouchDBError) else each for each in outcomes]
     return [Record(each.as_dict()) for each in outcomes if isinstance(each, PouchDBError)]
@@ -262,7 +261,7 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
             return Record(ok=True, id=id, rev=kept)
         try:
             if not db.remote:
-                outcomes = db.plugins.write(db, Write(edits, atomic=True, user=db.user, purpose=db.purpose))
+                outcomes = db.plugins.write(db, _request(db, edits, atomic=True))
             else:
                 outcomes = [_write_one(db, edit, new_edits=True) for edit in edits]
         except Conflict:
@@ -274,7 +273,11 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
 
 
 def _write_one(db: SyncPouchDB, doc: DocumentInput, *, new_edits: bool) -> Record:
-    outcome = db.plugins.write(db, Write((doc,), new_edits=new_edits, user=db.user, purpose=db.purpose))[0]
+    outcome = db.plugins.write(db, _request(db, (doc,), new_edits=new_edits))[0]
     if isinstance(outcome, PouchDBError):
         raise outcome
     return outcome
+
+
+def _request(db: SyncPouchDB, docs: Sequence[Any], *, new_edits: bool = True, atomic: bool = False) -> Write:
+    return Write(docs, new_edits, atomic, db.user, db.purpose, db.request_context)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pouchdb_core.documents.parse import Parsed, rehash
-from pouchdb_core.documents.read import tree_of
+from pouchdb_core.documents.read import stubs, tree_of
 from pouchdb_core.documents.store import Counters, Head, Row, Store
-from pouchdb_core.errors import PluginError, PouchDBError
+from pouchdb_core.errors import NotFound, PluginError, PouchDBError
 from pouchdb_core.jsontext import load
 from pouchdb_core.requests import Guard, Proposed
 from pouchdb_core.results import Record, record
 from pouchdb_core.revisions import revisions_from_path
 
 __all__ = ["Judge", "rounds"]
+
+Ancestor = tuple[str, bytes]
+"""A stored revision and its body."""
 
 
 @dataclass(slots=True)
@@ -42,12 +45,20 @@ class Judge:
         with self._store.snapshot():
             rows = self._store.rows([parsed.id for parsed in batch])
             ddocs_seq = self._store.counters().ddocs_seq
+            ancestors = [
+                _ancestor(self._store, parsed, rows.get(parsed.id), self._new_edits) for parsed in batch
+            ]
         for parsed in batch:
             row = rows.get(parsed.id)
             self._verdicts[parsed] = _Verdict(row[2] if row else None, ddocs_seq)
         for guard in self._guards:
             # Each guard gets copies of its own.
-            errors = guard([_proposed(parsed, rows.get(parsed.id), ddocs_seq, self._new_edits) for parsed in batch])
+            errors = guard(
+                [
+                    _Document(parsed, rows.get(parsed.id), ancestor, ddocs_seq, self._new_edits)
+                    for parsed, ancestor in zip(batch, ancestors, strict=True)
+                ]
+            )
             for parsed, error in zip(batch, _checked(guard, errors, len(batch)), strict=True):
                 verdict = self._verdicts[parsed]
                 if verdict.error is None:
@@ -90,28 +101,131 @@ def rounds(batch: list[Parsed]) -> list[list[Parsed]]:
     return split
 
 
-def _proposed(parsed: Parsed, row: Row | None, ddocs_seq: int, new_edits: bool) -> Proposed:
-    old = None
-    path = list(parsed.path)
-    if row is not None:
-        rev, deleted = row[2], bool(row[3])
+class _Document(Proposed):
+    """A document of a batch, over the row there was when the guards were asked."""
+
+    __slots__ = ("_ancestor", "_ddocs_seq", "_new", "_new_edits", "_old", "_parent", "_parsed", "_row", "_sent")
+
+    _new: Record
+    _sent: Record
+    _old: Record | None
+    _parent: Record | None
+
+    def __init__(
+        self, parsed: Parsed, row: Row | None, ancestor: Ancestor | None, ddocs_seq: int, new_edits: bool
+    ) -> None:
+        self._parsed, self._row, self._ancestor = parsed, row, ancestor
+        self._ddocs_seq, self._new_edits = ddocs_seq, new_edits
+
+    @property
+    def id(self) -> str:
+        return self._parsed.id
+
+    @property
+    def ddocs_seq(self) -> int:
+        return self._ddocs_seq
+
+    @property
+    def new(self) -> Record:
+        try:
+            return self._new
+        except AttributeError:
+            pass
+        parsed, row = self._parsed, self._row
+        path = list(parsed.path)
+        if row is not None:
+            if self._new_edits and parsed.parent is None and row[3] and not parsed.deleted:
+                # It comes back, as the child of its tombstone.
+                parsed = rehash(parsed, row[2])
+            if parsed.parent is not None and parsed.parent in (tree := tree_of(row)):
+                path = [parsed.rev, *tree.path(parsed.parent)]
+        self._new = _with_stubs(_shown(parsed.id, path, parsed.deleted, load(parsed.body)), parsed)
+        return self._new
+
+    @property
+    def sent(self) -> Record:
+        try:
+            return self._sent
+        except AttributeError:
+            pass
+        parsed = self._parsed
+        path = list(parsed.path)
+        if self._new_edits:
+            path = [] if parsed.parent is None else [parsed.parent]
+            if path and self._row is not None and path[0] in (tree := tree_of(self._row)):
+                path = tree.path(path[0])
+        self._sent = _with_stubs(_shown(parsed.id, path, parsed.deleted, load(parsed.body)), parsed)
+        return self._sent
+
+    @property
+    def old(self) -> Record | None:
+        try:
+            return self._old
+        except AttributeError:
+            pass
+        row = self._row
+        self._old = None
+        if row is not None:
+            self._old = _shown(row[1], tree_of(row).path(row[2]), bool(row[3]), load(row[5] or b"{}"))
+            if "_attachments" in self._old:
+                stubs(self._old)
+        return self._old
+
+    @property
+    def parent(self) -> Record | None:
+        try:
+            return self._parent
+        except AttributeError:
+            pass
+        self._parent = None
+        if self._row is not None and self._ancestor is not None:
+            rev, body = self._ancestor
+            tree = tree_of(self._row)
+            self._parent = _shown(self._row[1], tree.path(rev), tree.is_deleted(rev), load(body))
+            if "_attachments" in self._parent:
+                stubs(self._parent)
+        return self._parent
+
+    def content(self, attachment: str) -> Iterator[bytes]:
+        incoming = (self._parsed.attachments or {}).get(attachment)
+        if incoming is None or incoming.stub:
+            raise NotFound(f"the document brings no content for an attachment {attachment!r}", id=self.id)
+        return incoming.chunks()
+
+
+def _ancestor(store: Store, parsed: Parsed, row: Row | None, new_edits: bool) -> Ancestor | None:
+    """Return the revision a document was made from, and its body; inside a snapshot."""
+    if row is None:
+        return None
+    candidates = parsed.path[1:]
+    if new_edits:
+        candidates = () if parsed.parent is None else (parsed.parent,)
+    elif parsed.rev == row[2] and row[4] is None:
+        candidates = ()
+    for rev in candidates:
+        if rev == row[2]:
+            return rev, row[5] or b"{}"
+        if row[4] is None:
+            continue
         tree = tree_of(row)
-        old = _shown(parsed.id, rev, deleted, tree.path(rev), load(row[5] or b"{}"))
-        if new_edits and parsed.parent is None and deleted and not parsed.deleted:
-            # It comes back, as the child of its tombstone.
-            parsed = rehash(parsed, rev)
-        if parsed.parent is not None and parsed.parent in tree:
-            path = [parsed.rev, *tree.path(parsed.parent)]
-    new = _shown(parsed.id, parsed.rev, parsed.deleted, path, load(parsed.body))
-    if parsed.attachments is not None:
-        new["_attachments"] = record({name: incoming.described() for name, incoming in parsed.attachments.items()})
-    return Proposed(new, old, ddocs_seq)
+        if rev in tree and (pointer := tree.body(rev)) is not None and (body := store.body(pointer)) is not None:
+            return rev, body
+    return None
 
 
-def _shown(id: str, rev: str, deleted: bool, path: list[str], members: dict[str, Any]) -> Record:
+def _shown(id: str, path: Sequence[str], deleted: bool, members: dict[str, Any]) -> Record:
     shown = record(members)
-    shown["_id"], shown["_rev"] = id, rev
+    shown["_id"] = id
+    if path:
+        shown["_rev"] = path[0]
     if deleted:
         shown["_deleted"] = True
-    shown["_revisions"] = Record(revisions_from_path(path))
+    if path:
+        shown["_revisions"] = Record(revisions_from_path(path))
+    return shown
+
+
+def _with_stubs(shown: Record, parsed: Parsed) -> Record:
+    if parsed.attachments is not None:
+        shown["_attachments"] = record({name: incoming.described() for name, incoming in parsed.attachments.items()})
     return shown
