@@ -424,8 +424,6 @@ class Waits(Guarding):
             assert self.go_on.wait(WAIT)
 
 
-
-
 @pytest.mark.parametrize("atomic", [pytest.param(False, id="plain"), pytest.param(True, id="atomic")])
 def test_others_write_while_a_guard_ponders(guarded: Any, atomic: bool) -> None:
     db = guarded(plugin := Waits())

@@ -45,9 +45,7 @@ class Judge:
         with self._store.snapshot():
             rows = self._store.rows([parsed.id for parsed in batch])
             ddocs_seq = self._store.counters().ddocs_seq
-            ancestors = [
-                _ancestor(self._store, parsed, rows.get(parsed.id), self._new_edits) for parsed in batch
-            ]
+            ancestors = [_ancestor(self._store, parsed, rows.get(parsed.id), self._new_edits) for parsed in batch]
         for parsed in batch:
             row = rows.get(parsed.id)
             self._verdicts[parsed] = _Verdict(row[2] if row else None, ddocs_seq)
