@@ -18,21 +18,24 @@ __all__ = ["AbstractPouchDB", "SyncPouchDB"]
 
 PAGE = 1000
 
+ATTACHMENT = {"docId": "id", "attachmentId": "name", "doc": "data"}
+"""What the original called the parameters of methods about attachments."""
+
 
 class AbstractPouchDB(Handle):
     """The methods that sync and async databases have."""
 
-    get = operation(reading.get, reads=True)
+    get = operation(reading.get, reads=True, names={"docid": "id"})
     open_revs = openRevs = operation(reading.open_revs, reads=True)
     bulk_get = bulkGet = operation(reading.bulk_get, reads=True)
     all_docs = allDocs = operation(reading.all_docs, reads=True)
     changes = starting(feeds.changes, FEED, reads=True)
     live_changes = liveChanges = starting(feeds.live_changes, FEED, reads=True)
-    get_attachment = getAttachment = operation(reading.get_attachment, reads=True)
+    get_attachment = getAttachment = operation(reading.get_attachment, reads=True, names=ATTACHMENT)
     open_attachment = openAttachment = operation(reading.open_attachment, reads=True)
     conflicts = iterating(reading.conflicts, reads=True)
     info = operation(reading.info, reads=True)
-    revs_diff = revsDiff = operation(reading.revs_diff, reads=True)
+    revs_diff = revsDiff = operation(reading.revs_diff, reads=True, names={"diff": "revs"})
 
     query = operation(querying.query, reads=True, long=True)
     view_cleanup = viewCleanup = operation(querying.view_cleanup)
@@ -41,13 +44,17 @@ class AbstractPouchDB(Handle):
     post = operation(writing.post)
     remove = operation(writing.remove)
     bulk_docs = bulkDocs = operation(writing.bulk_docs)
-    put_attachment = putAttachment = operation(writing.put_attachment)
-    remove_attachment = removeAttachment = operation(writing.remove_attachment)
+    put_attachment = putAttachment = operation(writing.put_attachment, names=ATTACHMENT)
+    remove_attachment = removeAttachment = operation(writing.remove_attachment, names=ATTACHMENT)
     resolve = operation(writing.resolve)
 
-    replicate_to = replicateTo = starting(replicating.replicate_to, REPLICATION)
-    replicate_from = replicateFrom = starting(replicating.replicate_from, REPLICATION)
-    sync = starting(replicating.sync_with, SYNC, name="sync")
+    replicate_to = replicateTo = starting(
+        replicating.replicate_to, REPLICATION, names={"remoteDB": "target"}
+    )
+    replicate_from = replicateFrom = starting(
+        replicating.replicate_from, REPLICATION, names={"remoteDB": "source"}
+    )
+    sync = starting(replicating.sync_with, SYNC, name="sync", names={"remoteDB": "other"})
     sync_status = syncStatus = operation(replicating.sync_status, reads=True)
 
     id = operation(administration.id, reads=True)

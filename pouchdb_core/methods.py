@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
@@ -73,6 +73,7 @@ class Operation(Generic[P, T]):
     ``long`` says that such a call may take its time, as building an index does: called
     asynchronously it sees the writes before it, but those after it need not wait. ``functions``
     names the optional positional parameters that take functions: what comes there is no callback.
+    ``names`` are other names of parameters, such as those in the original's documents.
     """
 
     def __init__(
@@ -83,13 +84,15 @@ class Operation(Generic[P, T]):
         long: bool = False,
         name: str | None = None,
         functions: Iterable[str] = (),
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.function = function
         self.reads, self.long = reads, long
         self.name = name or function.__name__
         self.functions = frozenset(functions)
         self.__doc__ = function.__doc__
-        self._call = _checked(function, self.name)
+        self._names = dict(names or {})
+        self._call = _checked(function, self.name, self.renamed)
         self._promising = _promising(self)
 
     @cached_property
@@ -97,6 +100,11 @@ class Operation(Generic[P, T]):
         """The parameters that may be given by place, without the subject."""
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
         return tuple(each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD))
+
+    def renamed(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return keyword arguments by the parameters' own names; one that is given twice keeps its other name."""
+        own = {name: self._names.get(name, name) for name in kwargs}
+        return {name if own[name] in kwargs else own[name]: value for name, value in kwargs.items()}
 
     @overload
     def __get__(self, instance: None, owner: type) -> Operation[P, T]: ...
@@ -145,16 +153,22 @@ def operation(
     long: bool = False,
     name: str | None = None,
     functions: Iterable[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> Operation[P, T]:
     """Declare a method; ``name`` if it is not the function's. See ``Operation`` for the rest."""
-    return Operation(function, reads=reads, long=long, name=name, functions=functions)
+    return Operation(function, reads=reads, long=long, name=name, functions=functions, names=names)
 
 
 def starting(
-    function: Callable[Concatenate[Any, P], T], kind: Kind[H], *, reads: bool = False, name: str | None = None
+    function: Callable[Concatenate[Any, P], T],
+    kind: Kind[H],
+    *,
+    reads: bool = False,
+    name: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Starting[P, T, H]:
     """Declare a method that hands its request to ``subject.starter``, which may answer with a handle."""
-    return Starting(function, reads=reads, name=name)
+    return Starting(function, reads=reads, name=name, names=names)
 
 
 def iterating(
@@ -174,7 +188,9 @@ def _promising(operation: Operation[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _checked(function: Callable[..., T], name: str) -> Callable[..., T]:
+def _checked(
+    function: Callable[..., T], name: str, renamed: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> Callable[..., T]:
     """Turn a wrong call into BadRequest; costs nothing until one fails."""
 
     @functools.wraps(function)
@@ -186,6 +202,9 @@ def _checked(function: Callable[..., T], name: str) -> Callable[..., T]:
             try:
                 signature.bind(*args, **kwargs)
             except TypeError as wrong:
+                others = renamed(kwargs)
+                if others != kwargs:
+                    return call(*args, **others)
                 known = ", ".join(list(signature.parameters)[1:])
                 raise BadRequest(f"{name}(): {wrong}; it takes: {known}") from None
             raise error

@@ -49,6 +49,7 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
 
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls, view = self._asynchronous, self.sync_view
+        kwargs = operation.renamed(kwargs)
         if isinstance(operation, Starting):
             names = {self.name, *peers(view.environment.sync_view, args, kwargs)}
             subject = copy.copy(view)

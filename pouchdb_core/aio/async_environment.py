@@ -153,6 +153,7 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls, view = self._asynchronous, self._sync_view
+        kwargs = operation.renamed(kwargs)
         if isinstance(operation, Starting):
             names = set(peers(view, args, kwargs))
             return start(calls, copy.copy(view), operation, names, *sync_of(args, kwargs), self)

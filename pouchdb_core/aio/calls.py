@@ -144,24 +144,35 @@ CALLS: Slot[Calls] = Slot("asynchronous calls", lambda environment: Calls(), Cal
 def taken_callback(
     operation: Operation[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], Callback | None]:
-    """Take the callback out of the arguments (spec: plugins 9.3). Raises TypeError.
+    """Take the callback and an object of options out of the arguments (spec: plugins 9.3). Raises TypeError.
 
-    It comes as ``callback=``, or as the last positional argument: after the documented ones, in the
-    place of an optional one, or in one that was given by keyword. Where a parameter is required, or
-    takes functions itself (``operation(..., functions=[...])``), a function is its argument.
+    The callback comes as ``callback=``, or as the last positional argument: after the documented ones, in the
+    place of an optional one, or in one that was given by keyword. Where a parameter is required, or takes functions
+    itself (``operation(..., functions=[...])``), a function is its argument. Before it options may stand as in
+    JavaScript, ``db.allDocs({"limit": 1}, callback)``: a mapping after the documented arguments or in the place of
+    an optional one. What is wrong with a call reaches its callback: one that stands too far behind is taken, too.
     """
     named = dict(kwargs)
     callback: Callback | None = named.pop("callback", None)
-    place = len(args) - 1
-    if args and (callable(args[-1]) or args[-1] is None) and callback is None:
+    if args and callback is None and (callable(args[-1]) or args[-1] is None):
         places = operation.positional
-        if place == len(places):
+        place = len(args) - 1
+        if place >= len(places) or (args[-1] is not None and _is_free(operation, place, named)):
             args, callback = args[:-1], args[-1]
-        elif place < len(places) and args[-1] is not None:
-            parameter = places[place]
-            optional = parameter.default is not parameter.empty or parameter.name in named
-            if optional and parameter.name not in operation.functions:
-                args, callback = args[:-1], args[-1]
     if callback is not None:
         check_callback(callback)
+    if args and isinstance(args[-1], Mapping) and _is_free(operation, len(args) - 1, named):
+        options = args[-1]
+        if all(isinstance(name, str) for name in options) and named.keys().isdisjoint(options):
+            args, named = args[:-1], operation.renamed({**options, **named})
     return args, named, callback
+
+
+def _is_free(operation: Operation[..., Any], place: int, named: Mapping[str, Any]) -> bool:
+    """Whether no argument is expected at this place, or only an optional one that takes no function."""
+    places = operation.positional
+    if place >= len(places):
+        return True
+    parameter = places[place]
+    optional = parameter.default is not parameter.empty or parameter.name in named
+    return optional and parameter.name not in operation.functions

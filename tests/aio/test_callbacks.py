@@ -48,6 +48,28 @@ PLACES: dict[str, tuple[Call, Any]] = {
     "env.destroy(cb, name=)": (lambda env, db, f: env.destroy(f, name="test"), None),
     "env.destroy(name, cb)": (lambda env, db, f: env.destroy("test", f), None),
     "db.destroy(cb)": (lambda env, db, f: db.destroy(f), None),
+    "allDocs(options, cb)": (lambda env, db, f: db.allDocs({"limit": 1}, f), None),
+    "allDocs({}, cb)": (lambda env, db, f: db.allDocs({}, f), None),
+    "viewCleanup({}, cb)": (lambda env, db, f: db.viewCleanup({}, f), None),
+    "info({}, cb)": (lambda env, db, f: db.info({}, f), None),
+    "get(id, options, cb)": (lambda env, db, f: db.get("a", {"conflicts": True}, f), "a"),
+    "put(doc, options, cb)": (lambda env, db, f: db.put({"_id": "n"}, {"force": True}, f), "n"),
+    "bulkDocs(docs, options, cb)": (lambda env, db, f: db.bulkDocs([{"_id": "n"}], {"new_edits": True}, f), None),
+    "query(function, options, cb)": (
+        lambda env, db, f: db.query(lambda doc: [(doc["_id"], 1)], {"include_docs": True}, f),
+        None,
+    ),
+    "changes(options, cb)": (lambda env, db, f: db.changes({"since": 0}, f), None),
+    "sync(other, options, cb)": (lambda env, db, f: db.sync("other", {"batch_size": 10}, f), None),
+    "replicateTo(other, options, cb)": (lambda env, db, f: db.replicateTo("other", {"batch_size": 10}, f), None),
+    "env.destroy(name, {}, cb)": (lambda env, db, f: env.destroy("test", {}, f), None),
+    "db.destroy({}, cb)": (lambda env, db, f: db.destroy({}, f), None),
+    "the original's names": (lambda env, db, f: db.get(docid="a", callback=f), "a"),
+    "the original's names of attachments": (
+        lambda env, db, f: db.putAttachment(docId="n", attachmentId="t", doc=b"x", type="a/b", callback=f),
+        "n",
+    ),
+    "sync(remoteDB=)": (lambda env, db, f: db.sync(remoteDB="other", callback=f), None),
     "plug-in(text, cb)": (lambda env, db, f: db.shout("x", f), None),  # type: ignore[attr-defined]
     "plug-in(function, cb)": (lambda env, db, f: db.apply_all(str, f), None),  # type: ignore[attr-defined]
     "plug-in(callback=)": (lambda env, db, f: db.apply_all(callback=f), None),  # type: ignore[attr-defined]
@@ -89,6 +111,12 @@ FAILURES: dict[str, tuple[Call, int, str]] = {
     "replicate_to itself": (lambda env, db, f: db.replicate_to(db, f), 400, "bad_request"),
     "replicate from nothing": (lambda env, db, f: db.replicate_from("nothing", complete=f), 404, "not_found"),
     "sync": (lambda env, db, f: db.sync("other", f, colour=1), 400, "bad_request"),
+    "a wrong option in an object": (lambda env, db, f: db.allDocs({"limits": 1}, f), 400, "bad_request"),
+    "an option twice": (lambda env, db, f: db.allDocs({"limit": 1}, f, limit=2), 400, "bad_request"),
+    "an object where none is expected": (lambda env, db, f: db.get("a", "1-x", {}, {}, f), 400, "bad_request"),
+    "too many arguments": (lambda env, db, f: db.info(1, 2, 3, f), 400, "bad_request"),
+    "too few": (lambda env, db, f: db.putAttachment("a", callback=f), 400, "bad_request"),
+    "compact with a wrong option": (lambda env, db, f: db.compact({"colour": 1}, f), 400, "bad_request"),
     "env.destroy()": (lambda env, db, f: env.destroy(f), 400, "bad_request"),
 }
 
