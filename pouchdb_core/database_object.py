@@ -78,6 +78,11 @@ class Handle(EventEmitter):
     starter: Starter
     user: UserContext | None
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if len(args) < 2:
+            raise TypeError(f"{cls.__name__} is not made by its class: call pouchdb.setup()[name]")
+        return super().__new__(cls)
+
     def __init__(self, environment: AbstractEnvironment, opened: Opened, name: str, options: Mapping[str, Any]) -> None:
         super().__init__(environment._calls)
         self.environment = environment
@@ -228,4 +233,8 @@ class Handle(EventEmitter):
         return id(self)
 
     def __repr__(self) -> str:
-        return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x}>"
+        # Begins as the original's, which documents and doctests show. Nothing is read: it must neither block nor raise.
+        user = "" if self.user is None else f", as user {self.user.name!r}"
+        closed = ", closed" if self.closed else ""
+        adapter = self._life.opened.adapter.name
+        return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x} {self.name!r}, {adapter}{user}{closed}>"

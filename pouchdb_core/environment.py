@@ -16,7 +16,7 @@ from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
 from pouchdb_core.live import Starter
-from pouchdb_core.methods import REPLICATION, SYNC, composed, starting
+from pouchdb_core.methods import REPLICATION, SYNC, composed, making, starting
 from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot
@@ -74,6 +74,18 @@ class AbstractEnvironment(EventEmitter):
         """Helpers of the original: ``wait_until_called``, ``get_db_size`` and the like."""
         # Not kept: in a cycle, an environment that nobody uses would linger until the collector comes by.
         return Context(self)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if not args:
+            raise TypeError(f"{cls.__name__} is not made by its class: call pouchdb.setup() or pouchdb.setup_async()")
+        return super().__new__(cls)
+
+    def __repr__(self) -> str:
+        # Begins as the original's, which documents and doctests show.
+        where = "in memory" if self.directory is None else f"in {str(self.directory)!r}"
+        user = "" if self.user is None else f", as user {self.user.name!r}"
+        closed = ", closed" if self.closed else ""
+        return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x} {where}{user}{closed}>"
 
     @property
     def uuid(self) -> str:
@@ -197,6 +209,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
     def sync_view(self) -> SyncEnvironment:
         return self
 
+    @making("_database_class")
     def PouchDB(self, name: str | None = None, **options: Any) -> SyncPouchDB:
         """Open a database, making it if it is missing; each call returns a new object.
 
@@ -301,8 +314,6 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
     def __hash__(self) -> int:
         return id(self)
 
-    def __repr__(self) -> str:
-        return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x}>"
 
 
 def sync_environment(engine: Engine) -> SyncEnvironment:

@@ -78,6 +78,13 @@ class _Entry:
         self.emitter, self.event, self.function, self.once = emitter, event, function, once
         self.done = False
 
+    def __eq__(self, other: object) -> bool:
+        # So that `function in emitter.listeners(event)` finds what was added.
+        return self is other or (not isinstance(other, _Entry) and bool(self.function == other))
+
+    def __hash__(self) -> int:
+        return hash(self.function)
+
     def __call__(self, *args: Any) -> None:
         if self.once and not self.emitter._discard(self):
             return
@@ -122,7 +129,7 @@ class EventEmitter:
         return True
 
     def listeners(self, event: str) -> list[Listener]:
-        """Return the listeners as callables that call the originals and return None."""
+        """Return the listeners as callables that call the originals, return None and equal the originals."""
         return list(self._entries.get(event, ()))
 
     def remove_listener(self, event: str, listener: Listener) -> Self:
@@ -130,7 +137,7 @@ class EventEmitter:
         with self._emitter_lock:
             entries = self._entries.get(event, [])
             for index in range(len(entries) - 1, -1, -1):
-                if listener in (entries[index].function, entries[index]):
+                if entries[index] == listener:
                     del entries[index]
                     break
         return self
@@ -174,6 +181,5 @@ class EventEmitter:
         with self._emitter_lock:
             first, entry.done = not entry.done, True
             entries = self._entries.get(entry.event, [])
-            if entry in entries:
-                entries.remove(entry)
+            entries[:] = [each for each in entries if each is not entry]
         return first

@@ -34,6 +34,7 @@ __all__ = [
     "camel_case",
     "composed",
     "iterating",
+    "making",
     "operation",
     "starting",
 ]
@@ -42,6 +43,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 H = TypeVar("H")
 C = TypeVar("C", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def camel_case(name: str) -> str:
@@ -176,6 +178,47 @@ def iterating(
 ) -> Iterating[P, T]:
     """Declare a method that yields rows: ``async for row in await db.method()`` in asynchronous programs."""
     return Iterating(function, reads=reads, name=name)
+
+
+class _Maker:
+    """A bound method that makes databases and stands for their class: ``isinstance(db, env.PouchDB)``."""
+
+    def __init__(self, method: Callable[..., Any], owner: Any, database_class: type) -> None:
+        self._method, self._owner, self._class = method, owner, database_class
+        self.__doc__ = method.__doc__
+        self.__wrapped__ = MethodType(method, owner)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._method(self._owner, *args, **kwargs)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        return isinstance(instance, self._class)
+
+    def __repr__(self) -> str:
+        return f"<PouchDB of {self._owner!r}>"
+
+
+class _Making:
+    def __init__(self, method: Callable[..., Any], database_class: str) -> None:
+        self._method, self._class = method, database_class
+        self.__doc__ = method.__doc__
+
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        if instance is None:
+            return self._method
+        return _Maker(self._method, instance, getattr(instance, self._class))
+
+
+def making(database_class: str) -> Callable[[F], F]:
+    """Make a method that opens databases usable as their class, as ``env.PouchDB`` is in the original.
+
+    ``database_class`` names the environment's attribute that holds the class.
+    """
+
+    def decorate(method: F) -> F:
+        return cast("F", _Making(method, database_class))
+
+    return decorate
 
 
 def _promising(operation: Operation[..., Any]) -> Callable[..., Any]:

@@ -38,13 +38,37 @@ def test_each_call_gives_a_new_object(environment: SyncEnvironment) -> None:
     assert len({one, two, environment.PouchDB(name="notes")}) == 3
     one.put({"_id": "a"})
     assert list(two) == ["a"]
-    assert repr(one) == f"<pouchdb.SyncPouchDB object at 0x{id(one):x}>"
-    assert repr(environment) == f"<pouchdb.SyncEnvironment object at 0x{id(environment):x}>"
     assert isinstance(one, pouchdb.SyncPouchDB)
     assert isinstance(one, pouchdb.AbstractPouchDB)
     assert isinstance(environment, pouchdb.AbstractEnvironment)
     assert environment.POUCHDB_VERSION
     assert environment.prefix == ""
+    assert isinstance(one, environment.PouchDB)
+    assert not isinstance(environment, environment.PouchDB)
+    assert repr(one) == f"<pouchdb.SyncPouchDB object at 0x{id(one):x} {one.name!r}, {one.adapter.name}>"
+    assert repr(environment).startswith(f"<pouchdb.SyncEnvironment object at 0x{id(environment):x} in ")
+    assert repr(one.as_user({"name": "eve"})).endswith(", as user 'eve'>")
+    one.close()
+    assert repr(one).endswith(", closed>")
+
+
+@pytest.mark.parametrize("kind", [pouchdb.SyncPouchDB, pouchdb.AsyncPouchDB])
+def test_databases_are_made_by_environments_only(kind: type) -> None:
+    with pytest.raises(TypeError, match="setup"):
+        kind("notes")
+    with pytest.raises(TypeError, match="setup"):
+        kind()
+
+
+@pytest.mark.parametrize("kind", [pouchdb.SyncEnvironment, pouchdb.AsyncEnvironment])
+def test_environments_are_made_by_setup_only(kind: type) -> None:
+    with pytest.raises(TypeError, match="setup"):
+        kind()
+
+
+def test_an_asynchronous_environment_says_how_it_is_listed() -> None:
+    with pytest.raises(TypeError, match="names"):
+        list(pouchdb.setup(":memory:", async_=True))  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("name", [34234, None, "", b"notes", ["notes"], "lone \ud800 surrogate"])

@@ -113,7 +113,8 @@ def test_removing_by_equality_takes_the_newest(emitter: EventEmitter) -> None:
 def test_listeners_are_wrappers(emitter: EventEmitter, one: Listens) -> None:
     emitter.on("test", one.hear)
     (wrapper,) = emitter.listeners("test")
-    assert wrapper != one.hear
+    assert wrapper is not one.hear
+    assert wrapper == one.hear
     assert wrapper(1, 2) is None
     assert one.got == [(1, 2)]
     assert emitter.listeners("other") == []
@@ -199,3 +200,15 @@ def test_threads_may_add_emit_and_remove(emitter: EventEmitter) -> None:
         thread.join(60)
     assert failed == []
     assert emitter.listeners("test") == []
+
+
+def test_listeners_equal_what_was_added(emitter: EventEmitter, one: Listens) -> None:
+    emitter.on("test", one.hear).once("test", one.hear).on("test", print)
+    assert one.hear in emitter.listeners("test")
+    assert emitter.listeners("test") == [one.hear, one.hear, print]
+    assert len not in emitter.listeners("test")
+    first = emitter.listeners("test")[0]
+    emitter.remove_listener("test", first)
+    assert emitter.listeners("test") == [one.hear, print]
+    emitter.emit("test")
+    assert emitter.listeners("test") == [print], "the one that was left was added by once()"

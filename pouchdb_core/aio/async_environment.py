@@ -8,7 +8,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from pouchdb_core.aio.async_database import AsyncPouchDB, full_name, peers, sync_of
 from pouchdb_core.aio.async_handles import AsyncHandle
@@ -21,7 +21,17 @@ from pouchdb_core.api import replicating
 from pouchdb_core.context import Context, functions_of
 from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
 from pouchdb_core.events import Listener
-from pouchdb_core.methods import REPLICATION, SYNC, Asynchronous, Operation, Starting, composed, operation, starting
+from pouchdb_core.methods import (
+    REPLICATION,
+    SYNC,
+    Asynchronous,
+    Operation,
+    Starting,
+    composed,
+    making,
+    operation,
+    starting,
+)
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
@@ -103,6 +113,7 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
     replicate = starting(replicating.replicate, REPLICATION)
     sync = starting(replicating.sync, SYNC)
 
+    @making("_async_database_class")
     def PouchDB(self, name: str | None = None, **options: Any) -> AsyncPouchDB:
         """Open a database, making it if it is missing: see ``SyncEnvironment.PouchDB``. Blocks while it opens."""
         return self._async_database_class(self, self._sync_view.PouchDB(name, **options), self._asynchronous)
@@ -112,6 +123,10 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
     def __contains__(self, name: object) -> bool:
         return name in self._sync_view
+
+    def __iter__(self) -> NoReturn:
+        # Without it Python would ask for the items 0, 1, 2...
+        raise TypeError("an asynchronous environment cannot be iterated: await env.names(), or list(env.sync_view)")
 
     def run(self, work: Awaitable[T] | None = None, timeout: float | None = None) -> T:
         """Run a coroutine, or callbacks until a promise or handle has its outcome; return that.
@@ -178,9 +193,6 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
     def __reduce__(self) -> Any:
         return (make_async_environment, (self._sync_view,))
-
-    def __repr__(self) -> str:
-        return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x}>"
 
 
 async def _within(work: Awaitable[T], timeout: float | None) -> T:
