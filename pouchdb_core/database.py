@@ -6,7 +6,7 @@ from collections.abc import Collection, ItemsView, Iterator, KeysView, MutableMa
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api import administration, feeds, querying, reading, replicating, writing
-from pouchdb_core.database_object import Handle
+from pouchdb_core.database_object import FOLLOWING, Handle
 from pouchdb_core.documents.parse import check_id
 from pouchdb_core.errors import BadRequest, MissingId, NotFound, PouchDBError
 from pouchdb_core.methods import FEED, REPLICATION, SYNC, iterating, operation, starting
@@ -83,12 +83,14 @@ class AbstractPouchDB(Handle):
 
     def __reduce__(self) -> Any:
         # A database pickles as how to open it again: environment, name, options, user.
-        return (_reopen, (self.environment, self.name, dict(self.options), self.user, self.purpose))
+        return (_reopen, (self.environment, self.name, dict(self.options), self._user, self.purpose))
 
 
 def _reopen(environment: Any, name: str, options: dict[str, Any], user: Any, purpose: Any) -> Any:
     database = environment.PouchDB(name, **options)
-    return database.as_user(user).with_purpose(purpose)
+    if user is not FOLLOWING:
+        database = database.as_user(user)
+    return database.with_purpose(purpose)
 
 
 class _Hidden:

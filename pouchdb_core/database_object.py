@@ -6,6 +6,7 @@ import copy
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +16,7 @@ from pouchdb_core.errors import BadRequest, DatabaseClosed
 from pouchdb_core.events import EventEmitter
 from pouchdb_core.live import LiveHandle, Starter
 from pouchdb_core.plugins import Plugins
-from pouchdb_core.requests import NOTHING, Purpose, UserContext
+from pouchdb_core.requests import NOTHING, Administer, Purpose, UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot, Slots
 
@@ -43,6 +44,14 @@ def user_context(user: UserContext | Mapping[str, Any] | None) -> UserContext | 
     if not isinstance(roles, (list, tuple)) or not all(isinstance(role, str) for role in roles):
         raise BadRequest(f"a user's roles are a list of texts, not {roles!r}")
     return UserContext(name, tuple(roles))
+
+
+class _Following(Enum):
+    FOLLOWING = "the current user of the environment"
+
+
+FOLLOWING = _Following.FOLLOWING
+"""Requests are made on behalf of whom the environment's current user is at that time."""
 
 
 class Life:
@@ -76,7 +85,6 @@ class Handle(EventEmitter):
     purpose: Purpose
     request_context: Mapping[str, Any]
     starter: Starter
-    user: UserContext | None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         if len(args) < 2:
@@ -88,7 +96,7 @@ class Handle(EventEmitter):
         self.environment = environment
         self.name = name
         self.options = options
-        self.user = environment.user
+        self._user = environment._user
         self.purpose = "api"
         self.request_context = NOTHING
         self.starter = environment.starter
@@ -116,13 +124,21 @@ class Handle(EventEmitter):
         """Whether the object can no longer be used."""
         return self._life.ended is not None
 
+    @property
+    def user(self) -> UserContext | None:
+        """On whose behalf requests are made: whom ``as_user`` named, else the environment's current user."""
+        user = self._user
+        return self._engine.current_user if user is FOLLOWING else user
+
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
         """Return a light view of the same object whose requests are made on behalf of ``user``.
 
         ``user`` is a UserContext or ``{"name": str, "roles": [str]}``; None is the program itself.
         """
         view = copy.copy(self)
-        view.user = user_context(user)
+        view._user = user_context(user)
+        # What the view opens by name is opened on the same behalf.
+        view.environment = self.environment.as_user(view._user)
         return view
 
     def with_purpose(self, purpose: Purpose) -> Self:
@@ -152,7 +168,7 @@ class Handle(EventEmitter):
 
     def _own(self) -> Self:
         """Return the object on the program's own behalf, for state that outlives one request."""
-        if self.user is None and self.purpose == "api" and self.request_context is NOTHING:
+        if self._user is None and self.purpose == "api" and self.request_context is NOTHING:
             return self
         own = self.as_user(None).with_purpose("api")
         own.request_context = NOTHING
@@ -171,7 +187,9 @@ class Handle(EventEmitter):
 
     def design_documents(self) -> Sequence[Record]:
         """Return the design documents in id order; read again only when one was written or purged."""
-        return self.adapter.design_documents()
+        request = Administer("design_documents", user=self.user, purpose=self.purpose)
+        found: Sequence[Record] = self.plugins.administer(self, request)  # type: ignore[arg-type]  # see AsyncPouchDB
+        return found
 
     def directory(self, plugin: str) -> Path:
         """Return (making it) a folder for files of a plug-in that belong to this database.

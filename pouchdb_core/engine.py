@@ -32,6 +32,7 @@ from pouchdb_core.uuids import UuidSource
 if TYPE_CHECKING:
     from pouchdb_core.database_object import Handle
     from pouchdb_core.live import Replication
+    from pouchdb_core.requests import UserContext
 
 __all__ = ["Engine", "Opened"]
 
@@ -120,8 +121,16 @@ class Engine:
         self._stores: dict[tuple[str, str], Adapter] = {}
         self._lock = threading.RLock()
         self._uuid: str | None = None
+        self.current: UserContext | Callable[[], UserContext | None] | None = None
+        """Who is logged in, or a function that says so."""
         self._finalizer = weakref.finalize(self, _clean, self._stores, self._scratch)
         self.check_options(self.place.options)
+
+    @property
+    def current_user(self) -> UserContext | None:
+        """On whose behalf requests are made that nobody makes for a user of their own."""
+        current = self.current
+        return current() if callable(current) else current
 
     # -- identity --------------------------------------------------------------------------------
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pouchdb_core.api import replicating
 from pouchdb_core.context import Context
 from pouchdb_core.database import SyncPouchDB
-from pouchdb_core.database_object import user_context
+from pouchdb_core.database_object import FOLLOWING, _Following, user_context
 from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
@@ -45,7 +45,6 @@ class AbstractEnvironment(EventEmitter):
     # Declared, so that a plug-in's method of such a name is refused.
     engine: Engine
     options: Mapping[str, Any]
-    user: UserContext | None = None
 
     def __init__(self, engine: Engine, database_class: type[SyncPouchDB]) -> None:
         super().__init__(CallLog())
@@ -53,6 +52,7 @@ class AbstractEnvironment(EventEmitter):
         self.starter = Starter()
         """What becomes of calls that may go on in the background."""
         self.options = {}
+        self._user: UserContext | Literal[_Following.FOLLOWING] | None = FOLLOWING
         self._database_class = database_class
         self._origin: Self | None = None
 
@@ -108,10 +108,33 @@ class AbstractEnvironment(EventEmitter):
         prefix: str = self.options.get("prefix", "")
         return prefix
 
+    @property
+    def user(self) -> UserContext | None:
+        """On whose behalf requests are made: whom ``as_user`` named, else the current user."""
+        user = self._user
+        return self.engine.current_user if user is FOLLOWING else user
+
+    @property
+    def current_user(self) -> UserContext | None:
+        """Who is logged in; None is the program itself, with all rights."""
+        return self.engine.current_user
+
+    def set_current_user(self, user: UserContext | Mapping[str, Any] | Callable[[], UserContext | None] | None) -> None:
+        """Make every request of this environment, and of its databases, from the next on, one of ``user``.
+
+        That is what a ``login`` does. It holds for the objects there are already, synchronous and
+        asynchronous, but not for views that ``as_user`` made. ``user`` is a UserContext, ``{"name", "roles"}``,
+        None for the program itself, or a function that is called for every request and says who it is then: a
+        session that has ended answers with ``UserContext()``, which is nobody and has no rights.
+        """
+        self.engine.current = user if callable(user) else user_context(user)
+
+    setCurrentUser = set_current_user
+
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
         """Return a light view whose databases make requests on behalf of ``user``."""
         view = copy.copy(self)
-        view.user = user_context(user)
+        view._user = user_context(user)
         return view
 
     asUser = as_user
@@ -139,7 +162,9 @@ class AbstractEnvironment(EventEmitter):
 
     def state(self, slot: Slot[S]) -> S:
         """Return a plug-in's state of this environment, shared by its views."""
-        return self.engine.slots.get(slot, (self if self._origin is None else self._origin).sync_view)
+        owner = self if self._origin is None else self._origin
+        # On the program's own behalf, whoever is logged in.
+        return self.engine.slots.get(slot, owner.sync_view.as_user(None))
 
     def plugin_directory(self, plugin: str) -> Path:
         """Return (making it) a folder for files of a plug-in that belong to the whole environment."""
@@ -182,7 +207,7 @@ class AbstractEnvironment(EventEmitter):
         if self.engine.origin is None:
             raise TypeError("this environment was not made by setup(): it cannot be pickled")
         function, arguments = self.engine.origin
-        return (_remade, (function, arguments, dict(self.options), self.user))
+        return (_remade, (function, arguments, dict(self.options), self._user))
 
 
 def _prefix(prefix: Any) -> str:
@@ -195,7 +220,7 @@ def _remade(function: Any, arguments: tuple[Any, ...], options: dict[str, Any], 
     environment = function(*arguments)
     if options:
         environment = environment.defaults(**options)
-    return environment if user is None else environment.as_user(user)
+    return environment if user is FOLLOWING else environment.as_user(user)
 
 
 class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
@@ -221,7 +246,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         adapter is missing, StorageError.
         """
         name, adapter, rest = self._request(name, options)
-        database: SyncPouchDB = self.engine.plugins.open(self, Open(name, adapter, rest))
+        database: SyncPouchDB = self.engine.plugins.open(self, Open(name, adapter, rest, self.user))
         return database
 
     def open_database(self, request: Open) -> SyncPouchDB:
@@ -255,7 +280,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         """
         name, adapter, rest = self._request(name_, options)
         self.engine.check_options(rest)
-        self.engine.plugins.destroy(self, Destroy(name, adapter, rest))
+        self.engine.plugins.destroy(self, Destroy(name, adapter, rest, self.user))
 
     def destroy_database(self, request: Destroy) -> None:
         """Destroy a database for the ``pouchdb_destroy`` hook: the core's way."""

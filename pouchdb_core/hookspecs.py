@@ -27,7 +27,19 @@ if TYPE_CHECKING:
     from pouchdb_core.javascript import Engine
     from pouchdb_core.methods import Operation
     from pouchdb_core.replication.replicate import Replicator
-    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Query, Read, Replicate, Write
+    from pouchdb_core.requests import (
+        Administer,
+        AnyRequest,
+        Changes,
+        Destroy,
+        Guard,
+        Listing,
+        Open,
+        Query,
+        Read,
+        Replicate,
+        Write,
+    )
     from pouchdb_core.results import Outcome, Record
     from pouchdb_core.views.index import IndexKind
     from pouchdb_core.views.reduce import ReduceFunction
@@ -41,6 +53,8 @@ __all__ = [
     "hookspec",
     "pouchdb_adapters",
     "pouchdb_addhooks",
+    "pouchdb_administer",
+    "pouchdb_authorise",
     "pouchdb_changes",
     "pouchdb_changes_filters",
     "pouchdb_choose_adapter",
@@ -187,6 +201,25 @@ def pouchdb_database_opened(database: SyncPouchDB) -> None:
 
 
 # -- operations ----------------------------------------------------------------------------------
+
+
+@hookspec
+def pouchdb_authorise(environment: SyncEnvironment, database: SyncPouchDB | None, request: AnyRequest) -> None:
+    """Refuse a request by raising, before anything is read; what it raises is what the caller gets.
+
+    Called for every operation that is made on behalf of a user (``request.user`` is not None): ``as_user``,
+    the environment's current user, a server's clients. The program's own requests are not asked about, and
+    cost nothing. ``database`` is None for Open, Destroy and Replicate, which are the environment's. Work that
+    one request causes (a view's documents, both sides of a replication) is asked about too.
+    """
+
+
+@hookspec(firstresult=True)
+def pouchdb_administer(database: SyncPouchDB, request: Administer) -> Any:
+    """Ask or do something about a whole database: ``request.action`` names the method. An operation.
+
+    Returns what the method needs, never None; the core's answers are in ``pouchdb_core.defaults``.
+    """
 
 
 @hookspec(firstresult=True)

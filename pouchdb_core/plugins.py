@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from pouchdb_core.javascript import Engine as JavaScriptEngine
     from pouchdb_core.methods import Operation
     from pouchdb_core.replication.replicate import Replicator
-    from pouchdb_core.requests import Changes, Destroy, Guard, Listing, Open, Query, Read, Replicate, Write
+    from pouchdb_core.requests import (
+        Administer,
+        AnyRequest,
+        Changes,
+        Destroy,
+        Guard,
+        Listing,
+        Open,
+        Query,
+        Read,
+        Replicate,
+        Write,
+    )
     from pouchdb_core.results import Outcome, Record
     from pouchdb_core.views.index import IndexKind
     from pouchdb_core.views.reduce import ReduceFunction
@@ -66,6 +78,12 @@ class Plugins:
         self.replicate = cast("Callable[[SyncEnvironment, Replicate], Replicator]", _operation(hook.pouchdb_replicate))
         self.open = cast("Callable[[SyncEnvironment, Open], SyncPouchDB]", _operation(hook.pouchdb_open))
         self.destroy = cast("Callable[[SyncEnvironment, Destroy], bool]", _operation(hook.pouchdb_destroy))
+        self.administer = cast("Callable[[SyncPouchDB, Administer], Any]", _operation(hook.pouchdb_administer))
+        if hook.pouchdb_authorise.get_hookimpls():
+            for name in ("write", "read", "list", "changes", "administer"):
+                setattr(self, name, self._authorised(getattr(self, name)))
+            for name in ("replicate", "open", "destroy"):
+                setattr(self, name, self._authorised_above(getattr(self, name)))
         # Two of one name are an error at set-up, not at the first query.
         self.javascript_engines()
         self.view_servers()
@@ -214,6 +232,28 @@ class Plugins:
 
     def http_session(self, url: str, session: HttpSession) -> None:
         self.manager.hook.pouchdb_http_session(url=url, session=session)
+
+    def authorise(self, environment: SyncEnvironment, database: SyncPouchDB | None, request: AnyRequest) -> None:
+        """Have plug-ins refuse what a user must not do. Raises what they raise."""
+        if request.user is not None:
+            self.manager.hook.pouchdb_authorise(environment=environment, database=database, request=request)
+
+    def _authorised(self, operation: Callable[[SyncPouchDB, Any], Any]) -> Callable[[SyncPouchDB, Any], Any]:
+        def call(database: SyncPouchDB, request: Any) -> Any:
+            if request.user is not None:
+                self.authorise(database.environment.sync_view, database, request)
+            return operation(database, request)
+
+        return call
+
+    def _authorised_above(
+        self, operation: Callable[[SyncEnvironment, Any], Any]
+    ) -> Callable[[SyncEnvironment, Any], Any]:
+        def call(environment: SyncEnvironment, request: Any) -> Any:
+            self.authorise(environment, None, request)
+            return operation(environment, request)
+
+        return call
 
     def write_guards(self, database: SyncPouchDB, request: Write) -> list[Guard]:
         return self._guards(database, request)

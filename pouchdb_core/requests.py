@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING",
+    "NOTHING",
+    "Action",
+    "Administer",
+    "AnyRequest",
     "Changes",
     "Destroy",
     "Guard",
@@ -312,6 +316,42 @@ class Replicate:
     batch_size: int = 1000
     checkpoint: bool | Literal["source", "target"] = True
     back_off_function: Callable[[float], float] | None = None
+    user: UserContext | None = None
+    """Who asked for the replication; source and target are read and written on behalf of their own users."""
+    purpose: Purpose = "api"
+
+
+Action = Literal[
+    "backup",
+    "close",
+    "compact",
+    "conflicts",
+    "design_documents",
+    "dump",
+    "get_security",
+    "id",
+    "info",
+    "integrity_check",
+    "load",
+    "purge",
+    "purged_infos_limit",
+    "put_security",
+    "revs_diff",
+    "revs_limit",
+    "view_cleanup",
+]
+"""What is asked or done about a whole database, named as the method that does it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Administer:
+    """Ask or do something about a whole database that is neither its documents nor its feed."""
+
+    action: Action
+    arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    """The arguments of the method, checked; of a dump and of loading one ``run``, which does it."""
+    user: UserContext | None = None
+    purpose: Purpose = "api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +361,8 @@ class Open:
     name: str
     adapter: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    user: UserContext | None = None
+    purpose: Purpose = "api"
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,3 +373,9 @@ class Destroy:
     adapter: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the database, as far as they are needed: the credentials of a remote one."""
+    user: UserContext | None = None
+    purpose: Purpose = "api"
+
+
+AnyRequest = Read | Write | Listing | Query | Changes | Administer | Replicate | Open | Destroy
+"""A request of any operation."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,20 @@ import pytest
 import pouchdb
 from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, hookimpl, hookspec, operation
 from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
+from pouchdb_core.dump import dump, load
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, PluginError
-from pouchdb_core.requests import Changes, Destroy, Listing, Open, Read, Replicate, Write
+from pouchdb_core.requests import (
+    Administer,
+    AnyRequest,
+    Changes,
+    Destroy,
+    Listing,
+    Open,
+    Read,
+    Replicate,
+    UserContext,
+    Write,
+)
 
 SetUp = Callable[..., SyncEnvironment]
 
@@ -283,6 +296,111 @@ class WriteWrapper(Wrapper):
     @hookimpl(wrapper=True)
     def pouchdb_write(self, database: SyncPouchDB, request: Write) -> Any:
         return (yield from self.wrap(database, request))
+
+
+class Rights(Log):
+    """Lets users without the role only read."""
+
+    @hookimpl
+    def pouchdb_authorise(
+        self, environment: SyncEnvironment, database: SyncPouchDB | None, request: AnyRequest
+    ) -> None:
+        what = request.action if isinstance(request, Administer) else type(request).__name__
+        self.told.append((None if database is None else database.name, what, request.user and request.user.name))
+        if isinstance(request, (Write, Destroy, Administer)) and "editor" not in request.user.roles:  # type: ignore[union-attr]
+            raise Forbidden(f"{what} is not for you")
+
+
+CALLS: list[tuple[str, Callable[[SyncPouchDB], Any]]] = [
+    ("Write", lambda db: db.put({"_id": "b"})),
+    ("Write", lambda db: db.bulk_docs([{"_id": "_local/b"}])),
+    ("info", lambda db: db.info()),
+    ("id", lambda db: db.id()),
+    ("get_security", lambda db: db.get_security()),
+    ("put_security", lambda db: db.put_security({})),
+    ("compact", lambda db: db.compact()),
+    ("purge", lambda db: db.purge("a", "1-a")),
+    ("purge", lambda db: db.purge({"a": ["1-a"]})),
+    ("revs_limit", lambda db: db.revs_limit()),
+    ("revs_limit", lambda db: db.revs_limit(5)),
+    ("revs_diff", lambda db: db.revs_diff({"a": ["1-a"]})),
+    ("view_cleanup", lambda db: db.view_cleanup()),
+    ("conflicts", lambda db: list(db.conflicts())),
+    ("design_documents", lambda db: db.design_documents()),
+    ("integrity_check", lambda db: db.integrity_check()),
+    ("backup", lambda db: db.backup("/nowhere/at/all")),
+    ("dump", lambda db: dump(db, io.BytesIO())),
+    ("load", lambda db: load(db, io.BytesIO())),
+    ("close", lambda db: db.close()),
+    ("Destroy", lambda db: db.destroy()),
+    ("Destroy", lambda db: db.environment.destroy("notes")),
+]
+
+
+@pytest.mark.parametrize(("name", "call"), CALLS, ids=[f"{number} {name}" for number, (name, _) in enumerate(CALLS)])
+@pytest.mark.parametrize("how", ["as_user", "environment", "current"])
+def test_hook_authorise(set_up: SetUp, name: str, call: Callable[[SyncPouchDB], Any], how: str) -> None:
+    env = set_up(rights := Rights())
+    db = env["notes"]
+    db.put({"_id": "a"})
+    assert rights.told == []
+    eve = {"name": "eve", "roles": ["reader"]}
+    if how == "current":
+        env.set_current_user(eve)
+        view = db
+    else:
+        view = db.as_user(eve) if how == "as_user" else env.as_user(eve)["notes"]
+    with pytest.raises(Forbidden, match=f"{name} is not for you"):
+        call(view)
+    assert view.get("a")._id == "a"
+    assert len(view.all_docs().rows) == len(list(view.changes().results)) == 1
+    assert rights.told[-3:] == [("notes", kind, "eve") for kind in ("Read", "Listing", "Changes")]
+    # The program itself may do everything.
+    assert db.as_user(None).put({"_id": "b"}).ok
+
+
+def test_what_causes_requests_of_others_is_authorised(set_up: SetUp) -> None:
+    env = set_up(rights := Rights())
+    source, target = env["source"], env["target"]
+    source.put({"_id": "a"})
+    eve = env.as_user({"name": "eve"})
+    with pytest.raises(Forbidden):
+        eve.replicate("source", "target")
+    # By name, too, a database is opened on the behalf of who asks.
+    with pytest.raises(Forbidden):
+        source.as_user({"name": "eve"}).replicate_to("target")
+    assert list(target) == []
+    assert (None, "Open", "eve") in rights.told
+    ada = env.as_user({"name": "ada", "roles": ["editor"]})
+    assert ada["source"].replicate_to("target").docs_written == 1
+    assert {(None, "Replicate", "ada"), ("source", "Changes", "ada"), ("target", "Write", "ada")} <= set(rights.told)
+
+
+def test_hook_administer(set_up: SetUp) -> None:
+    class Keeper(Log):
+        @hookimpl(wrapper=True)
+        def pouchdb_administer(self, database: SyncPouchDB, request: Administer) -> Iterator[None]:
+            self.told.append((database.name, request.action, dict(request.arguments), request.user, request.purpose))
+            if request.action == "purge":
+                raise Forbidden("nothing is purged here")
+            answer = yield
+            return Record(answer, kept=True) if request.action == "info" else answer  # type: ignore[return-value]
+
+    db = set_up(keeper := Keeper())["notes"]
+    rev = db.put({"_id": "a"}).rev
+    assert db.info().kept is True
+    with pytest.raises(Forbidden, match="nothing is purged"):
+        db.purge("a", rev)
+    assert db.compact() is None
+    assert db.revs_limit(7) == 7
+    assert db.as_user({"name": "ada"}).put_security({"x": 1}) == {"ok": True}
+    assert keeper.told == [
+        ("notes", "info", {}, None, "api"),
+        ("notes", "purge", {"revs": {"a": [rev]}}, None, "api"),
+        ("notes", "compact", {"interval": None}, None, "api"),
+        ("notes", "revs_limit", {"limit": 7}, None, "api"),
+        ("notes", "put_security", {"security": {"x": 1}}, UserContext("ada"), "api"),
+    ]
 
 
 def test_hook_write(set_up: SetUp, where: Any) -> None:

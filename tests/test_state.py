@@ -12,6 +12,7 @@ import pytest
 import pouchdb
 from pouchdb_core import Slot, SyncEnvironment, SyncPouchDB
 from pouchdb_core.errors import DatabaseClosed
+from pouchdb_core.requests import UserContext
 from pouchdb_core.state import Slots
 
 
@@ -36,7 +37,7 @@ def env(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SyncEnvironm
 def test_state_of_a_database_object_is_its_own(env: SyncEnvironment) -> None:
     one, two = env["notes"], env["notes"]
     cache = one.state(CACHE)
-    assert cache.owner is one
+    assert (cache.owner.name, cache.owner.user) == ("notes", None)
     assert one.state(CACHE) is one.as_user({"name": "ada"}).with_purpose("index").state(CACHE) is cache
     assert two.state(CACHE) is not cache
     assert one.state(Slot("test cache", Cache)) is not cache
@@ -64,7 +65,7 @@ def test_state_of_a_store_is_shared_by_its_objects(env: SyncEnvironment) -> None
 
 def test_state_of_an_environment_is_shared_by_its_views(env: SyncEnvironment) -> None:
     cache = env.as_user({"name": "ada"}).defaults(prefix="x").state(CACHE)
-    assert cache.owner is env
+    assert cache.owner.engine is env.engine
     assert env.state(CACHE) is cache
     assert cache is not env["notes"].state(CACHE)
     env.close()
@@ -80,6 +81,14 @@ def test_state_is_built_on_the_programs_own_behalf(env: SyncEnvironment) -> None
         assert (owner.user, owner.purpose, owner.name) == (None, "api", "notes")
     assert db.user is not None
     assert db.user.name == "ada"
+
+
+def test_state_stays_on_the_programs_own_behalf_when_somebody_logs_in(env: SyncEnvironment) -> None:
+    db = env["notes"]
+    owners = [db.state(CACHE).owner, db.store_state(CACHE).owner, env.state(CACHE).owner]
+    env.set_current_user({"name": "ada"})
+    assert [owner.user for owner in (*owners, owners[0].environment)] == [None] * 4
+    assert (db.user, env.user) == (UserContext("ada"), UserContext("ada"))
 
 
 def test_states_are_closed_from_the_inside_out_and_the_newest_first(env: SyncEnvironment) -> None:

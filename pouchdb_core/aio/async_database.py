@@ -14,7 +14,7 @@ from pouchdb_core.errors import PouchDBError
 from pouchdb_core.methods import Asynchronous, Operation, Starting, operation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.requests import Purpose, UserContext
+    from pouchdb_core.results import Record
 
 __all__ = ["AsyncPouchDB", "full_name", "peers", "sync_of"]
 
@@ -60,12 +61,18 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
         return calls.make(view, operation, names, *sync_of(args, kwargs))
 
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
-        return type(self)(self.environment, self.sync_view.as_user(user), self._asynchronous)
+        return type(self)(self.environment.as_user(user), self.sync_view.as_user(user), self._asynchronous)
 
     asUser = as_user
 
     def with_purpose(self, purpose: Purpose) -> Self:
         return type(self)(self.environment, self.sync_view.with_purpose(purpose), self._asynchronous)
+
+    def with_context(self, context: Mapping[str, Any]) -> Self:
+        return type(self)(self.environment, self.sync_view.with_context(context), self._asynchronous)
+
+    def design_documents(self) -> Sequence[Record]:
+        return self.sync_view.design_documents()
 
     def __copy__(self) -> Self:
         return type(self)(self.environment, copy.copy(self.sync_view), self._asynchronous)

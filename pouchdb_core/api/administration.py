@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.api.options import milliseconds, text_list
 from pouchdb_core.documents.parse import check_id, check_rev, mapping
 from pouchdb_core.errors import BadRequest, NotFound
-from pouchdb_core.requests import Destroy
+from pouchdb_core.requests import Action, Administer, Destroy
 from pouchdb_core.results import Record
 from pouchdb_core.typing import Revs
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "active_tasks",
+    "ask",
     "backup",
     "close",
     "compact",
@@ -34,9 +35,15 @@ __all__ = [
 PathLike = str | os.PathLike[str]
 
 
+def ask(db: SyncPouchDB, action: Action, **arguments: Any) -> Any:
+    """Make a request about the whole database on behalf of the object's user: the hook ``pouchdb_administer``."""
+    return db.plugins.administer(db, Administer(action, arguments, db.user, db.purpose))
+
+
 def id(db: SyncPouchDB) -> str:
     """Return the database's uuid: the same for every object and process, new when it is made again."""
-    return db.adapter.id()
+    found: str = ask(db, "id")
+    return found
 
 
 def compact(db: SyncPouchDB, *, interval: float | None = None) -> None:
@@ -46,7 +53,7 @@ def compact(db: SyncPouchDB, *, interval: float | None = None) -> None:
     a server is asked every ``interval`` milliseconds (200) whether it is. Raises BadRequest.
     """
     milliseconds("interval", interval)
-    db.adapter.compact(interval or None)
+    ask(db, "compact", interval=interval or None)
 
 
 def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
@@ -59,11 +66,11 @@ def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
     """
     if isinstance(id, Mapping):
         wanted = {check_id(key): [check_rev(each) for each in text_list(key, revs)] for key, revs in id.items()}
-        purge_seq, gone, _ = db.adapter.purge(wanted)
+        purge_seq, gone, _ = ask(db, "purge", revs=wanted)
         return Record(purge_seq=purge_seq, purged=Record(gone))
     if rev is None:
         raise BadRequest("purge(id) needs the revision too: purge(id, rev)")
-    _, gone, removed = db.adapter.purge({check_id(id): [check_rev(rev)]})
+    _, gone, removed = ask(db, "purge", revs={check_id(id): [check_rev(rev)]})
     if not gone[id]:
         raise NotFound(f"missing: {rev} is not a leaf of the document, and only leaves can be purged", id=id)
     return Record(ok=True, deletedRevs=gone[id], documentWasRemovedCompletely=id in removed)
@@ -75,12 +82,14 @@ def revs_limit(db: SyncPouchDB, limit: int | None = None) -> int:
     Older revisions are forgotten when a document is next written. A low limit makes spurious
     conflicts when replicas diverge further than it reaches.
     """
-    return db.adapter.revs_limit(limit)
+    kept: int = ask(db, "revs_limit", limit=limit)
+    return kept
 
 
 def get_security(db: SyncPouchDB) -> Record:
     """Return the security object, ``{}`` unless one was put."""
-    return db.adapter.security()
+    found: Record = ask(db, "get_security")
+    return found
 
 
 def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
@@ -95,7 +104,7 @@ def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
             raise BadRequest(f"{group} must be an object with names and roles, not {people!r}")
         for kind in ("names", "roles"):
             text_list(f"{kind} of {group}", people.get(kind, ()))
-    db.adapter.put_security(given)
+    ask(db, "put_security", security=given)
     return Record(ok=True)
 
 
@@ -110,22 +119,26 @@ def backup(db: SyncPouchDB, target: PathLike) -> Record:
     The copy can be opened like any database once it lies in a storage directory; its ``epoch``
     differs, so that a replication notices it was restored. Raises BadRequest if the file exists.
     """
-    db.adapter.backup(Path(target).expanduser().absolute())
+    ask(db, "backup", target=Path(target).expanduser().absolute())
     return Record(ok=True)
 
 
 def integrity_check(db: SyncPouchDB) -> Sequence[str]:
     """Check everything stored; returns what is wrong, nothing if all is well. Reads the whole database."""
-    return db.adapter.problems()
+    found: Sequence[str] = ask(db, "integrity_check")
+    return found
 
 
 def close(db: SyncPouchDB) -> None:
     """Let go of the database; later calls on this object raise DatabaseClosed."""
-    db._close()
+    if not db.closed:
+        ask(db, "close")
 
 
 def destroy(db: SyncPouchDB) -> Record:
     """Remove the database with everything it has on disk. Other objects of it become unusable."""
     adapter = db.adapter
-    db.plugins.destroy(db.environment.sync_view, Destroy(db.name, adapter.name, db.options if db.remote else {}))
+    db.plugins.destroy(
+        db.environment.sync_view, Destroy(db.name, adapter.name, db.options if db.remote else {}, db.user, db.purpose)
+    )
     return Record(ok=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.api.administration import ask
 from pouchdb_core.api.options import count, document_options, either, flags
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import MISSING, Query
 from pouchdb_core.results import Record
 from pouchdb_core.views.mapreduce import maps_of
-from pouchdb_core.views.register import indexes
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -223,8 +223,5 @@ def view_cleanup(db: SyncPouchDB) -> Record:
 
     Indexes of plug-ins that are not installed are left alone.
     """
-    if db.remote:
-        db.adapter.view_cleanup()
-    else:
-        indexes(db).cleanup(db)
+    ask(db, "view_cleanup")
     return Record(ok=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from pouchdb_core.api.administration import ask
 from pouchdb_core.api.options import count, document_options, either, flags, key_text, text_list
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
 from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, mapping
@@ -246,7 +247,8 @@ def conflicts(db: SyncPouchDB) -> Iterator[Record]:
 
     Reads an index of just those, whatever the size of the database.
     """
-    return db.adapter.conflicts()
+    found: Iterator[Record] = ask(db, "conflicts")
+    return found
 
 
 def info(db: SyncPouchDB) -> Record:
@@ -254,7 +256,8 @@ def info(db: SyncPouchDB) -> Record:
 
     ``sizes`` are bytes: ``file`` on disk, ``active`` of them in use.
     """
-    return db.adapter.info()
+    found: Record = ask(db, "info")
+    return found
 
 
 def revs_diff(db: SyncPouchDB, revs: Revs | str) -> Record:
@@ -264,4 +267,5 @@ def revs_diff(db: SyncPouchDB, revs: Revs | str) -> Record:
     """
     asked = mapping(revs)
     wanted = {check_id(id): [check_rev(rev) for rev in text_list(id, each)] for id, each in asked.items()}
-    return db.adapter.revs_diff(wanted)
+    found: Record = ask(db, "revs_diff", revs=wanted)
+    return found

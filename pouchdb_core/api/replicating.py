@@ -144,7 +144,7 @@ def replicate(
     given = locals()
     options = {name: given[name] for name in _OPTIONS}
     with _Peers(env) as peers:
-        request = _request(peers.source(source), peers.target(target), options)
+        request = _request(env, peers.source(source), peers.target(target), options)
         replicator = env.engine.plugins.replicate(env, request)
         answer = env.starter.replication(env, replicator, on_change or onChange, complete)
         return peers.kept_open_by(answer)
@@ -172,7 +172,7 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
         left, right = peers.target(source), peers.target(target)
         # Both are looked at before one of them begins.
         requests = [
-            _request(*((left, right) if direction == "push" else (right, left)), {**shared, **own})
+            _request(env, *((left, right) if direction == "push" else (right, left)), {**shared, **own})
             for direction, own in ways
         ]
         # What one direction may make, the other need not find there.
@@ -314,7 +314,7 @@ class _Peers:
         return cast("Record", answer)
 
 
-def _request(source: SyncPouchDB, target: SyncPouchDB, options: Mapping[str, Any]) -> Replicate:
+def _request(env: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB, options: Mapping[str, Any]) -> Replicate:
     """Check the options of a replication. Raises BadRequest."""
     chosen = {**_DEFAULTS, **options}
     names = ("live", "continuous", "retry", "winning_revs_only", "create_target")
@@ -350,6 +350,7 @@ def _request(source: SyncPouchDB, target: SyncPouchDB, options: Mapping[str, Any
         batch_size=_positive("batch_size", chosen["batch_size"]),
         checkpoint=checkpoint,
         back_off_function=chosen["back_off_function"],
+        user=env.user,
     )
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.hookspecs import hookimpl
 from pouchdb_core.requests import Listing
+from pouchdb_core.views.register import indexes
 from pouchdb_core.views.view_filters import resolved
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
-    from pouchdb_core.requests import Changes, Destroy, Open, Query, Read, Write
+    from pouchdb_core.requests import Administer, Changes, Destroy, Open, Query, Read, Write
     from pouchdb_core.results import Outcome, Record
 
 
@@ -26,6 +27,41 @@ def pouchdb_open(environment: SyncEnvironment, request: Open) -> SyncPouchDB:
 def pouchdb_destroy(environment: SyncEnvironment, request: Destroy) -> bool:
     environment.destroy_database(request)
     return True
+
+
+@hookimpl(trylast=True)
+def pouchdb_administer(database: SyncPouchDB, request: Administer) -> Any:
+    answer = _ACTIONS[request.action](database, **request.arguments)
+    return True if answer is None else answer
+
+
+def _view_cleanup(database: SyncPouchDB) -> None:
+    if database.remote:
+        database.adapter.view_cleanup()
+    else:
+        indexes(database).cleanup(database)
+
+
+_ACTIONS: Mapping[str, Callable[..., Any]] = {
+    "backup": lambda database, target: database.adapter.backup(target),
+    "close": lambda database: database._close(),
+    "compact": lambda database, interval=None: database.adapter.compact(interval),
+    "conflicts": lambda database: database.adapter.conflicts(),
+    "design_documents": lambda database: database.adapter.design_documents(),
+    "dump": lambda database, run: run(),
+    "get_security": lambda database: database.adapter.security(),
+    "id": lambda database: database.adapter.id(),
+    "info": lambda database: database.adapter.info(),
+    "integrity_check": lambda database: database.adapter.problems(),
+    "load": lambda database, run: run(),
+    "purge": lambda database, revs: database.adapter.purge(revs),
+    "purged_infos_limit": lambda database, limit=None: database.adapter.purged_infos_limit(limit),
+    "put_security": lambda database, security: database.adapter.put_security(security),
+    "revs_diff": lambda database, revs: database.adapter.revs_diff(revs),
+    "revs_limit": lambda database, limit=None: database.adapter.revs_limit(limit),
+    "view_cleanup": _view_cleanup,
+}
+"""The core's way of doing what an Administer request names, with the arguments of the request."""
 
 
 @hookimpl(trylast=True)

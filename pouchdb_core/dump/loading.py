@@ -14,7 +14,7 @@ from pouchdb_core.documents.parse import check_id
 from pouchdb_core.documents.restore import Restore
 from pouchdb_core.dump.lines import VERSION, LineReader, is_checkpoint
 from pouchdb_core.errors import BadRequest, FileExists, IncompleteDump, NotFound, PouchDBError
-from pouchdb_core.requests import Write
+from pouchdb_core.requests import Administer, Write
 from pouchdb_core.results import Outcome, Record
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def load(
     documents before are there (``error.result``), and loading the whole dump into the same
     database goes on from them. Raises BadRequest for what is no dump, or is damaged.
     """
-    return _Load(db, LineReader(file), merge, identity, on_progress or (lambda done, total: None)).run()
+    work = _Load(db, LineReader(file), merge, identity, on_progress or (lambda done, total: None))
+    done: Record = db.plugins.administer(db, Administer("load", {"run": work.run}, db.user, db.purpose))
+    return done
 
 
 class _Load:

@@ -16,7 +16,7 @@ from pouchdb_core.dump.lines import CHUNK, INLINE, VERSION, LineWriter
 from pouchdb_core.errors import NotFound, NotSupported, ServerError
 from pouchdb_core.jsontext import dump as json_bytes
 from pouchdb_core.jsontext import load as json_object
-from pouchdb_core.requests import Changes, Read, ReadOptions
+from pouchdb_core.requests import Administer, Changes, Read, ReadOptions
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def dump(db: SyncPouchDB, file: IO[bytes], on_progress: Progress | None = None) 
     writes what is stored: plug-ins that read or judge documents are not asked. Returns
     ``{"documents", "revisions", "attachments", "local_documents", "update_seq", "bytes"}``.
     """
-    return _Dump(db.adapter, LineWriter(file), on_progress or (lambda done, total: None)).run()
+    work = _Dump(db.adapter, LineWriter(file), on_progress or (lambda done, total: None))
+    counts: Record = db.plugins.administer(db, Administer("dump", {"run": work.run}, db.user, db.purpose))
+    return counts
 
 
 class _Dump:

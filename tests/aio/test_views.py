@@ -18,7 +18,8 @@ from pouchdb_core.state import Slot
 
 # Both have them, and they answer at once: they touch no storage, open, or are for plug-ins.
 AT_ONCE = {
-    *("PouchDB", "as_user", "asUser", "defaults", "with_context", "with_purpose", "new_id", "newId"),
+    *("PouchDB", "as_user", "asUser", "defaults", "with_purpose", "new_id", "newId"),
+    *("with_context", "set_current_user", "setCurrentUser"),
     *("register_function", "registerFunction", "state", "store_state"),
     *("design_documents", "directory", "plugin_directory"),
     *("on", "once", "emit", "listeners", "addListener", "add_listener", "removeListener", "remove_listener"),
@@ -181,3 +182,20 @@ def test_one_view_is_made_however_many_threads_ask(tmp_path: Path) -> None:
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
     sync_view.close()
+
+
+async def test_a_login_holds_for_objects_that_are_there(tmp_path: Path) -> None:
+    env = pouchdb.setup(tmp_path, plugins=[])
+    ours = env.async_view
+    one, two = env["notes"], ours["notes"]
+    ada = UserContext("ada", ("editor",))
+    ours.set_current_user({"name": "ada", "roles": ["editor"]})
+    assert [one.user, two.user, env.user, ours.user, env["other"].user] == [ada] * 5
+    assert [one.as_user(None).user, two.as_user({"name": "eve"}).user] == [None, UserContext("eve")]
+    people = iter([UserContext("bob"), UserContext()])
+    env.set_current_user(lambda: next(people))
+    # A function is asked for every request.
+    assert [two.user, one.user] == [UserContext("bob"), UserContext()]
+    env.set_current_user(None)
+    assert [one.user, two.user] == [None, None]
+    env.close()
