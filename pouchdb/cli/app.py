@@ -8,7 +8,19 @@ from collections.abc import Sequence
 
 import click
 
-from pouchdb.cli import changes, checkpoints, databases, doctor, documents, dumps, plugins, queries, replications, trees
+from pouchdb.cli import (
+    changes,
+    checkpoints,
+    databases,
+    doctor,
+    documents,
+    dumps,
+    exchanges,
+    plugins,
+    queries,
+    replications,
+    trees,
+)
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Group, ReaderGone, common
 from pouchdb.cli.output import Output
@@ -31,6 +43,7 @@ COMMANDS = (
     *doctor.COMMANDS,
     *documents.COMMANDS,
     *dumps.COMMANDS,
+    *exchanges.COMMANDS,
     *plugins.COMMANDS,
     *queries.COMMANDS,
     *replications.COMMANDS,

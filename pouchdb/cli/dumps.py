@@ -22,7 +22,7 @@ from pouchdb_core.dump import load as read_dump
 from pouchdb_core.errors import FileExists, IncompleteDump, PouchDBError
 from pouchdb_core.results import Record
 
-__all__ = ["COMMANDS", "dump", "load"]
+__all__ = ["COMMANDS", "destination", "dump", "load", "progress_bar"]
 
 LISTED = 10
 
@@ -39,7 +39,7 @@ def dump(session: Session, db: str, file: Path, force: bool) -> None:
     checkpoints, security, what was purged. Loaded elsewhere, it goes on with its replications.
     """
     database = session.database(db)
-    with _destination(session.output, file, force) as out, _progress(session.output, "documents") as progress:
+    with destination(session.output, file, force) as out, progress_bar(session.output, "documents") as progress:
         done = write_dump(database, out, progress)
     if str(file) == "-":
         session.output.note(_summary(done))
@@ -48,11 +48,11 @@ def dump(session: Session, db: str, file: Path, force: bool) -> None:
 
 
 @contextmanager
-def _destination(output: Output, file: Path, force: bool) -> Iterator[IO[bytes]]:
+def destination(output: Output, file: Path, force: bool, what: str = "a dump") -> Iterator[IO[bytes]]:
     """Yield what to write to; a file gets its name when it is complete."""
     if str(file) == "-":
         if sys.stdout.isatty():
-            raise Failure("a dump is long: give it a file, or a pipe", exit=Status.USAGE)
+            raise Failure(f"{what} is long: give it a file, or a pipe", exit=Status.USAGE)
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -77,7 +77,7 @@ def _destination(output: Output, file: Path, force: bool) -> Iterator[IO[bytes]]
 
 
 @contextmanager
-def _progress(output: Output, unit: str, total: int | None = None) -> Iterator[Any]:
+def progress_bar(output: Output, unit: str, total: int | None = None) -> Iterator[Any]:
     with bar(output) as shown:
         task = shown.add_task(unit, total=total, count="", state="")
 
@@ -106,7 +106,7 @@ def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool)
     total = None if str(file) == "-" else file.stat().st_size
     with (
         sys.stdin.buffer if str(file) == "-" else file.open("rb") as source,
-        _progress(session.output, "bytes", total) as progress,
+        progress_bar(session.output, "bytes", total) as progress,
     ):
         try:
             done = read_dump(database, source, merge=merge, identity=not new_identity, on_progress=progress)

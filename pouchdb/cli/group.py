@@ -127,7 +127,7 @@ class Group(click.Group):
 
 SECTIONS: list[tuple[str, list[str]]] = [
     ("Documents", ["get", "put", "rm", "ls", "changes", "query", "tree", "conflicts"]),
-    ("Databases", ["create", "destroy", "info", "compact", "backup", "dump", "load", "doctor"]),
+    ("Databases", ["create", "destroy", "info", "compact", "backup", "dump", "load", "import", "export", "doctor"]),
     ("Synchronisation", ["replicate", "sync", "checkpoints"]),
     ("The rest", ["plugins", "completion"]),
 ]

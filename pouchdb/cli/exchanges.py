@@ -1,0 +1,216 @@
+"""import and export: documents from and to the files of other programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from pouchdb.cli.command_session import Session
+from pouchdb.cli.dumps import destination, progress_bar
+from pouchdb.cli.group import Command
+from pouchdb.cli.status import Failure, Status
+from pouchdb.exchange.csv_rows import CELLS, csv_documents
+from pouchdb.exchange.exporting import FORMATS, export_documents
+from pouchdb.exchange.importing import EXISTING, ImportResult, JsonDocuments, import_documents
+from pouchdb.exchange.json_values import unpacked
+
+__all__ = ["COMMANDS", "export", "import_"]
+
+LISTED = 10
+SUFFIXES = {".csv": "csv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+
+
+def _types(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for each in values:
+        column, equals, kind = each.rpartition("=")
+        if not equals or kind not in CELLS:
+            raise click.BadParameter(f"{each}: it must be COLUMN=TYPE, TYPE one of {', '.join(CELLS)}")
+        types[column] = kind
+    return types
+
+
+@click.command("import", cls=Command)
+@click.argument("db")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
+@click.option("--csv", is_flag=True, help="The file is CSV, whatever its name; else one that ends with .csv is.")
+@click.option("--replace", "existing", flag_value="replace", help="Documents whose id is taken replace what is there.")
+@click.option("--skip", "existing", flag_value="skip", help="Documents whose id is taken are left out.")
+@click.option(
+    "--conflict", "existing", flag_value="conflict", help="Documents whose id is taken are stored as conflicts."
+)
+@click.option(
+    "--type", "types", multiple=True, metavar="COLUMN=TYPE", callback=_types, help=f"CSV: {', '.join(CELLS)}."
+)
+@click.option("--text", is_flag=True, help="CSV: cells are text, unless --type gives them another type.")
+@click.option("--delimiter", help="CSV: what separates cells, found by itself otherwise.")
+@click.option("--id-column", default="_id", metavar="COLUMN", help="CSV: the column that is the document's id.")
+@click.pass_obj
+def import_(
+    session: Session,
+    /,
+    db: str,
+    file: Path,
+    csv: bool,
+    existing: Any,
+    types: dict[str, str],
+    text: bool,
+    delimiter: str | None,
+    id_column: str,
+) -> int:
+    """Bring the documents of FILE, or of the standard input, into a database; it is made if it is missing.
+
+    FILE may be JSON lines, a JSON array, {"docs": [...]}, a listing with its documents (_all_docs, a view,
+    _changes), CSV, or a backup of couchbackup, pouchdb-dump or couchdb-dump; packed by gzip or not.
+
+    A document with a _rev is stored as that revision, so importing a file twice changes nothing. One without is new;
+    if its id is taken it is refused, unless --replace, --skip or --conflict says otherwise.
+    """
+    stdin = str(file) == "-"
+    if not stdin and not file.is_file():
+        raise Failure(f"there is no file {file}", exit=Status.NOT_FOUND, error="not_found")
+    is_csv = csv or SUFFIXES.get(_suffix(file)) == "csv"
+    if not is_csv and (types or text or delimiter or id_column != "_id"):
+        raise Failure("--type, --text, --delimiter and --id-column are for CSV: add --csv", exit=Status.USAGE)
+    total = None if stdin else file.stat().st_size
+    with _source(file, stdin) as raw, progress_bar(session.output, "bytes", total) as progress:
+        packed = unpacked(raw)
+        source: Any
+        if is_csv:
+            source = csv_documents(
+                packed, types=types, default="text" if text else "auto", delimiter=delimiter, id_column=id_column
+            )
+        else:
+            source = JsonDocuments(packed)
+        # The first document comes before the database, so that a wrong file makes none.
+        documents = iter(source)
+        first = next(documents, None)
+        database = session.database(db, make=True)
+
+        def shown(result: ImportResult) -> None:
+            progress(_position(raw), total or 0)
+
+        try:
+            done = import_documents(
+                database,
+                () if first is None else _chain(first, documents),
+                existing=existing or EXISTING[0],
+                on_progress=shown,
+            )
+        except KeyboardInterrupt:
+            session.output.note("what was written stays; importing again goes on (documents without a _rev: --skip)")
+            raise
+    return _told(session, database.name, done, getattr(source, "broken_lines", 0))
+
+
+def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _suffix(file: Path) -> str:
+    return Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
+
+
+@contextmanager
+def _source(file: Path, stdin: bool) -> Iterator[IO[bytes]]:
+    if not stdin:
+        with file.open("rb") as opened:
+            yield opened
+        return
+    # What a test or an embedding program puts in its place may be text alone.
+    binary = getattr(sys.stdin, "buffer", None)
+    yield io.BytesIO(sys.stdin.read().encode()) if binary is None else binary
+
+
+def _position(raw: IO[bytes]) -> int:
+    try:
+        return raw.tell()
+    except OSError:
+        return 0
+
+
+def _told(session: Session, name: str, done: ImportResult, broken: int) -> int:
+    output = session.output
+    if output.json:
+        output.data(dataclasses.asdict(done))
+    else:
+        for error in done.errors[:LISTED]:
+            which = f", {error['id']}" if "id" in error else ""
+            output.warn(f"{error['place']}{which}: {error['error'].replace('_', ' ')}: {error['reason']}")
+        if done.refused > LISTED:
+            output.warn(f"... and {done.refused - LISTED:,} more")
+        counts = [f"{done.read:,} documents read", f"{done.written:,} written"]
+        counts += [f"{done.unchanged:,} there already"] * bool(done.unchanged)
+        counts += [f"{done.skipped:,} skipped"] * bool(done.skipped)
+        counts += [f"{done.refused:,} refused"] * bool(done.refused)
+        output.line(f"{name}: {', '.join(counts)}")
+        if broken:
+            output.note(f"{broken} incomplete lines of a resumed backup left out")
+        if any(each["error"] == "conflict" for each in done.errors):
+            output.note("ids that are taken: --replace, --skip or --conflict says what becomes of them")
+    if not done.refused:
+        return Status.OK
+    return Status.PARTLY if done.refused < done.read else Status.FAILED
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.argument("file", type=click.Path(path_type=Path), default="-")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Instead of what the file's name says.")
+@click.option("--prefix", default="", help="Only ids that begin so.")
+@click.option("--fields", metavar="A,B,...", help="Only these fields, in this order.")
+@click.option("--no-rev", is_flag=True, help="Leave out _rev: imported elsewhere they are new documents.")
+@click.option("--attachments", is_flag=True, help="With the content of attachments, in base64.")
+@click.option("--no-design", is_flag=True, help="Leave out design documents.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.pass_obj
+def export(
+    session: Session,
+    /,
+    db: str,
+    file: Path,
+    format_: Any,
+    prefix: str,
+    fields: str | None,
+    no_rev: bool,
+    attachments: bool,
+    no_design: bool,
+    force: bool,
+) -> None:
+    """Write the documents of a database to FILE, or to the standard output, for other programs.
+
+    The file's name says the form: .jsonl (a document a line), .json (an array), .csv; with .gz it is packed.
+    `pouchdb import` reads each of them. History and conflicts are not in it: `pouchdb dump` has everything.
+    """
+    database = session.database(db)
+    chosen: Any = format_ or SUFFIXES.get(_suffix(file), "jsonl")
+    with (
+        destination(session.output, file, force, "an export") as out,
+        progress_bar(session.output, "documents", database.info()["doc_count"]) as progress,
+    ):
+        count = export_documents(
+            database,
+            out,
+            chosen,
+            prefix=prefix,
+            revs=not no_rev,
+            attachments=attachments,
+            design=not no_design,
+            fields=None if fields is None else [each.strip() for each in fields.split(",")],
+            on_progress=lambda done: progress(done, 0),
+        )
+    if str(file) == "-":
+        session.output.note(f"{count:,} documents")
+    else:
+        session.output.pairs({"file": str(file), "documents": count})
+
+
+COMMANDS = (import_, export)
