@@ -1,7 +1,7 @@
-"""JavaScript functions of design documents, run where they cannot hurt: in a worker process that is killed in time.
+"""JavaScript functions of design documents, run where they cannot hurt: in worker processes that are killed in time.
 
-    worker = JavaScriptWorker(choose_engine(builtin_engines()))      # one per environment; nothing starts yet
-    sandbox = worker.open(SandboxKey("notes", "_design/app", "3-b7"), design_document)
+    pool = JavaScriptPool(choose_engine(builtin_engines()))          # one per environment; nothing starts yet
+    sandbox = pool.open(SandboxKey("notes", "_design/app", "3-b7"), design_document)
     sandbox.compile("by_age", "map", source)                         # CompilationError
     for per_function in sandbox.map(["by_age"], documents):          # one entry per document, in it one per function:
         for pairs in per_function:                                   # [[key, value], ...], or a JavaScriptError
@@ -10,7 +10,9 @@
     sandbox.reduce_groups(["count"], [(keys, values), ...], False)   # the same for many groups in one go
     sandbox.call_each("mine", [[doc], ...], shared=[request])        # filters, validation: one outcome per call
     sandbox.call("page", [doc, request], rows, negotiate)            # show, list, update: an Answer, or it raises
-    worker.close()
+    for text in sandbox.stream("page", [head, request], rows):       # show, list: what it sends, while it runs
+        ...
+    pool.close()
 
 What holds for all of it:
 
@@ -18,10 +20,13 @@ What holds for all of it:
   (ThrownError.thrown: `{"forbidden": …}`), and one document's failure is never another's. A time-out and a crash are
   raised, naming design document and document: an index with a document left out for a slow machine would be wrong.
 - The sandbox of a revision is a name for functions, not a process: after a kill, an eviction or a fork it comes back by
-  itself with the next call. Contexts share nothing. A design document that was stopped three times is refused at once
-  until it changes (another revision or content) or `worker.release(key)`.
-- The worker is thread-safe and runs one call at a time. A forked child forgets what it inherited and starts its own.
-- Documents may be dicts, or JSON text in bytes (no encoding then). The codec is `dumps`/`loads` of the worker.
+  itself with the next call. Contexts share nothing. A function that was stopped three times is refused at once
+  until its design document changes (another revision or content) or `pool.release(key)`; its neighbours go on.
+- The pool is thread-safe and runs as many calls at a time as there are cores (`Limits.workers`), each in a process of
+  its own; a database that is slow holds up nobody else (turns.py). A sandbox may have a context in several processes:
+  what a function keeps in a global is not there for the next call. A forked child forgets what it inherited and starts
+  its own processes.
+- Documents may be dicts, or JSON text in bytes (no encoding then). The codec is `dumps`/`loads` of the pool.
 - `log(x)` goes to `on_log(key, text)`, by default the logger `pouchdb.javascript`.
 - Numbers are doubles: 1.0 comes back as 1, integers above 2**53 lose digits, as in CouchDB.
 - `map` and `reduce` functions may `require` only below `views/lib` (as CouchDB); all others any member of the design
@@ -29,20 +34,23 @@ What holds for all of it:
 - Not here: response objects, content negotiation (`negotiate` is asked), built-in reduces, view signatures.
 
 Importing this package needs no engine. A missing one is EngineMissing at choose_engine or at the first call, and says
-what to install. Another engine is a subclass of Engine with one file that runs in the worker: see engine.py. The rest:
-process.py (start, frames, deadline), worker.py (the program, its rlimits), core.js (what functions see), client.py,
-sandbox.py, errors.py.
+what to install. Another engine is a subclass of Engine with one file that runs in the worker: see engine_interface.py.
+The rest: process.py (start, frames, deadline), worker.py (the program, its rlimits), core.js (what functions see),
+turns.py (who runs when), client.py (the pool), sandbox.py, conversation.py (calls that talk back),
+javascript_errors.py.
 """
 
 from __future__ import annotations
 
-from pouchdb_core.javascript.client import JavaScriptWorker, SandboxKey
+from pouchdb_core.javascript.client import JavaScriptPool, SandboxKey
+from pouchdb_core.javascript.conversation import Answer, Negotiate, Streamed
 from pouchdb_core.javascript.engine_interface import Engine, Limits, choose_engine
 from pouchdb_core.javascript.javascript_errors import (
     CompilationError,
     EngineMissing,
     JavaScriptError,
     LimitError,
+    NoWorkerFree,
     OutOfMemory,
     OutputTooLarge,
     ThrownError,
@@ -52,7 +60,7 @@ from pouchdb_core.javascript.javascript_errors import (
 )
 from pouchdb_core.javascript.js2py import Js2Py
 from pouchdb_core.javascript.quickjs import QuickJS
-from pouchdb_core.javascript.sandbox import Answer, Emitted, Outcome, Sandbox
+from pouchdb_core.javascript.sandbox import Emitted, Outcome, Sandbox
 
 
 def builtin_engines() -> list[Engine]:
@@ -67,16 +75,19 @@ __all__ = [
     "Engine",
     "EngineMissing",
     "JavaScriptError",
-    "JavaScriptWorker",
+    "JavaScriptPool",
     "Js2Py",
     "LimitError",
     "Limits",
+    "Negotiate",
+    "NoWorkerFree",
     "OutOfMemory",
     "Outcome",
     "OutputTooLarge",
     "QuickJS",
     "Sandbox",
     "SandboxKey",
+    "Streamed",
     "ThrownError",
     "TimedOut",
     "WorkerClosed",

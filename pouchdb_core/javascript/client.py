@@ -1,7 +1,8 @@
-"""The environment's JavaScript worker: one process shared by all databases and threads of an environment.
+"""The environment's JavaScript workers: a few processes shared by all databases and threads of an environment.
 
-`JavaScriptWorker` starts the process on the first use, restarts it after a kill, keeps the note of which contexts live
-in it, and turns the worker's letters into errors. What is asked of a context is in sandbox.py.
+`JavaScriptPool` starts processes when they are needed, restarts them after a kill, keeps the note of which contexts
+live where, and turns the workers' letters into errors. Who runs when is in turns.py, what is asked of a context in
+sandbox.py, calls that talk back in conversation.py.
 """
 
 from __future__ import annotations
@@ -11,23 +12,26 @@ import json
 import logging
 import os
 import threading
+import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
+from pouchdb_core.javascript.conversation import Conversation
 from pouchdb_core.javascript.engine_interface import Engine, Limits
 from pouchdb_core.javascript.javascript_errors import (
     LimitError,
+    NoWorkerFree,
     OutOfMemory,
     OutputTooLarge,
     TimedOut,
     WorkerClosed,
     WorkerCrashed,
 )
-from pouchdb_core.javascript.process import ProcessEnded, WorkerProcess
+from pouchdb_core.javascript.process import Letter, OpenContext, ProcessEnded, WorkerProcess
 from pouchdb_core.javascript.sandbox import Sandbox
+from pouchdb_core.javascript.turns import Closed, NoTurn, Turns
 
 T = TypeVar("T")
 Dumps = Callable[[Any], "bytes | str"]
@@ -50,18 +54,12 @@ class SandboxKey(NamedTuple):
 class _State:
     """What belongs to one process of the program; a forked child begins with another one."""
 
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.process: WorkerProcess | None = None
-
-
-class _Letter(Exception):
-    """The worker answered with a letter other than R."""
-
-    def __init__(self, letter: bytes, text: bytes) -> None:
-        super().__init__(letter)
-        self.letter = letter
-        self.text = text.decode("utf-8", "replace")
+    def __init__(self, workers: int) -> None:
+        self.turns = Turns(max(2, workers))
+        self.lock = threading.Lock()  # for the two below, and never held while anything is waited for
+        self.idle: list[WorkerProcess] = []  # the one that was used last is the last
+        self.alive: set[WorkerProcess] = set()
+        self.streams = 0
 
 
 def _dumps(value: Any) -> str:
@@ -70,12 +68,13 @@ def _dumps(value: Any) -> str:
 
 def _shut_down(states: dict[int, _State]) -> None:
     state = states.get(os.getpid())
-    if state is not None and state.process is not None:
-        state.process.kill()
+    if state is not None:
+        for process in list(state.alive):
+            process.kill()
 
 
-class JavaScriptWorker:
-    """Runs JavaScript functions in a killable process; thread-safe; survives fork, where a child starts its own.
+class JavaScriptPool:
+    """Runs JavaScript functions in killable processes; thread-safe; survives fork, where a child starts its own.
 
     `dumps` and `loads` are the JSON codec (orjson's functions, say); the default is the standard library's. `on_log`
     receives what functions say through log(), after the call; the default is the logger `pouchdb.javascript`.
@@ -96,9 +95,9 @@ class JavaScriptWorker:
         self._loads = loads
         self._on_log = on_log or (lambda key, message: _LOGGER.info("%s: %s", key, message))
         self._numbers = itertools.count(1)
-        self._dropped: deque[int] = deque()
+        self._used: set[int] = set()  # the numbers of the sandboxes that somebody still has
         self._sandboxes: weakref.WeakValueDictionary[SandboxKey, Sandbox] = weakref.WeakValueDictionary()
-        self._strikes: dict[tuple[SandboxKey, int], int] = {}
+        self._strikes: dict[tuple[SandboxKey, int, tuple[str, ...]], int] = {}
         self._closed = False
         # One entry per process that ever used this object. Entries of other processes are never touched again: their
         # locks may be held and their pipes are not ours. setdefault is atomic, so no lock is needed to find the lock.
@@ -110,45 +109,51 @@ class JavaScriptWorker:
     ) -> Sandbox:
         """Return the sandbox of a design document revision; the same one while it is in use and the content is equal.
 
-        Starts nothing: the process and the context come with the first call.
+        Starts nothing: process and context come with the first call.
         """
         if self._closed:
-            raise WorkerClosed("the JavaScript worker is closed")
+            raise WorkerClosed("the JavaScript pool is closed")
         text = self.dump(design_document)
         known = self._sandboxes.get(key)
         if known is not None and known.text == text and known.limits == (limits or self.limits):
             return known
         sandbox = Sandbox(self, next(self._numbers), key, text, limits or self.limits)
-        weakref.finalize(sandbox, self._dropped.append, sandbox.number).atexit = False
+        self._used.add(sandbox.number)
+        weakref.finalize(sandbox, self._used.discard, sandbox.number).atexit = False
         self._sandboxes[key] = sandbox
         return sandbox
 
     def close(self) -> None:
-        """End the process at once, also in the middle of another thread's call, which then raises WorkerClosed."""
+        """End the processes at once, also in the middle of other threads' calls, which then raise WorkerClosed."""
         self._closed = True
         state = self._states.get(os.getpid())
         if state is None:
             return
-        process = state.process
-        if process is not None:
-            process.interrupt()
+        state.turns.close()
         with state.lock:
-            if state.process is not None:
-                state.process.kill()
-                state.process = None
+            idle, state.idle = state.idle, []
+            busy = state.alive.difference(idle)
+        for process in busy:
+            process.interrupt()
+        for process in idle:
+            self._end(state, process)
 
     @property
-    def pid(self) -> int | None:
-        """The id of the running process; None before the first use and after a kill."""
+    def pids(self) -> list[int]:
+        """The ids of the running processes: none before the first use, and the idle one that is used next is last."""
         state = self._states.get(os.getpid())
-        return state.process.pid if state is not None and state.process is not None else None
+        if state is None:
+            return []
+        with state.lock:
+            busy = [process for process in state.alive if process not in state.idle]
+            return [process.pid for process in (*busy, *state.idle)]
 
     def release(self, key: SandboxKey) -> None:
-        """Lift the quarantine of a design document."""
+        """Lift the quarantine of a design document's functions."""
         for known in [known for known in self._strikes if known[0] == key]:
             del self._strikes[known]
 
-    # ---- for Sandbox ------------------------------------------------------------------------------------------------
+    # ---- for Sandbox and Conversation -------------------------------------------------------------------------------
 
     def dump(self, value: Any) -> bytes:
         """Return JSON text on one line; bytes are taken for JSON text already."""
@@ -160,128 +165,241 @@ class JavaScriptWorker:
             text = text.replace(b"\n", b" ").replace(b"\r", b" ")
         return text
 
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold the process: no other thread's call comes between."""
-        state = self._state()
-        with state.lock:
-            yield
+    def load(self, text: bytes) -> Any:
+        """Return the value of JSON text that a worker sent. Raises Letter for text that is none."""
+        try:
+            return self._loads(text)
+        except (ValueError, RecursionError):
+            raise Letter(b"O", b"") from None
 
-    def discard(self, sandbox: Sandbox) -> None:
-        """Throw the sandbox's context away; the next call makes a new one."""
-        state = self._state()
-        with state.lock:
-            if state.process is not None and not state.process.dead:
-                try:
-                    self._drop(state.process, sandbox.number)
-                except ProcessEnded:
-                    state.process = None
-
-    def run(self, sandbox: Sandbox, operation: str, text: bytes, decode: Callable[[Any], T], *, units: int) -> T:
-        """Run one operation in the sandbox's context and decode its result.
+    def run(
+        self,
+        sandbox: Sandbox,
+        operation: str,
+        identifiers: Sequence[str],
+        text: bytes,
+        decode: Callable[[Any], T],
+        *,
+        units: int,
+    ) -> T:
+        """Run one operation of functions in the sandbox's context and decode its result.
 
         A call that fails for memory or a crash in a process that had a past is tried once more in a new one: then it
-        was not the fault of somebody else. A time-out of a single unit is a strike.
+        was not the fault of somebody else. A time-out of a single unit is a strike against the functions.
         """
+        logs: list[str] = []
+
+        def call(process: WorkerProcess) -> T:
+            result, said = self.understood(self.ask(process, sandbox, f"call {sandbox.number}", operation, text))
+            logs.extend(said)
+            return decode(result)
+
+        try:
+            return self._attempt(sandbox, identifiers, call, units=units)
+        finally:
+            self.log(sandbox, logs)
+
+    def compile(self, sandbox: Sandbox, identifier: str) -> None:
+        """Compile a function that the sandbox knows, where it will probably run. Raises CompilationError."""
+        self._attempt(sandbox, [identifier], lambda process: None, units=1)
+
+    def converse(self, sandbox: Sandbox, identifier: str, text: bytes) -> Conversation:
+        """Begin a call that may ask for rows and hand out text before it returns."""
+
+        def call(process: WorkerProcess) -> Conversation:
+            began = time.monotonic()
+            reply = self.ask(process, sandbox, f"call {sandbox.number}", "converse", text)
+            return Conversation(self, sandbox, identifier, process, reply, time.monotonic() - began)
+
+        return self._attempt(sandbox, [identifier], call, units=1, keep=True)
+
+    def _attempt(
+        self,
+        sandbox: Sandbox,
+        identifiers: Sequence[str],
+        call: Callable[[WorkerProcess], T],
+        *,
+        units: int,
+        keep: bool = False,
+    ) -> T:
+        state = self._state()
+        with self.turn(sandbox), self.striking(sandbox, identifiers, units):
+            while True:
+                process, fresh = self._process(state, sandbox)
+                kept = False
+                try:
+                    self._prepare(process, sandbox, identifiers)
+                    value = call(process)
+                    kept = keep
+                    return value
+                except (OutOfMemory, ProcessEnded, Letter) as error:
+                    failure = self.failure(process, sandbox, error)
+                    if fresh or not isinstance(failure, (OutOfMemory, WorkerCrashed)):
+                        raise failure from None
+                    process.kill()
+                finally:
+                    if not kept:
+                        self.put_back(process)
+
+    @contextmanager
+    def turn(self, sandbox: Sandbox) -> Iterator[None]:
+        """Wait for this database's turn, and have it. Raises NoWorkerFree, WorkerClosed."""
+        try:
+            with self._state().turns.turn(sandbox.key.database, sandbox.limits.patience):
+                yield
+        except NoTurn:
+            message = f"all JavaScript workers were busy for {sandbox.limits.patience:g} s; try again"
+            raise NoWorkerFree(message, design_document=sandbox.key.design_document) from None
+        except Closed:
+            raise WorkerClosed("the JavaScript pool is closed") from None
+
+    @contextmanager
+    def striking(self, sandbox: Sandbox, identifiers: Sequence[str], units: int) -> Iterator[None]:
+        """Refuse functions that were stopped too often, and count when they are stopped once more."""
+        if self._closed:
+            raise WorkerClosed("the JavaScript pool is closed")
+        accused = (sandbox.key, hash(sandbox.text), tuple(identifiers))
+        if self._strikes.get(accused, 0) >= sandbox.limits.strikes:
+            raise TimedOut(
+                f"{', '.join(identifiers)}: stopped {sandbox.limits.strikes} times; "
+                "runs again when the design document changes",
+                design_document=sandbox.key.design_document,
+            )
+        try:
+            yield
+        except (TimedOut, WorkerCrashed):
+            if units == 1:
+                self._strikes[accused] = self._strikes.get(accused, 0) + 1
+            raise
+
+    @contextmanager
+    def stream(self) -> Iterator[bool]:
+        """Count a list function that runs; the value says whether it may keep its process while its client is slow."""
         state = self._state()
         with state.lock:
-            self._admit(sandbox)
-            try:
-                decoded, logs = self._attempt(state, sandbox, operation, text, decode)
-            except LimitError as error:
-                if units == 1 and isinstance(error, (TimedOut, WorkerCrashed)):
-                    identity = (sandbox.key, hash(sandbox.text))
-                    self._strikes[identity] = self._strikes.get(identity, 0) + 1
-                raise
-        for message in logs:
-            self._on_log(sandbox.key, message)
-        return decoded
+            state.streams += 1
+            few = state.streams <= self.limits.streams
+        try:
+            yield few
+        finally:
+            with state.lock:
+                state.streams -= 1
+
+    def failure(self, process: WorkerProcess, sandbox: Sandbox, error: Exception) -> LimitError | WorkerClosed:
+        """Say what a call's end means, and forget the context that is gone with it."""
+        name = sandbox.key.design_document
+        late = f"no answer within {sandbox.limits.seconds:g} s"
+        if isinstance(error, OutOfMemory):  # found by decode: the engine could still say it
+            self._drop(process, sandbox.number)
+            return error
+        if isinstance(error, Letter):
+            if error.letter == b"O":
+                return OutputTooLarge("the output is too large or unreadable", design_document=name)
+            process.open_contexts.pop(sandbox.number, None)
+            if error.letter == b"T":
+                return TimedOut(late, design_document=name)
+            if error.letter != b"M":
+                return WorkerCrashed(f"the JavaScript context broke: {error.text}", design_document=name)
+            return OutOfMemory("the function takes too much memory", design_document=name)
+        if self._closed:
+            return WorkerClosed("the JavaScript pool was closed")
+        if isinstance(error, ProcessEnded) and error.expired:
+            return TimedOut(late, design_document=name)
+        return WorkerCrashed("the JavaScript engine died", design_document=name)
+
+    def put_back(self, process: WorkerProcess) -> None:
+        """Give a process back that was taken for a call; one that is dead or too many ends."""
+        state = self._state()
+        with state.lock:
+            if process not in state.alive or process in state.idle:
+                return
+            if not process.dead and not self._closed and len(state.idle) < state.turns.seats:
+                state.idle.append(process)
+                return
+        self._end(state, process)
+
+    def ask(
+        self, process: WorkerProcess, sandbox: Sandbox, line: str, operation: str, text: bytes
+    ) -> tuple[bytes, bytes]:
+        """Ask a process, and return the letter and the text of its answer: R, or A for a question of its own."""
+        words = f"{line} {sandbox.limits.inner_seconds():.3f} {operation}".rstrip()
+        letter, answer = process.request(words, text, sandbox.limits.seconds)
+        if letter != b"R" and letter != b"A":
+            raise Letter(letter, answer)
+        return letter, answer
+
+    def understood(self, reply: tuple[bytes, bytes]) -> tuple[Any, list[str]]:
+        """Return the result and the log lines of an answer R."""
+        letter, answer = reply
+        if letter != b"R":
+            raise Letter(letter, answer)
+        parsed = self.load(answer)
+        logs = parsed.get("logs") if isinstance(parsed, dict) else None
+        if not isinstance(logs, list):
+            raise Letter(b"O", b"")
+        return parsed.get("result"), [message for message in logs if isinstance(message, str)]
+
+    def log(self, sandbox: Sandbox, lines: Sequence[str]) -> None:
+        """Hand on what a function said, when its turn is over: whoever listens may call functions."""
+        for line in lines:
+            self._on_log(sandbox.key, line)
+
+    # ---- processes and the contexts in them --------------------------------------------------------------------------
 
     def _state(self) -> _State:
         pid = os.getpid()
-        return self._states.get(pid) or self._states.setdefault(pid, _State())
+        return self._states.get(pid) or self._states.setdefault(pid, _State(self.limits.workers))
 
-    def _admit(self, sandbox: Sandbox) -> None:
-        if self._closed:
-            raise WorkerClosed("the JavaScript worker is closed")
-        if self._strikes.get((sandbox.key, hash(sandbox.text)), 0) >= sandbox.limits.strikes:
-            raise TimedOut(
-                f"stopped {sandbox.limits.strikes} times; runs again when the design document changes",
-                design_document=sandbox.key.design_document,
-            )
+    def _process(self, state: _State, sandbox: Sandbox) -> tuple[WorkerProcess, bool]:
+        """Take an idle process, one with the sandbox's context if there is one, else a new one; and whether it is."""
+        with state.lock:
+            place = next((n for n, each in enumerate(state.idle) if sandbox.number in each.open_contexts), -1)
+            found = state.idle.pop(place) if state.idle else None
+        if found is not None and not found.dead:
+            return found, False
+        if found is not None:
+            self._end(state, found)
+        process = WorkerProcess(self.engine, self.limits)
+        with state.lock:
+            state.alive.add(process)
+        if self._closed:  # between the turn and now
+            self._end(state, process)
+            raise WorkerClosed("the JavaScript pool is closed")
+        return process, True
 
-    def _attempt(
-        self, state: _State, sandbox: Sandbox, operation: str, text: bytes, decode: Callable[[Any], T]
-    ) -> tuple[T, list[str]]:
-        name = sandbox.key.design_document
-        seconds = sandbox.limits.seconds
-        while True:
-            fresh = state.process is None or state.process.dead
-            if state.process is None or state.process.dead:
-                state.process = WorkerProcess(self.engine, self.limits)
-            process = state.process
-            try:
-                self._prepare(process, sandbox)
-                result, logs = self._ask(process, sandbox, f"call {sandbox.number}", operation, text)
-                return decode(result), logs
-            except OutOfMemory as error:  # found by decode: the engine could still say it
-                process.open_contexts.pop(sandbox.number, None)
-                process.tell(f"drop {sandbox.number}")
-                failure: LimitError = error
-            except ProcessEnded as ended:
-                if self._closed:
-                    raise WorkerClosed("the JavaScript worker was closed") from None
-                if ended.expired:
-                    raise TimedOut(f"no answer within {seconds:g} s", design_document=name) from None
-                failure = WorkerCrashed("the JavaScript engine died", design_document=name)
-            except _Letter as answer:
-                if answer.letter == b"O":
-                    raise OutputTooLarge("the output is too large or unreadable", design_document=name) from None
-                process.open_contexts.pop(sandbox.number, None)
-                if answer.letter == b"T":
-                    raise TimedOut(f"no answer within {seconds:g} s", design_document=name) from None
-                if answer.letter != b"M":
-                    raise WorkerCrashed(f"the JavaScript context broke: {answer.text}", design_document=name) from None
-                failure = OutOfMemory("the function takes too much memory", design_document=name)
-            if fresh:
-                raise failure
-            process.kill()
+    @staticmethod
+    def _end(state: _State, process: WorkerProcess) -> None:
+        process.kill()
+        with state.lock:
+            state.alive.discard(process)
 
-    def _prepare(self, process: WorkerProcess, sandbox: Sandbox) -> None:
+    def _prepare(self, process: WorkerProcess, sandbox: Sandbox, identifiers: Sequence[str]) -> None:
         """Make sure that the context is open, the functions compiled, and that not too many others live beside it."""
         contexts = process.open_contexts
-        while self._dropped:
-            self._drop(process, self._dropped.popleft())
-        if sandbox.number in contexts:
+        for number in [number for number in contexts if number not in self._used]:
+            self._drop(process, number)
+        found = contexts.get(sandbox.number)
+        if found is not None and found.generation != sandbox.generation:
+            self._drop(process, sandbox.number)
+            found = None
+        if found is not None:
             contexts.move_to_end(sandbox.number)
-            return
-        while len(contexts) >= self.limits.contexts:
-            self._drop(process, next(iter(contexts)))
-        contexts[sandbox.number] = None
-        self._ask(process, sandbox, f"open {sandbox.number} {sandbox.limits.memory}", "", sandbox.text)
-        for identifier, (kind, source) in sandbox.functions.items():
-            order = self.dump({"id": identifier, "kind": kind, "source": source})
-            result, _ = self._ask(process, sandbox, f"call {sandbox.number}", "compile", order)
-            sandbox.check_compiled(result, source)
+        else:
+            while len(contexts) >= self.limits.contexts:
+                self._drop(process, next(iter(contexts)))
+            found = contexts[sandbox.number] = OpenContext(sandbox.generation, {})
+            line = f"open {sandbox.number} {sandbox.limits.memory}"
+            self.understood(self.ask(process, sandbox, line, "", sandbox.text))
+        for identifier in identifiers:
+            function = sandbox.functions[identifier]
+            if found.compiled.get(identifier) == function:
+                continue
+            order = self.dump({"id": identifier, "kind": function[0], "source": function[1]})
+            reply = self.ask(process, sandbox, f"call {sandbox.number}", "compile", order)
+            sandbox.check_compiled(self.understood(reply)[0], function[1])
+            found.compiled[identifier] = function
 
     @staticmethod
     def _drop(process: WorkerProcess, number: int) -> None:
-        if number in process.open_contexts:
-            del process.open_contexts[number]
+        if process.open_contexts.pop(number, None) is not None and not process.dead:
             process.tell(f"drop {number}")
-
-    def _ask(
-        self, process: WorkerProcess, sandbox: Sandbox, line: str, operation: str, text: bytes
-    ) -> tuple[Any, list[str]]:
-        words = f"{line} {sandbox.limits.inner_seconds():.3f} {operation}".rstrip()
-        letter, answer = process.request(words, text, sandbox.limits.seconds)
-        if letter != b"R":
-            raise _Letter(letter, answer)
-        try:
-            parsed = self._loads(answer)
-        except (ValueError, RecursionError):
-            raise _Letter(b"O", b"") from None
-        logs = parsed.get("logs") if isinstance(parsed, dict) else None
-        if not isinstance(logs, list):
-            raise _Letter(b"O", b"")
-        return parsed.get("result"), [message for message in logs if isinstance(message, str)]

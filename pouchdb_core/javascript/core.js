@@ -4,7 +4,8 @@
 // first line of foreign code it uses nothing that such code could have changed: captured functions, own variables, operators.
 // Results are put together as text, piece by piece, so that a tampered prototype (toJSON, setters on Array.prototype) can spoil
 // the values of its own design document but never the shape of the answer. Many inputs come as lines, one JSON text a line.
-(function (global) {
+// host(word, text) -> text asks the parent something in the middle of the operation "converse": for rows, to take what was sent.
+(function (global, host) {
   var call = (function () {}).call; // js2py has no Function.prototype
   var invoke = call.bind(call);
   var apply = call.bind((function () {}).apply);
@@ -16,7 +17,7 @@
   var AnyFunction = Function, AnyError = Error, MissingName = ReferenceError, BadSyntax = SyntaxError, text = String, evaluate = eval;
   var surroundings = ["performance", "queueMicrotask", "SharedArrayBuffer", "Atomics", "DOMException", "navigator", "console",
     "exports", "log", "print", "std", "os", "bjson", "scriptArgs", "gc"];
-  var LOG_LINES = 200, LOG_CHARACTERS = 20000, TEXT_CHARACTERS = 65536, CANDIDATES = 64;
+  var LOG_LINES = 200, LOG_CHARACTERS = 20000, TEXT_CHARACTERS = 65536, CANDIDATES = 64, CHUNK = 65536, PIECE = 1048576;
 
   var pristine = null, self = null;            // the design document: for require, and as `this` of its functions
   var functions = create(null), modules = create(null);
@@ -84,19 +85,55 @@
     for (var i = 1; i < values.length; i += 1) { total += values[i]; }
     return total;
   }
+  // CouchDB takes the last start() before the response's head goes out, the original the first of all, with send() as start({}).
   function begin(response) {
-    if (answer.started === null) { answer.started = response === undefined ? "{}" : json(response); }
+    var head = response === undefined ? "{}" : json(response);
+    if (answer.first === null) { answer.first = head; }
+    return head;
   }
-  function start(response) { only(" show list ", "start"); begin(response); }
+  function start(response) {
+    only(" show list ", "start");
+    var head = begin(response);
+    if (!answer.gone) { answer.started = head; }
+  }
   function send(chunk) {
     only(" show list ", "send");
     begin();
+    if (answer.started === null) { answer.started = "{}"; }
     answer.sent += text(chunk);
+    while (answer.conversing && answer.sent.length >= CHUNK) { hand("send"); }
+  }
+  // What was sent, a piece at a time, not cut in the middle of a character of two halves.
+  function hand(word) {
+    var length = answer.sent.length, high;
+    if (length > PIECE) {
+      high = codeAt(answer.sent, PIECE - 1);
+      length = high >= 0xd800 && high < 0xdc00 ? PIECE - 1 : PIECE;
+    }
+    var piece = slice(answer.sent, 0, length);
+    answer.sent = slice(answer.sent, length);
+    answer.gone = true;
+    return host(word, join(['{"started":', answer.started, ',"first":', answer.first, ',"sent":', stringify(piece), "}"], ""));
   }
   function getRow() {
     only(" list ", "getRow");
+    if (answer.ended) { return null; }
+    begin();
+    if (answer.started === null) { answer.started = "{}"; }
     var line = next(answer.rows);
-    return line === null ? null : parse(line);
+    if (line === null && answer.conversing) {
+      while (answer.sent.length > PIECE) { hand("send"); }
+      var more = hand("rows");
+      if (more !== "") {
+        answer.rows = new Lines(more);
+        line = next(answer.rows);
+      }
+    }
+    if (line === null) {
+      answer.ended = true;
+      return null;
+    }
+    return parse(line);
   }
   function provides(type, provider) {
     only(" show list ", "provides");
@@ -295,27 +332,31 @@
     return "[" + out + "]";
   }
   // One call with everything a show, list, update or rewrite function may do besides returning a value.
-  function full(lines) {
-    var order = parse(next(lines)), args = parse(next(lines)), f = functions[order];
-    answer = {rows: lines, started: null, sent: "", providers: "", types: "", provider: create(null)};
+  function full(lines) { return run(lines, false); }
+  function converse(lines) { return run(lines, true); }
+  function run(lines, conversing) {
+    var order = parse(next(lines)), args = parse(next(lines)), f = functions[order], value;
+    answer = {rows: lines, conversing: conversing, ended: false, gone: false, started: null, first: null, sent: "",
+      providers: "", types: "", provider: create(null)};
     kind = f.kind;
-    return finish(function () { return apply(f.run, self, args); });
-  }
-  function provide(lines) {
-    var provider = answer.provider[parse(next(lines))];
-    return finish(function () { return provider(); });
-  }
-  function finish(run) {
-    var result;
     try {
-      var value = run();
-      result = '{"ok":' + json(value) + ',"type":' + stringify(value === null ? "null" : array(value) ? "array" : typeof value) +
-        ',"started":' + (answer.started === null ? "null" : answer.started) + ',"sent":' + stringify(answer.sent) +
-        ',"providers":[' + answer.providers + '],"types":[' + answer.types + "]}";
+      value = apply(f.run, self, args);
+      if (conversing && answer.providers !== "") {
+        var chosen = parse(host("provide", described(value)));
+        if (chosen !== null) {
+          var provider = answer.provider[chosen];
+          value = provider();
+        }
+      }
+      return described(value);
     } catch (error) {
-      result = failure(error);
+      return failure(error);
     }
-    return result;
+  }
+  function described(value) {
+    return join(['{"ok":', json(value), ',"type":', stringify(value === null ? "null" : array(value) ? "array" : typeof value),
+      ',"started":', answer.started === null ? "null" : answer.started, ',"first":', answer.first === null ? "null" : answer.first,
+      ',"sent":', stringify(answer.sent), ',"providers":[', answer.providers, '],"types":[', answer.types, "]}"], "");
   }
 
   function open(lines) {
@@ -333,7 +374,7 @@
   operations.reduce = reduce;
   operations.each = each;
   operations.call = full;
-  operations.provide = provide;
+  operations.converse = converse;
 
   for (var i = 0; i < surroundings.length; i += 1) { delete global[surroundings[i]]; }
   delete JSON.rawJSON;

@@ -8,12 +8,14 @@ has two names:
         The engine's name and perhaps version; raises ImportError with a message that says the cure.
 
     class Context:
-        def __init__(self, core: str, memory: int, seconds: float) -> None
-            Evaluate `core`, an ES5 function expression, call it with the global object and keep the function it
-            returns. Limit the context to `memory` bytes and each call to `seconds` as far as the engine can.
+        def __init__(self, core: str, memory: int, seconds: float, host: Callable[[str, str], str]) -> None
+            Evaluate `core`, an ES5 function expression, call it with the global object and a function that calls
+            `host`, and keep the function it returns. Limit the context to `memory` bytes and each call to `seconds`
+            as far as the engine can.
         def call(self, operation: str, text: str) -> str
             Call that function with two strings, return the string it returns. Raise TimeoutError or MemoryError for a
-            limit, anything else when the context is broken.
+            limit, anything else when the context is broken. `host` is called only in the middle of the operation
+            "converse", for which an engine whose time limit forbids that lifts it: the parent's deadline holds.
 
 That is all: text to text. The rest is the same for every engine.
 """
@@ -21,26 +23,36 @@ That is all: text to text. The rest is the same for every engine.
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pouchdb_core.javascript.javascript_errors import EngineMissing
 
 
+def _workers() -> int:
+    return max(2, os.cpu_count() or 1)
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What a hostile function may take. All are settable per worker; seconds and memory also per sandbox."""
+    """What a hostile function may take. All are settable per pool; most also per sandbox."""
 
-    seconds: float = 5.0  # the deadline of one call (a batch of documents, or one document when the batch was too slow)
+    seconds: float = 5.0  # the deadline of one call: of a batch of documents, of one document when the batch was too
+    # slow, of a list function's work on one portion of rows
     memory: int = 64 * 2**20  # of one context
     process_memory: int = 768 * 2**20  # of the whole worker process, where the platform can limit it
-    output: int = 32 * 2**20  # bytes of one answer
+    output: int = 32 * 2**20  # bytes of one answer; of a list function for each portion of rows
+    response: int = 256 * 2**20  # bytes of a response that is collected, in memory or in a temporary file
     start_seconds: float = 30.0  # until the worker says hello
-    contexts: int = 16  # kept at a time; the least recently used one goes
-    strikes: int = 3  # kills until a design document is quarantined
+    workers: int = field(default_factory=_workers)  # calls at a time, each in a process that is started when needed
+    patience: float = 60.0  # seconds that a call waits for its turn
+    streams: int = 8  # more list functions than these are not held for slow clients: their output goes to a file first
+    contexts: int = 16  # kept at a time in a process; the least recently used one goes
+    strikes: int = 3  # kills until a function is quarantined
     batch_documents: int = 100
     batch_bytes: int = 256 * 1024
 

@@ -9,6 +9,7 @@ such a limit. It knows ES5.1 without Date. What everything here would stumble ov
 
 import importlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,17 +106,25 @@ def identify() -> str:
 class Context:
     """One interpreter that runs the dispatcher of core.js."""
 
-    def __init__(self, core: str, memory: int, seconds: float) -> None:
+    def __init__(self, core: str, memory: int, seconds: float, host: Callable[[str, str], str]) -> None:
         code = _internals("code").Code()
         generator = _internals("byte_trans").ByteCodeGenerator(code)
         space = _internals("space").Space()
         code.space, space.exe = space, code
-        generator.emit(importlib.import_module("pyjsparser").parse(f"({core}\n)(this);"))
+        generator.emit(importlib.import_module("pyjsparser").parse(f"({core}\n);"))
         _internals("fill_space").fill_space(space, generator)
         code.compile()
         self._space = space
         self._undefined = _internals("simplex").undefined
-        self._dispatch = code.run(space.GlobalObj)
+        maker = code.run(space.GlobalObj)
+
+        def ask(this: Any, arguments: Any) -> str:
+            return host(*arguments)
+
+        native = _internals("base").PyJsFunction(
+            ask, None, (), "host", space, None, {}, prototype=space.FunctionPrototype
+        )
+        self._dispatch = maker.call(self._undefined, (space.GlobalObj, native))
 
     def call(self, operation: str, text: str) -> str:
         """Run one operation of the dispatcher."""

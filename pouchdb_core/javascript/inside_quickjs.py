@@ -1,4 +1,4 @@
-"""QuickJS-ng inside the worker: runs in the worker's process, never imported by the package (see engine.py).
+"""QuickJS-ng inside the worker: runs in the worker's process, never imported by the package (see engine_interface.py).
 
 `identify()` says which engine is installed or raises ImportError with a message that says the cure. `Context` is one
 JavaScript context with the core of core.js loaded. Its `call` raises TimeoutError or MemoryError when a limit was hit
@@ -6,6 +6,7 @@ and anything else when the context is broken; in all three cases the context mus
 """
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 # Imported by its inner name: the outer module `quickjs` starts a thread on import.
@@ -28,15 +29,20 @@ def identify() -> str:
 class Context:
     """One isolated JavaScript runtime that runs the dispatcher of core.js."""
 
-    def __init__(self, core: str, memory: int, seconds: float) -> None:
+    def __init__(self, core: str, memory: int, seconds: float, host: Callable[[str, str], str]) -> None:
+        self._seconds = seconds
         self._context = _quickjs.Context()
         self._context.set_memory_limit(memory)
         self._context.set_max_stack_size(_STACK)
-        self._dispatch = self._context.eval(f"({core}\n)(globalThis)")
-        self._context.set_time_limit(seconds)  # CPU time of the process; the parent's deadline is the one that holds
+        self._context.add_callable("host", host)
+        # Taken from the global object before anything of others runs.
+        take = "(function (host) { delete globalThis.host; return host; })(host)"
+        self._dispatch = self._context.eval(f"({core}\n)(globalThis, {take})")
 
     def call(self, operation: str, text: str) -> str:
         """Run one operation of the dispatcher."""
+        # QuickJS does not call Python while it counts the time; it takes no limit for "none".
+        self._context.set_time_limit(-1 if operation == "converse" else self._seconds)
         try:
             answer = self._dispatch(operation, text)
         except _quickjs.JSException as error:

@@ -9,6 +9,7 @@
         OutOfMemory
         OutputTooLarge         also output that cannot be read
         WorkerCrashed
+      NoWorkerFree             too many others were waiting
       WorkerClosed             called after close()
 
 `status`, `error` and `reason` are what CouchDB would answer; the layers above translate them.
@@ -49,12 +50,19 @@ class WorkerClosed(JavaScriptError):
     error = "javascript_worker_closed"
 
 
+class NoWorkerFree(JavaScriptError):
+    """All workers were busy for longer than the call's patience."""
+
+    status = 503
+    error = "javascript_busy"
+
+
 class LimitError(JavaScriptError):
     """A limit was hit: the context of the function is gone, the worker answers the next call."""
 
 
 class TimedOut(LimitError):
-    """The function took longer than its deadline, or its design document is quarantined for that."""
+    """The function took longer than its deadline, or it is quarantined for that."""
 
     error = "os_process_timeout"
 

@@ -1,6 +1,6 @@
 """One worker process seen from the parent: start, one request at a time, a deadline that kills.
 
-Not thread-safe: the owner (client.py) holds a lock around `request`. Nothing here knows about design documents.
+Not thread-safe: the owner (client.py) gives it to one call at a time. Nothing here knows about design documents.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from pouchdb_core.javascript.engine_interface import Engine, Limits
 from pouchdb_core.javascript.javascript_errors import EngineMissing
@@ -26,6 +26,15 @@ class ProcessEnded(Exception):
     def __init__(self, *, expired: bool) -> None:
         super().__init__("the JavaScript worker ended")
         self.expired = expired
+
+
+class Letter(Exception):
+    """The worker answered with a letter that is no answer (see worker.py)."""
+
+    def __init__(self, letter: bytes, text: bytes) -> None:
+        super().__init__(letter)
+        self.letter = letter
+        self.text = text.decode("utf-8", "replace")
 
 
 class _Watchdog:
@@ -97,11 +106,18 @@ def _start(engine: Engine, limits: Limits) -> subprocess.Popen[bytes]:
     )
 
 
+class OpenContext(NamedTuple):
+    """What the owner knows of a context in a process."""
+
+    generation: int  # of its sandbox: an older one is thrown away
+    compiled: dict[str, tuple[str, str]]  # identifier: (kind, source)
+
+
 class WorkerProcess:
     """A running worker. `open_contexts` is the owner's note of what lives in it, least recently used first."""
 
     def __init__(self, engine: Engine, limits: Limits) -> None:
-        self.open_contexts: OrderedDict[int, None] = OrderedDict()
+        self.open_contexts: OrderedDict[int, OpenContext] = OrderedDict()
         self.dead = False
         self._limits = limits
         self._process = _start(engine, limits)
@@ -126,7 +142,10 @@ class WorkerProcess:
         return self._process.pid
 
     def request(self, line: str, text: bytes, seconds: float) -> tuple[bytes, bytes]:
-        """Send one request, return letter and text of its answer; raises ProcessEnded, kills on any error."""
+        """Send one request, return letter and text of its answer; raises ProcessEnded, kills on any error.
+
+        Also the answer to what the worker asks in the middle of a call (letter A); then `line` is "answer".
+        """
         return self._exchange(self._frame(line, text), seconds)
 
     def tell(self, line: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pouchdb_core.javascript.conversation import Answer, Negotiate, Streamed
 from pouchdb_core.javascript.engine_interface import Limits
 from pouchdb_core.javascript.javascript_errors import (
     CompilationError,
@@ -18,7 +19,7 @@ from pouchdb_core.javascript.javascript_errors import (
 )
 
 if TYPE_CHECKING:
-    from pouchdb_core.javascript.client import JavaScriptWorker, SandboxKey
+    from pouchdb_core.javascript.client import JavaScriptPool, SandboxKey
 
 # What one function made of one document: the emitted [key, value] pairs, or why not.
 Emitted: TypeAlias = "list[list[Any]] | JavaScriptError"
@@ -26,37 +27,23 @@ Emitted: TypeAlias = "list[list[Any]] | JavaScriptError"
 Outcome: TypeAlias = "Any | JavaScriptError"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Everything a show, list, update or rewrite function did."""
-
-    value: Any  # what it returned, as JSON carries it
-    type: str  # what that was: "undefined", "null", "string", "number", "boolean", "array", "object", "function"
-    started: dict[str, Any] | None  # the argument of the first start(), {} when send() came first, None without either
-    sent: str  # what send() was given, in order
-    providers: list[str]  # what provides() was called with, in order
-    types: list[list[str]]  # what registerType() was called with, in order
-
-
 class Sandbox:
-    """Compiled functions of one design document revision. Made by `JavaScriptWorker.open`; thread-safe.
+    """Compiled functions of one design document revision. Made by `JavaScriptPool.open`; thread-safe.
 
     The process, the context and the functions in it come with the first call and come back after a kill. Every method
     raises TimedOut, WorkerCrashed, EngineMissing or WorkerClosed; the other limits and everything that JavaScript
     throws are data where many things are done at a time, errors where it is one.
     """
 
-    def __init__(self, worker: JavaScriptWorker, number: int, key: SandboxKey, text: bytes, limits: Limits) -> None:
+    def __init__(self, pool: JavaScriptPool, number: int, key: SandboxKey, text: bytes, limits: Limits) -> None:
         self.number = number
         self.key = key
         self.text = text
         self.limits = limits
         self.functions: dict[str, tuple[str, str]] = {}
-        self._worker = worker
-        # QuickJS throws null when it has no memory left for an error object. Nobody can tell this from `throw null`, so
-        # after a null the context is thrown away, and a batch is done again one by one. Guarded by the process's lock.
-        self._null_thrown = False
-        self._slow = False  # a batch timed out as a whole: from then on one document at a time
+        self.generation = 0  # contexts of an older one are thrown away
+        self._pool = pool
+        self._pace = limits.batch_documents  # documents in a batch: fewer where they take long
 
     def compile(self, identifier: str, kind: str, source: str) -> None:
         """Compile a function under a name of your choice; raises CompilationError. Doing it again costs nothing.
@@ -64,15 +51,20 @@ class Sandbox:
         `kind` says what the function may call: "map" emit; "show" and "list" start, send, provides, registerType;
         "list" getRow; any other ("reduce", "filter", "validate", "update", …) none of these.
         """
-        if self.functions.get(identifier) == (kind, source):
+        known = self.functions.get(identifier)
+        if known == (kind, source):
             return
-        order = self._worker.dump({"id": identifier, "kind": kind, "source": source})
-        try:
-            self._worker.run(self, "compile", order, lambda result: self.check_compiled(result, source), units=1)
-        except CompilationError as error:
-            self._discard_after(error.cause)
-            raise
         self.functions[identifier] = (kind, source)
+        try:
+            self._pool.compile(self, identifier)
+        except BaseException as error:
+            if known is None:
+                self.functions.pop(identifier, None)
+            else:
+                self.functions[identifier] = known
+            if isinstance(error, CompilationError):
+                self._discard_after(error.cause)
+            raise
 
     def map(self, identifiers: Sequence[str], documents: Iterable[Any]) -> list[list[Emitted]]:
         """Run map functions over documents: for each document, for each function, the pairs or the error.
@@ -93,8 +85,8 @@ class Sandbox:
                         break
             return result
 
-        head = self._worker.dump(self._known(identifiers))
-        return self._each_line("map", head, documents, row, lambda error: [error for _ in identifiers])
+        head = self._pool.dump(self._known(identifiers))
+        return self._each_line("map", identifiers, head, documents, row, lambda error: [error for _ in identifiers])
 
     def reduce(self, identifiers: Sequence[str], keys: Any, values: Sequence[Any], rereduce: bool) -> list[Outcome]:
         """Reduce one group with each function. `keys` is a list of [key, id], or None when reducing again."""
@@ -110,8 +102,8 @@ class Sandbox:
                 return [self._unreadable() for _ in identifiers]
             return [self._outcome(one) for one in result]
 
-        head = self._worker.dump({"functions": self._known(identifiers), "rereduce": rereduce})
-        return self._each_line("reduce", head, groups, row, lambda error: [error for _ in identifiers])
+        head = self._pool.dump({"functions": self._known(identifiers), "rereduce": rereduce})
+        return self._each_line("reduce", identifiers, head, groups, row, lambda error: [error for _ in identifiers])
 
     def call_each(
         self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
@@ -121,33 +113,47 @@ class Sandbox:
         No call sees what another one did to its arguments. At most six arguments in all.
         """
         self._known([identifier])
-        head = self._worker.dump(identifier) + b"\n" + self._worker.dump(list(shared))
-        return self._each_line("each", head, arguments, self._outcome, lambda error: error)
+        head = self._pool.dump(identifier) + b"\n" + self._pool.dump(list(shared))
+        return self._each_line("each", [identifier], head, arguments, self._outcome, lambda error: error)
 
     def call(
         self,
         identifier: str,
         arguments: Sequence[Any],
         rows: Iterable[Any] = (),
-        negotiate: Callable[[Answer], str | None] | None = None,
+        negotiate: Negotiate | None = None,
     ) -> Answer:
         """Call one function and return everything it did; raises what it throws.
 
         `rows` is what getRow() returns, one after the other. When the function called provides(), `negotiate` is asked
-        which of `answer.providers` shall run; the answer is then that one's, with all that was sent.
+        which of `answer.providers` shall run; the answer is then that one's, with all that was sent. A show or list
+        function that sends more than `limits.response` bytes in all is OutputTooLarge: see `stream`.
         """
         self._known([identifier])
-        lines = [self._worker.dump(identifier), self._worker.dump(list(arguments)), *map(self._worker.dump, rows)]
-        with self._worker.exclusive():
-            try:
-                answer = self._worker.run(self, "call", b"\n".join(lines), self._answer, units=1)
-                chosen = negotiate(answer) if negotiate is not None and answer.providers else None
-                if chosen is None:
-                    return answer
-                return self._worker.run(self, "provide", self._worker.dump(chosen), self._answer, units=1)
-            except ThrownError as error:
-                self._discard_after(error)
-                raise
+        if self.functions[identifier][0] in ("show", "list"):
+            return self.stream(identifier, arguments, rows, negotiate).collect()
+        lines = [self._pool.dump(identifier), self._pool.dump(list(arguments))]
+        try:
+            return self._pool.run(self, "call", [identifier], b"\n".join(lines), self.answer, units=1)
+        except ThrownError as error:
+            self._discard_after(error)
+            raise
+
+    def stream(
+        self,
+        identifier: str,
+        arguments: Sequence[Any],
+        rows: Iterable[Any] = (),
+        negotiate: Negotiate | None = None,
+    ) -> Streamed:
+        """Call a show or list function and return what it sends, piece by piece while it runs.
+
+        Rows are fetched when the function asks for them, a hundred at a time. Nothing starts before the first piece is
+        asked for; then the function goes no further than its client reads. Waiting for rows and for the client
+        is not counted as the function's time, and other functions run meanwhile.
+        """
+        self._known([identifier])
+        return Streamed(self._pool, self, identifier, arguments, rows, negotiate)
 
     def _known(self, identifiers: Sequence[str]) -> list[str]:
         for identifier in identifiers:
@@ -160,6 +166,7 @@ class Sandbox:
     def _each_line(
         self,
         operation: str,
+        identifiers: Sequence[str],
         head: bytes,
         things: Iterable[Any],
         decode: Callable[[Any], Any],
@@ -168,40 +175,46 @@ class Sandbox:
         results: list[Any] = []
         batch: list[bytes] = []
         size = 0
-        dump, most, largest = self._worker.dump, self.limits.batch_documents, self.limits.batch_bytes
+        dump, largest = self._pool.dump, self.limits.batch_bytes
         for thing in things:
             line = dump(thing)
             size += len(line)
-            if batch and (size > largest or len(batch) >= most or self._slow):
-                results += self._batch(operation, head, batch, decode, failed)
+            if batch and (size > largest or len(batch) >= self._pace):
+                results += self._batch(operation, identifiers, head, batch, decode, failed)
                 batch, size = [], len(line)
             batch.append(line)
         if batch:
-            results += self._batch(operation, head, batch, decode, failed)
+            results += self._batch(operation, identifiers, head, batch, decode, failed)
         return results
 
     def _batch(
         self,
         operation: str,
+        identifiers: Sequence[str],
         head: bytes,
         lines: list[bytes],
         decode: Callable[[Any], Any],
         failed: Callable[[LimitError], Any],
     ) -> list[Any]:
         def read(result: Any) -> tuple[list[Any], bool]:
-            self._null_thrown = False
             if not isinstance(result, list):  # the dispatcher itself failed
                 if self._thrown(result).is_null:
                     raise self._no_memory()
                 raise self._unreadable()
             if len(result) != len(lines):
                 raise self._unreadable()
-            return [decode(one) for one in result], self._null_thrown
+            suspicious = any(map(_null_thrown, result))
+            return [decode(one) for one in result], suspicious
 
+        text = b"\n".join([head, *lines])
+        began = time.monotonic()
         try:
-            results, suspicious = self._worker.run(self, operation, b"\n".join([head, *lines]), read, units=len(lines))
+            results, suspicious = self._pool.run(self, operation, identifiers, text, read, units=len(lines))
+            self._keep_pace(len(lines), time.monotonic() - began)
+            # QuickJS throws null when it has no memory left for an error object. Nobody can tell this from
+            # `throw null`, so after a null the context is thrown away, and a batch is done again one by one.
             if suspicious:
-                self._worker.discard(self)
+                self.generation += 1
             if not suspicious or len(lines) == 1:
                 return results
         except LimitError as error:
@@ -210,12 +223,20 @@ class Sandbox:
                     return [failed(error)]
                 error.document = _document_id(lines[0])
                 raise
-            self._slow = self._slow or isinstance(error, TimedOut)
-        return [self._batch(operation, head, [line], decode, failed)[0] for line in lines]
+            if isinstance(error, TimedOut):
+                self._pace = 1
+        return [self._batch(operation, identifiers, head, [line], decode, failed)[0] for line in lines]
+
+    def _keep_pace(self, count: int, seconds: float) -> None:
+        """Make batches that take about `_PACE` seconds: others wait for their turn meanwhile."""
+        if seconds > 2 * _PACE:
+            self._pace = max(1, int(count * _PACE / seconds))
+        elif seconds < _PACE / 2 and count >= self._pace < self.limits.batch_documents:
+            self._pace = min(2 * self._pace, self.limits.batch_documents)
 
     def _discard_after(self, thrown: ThrownError | None) -> None:
         if thrown is not None and thrown.is_null:
-            self._worker.discard(self)
+            self.generation += 1
 
     # ---- reading what the worker says: untrusted -----------------------------------------------------------------
 
@@ -229,19 +250,18 @@ class Sandbox:
             return result["ok"]
         return self._thrown(result)
 
-    def _answer(self, result: Any) -> Answer:
+    def answer(self, result: Any) -> Answer:
+        """Return what a call did; raises what the function threw."""
         if not (isinstance(result, dict) and "ok" in result):
             raise self._thrown(result)
-        started: Any = result.get("started")
         sent: Any = result.get("sent")
         kind: Any = result.get("type")
         providers: Any = result.get("providers")
         types: Any = result.get("types")
         if [type(member) for member in (sent, kind, providers, types)] != [str, str, list, list]:
             raise self._unreadable()
-        if started is not None and not isinstance(started, dict):
-            started = {}
-        return Answer(result["ok"], kind, started, sent, providers, types)
+        started, first = (_response(result.get(member)) for member in ("started", "first"))
+        return Answer(result["ok"], kind, started, sent, providers, types, first)
 
     def _thrown(self, result: Any) -> ThrownError:
         error = result.get("error") if isinstance(result, dict) else None
@@ -249,15 +269,30 @@ class Sandbox:
             raise self._unreadable()
         if error.get("name") == "InternalError" and error.get("message") == "out of memory":
             raise self._no_memory()
-        thrown = ThrownError.of(error, self.key.design_document)
-        self._null_thrown = self._null_thrown or thrown.is_null
-        return thrown
+        return ThrownError.of(error, self.key.design_document)
 
     def _no_memory(self) -> OutOfMemory:
         return OutOfMemory("the function takes too much memory", design_document=self.key.design_document)
 
     def _unreadable(self) -> OutputTooLarge:
         return OutputTooLarge("the output cannot be read", design_document=self.key.design_document)
+
+
+_PACE = 0.1
+"""Seconds that a batch should take at most."""
+
+
+def _response(value: Any) -> dict[str, Any] | None:
+    return value if value is None or isinstance(value, dict) else {}
+
+
+def _null_thrown(result: Any) -> bool:
+    """Whether one of a unit's outcomes is a thrown null."""
+    for outcome in result if isinstance(result, list) else [result]:
+        error = outcome.get("error") if isinstance(outcome, dict) and "ok" not in outcome else None
+        if isinstance(error, dict) and error.get("name") is None and error.get("text") == "null":
+            return True
+    return False
 
 
 def _document_id(line: bytes) -> str | None:

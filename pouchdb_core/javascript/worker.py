@@ -13,10 +13,12 @@ Frames have four bytes of length, most significant first. A request is one line 
     open NUMBER MEMORY SECONDS  + design document    answered as a call
     call NUMBER SECONDS OPERATION  + text            answered
     drop NUMBER                                      not answered
+    answer SECONDS  + text                           to a letter A, answered
 
 SECONDS are a fraction of the parent's deadline. An answer is one letter and a text: H hello (name of the engine), N no
-engine (why), R result, T time limit, M memory limit, O output too large, X the context broke. After T, M and X the
-context is gone.
+engine (why), R result, T time limit, M memory limit, O output too large, X the context broke, A the function asks for
+something in the middle of its call (a word, a line break, a text): it waits for `answer`. After T, M and X the context
+is gone.
 """
 
 import os
@@ -86,6 +88,21 @@ class Worker:
         frame = self._source.read(length)
         return frame if len(frame) == length else None
 
+    def ask(self, verb: str, text: str) -> str:
+        """Ask the parent in the middle of a call, and wait for its answer."""
+        question = text.encode("utf-8", "surrogatepass")
+        if len(question) > self._largest:
+            self.send(b"O", str(len(question)).encode())
+            self.receive()  # the end: the parent kills what says O in the middle of a call
+        else:
+            self.send(b"A", verb.encode() + b"\n" + question)
+        frame = self.receive()
+        if frame is None:
+            os._exit(1)  # nobody listens any more, and what runs here is in the middle of foreign code
+        line, _, answer = frame.partition(b"\n")
+        limit_processor_time(float(line.split(b" ")[1]))
+        return answer.decode()
+
     def serve(self) -> None:
         """Answer requests until the parent closes the pipe."""
         while (frame := self.receive()) is not None:
@@ -112,7 +129,7 @@ class Worker:
         if verb == b"open":
             memory, seconds = int(words[0]), float(words[1])
             limit_processor_time(seconds)
-            context = self._inside.Context(self._core, memory, seconds)
+            context = self._inside.Context(self._core, memory, seconds, self.ask)
             self._contexts[number] = context
             operation = "open"
         else:

@@ -1,4 +1,4 @@
-"""JavaScript functions of design documents, in the one worker process of an engine (see pouchdb_core.javascript)."""
+"""JavaScript functions of design documents, in the worker processes of an engine (see pouchdb_core.javascript)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pouchdb_core.javascript import (
     Answer,
     EngineMissing,
     JavaScriptError,
-    JavaScriptWorker,
+    JavaScriptPool,
     Limits,
     Sandbox,
     SandboxKey,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.engine import Engine
 
-__all__ = ["JavaScriptFunctions", "JavaScriptServer", "check_settings", "failure", "worker_of"]
+__all__ = ["JavaScriptFunctions", "JavaScriptServer", "check_settings", "failure", "pool_of"]
 
 T = TypeVar("T")
 
@@ -61,18 +61,18 @@ def _limits(engine: Engine) -> Limits:
     return Limits(**given)
 
 
-def _worker(engine: Engine) -> JavaScriptWorker:
+def _pool(engine: Engine) -> JavaScriptPool:
     chosen = choose_engine(engine.plugins.javascript_engines().values(), engine.settings.get("js_engine"))
-    return JavaScriptWorker(chosen, _limits(engine), dumps=dump, loads=load)
+    return JavaScriptPool(chosen, _limits(engine), dumps=dump, loads=load)
 
 
-_WORKER: Slot[JavaScriptWorker] = Slot("javascript worker", _worker, JavaScriptWorker.close)
+_POOL: Slot[JavaScriptPool] = Slot("javascript pool", _pool, JavaScriptPool.close)
 
 
-def worker_of(engine: Engine) -> JavaScriptWorker:
-    """Return the engine's JavaScript worker; its process starts with the first call. Raises FunctionError."""
+def pool_of(engine: Engine) -> JavaScriptPool:
+    """Return the engine's JavaScript pool; its processes start with the first call. Raises FunctionError."""
     try:
-        return engine.slots.get(_WORKER, engine)
+        return engine.slots.get(_POOL, engine)
     except JavaScriptError as error:
         raise failure(error) from error
 
@@ -114,7 +114,7 @@ class JavaScriptFunctions:
             engine = self._engine()
             if engine is None:
                 raise DatabaseClosed("the environment is closed")
-            self._sandbox = worker_of(engine).open(self._key, self._ddoc)
+            self._sandbox = pool_of(engine).open(self._key, self._ddoc)
         return self._sandbox
 
     def compile(self, identifier: str, kind: str, source: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pouchdb_core.javascript import Engine, JavaScriptWorker, Js2Py, Limits, QuickJS, Sandbox, SandboxKey
+from pouchdb_core.javascript import Engine, JavaScriptPool, Js2Py, Limits, QuickJS, Sandbox, SandboxKey
 
 Make = Callable[..., Sandbox]
 
@@ -34,15 +34,15 @@ def logs() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def worker(engine: Engine, logs: list[str]) -> Iterator[JavaScriptWorker]:
+def worker(engine: Engine, logs: list[str]) -> Iterator[JavaScriptPool]:
     """One worker for all tests of an engine: that it goes on after every one of them is part of what they show."""
-    worker = JavaScriptWorker(engine, Limits(seconds=5.0), on_log=lambda key, message: logs.append(message))
+    worker = JavaScriptPool(engine, Limits(seconds=5.0), on_log=lambda key, message: logs.append(message))
     yield worker
     worker.close()
 
 
 @pytest.fixture
-def make(worker: JavaScriptWorker, request: pytest.FixtureRequest) -> Make:
+def make(worker: JavaScriptPool, request: pytest.FixtureRequest) -> Make:
     """Open a sandbox for a design document made of the keyword arguments."""
 
     def make(limits: Limits | None = None, **members: Any) -> Sandbox:

@@ -14,7 +14,7 @@ import pytest
 from pouchdb_core.javascript import (
     Engine,
     JavaScriptError,
-    JavaScriptWorker,
+    JavaScriptPool,
     LimitError,
     Limits,
     OutputTooLarge,
@@ -31,15 +31,15 @@ Open = Callable[[str], Sandbox]
 
 
 @pytest.fixture(scope="module")
-def worker(engine: Engine) -> Iterator[JavaScriptWorker]:
+def worker(engine: Engine) -> Iterator[JavaScriptPool]:
     limits = LIMITS if engine.name == "quickjs-ng" else replace(LIMITS, seconds=1.0)
-    worker = JavaScriptWorker(engine, limits, on_log=lambda key, message: None)
+    worker = JavaScriptPool(engine, limits, on_log=lambda key, message: None)
     yield worker
     worker.close()
 
 
 @pytest.fixture
-def open_sandbox(worker: JavaScriptWorker, request: pytest.FixtureRequest) -> Open:
+def open_sandbox(worker: JavaScriptPool, request: pytest.FixtureRequest) -> Open:
     return lambda name: worker.open(SandboxKey("db", f"_design/{request.node.name}/{name}", "1-a"), {"views": {}})
 
 
@@ -148,7 +148,7 @@ HOARDS = {
 
 
 @pytest.mark.parametrize("body", HOARDS.values(), ids=HOARDS.keys())
-def test_memory_kept_in_a_global_hurts_no_other_document(engine: Engine, worker: JavaScriptWorker, body: str) -> None:
+def test_memory_kept_in_a_global_hurts_no_other_document(engine: Engine, worker: JavaScriptPool, body: str) -> None:
     if engine.name == "js2py":
         pytest.skip("js2py: has no memory limit of its own, it is the deadline that ends this")
     # It is the memory that shall end it, on a busy machine too.
@@ -195,7 +195,7 @@ def test_hostile_source(open_sandbox: Open, source: str) -> None:
     innocent(open_sandbox("other"))
 
 
-def test_hostile_module(worker: JavaScriptWorker) -> None:
+def test_hostile_module(worker: JavaScriptPool) -> None:
     modules = {"loop": "for (;;) {}", "self": "exports.x = require('./self').x || 1;", "brackets": "}); (function () {"}
     sandbox = worker.open(SandboxKey("db", "_design/modules", "1-a"), {"views": {"lib": modules}})
     assert isinstance(outcome(sandbox, "function (doc) { require('views/lib/loop'); }"), TimedOut)
@@ -246,7 +246,7 @@ def test_forged_answers_are_values(open_sandbox: Open) -> None:
     assert sandbox.call_each("f", [[]]) == [{"error": "x", "ok": 1}]
 
 
-def test_too_much_output_is_an_error_of_that_document(worker: JavaScriptWorker) -> None:
+def test_too_much_output_is_an_error_of_that_document(worker: JavaScriptPool) -> None:
     limits = replace(worker.limits, memory=256 * 2**20, seconds=5.0)
     sandbox = worker.open(SandboxKey("db", "_design/output", "1-a"), {}, limits)
     source = "function (doc) { var s = 'x'; while (s.length < doc.n) { s += s; } emit(s.length, s + s + s); }"
@@ -355,10 +355,10 @@ def test_no_python(open_sandbox: Open) -> None:
 def test_process_has_no_environment_no_files_and_limits(engine: Engine) -> None:
     leak = os.open(os.devnull, os.O_RDONLY)
     os.set_inheritable(leak, True)
-    worker = JavaScriptWorker(engine, LIMITS)
+    worker = JavaScriptPool(engine, LIMITS)
     try:
         innocent(worker.open(SandboxKey("db", "_design/x", "1-a"), {}))
-        place = Path(f"/proc/{worker.pid}")
+        place = Path(f"/proc/{worker.pids[0]}")
         assert place.joinpath("environ").read_bytes() == b""
         assert len(list(place.joinpath("fd").iterdir())) == 4  # requests, silence twice, answers
         lines = place.joinpath("limits").read_text().splitlines()[1:]

@@ -55,13 +55,18 @@ def test_list(sandbox: Sandbox) -> None:
     }"""
     rows = [{"key": "a", "value": 1}, {"key": "b", "value": 2}]
     assert call(sandbox, "list", source, {"total_rows": 2}, {}, rows=rows) == Answer(
-        " sum 3", "string", {"code": 201}, "<2>ab[object Object]true", [], []
+        " sum 3", "string", {"code": 202}, "<2>ab[object Object]true", [], [], first={"code": 201}
     )
     assert call(sandbox, "list", source, {"total_rows": 0}, {}).sent == "<0>[object Object]true"
 
 
 def test_send_starts(sandbox: Sandbox) -> None:
-    assert call(sandbox, "show", "function () { send('x'); start({code: 300}); }").started == {}
+    late = call(sandbox, "show", "function () { send('x'); start({code: 300}); }")
+    assert (late.started, late.first) == ({"code": 300}, {})
+    gone = call(sandbox, "list", "function () { send('x'); getRow(); start({code: 300}); }")
+    assert (gone.started, gone.first) == ({}, {})
+    read = call(sandbox, "list", "function () { getRow(); }")
+    assert (read.started, read.first) == ({}, {})
     assert call(sandbox, "show", "function () { return 'x'; }").started is None
 
 

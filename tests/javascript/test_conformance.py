@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pouchdb_core.javascript import CompilationError, Engine, JavaScriptWorker, Sandbox, SandboxKey, ThrownError
+from pouchdb_core.javascript import CompilationError, Engine, JavaScriptPool, Sandbox, SandboxKey, ThrownError
 
 Make = Callable[..., Sandbox]
 
@@ -391,7 +391,7 @@ def test_require_reads_the_document_as_it_was(make: Make) -> None:
 # ---- isolation ------------------------------------------------------------------------------------------------------
 
 
-def test_contexts_share_nothing(worker: JavaScriptWorker) -> None:
+def test_contexts_share_nothing(worker: JavaScriptPool) -> None:
     bad = worker.open(SandboxKey("db", "_design/bad", "1-a"), {})
     good = worker.open(SandboxKey("db", "_design/good", "1-a"), {})
     assert call(bad, "function () { Object.prototype.x = 1; Array.prototype.push = JSON = null; return (y = 1); }") == 1

@@ -12,7 +12,7 @@ import pouchdb_core.javascript
 from pouchdb_core.javascript import (
     Engine,
     EngineMissing,
-    JavaScriptWorker,
+    JavaScriptPool,
     Js2Py,
     QuickJS,
     SandboxKey,
@@ -78,7 +78,7 @@ def test_builtin_engines() -> None:
 
 
 def test_a_call_without_the_engine_says_the_cure() -> None:
-    worker = JavaScriptWorker(Fake("absent", 1, "no_such_module"))
+    worker = JavaScriptPool(Fake("absent", 1, "no_such_module"))
     sandbox = worker.open(SandboxKey("db", "_design/a", "1-a"), {})
     for _ in range(2):
         with pytest.raises(EngineMissing, match="pip install fake"):
@@ -98,7 +98,7 @@ class Other(QuickJS):
 
 
 def test_the_other_quickjs_is_refused(tmp_path: Path) -> None:
-    worker = JavaScriptWorker(Other(tmp_path))
+    worker = JavaScriptPool(Other(tmp_path))
     with pytest.raises(EngineMissing, match=r"not quickjs-ng.*pip uninstall quickjs"):
         worker.open(SandboxKey("db", "_design/a", "1-a"), {}).compile("m", "map", "function (doc) {}")
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,9 @@ import pytest
 
 import pouchdb
 from pouchdb_core.database import SyncPouchDB
-from pouchdb_core.errors import BadRequest, FunctionError
+from pouchdb_core.errors import BadRequest, FunctionError, PouchDBError
 from pouchdb_core.javascript import Limits
-from pouchdb_core.views.javascript_maps import worker_of
+from pouchdb_core.views.javascript_maps import pool_of
 
 Design = Callable[..., Any]
 
@@ -269,11 +272,11 @@ def test_reading_an_index_that_is_up_to_date_needs_no_worker(tmp_path: Path) -> 
 def test_a_worker_that_dies_in_the_middle_is_started_again(database: SyncPouchDB, design: Design) -> None:
     design("a", views={"a": {"map": "function (doc) { emit(doc.n); }"}})
     database.bulk_docs([{"_id": f"{n:05}", "n": n} for n in range(2500)])
-    worker = worker_of(database.environment.engine)
+    worker = pool_of(database.environment.engine)
 
     def kill(event: Any) -> None:
-        assert worker.pid is not None
-        os.kill(worker.pid, signal.SIGKILL)
+        for pid in worker.pids:
+            os.kill(pid, signal.SIGKILL)
 
     # After each batch, so that the next one finds a dead process.
     database.on("indexing", kill)
@@ -402,6 +405,7 @@ def test_the_values_that_a_function_was_made_with_are_part_of_it(database: SyncP
 
 
 DIGEST = """
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pouchdb_core.views.python import _digest
 def f(doc):
@@ -487,3 +491,31 @@ def test_code_in_a_python_design_document_is_never_run(database: SyncPouchDB, de
     database.put({"_id": "x"})
     with pytest.raises(FunctionError, match="not registered"):
         database.query("app/a")
+
+
+def test_a_slow_view_of_one_database_leaves_anothers_query_its_time(tmp_path: Path) -> None:
+    """A document takes 0.6 s in one database; nobody in another one waits for it."""
+    slow_map = "function (doc) { var end = Date.now() + 600; while (Date.now() < end) {} emit(1); }"
+    with pouchdb.setup(tmp_path, plugins=[]) as environment:
+        slow, other = environment["slow"], environment["other"]
+        slow.put({"_id": "_design/a", "views": {"a": {"map": slow_map}}})
+        slow.bulk_docs([{"_id": f"{n}"} for n in range(60)])
+        other.put({"_id": "_design/b", "views": {"b": {"map": "function (doc) { emit(doc.n); }"}}})
+
+        def query(n: int) -> float:
+            other.put({"_id": f"{n}", "n": n})  # so that the function is asked
+            began = time.perf_counter()
+            assert len(other.query("b").rows) == n + 1
+            return time.perf_counter() - began
+
+        query(0)
+        with ThreadPoolExecutor(1) as threads:
+            building = threads.submit(slow.query, "a")
+            while not pool_of(environment.engine).pids:
+                time.sleep(0.001)
+            taken = [query(n) for n in range(1, 10)]
+            assert statistics.median(taken) < 0.6
+            assert not building.done()
+            environment.close()
+            with pytest.raises(PouchDBError):
+                building.result()
