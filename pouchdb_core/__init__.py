@@ -11,6 +11,7 @@ from pouchdb_core.hookspecs import hookimpl, hookspec
 from pouchdb_core.methods import operation
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot
+from pouchdb_core.transforms import Transform
 
 __all__ = [
     "AbstractEnvironment",
@@ -19,6 +20,7 @@ __all__ = [
     "Slot",
     "SyncEnvironment",
     "SyncPouchDB",
+    "Transform",
     "hookimpl",
     "hookspec",
     "operation",

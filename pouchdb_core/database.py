@@ -163,7 +163,7 @@ class SyncPouchDB(AbstractPouchDB, _Documents):
 
     def __contains__(self, id: object) -> bool:
         try:
-            if self.remote and self.plugins.reads_plainly:
+            if self.remote and self.reads_plainly:
                 return self.adapter.holds(check_id(id))
             self.get(id)  # type: ignore[arg-type]  # anything may be asked for
         except NotFound:

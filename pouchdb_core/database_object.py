@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pouchdb_core.adapters.base import Adapter, Response
     from pouchdb_core.environment import AbstractEnvironment
+    from pouchdb_core.transforms import Transforms
 
 __all__ = ["Handle", "Life", "user_context"]
 
@@ -184,6 +185,24 @@ class Handle(EventEmitter):
         It may outlive this object: what it keeps of its owner may be closed before it is.
         """
         return self._life.opened.slots.get(slot, self._own())
+
+    @property
+    def transforms(self) -> Transforms | None:
+        """What changes documents on their way in and out; plug-ins are asked once while the database is open."""
+        opened = self._life.opened
+        if opened.transforms is False:
+            return opened.ask_for_transforms(lambda: self.plugins.transforms(self._own()))  # type: ignore[arg-type]  # see AsyncPouchDB
+        return opened.transforms
+
+    @property
+    def reads_plainly(self) -> bool:
+        """Whether what is read is what is stored: then stored JSON may travel without being parsed."""
+        return self.plugins.reads_plainly and ((transforms := self.transforms) is None or not transforms.reads)
+
+    @property
+    def writes_plainly(self) -> bool:
+        """Whether what is written is stored as it is, but for what guards refuse."""
+        return self.plugins.writes_plainly and ((transforms := self.transforms) is None or not transforms.writes)
 
     def design_documents(self) -> Sequence[Record]:
         """Return the design documents in id order; read again only when one was written or purged."""

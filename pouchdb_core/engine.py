@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.changes.notify import Watcher
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pouchdb_core.database_object import Handle
     from pouchdb_core.live import Replication
     from pouchdb_core.requests import UserContext
+    from pouchdb_core.transforms import Transforms
 
 __all__ = ["Engine", "Opened"]
 
@@ -51,8 +52,25 @@ class Opened:
     def __init__(self, key: tuple[str, str], adapter: Adapter, options: Mapping[str, Any]) -> None:
         self.key, self.adapter = key, adapter
         self.slots = Slots()
+        self.transforms: Transforms | Literal[False] | None = False
+        """What changes documents on their way in and out; False until plug-ins were asked."""
+        self._asking = False
+        self._lock = threading.RLock()
         self.handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._options = dict(options)
+
+    def ask_for_transforms(self, ask: Callable[[], Transforms | None]) -> Transforms | None:
+        """Have plug-ins asked once; while one of them answers it sees documents as they are stored."""
+        with self._lock:
+            if self._asking:
+                return None
+            if self.transforms is False:
+                self._asking = True
+                try:
+                    self.transforms = ask()
+                finally:
+                    self._asking = False
+            return self.transforms
 
     def configure(self, options: Mapping[str, Any]) -> None:
         """Take the options of one more object. Raises BadRequest for what cannot be changed any more."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Write,
     )
     from pouchdb_core.results import Outcome, Record
+    from pouchdb_core.transforms import Transform
     from pouchdb_core.views.index import IndexKind
     from pouchdb_core.views.reduce import ReduceFunction
     from pouchdb_core.views.servers import ViewServer
@@ -77,6 +78,7 @@ __all__ = [
     "pouchdb_read",
     "pouchdb_reduce_functions",
     "pouchdb_replicate",
+    "pouchdb_transforms",
     "pouchdb_view_servers",
     "pouchdb_write",
     "pouchdb_write_guards",
@@ -201,6 +203,15 @@ def pouchdb_database_opened(database: SyncPouchDB) -> None:
 
 
 # -- operations ----------------------------------------------------------------------------------
+
+
+@hookspec
+def pouchdb_transforms(database: SyncPouchDB) -> Transform | None:
+    """Return what changes this database's documents on their way in and out, or None.
+
+    Asked once while the database is open, at its first use, on the program's own behalf; see
+    ``pouchdb_core.transforms.Transform``. Cannot be wrapped.
+    """
 
 
 @hookspec

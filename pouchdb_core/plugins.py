@@ -11,6 +11,7 @@ import pluggy
 from pouchdb_core import hookspecs
 from pouchdb_core.adapters.base import Adapter
 from pouchdb_core.errors import PluginError
+from pouchdb_core.transforms import Transform, Transforms
 
 if TYPE_CHECKING:
     import click
@@ -96,6 +97,8 @@ class Plugins:
         """Whether writing is the core's alone, but for guards."""
         self._guards = _answers(hook.pouchdb_write_guards)
         self._tell_of_written = _answers(hook.pouchdb_documents_written)
+        self.transforming = bool(hook.pouchdb_transforms.get_hookimpls())
+        """Whether any plug-in may change documents of some database."""
         self.judges = bool(hook.pouchdb_write_guards.get_hookimpls())
         """Whether any plug-in may guard writes."""
         self.listens = bool(hook.pouchdb_documents_written.get_hookimpls())
@@ -254,6 +257,14 @@ class Plugins:
             return operation(environment, request)
 
         return call
+
+    def transforms(self, database: SyncPouchDB) -> Transforms | None:
+        """Ask what changes documents of a database on their way in and out. Raises PluginError."""
+        found = [each for each in self.manager.hook.pouchdb_transforms(database=database) if each is not None]
+        for each in found:
+            if not isinstance(each, Transform):
+                raise PluginError(f"pouchdb_transforms must be answered with a Transform or None, not {each!r}")
+        return Transforms(found) if found else None
 
     def write_guards(self, database: SyncPouchDB, request: Write) -> list[Guard]:
         return self._guards(database, request)

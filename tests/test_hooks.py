@@ -12,7 +12,7 @@ import pluggy
 import pytest
 
 import pouchdb
-from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, hookimpl, hookspec, operation
+from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, Transform, hookimpl, hookspec, operation
 from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
 from pouchdb_core.dump import dump, load
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, PluginError
@@ -296,6 +296,25 @@ class WriteWrapper(Wrapper):
     @hookimpl(wrapper=True)
     def pouchdb_write(self, database: SyncPouchDB, request: Write) -> Any:
         return (yield from self.wrap(database, request))
+
+
+def test_hook_transforms(set_up: SetUp) -> None:
+    class Shouts(Transform):
+        def outgoing(self, doc: Record, request: Any) -> Record:
+            doc["text"] = doc["text"].upper()
+            return doc
+
+    class Shouting(Log):
+        @hookimpl
+        def pouchdb_transforms(self, database: SyncPouchDB) -> Transform | None:
+            self.told.append(database.name)
+            return Shouts() if database.name == "loud" else None
+
+    env = set_up(shouting := Shouting())
+    for name, text in (("loud", "HELLO"), ("quiet", "hello")):
+        env[name].put({"_id": "a", "text": "hello"})
+        assert env[name]["a"].text == text
+    assert shouting.told == ["loud", "quiet"]
 
 
 class Rights(Log):

@@ -40,4 +40,8 @@ def pouchdb_view_servers() -> Iterable[ViewServer]:
 def pouchdb_list(database: SyncPouchDB, request: Listing | Query) -> Record | None:
     if not isinstance(request, Query):
         return None
-    return database.adapter.query(request) if database.remote else query(database, request)
+    if not database.remote:
+        return query(database, request)
+    answer = database.adapter.query(request)
+    transforms = database.transforms
+    return answer if transforms is None or not transforms.reads else transforms.listing(request, answer)

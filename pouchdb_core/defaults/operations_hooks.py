@@ -32,6 +32,8 @@ def pouchdb_destroy(environment: SyncEnvironment, request: Destroy) -> bool:
 @hookimpl(trylast=True)
 def pouchdb_administer(database: SyncPouchDB, request: Administer) -> Any:
     answer = _ACTIONS[request.action](database, **request.arguments)
+    if request.action == "conflicts" and (transforms := database.transforms) is not None:
+        return transforms.documents(request, answer)
     return True if answer is None else answer
 
 
@@ -68,7 +70,11 @@ _ACTIONS: Mapping[str, Callable[..., Any]] = {
 def pouchdb_write(database: SyncPouchDB, request: Write) -> Sequence[Outcome]:
     adapter, plugins = database.adapter, database.plugins
     guards = plugins.write_guards(database, request) if plugins.judges and not adapter.remote else ()
-    outcomes = adapter.write(request, guards)
+    transforms = database.transforms if plugins.transforming else None
+    if transforms is None or not transforms.writes:
+        outcomes: Sequence[Outcome] = adapter.write(request, guards)
+    else:
+        outcomes = transforms.write(request, database.new_id, lambda request: adapter.write(request, guards))
     if plugins.listens:
         written = [each for each in outcomes if not isinstance(each, PouchDBError)]
         if written:
@@ -78,16 +84,25 @@ def pouchdb_write(database: SyncPouchDB, request: Write) -> Sequence[Outcome]:
 
 @hookimpl(trylast=True)
 def pouchdb_read(database: SyncPouchDB, request: Read) -> Any:
+    if database.plugins.transforming and (transforms := database.transforms) is not None and transforms.reads:
+        return transforms.read(request, database.adapter.read)
     return database.adapter.read(request)
 
 
 @hookimpl(trylast=True)
 def pouchdb_list(database: SyncPouchDB, request: Listing | Query) -> Record | None:
-    return database.adapter.listing(request) if isinstance(request, Listing) else None
+    if not isinstance(request, Listing):
+        return None
+    answer = database.adapter.listing(request)
+    transforms = database.transforms
+    return answer if transforms is None or not transforms.reads else transforms.listing(request, answer)
 
 
 @hookimpl(trylast=True)
 def pouchdb_changes(database: SyncPouchDB, request: Changes) -> Iterator[Record]:
     if isinstance(request.filter, str) and not database.adapter.remote:
         request = resolved(database, request)
-    return database.adapter.changes(request)
+    transforms = database.transforms
+    if transforms is None or not transforms.reads:
+        return database.adapter.changes(request)
+    return transforms.changes(request, database.adapter.changes)

@@ -68,7 +68,7 @@ class Transfer:
     def __post_init__(self) -> None:
         source, target = self.source, self.target
         both = source.adapter.packs and (target.adapter.packs or target.adapter.takes_packed)
-        self.packs = both and source.plugins.reads_plainly and target.plugins.writes_plainly
+        self.packs = both and source.reads_plainly and target.writes_plainly
 
     def missing(self, revs: Mapping[str, Sequence[str]]) -> list[Revision]:
         """Return which of the revisions the target lacks."""

@@ -88,7 +88,7 @@ def bulk_get(request: Request, database: SyncPouchDB) -> Response:
 
 def _read_stored(database: SyncPouchDB, asked: list[tuple[int, Any]], results: list[Any]) -> list[tuple[int, Any]]:
     """Put the stored JSON of documents into their places, not parsed, as replicators read them; return who is left."""
-    if not (database.adapter.packs and database.plugins.reads_plainly):
+    if not (database.adapter.packs and database.reads_plainly):
         return asked
     left: list[tuple[int, Any]] = []
     wanted: list[tuple[int, Any]] = []
