@@ -1,0 +1,92 @@
+"""The example plug-ins: timestamps, and a database that is unreadable on a server."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import pouchdb
+from pouchdb_core.errors import BadRequest, Forbidden
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    imported = []
+
+    def load(name: str) -> ModuleType:
+        imported.append(name)
+        return importlib.import_module(name)
+
+    yield load
+    for name in imported:
+        sys.modules.pop(name, None)
+
+
+def test_timestamps(example: Any, tmp_path: Path) -> None:
+    with pouchdb.setup(tmp_path, plugins=[example("timestamps").Timestamps("notes")]) as env:
+        db = env["notes"]
+        rev = db.put({"_id": "a", "text": "one"}).rev
+        first = db.get("a")
+        assert datetime.fromisoformat(first.created_at) == datetime.fromisoformat(first.updated_at)
+        db.put({**first, "_rev": rev, "text": "two"})
+        second = db.get("a")
+        assert second.created_at == first.created_at <= second.updated_at
+        env["plain"].put({"_id": "a"})
+        assert set(env["plain"].get("a")) == {"_id", "_rev"}
+        db.replicate_to("copy")
+        assert env["copy"].get("a") == second
+        db.put({"_id": "_design/code"})
+        assert set(db.get("_design/code")) == {"_id", "_rev"}
+
+
+def test_an_encrypted_database_is_unreadable_on_a_server(example: Any, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography", reason="the example needs it")
+    pytest.importorskip("pouchdb_server")
+    from pouchdb_core.testing.server import couch_server
+
+    encrypted = example("encrypted").Encrypted
+    key = encrypted.new_key()
+    with couch_server() as server, pouchdb.setup(tmp_path / "one", plugins=[encrypted(key, "diary")]) as env:
+        db = env["diary"]
+        db.put({"_id": "a", "text": "rain in Zürich"})
+        db.put({"_id": "a", "_rev": db.get("a")._rev, "text": "sunshine", "list": [{"x": 1.5}]})
+        gone = db.put({"_id": "b", "text": "a lie"})
+        db.remove("b", gone.rev)
+        assert {key: value for key, value in db.get("a").items() if key != "_rev"} == {
+            "_id": "a",
+            "text": "sunshine",
+            "list": [{"x": 1.5}],
+        }
+        assert [row.key for row in db.query(lambda doc: [(doc["text"], None)]).rows] == ["sunshine"]
+        db.replicate_to(f"{server.url}/diary")
+        there = server.environment["diary"]
+        assert set(there.get("a")) == {"_id", "_rev", "sealed"}
+        assert "b" not in there
+        with pouchdb.setup(tmp_path / "two", plugins=[encrypted(key, "diary")]) as other:
+            other["diary"].replicate_from(f"{server.url}/diary")
+            assert other["diary"].get("a") == db.get("a")
+            other["diary"].put({**other["diary"].get("a"), "text": "snow"})
+            other["diary"].replicate_to(f"{server.url}/diary")
+        db.replicate_from(f"{server.url}/diary")
+        assert db.get("a").text == "snow"
+        with pouchdb.setup(tmp_path / "three", plugins=[encrypted(encrypted.new_key(), "diary")]) as stranger:
+            stranger["diary"].replicate_from(f"{server.url}/diary")
+            with pytest.raises(Forbidden, match="another key"):
+                stranger["diary"].get("a")
+        # A sealed document under another id is worth nothing.
+        there.put({"_id": "c", "sealed": there.get("a").sealed})
+        db.replicate_from(f"{server.url}/diary")
+        with pytest.raises(Forbidden, match="was changed"):
+            db.get("c")
+        with pytest.raises(BadRequest, match="attachments"):
+            db.put_attachment("d", "x", b"x")
