@@ -189,6 +189,11 @@ class Listing:
     update_seq: bool = False
     offset: bool = False
     """Count the true offset in the index instead of answering ``skip``."""
+    raw: bool = False
+    """Answer RawDocuments instead of rows: documents as JSON text, for plug-ins that judge many and return few.
+
+    Only asked of databases that are here; keys without a living document are left out.
+    """
     user: UserContext | None = None
     purpose: Purpose = "api"
 

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pouchdb_core.documents.read import compose, stubs
 from pouchdb_core.documents.store import Row, Store
-from pouchdb_core.jsontext import encodes, load_record
+from pouchdb_core.jsontext import dump, encodes, load_record
 from pouchdb_core.requests import PLAIN, Listing, ReadOptions
 from pouchdb_core.results import Record
 
-__all__ = ["conflicted", "design_documents", "listing", "plain_documents", "row_document"]
+__all__ = ["RawDocument", "conflicted", "design_documents", "listing", "plain_documents", "row_document"]
 
 PAGE = 1000
 """Rows read at a time."""
 CONFLICTS = ReadOptions(conflicts=True)
 
 
+class RawDocument(NamedTuple):
+    """The winner of a document as JSON text; see ``Listing.raw``."""
+
+    id: str
+    rev: str
+    body: bytes
+    """An object without ``_id`` and ``_rev``; attachments are stubs."""
+
+    def document(self) -> Record:
+        """Return the document, parsed anew at each call."""
+        return _identified(load_record(self.body), self.id, self.rev)
+
+    def json(self) -> bytes:
+        """Return the document as JSON text, which is not parsed for it."""
+        rest = self.body[1:] if self.body == b"{}" else b"," + self.body[1:]
+        return b'{"_id":%b,"_rev":"%b"%b' % (dump(self.id), self.rev.encode(), rest)
+
+
 def listing(store: Store, request: Listing) -> Record:
     """Answer ``all_docs``: ``{"total_rows", "offset", "rows", "update_seq"?}`` of one moment."""
     with store.snapshot():
         counters = store.counters()
+        rows: list[Any]
         if request.keys is not None:
             rows, offset = _by_keys(store, request), request.skip
         else:
@@ -34,11 +53,11 @@ def listing(store: Store, request: Listing) -> Record:
         return answer
 
 
-def _by_range(store: Store, request: Listing) -> list[Record]:
-    rows: list[Record] = []
+def _by_range(store: Store, request: Listing) -> list[Any]:
+    rows: list[Any] = []
     start, include_start, skip = request.startkey, True, request.skip
     remaining = request.limit
-    plain = request.include_docs and request.options is PLAIN
+    plain = request.include_docs and request.options is PLAIN and not request.raw
     while remaining is None or remaining > 0:
         limit = PAGE if remaining is None else min(PAGE, remaining)
         page = store.scan_ids(
@@ -49,9 +68,11 @@ def _by_range(store: Store, request: Listing) -> list[Record]:
             descending=request.descending,
             limit=limit,
             skip=skip,
-            bodies=request.include_docs,
+            bodies=request.include_docs or request.raw,
         )
-        if plain:
+        if request.raw:
+            rows.extend(_raw(store, row, request.options) for row in page)
+        elif plain:
             for row, doc in zip(page, plain_documents(page), strict=True):
                 id = row[1]
                 rows.append(Record(id=id, key=id, value=Record(rev=row[2]), doc=doc))
@@ -71,12 +92,21 @@ def _row(row: Row, doc: Record | None) -> Record:
     return Record(id=row[1], key=row[1], value=Record(rev=row[2]), doc=doc)
 
 
-def _by_keys(store: Store, request: Listing) -> list[Record]:
+def _raw(store: Store, row: Row, options: ReadOptions) -> RawDocument:
+    body = row[5] or b"{}"
+    if b'"_attachments"' in body or (options is not PLAIN and options != PLAIN):
+        doc = row_document(store, row, options)
+        del doc["_id"], doc["_rev"]
+        body = dump(doc)
+    return RawDocument(row[1], row[2], body)
+
+
+def _by_keys(store: Store, request: Listing) -> list[Any]:
     keys = list(request.keys or ())
     if request.descending:
         keys.reverse()
     keys = keys[request.skip : None if request.limit is None else request.skip + request.limit]
-    rows: list[Record] = []
+    rows: list[Any] = []
     for start in range(0, len(keys), PAGE):
         page = keys[start : start + PAGE]
         # A lone surrogate cannot be the id of a document, nor be asked for in SQL.
@@ -84,7 +114,10 @@ def _by_keys(store: Store, request: Listing) -> list[Record]:
         found = store.rows(texts)
         for key in page:
             row = found.get(key) if isinstance(key, str) else None
-            if row is None:
+            if request.raw:
+                if row is not None and not row[3]:
+                    rows.append(_raw(store, row, request.options))
+            elif row is None:
                 rows.append(Record(key=key, error="not_found"))
             elif row[3]:
                 answer = Record(id=key, key=key, value=Record(rev=row[2], deleted=True))
@@ -108,6 +141,11 @@ def row_document(store: Store, row: Row, options: ReadOptions) -> Record:
 def plain_documents(rows: Sequence[Row]) -> Iterator[Record]:
     """Build the winners of rows that brought their bodies, deleted or not, without options."""
     return map(_complete, map(load_record, [row[5] or b"{}" for row in rows]), rows)
+
+
+def _identified(doc: Record, id: str, rev: str) -> Record:
+    doc["_id"], doc["_rev"] = id, rev
+    return doc
 
 
 def _complete(doc: Record, row: Row) -> Record:

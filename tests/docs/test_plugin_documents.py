@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+PAGES = ["docs/hooks.md", "docs/writing-a-plugin.md", "plugins/all_dbs/README.md", "plugins/find/README.md"]
 
-@pytest.mark.parametrize("path", ["docs/hooks.md", "docs/writing-a-plugin.md", "plugins/all_dbs/README.md"])
+
+@pytest.mark.parametrize("path", PAGES)
 def test_the_code_blocks_run(path: str, run_document: Callable[[str], int]) -> None:
     pytest.importorskip("pouchdb_all_dbs")
     assert run_document(path) > 0

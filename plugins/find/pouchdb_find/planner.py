@@ -1,0 +1,313 @@
+"""Which index answers a query, by CouchDB's rules.
+
+An index can be used if the selector, or the sort, requires every one of its fields to exist; sorting needs an index
+whose fields begin with those of the sort, after fields that the selector holds constant. Of several the one is taken
+whose leading fields meet most of the conditions, then the one of fewer fields, then the first by name. Partial
+indexes are used only where ``use_index`` names them. Beyond CouchDB, a ``$or`` over several fields joins the
+indexes of its alternatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pouchdb_core.views.collation import Encode
+from pouchdb_find.definitions import Definition
+from pouchdb_find.errors import FindError
+from pouchdb_find.find_request import FindRequest
+from pouchdb_find.intervals import ALL_IDS, of_ids
+from pouchdb_find.key_range import KeyRange, key_range, ranged_fields
+from pouchdb_find.selectors import Selector, conjuncts, single
+
+__all__ = ["NO_INDEX", "REASONS", "Candidate", "Plan", "planned"]
+
+NO_INDEX = "No matching index found, create an index to optimize query time."
+_EMPTY_OPERATORS = ("$all", "$and", "$or", "$in")
+
+REASONS = {
+    "is_partial": "it is partial, and use_index does not name it",
+    "field_mismatch": "the selector does not require all of its fields to exist",
+    "sort_order_mismatch": "its fields do not begin with those of the sort",
+    "needs_text_search": "$text needs a search index",
+    "excluded_by_user": "use_index names another one",
+    "unfavored_type": "an index of fields is there",
+    "less_overlap": "its leading fields meet fewer conditions",
+    "too_many_fields": "it has more fields than the chosen one",
+    "alphabetically_comes_after": "the chosen one comes first by name",
+}
+"""CouchDB's names for why an index was not chosen, in words."""
+
+
+@dataclass
+class Candidate:
+    """An index that could have been chosen; without a definition it is the one of all documents."""
+
+    definition: Definition | None
+    usable: bool = True
+    reason: str | None = None
+    """Why it was not chosen; None of the chosen one."""
+    distance: int = 0
+    """How many of the conditions its leading fields do not meet."""
+    ranking: int = 0
+
+
+@dataclass
+class Plan:
+    """How a query is answered."""
+
+    selector: Selector
+    definition: Definition | None = None
+    """The index; None reads the documents in the order of their ids."""
+    union: tuple[Plan, ...] = ()
+    """Of a ``$or``: read each of these, in the order of ids, each document once."""
+    empty: bool = False
+    """No document can match: nothing is read."""
+    missing: bool = False
+    """There is no index for the sort; only explain goes on."""
+    warnings: list[str] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+
+
+def planned(
+    request: FindRequest,
+    definitions: Iterable[Definition],
+    encode: Encode,
+    *,
+    explain: bool = False,
+    wanted: tuple[str, str] | None = None,
+) -> Plan:
+    """Choose an index. Raises FindError ``no_usable_index`` and ``invalid_index``.
+
+    ``wanted`` is the (design document, name) of the index that a bookmark belongs to; empty names are no index.
+    """
+    candidates = [_judged(each, request) for each in definitions]
+    special = Candidate(None)
+    if _searches(request.selector):
+        special.usable, special.reason = False, "needs_text_search"
+        if not explain:
+            raise FindError("no_usable_index", "No index exists for $text: it needs a search index (pouchdb-search).")
+    elif request.sort and request.sorted_by != ("_id",):
+        special.usable, special.reason = False, "sort_order_mismatch"
+    usable = [each for each in (*candidates, special) if each.usable]
+    if not usable:
+        if not explain:
+            raise FindError("no_usable_index", "No index exists for this sort, try indexing by the sort fields.")
+        return Plan(request.selector, missing=True, candidates=_ranked([], [*candidates, special]))
+    asked = [each for each in usable if request.use_index and _named(each.definition, request.use_index)]
+    warnings = []
+    if request.use_index and not asked:
+        if not request.allow_fallback:
+            raise FindError(
+                "invalid_index",
+                f"{_name(request.use_index)} specified by `use_index` could not be found or it is not suitable.",
+            )
+        kind = "does not contain a valid index" if len(request.use_index) == 1 else "is not a valid index"
+        warnings.append(f"{_name(request.use_index)} was not used because it {kind} for this query.")
+    for each in usable:
+        if asked and each not in asked:
+            each.reason = "excluded_by_user"
+    choice = [each for each in (asked or usable) if each.definition is not None]
+    if wanted is not None and wanted != ("", ""):
+        choice = [each for each in choice if each.definition and (each.definition.ddoc, each.definition.name) == wanted]
+        if not choice:
+            raise FindError(
+                "invalid_bookmark", f"the index of this bookmark, {' '.join(wanted)}, is not there: begin without one"
+            )
+    elif wanted is not None:
+        choice = []
+    if choice:
+        chosen = _best(choice, request, encode)
+        special.reason = special.reason or "unfavored_type"
+        empty = any(key_range(request.selector, name, encode) is None for name in ranged_fields(request.selector))
+        plan = Plan(request.selector, chosen.definition, empty=empty, warnings=warnings)
+        plan.candidates = _ranked(choice, [each for each in (*candidates, special) if each is not chosen])
+    else:
+        union = () if request.use_index or request.sort else _union(request, candidates, encode)
+        if not union and not request.allow_fallback:
+            raise FindError(
+                "invalid_index",
+                "You must specify an index with the `use_index` parameter: only _all_docs fits this query, "
+                "and `allow_fallback` is false.",
+            )
+        if not union:
+            warnings.append(NO_INDEX)
+        plan = Plan(request.selector, union=union, warnings=warnings)
+        plan.empty = key_range(request.selector, "_id", encode) is None
+        plan.candidates = _ranked([], candidates)
+    plan.empty = plan.empty or _is_noop(request.selector)
+    return plan
+
+
+def _is_noop(selector: Selector) -> bool:
+    """Tell whether a selector is nothing but an operator over nothing, which CouchDB does not run."""
+    return bool(selector) and single(selector)[0] in _EMPTY_OPERATORS and not single(selector)[1]
+
+
+# -- which can be used ---------------------------------------------------------------------------
+
+
+def _judged(definition: Definition, request: FindRequest) -> Candidate:
+    candidate = Candidate(definition)
+    named = bool(request.use_index) and _named(definition, request.use_index)
+    needed = set(definition.fields) - set(request.sorted_by) - {"_id", "_rev"}
+    if definition.partial and not named:
+        candidate.reason = "is_partial"
+    elif _unmet(request.selector, frozenset(needed)):
+        candidate.reason = "field_mismatch"
+    elif _searches(request.selector):
+        candidate.reason = "needs_text_search"
+    elif not _sorts(definition.fields, request):
+        candidate.reason = "sort_order_mismatch"
+    candidate.usable = candidate.reason is None
+    return candidate
+
+
+def _named(definition: Definition | None, use_index: Sequence[str]) -> bool:
+    if definition is None or definition.ddoc != f"_design/{use_index[0]}":
+        return False
+    return len(use_index) == 1 or definition.name == use_index[1]
+
+
+def _name(use_index: Sequence[str]) -> str:
+    return f"_design/{', '.join(use_index)}"
+
+
+def _unmet(selector: Selector, fields: frozenset[str]) -> frozenset[str]:
+    """Return which of the fields documents that match may lack."""
+    if not selector or not fields:
+        return fields
+    name, argument = single(selector)
+    if name == "$and":
+        for part in argument:
+            fields = _unmet(part, fields)
+        return fields
+    if name == "$or" and argument:
+        return frozenset().union(*(_unmet(part, fields) for part in argument))
+    if argument == {"$exists": False}:
+        return fields
+    return fields - {name}
+
+
+def _searches(selector: Selector) -> bool:
+    if not selector:
+        return False
+    name, argument = single(selector)
+    return name == "$default" or (name in ("$and", "$or") and any(map(_searches, argument)))
+
+
+def _sorts(columns: Sequence[str], request: FindRequest) -> bool:
+    sort = request.sorted_by
+    if not sort:
+        return True
+    constant = {
+        name
+        for name, condition in map(single, conjuncts(request.selector))
+        if isinstance(condition, dict) and "$eq" in condition
+    }
+    for start, column in enumerate(columns):
+        if column == sort[0]:
+            return tuple(columns[start : start + len(sort)]) == sort
+        if column not in constant:
+            return False
+    return False
+
+
+# -- which is best -------------------------------------------------------------------------------
+
+
+def _best(choice: list[Candidate], request: FindRequest, encode: Encode) -> Candidate:
+    ranged = ranged_fields(request.selector)
+
+    def order(candidate: Candidate) -> tuple[Any, ...]:
+        definition = candidate.definition
+        assert definition is not None
+        candidate.distance = len(ranged) - len(prefix_of(definition.fields, ranged))
+        return candidate.distance, len(definition.fields), definition.ddoc, definition.name
+
+    choice.sort(key=order)
+    best = choice[0]
+    for each in choice[1:]:
+        assert best.definition is not None
+        assert each.definition is not None
+        if each.distance > best.distance:
+            each.reason = "less_overlap"
+        elif len(each.definition.fields) > len(best.definition.fields):
+            each.reason = "too_many_fields"
+        else:
+            each.reason = "alphabetically_comes_after"
+    return best
+
+
+def prefix_of(columns: Sequence[str], fields: Iterable[str]) -> tuple[str, ...]:
+    """Return the leading columns that are among the fields."""
+    known = set(fields)
+    found: list[str] = []
+    for column in columns:
+        if column not in known:
+            break
+        found.append(column)
+    return tuple(found)
+
+
+_ORDER = (
+    "is_partial",
+    "field_mismatch",
+    "needs_text_search",
+    "sort_order_mismatch",
+    "excluded_by_user",
+    "unfavored_type",
+)
+
+
+def _ranked(choice: Sequence[Candidate], rejected: list[Candidate]) -> list[Candidate]:
+    """Return those not chosen, the nearest first, with their places."""
+    places = {id(each): number for number, each in enumerate(choice)}
+    for each in rejected:
+        later = len(_ORDER) - _ORDER.index(each.reason) if each.reason in _ORDER else 0
+        each.ranking = places.get(id(each), max(len(choice), 1) + later)
+    return sorted(rejected, key=lambda each: each.ranking)
+
+
+# -- joining indexes -----------------------------------------------------------------------------
+
+
+def _union(request: FindRequest, candidates: Sequence[Candidate], encode: Encode) -> tuple[Plan, ...]:
+    """Return a plan for each alternative of a ``$or`` whose every alternative has an index."""
+    parts = conjuncts(request.selector)
+    for part in parts:
+        name, alternatives = single(part)
+        if name != "$or" or not alternatives:
+            continue
+        others = [each for each in parts if each is not part]
+        plans = [_alternative({"$and": [each, *others]}, request, candidates, encode) for each in alternatives]
+        found = tuple(plan for plan in plans if plan is not None)
+        if len(found) == len(plans):
+            return found
+    return ()
+
+
+def _alternative(
+    selector: Selector, request: FindRequest, candidates: Sequence[Candidate], encode: Encode
+) -> Plan | None:
+    alone = replace(request, selector=selector)
+    if of_ids(selector) != ALL_IDS:
+        return Plan(selector)
+    usable = [
+        each
+        for each in (_judged(candidate.definition, alone) for candidate in candidates if candidate.definition)
+        if each.usable
+    ]
+    return Plan(selector, _best(usable, alone, encode).definition) if usable else None
+
+
+def describe_range(selector: Selector, definition: Definition, encode: Encode) -> list[KeyRange]:
+    """Return the ranges of an index's leading fields, as CouchDB has them."""
+    found = []
+    for name in prefix_of(definition.fields, ranged_fields(selector)):
+        part = key_range(selector, name, encode)
+        if part is None:
+            return []
+        found.append(part)
+    return found

@@ -1,0 +1,236 @@
+"""Where the documents that a query judges come from: an index, all documents, or several indexes joined.
+
+A source gives a batch of documents at a time, each with its position in the order of rows. A batch is of one moment:
+its rows and its documents are read in one snapshot. No transaction is open in between.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pouchdb_core.documents.listing import RawDocument
+from pouchdb_core.requests import Listing, ReadOptions
+from pouchdb_core.views.collation import Encode
+from pouchdb_core.views.follow import Follower
+from pouchdb_core.views.register import indexes
+from pouchdb_find.definitions import Definition
+from pouchdb_find.intervals import Intervals, intersect, of_ids
+from pouchdb_find.mango_index import KIND, MangoIndex
+from pouchdb_find.planner import Plan
+from pouchdb_find.selectors import Selector
+from pouchdb_find.spans import Position, Range, Reading
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["Batch", "DocumentSource", "IndexSource", "Source", "UnionSource", "follower_of"]
+
+NO_DESIGN_DOCUMENTS: Intervals[str] = [("", "_design/"), ("_design0", None)]
+_PLAIN = ReadOptions()
+_CONFLICTS = ReadOptions(conflicts=True)
+_FIRST_IDS, _MOST_IDS = 1000, 50_000
+
+
+class Batch(NamedTuple):
+    """Some documents in order, each with its position."""
+
+    documents: Sequence[tuple[Position, RawDocument]]
+    keys: int
+    """How many rows of an index were read for them."""
+    last: bool
+    """There are no more."""
+
+
+class Source(ABC):
+    """Gives documents in order."""
+
+    @abstractmethod
+    def batch(self, size: int) -> Batch:
+        """Return about ``size`` documents."""
+
+
+def follower_of(database: SyncPouchDB, definition: Definition) -> Follower:
+    """Return what keeps a definition's index up to date."""
+    ddoc = next(each for each in database.design_documents() if each["_id"] == definition.ddoc)
+    return indexes(database).follower(database, KIND, ddoc)
+
+
+def _number(follower: Follower, definition: Definition) -> int:
+    index = follower.index
+    assert isinstance(index, MangoIndex)
+    return index.number(definition.name)
+
+
+class _Reader:
+    """Reads documents on behalf of the database object's user."""
+
+    def __init__(self, database: SyncPouchDB, conflicts: bool) -> None:
+        self._database = database
+        self._options = _CONFLICTS if conflicts else _PLAIN
+
+    def list(self, **options: Any) -> list[RawDocument]:
+        database = self._database
+        request = Listing(
+            raw=True, include_docs=True, options=self._options, user=database.user, purpose=database.purpose, **options
+        )
+        rows: list[RawDocument] = database.plugins.list(database, request)["rows"]
+        return rows
+
+    def of_ids(self, ids: Sequence[str]) -> dict[str, RawDocument]:
+        return {doc.id: doc for doc in self.list(keys=tuple(ids))} if ids else {}
+
+
+class IndexSource(Source):
+    """Documents in the order of an index."""
+
+    def __init__(
+        self,
+        database: SyncPouchDB,
+        plan: Plan,
+        encode: Encode,
+        *,
+        descending: bool,
+        conflicts: bool,
+        after: Position | None,
+    ) -> None:
+        assert plan.definition is not None
+        self.reading = Reading(plan.definition, plan.selector, encode)
+        self.follower = follower_of(database, plan.definition)
+        self._number = _number(self.follower, plan.definition)
+        self._reader = _Reader(database, conflicts)
+        self._ranges: Iterator[Range] = self.reading.after(after, descending)
+        self._range = next(self._ranges, None)
+
+    def batch(self, size: int) -> Batch:
+        rows: list[Position] = []
+        if self._range is None or self.follower.entry() is None:
+            return Batch((), 0, True)
+        with self.follower.snapshot() as place:
+            while self._range is not None and len(rows) < size:
+                wanted = size - len(rows)
+                found = self._range.read(place.tables, self._number, wanted)
+                rows += found
+                if len(found) < wanted:
+                    self._range = next(self._ranges, None)
+            documents = self._reader.of_ids([row[-1] for row in rows])
+        there = [(row, documents[row[-1]]) for row in rows if row[-1] in documents]
+        return Batch(there, len(rows), self._range is None)
+
+
+class DocumentSource(Source):
+    """Documents in the order of their ids, without design documents."""
+
+    def __init__(
+        self, database: SyncPouchDB, selector: Selector, *, descending: bool, conflicts: bool, after: Position | None
+    ) -> None:
+        self._reader = _Reader(database, conflicts)
+        self._descending = descending
+        intervals = intersect(NO_DESIGN_DOCUMENTS, of_ids(selector))
+        if after is not None:
+            # What was read is cut off.
+            id = after[-1]
+            intervals = intersect([("", id)] if descending else [(id + "\0", None)], intervals)
+        # Taken from the end.
+        self._left = intervals if descending else intervals[::-1]
+
+    def batch(self, size: int) -> Batch:
+        found: list[RawDocument] = []
+        while self._left and len(found) < size:
+            low, high = self._left.pop()
+            if high == low + "\0":
+                found += self._points(low, size)
+                continue
+            wanted = size - len(found)
+            rows = self._range(low, high, wanted)
+            if len(rows) == wanted:
+                last = rows[-1].id
+                self._left.append((low, last) if self._descending else (last + "\0", high))
+            found += rows
+        return Batch([((doc.id,), doc) for doc in found], len(found), not self._left)
+
+    def _range(self, low: str, high: str | None, limit: int) -> list[RawDocument]:
+        if not self._descending:
+            return self._reader.list(startkey=low or None, endkey=high, inclusive_end=False, limit=limit)
+        rows = self._reader.list(startkey=high, endkey=low or None, limit=limit + 1, descending=True)
+        # A listing includes where it starts.
+        return [doc for doc in rows if doc.id != high][:limit]
+
+    def _points(self, first: str, size: int) -> list[RawDocument]:
+        """Read single ids together."""
+        ids = [first]
+        while self._left and len(ids) < size and self._left[-1][1] == self._left[-1][0] + "\0":
+            ids.append(self._left.pop()[0])
+        documents = self._reader.of_ids(ids)
+        return [documents[id] for id in ids if id in documents]
+
+
+class UnionSource(Source):
+    """Documents that one of several indexes has, in the order of ids, each once."""
+
+    def __init__(
+        self, database: SyncPouchDB, plans: Sequence[Plan], encode: Encode, *, conflicts: bool, after: Position | None
+    ) -> None:
+        self._reader = _Reader(database, conflicts)
+        self._parts = [_Part(database, plan, encode, self._reader) for plan in plans]
+        self.followers = [part.follower for part in self._parts if part.follower is not None]
+        self._after = "" if after is None else after[-1]
+        self._ids: list[str] = []
+        self._size, self._last = _FIRST_IDS, False
+
+    def batch(self, size: int) -> Batch:
+        with ExitStack() as snapshots:
+            for follower in self.followers:
+                if follower.entry() is not None:
+                    snapshots.enter_context(follower.snapshot())
+            keys = 0
+            if not self._ids and not self._last:
+                keys = self._more()
+            ids, self._ids = self._ids[:size], self._ids[size:]
+            documents = self._reader.of_ids(ids)
+        there = [((id,), documents[id]) for id in ids if id in documents]
+        return Batch(there, keys, self._last and not self._ids)
+
+    def _more(self) -> int:
+        pages = [part.ids(self._after, self._size) for part in self._parts]
+        # Beyond the end of a full page there may be more that come before what another one has.
+        ends = [page[-1] for page in pages if len(page) == self._size]
+        end = min(ends, default=None)
+        self._ids = sorted({id for page in pages for id in page if end is None or id <= end})
+        self._last = end is None
+        if self._ids:
+            self._after = self._ids[-1]
+        self._size = min(self._size * 4, _MOST_IDS)
+        return sum(map(len, pages))
+
+
+class _Part:
+    """One alternative of a union."""
+
+    def __init__(self, database: SyncPouchDB, plan: Plan, encode: Encode, reader: _Reader) -> None:
+        self.follower: Follower | None = None
+        self._reader, self._selector = reader, plan.selector
+        if plan.definition is not None:
+            self._reading = Reading(plan.definition, plan.selector, encode)
+            self.follower = follower_of(database, plan.definition)
+            self._number = _number(self.follower, plan.definition)
+
+    def ids(self, after: str, limit: int) -> list[str]:
+        if self.follower is not None:
+            if self.follower.entry() is None:
+                return []
+            return self._reading.ids(self.follower.place.tables, self._number, after, limit)
+        found: list[str] = []
+        intervals = intersect(NO_DESIGN_DOCUMENTS, of_ids(self._selector))
+        rest: Intervals[str] = [(after + "\0" if after else "", None)]
+        for low, high in intersect(rest, intervals):
+            if high == low + "\0":
+                found.append(low)
+            else:
+                rows = self._reader.list(startkey=low, endkey=high, inclusive_end=False, limit=limit - len(found))
+                found += [doc.id for doc in rows]
+            if len(found) >= limit:
+                break
+        return found

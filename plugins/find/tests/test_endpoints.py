@@ -1,0 +1,141 @@
+"""``_find``, ``_index`` and ``_explain`` answer as a CouchDB 3.5 did (couchdb/find.jsonl), also to our own client."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PEOPLE
+
+import pouchdb
+from pouchdb_core.errors import NotFound, PouchDBError
+
+pytest.importorskip("pouchdb_server")
+from pouchdb_server.testing import couch_server  # of an optional plug-in
+
+RECORDED = [json.loads(line) for line in (Path(__file__).parent / "couchdb" / "find.jsonl").read_text().splitlines()]
+SCENARIOS = {name: list(rows) for name, rows in itertools.groupby(RECORDED, key=lambda each: each["scenario"])}
+ONLY = ("dbname", "index", "selector", "fields", "limit", "skip", "covering")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    environment = pouchdb.setup(":memory:", plugins=["find", "server"])
+    with couch_server(environment) as server:
+        yield server
+    environment.close()
+
+
+class Client:
+    def __init__(self, server: Any) -> None:
+        self.host, self.port = re.match(r"http://(?:.*@)?([^:/]+):(\d+)", server.url).groups()  # type: ignore[union-attr]
+
+    def __call__(self, method: str, path: str, body: Any = None, raw: bool = False) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection(self.host, int(self.port), timeout=30)
+        data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request(method, path, data, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        return response.status, text if raw else json.loads(text)
+
+
+@pytest.fixture(scope="module")
+def client(server: Any) -> Client:
+    return Client(server)
+
+
+@pytest.mark.parametrize("name", list(SCENARIOS))
+def test_recorded(client: Client, name: str) -> None:
+    """Statuses and bodies, but for the words of reasons and warnings."""
+    db = "recorded-" + re.sub("[^a-z]", "-", name)
+    assert client("PUT", f"/{db}")[0] == 201
+    if name != "find/index errors":
+        assert client("POST", f"/{db}/_bulk_docs", {"docs": PEOPLE})[0] == 201
+    for exchange in SCENARIOS[name]:
+        request, answer = exchange["request"], exchange["answer"]
+        body = request["body"]
+        if isinstance(body, dict) and body.get("bookmark") == "<bookmark>":
+            body = {**body, "bookmark": "nonsense"}
+        status, found = client(
+            request["method"],
+            request["path"].replace("{db}", db),
+            body.encode() if isinstance(body, str) else body,
+        )
+        if answer["status"] >= 500:
+            assert status >= 400
+            continue
+        if request["path"].endswith("_explain"):
+            found = {key: found[key] for key in ONLY}
+        assert (status, masked(found, db)) == (answer["status"], masked(answer["body"]["json"], db)), request
+
+
+def masked(value: Any, db: str) -> Any:
+    """Without what is a server's own, and without words."""
+    text = json.dumps(value)
+    text = re.sub(r"\b1-[0-9a-f]{32}\b", "1-#", text).replace(db, "{db}")
+    text = re.sub(r"\b[0-9a-f]{40}\b", "<hash>", text)
+    value = json.loads(text)
+    for key in ("reason", "warning", "bookmark"):
+        if key in value and value[key] != "nil":
+            value[key] = f"<{key}>"
+    for key in ("execution_time_ms", "total_docs_examined", "total_keys_examined"):
+        if key in value.get("execution_stats", {}):
+            value["execution_stats"][key] = f"<{key}>"
+    return value
+
+
+def test_documents_are_streamed_as_couchdb_formats_them(client: Client) -> None:
+    client("PUT", "/streamed")
+    client("POST", "/streamed/_bulk_docs", {"docs": [{"_id": f"{i:05d}", "n": i} for i in range(3000)]})
+    status, text = client("POST", "/streamed/_find", {"selector": {"n": {"$gte": 0}}, "limit": 3000}, raw=True)
+    assert status == 200
+    lines = text.split(b"\r\n")
+    assert lines[0] == b'{"docs":['
+    assert lines[1].startswith(b'{"_id":"00000","_rev":"1-')
+    assert len(json.loads(text)["docs"]) == 3000
+    status, text = client("POST", "/streamed/_find", {"selector": {"n": -1}}, raw=True)
+    assert json.loads(text)["docs"] == []
+
+
+def test_limit_and_skip_of_indexes(client: Client) -> None:
+    client("PUT", "/listed")
+    for name in "abc":
+        client("POST", "/listed/_index", {"index": {"fields": [name]}, "ddoc": name})
+    answer = client("GET", "/listed/_index?limit=2&skip=1")[1]
+    assert [each["ddoc"] for each in answer["indexes"]] == ["_design/a", "_design/b"]
+    assert answer["total_rows"] == 4
+    assert client("GET", "/listed/_index?limit=0")[0] == 500
+
+
+def test_a_database_on_a_server(server: Any, tmp_path: Any) -> None:
+    environment = pouchdb.setup(str(tmp_path), plugins=["find"])
+    db = (
+        environment.open(f"{server.url}/remote")
+        if hasattr(environment, "open")
+        else environment[f"{server.url}/remote"]
+    )
+    db.bulk_docs(PEOPLE)
+    assert db.create_index({"fields": ["age"], "name": "n", "ddoc": "d"}).result == "created"
+    assert db.createIndex({"index": {"fields": ["age"], "name": "n", "ddoc": "d"}}).result == "exists"
+    answer = db.find(selector={"age": {"$gt": 29}}, sort=["age"], fields=["_id"])
+    assert answer.docs == [{"_id": "m00"}, {"_id": "m04"}, {"_id": "m02"}, {"_id": "m05"}]
+    assert db.explain(selector={"age": 5}).index.name == "n"
+    assert db.get_indexes().total_rows == 2
+    with pytest.raises(PouchDBError) as caught:
+        db.find(selector={"a": {"$odd": 1}})
+    assert (caught.value.status, caught.value.name) == (400, "invalid_operator")
+    assert [row["id"] for row in db.changes(selector={"age": 41})["results"]] == ["m02"]
+    local = environment["local"]
+    local.replicate_from(db, selector={"city": "Rome"})
+    assert [row["id"] for row in local.all_docs()["rows"]] == ["m00", "m02", "m05"]
+    assert db.delete_index(ddoc="d", name="n") == {"ok": True}
+    with pytest.raises(NotFound):
+        db.delete_index(ddoc="d", name="n")
+    environment.close()
