@@ -15,14 +15,17 @@ from pouchdb.cli import (
     doctor,
     documents,
     dumps,
+    editing,
     exchanges,
     plugins,
     queries,
     replications,
+    shell,
     trees,
+    view_commands,
 )
 from pouchdb.cli.command_session import Session
-from pouchdb.cli.group import Group, ReaderGone, common
+from pouchdb.cli.group import Command, Group, ReaderGone, common
 from pouchdb.cli.output import Output
 from pouchdb.cli.status import Failure, Status, told
 from pouchdb.info import __version__
@@ -36,6 +39,23 @@ __all__ = ["OWNER", "build", "run"]
 OWNER = "pouchdb"
 """Who brings the commands that are no plug-in's."""
 
+
+@click.command("help", cls=Command)
+@click.argument("command", nargs=-1)
+@click.pass_context
+def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
+    """Show the help of a command, or of all."""
+    found: click.Command = ctx.find_root().command
+    within = click.Context(found, info_name="pouchdb")
+    for name in command:
+        if not isinstance(found, click.Group):
+            raise click.UsageError(f"{within.command_path} has no commands", ctx)
+        _, inner, _ = found.resolve_command(within, [name])
+        assert inner is not None, "else it was raised"
+        found, within = inner, click.Context(inner, info_name=name, parent=within)
+    click.echo(found.get_help(within))
+
+
 COMMANDS = (
     *changes.COMMANDS,
     *checkpoints.COMMANDS,
@@ -43,11 +63,15 @@ COMMANDS = (
     *doctor.COMMANDS,
     *documents.COMMANDS,
     *dumps.COMMANDS,
+    *editing.COMMANDS,
     *exchanges.COMMANDS,
     *plugins.COMMANDS,
     *queries.COMMANDS,
     *replications.COMMANDS,
+    *shell.COMMANDS,
     *trees.COMMANDS,
+    *view_commands.COMMANDS,
+    help_,
 )
 
 HELP = """Databases that speak CouchDB, on the command line.
@@ -70,7 +94,7 @@ def build() -> tuple[Group, dict[str, str]]:
         help=HELP,
         params=[
             *common(),
-            click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version),
+            click.Option(["-V", "--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version),
         ],
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

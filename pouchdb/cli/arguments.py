@@ -51,6 +51,8 @@ def text_of(given: str) -> str:
             return sys.stdin.read()
         if given.startswith("@"):
             return Path(given[1:]).expanduser().read_text("utf-8")
+    except FileNotFoundError as error:
+        raise Failure(f"there is no file {given[1:]}", exit=Status.NOT_FOUND, error="not_found") from error
     except UnicodeDecodeError as error:
         raise Failure(f"{given}: it is not UTF-8 text: {error}") from error
     return given

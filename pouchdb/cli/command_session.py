@@ -32,6 +32,8 @@ class Session:
         self.owners = owners
         """The commands, and which plug-in brought each."""
         self.directory = Path(os.environ.get(DIRECTORY) or DEFAULT).expanduser()
+        self.ca_certs: Path | None = None
+        """The file of certificates that servers are judged by; None for the system's."""
         self._environments: dict[Path | None, SyncEnvironment] = {}
         self._open = ExitStack()
 
@@ -67,11 +69,15 @@ class Session:
             self.output.secrets.update({place.name: shown, given: shown})
         return place
 
-    def database(self, given: str, *, make: bool = False, **options: Any) -> SyncPouchDB:
-        """Open a database by name, path or URL; ``make`` makes a missing one. Raises Failure, PouchDBError."""
-        return self._opened(self.place(given), make, options)
+    def database(self, given: str, *, make: bool = False, guess: bool = True, **options: Any) -> SyncPouchDB:
+        """Open a database by name, path or URL; ``make`` makes a missing one.
 
-    def _opened(self, place: Place, make: bool, options: dict[str, Any]) -> SyncPouchDB:
+        ``guess`` suggests names that are like a wrong one: not where taking the wrong one does harm. Raises Failure,
+        PouchDBError.
+        """
+        return self._opened(self.place(given), make, guess, options)
+
+    def _opened(self, place: Place, make: bool, guess: bool, options: dict[str, Any]) -> SyncPouchDB:
         if place.directory is None:
             if not place.name.startswith(("http://", "https://")):
                 raise Failure(
@@ -79,6 +85,8 @@ class Session:
                     exit=Status.USAGE,
                     error="usage",
                 )
+            if self.ca_certs is not None:
+                options["ca_certs"] = str(self.ca_certs)
             try:
                 return self._environment(None).PouchDB(place.name, skip_setup=not make, **options)
             except BadRequest as error:
@@ -98,7 +106,7 @@ class Session:
         if place.name not in names:
             raise Failure(
                 f"there is no database {place.name!r} in {place.directory}",
-                similar(place.name, names),
+                similar(place.name, names) if guess else "`pouchdb ls` lists those that are there",
                 Status.NOT_FOUND,
                 error="not_found",
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pouchdb.cli.group import Command
 from pouchdb.cli.output import bytes_text
 from pouchdb.cli.status import Failure, Status
 from pouchdb.info import __version__
+from pouchdb.setup import installed_plugins
 from pouchdb_core.errors import FileExists
 
 __all__ = ["COMMANDS", "backup", "compact", "create", "destroy", "info"]
@@ -40,11 +42,11 @@ def create(session: Session, db: str) -> None:
 @click.pass_obj
 def destroy(session: Session, db: str, yes: bool) -> None:
     """Remove a database with everything in it, at once and for ever."""
-    database = session.database(db)
+    database = session.database(db, guess=False)
     info = database.info()
     if not yes:
-        if session.output.json:
-            raise Failure("destroy asks first, which a script cannot answer", "add --yes", Status.USAGE)
+        if session.output.json or not sys.stdin.isatty():
+            raise Failure("destroy asks first, and there is no terminal to answer on", "add --yes", Status.USAGE)
         click.confirm(f"Remove {database.name} with its {info['doc_count']:,} documents?", abort=True, err=True)
     database.destroy()
     session.output.pairs({"destroyed": database.name})
@@ -91,7 +93,7 @@ def _installation(session: Session) -> None:
             "sqlite": sqlite3.sqlite_version,
             "directory": str(session.directory.absolute()),
             "databases": len(session.names()) if there else 0,
-            "plug-ins": ", ".join(sorted({owner for owner in session.owners.values() if owner != "pouchdb"})) or "none",
+            "plug-ins": ", ".join(sorted(name for name, _ in installed_plugins())) or "none",
         }
     )
 
@@ -142,6 +144,8 @@ def backup(session: Session, db: str, file: Path) -> None:
         place = session.place(db)
         assert place.directory is not None, "a local database has one"
         file = file / database.adapter.path.name  # type: ignore[attr-defined]  # of a database in a file
+    if file.is_file():
+        raise Failure(f"{file} exists", "remove it first, or choose another name", Status.CONFLICT)
     with session.output.errors.status("copying") if session.output.animated else _Nothing():
         database.backup(file)
     session.output.pairs({"file": str(file), "bytes": file.stat().st_size})

@@ -25,6 +25,8 @@ from pouchdb_core.jsontext import from_text
 __all__ = ["COMMANDS", "get", "ls", "put", "rm"]
 
 PAGE = 1000
+LISTED = 100
+"""Written documents that are listed one by one; of more only the number."""
 
 
 @click.command(cls=Command)
@@ -105,6 +107,8 @@ def put(
         if several:
             raise Failure("--id and --attach are for one document, not for a list", exit=Status.USAGE)
         docs[0].update({} if given_id is None else {"_id": given_id})
+    if not several and "_id" not in docs[0] and given_id is None:
+        _refuse_listing(docs[0])
     database = session.database(db, make=create)
     if force:
         _borrow(database, docs)
@@ -114,6 +118,18 @@ def put(
         if files:
             _attach(database, docs[0], [(file.name, opened.enter_context(file.open("rb"))) for file in files])
         return _told(session, [database.put(docs[0]) if "_id" in docs[0] else database.post(docs[0])])
+
+
+def _refuse_listing(given: dict[str, Any]) -> None:
+    """Refuse what would become one document with all of a file's documents in it."""
+    for name in ("docs", "rows", "results"):
+        members = given.get(name)
+        if isinstance(members, list) and members and all(isinstance(each, dict) for each in members):
+            raise Failure(
+                f"this is not a document but {len(members):,} of them, in {name!r}",
+                "`pouchdb import` reads such files; with --id it is written as one document",
+                Status.USAGE,
+            )
 
 
 def _attach(db: SyncPouchDB, doc: dict[str, Any], files: Sequence[tuple[str, IO[bytes]]]) -> None:
@@ -149,7 +165,11 @@ def _told(session: Session, results: list[Any]) -> int:
     """Print what became of each document; return the status."""
     output = session.output
     failed = [told_entry(each) for each in results if each.get("error")]
+    # Of many only what went wrong is of interest to a person; scripts ask for JSON.
+    many = len(results) > LISTED
     for each in results:
+        if many and not output.json and not each.get("error"):
+            continue
         if output.json:
             output.data(each)
         elif each.get("error"):
@@ -158,6 +178,8 @@ def _told(session: Session, results: list[Any]) -> int:
             output.styled((each["id"], "bold"), f"  {each['rev']}")
         else:
             output.table((), [(each["id"], each["rev"])])
+    if many and not output.json:
+        output.note(f"{len(results) - len(failed):,} written, {len(failed):,} refused")
     if not failed:
         return Status.OK
     return failed[0].exit if len(failed) == len(results) else Status.PARTLY

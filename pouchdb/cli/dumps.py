@@ -102,6 +102,7 @@ def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool)
     """
     if str(file) != "-" and not file.is_file():
         raise Failure(f"there is no file {file}", exit=Status.NOT_FOUND, error="not_found")
+    there = session.exists(db)
     database = session.database(db, make=True)
     total = None if str(file) == "-" else file.stat().st_size
     with (
@@ -118,6 +119,10 @@ def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool)
                 error=error.name,
             ) from error
         except PouchDBError as error:
+            result = error.details.get("result")
+            if not there and not (result or {}).get("documents"):
+                # It was made for a file that is not a dump.
+                database.destroy()
             raise _broken(error, database.name, merge) from error
         except KeyboardInterrupt:
             again = " with --merge" if merge else ""

@@ -21,6 +21,12 @@ def _directory(ctx: click.Context, parameter: click.Parameter, value: Path | Non
         session.directory = value.expanduser()
 
 
+def _ca_certs(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    session = ctx.find_object(Session)
+    if value is not None and session is not None:
+        session.ca_certs = value
+
+
 def _json(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     session = ctx.find_object(Session)
     if value and session is not None:
@@ -35,6 +41,14 @@ def common() -> list[click.Option]:
             type=click.Path(path_type=Path),
             help=f"Where the databases are: the variable {DIRECTORY}, else data.",
             callback=_directory,
+            expose_value=False,
+            is_eager=True,
+        ),
+        click.Option(
+            ["--ca-certs"],
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="Trust the certificates in this file instead of the system's, for https.",
+            callback=_ca_certs,
             expose_value=False,
             is_eager=True,
         ),
@@ -126,10 +140,11 @@ class Group(click.Group):
 
 
 SECTIONS: list[tuple[str, list[str]]] = [
-    ("Documents", ["get", "put", "rm", "ls", "changes", "query", "tree", "conflicts"]),
-    ("Databases", ["create", "destroy", "info", "compact", "backup", "dump", "load", "import", "export", "doctor"]),
+    ("Documents", ["get", "put", "edit", "rm", "ls", "changes", "query", "tree", "conflicts"]),
+    ("Databases", ["create", "destroy", "info", "compact", "views", "doctor"]),
+    ("Files", ["import", "export", "dump", "load", "backup"]),
     ("Synchronisation", ["replicate", "sync", "checkpoints"]),
-    ("The rest", ["plugins", "completion"]),
+    ("The rest", ["shell", "plugins", "completion", "help"]),
 ]
 
 Callback = Callable[..., Any]

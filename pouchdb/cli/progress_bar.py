@@ -1,4 +1,4 @@
-"""Progress of replications on a terminal: bars, rates, remaining time."""
+"""Progress of long work on a terminal: bars, rates, remaining time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from rich.text import Text
 
 from pouchdb.cli.output import Output, shown
 
-__all__ = ["bar", "watching"]
+__all__ = ["bar", "watching", "working"]
 
 NARROW = 80
 """Columns of a terminal below which there is no room for a bar."""
+PATIENCE = 1.0
+"""Seconds that work may take before it is shown."""
 PERIOD = 0.1
 """Seconds between two looks at what is drawn."""
 
@@ -129,3 +131,32 @@ def _lines(output: Output, parts: Mapping[str, Any], names: Mapping[str, tuple[s
             output.warn(f"{title}: {error.get('id')} refused: {error.get('reason')}")
 
         part.on("paused", paused).on("denied", denied)
+
+
+@contextmanager
+def working(output: Output, database: Any) -> Iterator[None]:
+    """Show the long work of a database while the block runs, once it has taken a second: building an index, copying."""
+    if not output.animated or database.remote:
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        if over.wait(PATIENCE):
+            return
+        with bar(output) as progress:
+            shown_tasks: dict[Any, Any] = {}
+            while not over.wait(PERIOD):
+                for each in database.active_tasks():
+                    if each["id"] not in shown_tasks:
+                        shown_tasks[each["id"]] = progress.add_task(shown(each["name"]), total=None, count="", state="")
+                    done, total = each.get("completed_items") or 0, each.get("total_items")
+                    progress.update(shown_tasks[each["id"]], completed=done, total=total or None, count=f"{done:,}")
+
+    watcher = threading.Thread(target=look, name="pouchdb-progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()

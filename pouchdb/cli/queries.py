@@ -11,6 +11,7 @@ from pouchdb.cli.arguments import JSON, LIST, OBJECT, text_of
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.output import shown
+from pouchdb.cli.progress_bar import working
 from pouchdb.cli.status import Failure, Status
 
 __all__ = ["COMMANDS", "query"]
@@ -71,7 +72,8 @@ def query(
     if no_update:
         given["update"] = False
     fun: Any = view if map_ is None else {"map": text_of(map_)}
-    answer = database.query(fun, include_docs=docs, **given)
+    with working(session.output, database):
+        answer = database.query(fun, include_docs=docs, **given)
     output = session.output
     if output.json:
         for row in answer["rows"]:

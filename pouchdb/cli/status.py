@@ -67,14 +67,16 @@ class _Rule:
 # The first that fits counts, so subclasses come before what they are made of.
 _RULES = (
     _Rule(
-        Unauthorized, Status.DENIED, "give a name and a password: http://NAME@HOST/DB and the variable POUCHDB_PASSWORD"
+        Unauthorized,
+        Status.DENIED,
+        "put the user before the host in the URL (USER@HOST) and the password into the variable POUCHDB_PASSWORD",
     ),
     _Rule(Forbidden, Status.DENIED, "the database does not allow this to you, or its rules refuse the document"),
     _Rule(NotFound, Status.NOT_FOUND),
     _Rule(
         Conflict,
         Status.CONFLICT,
-        "somebody was faster: `pouchdb get` the document, put your change into that, and write it with its _rev",
+        "the document was changed since: `pouchdb get` it, make your change there, and write it with its _rev",
     ),
     _Rule(FileExists, Status.CONFLICT),
     _Rule(MissingStub, Status.FAILED, "the attachment's content is not in this database: give it as data"),

@@ -105,7 +105,7 @@ class _Load:
             raise IncompleteDump("the dump is empty")
         foreign = self._begin(first)
         try:
-            while not self._ended and (line := self._lines.read()) is not None:
+            while not self._ended and (line := self._next(foreign)) is not None:
                 self._take(line)
         except BadRequest:
             # What came before is there.
@@ -120,6 +120,18 @@ class _Load:
         if self._ended and self._lines.read() is not None:
             raise BadRequest(f"there is more after the end of the dump, in line {self._lines.number}")
         self._finish()
+
+    def _next(self, foreign: bool) -> Any:
+        """Return the next line. One that couchbackup left incomplete is passed over: resumed, it wrote it again."""
+        try:
+            return self._lines.read()
+        except BadRequest:
+            if not foreign:
+                raise
+            following = self._lines.read()
+            if isinstance(following, list) or (isinstance(following, Mapping) and "marker" in following):
+                return following
+            raise
 
     # -- the first line ------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from pouchdb.cli.app import build
@@ -138,10 +139,16 @@ def test_create_and_destroy(cli: Cli, env: SyncEnvironment, monkeypatch: Any) ->
     assert cli("create", "notes").out == "created\tnotes\n"
     assert cli("create", "notes").status == 4
     assert cli("destroy", "notes", "--json").status == 2, "a script cannot be asked"
+    done = cli("destroy", "notes")
+    assert (done.status, "--yes" in done.err) == (2, True), "nor where there is no terminal"
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("click.confirm", lambda *args, **options: None)
     assert cli("destroy", "notes").status == 0
     assert env.names() == []
     assert cli("destroy", "notes", "--yes").status == 3
+    env["note"].close()
+    assert "did you mean" not in cli("destroy", "notes", "--yes").err, "a guess would be the wrong one to remove"
+    assert "did you mean note?" in cli("info", "notes").err
 
 
 def test_info(cli: Cli, env: SyncEnvironment) -> None:
@@ -164,7 +171,7 @@ def test_compact_and_backup(cli: Cli, env: SyncEnvironment, directory: Path) -> 
     assert cli("backup", "notes", "backups").status == 0
     assert cli("ls", "backups/notes").lines[0][0] == "a"
     again = cli("backup", "notes", "backups")
-    assert again.status == 1
+    assert again.status == 4
     assert "exists" in again.err
 
 
@@ -330,7 +337,16 @@ def test_usage(cli: Cli) -> None:
     assert "pouchdb get [OPTIONS] DB ID" in cli("get").err
     assert cli("get", "--json").error["error"] == "usage"
     assert cli("--version").out.startswith("pouchdb ")
-    for name in build()[0].commands:
-        done = cli(name, "--help")
+    assert cli("-V").out == cli("--version").out
+    assert cli("help").out.startswith("Usage: pouchdb [OPTIONS] COMMAND")
+    assert cli("help", "views", "build").out.startswith("Usage: pouchdb views build")
+    assert cli("help", "get", "x").status == 2
+    assert cli("help", "bogus").status == 2
+    commands = build()[0].commands
+    names = [(name,) for name, command in commands.items() if not isinstance(command, click.Group)]
+    groups = [(name, command) for name, command in commands.items() if isinstance(command, click.Group)]
+    names += [(name, each) for name, group in groups for each in group.commands]
+    for name in names:
+        done = cli(*name, "--help")
         assert done.status == 0
         assert "--json" in done.out

@@ -73,7 +73,7 @@ def test_many_at_once_are_told_one_by_one(
         ('["a"]', 2),
         ('{"_id": 3}', 1),
         ('{"_wrong": 1}', 1),
-        ("@nowhere.json", 1),
+        ("@nowhere.json", 3),
         ('{"x": NaN}', 1),
     ],
 )

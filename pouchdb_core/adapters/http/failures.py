@@ -99,7 +99,8 @@ def failure(error: BaseException, url: str) -> PouchDBError:
     if isinstance(error, urllib3_errors.ProxyError):
         return Unreachable(f"the proxy on the way to {place} failed: {error}")
     if isinstance(error, (urllib3_errors.SSLError, ssl.SSLError)):
-        return Unreachable(f"{place}: TLS failed: {error} (own certificates: the option ca_certs)", tls=True)
+        hint = "for a certificate of your own: the option ca_certs (--ca-certs), or the variable SSL_CERT_FILE"
+        return Unreachable(f"{place}: TLS failed: {error} ({hint})", tls=True)
     if isinstance(error, urllib3_errors.ReadTimeoutError):
         return TimedOut(f"{place} did not answer in time")
     if isinstance(error, urllib3_errors.NameResolutionError):
