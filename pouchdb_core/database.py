@@ -48,12 +48,8 @@ class AbstractPouchDB(Handle):
     remove_attachment = removeAttachment = operation(writing.remove_attachment, names=ATTACHMENT)
     resolve = operation(writing.resolve)
 
-    replicate_to = replicateTo = starting(
-        replicating.replicate_to, REPLICATION, names={"remoteDB": "target"}
-    )
-    replicate_from = replicateFrom = starting(
-        replicating.replicate_from, REPLICATION, names={"remoteDB": "source"}
-    )
+    replicate_to = replicateTo = starting(replicating.replicate_to, REPLICATION, names={"remoteDB": "target"})
+    replicate_from = replicateFrom = starting(replicating.replicate_from, REPLICATION, names={"remoteDB": "source"})
     sync = starting(replicating.sync_with, SYNC, name="sync", names={"remoteDB": "other"})
     sync_status = syncStatus = operation(replicating.sync_status, reads=True)
 

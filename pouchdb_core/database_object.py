@@ -116,6 +116,15 @@ class Handle(EventEmitter):
         return life.opened.adapter
 
     @property
+    def short_name(self) -> str:
+        """The name as the environment's view knows it: without the ``prefix`` that ``defaults(prefix=...)`` put before.
+
+        What decides by a database's name (``_users``, ``_replicator``) compares this one.
+        """
+        short = self.environment.short_name(self.name)
+        return self.name if short is None else short
+
+    @property
     def remote(self) -> bool:
         """Whether the database is on a server."""
         return self._life.opened.adapter.remote

@@ -108,6 +108,11 @@ class AbstractEnvironment(EventEmitter):
         prefix: str = self.options.get("prefix", "")
         return prefix
 
+    def short_name(self, name: str) -> str | None:
+        """Return a database's full name without this view's prefix; None for one that the view does not show."""
+        prefix = self.prefix
+        return name[len(prefix) :] if name.startswith(prefix) and name != prefix else None
+
     @property
     def user(self) -> UserContext | None:
         """On whose behalf requests are made: whom ``as_user`` named, else the current user."""
@@ -171,8 +176,16 @@ class AbstractEnvironment(EventEmitter):
         return self.engine.folder(plugin)
 
     def active_tasks(self) -> list[Record]:
-        """Return the long work under way: ``[{"id", "name", "created_at", "completed_items", ...}]``."""
-        return self.engine.tasks.list()
+        """Return the long work under way: ``[{"id", "name", "created_at", "completed_items", ...}]``.
+
+        A view with a prefix shows what is done to its databases, by their names without it.
+        """
+        if not self.prefix:
+            return self.engine.tasks.list()
+        shown = self.engine.tasks.list(lambda task: self.short_name(task.database or "") is not None)
+        for task in shown:
+            task["database"] = self.short_name(task["database"])
+        return shown
 
     activeTasks = active_tasks
 
@@ -180,11 +193,10 @@ class AbstractEnvironment(EventEmitter):
 
     def names(self) -> list[str]:
         """Return the names of all local databases in code point order, also those no one has opened yet."""
-        prefix = self.prefix
         names = self.engine.names()
-        if prefix:
-            names = [name[len(prefix) :] for name in names if name.startswith(prefix) and name != prefix]
-        return names
+        if not self.prefix:
+            return names
+        return [short for name in names if (short := self.short_name(name)) is not None]
 
     def _request(self, name: Any, options: Mapping[str, Any]) -> tuple[str, str | None, dict[str, Any]]:
         """Return name, adapter and options of a database, with the view's defaults. Raises BadRequest."""
@@ -338,7 +350,6 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
 
     def __hash__(self) -> int:
         return id(self)
-
 
 
 def sync_environment(engine: Engine) -> SyncEnvironment:

@@ -250,7 +250,8 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
     checked, also for ``new_edits=False`` and replicated writes. An error becomes that document's
     result; the others go on. Guards run before the write lock is taken and are asked again about
     documents that changed, or all if a design document did, before it was. Local documents are not
-    judged. Nothing is asked of databases elsewhere: their server judges.
+    judged, unless the guard is marked with ``judges_local``. Nothing is asked of databases elsewhere: their
+    server judges.
     """
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.results import Record
@@ -41,6 +41,7 @@ __all__ = [
     "UserContext",
     "Wait",
     "Write",
+    "judges_local",
 ]
 
 Purpose = Literal["api", "replication", "index"]
@@ -171,6 +172,17 @@ class Proposed(ABC):
 
 
 Guard = Callable[[Sequence[Proposed]], "Sequence[PouchDBError | None] | None"]
+_G = TypeVar("_G", bound="Callable[..., Any]")
+
+
+def judges_local(guard: _G) -> _G:
+    """Mark a guard that is asked about local documents too (a decorator).
+
+    It is asked once, before the write: of ``Proposed``, ``new`` is the document as it was given and ``old`` the
+    local document that is there. Other guards never see local documents.
+    """
+    guard.judges_local = True  # type: ignore[attr-defined]
+    return guard
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,9 +117,7 @@ class AsyncFeed(AsyncHandle):
         super()._asked()
         self._want()
 
-    def then(
-        self, on_value: Callable[[Any], Any] | None = None, on_error: Callable[[Any], Any] | None = None
-    ) -> Any:
+    def then(self, on_value: Callable[[Any], Any] | None = None, on_error: Callable[[Any], Any] | None = None) -> Any:
         self._keep_alive()
         return super().then(on_value, on_error)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pouchdb_core.documents import local
 from pouchdb_core.documents.parse import Parsed, rehash
 from pouchdb_core.documents.read import stubs, tree_of
 from pouchdb_core.documents.store import Counters, Head, Row, Store
@@ -16,7 +17,7 @@ from pouchdb_core.requests import Guard, Proposed
 from pouchdb_core.results import Record, record
 from pouchdb_core.revisions import revisions_from_path
 
-__all__ = ["Judge", "rounds"]
+__all__ = ["Judge", "LocalDocument", "rounds"]
 
 Ancestor = tuple[str, bytes]
 """A stored revision and its body."""
@@ -189,6 +190,43 @@ class _Document(Proposed):
         if incoming is None or incoming.stub:
             raise NotFound(f"the document brings no content for an attachment {attachment!r}", id=self.id)
         return incoming.chunks()
+
+
+class LocalDocument(Proposed):
+    """A local document as it was given; it has no revision tree."""
+
+    __slots__ = ("_given", "_store")
+
+    def __init__(self, store: Store, given: Record) -> None:
+        self._store, self._given = store, given
+
+    @property
+    def id(self) -> str:
+        id: str = self._given["_id"]
+        return id
+
+    @property
+    def new(self) -> Record:
+        return self._given
+
+    @property
+    def sent(self) -> Record:
+        return self._given
+
+    @property
+    def old(self) -> Record | None:
+        return None if self._store.local(self.id) is None else local.read(self._store, self.id)
+
+    @property
+    def parent(self) -> Record | None:
+        return self.old
+
+    @property
+    def ddocs_seq(self) -> int:
+        return self._store.counters().ddocs_seq
+
+    def content(self, attachment: str) -> Iterator[bytes]:
+        raise NotFound("a local document has no attachments", id=self.id)
 
 
 def _ancestor(store: Store, parsed: Parsed, row: Row | None, new_edits: bool) -> Ancestor | None:

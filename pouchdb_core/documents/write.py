@@ -13,13 +13,13 @@ from typing import cast
 from pouchdb_core.documents import local
 from pouchdb_core.documents.attachments import close_all
 from pouchdb_core.documents.edit import Batch
-from pouchdb_core.documents.guards import Judge, rounds
+from pouchdb_core.documents.guards import Judge, LocalDocument, rounds
 from pouchdb_core.documents.packed import Packed
 from pouchdb_core.documents.parse import LOCAL, Parsed, mapping, parse_edit, parse_replicated
 from pouchdb_core.documents.store import Counters, Head, Store
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.requests import Guard, Write
-from pouchdb_core.results import Outcome
+from pouchdb_core.results import Outcome, Record
 from pouchdb_core.typing import DocumentInput
 
 __all__ = ["Rules", "write"]
@@ -114,6 +114,7 @@ class _Transaction:
                 self._apply(counters, batch, None)
                 self._write_locals(locals_)
             return
+        self._judge_locals(locals_, guards)
         judge = Judge(self._store, guards, new_edits=self._request.new_edits)
         first, *rest = rounds(batch) or [[]]
         stale = first
@@ -132,6 +133,17 @@ class _Transaction:
                     self._apply(counters, part, judge)
                 self._write_locals(locals_)
             return
+
+    def _judge_locals(self, given: Sequence[tuple[int, DocumentInput]], guards: Sequence[Guard]) -> None:
+        """Ask those guards that judge local documents; what is refused has its outcome."""
+        asked = [guard for guard in guards if getattr(guard, "judges_local", False)]
+        if not (asked and given):
+            return
+        for guard in asked:
+            errors = guard([LocalDocument(self._store, Record(mapping(doc))) for _, doc in given])
+            for (index, _), error in zip(given, errors or [None] * len(given), strict=True):
+                if error is not None and self._outcomes[index] is None:
+                    _fail(self._request, self._outcomes, index, error)
 
     def _heads(self, part: Sequence[Parsed]) -> dict[str, Head]:
         return self._store.heads([parsed.id for parsed in part])
@@ -155,6 +167,9 @@ class _Transaction:
 
     def _write_locals(self, given: Sequence[tuple[int, DocumentInput]]) -> None:
         for index, doc in given:
+            if self._outcomes[index] is not None:
+                # A guard refused it.
+                continue
             try:
                 self._outcomes[index] = local.write(self._store, doc)
             except PouchDBError as error:

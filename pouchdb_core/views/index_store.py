@@ -190,5 +190,3 @@ class IndexStore(Protocol):
 
     def close(self) -> None:
         """Let go of it, if it is a store of its own (``Adapter.scratch``)."""
-
-

@@ -199,19 +199,13 @@ class PythonFunctions:
         emitting = [takes_second(function, "emit") for function in functions]
         return [
             # Parsed again for each function: none sees what another did to the document.
-            [
-                _mapped(function, emits, load_record(text))
-                for function, emits in zip(functions, emitting, strict=True)
-            ]
+            [_mapped(function, emits, load_record(text)) for function, emits in zip(functions, emitting, strict=True)]
             for text in documents
         ]
 
     def reduce_groups(self, identifiers: Sequence[str], groups: Iterable[Any], rereduce: bool) -> list[list[Outcome]]:
         functions = [self._compiled[identifier] for identifier in identifiers]
-        return [
-            [_called(function, (*load(group), rereduce)) for function in functions]
-            for group in groups
-        ]
+        return [[_called(function, (*load(group), rereduce)) for function in functions] for group in groups]
 
     def call_each(
         self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()

@@ -134,8 +134,7 @@ class _Sum(ReduceFunction):
             if isinstance(total, dict):
                 names = sorted({*total, *value})
                 return {
-                    name: self._add(total.get(name, 0), value[name]) if name in value else total[name]
-                    for name in names
+                    name: self._add(total.get(name, 0), value[name]) if name in value else total[name] for name in names
                 }
         raise _wrong("_sum", self._what, value)
 

@@ -26,7 +26,7 @@ OPTIONS = {
 
 def routes() -> Iterable[Route]:
     """Return the endpoint, as the server wants it."""
-    return [Route("server", "GET", "/_all_dbs", names, needs="admin")]
+    return [Route("server", "GET", "/_all_dbs", names, needs="server")]
 
 
 def names(request: Request, database: None) -> list[Any]:

@@ -1,35 +1,66 @@
 """server: a CouchDB-compatible HTTP server of any environment.
 
 ``app = create_app(environment)`` is an ASGI application; ``pouchdb serve`` runs one. Other
-plug-ins add endpoints by ``pouchdb_http_routes``: see ``pouchdb_server.hookspecs``.
+plug-ins add endpoints by ``pouchdb_http_routes``: see ``pouchdb_server.hookspecs``. Without a network,
+``service(environment)`` answers the same requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, hookimpl
+from pouchdb_core import AbstractEnvironment, Record, SyncEnvironment, SyncPouchDB, hookimpl
 from pouchdb_core.requests import Guard, UserContext, Write
 from pouchdb_server import hookspecs
-from pouchdb_server.app import Server, create_app
-from pouchdb_server.hookspecs import Middleware
+from pouchdb_server.accounts import Account
+from pouchdb_server.administrators import Administrators, administrators
 from pouchdb_server.messages import Headers, Request, Response
 from pouchdb_server.metrics.counters import METRICS
+from pouchdb_server.passwords import Password
 from pouchdb_server.replicator.access import only_own, replication_guard
-from pouchdb_server.replicator.definition import is_replicator
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.routes import Route
-from pouchdb_server.security import both, design_guard
+from pouchdb_server.security import design_guard, every
+from pouchdb_server.service import Service, service
 from pouchdb_server.settings import Settings
 from pouchdb_server.updates import UPDATES
+from pouchdb_server.users import users_guard
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["Headers", "Request", "Response", "Route", "Server", "Settings", "create_app"]
+    from pouchdb_server.server import ASGIApp
+
+__all__ = [
+    "Account",
+    "Administrators",
+    "Headers",
+    "Password",
+    "Request",
+    "Response",
+    "Route",
+    "Service",
+    "Settings",
+    "administrators",
+    "create_app",
+    "service",
+]
+
+
+def create_app(environment: AbstractEnvironment, **settings: Any) -> ASGIApp:
+    """Return an ASGI application that serves the databases of an environment as CouchDB does.
+
+    ``environment`` is either view of one that was set up with the plug-in ``server``; ``settings``
+    are those of ``Settings``. Run it with ``pouchdb_server.serve``, or mount it in another
+    application. Raises PluginError, BadRequest.
+    """
+    # Imported when it is called: who asks the service only needs no code of the network.
+    from pouchdb_server.app import create_app as make
+
+    return make(environment, **settings)
 
 
 @hookimpl
@@ -59,14 +90,14 @@ def pouchdb_http_authenticate(request: Request) -> UserContext | None:
 
 
 @hookimpl
-def pouchdb_http_middleware(environment: SyncEnvironment) -> Middleware:
-    return only_own
+def pouchdb_http_authorise(request: Request, database: SyncPouchDB | None) -> None:
+    only_own(request, database)
 
 
 @hookimpl
 def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
-    guards = design_guard(database, request.user), replication_guard(database, request.user)
-    return both(*guards)
+    user = request.user
+    return every(design_guard(database, user), replication_guard(database, user), users_guard(database, user))
 
 
 @hookimpl
@@ -80,15 +111,13 @@ def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) 
 def pouchdb_database_created(database: SyncPouchDB) -> None:
     if not database.remote:
         database.environment.state(UPDATES).add(database.name, "created")
-        if is_replicator(database.name):
-            database.environment.state(SEAT).look()
+        database.environment.state(SEAT).changed(database.name)
 
 
 @hookimpl
 def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
     environment.state(UPDATES).add(name, "deleted")
-    if is_replicator(name):
-        environment.state(SEAT).look()
+    environment.state(SEAT).changed(name)
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""Who is it? Administrators by name and password, and the cookies that stand for them."""
+"""Who is it? Names and passwords of administrators and of plug-ins' users, and the cookies that stand for them."""
 
 from __future__ import annotations
 
@@ -6,109 +6,230 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import secrets
+import threading
 import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.errors import Forbidden, Unauthorized
+from pouchdb_core.errors import Unauthorized
 from pouchdb_core.requests import UserContext
+from pouchdb_server.administrators import administrators
+from pouchdb_server.guesses import Guesses
+from pouchdb_server.party import PARTY, Party
+from pouchdb_server.passwords import Password, kept
+from pouchdb_server.roles import ADMIN
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment
     from pouchdb_server.messages import Request, Response
     from pouchdb_server.settings import Settings
 
-__all__ = ["ADMIN", "COOKIE", "Accounts", "basic"]
+__all__ = ["ADMIN", "COOKIE", "Account", "Accounts", "basic"]
 
-ADMIN = "_admin"
 COOKIE = "AuthSession"
-PARTY = UserContext(None, (ADMIN,))
+_SIGNATURES = {32: "sha256", 20: "sha1"}
+"""By length: SHA-256 is what is made here, SHA-1 what CouchDB made before version 3.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as the server has to know one: returned by ``pouchdb_http_account``."""
+
+    name: str
+    roles: tuple[str, ...]
+    password: Password
+    """What the password is checked against."""
+    key: str
+    """Sessions are signed with it, so it changes whenever the password does: CouchDB uses the salt."""
+
+    @property
+    def user(self) -> UserContext:
+        """On whose behalf requests of this user are made."""
+        return UserContext(self.name, self.roles)
 
 
 class Accounts:
-    """The administrators of one server."""
+    """Everybody whom one server knows by name."""
 
-    def __init__(self, environment: SyncEnvironment, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, environment: SyncEnvironment, settings: Settings, hook: Any = None) -> None:
+        self._environment, self._settings, self._hook = environment, settings, hook
         self._secret = (settings.secret or _kept_secret(environment)).encode()
-        self._checked: dict[tuple[str, bytes], bool] = {}
-        self._guests: set[tuple[str, str]] = set()
-        """Who was let in to the party, by address and the name they called."""
+        self._made = administrators(environment)
+        self._party = Party(settings)
+        self._checked: dict[tuple[str, bytes], str] = {}
+        """Passwords that were right, by name and digest: the key of the account at that time."""
+        self._checking: dict[tuple[str, bytes], Future[bool]] = {}
+        self._guesses = Guesses()
+        self._lock = threading.Lock()
+        self._slowest = Password("")
+        for name in settings.admins:
+            if (account := self.find(name)) is not None:
+                self.expect(account.password)
+
+    # -- administrators --------------------------------------------------------------------------
+
+    @property
+    def admins(self) -> dict[str, str]:
+        """Names and passwords of the administrators: those of the settings count more than those made later."""
+        return {**self._made.all(), **self._settings.admins}
+
+    @property
+    def is_party(self) -> bool:
+        """Whether there are no administrators, so that everybody on this machine is one."""
+        return not (self._settings.admins or self._made.all())
+
+    @property
+    def nobody(self) -> UserContext:
+        """The rights of what has no owner: none, or during an admin party everybody's."""
+        return PARTY if self.is_party else UserContext()
+
+    def make_admin(self, name: str, password: str) -> None:
+        """Make an administrator, now and for all servers of the environment. Raises BadRequest."""
+        self._made.set(name, password)
+
+    def remove_admin(self, name: str) -> bool:
+        """Remove one that was made at run time; False when there is none. Raises Forbidden for the last one."""
+        return self._made.remove(name, last=not self._settings.admins)
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def find(self, name: str) -> Account | None:
+        """Return the account of a name: an administrator's, or what a plug-in knows."""
+        text = self._settings.admins.get(name) or self._made.all().get(name)
+        if text is not None:
+            password = kept(text)
+            return None if password is None else Account(name, (ADMIN,), password, password.fingerprint)
+        if self._hook is None:
+            return None
+        found: Account | None = self._hook.pouchdb_http_account(environment=self._environment, name=name)
+        return found
 
     def authenticate(self, request: Request) -> UserContext | None:
-        """Return whose request it is; None when it says nothing of it. Raises Unauthorized."""
+        """Return whose request it is; None when it does not say. Raises Unauthorized, TooManyRequests."""
         given = basic(request)
         if given is not None:
-            user = self.check(*given)
+            user = self.check(*given, request.peer)
             if user is None:
-                raise Unauthorized(headers={"WWW-Authenticate": 'Basic realm="server"'})
+                raise Unauthorized(
+                    "Name or password is incorrect.", headers={"WWW-Authenticate": 'Basic realm="server"'}
+                )
             request.authenticated = "default"
             return user
-        name = self.session_name(request)
-        if name in self._settings.admins:
-            request.authenticated = "cookie"
-            return UserContext(name, (ADMIN,))
-        return None
+        session = self._session_of(request)
+        if session is None:
+            return None
+        request.authenticated = "cookie"
+        return session[0].user
+
+    def stranger(self, request: Request) -> UserContext:
+        """Return the rights of somebody nobody recognised. Raises Unauthorized, Forbidden."""
+        return self._party.admit(request) if self.is_party else UserContext()
+
+    # -- passwords -------------------------------------------------------------------------------
+
+    def expect(self, password: Password) -> None:
+        """Take as long for unknown names as for this password, if it is the slowest so far.
+
+        Else the time would tell which names exist. A plug-in with accounts calls it at its start.
+        """
+        if password.iterations > self._slowest.iterations:
+            self._slowest = password
+
+    def is_known(self, name: str, password: str) -> bool:
+        """Return whether a password was checked before and was right, so that no hash has to be computed."""
+        return self._digest(name, password) in self._checked
+
+    def check(self, name: str, password: str, address: str = "") -> UserContext | None:
+        """Return the user of a name and password, or None. Raises TooManyRequests when somebody guesses."""
+        account = self.find(name)
+        digest = self._digest(name, password)
+        if account is not None and self._checked.get(digest) == account.key:
+            # Hashing is slow on purpose, and PouchDB sends the password with every request.
+            self._guesses.check(name, address)
+            return account.user
+        with self._lock:
+            running = self._checking.get(digest)
+            mine: Future[bool] | None = None
+            if running is None:
+                mine = self._checking[digest] = Future()
+        if mine is None:
+            # A client that sends many requests at a time is one attempt.
+            assert running is not None
+            return account.user if running.result() and account is not None else None
+        try:
+            self._guesses.attempt(name, address)
+            right = self._matches(account, password)
+            mine.set_result(right)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._checking[digest]
+        if not right or account is None:
+            return None
+        self._guesses.succeeded(name, address)
+        if len(self._checked) > 1000:
+            self._checked.clear()
+        self._checked[digest] = account.key
+        return account.user
+
+    def _digest(self, name: str, password: str) -> tuple[str, bytes]:
+        return name, hmac.digest(self._secret, password.encode("utf-8", "replace"), "sha256")
+
+    def _matches(self, account: Account | None, password: str) -> bool:
+        slowest = self._slowest
+        if account is None:
+            slowest.matches(password)
+            return False
+        self.expect(account.password)
+        right = account.password.matches(password)
+        rest = slowest.iterations - account.password.iterations
+        if rest > 0:
+            # What is hashed less often takes as long.
+            hashlib.pbkdf2_hmac(slowest.digest, password.encode("utf-8", "replace"), b"", rest)
+        return right
+
+    # -- sessions --------------------------------------------------------------------------------
 
     def session_name(self, request: Request) -> str | None:
         """Return whose session a request's cookie stands for, or None: also when it is over, which is no error."""
-        value = request.cookie.get(COOKIE) if "cookie" in request.headers else None
-        found = self._session(value) if value else None
-        return None if found is None else found[0]
+        session = self._session_of(request)
+        return None if session is None else session[0].name
 
     def renew(self, request: Request, response: Response) -> None:
         """Give a session that is in use a new cookie, now and then."""
-        found = self._session(request.cookie.get(COOKIE, ""))
-        changes_it = any(name.lower() == "set-cookie" for name, _ in response.headers)
-        if found is not None and not changes_it and time.time() - found[1] > self._settings.session_timeout / 10:
-            response.add("set-cookie", self.cookie_header(request, self.cookie(found[0])))
+        if any(name.lower() == "set-cookie" for name, _ in response.headers):
+            return
+        session = self._session_of(request)
+        if session is not None and time.time() - session[1] > self._settings.session_timeout / 10:
+            response.add("set-cookie", self.cookie_header(request, self.cookie(session[0].name)))
 
     def cookie_header(self, request: Request, value: str) -> str:
         """Return the header that sets the cookie, or removes it."""
         secure = "; Secure" if request.scheme == "https" else ""
         age = self._settings.session_timeout if value else 0
-        return f"{COOKIE}={value}; Version=1; Max-Age={age}; Path=/; HttpOnly; SameSite=Lax{secure}"
-
-    def stranger(self, request: Request) -> UserContext:
-        """Return whom a request counts for that nobody recognised. Raises Unauthorized, Forbidden."""
-        if self._settings.admins:
-            return UserContext()
-        if self._settings.admin_party == "loopback":
-            guest = request.peer, request.headers.get("host", "localhost")
-            # Parsing addresses took a tenth of a get.
-            if guest not in self._guests:
-                if not _loopback(request.peer):
-                    raise Unauthorized("there are no administrators, so this server serves its own machine only")
-                _check_host(request, self._settings)
-                if len(self._guests) > 1000:
-                    self._guests.clear()
-                self._guests.add(guest)
-        return PARTY
-
-    def check(self, name: str, password: str) -> UserContext | None:
-        """Return the administrator of a name and password, or None."""
-        wanted = self._settings.admins.get(name)
-        if wanted is None:
-            return None
-        key = (name, hmac.digest(self._secret, password.encode(), "sha256"))
-        known = self._checked.get(key)
-        if known is None:
-            # Hashing is slow on purpose, and PouchDB sends the password with every request.
-            known = _matches(wanted, password)
-            if len(self._checked) > 1000:
-                self._checked.clear()
-            self._checked[key] = known
-        return UserContext(name, (ADMIN,)) if known else None
+        ends = formatdate(time.time() + age, usegmt=True)
+        return f"{COOKIE}={value}; Version=1; Expires={ends}; Max-Age={age}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
     def cookie(self, name: str, now: float | None = None) -> str:
-        """Return what the cookie of a session holds."""
+        """Return what the cookie of a session holds: CouchDB's form. Raises Unauthorized for an unknown name."""
+        account = self.find(name)
+        if account is None:
+            raise Unauthorized(f"there is no user {name!r} who could have a session")
         head = f"{name}:{int(time.time() if now is None else now):X}"
-        signed = head.encode() + b":" + self._sign(head)
+        signed = head.encode() + b":" + self._sign(head, account, "sha256")
         return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
-    def _session(self, cookie: str) -> tuple[str, int] | None:
+    def _session_of(self, request: Request) -> tuple[Account, int] | None:
+        value = request.cookie.get(COOKIE) if "cookie" in request.headers else None
+        return self._session(value) if value else None
+
+    def _session(self, cookie: str) -> tuple[Account, int] | None:
         try:
             signed = base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4))
             name, stamp, signature = signed.split(b":", 2)
@@ -116,14 +237,16 @@ class Accounts:
             made = int(stamp, 16)
         except (ValueError, binascii.Error):
             return None
-        if not hmac.compare_digest(signature, self._sign(head)) or time.time() - made > self._settings.session_timeout:
+        digest = _SIGNATURES.get(len(signature))
+        if digest is None or abs(time.time() - made) > self._settings.session_timeout:
             return None
-        return name.decode(), made
+        account = self.find(name.decode())
+        if account is None or not hmac.compare_digest(signature, self._sign(head, account, digest)):
+            return None
+        return account, made
 
-    def _sign(self, head: str) -> bytes:
-        # With the password: whoever changes it ends the sessions.
-        password = self._settings.admins.get(head.partition(":")[0], "")
-        return hmac.digest(self._secret + password.encode(), head.encode(), "sha256")
+    def _sign(self, head: str, account: Account, digest: str) -> bytes:
+        return hmac.digest(self._secret + account.key.encode(), head.encode(), digest)
 
 
 def basic(request: Request) -> tuple[str, str] | None:
@@ -139,45 +262,6 @@ def basic(request: Request) -> tuple[str, str] | None:
     return name, password
 
 
-def _matches(wanted: str, password: str) -> bool:
-    if not wanted.startswith("-pbkdf2"):
-        return hmac.compare_digest(wanted.encode(), password.encode())
-    try:
-        head, _, rest = wanted[1:].partition("-")
-        algorithm = head.partition(":")[2] or "sha1"
-        key, salt, iterations = rest.split(",")
-        derived = hashlib.pbkdf2_hmac(algorithm, password.encode(), salt.encode(), int(iterations), len(key) // 2)
-    except ValueError:
-        return False
-    return hmac.compare_digest(derived.hex(), key.lower())
-
-
-def _loopback(peer: str) -> bool:
-    if not peer:
-        # A socket of the file system.
-        return True
-    try:
-        address = ipaddress.ip_address(peer.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
-
-
-def _check_host(request: Request, settings: Settings) -> None:
-    """Refuse names that are not this machine's: a page elsewhere could have its name lead here (DNS rebinding)."""
-    host: str = request.headers.get("host", "localhost").lower()
-    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
-    if name == "localhost" or name.endswith(".localhost") or name in settings.hosts:
-        return
-    try:
-        if ipaddress.ip_address(name).is_loopback:
-            return
-    except ValueError:
-        pass
-    raise Forbidden(f"the server has no administrators and is called {name!r}: set admins, or name it in hosts")
-
-
 def _kept_secret(environment: SyncEnvironment) -> str:
     if environment.directory is None:
         return secrets.token_hex(16)
@@ -188,6 +272,6 @@ def _kept_secret(environment: SyncEnvironment) -> str:
             file.write(secrets.token_hex(16))
     except FileExistsError:
         pass
-    kept = path.read_text("ascii")
+    found = path.read_text("ascii")
     # Another process may just have made it, and not have written it yet.
-    return kept or secrets.token_hex(16)
+    return found or secrets.token_hex(16)

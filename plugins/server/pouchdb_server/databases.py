@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from pouchdb_core import SyncEnvironment, SyncPouchDB
 from pouchdb_core.errors import DatabaseClosed, FileExists, NotFound
 
-__all__ = ["Databases"]
+__all__ = ["MISSING", "Databases"]
+
+MISSING = "Database does not exist."
 
 CHECKED = 1.0
 """Seconds for which a database that is there is believed to be: another process may destroy it."""
@@ -59,7 +61,7 @@ class Databases:
             if held is None:
                 # Reading must not make it.
                 if name not in self._environment.names():
-                    raise NotFound("Database does not exist.")
+                    raise NotFound(MISSING)
                 held = self._held[name] = _Held(self._environment.PouchDB(name))
             held.users += 1
             self._held.move_to_end(name)

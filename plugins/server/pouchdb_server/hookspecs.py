@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core import hookspec
 
 if TYPE_CHECKING:
-    from pouchdb_core import SyncEnvironment
+    from pouchdb_core import SyncEnvironment, SyncPouchDB
     from pouchdb_core.requests import UserContext
+    from pouchdb_server.accounts import Account
     from pouchdb_server.messages import Request, Response
     from pouchdb_server.routes import Route
 
-__all__ = ["Middleware", "pouchdb_http_authenticate", "pouchdb_http_middleware", "pouchdb_http_routes"]
+__all__ = [
+    "Middleware",
+    "pouchdb_http_account",
+    "pouchdb_http_authenticate",
+    "pouchdb_http_authorise",
+    "pouchdb_http_features",
+    "pouchdb_http_middleware",
+    "pouchdb_http_routes",
+    "pouchdb_http_session_info",
+]
 
 Middleware = Callable[["Request", Callable[["Request"], "Response"]], "Response"]
 """``middleware(request, answer) -> Response``: calls ``answer(request)``, or answers itself."""
@@ -28,10 +38,10 @@ def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Route]:  # typ
 
 
 @hookspec
-def pouchdb_http_middleware(environment: SyncEnvironment) -> Middleware | None:
-    """Return a function around every request, on the handler's thread; the first plug-in's is the outermost.
+def pouchdb_http_features(environment: SyncEnvironment) -> Iterable[str] | None:
+    """Return names for the ``features`` of ``GET /``, by which clients see what they may ask for: ``["search"]``.
 
-    It sees requests that have a route, after they were authenticated. Asked once, by ``create_app``.
+    Asked once, by ``create_app``.
     """
 
 
@@ -39,5 +49,45 @@ def pouchdb_http_middleware(environment: SyncEnvironment) -> Middleware | None:
 def pouchdb_http_authenticate(request: Request) -> UserContext | None:
     """Return whose request it is, None for "not mine". Raises Unauthorized for wrong credentials.
 
-    Set ``request.authenticated`` to the name of your way, which ``GET /_session`` tells.
+    For ways of your own, such as a header of a proxy or a signed token; users with names and passwords need only
+    ``pouchdb_http_account``. The body is not read yet. Set ``request.authenticated`` to the name of your way,
+    which ``GET /_session`` reports.
+    """
+
+
+@hookspec(firstresult=True)
+def pouchdb_http_account(environment: SyncEnvironment, name: str) -> Account | None:
+    """Return the account of a user name, or None when you know none.
+
+    The server checks passwords (slowing down who guesses), makes and checks session cookies, and answers
+    ``_session`` with it. Called for every request with a name or a cookie, so keep what you read. Administrators of
+    the server are not asked for here. Call ``request.server.accounts.expect(password)`` at the start with the
+    slowest kind of password you have: then unknown names take as long as known ones.
+    """
+
+
+@hookspec
+def pouchdb_http_authorise(request: Request, route: Route | None, database: SyncPouchDB | None) -> None:
+    """Refuse a request by raising, such as Forbidden, Unauthorized or NotFound. All plug-ins are asked.
+
+    Called for every request before its body is read, once ``request.user`` is known and has what the route needs;
+    also for requests that nothing answers (``route`` is None) and for inner requests (``request.depth`` above 0).
+    ``database`` is open on behalf of the user; None on the server level and for a database to be made.
+    """
+
+
+@hookspec
+def pouchdb_http_middleware(environment: SyncEnvironment) -> Middleware | None:
+    """Return a function around every request, on the handler's thread; the first plug-in's is the outermost.
+
+    It sees requests that have a route, after they were authorised and their bodies read. Asked once, by
+    ``create_app``.
+    """
+
+
+@hookspec
+def pouchdb_http_session_info(request: Request) -> Mapping[str, Any] | None:
+    """Return members for ``info`` of ``GET /_session``, such as ``{"authentication_db": "_users"}``.
+
+    Lists under ``authentication_handlers`` are put together, each name once.
     """

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from pouchdb_core.errors import BadRequest, PouchDBError
 from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.requests import UserContext
 from pouchdb_core.runner import Idle
+from pouchdb_server.http_errors import UnsupportedMediaType
 from pouchdb_server.unpacking import Unpacked
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
-    from pouchdb_server.app import Server
+    from pouchdb_server.service import Service
 
 __all__ = [
     "Body",
@@ -30,7 +31,6 @@ __all__ = [
     "Request",
     "Response",
     "Subscribe",
-    "UnsupportedMediaType",
     "error_of",
     "error_response",
     "header_text",
@@ -42,10 +42,6 @@ Body = Any
 """Anything JSON can say (a dict, a list...), text, bytes, or an iterator of bytes and ``Idle``."""
 
 ANONYMOUS = UserContext()
-
-
-class UnsupportedMediaType(PouchDBError):
-    status, name, default_message = 415, "bad_content_type", "Content-Type must be application/json"
 
 
 LISTS = {"accept": ", ", "cookie": "; ", "if-none-match": ", "}
@@ -64,6 +60,14 @@ class Headers(dict[str, str]):
             known = self.setdefault(name, text)
             if known is not text and name in LISTS:
                 super().__setitem__(name, known + LISTS[name] + text)
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> Headers:
+        """Return headers from a mapping of names in any spelling."""
+        made = cls()
+        for name, value in given.items():
+            dict.__setitem__(made, name.lower(), value)
+        return made
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -109,7 +113,10 @@ class Request:
         self.user: UserContext = ANONYMOUS
         self.authenticated: str | None = None
         """How the user was recognised: "default" (basic), "cookie", "party", or what a plug-in says."""
-        self.server: Server
+        self.depth = 0
+        """How many requests this one is within: 0 for one that came over HTTP."""
+        self.server: Service
+        """The service that answers it: its settings, accounts and databases, and ``answer()`` for inner requests."""
         self.environment: SyncEnvironment
 
     @cached_property
@@ -158,6 +165,40 @@ class Request:
     def origin(self) -> str:
         """Scheme, host and where the server is mounted, as the client knows them, for links."""
         return f"{self.scheme}://{self.headers.get('host', 'localhost')}{self.root}"
+
+    def at(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | BinaryIO = b"",
+    ) -> Request:
+        """Return an inner request of the same user: ``request.server.answer(request.at("GET", "/db/doc"))``.
+
+        ``path`` is percent-encoded and begins at the root of the server; ``query`` is a mapping of texts, or encoded
+        already; ``headers`` replaces those of this request (Authorization and Cookie count for nothing: the user is
+        this request's); ``body`` is bytes, or a binary file that is read once.
+        """
+        given = self.headers if headers is None else Headers.of(headers)
+        inner = Request(
+            method.upper(),
+            path,
+            query if isinstance(query, str) else urlencode(dict(query or {})),
+            given,
+            peer=self.peer,
+            scheme=self.scheme,
+            root=self.root,
+        )
+        if isinstance(body, bytes):
+            inner.body = body
+        else:
+            inner.file = body
+        inner.user, inner.authenticated = self.user, self.authenticated
+        inner.depth = self.depth + 1
+        inner.server, inner.environment = self.server, self.environment
+        return inner
 
     def accepts(self, *types: str) -> bool:
         """Tell whether the client names one of these types; a star is not a name."""

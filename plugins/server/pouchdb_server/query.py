@@ -11,7 +11,7 @@ from pouchdb_core.jsontext import from_text
 if TYPE_CHECKING:
     from pouchdb_server.messages import Request
 
-__all__ = ["LISTING", "READING", "VIEWING", "chosen", "flag", "json", "number", "parameters"]
+__all__ = ["LISTING", "READING", "VIEWING", "chosen", "flag", "is_number", "json", "number", "parameters"]
 
 READING = {
     "conflicts": "flag",
@@ -61,11 +61,16 @@ def flag(name: str, text: Any) -> bool:
     raise QueryParseError(f"Invalid boolean parameter: {name}={text}")
 
 
+def is_number(text: str) -> bool:
+    """Return whether a text is a number from 0 up that a database can count to."""
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
 def number(name: str, text: Any) -> int:
     """Return a parameter that is a number from 0 up. Raises QueryParseError."""
     if type(text) is int and text >= 0:
         return text
-    if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 20:
+    if isinstance(text, str) and is_number(text):
         return int(text)
     raise QueryParseError(f"Invalid value for positive integer: {name}={text}")
 

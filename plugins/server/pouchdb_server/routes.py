@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Handler", "IllegalId", "Level", "MethodNotAllowed", "Needs", "Route", "Table", "decoded"]
 
 Level = Literal["server", "database", "document"]
-Needs = Literal["nobody", "reader", "writer", "admin"]
+Needs = Literal["nobody", "member", "admin", "server"]
 Handler = Callable[["Request", Any], "Response | dict[str, Any] | list[Any]"]
 
 
@@ -42,15 +42,23 @@ class Route:
     """Names of methods, with blanks between."""
     path: str
     handler: Handler
-    needs: Needs = "reader"
-    """"nobody" asks for no user; "reader" and "writer" for a member of the database; "admin" for its
-    administrator, on the server level for the server's."""
+    needs: Needs | None = None
+    """"nobody" needs no user, "member" one who may use the database, "admin" an administrator of the
+    database, "server" an administrator of the server. Without it: "server" on the server level, else "member"."""
     streams: bool | tuple[str, ...] = False
     """Bodies (True), or bodies of these types, are not read beforehand: the handler reads ``request.file``."""
     slow: bool = False
     """May take long, and gets a thread of its own."""
     opens: bool = True
     """The database must exist; else the handler gets None."""
+
+    def __post_init__(self) -> None:
+        if self.needs is None:
+            object.__setattr__(self, "needs", "server" if self.level == "server" else "member")
+        allowed = ("nobody", "server") if self.level == "server" else ("nobody", "member", "admin", "server")
+        if self.needs not in allowed:
+            known = ", ".join(repr(each) for each in allowed)
+            raise PluginError(f"the route {self.path} of a {self.level} needs one of {known}, not {self.needs!r}")
 
     def streamed(self, content_type: str) -> bool:
         """Tell whether a body of a type is left to the handler."""
@@ -66,9 +74,13 @@ class Found:
     params: Mapping[str, str]
     database: str | None = None
     id: str | None = None
+    error: PouchDBError | None = None
+    """Why nothing answers this path: raised once it is known who asks."""
 
     def route(self, method: str) -> Route:
-        """Return the route of a method. Raises MethodNotAllowed."""
+        """Return the route of a method. Raises MethodNotAllowed, NotFound, BadRequest."""
+        if self.error is not None:
+            raise self.error
         found = self.routes.get(method) or (self.routes.get("GET") if method == "HEAD" else None)
         if found is None:
             names = sorted({*self.routes, *(["HEAD"] if "GET" in self.routes else [])})
@@ -130,12 +142,12 @@ class Table:
             self._by_first[level] = index
 
     def find(self, path: tuple[str, ...]) -> Found:
-        """Return where a path leads. Raises NotFound."""
+        """Return where a path leads."""
         found = self._match("server", path)
         if found is not None:
             return Found(found[0], found[1])
         if not path:
-            raise NotFound()
+            return Found({}, {}, error=NotFound())
         name, below = path[0], path[1:]
         if not below:
             return Found(self._levels["database"][()].routes, {}, name)
@@ -145,12 +157,12 @@ class Table:
                 return Found(found[0], found[1], name)
         id, rest = _document(below)
         if not id:
-            raise IllegalId("Document id must not be empty")
+            return Found({}, {}, name, error=IllegalId("Document id must not be empty"))
         if id in ("_local", "_local/", "_design/"):
-            raise BadRequest(f"Invalid {id.rstrip('/')} document id.")
+            return Found({}, {}, name, error=BadRequest(f"Invalid {id.rstrip('/')} document id."))
         found = self._match("document", rest)
         if found is None:
-            raise NotFound()
+            return Found({}, {}, name, id, error=NotFound())
         return Found(found[0], found[1], name, id)
 
     def _match(self, level: str, path: tuple[str, ...]) -> tuple[Mapping[str, Route], dict[str, str]] | None:

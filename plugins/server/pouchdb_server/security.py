@@ -6,34 +6,33 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import Forbidden, PouchDBError, Unauthorized
-from pouchdb_server.accounts import ADMIN
+from pouchdb_core.requests import judges_local
+from pouchdb_server.roles import ADMIN
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
     from pouchdb_core.requests import Guard, Proposed, UserContext
-    from pouchdb_server.routes import Route
+    from pouchdb_server.routes import Needs
 
-__all__ = ["DEFAULT", "authorise", "both", "design_guard", "is_admin", "is_member", "security_of"]
+__all__ = ["DEFAULT", "authorise", "design_guard", "every", "is_admin", "is_member", "refusal", "security_of"]
 
 ONLY_ADMINS = {"names": [], "roles": [ADMIN]}
 DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}
 """The security of a database that nobody gave one: as in CouchDB 3, for administrators only."""
 
 
-def authorise(route: Route, user: UserContext, database: SyncPouchDB | None) -> None:
-    """Refuse whoever may not use a route. Raises Unauthorized for strangers, Forbidden for others."""
-    if route.needs == "nobody" or ADMIN in user.roles:
+def authorise(needs: Needs, user: UserContext, database: SyncPouchDB | None) -> None:
+    """Refuse who has not what a route needs. Raises Unauthorized for strangers, Forbidden for others."""
+    if needs == "nobody" or ADMIN in user.roles:
         return
-    if database is None:
-        if route.needs == "admin":
-            raise _refusal(user, "You are not a server admin.")
-        return
+    if needs == "server" or database is None:
+        raise refusal(user, "You are not a server admin.")
     security = security_of(database)
-    if route.needs == "admin":
+    if needs == "admin":
         if not _named(security, "admins", user):
-            raise _refusal(user, "You are not a db or server admin.")
+            raise refusal(user, "You are not a db or server admin.")
     elif not is_member(security, user):
-        raise _refusal(user, "You are not authorized to access this db.")
+        raise refusal(user, "You are not authorized to access this db.")
 
 
 def security_of(database: SyncPouchDB) -> Mapping[str, Any]:
@@ -60,22 +59,26 @@ def design_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | Non
 
     def guard(proposed: Sequence[Proposed]) -> list[PouchDBError | None]:
         design = [each.new["_id"].startswith("_design/") for each in proposed]
-        return [_refusal(user, "You are not a db or server admin.") if each else None for each in design]
+        return [refusal(user, "You are not a db or server admin.") if each else None for each in design]
 
     return guard
 
 
-def both(one: Guard | None, other: Guard | None) -> Guard | None:
-    """Return a guard that refuses what one of two refuses, and asks the other only about the rest."""
-    if one is None or other is None:
-        return one or other
-    first, second = one, other
+def every(*guards: Guard | None) -> Guard | None:
+    """Return a guard that refuses what one of several refuses; each is asked only about what those before let pass."""
+    asked = [guard for guard in guards if guard is not None]
+    if not asked:
+        return None
 
+    @judges_local
     def guard(proposed: Sequence[Proposed]) -> list[PouchDBError | None]:
-        verdicts = list(first(proposed) or [None] * len(proposed))
-        left = [each for each, verdict in zip(proposed, verdicts, strict=True) if verdict is None]
-        rest = iter(second(left) or [None] * len(left))
-        return [next(rest) if verdict is None else verdict for verdict in verdicts]
+        verdicts: list[PouchDBError | None] = [None] * len(proposed)
+        for each in asked:
+            places = [place for place, verdict in enumerate(verdicts) if verdict is None]
+            answers = each([proposed[place] for place in places]) or [None] * len(places)
+            for place, verdict in zip(places, answers, strict=True):
+                verdicts[place] = verdict
+        return verdicts
 
     return guard
 
@@ -92,5 +95,6 @@ def _list(group: Any, member: str) -> Sequence[Any]:
     return found if isinstance(found, (list, tuple)) else ()
 
 
-def _refusal(user: UserContext, message: str) -> PouchDBError:
+def refusal(user: UserContext, message: str) -> PouchDBError:
+    """Return the error for who may not: strangers are asked to log in."""
     return Unauthorized(message) if user.name is None else Forbidden(message)

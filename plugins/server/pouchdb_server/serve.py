@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pouchdb_server.app import ABORT, ASGIApp, Server
+from pouchdb_server.server import ABORT, ASGIApp, Server
 from pouchdb_server.settings import Settings
 
 __all__ = ["Protocol", "Running", "configured", "inner", "serve"]

@@ -6,17 +6,19 @@ import asyncio
 import concurrent.futures
 import contextlib
 import io
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.runner import Idle
+from pouchdb_server.http_errors import ClientGone, RequestTooLarge
 
 if TYPE_CHECKING:
-    from pouchdb_server.messages import Subscribe
+    from pouchdb_server.messages import Request, Subscribe
     from pouchdb_server.workers import Workers
 
-__all__ = ["ClientGone", "IncomingFile", "Receive", "RequestTooLarge", "Send", "Sender", "declared_length", "read_body"]
+__all__ = ["Incoming", "IncomingFile", "Receive", "Send", "Sender", "declared_length"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -24,14 +26,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 PIECE = 64 * 1024
 """About how much of a body is made before it is sent."""
-
-
-class ClientGone(Exception):
-    """The client went away in the middle."""
-
-
-class RequestTooLarge(PouchDBError):
-    status, name, default_message = 413, "too_large", "the request entity is too large"
 
 
 def declared_length(headers: Any) -> int | None:
@@ -44,25 +38,119 @@ def declared_length(headers: Any) -> int | None:
     return int(value)
 
 
-async def read_body(receive: Receive, length: int | None, most: int) -> bytes:
-    """Read a body to its end. Raises RequestTooLarge, ClientGone."""
-    if length == 0:
-        return b""
-    if length is not None and length > most:
-        raise RequestTooLarge(f"the body has {length} bytes; at most {most} are taken here")
-    pieces: list[bytes] = []
-    total = 0
-    while True:
-        message = await receive()
+class _Started:
+    """An awaitable that was begun already, to be gone on with in the same task."""
+
+    def __init__(self, steps: Any, yielded: Any) -> None:
+        self._steps, self._yielded = steps, yielded
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        yielded = self._yielded
+        while True:
+            try:
+                sent = yield yielded
+            except BaseException as error:
+                step, value = self._steps.throw, error
+            else:
+                step, value = self._steps.send, sent
+            try:
+                yielded = step(value)
+            except StopIteration as stop:
+                return stop.value
+
+    def close(self) -> None:
+        self._steps.close()
+
+
+class Incoming:
+    """The body of a request that is on its way, read with a limit.
+
+    ``is_here()`` looks whether all of it came with the head, without waiting and without asking the client to go on.
+    """
+
+    def __init__(self, request: Request, receive: Receive) -> None:
+        self._request, self._receive = request, receive
+        self._pieces: list[bytes] = []
+        self._ended = False
+        self._waiting: _Started | None = None
+        self.seconds = 0.0
+        """How long it took to come."""
+
+    def is_here(self) -> bool:
+        """Return whether nothing has to be waited for: there is no body, or it came with the head."""
+        headers = self._request.headers
+        if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
+            self._ended = True
+        # A client that waits to be asked for the body is asked behind the gate.
+        elif "expect" not in headers:
+            self._peek()
+        return self._ended
+
+    def _peek(self) -> None:
+        size = 0
+        while not self._ended and size < PIECE:
+            steps = self._receive().__await__()
+            try:
+                yielded = steps.send(None)
+            except StopIteration as stop:
+                size += len(self._taken(stop.value))
+            else:
+                self._waiting = _Started(steps, yielded)
+                return
+
+    def _taken(self, message: Message) -> bytes:
         if message["type"] != "http.request":
             raise ClientGone()
-        piece = message.get("body", b"")
-        total += len(piece)
-        if total > most:
+        piece: bytes = message.get("body", b"")
+        self._pieces.append(piece)
+        self._ended = not message.get("more_body", False)
+        return piece
+
+    def checked(self, most: int) -> bytes:
+        """Return the body that is here. Raises RequestTooLarge, BadRequest."""
+        self._check_length(most)
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        if len(body) > most:
             raise RequestTooLarge(f"the body is longer than {most} bytes")
-        pieces.append(piece)
-        if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return body
+
+    def _check_length(self, most: int) -> None:
+        length = declared_length(self._request.headers)
+        if length is not None and length > most:
+            raise RequestTooLarge(f"the body has {length} bytes; at most {most} are taken here")
+
+    async def receive(self) -> Message:
+        """Return the next message, first what was looked at already."""
+        if self._pieces:
+            piece = self._pieces.pop(0)
+            return {"type": "http.request", "body": piece, "more_body": bool(self._pieces) or not self._ended}
+        if self._waiting is not None:
+            started, self._waiting = self._waiting, None
+            return cast("Message", await started)
+        return await self._receive()
+
+    async def read(self, most: int) -> bytes:
+        """Read it to its end. Raises RequestTooLarge, BadRequest, ClientGone."""
+        self._check_length(most)
+        began = time.perf_counter()
+        pieces: list[bytes] = []
+        total, more = 0, True
+        while more:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                raise ClientGone()
+            pieces.append(message.get("body", b""))
+            total += len(pieces[-1])
+            if total > most:
+                raise RequestTooLarge(f"the body is longer than {most} bytes")
+            more = message.get("more_body", False)
+        self.seconds = time.perf_counter() - began
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Let go of what was begun."""
+        if self._waiting is not None:
+            self._waiting.close()
 
 
 class IncomingFile(io.RawIOBase):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pouchdb
 from pouchdb_core.jsontext import dump
-from pouchdb_server.app import ABORT, Server, create_app
+from pouchdb_server.app import create_app
 from pouchdb_server.serve import Running, configured, inner
+from pouchdb_server.server import ABORT, Server
 from pouchdb_server.streams import Receive, Send
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_server.streams import RequestTooLarge
+from pouchdb_server.http_errors import RequestTooLarge
 
 __all__ = ["Unpacked"]
 

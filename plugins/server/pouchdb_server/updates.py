@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 import threading
 from collections import deque
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pouchdb_core import Slot
+from pouchdb_server.query import is_number
 
 __all__ = ["UPDATES", "Updates"]
 
@@ -21,7 +23,9 @@ class Updates:
     def __init__(self) -> None:
         # Numbers begin anew with the process; the life tells those of another one apart.
         self._life = secrets.token_hex(4)
-        self._number = 0
+        self._numbers = [0]
+        """The newest number; in a list, since views of the feed share it."""
+        self._short_name: Callable[[str], str | None] = lambda name: name
         self._kept: deque[tuple[int, str, str]] = deque(maxlen=KEPT)
         self._wakes: dict[object, Callable[[], None]] = {}
         self._lock = threading.Lock()
@@ -30,11 +34,11 @@ class Updates:
         """Remember that something happened; called by writers, so it is quick."""
         with self._lock:
             last = self._kept[-1] if self._kept else None
-            self._number += 1
+            self._numbers[0] += 1
             if last is not None and last[1:] == (name, kind):
-                self._kept[-1] = (self._number, name, kind)
+                self._kept[-1] = (self.number, name, kind)
             else:
-                self._kept.append((self._number, name, kind))
+                self._kept.append((self.number, name, kind))
             wakes = tuple(self._wakes.values())
         for wake in wakes:
             wake()
@@ -51,17 +55,24 @@ class Updates:
 
         return unsubscribe
 
+    def seen_by(self, short_name: Callable[[str], str | None]) -> Updates:
+        """Return the same feed as a view of the environment shows it: its databases only, by its names for them."""
+        view = copy.copy(self)
+        view._short_name = short_name
+        return view
+
     def after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
         """Return what happened after a number, the last of each database only, in order."""
         with self._lock:
-            found = {name: (seq, kind) for seq, name, kind in self._kept if seq > number}
+            kept = [(seq, self._short_name(name), kind) for seq, name, kind in self._kept if seq > number]
+        found = {name: (seq, kind) for seq, name, kind in kept if name is not None}
         rows = sorted((seq, name, kind) for name, (seq, kind) in found.items())
         return [(seq, {"db_name": name, "type": kind, "seq": self.seq(seq)}) for seq, name, kind in rows]
 
     @property
     def number(self) -> int:
         """The number of the newest."""
-        return self._number
+        return self._numbers[0]
 
     def seq(self, number: int) -> str:
         """Return the opaque form of a number."""
@@ -70,9 +81,9 @@ class Updates:
     def number_of(self, seq: str) -> int:
         """Return the number of a seq: 0, all there is, for one of another life."""
         if seq == "now":
-            return self._number
+            return self._numbers[0]
         number, _, life = seq.partition("-")
-        return int(number) if life == self._life and number.isdecimal() else 0
+        return int(number) if life == self._life and is_number(number) else 0
 
 
 UPDATES: Slot[Updates] = Slot("updates of databases", lambda environment: Updates())

@@ -228,7 +228,7 @@ def test_cors(serve, call):
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
     assert client.get("/", Origin="https://app.example").headers["Access-Control-Allow-Origin"] == "https://app.example"
     assert "Access-Control-Allow-Origin" not in client.get("/", Origin="https://evil.example").headers
-    everywhere = call(serve(cors=True)).get("/", Origin="https://any.example").headers
+    everywhere = call(serve(cors=True, admins={"ada": "secret"})).get("/", Origin="https://any.example").headers
     assert everywhere["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in everywhere
     assert "Access-Control-Allow-Origin" not in call(serve()).get("/", Origin="https://any.example").headers

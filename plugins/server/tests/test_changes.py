@@ -131,7 +131,7 @@ def test_who_disconnects_frees_everything(filled, server, environment):
     assert until(lambda: server.server.feeds == 1)
     response.close()
     assert until(lambda: server.server.feeds == 0)
-    assert until(lambda: all(held.users == 0 for held in server.server.databases._held.values()))
+    assert until(lambda: all(held.users == 0 for held in server.server.service.databases._held.values()))
 
 
 def test_who_stops_reading_frees_everything(serve, call, environment):
@@ -146,7 +146,7 @@ def test_who_stops_reading_frees_everything(serve, call, environment):
         sock.sendall(b"GET /db/_changes?feed=continuous&include_docs=true HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert until(lambda: server.server.feeds == 1)
         assert until(lambda: server.server.feeds == 0)
-    assert until(lambda: all(held.users == 0 for held in server.server.databases._held.values()))
+    assert until(lambda: all(held.users == 0 for held in server.server.service.databases._held.values()))
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_who_goes_away_from_a_long_answer_frees_everything(filled, server, monke
     response.read(10)
     response.close()
     assert until(lambda: server.server.feeds == 0)
-    assert until(lambda: all(held.users == 0 for held in server.server.databases._held.values()))
+    assert until(lambda: all(held.users == 0 for held in server.server.service.databases._held.values()))
 
 
 def test_too_many_feeds_are_refused(serve, call):

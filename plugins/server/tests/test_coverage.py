@@ -56,7 +56,7 @@ def test_plug_ins_bring_what_is_told_of_them(name):
         for path, (methods, state) in told().items():
             if state == f"plug-in {name}":
                 parts = [part if not part.startswith("{") else "x" for part in path.strip("/").split("/")]
-                assert methods <= set(app.table.find(tuple(parts)).routes), path
+                assert methods <= set(app.service.table.find(tuple(parts)).routes), path
 
 
 def test_what_is_not_there_is_not_found(client):

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -40,6 +40,8 @@ VALUES = [
     "1-a",
     "continuous",
     "%ff",
+    "9" * 5000,
+    "[{}]",
 ]
 KINDS = ["application/json", "multipart/related; boundary=x", "multipart/form-data; boundary=x", "text/plain", ""]
 BODIES = [
@@ -47,7 +49,9 @@ BODIES = [
     b"{}",
     b"[]",
     b'{"docs":[{"id":1}]}',
-    b'{"keys":[1,null]}',
+    b'{"keys":[1,null,{},[]]}',
+    b'{"queries":[{"keys":[{}]},{"key":{}},{"limit":1}]}',
+    b'--x\r\nContent-Disposition: form-data; name="_doc"\r\n\r\n{"_attachments":"text"}\r\n--x--',
     b'{"_id":"a","_rev":"1-a"}',
     b"--x\r\n\r\n{}\r\n--x--",
 ]
@@ -81,6 +85,16 @@ queries = st.lists(
 )
 
 
+numbers = st.sampled_from(["", "0", "1", "-1", "9" * 5000, "a"]) | st.integers().map(str)
+headers = st.one_of(
+    st.tuples(st.just("range"), st.builds("bytes={}-{}".format, numbers, numbers)),
+    st.tuples(st.sampled_from(["last-event-id", "if-match", "if-none-match", "if-range", "content-encoding"]), numbers),
+    st.tuples(st.sampled_from(["destination", "referer", "accept", "cookie"]), st.text("a:/?=;,*-[]%", max_size=9)),
+    st.sampled_from([("content-encoding", "gzip"), ("accept", "multipart/mixed"), ("authorization", "Basic a")]),
+)
+"""Headers whose values the server reads."""
+
+
 class Asked:
     """An application, asked without a network."""
 
@@ -89,11 +103,13 @@ class Asked:
         self.app: Any = create_app(self.environment)
         self.loop = asyncio.new_event_loop()
 
-    def ask(self, method: str, path: str, query: str, body: bytes, kind: str) -> tuple[int, dict[str, str], bytes]:
-        return self.loop.run_until_complete(asyncio.wait_for(self._ask(method, path, query, body, kind), 30))
+    def ask(
+        self, method: str, path: str, query: str, body: bytes, kind: str, more: Sequence[tuple[str, str]] = ()
+    ) -> tuple[int, dict[str, str], bytes]:
+        return self.loop.run_until_complete(asyncio.wait_for(self._ask(method, path, query, body, kind, more), 30))
 
     async def _ask(
-        self, method: str, path: str, query: str, body: bytes, kind: str
+        self, method: str, path: str, query: str, body: bytes, kind: str, more: Sequence[tuple[str, str]]
     ) -> tuple[int, dict[str, str], bytes]:
         sent: list[dict[str, Any]] = []
         messages = [{"type": "http.request", "body": body}]
@@ -106,6 +122,7 @@ class Asked:
             sent.append(message)
 
         headers = [(b"host", b"localhost"), (b"content-length", str(len(body)).encode())]
+        headers += [(name.encode(), value.encode()) for name, value in more]
         if kind:
             headers.append((b"content-type", kind.encode()))
         scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": headers}
@@ -136,13 +153,14 @@ def asked() -> Iterator[Asked]:
     queries,
     bodies,
     st.sampled_from(KINDS),
+    st.lists(headers, max_size=2),
 )
-def test_nothing_is_the_servers_fault(asked, caplog, method, path, query, body, kind):
+def test_nothing_is_the_servers_fault(asked, caplog, method, path, query, body, kind, more):
     if "a" not in asked.environment["a"]:
         asked.environment["a"].put({"_id": "a", "x": 1})
     text = "&".join(f"{name}={value}" for name, value in query)
     with caplog.at_level(logging.ERROR):
-        status, headers, answer = asked.ask(method, "/" + "/".join(path), text, body, kind)
+        status, headers, answer = asked.ask(method, "/" + "/".join(path), text, body, kind, more)
     assert status < 500 or status == 501, (status, answer)
     assert not caplog.records
     if headers.get("content-type") == "application/json" and method != "HEAD" and "feed" not in text:
@@ -153,3 +171,38 @@ def test_nothing_is_the_servers_fault(asked, caplog, method, path, query, body, 
             assert told["reason"]
     # Nothing but databases of legal names came to be.
     assert all(name in ("a", "b") or name.isascii() for name in asked.environment.names())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body", "kind", "more"),
+    [
+        ("GET", "/a/a/file", "", b"", "", [("range", f"bytes=0-{'9' * 5000}")]),
+        ("GET", "/a/a/file", "", b"", "", [("range", f"bytes={'9' * 5000}-")]),
+        ("GET", "/a/a/file", "", b"", "", [("range", f"bytes=-{'9' * 5000}")]),
+        ("GET", "/_db_updates", "", b"", "", [("last-event-id", "9" * 5000)]),
+        ("GET", "/a/_changes", "", b"", "", [("last-event-id", "9" * 5000)]),
+        ("GET", "/a/_changes", f"since={'9' * 5000}", b"", "", []),
+        ("GET", "/a/a", f"rev={'9' * 5000}-a", b"", "", []),
+        ("POST", "/a/_design_docs/queries", "", b'{"queries":[{"keys":[{}]}]}', "application/json", []),
+        ("POST", "/a/_design_docs", "", b'{"keys":[{},[]]}', "application/json", []),
+        ("POST", "/a/_local_docs/queries", "", b'{"queries":[{"keys":[{},[],1]}]}', "application/json", []),
+        ("POST", "/a/_all_docs/queries", "", b'{"queries":[{"keys":{}}]}', "application/json", []),
+        (
+            "POST",
+            "/a/b",
+            "",
+            b'--x\r\nContent-Disposition: form-data; name="_doc"\r\n\r\n{"_attachments":"text"}\r\n--x--',
+            "multipart/form-data; boundary=x",
+            [("referer", "http://localhost/")],
+        ),
+    ],
+)
+def test_what_was_the_servers_fault_once(asked, caplog, method, path, query, body, kind, more):
+    """S17: each of these gave 500."""
+    db = asked.environment["a"]
+    rev = db.get("a")["_rev"] if "a" in db else None
+    db.put_attachment("a", "file", b"content", "text/plain", rev)
+    with caplog.at_level(logging.ERROR):
+        status, _, answer = asked.ask(method, path, query, body, kind, more)
+    assert status < 500, answer
+    assert not caplog.records

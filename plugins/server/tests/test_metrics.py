@@ -95,7 +95,7 @@ def test_prometheus(client, environment):
 
 def test_replications_are_counted(client, environment):
     environment["_replicator"].put({"_id": "once", "source": "db", "target": "copy", "create_target": True})
-    supervisor = environment.state(SEAT).supervisor
+    supervisor = environment.state(SEAT).supervisor("")
     assert supervisor.wait_for(lambda: supervisor.counts().get("completed") == 1, 20)
     found = client.get(f"{STATS}/couch_replicator").json
     assert found["jobs"]["completed"]["value"] == 1

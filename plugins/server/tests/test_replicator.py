@@ -51,7 +51,7 @@ class Replicator:
 
     @property
     def supervisor(self):
-        return self.environment.state(SEAT).supervisor
+        return self.environment.state(SEAT).supervisor("")
 
     def put(self, id: str, **doc) -> None:
         doc = {"source": "source", "target": "target", "create_target": True, **doc}
@@ -229,7 +229,7 @@ def test_a_database_that_another_process_made(one, tmp_path, call):
         program += "{'_id': 'self', 'source': 'none', 'target': 'none'})"
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
         assert client.get("/_replicator").status == 200
-        supervisor = environment.state(SEAT).supervisor
+        supervisor = environment.state(SEAT).supervisor("")
         assert supervisor.wait_for(lambda: supervisor.counts() == {"crashing": 1}, PATIENCE)
 
 
@@ -586,7 +586,7 @@ def people(replicator):
     database.put_security({"admins": {"names": []}, "members": {"names": ["bob", "eve"], "roles": []}})
     one.environment["source"].put_security({"members": {"names": ["bob"]}})
     one.environment["target"].put_security({"members": {"names": ["bob"]}})
-    accounts = one.server.server.accounts
+    accounts = one.server.server.service.accounts
     authenticate = accounts.authenticate
 
     def with_users(request):

@@ -147,9 +147,7 @@ class SqlViewRows(SqlTables):
         self.run("CREATE INDEX {rows_by_document} ON {rows} (id, view)")
 
     def add(self, rows: Iterable[ViewRow]) -> None:
-        self.many(
-            "INSERT INTO {rows} (view, key, id, n, json_key, value, number) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-        )
+        self.many("INSERT INTO {rows} (view, key, id, n, json_key, value, number) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def remove(self, ids: Sequence[str]) -> dict[int, int]:
         texts = orjson.dumps(ids).decode()
@@ -208,9 +206,7 @@ class SqlViewRows(SqlTables):
         return [(key, json_key, totals) for key, json_key, *totals in rows]
 
 
-def _where(
-    view: int, span: Span, *, bounded_below: bool = True, bounded_above: bool = True
-) -> tuple[str, list[Any]]:
+def _where(view: int, span: Span, *, bounded_below: bool = True, bounded_above: bool = True) -> tuple[str, list[Any]]:
     """Return a range as SQL: at most one condition at each end, so that SQLite seeks by it."""
     conditions: list[str] = ["view = ?"]
     params: list[Any] = [view]

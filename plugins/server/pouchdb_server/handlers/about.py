@@ -33,9 +33,8 @@ MOST_INFOS = 100
 
 
 def welcome_features(request: Request) -> list[str]:
-    """Return what a client may ask for: ``search`` only when there is something to search with."""
-    searches = "search" in request.environment.engine.plugins.names
-    return [*FEATURES, *(["search"] if searches else [])]
+    """Return what a client may ask for: this server's features, and those of plug-ins."""
+    return list(dict.fromkeys([*FEATURES, *request.server.features]))
 
 
 def root(request: Request, database: None) -> dict[str, Any]:

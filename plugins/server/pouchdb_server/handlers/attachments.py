@@ -11,13 +11,14 @@ from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.attachments import AttachmentReader
 from pouchdb_core.errors import BadRequest, Conflict, NotFound, PouchDBError
 from pouchdb_server.handlers.writing import rev_of, written
-from pouchdb_server.messages import Request, Response, UnsupportedMediaType
+from pouchdb_server.http_errors import UnsupportedMediaType
+from pouchdb_server.messages import Request, Response
 from pouchdb_server.unpacking import Unpacked
 
 __all__ = ["RangeNotSatisfiable", "delete", "get", "put"]
 
 PIECE = 256 * 1024
-RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)\Z")
 
 
 class RangeNotSatisfiable(PouchDBError):
@@ -70,15 +71,21 @@ def _range(request: Request, reader: AttachmentReader, etag: str) -> tuple[int, 
     if request.headers.get("if-range", f'"{etag}"') != f'"{etag}"':
         return None
     length = reader.length
-    if not found[1]:
-        start, end = max(0, length - int(found[2])), length
+    first, last = (_place(digits) if digits else None for digits in found.groups())
+    if first is None:
+        start, end = max(0, length - (last or 0)), length
     else:
-        start, end = int(found[1]), min(length, int(found[2]) + 1) if found[2] else length
-        if found[2] and int(found[2]) < int(found[1]):
+        start, end = first, length if last is None else min(length, last + 1)
+        if last is not None and last < first:
             return None
     if start >= length or start >= end:
         raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{length}"})
     return start, end
+
+
+def _place(digits: str) -> int:
+    """Return a place in a file; what no file is long enough for is beyond the end of every one."""
+    return int(digits) if len(digits) < 19 else 2**63
 
 
 def put(request: Request, database: SyncPouchDB) -> Response:

@@ -13,7 +13,7 @@ from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.runner import Idle
 from pouchdb_server.messages import Request, Response, Subscribe
-from pouchdb_server.query import flag, json, number
+from pouchdb_server.query import flag, is_number, json, number
 
 __all__ = ["Clock", "Timing", "changes", "timing"]
 
@@ -153,7 +153,7 @@ class _Rows:
         self.last_seq: Any = asked.since
         self.over = False
         if isinstance(self.last_seq, str):
-            self.last_seq = int(self.last_seq) if self.last_seq.isdecimal() else self.last_seq
+            self.last_seq = int(self.last_seq) if is_number(self.last_seq) else self.last_seq
 
     def next(self) -> Any:
         """Return a row, Idle, or None at the end."""

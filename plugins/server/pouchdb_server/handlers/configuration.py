@@ -1,17 +1,17 @@
-"""GET, PUT and DELETE /_node/{node}/_config: what Fauxton shows. Kept as long as the server runs."""
+"""GET, PUT and DELETE /_node/{node}/_config: what Fauxton shows. Only administrators can be changed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pouchdb_core.errors import BadRequest, Forbidden, NotFound
+from pouchdb_core.errors import Forbidden, NotFound
 from pouchdb_core.jsontext import dump
 from pouchdb_server.messages import Request, Response
 
 __all__ = ["delete", "everything", "get", "node", "put", "restart", "section"]
 
-FIXED = ("admins", "chttpd", "cors", "couch_httpd_auth")
-"""Sections that are the server's settings: told, but changed only where it is started."""
+HIDDEN = "-hidden-"
+"""Instead of hashes of passwords."""
 
 
 def node(request: Request, database: None) -> dict[str, Any]:
@@ -31,14 +31,13 @@ def everything(request: Request, database: None) -> dict[str, Any]:
     _check_node(request)
     settings = request.server.settings
     return {
-        "admins": dict.fromkeys(settings.admins, "-hidden-"),
+        "admins": dict.fromkeys(request.server.accounts.admins, HIDDEN),
         "chttpd": {
             "enable_cors": "true" if settings.cors else "false",
             "max_http_request_size": str(settings.max_body),
         },
         "cors": {"origins": "*" if settings.cors is True else ",".join(settings.cors or ())},
         "couch_httpd_auth": {"timeout": str(settings.session_timeout)},
-        **request.server.configuration,
     }
 
 
@@ -57,32 +56,35 @@ def get(request: Request, database: None) -> Response:
 
 
 def put(request: Request, database: None) -> Response:
-    """PUT …/_config/{section}/{key} with a JSON string; answers the value before."""
-    name, key = _changeable(request)
+    """PUT …/_config/admins/{name} with the password as a JSON string: makes an administrator, or changes a password.
+
+    Everything else is set where the server is started. Raises Forbidden.
+    """
+    name = _administrator(request)
     value = request.json(kind=str)
-    if not isinstance(value, str):
-        raise BadRequest("the value must be a JSON string")
-    known = request.server.configuration.setdefault(name, {})
-    before = known.get(key, "")
-    known[key] = value
-    return _text(before)
+    accounts = request.server.accounts
+    known = name in accounts.admins
+    accounts.make_admin(name, value)
+    return _text(HIDDEN if known else "")
 
 
 def delete(request: Request, database: None) -> Response:
-    """DELETE …/_config/{section}/{key}; answers the value before."""
-    name, key = _changeable(request)
-    known = request.server.configuration.get(name, {})
-    if key not in known:
+    """DELETE …/_config/admins/{name}: removes an administrator that was made while the server ran."""
+    name = _administrator(request)
+    if not request.server.accounts.remove_admin(name):
         raise NotFound("unknown_config_value")
-    return _text(known.pop(key))
+    return _text(HIDDEN)
 
 
-def _changeable(request: Request) -> tuple[str, str]:
+def _administrator(request: Request) -> str:
+    """Return the name of the administrator to be changed. Raises Forbidden for everything that cannot be."""
     _check_node(request)
-    name, key = request.params["section"], request.params["key"]
-    if name in FIXED:
-        raise Forbidden(f"{name} is set where the server is started")
-    return name, key
+    section, key = request.params["section"], request.params["key"]
+    if section != "admins":
+        raise Forbidden(f"{section}/{key} cannot be changed while the server runs: set it where the server is started")
+    if key in request.server.settings.admins:
+        raise Forbidden(f"the password of {key} is set where the server is started: change it there")
+    return key
 
 
 def _check_node(request: Request) -> None:

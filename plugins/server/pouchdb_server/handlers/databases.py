@@ -72,7 +72,7 @@ def described(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     file = sizes.get("file", 0)
     compacting = any(task["name"] == "database_compaction" for task in database.active_tasks())
     return {
-        "db_name": known["db_name"].removeprefix(request.environment.prefix),
+        "db_name": database.short_name,
         "doc_count": known["doc_count"],
         "doc_del_count": known["doc_del_count"],
         "update_seq": known["update_seq"],
@@ -120,7 +120,7 @@ def compact(request: Request, database: SyncPouchDB) -> Response:
         finally:
             request.server.databases.give_back(held)
 
-    request.server.workers.spawn(run)
+    request.server.spawn(run)
     return Response({"ok": True}, 202)
 
 

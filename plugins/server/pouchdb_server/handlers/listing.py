@@ -74,11 +74,13 @@ def _design(database: SyncPouchDB, options: dict[str, Any]) -> dict[str, Any]:
     wanted, offset = _selected(ids, options)
     kept = {name: options[name] for name in ("attachments", "conflicts", "include_docs") if name in options}
     rows = database.all_docs(keys=[id if isinstance(id, str) else "" for id in wanted], **kept)["rows"]
-    known = set(ids)
+    known: set[Any] = set(ids)
     answer: dict[str, Any] = {"total_rows": len(ids), "offset": offset, "rows": []}
     if options.get("update_seq"):
         answer["update_seq"] = database.info()["update_seq"]
-    answer["rows"] = [row if id in known else _missing(id) for id, row in zip(wanted, rows, strict=True)]
+    answer["rows"] = [
+        row if isinstance(id, str) and id in known else _missing(id) for id, row in zip(wanted, rows, strict=True)
+    ]
     return answer
 
 
@@ -108,8 +110,6 @@ def _selected(ids: list[str], options: dict[str, Any]) -> tuple[list[Any], int |
     options = _prepared(options)
     keys = options.get("keys")
     if keys is not None:
-        if not isinstance(keys, list):
-            raise BadRequest("`keys` parameter must be an array.")
         offset = None
         found = keys[::-1] if options.get("descending") else keys
     else:
@@ -136,6 +136,8 @@ def etag_of(body: bytes) -> str:
 
 
 def _prepared(options: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(options.get("keys", []), list):
+        raise BadRequest("`keys` parameter must be an array.")
     if "keys" in options and any(name in options for name in ("key", "startkey", "endkey")):
         raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
     # Ids are texts: another key is before all of them or after.

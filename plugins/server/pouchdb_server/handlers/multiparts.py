@@ -18,9 +18,9 @@ from pouchdb_core.errors import BadRequest, Conflict, NotFound
 from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.revisions import generation
 from pouchdb_server.handlers.writing import addressed, written
-from pouchdb_server.messages import Request, Response, UnsupportedMediaType, header_text
+from pouchdb_server.http_errors import RequestTooLarge, UnsupportedMediaType
+from pouchdb_server.messages import Request, Response, header_text
 from pouchdb_server.multipart import MultipartReader, Part, boundary_of, new_boundary, quoted
-from pouchdb_server.streams import RequestTooLarge
 
 if TYPE_CHECKING:
     from pouchdb_core.results import Record
@@ -257,7 +257,10 @@ def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:
             doc = _current(database, id, rev)
         if not isinstance(doc, dict):
             raise BadRequest("_doc must be a JSON object")
-        doc = {**doc, "_id": id, "_attachments": {**doc.get("_attachments", {}), **uploaded}}
+        known = doc.get("_attachments", {})
+        if not isinstance(known, dict):
+            raise BadRequest("_attachments must be an object of objects")
+        doc = {**doc, "_id": id, "_attachments": {**known, **uploaded}}
         return written(request, database.put(doc))
 
 

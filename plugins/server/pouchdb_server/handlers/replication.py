@@ -70,10 +70,10 @@ def replicate(request: Request, database: None) -> Response:
     if flag("cancel", given.get("cancel", False)):
         return _cancel(request, given)
     wanted = _definition(request, given)
-    view = copy.copy(request.environment)
+    view = copy.copy(request.environment.as_user(request.user))
     starter = view.starter = _Noticing(view.starter)
     with ExitStack() as opened:
-        source, target = open_peers(view, wanted, opened)
+        source, target = open_peers(view, wanted, request.user, opened)
         if wanted.continuous:
             handle: Any = view.replicate(source, target, retry=True, **wanted.options())
             handle.on_done(opened.pop_all().close)
@@ -116,8 +116,8 @@ def _cancel(request: Request, given: Mapping[str, Any]) -> Response:
 
 
 def _definition(request: Request, given: Mapping[str, Any]) -> Definition:
-    """Return what is to be replicated, with all rights: only administrators get here. Raises BadRequest."""
-    wanted = replace(definition(given), owner=None)
+    """Return what is to be replicated, with the rights of the administrator who asks. Raises BadRequest."""
+    wanted = replace(definition(given), owner=request.user)
     return replace(wanted, source=_own(request, wanted.source), target=_own(request, wanted.target))
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 from pouchdb_core.errors import BadRequest, Unauthorized
 from pouchdb_core.requests import UserContext
 from pouchdb_server.messages import Request, Response
 
-__all__ = ["get", "login", "logout"]
-
-HANDLERS = ["cookie", "default"]
+__all__ = ["get", "local_destination", "login", "logout"]
 
 
 def get(request: Request, database: None) -> dict[str, Any]:
     """GET /_session."""
-    info: dict[str, Any] = {"authentication_handlers": HANDLERS}
+    info = request.server.session_info(request)
     if request.authenticated not in (None, "party"):
         info["authenticated"] = request.authenticated
     user = request.user
@@ -31,12 +30,21 @@ def login(request: Request, database: None) -> Response:
         raise BadRequest("request body must contain a username and a password")
     user = _checked(request, name, password)
     answer = Response({"ok": True, "name": user.name, "roles": list(user.roles)})
-    destination = request.query.get("next", "")
-    # Only to a place of this server: another one would get visitors who trust this one.
-    if destination.startswith("/") and not destination.startswith(("//", "/\\")):
-        answer = Response(answer.body, 302, {"location": destination.replace("\r", "").replace("\n", "")})
+    destination = local_destination(request.query.get("next", ""))
+    if destination is not None:
+        answer = Response(answer.body, 302, {"location": destination})
     accounts = request.server.accounts
     return answer.add("set-cookie", accounts.cookie_header(request, accounts.cookie(name)))
+
+
+def local_destination(text: str) -> str | None:
+    """Return a path of this server that a browser may be sent to, or None: another server would get its visitors.
+
+    Cleaned first and judged then, as browsers do: they drop tabs and line breaks wherever they are, and read a
+    backslash as a slash.
+    """
+    cleaned = re.sub(r"[\x00-\x20\x7f]", "", text)
+    return cleaned if cleaned.startswith("/") and cleaned[1:2] not in ("/", "\\") else None
 
 
 def _checked(request: Request, name: str, password: str) -> UserContext:
@@ -45,7 +53,7 @@ def _checked(request: Request, name: str, password: str) -> UserContext:
     text = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
     request.headers["authorization"] = f"Basic {text}"
     try:
-        user = request.server.recognised(request)
+        user = request.server.gate.recognise(request)
     except Unauthorized:
         # Without the header that has browsers ask by themselves: a page asks here.
         user = None

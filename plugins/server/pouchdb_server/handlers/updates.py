@@ -18,7 +18,7 @@ __all__ = ["db_updates"]
 
 def db_updates(request: Request, database: None) -> Response:
     """GET /_db_updates, in the four forms of the changes feed."""
-    updates = request.environment.state(UPDATES)
+    updates = request.environment.state(UPDATES).seen_by(request.environment.short_name)
     feed = request.query.get("feed", "normal")
     since = updates.number_of(request.headers.get("last-event-id") or request.query.get("since", "0"))
     limit = number("limit", request.query["limit"]) if "limit" in request.query else None

@@ -111,7 +111,7 @@ def _buckets(name: str, description: str, histogram: Histogram) -> Iterator[str]
 def _metrics(request: Request) -> list[Metric]:
     environment, server = request.environment, request.server
     metrics = environment.state(METRICS)
-    supervisor = environment.state(SEAT).supervisor
+    supervisor = environment.state(SEAT).supervisor(environment.prefix)
     states = {} if supervisor is None else supervisor.counts()
     with metrics.lock:
         statuses = {200: 0, 201: 0, **dict(sorted(metrics.statuses.items()))}
@@ -126,7 +126,7 @@ def _metrics(request: Request) -> list[Metric]:
                 "number of requests that got no answer, since the client was gone",
                 metrics.aborted,
             ),
-            Metric(("couchdb", "httpd", "clients_requesting_changes"), "gauge", "number of open feeds", server.feeds),
+            Metric(("couchdb", "httpd", "clients_requesting_changes"), "gauge", "number of open feeds", server.feeds()),
             Metric(
                 ("couchdb", "httpd_request_methods"), "counter", "number of HTTP requests by method", methods, "method"
             ),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, Forbidden, NotFound, PouchDBError, Unauthorized
-from pouchdb_server.accounts import ADMIN
 from pouchdb_server.replicator.definition import FINAL, definition, is_replicator, owner_name
 from pouchdb_server.replicator.seat import SEAT
+from pouchdb_server.roles import ADMIN
 from pouchdb_server.security import is_admin
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
     from pouchdb_core.requests import Guard, Proposed, UserContext
-    from pouchdb_server.messages import Request, Response
+    from pouchdb_server.messages import Request
 
 __all__ = ["only_own", "replication_guard"]
 
@@ -25,7 +25,7 @@ OPEN = {("GET", ""), ("HEAD", ""), ("POST", ""), ("POST", "_bulk_docs"), ("GET",
 
 def replication_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | None:
     """Return the write guard of a replicator database: as CouchDB's ``_design/_replicator``."""
-    if not is_replicator(database.name):
+    if not is_replicator(database.short_name):
         return None
     # Who administers this database only is not the server's administrator.
     administers = user is None or ADMIN in user.roles
@@ -34,6 +34,10 @@ def replication_guard(database: SyncPouchDB, user: UserContext | None) -> Guard 
         new, old = each.new, each.old
         if new["_id"].startswith("_design/"):
             return None
+        if new["_id"].startswith("_local/"):
+            # Checkpoints of everybody's replications.
+            allowed = user is None or is_admin(database, user)
+            return None if allowed else Forbidden("You are not a db or server admin.")
         if not administers:
             refusal = _not_own(new, old, user)
             if refusal is not None:
@@ -71,30 +75,25 @@ def _not_own(new: Mapping[str, Any], old: Mapping[str, Any] | None, user: UserCo
     return None
 
 
-def only_own(request: Request, answer: Callable[[Request], Response]) -> Response:
-    """Let users of a replicator database see their own documents only. Raises Forbidden, NotFound."""
-    name = request.database_name
-    if name is None or not is_replicator(name):
-        return answer(request)
-    supervisor = request.environment.state(SEAT).supervisor
-    if supervisor is not None and not supervisor.follows(name):
+def only_own(request: Request, database: SyncPouchDB | None) -> None:
+    """Let users of a replicator database reach their own documents only. Raises Forbidden, NotFound."""
+    if database is None or not is_replicator(database.short_name):
+        return
+    supervisor = request.environment.state(SEAT).supervisor(request.environment.prefix)
+    if supervisor is not None and not supervisor.follows(database.short_name):
         supervisor.wake(look=True)
-    if ADMIN in request.user.roles:
-        return answer(request)
-    with request.server.databases.use(name) as database:
-        if is_admin(database, request.user):
-            return answer(request)
-        if request.id is None:
-            if (request.method, "/".join(request.path[1:])) not in OPEN:
-                raise Forbidden("Only administrators may list the documents of a replicator database.")
-        elif request.id.startswith(("_design/", "_local/")):
-            raise Forbidden("You are not a db or server admin.")
-        elif "open_revs" in request.query:
-            raise Forbidden("Only administrators may read several revisions of a replication document.")
-        elif request.method in ("GET", "HEAD", "COPY") and not _owns(database, request):
-            # What is written is judged by the guard.
-            raise NotFound("missing")
-    return answer(request)
+    if is_admin(database, request.user):
+        return
+    if request.id is None:
+        if (request.method, "/".join(request.path[1:])) not in OPEN:
+            raise Forbidden("Only administrators may list the documents of a replicator database.")
+    elif request.id.startswith(("_design/", "_local/")):
+        raise Forbidden("You are not a db or server admin.")
+    elif "open_revs" in request.query:
+        raise Forbidden("Only administrators may read several revisions of a replication document.")
+    elif request.method in ("GET", "HEAD", "COPY") and not _owns(database.as_user(None), request):
+        # What is written is judged by the guard.
+        raise NotFound("missing")
 
 
 def _owns(database: SyncPouchDB, request: Request) -> bool:

@@ -32,7 +32,7 @@ NUMBERS = (
 
 
 def is_replicator(name: str) -> bool:
-    """Tell whether the documents of a database are replications."""
+    """Return whether the documents of a database (by its short name) are replications."""
     return name == REPLICATOR or name.endswith("/" + REPLICATOR)
 
 
@@ -43,7 +43,7 @@ class Definition:
     source: Endpoint
     target: Endpoint
     owner: UserContext | None
-    """With whose rights it runs; None is the program's own, for what an administrator wrote."""
+    """With whose rights it runs; None is nobody's: what has no owner may do what everybody may."""
     continuous: bool = False
     create_target: bool = False
     winning_revs_only: bool = False

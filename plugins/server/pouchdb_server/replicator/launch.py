@@ -13,10 +13,10 @@ from pouchdb_core.live.starter import OnChange, OnComplete, called_back, keep
 from pouchdb_core.replication.replicate import Replicator
 from pouchdb_core.requests import UserContext
 from pouchdb_core.runner import Runner
-from pouchdb_server.accounts import ADMIN
 from pouchdb_server.handlers.databases import check_name
 from pouchdb_server.replicator.definition import Definition, filter_code
 from pouchdb_server.replicator.endpoints import Endpoint
+from pouchdb_server.roles import ADMIN
 from pouchdb_server.security import is_member, security_of
 
 if TYPE_CHECKING:
@@ -62,38 +62,47 @@ def _checked(run: Generator[Any, None, Any], check: Callable[[], None]) -> Gener
         run.close()
 
 
-def identify(environment: SyncEnvironment, definition: Definition) -> str:
+def identify(environment: SyncEnvironment, definition: Definition, rights: UserContext) -> str:
     """Return the id of a replication; asks the source for the filter, if there is one. Raises PouchDBError."""
     code = None
     if definition.filter is not None and not definition.filter.startswith("_"):
-        view = environment.as_user(definition.owner)
+        view = environment.as_user(rights)
         with ExitStack() as opened:
             source = _open(view, definition, definition.source, opened)
-            _check_member(source, definition.owner)
+            _check_member(source, rights)
             code = filter_code(source, definition.filter)
     return definition.id(environment.uuid, code)
 
 
 def launch(
-    environment: SyncEnvironment, definition: Definition, runner: Runner, complete: Callable[..., None]
+    environment: SyncEnvironment,
+    definition: Definition,
+    rights: Callable[[], UserContext],
+    runner: Runner,
+    complete: Callable[..., None],
 ) -> Replication:
-    """Start a replication; ``complete(error, result)`` is called at its end. Raises PouchDBError."""
-    owner = definition.owner
-    view = copy.copy(environment.as_user(owner))
-    view.starter = Background(runner, lambda replicator: _check_rights(replicator, owner))
+    """Start a replication; ``complete(error, result)`` is called at its end. Raises PouchDBError.
+
+    ``rights()`` is asked again while it runs: they may get fewer.
+    """
+    mine = rights()
+    view = copy.copy(environment.as_user(mine))
+    view.starter = Background(runner, lambda replicator: _check_rights(replicator, rights()))
     with ExitStack() as opened:
-        source, target = open_peers(view, definition, opened)
+        source, target = open_peers(view, definition, mine, opened)
         handle: Any = view.replicate(source, target, complete=complete, **definition.options())
         handle.on_done(opened.pop_all().close)
     assert isinstance(handle, Replication)
     return handle
 
 
-def open_peers(view: SyncEnvironment, definition: Definition, opened: ExitStack) -> tuple[SyncPouchDB, SyncPouchDB]:
+def open_peers(
+    view: SyncEnvironment, definition: Definition, rights: UserContext, opened: ExitStack
+) -> tuple[SyncPouchDB, SyncPouchDB]:
     """Return source and target, which ``opened`` closes. Raises NotFound, Forbidden, IllegalName."""
     source = _open(view, definition, definition.source, opened)
     if not definition.target.remote and definition.target.name not in view.names():
-        _check_creation(definition.target.name, definition)
+        _check_creation(definition.target.name, definition, rights)
         return source, _opened(view, definition.target.name, opened)
     return source, _open(view, definition, definition.target, opened)
 
@@ -116,22 +125,22 @@ def _missing(name: str) -> NotFound:
     return NotFound(f"could not open {name}: Database does not exist.")
 
 
-def _check_creation(name: str, definition: Definition) -> None:
+def _check_creation(name: str, definition: Definition, rights: UserContext) -> None:
     if not definition.create_target:
         raise _missing(name)
-    if definition.owner is not None and ADMIN not in definition.owner.roles:
+    if ADMIN not in rights.roles:
         raise Forbidden(f"could not create {name}: only administrators may, and the replication's owner is none")
     check_name(name)
 
 
-def _check_rights(replicator: Replicator, owner: UserContext | None) -> None:
+def _check_rights(replicator: Replicator, owner: UserContext) -> None:
     for side in (replicator.source, replicator.target):
         _check_member(side, owner)
 
 
-def _check_member(database: SyncPouchDB, owner: UserContext | None) -> None:
+def _check_member(database: SyncPouchDB, owner: UserContext) -> None:
     """Refuse an owner who may not use a database of this server: another server judges by itself."""
-    if owner is None or ADMIN in owner.roles or database.remote:
+    if ADMIN in owner.roles or database.remote:
         return
     if not is_member(security_of(database), owner):
         raise Forbidden(f"{owner.name or 'nobody'} is not authorized to access {database.name}")

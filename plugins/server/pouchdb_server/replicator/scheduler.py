@@ -7,13 +7,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pouchdb_core.errors import BadRequest, NotFound, Unauthorized
-from pouchdb_server.accounts import ADMIN
 from pouchdb_server.messages import Request
 from pouchdb_server.query import chosen
 from pouchdb_server.replicator.endpoints import without_credentials
 from pouchdb_server.replicator.job import NODE, progress, stamp
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.replicator.supervisor import Supervisor
+from pouchdb_server.roles import ADMIN
 
 __all__ = ["doc", "docs", "job", "jobs"]
 
@@ -83,7 +83,7 @@ def _page(request: Request) -> tuple[int, int]:
 
 
 def _supervisor(request: Request) -> Supervisor | None:
-    return request.environment.state(SEAT).supervisor
+    return request.environment.state(SEAT).supervisor(request.environment.prefix)
 
 
 def _mine(request: Request) -> str | None:

@@ -1,54 +1,61 @@
-"""The one supervisor of an environment, however many servers serve it."""
+"""The supervisors of an environment: one for each prefix that is served, however many servers serve it."""
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from pouchdb_core import Slot
+from pouchdb_server.replicator.definition import is_replicator
 from pouchdb_server.replicator.supervisor import Supervisor
 
 __all__ = ["SEAT", "Seat"]
 
 
 class Seat:
-    """Holds the supervisor from when the first server starts until the last one stops."""
+    """Holds the supervisor of each view from when its first server starts until its last one stops."""
 
     def __init__(self) -> None:
-        self.supervisor: Supervisor | None = None
-        self._servers = 0
+        self._supervisors: dict[str, Supervisor] = {}
+        self._servers: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def take(self, make: Callable[[], Supervisor]) -> None:
+    def supervisor(self, prefix: str) -> Supervisor | None:
+        """Return what runs the replications of the view with a prefix, if a server of it runs."""
+        return self._supervisors.get(prefix)
+
+    def take(self, prefix: str, make: Callable[[], Supervisor]) -> None:
         """A server starts: it brings the supervisor if there is none."""
         with self._lock:
-            self._servers += 1
-            if self.supervisor is None:
-                self.supervisor = make()
-                self.supervisor.wake()
+            self._servers[prefix] += 1
+            if prefix not in self._supervisors:
+                made = self._supervisors[prefix] = make()
+                made.wake()
 
-    def leave(self) -> None:
+    def leave(self, prefix: str) -> None:
         """A server that took its seat stops."""
         with self._lock:
-            self._servers -= 1
-            if self._servers == 0:
-                self._end()
+            self._servers[prefix] -= 1
+            if self._servers[prefix] == 0:
+                self._end(prefix)
 
     def close(self) -> None:
         """The environment closes."""
         with self._lock:
-            self._end()
+            for prefix in tuple(self._supervisors):
+                self._end(prefix)
 
-    def look(self) -> None:
-        """A replicator database was made or destroyed."""
-        supervisor = self.supervisor
-        if supervisor is not None:
-            supervisor.wake(look=True)
+    def changed(self, name: str) -> None:
+        """A database was made or destroyed; ``name`` is its full name."""
+        for prefix, supervisor in tuple(self._supervisors.items()):
+            if name.startswith(prefix) and is_replicator(name[len(prefix) :]):
+                supervisor.wake(look=True)
 
-    def _end(self) -> None:
-        supervisor, self.supervisor = self.supervisor, None
+    def _end(self, prefix: str) -> None:
+        supervisor = self._supervisors.pop(prefix, None)
         if supervisor is not None:
             supervisor.close()
 
 
-SEAT: Slot[Seat] = Slot("supervisor of replications", lambda environment: Seat(), Seat.close)
+SEAT: Slot[Seat] = Slot("supervisors of replications", lambda environment: Seat(), Seat.close)

@@ -12,7 +12,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from pouchdb_core.errors import BadRequest, DatabaseClosed, NotFound, PouchDBError
 from pouchdb_core.runner import Idle, Runner
@@ -25,9 +26,13 @@ from pouchdb_server.replicator.lock import Lock
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
     from pouchdb_core.live import Replication
+    from pouchdb_core.requests import UserContext
     from pouchdb_core.results import Record
+    from pouchdb_server.replicator.definition import Definition
 
 __all__ = ["Clocks", "Limits", "Supervisor"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("pouchdb.server.replicator")
 
@@ -80,8 +85,11 @@ class Supervisor:
     ``completed``, ``failed``; only the last two are written into the document.
     """
 
-    def __init__(self, environment: SyncEnvironment, limits: Limits, clocks: Clocks) -> None:
-        self._environment, self._limits, self.clocks = environment, limits, clocks
+    def __init__(
+        self, environment: SyncEnvironment, limits: Limits, clocks: Clocks, nobody: Callable[[], UserContext]
+    ) -> None:
+        """``nobody()`` returns the rights of documents without an owner."""
+        self._environment, self._limits, self.clocks, self._nobody = environment, limits, clocks, nobody
         self._runner = Runner("pouchdb-replicator", threads=1)
         self._runs = Runner("pouchdb-replication", threads=limits.max_jobs + 4)
         self._job = self._runner.job(self._step)
@@ -316,7 +324,7 @@ class Supervisor:
 
         def find() -> None:
             try:
-                id = identify(self._environment, job.definition)
+                id = identify(self._environment, job.definition, self._rights(job.definition))
             except Exception as error:
                 self._tell(_later(self._failed, job, run, error))
             else:
@@ -326,6 +334,9 @@ class Supervisor:
             find()
         else:
             self._runs.call(find)
+
+    def _rights(self, definition: Definition) -> UserContext:
+        return self._nobody() if definition.owner is None else definition.owner
 
     def _current(self, job: Job, run: int) -> bool:
         return job.run == run and self._jobs.get(job.key) is job and not self._closed
@@ -401,20 +412,21 @@ class Supervisor:
 
         def start() -> None:
             try:
-                handle = launch(self._environment, job.definition, self._runs, complete)
+                wanted, rights = job.definition, _later(self._rights, job.definition)
+                handle = launch(self._environment, wanted, rights, self._runs, complete)
             except Exception as error:
                 self._tell(_later(self._failed, job, run, error))
                 return
             with self._lock:
-                wanted = self._current(job, run)
-                if wanted:
+                is_current = self._current(job, run)
+                if is_current:
                     job.handle = handle
                     # Whoever waits for progress is told when it is up to date.
                     handle.on("paused", lambda error: self._job.wake())
                     self._job.wake()
                 elif not self._closed and self._jobs.get(job.key) is not None:
                     self._jobs[job.key].after.append(handle)
-            if not wanted:
+            if not is_current:
                 self._cancel(handle)
 
         self._runs.call(start)
@@ -447,9 +459,12 @@ class Supervisor:
 
 
 def _lock(environment: SyncEnvironment) -> Lock:
-    in_memory = environment.directory is None
-    return Lock(None if in_memory else environment.plugin_directory("server") / "replicator.lock")
+    if environment.directory is None:
+        return Lock(None)
+    # Views with other prefixes have other replications.
+    of = f"-{quote(environment.prefix, safe='')}" if environment.prefix else ""
+    return Lock(environment.plugin_directory("server") / f"replicator{of}.lock")
 
 
-def _later(function: Callable[..., None], *args: Any) -> Callable[[], None]:
+def _later(function: Callable[..., T], *args: Any) -> Callable[[], T]:
     return lambda: function(*args)

@@ -1,0 +1,116 @@
+"""The administrators of a server: those it was started with, and those made while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pouchdb_core import Slot
+from pouchdb_core.errors import BadRequest, Forbidden
+from pouchdb_server.passwords import hashed
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncEnvironment
+
+__all__ = ["Administrators", "administrators", "check_administrator"]
+
+FILE = "admins.json"
+
+
+class Administrators:
+    """Administrators made at run time, by name: kept as hashes in the environment's directory.
+
+    All servers of an environment have the same ones, also those of other processes. ``changes`` counts up
+    whenever they may have changed.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._known: dict[str, str] = {}
+        self._seen: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+
+    def all(self) -> Mapping[str, str]:
+        """Return names and hashes."""
+        if self._path is not None:
+            self._refresh(self._path)
+        return self._known
+
+    def set(self, name: str, password: str) -> None:
+        """Make an administrator, or give one a new password: that ends the sessions. Raises BadRequest.
+
+        A password in CouchDB's form of a hash is kept as it is, another one is hashed. With the first
+        administrator the admin party is over.
+        """
+        check_administrator(name, password)
+        made = password if password.startswith("-pbkdf2") else hashed(password)
+        with self._lock:
+            self._keep({**self._read(), name: made})
+
+    def remove(self, name: str, *, last: bool = False) -> bool:
+        """Remove an administrator; False when there is none of the name.
+
+        Raises Forbidden for the last one (``last`` says that there are no others elsewhere): the server would
+        be everybody's.
+        """
+        with self._lock:
+            known = self._read()
+            if name not in known:
+                return False
+            del known[name]
+            if last and not known:
+                raise Forbidden("the last administrator cannot be removed: everybody would be one")
+            self._keep(known)
+        return True
+
+    def _refresh(self, path: Path) -> None:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return
+        # Another process may have changed it.
+        if (found.st_mtime_ns, found.st_ino) != self._seen:
+            with self._lock:
+                self._known = self._read()
+                self._seen = (found.st_mtime_ns, found.st_ino)
+
+    def _read(self) -> dict[str, str]:
+        if self._path is None:
+            return dict(self._known)
+        with contextlib.suppress(FileNotFoundError):
+            return dict(json.loads(self._path.read_text("utf-8")))
+        return {}
+
+    def _keep(self, known: dict[str, str]) -> None:
+        if self._path is not None:
+            # In one step: a reader finds the old list or the new one.
+            descriptor, name = tempfile.mkstemp(dir=self._path.parent)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(known, file)
+            os.replace(name, self._path)
+        self._known = known
+
+
+def check_administrator(name: str, password: str) -> None:
+    """Refuse what cannot be a name or password. Raises BadRequest."""
+    if not name or ":" in name or not password:
+        raise BadRequest("an administrator has a name without a colon, and a password")
+
+
+def _made(environment: SyncEnvironment) -> Administrators:
+    in_memory = environment.directory is None
+    return Administrators(None if in_memory else environment.plugin_directory("server") / FILE)
+
+
+_ADMINISTRATORS: Slot[Administrators] = Slot("administrators made at run time", _made)
+
+
+def administrators(environment: SyncEnvironment) -> Administrators:
+    """Return the administrators of an environment that were made at run time."""
+    return environment.state(_ADMINISTRATORS)

@@ -1,0 +1,63 @@
+"""The gate: every request passes it before its body is read.
+
+It sees the head alone: who is it, may they use this route of this database, and does no plug-in object?
+Routes of plug-ins and paths that nothing answers pass it like all others.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.requests import UserContext
+from pouchdb_server.security import authorise
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncPouchDB
+    from pouchdb_server.accounts import Accounts
+    from pouchdb_server.databases import Databases
+    from pouchdb_server.messages import Request
+    from pouchdb_server.routes import Route
+
+__all__ = ["Gate"]
+
+
+class Gate:
+    """Lets requests in, or raises."""
+
+    def __init__(self, hook: Any, accounts: Accounts, databases: Databases) -> None:
+        self._hook, self._accounts, self._databases = hook, accounts, databases
+
+    def recognise(self, request: Request) -> UserContext | None:
+        """Return whose request it is, as plug-ins and accounts know. Raises Unauthorized, TooManyRequests."""
+        user: UserContext | None = self._hook.pouchdb_http_authenticate(request=request)
+        return user
+
+    def admit(self, request: Request, route: Route | None, using: ExitStack) -> SyncPouchDB | None:
+        """Let a request in: return the database on behalf of its user, open as long as ``using``.
+
+        Without a ``route`` nothing answers the request, which only who may use the database shall learn. Sets
+        ``request.user``, unless it is an inner request, which has its user already. Raises Unauthorized,
+        Forbidden, NotFound, TooManyRequests, and what plug-ins raise.
+        """
+        if request.depth == 0:
+            request.user = self._user(request)
+        database: SyncPouchDB | None = None
+        name = request.database_name
+        if name is not None and (route is None or route.opens):
+            database = using.enter_context(self._databases.use(name)).as_user(request.user)
+        if route is not None:
+            assert route.needs is not None, "a route says what it needs, or gets what its level does"
+            authorise(route.needs, request.user, database)
+        elif database is not None:
+            authorise("member", request.user, database)
+        self._hook.pouchdb_http_authorise(request=request, route=route, database=database)
+        return database
+
+    def _user(self, request: Request) -> UserContext:
+        user = self.recognise(request)
+        if user is None:
+            user = self._accounts.stranger(request)
+            if user.roles:
+                request.authenticated = "party"
+        return user

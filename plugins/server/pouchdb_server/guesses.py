@@ -1,0 +1,72 @@
+"""Slows down who guesses passwords, and nobody else: counted by user name and address together."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from pouchdb_core.errors import PouchDBError
+
+__all__ = ["Guesses", "TooManyRequests"]
+
+FREE = 10
+"""Wrong passwords in a row for which nobody has to wait."""
+LONGEST = 60.0
+"""Seconds that one has to wait at most."""
+FORGOTTEN = 600.0
+"""Seconds without an attempt after which earlier ones do not count."""
+KEPT = 10_000
+
+
+class TooManyRequests(PouchDBError):
+    status, name = 429, "too_many_requests"
+    default_message = "too many wrong passwords: try again later"
+
+
+class Guesses:
+    """Failed attempts by (user name, address); the oldest of many are forgotten."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failed: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def attempt(self, name: str, address: str) -> None:
+        """Count an attempt as failed, before it is known whether it is. Raises TooManyRequests."""
+        now, key = self._clock(), (name, address)
+        with self._lock:
+            self._failed[key] = (self._refused(key, now) + 1, now)
+            self._failed.move_to_end(key)
+            if len(self._failed) > KEPT:
+                self._failed.popitem(last=False)
+
+    def check(self, name: str, address: str) -> None:
+        """Refuse who has to wait, without counting an attempt. Raises TooManyRequests.
+
+        Also asked for passwords that are known to be right: else one could guess at full speed.
+        """
+        if self._failed:
+            with self._lock:
+                self._refused((name, address), self._clock())
+
+    def _refused(self, key: tuple[str, str], now: float) -> int:
+        """Return the number of failures in a row. Raises TooManyRequests."""
+        count, last = self._failed.get(key, (0, now))
+        if now - last > FORGOTTEN:
+            return 0
+        left = last + min(LONGEST, 2.0 ** min(count - FREE, 6)) - now if count >= FREE else 0.0
+        if left > 0:
+            seconds = math.ceil(left)
+            raise TooManyRequests(
+                f"too many wrong passwords for this name: try again in {seconds} seconds",
+                headers={"Retry-After": str(seconds)},
+            )
+        return count
+
+    def succeeded(self, name: str, address: str) -> None:
+        """Forget the attempts: the password was right."""
+        with self._lock:
+            self._failed.pop((name, address), None)

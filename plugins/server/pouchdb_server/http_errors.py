@@ -1,0 +1,23 @@
+"""Errors that only a server has."""
+
+from __future__ import annotations
+
+from pouchdb_core.errors import PouchDBError
+
+__all__ = ["ClientGone", "RequestTooLarge", "Unavailable", "UnsupportedMediaType"]
+
+
+class ClientGone(Exception):
+    """The client went away in the middle."""
+
+
+class RequestTooLarge(PouchDBError):
+    status, name, default_message = 413, "too_large", "the request entity is too large"
+
+
+class Unavailable(PouchDBError):
+    status, name, default_message = 503, "service_unavailable", "there is too much to do just now"
+
+
+class UnsupportedMediaType(PouchDBError):
+    status, name, default_message = 415, "bad_content_type", "Content-Type must be application/json"

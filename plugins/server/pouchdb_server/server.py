@@ -1,0 +1,292 @@
+"""The ASGI application: takes requests from the network to the service, on threads, and sends what it answers.
+
+The order of every request: find, gate, body, run, send. Nobody's body is read before it is known who it is, except
+what came with the head in the same packet, which is in memory anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from pouchdb_core.errors import PouchDBError
+from pouchdb_server.finishing import close_body, finish
+from pouchdb_server.http_errors import ClientGone, Unavailable
+from pouchdb_server.messages import Headers, Request, Response, error_response, header_text
+from pouchdb_server.metrics.observer import Exchange, Observer
+from pouchdb_server.metrics.tracing import Span
+from pouchdb_server.replicator.seat import SEAT
+from pouchdb_server.replicator.supervisor import Clocks, Limits, Supervisor
+from pouchdb_server.routes import Found
+from pouchdb_server.service import Call, Service
+from pouchdb_server.settings import Settings
+from pouchdb_server.streams import (
+    Incoming,
+    IncomingFile,
+    Receive,
+    Send,
+    Sender,
+)
+from pouchdb_server.workers import Workers
+
+if TYPE_CHECKING:
+    from pouchdb_core.runner import Idle
+
+__all__ = ["ABORT", "ASGIApp", "Server"]
+
+logger = logging.getLogger("pouchdb.server")
+
+Scope = MutableMapping[str, Any]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+ABORT = "pouchdb.abort"
+"""The extension of an ASGI server that drops the connection."""
+SERVER_NAME = "pouchdb for Python"
+
+
+class Server:
+    """One environment as an ASGI application. ``service`` is what answers, ``workers`` the threads it runs on."""
+
+    def __init__(self, environment: Any, settings: Settings) -> None:
+        # Whoever is logged in in the program: the server's own work is the program's.
+        self.environment = environment.as_user(None)
+        self.settings = settings
+        self.workers = Workers(settings.workers)
+        self.service = Service(self.environment, settings, spawn=self.workers.spawn, feeds=lambda: self.feeds)
+        self.clocks = Clocks()
+        """Where the supervisor of replications takes the time from, if this server brings it."""
+        self._supervises = False
+        self._observer = Observer(self.environment)
+        self._senders: set[Sender] = set()
+        self._slow = 0
+        self._stopping = False
+        self._numbers = itertools.count(1)
+        self._prefix = os.urandom(4).hex()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    @property
+    def feeds(self) -> int:
+        """How many bodies are being sent piece by piece just now."""
+        return len(self._senders)
+
+    @property
+    def supervisor(self) -> Supervisor | None:
+        """What runs the replications of ``_replicator``; None while no server of the environment runs."""
+        return cast("Supervisor | None", self.environment.state(SEAT).supervisor(self.environment.prefix))
+
+    def start(self) -> None:
+        """Run the replications of the environment's replicator databases, until ``close()``."""
+        if not self._supervises and not self._stopping:
+            self._supervises = True
+            limits = Limits(self.settings.max_jobs, self.settings.replication_interval)
+            accounts = self.service.accounts
+
+            def make() -> Supervisor:
+                return Supervisor(self.environment, limits, self.clocks, lambda: accounts.nobody)
+
+            self.environment.state(SEAT).take(self.environment.prefix, make)
+
+    def stop(self) -> None:
+        """End feeds and take no new requests; on the event loop, before it waits for those under way."""
+        self._stopping = True
+        for sender in tuple(self._senders):
+            sender.stop()
+
+    def close(self) -> None:
+        """Let go of threads and databases; the environment stays open."""
+        if self._supervises and not self.environment.closed:
+            self._supervises = False
+            self.environment.state(SEAT).leave(self.environment.prefix)
+        self.workers.close()
+        self.service.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            with contextlib.suppress(ClientGone):
+                await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            kind = (await receive())["type"]
+            if kind == "lifespan.shutdown":
+                self.stop()
+                self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            self.start()
+            await send({"type": "lifespan.startup.complete"})
+
+    # -- one request -----------------------------------------------------------------------------
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = _request(scope)
+        request.server, request.environment = self.service, self.environment
+        if not self._supervises:
+            # An application that mounts this one need not say that it starts.
+            self.start()
+        exchange = self._observer.begins(request, send)
+        incoming = Incoming(request, receive)
+        try:
+            response = await self._respond(request, incoming, exchange)
+            response.add("x-couchdb-body-time", f"{incoming.seconds * 1000:.0f}")
+            await self._send(scope, request, response, receive, exchange)
+        finally:
+            incoming.close()
+            self._observer.ends(exchange)
+
+    async def _respond(self, request: Request, incoming: Incoming, exchange: Exchange) -> Response:
+        if self._stopping:
+            return finish(request, error_response(Unavailable("the server is shutting down")))
+        call = self.service.find(request)
+        exchange.route = call.route
+        try:
+            return await self._handle(call, incoming, exchange)
+        except Unavailable as error:
+            return await self.workers.run(self.service.refused, call, error)
+
+    async def _handle(self, call: Call, incoming: Incoming, exchange: Exchange) -> Response:
+        request = call.request
+        if request.method == "OPTIONS" and "OPTIONS" not in call.found.routes and call.found.error is None:
+            return finish(request, _options(call.found))
+        if incoming.is_here():
+            # With no body to wait for, gate and handler are one step on one thread.
+            return cast("Response", await self._on_a_thread(self._whole, call, incoming, exchange.span))
+        if await self._on_a_thread(self._gate, call, exchange.span) is not None:
+            return await self.workers.run(self.service.refused, call)
+        try:
+            await self._take_body(call, incoming)
+        except PouchDBError as error:
+            return await self.workers.run(self.service.refused, call, error)
+        except BaseException:
+            self.workers.run(call.close)
+            raise
+        return cast("Response", await self._on_a_thread(self._run, call, exchange.span))
+
+    async def _on_a_thread(self, function: Callable[..., Any], call: Call, *args: Any) -> Any:
+        if call.route is None or not call.route.slow:
+            return await self.workers.run(function, call, *args)
+        if self._slow >= self.settings.slow_workers:
+            raise Unavailable()
+        self._slow += 1
+        try:
+            return await self.workers.run_alone(function, call, *args)
+        finally:
+            self._slow -= 1
+
+    def _gate(self, call: Call, span: Span) -> PouchDBError | None:
+        with span.active():
+            return self.service.admit(call)
+
+    def _run(self, call: Call, span: Span) -> Response:
+        with span.active():
+            return self.service.run(call)
+
+    def _whole(self, call: Call, incoming: Incoming, span: Span) -> Response:
+        with span.active():
+            if self.service.admit(call) is not None:
+                return self.service.refused(call)
+            try:
+                call.request.body = incoming.checked(self.settings.max_body)
+            except PouchDBError as error:
+                return self.service.refused(call, error)
+            return self.service.run(call)
+
+    async def _take_body(self, call: Call, incoming: Incoming) -> None:
+        request, settings = call.request, self.settings
+        assert call.route is not None, "what has no route is refused"
+        if call.route.streamed(request.content_type):
+            loop = asyncio.get_running_loop()
+            file = IncomingFile(incoming.receive, loop, settings.max_attachment, settings.patience)
+            request.file = cast("BinaryIO", file)
+        else:
+            request.body = await incoming.read(settings.max_body)
+
+    # -- the answer ------------------------------------------------------------------------------
+
+    async def _send(self, scope: Scope, request: Request, response: Response, receive: Receive, send: Send) -> None:
+        body = response.body
+        headers = [
+            (name.encode("latin-1"), header_text(value).encode("latin-1", "replace"))
+            for name, value in response.headers
+        ]
+        headers += (
+            (b"server", SERVER_NAME.encode()),
+            (b"x-couch-request-id", f"{self._prefix}{next(self._numbers):06x}".encode()),
+        )
+        start = {"type": "http.response.start", "status": response.status, "headers": headers}
+        if isinstance(body, bytes):
+            await send(start)
+            await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+            return
+        await self._send_pieces(scope, request, start, response, receive, send)
+
+    async def _send_pieces(
+        self,
+        scope: Scope,
+        request: Request,
+        start: MutableMapping[str, Any],
+        response: Response,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        pieces = cast("Iterator[bytes | Idle]", response.body)
+        if request.method == "HEAD":
+            await send(start)
+            await send({"type": "http.response.body", "body": b""})
+            self.workers.run(close_body, pieces)
+            return
+        if len(self._senders) >= self.settings.max_feeds:
+            self.workers.run(close_body, pieces)
+            refusal = finish(request, error_response(Unavailable("there are too many feeds")))
+            await self._send(scope, request, refusal, receive, send)
+            return
+        await send(start)
+        sender = Sender(self.workers, receive, send, self.settings.patience)
+        self._senders.add(sender)
+        try:
+            if self._stopping:
+                sender.stop()
+            complete = await sender.send(pieces, response.wakes)
+        except Exception:
+            # The head is sent: all that is left to say is that the body is cut short.
+            logger.exception("%s %s failed while its body was sent", request.method, request.raw_path)
+            complete = False
+        finally:
+            self._senders.discard(sender)
+        if complete:
+            await send({"type": "http.response.body", "body": b""})
+        elif sender.abandoned and ABORT in scope.get("extensions", ()):
+            # A polite end would wait for the client to take what there is.
+            scope["extensions"][ABORT]()
+
+
+def _request(scope: Scope) -> Request:
+    raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
+    root = scope.get("root_path", "")
+    if root:
+        raw_path = raw_path.removeprefix(root.encode())
+    client = scope.get("client")
+    return Request(
+        scope["method"].upper(),
+        raw_path.decode("latin-1"),
+        scope["query_string"].decode("latin-1"),
+        Headers(scope["headers"]),
+        peer="" if client is None else client[0],
+        scheme=scope.get("scheme", "http"),
+        root=root,
+    )
+
+
+def _options(found: Found) -> Response:
+    names = {*found.routes, "OPTIONS"} | ({"HEAD"} if "GET" in found.routes else set())
+    return Response(b"", 204, {"allow": ",".join(sorted(names))})
