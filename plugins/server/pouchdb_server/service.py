@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pouchdb_core import AbstractEnvironment, SyncEnvironment, SyncPouchDB
     from pouchdb_core.runner import Idle
 
-__all__ = ["MOST_DEPTH", "Call", "Service", "service"]
+__all__ = ["MOST_DEPTH", "Call", "Service", "service", "unforeseen"]
 
 logger = logging.getLogger("pouchdb.server")
 
