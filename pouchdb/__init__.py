@@ -26,7 +26,7 @@ True
 
 from __future__ import annotations
 
-from pouchdb import context, info, utils
+from pouchdb import context, info, notebook, utils
 from pouchdb.classes import AsyncEnvironment, SyncEnvironment
 from pouchdb.info import __author__, __copyright__, __version__, name
 from pouchdb.setup import setup, setup_async
@@ -73,6 +73,7 @@ __all__ = [
     "hookimpl",
     "info",
     "name",
+    "notebook",
     "operation",
     "setup",
     "setup_async",

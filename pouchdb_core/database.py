@@ -10,6 +10,7 @@ from pouchdb_core.database_object import FOLLOWING, Handle
 from pouchdb_core.documents.parse import check_id
 from pouchdb_core.errors import BadRequest, MissingId, NotFound, PouchDBError
 from pouchdb_core.methods import FEED, REPLICATION, SYNC, iterating, operation, starting
+from pouchdb_core.notebook import fields_html
 
 if TYPE_CHECKING:
     from pouchdb_core.results import Record
@@ -178,6 +179,16 @@ class SyncPouchDB(AbstractPouchDB, _Documents):
             return self[id]
         except KeyError:
             return default
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a few facts; of a remote database its address, because it sends no request."""
+        facts: dict[str, Any] = {"database": self.name, "adapter": self.adapter.name if not self.closed else "closed"}
+        if not self.closed and not self.remote:
+            info = self.info()
+            facts.update(
+                {"documents": info["doc_count"], "deleted": info["doc_del_count"], "update_seq": info["update_seq"]}
+            )
+        return fields_html(facts)
 
     __eq__ = Handle.__eq__
     __hash__ = Handle.__hash__

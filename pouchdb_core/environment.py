@@ -17,6 +17,7 @@ from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
 from pouchdb_core.live import Starter
 from pouchdb_core.methods import REPLICATION, SYNC, composed, making, starting
+from pouchdb_core.notebook import fields_html
 from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot
@@ -338,6 +339,11 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
 
     def __contains__(self, name: object) -> bool:
         return name in self.names()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: where it is, and its databases."""
+        facts: dict[str, Any] = {"environment": "closed" if self.closed else str(self.directory or "in memory")}
+        return fields_html(facts if self.closed else {**facts, "databases": ", ".join(self.names()) or "none"})
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the database if it exists, else ``default``; never makes one."""

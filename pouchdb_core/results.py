@@ -25,6 +25,12 @@ class Record(dict[str, Any]):
             return self[name]
         raise AttributeError(f"the record has no member {name!r}")
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from pouchdb_core.notebook import record_html  # only where there is a notebook
+
+        return record_html(self)
+
     # Hidden from type checkers, which else would allow it.
     if not TYPE_CHECKING:
 

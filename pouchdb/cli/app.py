@@ -34,7 +34,7 @@ from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.errors import BaseError
 from pouchdb_core.plugins import Plugins
 
-__all__ = ["OWNER", "build", "run"]
+__all__ = ["OWNER", "build", "help_", "run"]
 
 OWNER = "pouchdb"
 """Who brings the commands that are no plug-in's."""

@@ -13,7 +13,7 @@ from pouchdb.cli.progress_bar import working
 from pouchdb.cli.status import Failure, Status
 from pouchdb_core.errors import PouchDBError
 
-__all__ = ["COMMANDS", "views"]
+__all__ = ["COMMANDS", "build", "cleanup", "list_", "views"]
 
 
 @click.group()
