@@ -243,8 +243,9 @@ class Handle(EventEmitter):
         ``path`` is below the database, or below the server when it begins with a slash; what is special in URLs
         is quoted already. ``query`` values that are no text are sent as JSON, None is left out; ``json`` is a body.
         The answer has ``status``, ``headers``, ``data``, ``text``, ``json()`` and ``chunks()``; with ``stream`` its
-        body is read as it comes. Raises the server's error unless ``check`` is False, NotSupported for a
-        local database.
+        body is read as it comes. Raises the server's error unless ``check`` is False: then answers of any status
+        are returned, redirects too, and ``response.error()`` is the error that would have been raised. Raises
+        NotSupported for a local database.
         """
         options: dict[str, Any] = {} if json is ... else {"json": json}
         return self.adapter.fetch(

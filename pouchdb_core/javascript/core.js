@@ -17,11 +17,12 @@
   var AnyFunction = Function, AnyError = Error, MissingName = ReferenceError, BadSyntax = SyntaxError, text = String, evaluate = eval;
   var surroundings = ["performance", "queueMicrotask", "SharedArrayBuffer", "Atomics", "DOMException", "navigator", "console",
     "exports", "log", "print", "std", "os", "bjson", "scriptArgs", "gc"];
-  var LOG_LINES = 200, LOG_CHARACTERS = 20000, TEXT_CHARACTERS = 65536, CANDIDATES = 64, CHUNK = 65536, PIECE = 1048576;
+  var LOG_LINES = 200, LOG_CHARACTERS = 20000, TEXT_CHARACTERS = 65536, CANDIDATES = 64, WRAPPER = ";return (", CHUNK = 65536, PIECE = 1048576;
 
   var pristine = null, self = null;            // the design document: for require, and as `this` of its functions
   var functions = create(null), modules = create(null);
   var kind = "", emitted = "", answer = null;  // of the function that runs
+  var complaint = null;                        // about the one that is compiled
   var logs = "", logged = 0;
 
   // ---- text ----------------------------------------------------------------------------------------------------------------
@@ -227,9 +228,12 @@
   // `before` (statements) and `expression` as the body of a function: null when that is no syntax.
   function body(before, expression) {
     try {
-      return AnyFunction("require", before + ";return (" + expression + "\n)"); // no line break: `before` may end in a comment
+      return AnyFunction("require", before + WRAPPER + expression + "\n)"); // no line break: `before` may end in a comment
     } catch (error) {
-      if (error instanceof BadSyntax) { return null; }
+      if (error instanceof BadSyntax) {
+        if (complaint === null) { complaint = error; }
+        return null;
+      }
       throw error;
     }
   }
@@ -258,12 +262,28 @@
     var run = AnyFunction("eval", "require", "return eval(arguments[2])");
     return function (require) { return run(evaluate, require, source); };
   }
+  function beginsLikeFunction(source) {
+    var i = 0;
+    while (codeAt(source, i) <= 32 || codeAt(source, i) === 40) { i += 1; }
+    return slice(source, i, i + 8) === "function" || slice(source, i, i + 5) === "async";
+  }
+  // A syntax error, and how many lines and characters stand before the source in what the engine read.
+  function refused(error, lines, characters) {
+    return join(['{"lines":', lines, ',"characters":', characters, ",", slice(failure(error), 1)], "");
+  }
   function compile(order) {
     var source = order.source;
     if (codeAt(source, 0) === 0xfeff) { source = slice(source, 1); }
-    var maker = expression("", source) || statements(source) || completion(source);
+    complaint = null;
+    var maker = expression("", source) || statements(source), made;
     kind = "";
-    var made = maker(requirer(null, reach(order.kind)));
+    try {
+      made = (maker || completion(source))(requirer(null, reach(order.kind)));
+    } catch (error) {
+      // What is wrong with it as an expression says more about a function than that statements do not begin like that.
+      if (maker || !(error instanceof BadSyntax)) { return failure(error); }
+      return beginsLikeFunction(source) ? refused(complaint, 2, WRAPPER.length) : refused(error, 0, 0);
+    }
     if (typeof made !== "function") { throw new AnyError("Expression does not eval to a function."); }
     functions[order.id] = {run: made, kind: order.kind};
     return '{"ok":true}';

@@ -33,6 +33,11 @@ class JavaScriptError(Exception):
         self.design_document = design_document
         self.document = document
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """What more is known, as plain data: the details of the error that callers get."""
+        return {}
+
     def __str__(self) -> str:
         where = [name for name in (self.design_document, self.document and f"document {self.document}") if name]
         return f"{self.reason} ({', '.join(where)})" if where else self.reason
@@ -115,6 +120,19 @@ class ThrownError(JavaScriptError):
             self.error = name
 
     @property
+    def details(self) -> dict[str, Any]:
+        """What was thrown, as plain data: ``thrown`` {name, message, stack, text, value}."""
+        return {
+            "thrown": {
+                "name": self.name,
+                "message": self.message,
+                "stack": self.stack,
+                "text": self.text,
+                "value": self.thrown,
+            }
+        }
+
+    @property
     def is_null(self) -> bool:
         """Whether it was null that was thrown."""
         return self.name is None and self.thrown is None and self.text == "null"
@@ -142,10 +160,26 @@ class CompilationError(JavaScriptError):
 
     error = "compilation_error"
 
-    def __init__(self, source: str, *, cause: ThrownError | None, design_document: str | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        cause: ThrownError | None,
+        position: tuple[int, int] | None = None,
+        design_document: str | None = None,
+    ) -> None:
         # CouchDB's words: without one trailing semicolon and the white space around it.
         shown = source.rstrip()
         shown = shown[:-1].rstrip() if shown.endswith(";") else shown
         super().__init__(f"Expression does not eval to a function. {shown}", design_document=design_document)
         self.source = source
         self.cause = cause
+        self.position = position
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The ``source``, what the engine says (``thrown``), and its place: ``line`` and ``column``, from 1."""
+        details: dict[str, Any] = {"source": self.source, **({} if self.cause is None else self.cause.details)}
+        if self.position is not None:
+            details["line"], details["column"] = self.position
+        return details

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -243,7 +244,10 @@ class Sandbox:
     def check_compiled(self, result: Any, source: str) -> None:
         """Raise CompilationError unless the result says that it went well."""
         if not (isinstance(result, dict) and result.get("ok") is True):
-            raise CompilationError(source, cause=self._thrown(result), design_document=self.key.design_document)
+            cause = self._thrown(result)
+            raise CompilationError(
+                source, cause=cause, position=_position(cause, result), design_document=self.key.design_document
+            )
 
     def _outcome(self, result: Any) -> Outcome:
         if isinstance(result, dict) and "ok" in result:
@@ -293,6 +297,17 @@ def _null_thrown(result: Any) -> bool:
         if isinstance(error, dict) and error.get("name") is None and error.get("text") == "null":
             return True
     return False
+
+
+def _position(cause: ThrownError, result: Any) -> tuple[int, int] | None:
+    """Return line and column of a syntax error in its source."""
+    lines, characters = result.get("lines"), result.get("characters")
+    place = re.search(r":(\d{1,9}):(\d{1,9})", (cause.stack or "").partition("\n")[0])
+    if place is None or type(lines) is not int or type(characters) is not int:
+        return None
+    line = int(place[1]) - lines
+    column = int(place[2]) - (characters if line == 1 else 0)
+    return (line, column) if line > 0 and column > 0 else None
 
 
 def _document_id(line: bytes) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,6 +17,7 @@ from pouchdb_core.javascript import (
     Limits,
     Sandbox,
     SandboxKey,
+    Streamed,
     ThrownError,
     WorkerClosed,
     choose_engine,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.engine import Engine
 
-__all__ = ["JavaScriptFunctions", "JavaScriptServer", "check_settings", "failure", "pool_of"]
+__all__ = ["JavaScriptFunctions", "JavaScriptServer", "JavaScriptStream", "check_settings", "failure", "pool_of"]
 
 T = TypeVar("T")
 
@@ -78,10 +79,14 @@ def pool_of(engine: Engine) -> JavaScriptPool:
 
 
 def failure(error: JavaScriptError) -> PouchDBError:
-    """Return an error of JavaScript as one of ours, named as CouchDB names it."""
+    """Return an error of JavaScript as one of ours, named as CouchDB names it.
+
+    ``details`` keeps what the function said: ``thrown`` with ``value``, ``name``, ``message``, ``stack`` and ``text``;
+    for one that does not compile ``source`` as well, and ``line`` and ``column`` where the engine says them.
+    """
     if isinstance(error, WorkerClosed):
         return DatabaseClosed("the environment is closed")
-    ours = FunctionError(str(error), name=error.error)
+    ours = FunctionError(str(error), name=error.error, **error.details)
     ours.status = 501 if isinstance(error, EngineMissing) else error.status
     return ours
 
@@ -141,6 +146,43 @@ class JavaScriptFunctions:
         negotiate: Callable[[Answer], str | None] | None = None,
     ) -> Answer:
         return _asked(lambda: self.sandbox.call(identifier, arguments, rows, negotiate))
+
+    def stream(
+        self,
+        identifier: str,
+        arguments: Sequence[Any],
+        rows: Iterable[Any] = (),
+        negotiate: Callable[[Answer], str | None] | None = None,
+    ) -> JavaScriptStream:
+        return JavaScriptStream(_asked(lambda: self.sandbox.stream(identifier, arguments, rows, negotiate)))
+
+
+class JavaScriptStream:
+    """``servers.Streamed`` of a sandbox, with our errors."""
+
+    def __init__(self, streamed: Streamed) -> None:
+        self._streamed = streamed
+
+    @property
+    def started(self) -> dict[str, Any] | None:
+        return self._streamed.started
+
+    @property
+    def first(self) -> dict[str, Any] | None:
+        return self._streamed.first
+
+    @property
+    def answer(self) -> Answer | None:
+        return self._streamed.answer
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return _asked(lambda: next(self._streamed))
+
+    def close(self) -> None:
+        self._streamed.close()
 
 
 def _asked(call: Callable[[], T]) -> T:

@@ -167,11 +167,15 @@ class ViewIndex(InsideIndex):
 
 
 def function_error(error: Exception, where: str, id: str | None = None) -> PouchDBError:
-    """Return what a function raised as one of our errors, saying which function and which document."""
+    """Return what a function raised as one of our errors, saying which function and which document.
+
+    ``details["thrown"]`` is what it threw: see ``failure``; of an exception of Python, name and message.
+    """
     ours = failure(error) if isinstance(error, JavaScriptError) else None
     name = ours.name if ours is not None else type(error).__name__
     text = ours.message if ours is not None else f"{type(error).__name__}: {error}"
     at = "" if id is None else f", document {id!r}"
-    made = FunctionError(f"{where}{at}: {text}", name=name, **({} if id is None else {"id": id}))
+    details = ours.details if ours is not None else {"thrown": {"name": name, "message": str(error)}}
+    made = FunctionError(f"{where}{at}: {text}", name=name, **details, **({} if id is None else {"id": id}))
     made.__cause__ = error
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import getattr_static
 from types import CodeType, FunctionType, MethodType
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import AbstractEnvironment
 
-__all__ = ["PythonFunctions", "PythonServer", "register_function"]
+__all__ = ["PythonFunctions", "PythonServer", "PythonStream", "register_function"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -162,7 +163,8 @@ class PythonFunctions:
     """``Functions`` in this process: the program's own, so there is no limit on what they do.
 
     A list function takes ``(head, req, rows)``, the rows being an iterator; list and show functions return
-    text or a response, or yield pieces of text.
+    text or a response, or yield pieces of text, which go out as they come. A mapping yielded first is the
+    head of the response (``{"code": 201, "headers": {...}}``).
     """
 
     def __init__(self, registered: Mapping[str, _Registration], where: str) -> None:
@@ -223,14 +225,70 @@ class PythonFunctions:
         rows: Iterable[Any] = (),
         negotiate: Callable[[Answer], str | None] | None = None,
     ) -> Answer:
+        streamed = self.stream(identifier, arguments, rows, negotiate)
+        sent = "".join(streamed)
+        assert streamed.answer is not None
+        return replace(streamed.answer, sent=sent)
+
+    def stream(
+        self,
+        identifier: str,
+        arguments: Sequence[Any],
+        rows: Iterable[Any] = (),
+        negotiate: Callable[[Answer], str | None] | None = None,
+    ) -> PythonStream:
         function = self._compiled[identifier]
         given = (*arguments, iter(rows)) if self._kinds[identifier] == "list" else tuple(arguments)
-        value: Any = function(*given[: positionals(function)])
-        sent = ""
+        return PythonStream(lambda: function(*given[: positionals(function)]))
+
+
+class PythonStream:
+    """``servers.Streamed`` of a function: the pieces that a generator yields.
+
+    The first thing it yields may be a mapping, the head of the response: ``start()`` in JavaScript.
+    """
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.started: dict[str, Any] | None = None
+        self.answer: Answer | None = None
+        self._pieces = self._run(call)
+
+    @property
+    def first(self) -> dict[str, Any] | None:
+        return self.started
+
+    def __iter__(self) -> Iterator[str]:
+        return self._pieces
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def close(self) -> None:
+        self._pieces.close()
+
+    def _run(self, call: Callable[[], Any]) -> Generator[str, None, None]:
+        value = call()
         if isinstance(value, Generator):
-            value, sent = _sent(value)
+            pieces, value = value, None
+            try:
+                while True:
+                    try:
+                        piece = next(pieces)
+                    except StopIteration as end:
+                        value = end.value
+                        break
+                    if isinstance(piece, Mapping) and self.started is None:
+                        check_json(piece, "the head of the response")
+                        self.started = dict(piece)
+                        continue
+                    if not isinstance(piece, str):
+                        raise TypeError(f"a function of a design document yields text, not {piece!r}")
+                    self.started = self.started or {}
+                    yield piece
+            finally:
+                pieces.close()
         check_json(value, "the result")
-        return Answer(value, _TYPES.get(type(value), "object"), None, sent, [], [])
+        self.answer = Answer(value, _TYPES.get(type(value), "object"), self.started, "", [], [], self.started)
 
 
 def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
@@ -267,16 +325,3 @@ def _passes(function: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:
         return bool(function(*arguments))
     except Exception as error:
         return error
-
-
-def _sent(pieces: Generator[Any, None, Any]) -> tuple[Any, str]:
-    """Return what a generator returns, and the text that it yields."""
-    sent: list[str] = []
-    while True:
-        try:
-            piece = next(pieces)
-        except StopIteration as end:
-            return end.value, "".join(sent)
-        if not isinstance(piece, str):
-            raise TypeError(f"a function of a design document yields text, not {piece!r}")
-        sent.append(piece)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pouchdb_core.errors import FunctionError
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.javascript import Answer
 
-__all__ = ["Emitted", "Functions", "Outcome", "ViewServer", "functions_of", "language_of", "server_of"]
+__all__ = ["Emitted", "Functions", "Outcome", "Streamed", "ViewServer", "functions_of", "language_of", "server_of"]
 
 Emitted = list[list[Any]] | Exception
 """The [key, value] pairs that one function emitted for one document, or why it has none."""
@@ -60,6 +60,46 @@ class Functions(Protocol):
         the value as data, or an exception of Python.
         """
         ...
+
+    def stream(
+        self,
+        identifier: str,
+        arguments: Sequence[Any],
+        rows: Iterable[Any] = (),
+        negotiate: Callable[[Answer], str | None] | None = None,
+    ) -> Streamed:
+        """Call a show or list function as ``call`` does, and return what it sends while it runs.
+
+        Nothing runs before the first piece is asked for, rows are taken as the function asks for them, and it goes
+        no further than its caller reads.
+        """
+        ...
+
+
+class Streamed(Protocol):
+    """What a show or list function sends, piece by piece; iterate once, or ``close()`` it.
+
+    What the function throws is raised by the iteration: before the first piece when nothing had been sent.
+    """
+
+    @property
+    def started(self) -> dict[str, Any] | None:
+        """The response's head as the last ``start()`` before the first piece has it; known with the first piece."""
+
+    @property
+    def first(self) -> dict[str, Any] | None:
+        """The response's head as the first ``start()`` has it; ``send()`` and ``getRow()`` count as ``start({})``."""
+
+    @property
+    def answer(self) -> Answer | None:
+        """What the function returned, after the last piece; its ``sent`` is empty."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __next__(self) -> str: ...
+
+    def close(self) -> None:
+        """End the function, wherever it is."""
 
 
 class ViewServer(ABC):

@@ -563,6 +563,25 @@ def test_fetch_is_below_the_database_or_the_server(env: SyncEnvironment, server:
         db.fetch("x")
 
 
+def test_answers_become_errors_when_they_are_asked(db: SyncPouchDB, server: Server, Answer: Any) -> None:
+    def answered(body: bytes, status: int, **headers: str) -> Any:
+        server.answer = lambda asked: Answer(body, status, {"content-type": "application/json", **headers})
+        return db.fetch("x", check=False)
+
+    redirect = answered(b"", 302, location="/elsewhere")
+    assert (redirect.status, redirect.headers["location"], redirect.error()) == (302, "/elsewhere", None)
+    assert answered(b"{}", 200).error() is None
+    gone = answered(b'{"error":"mine","reason":"because"}', 418).error()
+    assert isinstance(gone, RemoteError)
+    assert (gone.status, gone.name, gone.message) == (418, "mine", "because")
+    missing = answered(b'{"error":"not_found","reason":"missing"}', 404).error()
+    assert isinstance(missing, NotFound)
+    assert "x" in str(answered(b"<html>", 500).error())
+    server.answer = lambda asked: Answer(b"", 302, {"location": "/elsewhere"})
+    with pytest.raises(RemoteError, match="redirect"):
+        db.fetch("x")
+
+
 def test_fetch_streams(db: SyncPouchDB, server: Server, Answer: Any) -> None:
     server.answer = lambda asked: Answer(iter([b"a" * 10, b"b" * 10]))
     assert b"".join(db.fetch("x", stream=True).chunks()) == b"a" * 10 + b"b" * 10

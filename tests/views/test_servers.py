@@ -92,6 +92,59 @@ def test_lists(functions: Functions) -> None:
     assert (answer.sent, answer.value, answer.type) == ("2:ab", ".", "string")
 
 
+def test_lists_stream(functions: Functions) -> None:
+    seen: list[int] = []
+
+    def rows() -> Any:
+        for n in range(500):
+            seen.append(n)
+            yield {"key": f"{n};"}
+
+    streamed = functions.stream("list", [{"total_rows": 2}, {}], rows())
+    assert seen == []
+    first = next(streamed)
+    assert first.startswith("2:")
+    assert len(seen) < 500
+    assert (streamed.started, streamed.first, streamed.answer) == ({}, {}, None)
+    assert first + "".join(streamed) == "2:" + "".join(f"{n};" for n in range(500))
+    assert streamed.answer is not None
+    assert (streamed.answer.value, streamed.answer.sent) == (".", "")
+    unread = functions.stream("list", [{"total_rows": 2}, {}], rows())
+    next(unread)
+    unread.close()
+    assert list(unread) == []
+
+
+def test_streams_raise_what_a_function_throws(functions: Functions) -> None:
+    streamed = functions.stream("throws", [])
+    with pytest.raises((ThrownError, LookupError)):
+        next(streamed)
+
+
+def test_a_stream_that_is_stopped_is_an_error_of_ours() -> None:
+    with pouchdb.setup(":memory:", plugins=[], js_limits=Limits(seconds=0.3)) as environment:
+        database = environment["test"]
+        database.put({"_id": "_design/a"})
+        functions = functions_of(database, database.get("_design/a"))
+        functions.compile("endless", "list", SOURCES["endless"])
+        with pytest.raises(FunctionError) as caught:
+            next(functions.stream("endless", []))
+        assert caught.value.name == "os_process_timeout"
+
+
+def test_the_head_of_a_response_in_python(database: SyncPouchDB, design: Design) -> None:
+    def page(doc: Any, req: Any) -> Any:
+        yield {"code": 201}
+        yield "a"
+        return "b"
+
+    database.environment.register_function("page", page)
+    functions = functions_of(database, design("app", language="python"))
+    functions.compile("page", "show", "page")
+    answer = functions.call("page", [{}, {}])
+    assert (answer.started, answer.sent, answer.value) == ({"code": 201}, "a", "b")
+
+
 def test_what_a_function_throws_is_raised_as_it_is(functions: Functions) -> None:
     with pytest.raises((ThrownError, LookupError)) as caught:
         functions.call("throws", [])

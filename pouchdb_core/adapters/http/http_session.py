@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import urllib3
@@ -13,10 +11,10 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 
 from pouchdb_core.adapters.http.address import Address, query_string
 from pouchdb_core.adapters.http.credentials import Credentials, Login, credentials
-from pouchdb_core.adapters.http.failures import failure, not_json, server_error
+from pouchdb_core.adapters.http.failures import failure
 from pouchdb_core.adapters.http.pool import Http, Route
 from pouchdb_core.adapters.http.response import Response
-from pouchdb_core.errors import BadRequest, NotACouchDB, PouchDBError, RemoteError, TooManyRequests
+from pouchdb_core.errors import BadRequest, NotACouchDB, RemoteError
 from pouchdb_core.jsontext import dump
 
 __all__ = ["Body", "HttpSession"]
@@ -123,9 +121,9 @@ class HttpSession:
                 delay = FIRST_DELAY * 2**tried
             else:
                 if response.status == 429:
-                    delay = _retry_after(response) or FIRST_DELAY * 2 ** min(tried, 8)
+                    delay = response.retry_after() or FIRST_DELAY * 2 ** min(tried, 8)
                     if waited + delay > LONGEST_WAIT or (self.retries == 0 and waited):
-                        raise _told(response, check_json=False)
+                        raise response.told(any_content=True)
                     waited += delay
                     # All who ask this host are asking too much.
                     self.http.calm(self._host, delay)
@@ -135,7 +133,7 @@ class HttpSession:
                     if check:
                         _raise_for(response)
                     return response
-                delay = _retry_after(response) or FIRST_DELAY * 2**tried
+                delay = response.retry_after() or FIRST_DELAY * 2**tried
                 delay = min(delay, self.timeout)
             tried += 1
             self.http.wait(delay)
@@ -205,32 +203,4 @@ def _raise_for(response: Response) -> None:
         )
         error.status, error.name = response.status, "redirect"
         raise error
-    raise _told(response)
-
-
-def _told(response: Response, *, check_json: bool = True) -> PouchDBError:
-    """Return the error of an answer."""
-    try:
-        answer = response.json() if response.data else None
-    except RemoteError:
-        answer = None
-    if not isinstance(answer, Mapping) and check_json and response.data:
-        return not_json(response.status, response.headers.get("content-type") or "", response.data, response.url)
-    error = server_error(response.status, answer)
-    if isinstance(error, TooManyRequests) and (seconds := _retry_after(response)) is not None:
-        error.details["retry_after"] = seconds
-    return error
-
-
-def _retry_after(response: Response) -> float | None:
-    told = response.headers.get("retry-after")
-    if not told:
-        return None
-    try:
-        return max(0.0, float(told))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
+    raise response.told()

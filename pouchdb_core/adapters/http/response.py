@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import urllib3
 
-from pouchdb_core.adapters.http.failures import failure, not_json
-from pouchdb_core.errors import BadRequest
+from pouchdb_core.adapters.http.failures import failure, not_json, server_error
+from pouchdb_core.errors import BadRequest, PouchDBError, RemoteError, TooManyRequests
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.results import Record, record
 
@@ -57,6 +59,40 @@ class Response:
         except BadRequest:
             kind = self.headers.get("content-type") or ""
             raise not_json(self.status, kind, self.data, self.url) from None
+
+    def error(self) -> PouchDBError | None:
+        """Return the error that the answer is, as ``fetch`` would raise it; None below status 400.
+
+        With ``check=False`` answers of any status come back, redirects too: ``if error := response.error()``.
+        """
+        return self.told() if self.status >= 400 else None
+
+    def told(self, *, any_content: bool = False) -> PouchDBError:
+        """Return the error of an answer that is known to be one; ``any_content``: other than JSON says nothing."""
+        try:
+            answer = self.json() if self.data else None
+        except RemoteError:
+            answer = None
+        if not isinstance(answer, Mapping) and not any_content and self.data:
+            return not_json(self.status, self.headers.get("content-type") or "", self.data, self.url)
+        error = server_error(self.status, answer)
+        if isinstance(error, TooManyRequests) and (seconds := self.retry_after()) is not None:
+            error.details["retry_after"] = seconds
+        return error
+
+    def retry_after(self) -> float | None:
+        """Return the seconds that the server wants to be left alone; None if it says nothing."""
+        told = self.headers.get("retry-after")
+        if not told:
+            return None
+        try:
+            return max(0.0, float(told))
+        except ValueError:
+            pass
+        try:
+            return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+        except (ValueError, TypeError):
+            return None
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
         """Yield the body in pieces as they come, at most ``size`` bytes each, unpacked. Raises RemoteError."""
