@@ -209,6 +209,11 @@ class Handle(EventEmitter):
         return self.plugins.reads_plainly and ((transforms := self.transforms) is None or not transforms.reads)
 
     @property
+    def lists_plainly(self) -> bool:
+        """Whether a listing has what is stored: then ``Listing.raw`` may be asked for."""
+        return self.plugins.lists_plainly and ((transforms := self.transforms) is None or not transforms.reads)
+
+    @property
     def writes_plainly(self) -> bool:
         """Whether what is written is stored as it is, but for what guards refuse."""
         return self.plugins.writes_plainly and ((transforms := self.transforms) is None or not transforms.writes)

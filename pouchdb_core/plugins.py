@@ -93,6 +93,9 @@ class Plugins:
         self.index_kinds()
         self.reads_plainly = len(hook.pouchdb_read.get_hookimpls()) == 1
         """Whether reading is the core's alone: no plug-in sees or changes what is read."""
+        # Documents and views: the core answers each in a place of its own.
+        self.lists_plainly = len(hook.pouchdb_list.get_hookimpls()) <= 2
+        """Whether listing is the core's alone."""
         self.writes_plainly = len(hook.pouchdb_write.get_hookimpls()) == 1
         """Whether writing is the core's alone, but for guards."""
         self._guards = _answers(hook.pouchdb_write_guards)

@@ -204,7 +204,8 @@ class Listing:
     raw: bool = False
     """Answer RawDocuments instead of rows: documents as JSON text, for plug-ins that judge many and return few.
 
-    Only asked of databases that are here; keys without a living document are left out.
+    Only asked of databases that are here and list plainly (``database.lists_plainly``); keys without a living
+    document are left out.
     """
     user: UserContext | None = None
     purpose: Purpose = "api"

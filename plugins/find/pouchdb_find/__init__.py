@@ -15,6 +15,8 @@ from pouchdb_find.methods import create_index, delete_index, explain, find, get_
 from pouchdb_find.pushdown import Selection, select
 
 if TYPE_CHECKING:
+    import click
+
     from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.views.index import IndexKind
@@ -53,6 +55,15 @@ def pouchdb_index_kinds() -> Iterable[IndexKind]:
 @hookimpl
 def pouchdb_changes_filters() -> Iterable[ChangesFilter]:
     return [SelectorFilter()]
+
+
+@hookimpl
+def pouchdb_commands(group: click.Group) -> None:
+    # Imported by the command line only: nothing else needs click.
+    from pouchdb_find.commands import find, index
+
+    group.add_command(find)
+    group.add_command(index)
 
 
 @hookimpl(optionalhook=True)

@@ -12,7 +12,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.documents.listing import RawDocument
+from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Listing, ReadOptions
+from pouchdb_core.results import Record
 from pouchdb_core.views.collation import Encode
 from pouchdb_core.views.follow import Follower
 from pouchdb_core.views.register import indexes
@@ -73,14 +75,27 @@ class _Reader:
 
     def list(self, **options: Any) -> list[RawDocument]:
         database = self._database
+        plain = database.lists_plainly
         request = Listing(
-            raw=True, include_docs=True, options=self._options, user=database.user, purpose=database.purpose, **options
+            raw=plain,
+            include_docs=True,
+            options=self._options,
+            user=database.user,
+            purpose=database.purpose,
+            **options,
         )
-        rows: list[RawDocument] = database.plugins.list(database, request)["rows"]
-        return rows
+        rows: list[Any] = database.plugins.list(database, request)["rows"]
+        return rows if plain else [_raw(row["doc"]) for row in rows if row.get("doc") is not None]
 
     def of_ids(self, ids: Sequence[str]) -> dict[str, RawDocument]:
         return {doc.id: doc for doc in self.list(keys=tuple(ids))} if ids else {}
+
+
+def _raw(doc: Record) -> RawDocument:
+    """Return a document that a plug-in changed on its way as if it were stored so."""
+    return RawDocument(
+        doc["_id"], doc["_rev"], dump({key: value for key, value in doc.items() if key not in ("_id", "_rev")})
+    )
 
 
 class IndexSource(Source):

@@ -11,6 +11,7 @@ import pytest
 from pouchdb_find import FindError
 
 import pouchdb
+import pouchdb_core
 from pouchdb_core.errors import NotFound
 
 NO_INDEX = "No matching index found, create an index to optimize query time."
@@ -309,6 +310,28 @@ def test_on_behalf_of_a_user(people: Any) -> None:
     db.put({"_id": "a", "n": 1})
     db.find(selector={"n": 1})
     assert {user.name for user in seen} == {"ann"}
+    environment.close()
+
+
+def test_documents_that_a_plug_in_changes_or_hides(tmp_path: Any) -> None:
+    class Half(pouchdb_core.Transform):
+        def outgoing(self, doc: Any, request: Any) -> Any:
+            if "n" not in doc:
+                return doc
+            return None if doc["n"] % 2 else {**doc, "n": doc["n"] // 2}
+
+    class Plugin:
+        @pouchdb.hookimpl
+        def pouchdb_transforms(self, database: Any) -> Any:
+            return Half()
+
+    environment = pouchdb.setup(str(tmp_path), plugins=["find", Plugin()])
+    db = environment["x"]
+    db.bulk_docs([{"_id": f"d{i}", "n": i} for i in range(10)])
+    for _ in range(2):
+        answer = db.find(selector={"n": {"$gte": 3}})
+        assert [(doc["_id"], doc["n"]) for doc in answer["docs"]] == [("d6", 3), ("d8", 4)]
+        db.create_index({"index": {"fields": ["n"]}})
     environment.close()
 
 
