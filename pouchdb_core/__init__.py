@@ -8,7 +8,7 @@ from __future__ import annotations
 from pouchdb_core.database import AbstractPouchDB, SyncPouchDB
 from pouchdb_core.environment import AbstractEnvironment, SyncEnvironment
 from pouchdb_core.hookspecs import hookimpl, hookspec
-from pouchdb_core.methods import operation
+from pouchdb_core.methods import operation, registering
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot
 from pouchdb_core.transforms import Transform
@@ -24,4 +24,5 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "operation",
+    "registering",
 ]

@@ -30,12 +30,14 @@ __all__ = [
     "Iterating",
     "Kind",
     "Operation",
+    "Registering",
     "Starting",
     "camel_case",
     "composed",
     "iterating",
     "making",
     "operation",
+    "registering",
     "starting",
 ]
 
@@ -146,6 +148,27 @@ class Iterating(Operation[P, Iterator[T]], Generic[P, T]):
         @overload
         def __get__(self, instance: object, owner: type) -> Callable[P, Iterator[T]]: ...
         def __get__(self, instance: object | None, owner: type) -> Any: ...
+
+
+class Registering(Operation[P, T]):
+    """An operation that touches no storage: it answers at once, on asynchronous databases too."""
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # nothing is promised
+        def __get__(self, instance: None, owner: type) -> Registering[P, T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> Callable[P, T]: ...
+        def __get__(self, instance: object | None, owner: type) -> Any: ...
+
+
+def registering(function: Callable[Concatenate[Any, P], T], *, name: str | None = None) -> Registering[P, T]:
+    """Declare a method that takes a function of the program and returns it: ``@db.validator``.
+
+    It is called at once, with the synchronous database or environment, whichever kind the caller has, so that it
+    works as a decorator everywhere. It must touch no storage.
+    """
+    return Registering(function, reads=True, name=name)
 
 
 def operation(

@@ -11,6 +11,7 @@ from typing import Any
 
 from pouchdb_core.changes.filters import BatchFilter, judge_of
 from pouchdb_core.changes.raw import RawChange
+from pouchdb_core.documents.listing import RawDocument
 from pouchdb_core.documents.packed import Packed
 from pouchdb_core.documents.parse import LOCAL, mapping
 from pouchdb_core.errors import NotFound, PluginError, PouchDBError
@@ -19,6 +20,9 @@ from pouchdb_core.requests import Administer, Changes, Listing, Query, Read, Wri
 from pouchdb_core.results import Outcome, Record
 
 __all__ = ["Transform", "Transforms"]
+
+MORE = 100
+"""How many rows are read at least in place of those that are hidden."""
 
 
 class Transform:
@@ -156,21 +160,44 @@ class Transforms:
             return answer
         return Record(error=Record(id=id, rev=answer["missing"], error="not_found", reason="missing"))
 
-    def listing(self, request: Listing | Query, answer: Record) -> Record:
-        """Give the rows of a list their documents; a row whose document is hidden is left out of a Listing."""
-        rows = []
-        for row in answer["rows"]:
-            doc = row.get("doc")
-            if isinstance(doc, Record):
-                shown = self.document(doc, request)
-                if shown is None and isinstance(request, Listing):
-                    if request.keys is None:
-                        continue
-                    row = Record(key=row["key"], error="not_found")
-                else:
-                    row["doc"] = shown
-            rows.append(row)
+    def listing(self, request: Listing, read: Callable[[Listing], Record]) -> Record:
+        """List what the reader may see: a row whose document is hidden is left out, and the next ones move up."""
+        answer = read(request)
+        page = answer["rows"]
+        rows = self._rows(request, page)
+        if request.keys is None and request.limit is not None:
+            read_last = request.limit
+            while len(rows) < request.limit and page and len(page) == read_last:
+                read_last = max(MORE, request.limit - len(rows))
+                page = read(replace(request, startkey=page[-1].id, skip=1, limit=read_last))["rows"]
+                rows += self._rows(request, page)
+            del rows[request.limit :]
         answer["rows"] = rows
+        return answer
+
+    def _rows(self, request: Listing, rows: Sequence[Any]) -> list[Any]:
+        shown: list[Any] = []
+        for row in rows:
+            if isinstance(row, RawDocument):
+                doc = self.document(row.document(), request)
+                if doc is not None:
+                    body = {name: value for name, value in doc.items() if name not in ("_id", "_rev")}
+                    shown.append(row._replace(body=dump(body)))
+                continue
+            if isinstance(row.get("doc"), Record):
+                row["doc"] = self.document(row["doc"], request)
+                if row["doc"] is None:
+                    if request.keys is not None:
+                        shown.append(Record(key=row["key"], error="not_found"))
+                    continue
+            shown.append(row)
+        return shown
+
+    def query(self, request: Query, answer: Record) -> Record:
+        """Give the rows of a server's view the documents that the reader may see; null for one that is hidden."""
+        for row in answer["rows"]:
+            if isinstance(row.get("doc"), Record):
+                row["doc"] = self.document(row["doc"], request)
         return answer
 
     def documents(self, request: Administer, docs: Iterator[Record]) -> Iterator[Record]:

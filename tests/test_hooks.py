@@ -12,10 +12,10 @@ import pluggy
 import pytest
 
 import pouchdb
-from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, Transform, hookimpl, hookspec, operation
+from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, Transform, hookimpl, hookspec, operation, registering
 from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
 from pouchdb_core.dump import dump, load
-from pouchdb_core.errors import Conflict, Forbidden, NotFound, PluginError
+from pouchdb_core.errors import BadRequest, Conflict, Forbidden, NotFound, PluginError
 from pouchdb_core.requests import (
     Administer,
     AnyRequest,
@@ -178,6 +178,37 @@ def test_hook_database_methods(set_up: SetUp) -> None:
     assert db.first_word("a") == db.firstWord("a") == db.as_user(None).first_word("a") == "one"
     assert isinstance(db, pouchdb.SyncPouchDB)
     assert not hasattr(set_up()["notes"], "first_word")
+
+
+def test_methods_that_register_answer_at_once_on_every_kind_of_database(tmp_path: Path) -> None:
+    def noted(subject: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Note a function."""
+        assert isinstance(subject, (SyncPouchDB, SyncEnvironment))
+        told.append(function)
+        return function
+
+    class Notes:
+        @hookimpl
+        def pouchdb_database_methods(self) -> list[Any]:
+            return [registering(noted, name="note_that")]
+
+        @hookimpl
+        def pouchdb_environment_methods(self) -> list[Any]:
+            return [registering(noted, name="note_that")]
+
+    told: list[Any] = []
+    with pouchdb.setup(tmp_path, plugins=[Notes()]) as env:
+        for subject in (env, env.async_view, env["a"], env.async_view["a"]):
+
+            @subject.note_that  # type: ignore[union-attr]
+            def function() -> None:
+                raise AssertionError("only noted")
+
+            assert told[-1] is function
+            assert subject.noteThat(function) is function  # type: ignore[union-attr]
+            with pytest.raises(BadRequest, match=r"note_that\(\): missing a required argument: 'function'"):
+                subject.note_that()  # type: ignore[union-attr]
+        assert len(told) == 8
 
 
 def test_hook_environment_opened(set_up: SetUp) -> None:

@@ -15,7 +15,7 @@ import pouchdb
 from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, Transform, hookimpl
 from pouchdb_core.dump import dump, load
 from pouchdb_core.errors import Forbidden, NotFound, PluginError, PouchDBError
-from pouchdb_core.requests import Read, Write
+from pouchdb_core.requests import Listing, Read, Write
 
 
 class Rot13(Transform):
@@ -229,6 +229,24 @@ def test_what_is_hidden_is_not_there(db: SyncPouchDB) -> None:
     assert [row.id for row in db.all_docs(include_docs=True).rows] == ["a"]
     assert db.all_docs(keys=["s", "a"], include_docs=True).rows[0] == {"key": "s", "error": "not_found"}
     assert [row.id for row in db.changes(include_docs=True).results] == ["a"]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_page_is_filled_up_where_documents_are_hidden(db: SyncPouchDB, descending: bool) -> None:
+    db.bulk_docs([{"_id": f"{number:04}", "secret": number % 200 > 1} for number in range(1000)])
+    ids = [f"{number:04}" for number in range(1000) if number % 200 <= 1][:: -1 if descending else 1]
+    for limit in (1, 2, 3, 9, 10, 11):
+        rows = db.all_docs(include_docs=True, limit=limit, descending=descending).rows
+        assert [row.id for row in rows] == ids[:limit]
+    raw = db.plugins.list(db, Listing(raw=True, include_docs=True, limit=4, descending=descending))["rows"]
+    assert [doc.document()._id for doc in raw] == ids[:4]
+
+
+def test_documents_as_json_text_are_transformed_too(db: SyncPouchDB) -> None:
+    db.bulk_docs([{"_id": "a", "text": "abc"}, {"_id": "s", "secret": True}])
+    for request in (Listing(raw=True), Listing(raw=True, keys=("s", "a"))):
+        [found] = db.plugins.list(db, request)["rows"]
+        assert json.loads(found.json()) == db.get("a") == {"_id": "a", "_rev": found.rev, "text": "abc"}
 
 
 def test_refusals_are_in_input_order(db: SyncPouchDB) -> None:

@@ -95,12 +95,11 @@ def _indexes(db: SyncPouchDB) -> Iterator[Finding]:
     for ddoc in db.design_documents():
         for name, kind in kinds.items():
             try:
-                signature = kind.signature(db, ddoc)
+                signatures = kind.signatures(db, ddoc)
             except FunctionError as error:
                 yield problem("design document", f"{ddoc['_id']}: {error.message}", "correct its functions")
                 continue
-            if signature is not None:
-                wanted[name, signature] = ddoc["_id"]
+            wanted.update({(name, signature): ddoc["_id"] for signature in signatures.values()})
     info = db.info()
     built: set[tuple[str, str]] = set()
     for row in indexes(db).store.entries():

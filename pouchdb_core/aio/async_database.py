@@ -11,7 +11,7 @@ from pouchdb_core.aio.emitter import DeliveredEmitter
 from pouchdb_core.database import AbstractPouchDB
 from pouchdb_core.database_object import Handle
 from pouchdb_core.errors import PouchDBError
-from pouchdb_core.methods import Asynchronous, Operation, Starting, operation
+from pouchdb_core.methods import Asynchronous, Operation, Registering, Starting, operation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +50,8 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
 
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls, view = self._asynchronous, self.sync_view
+        if isinstance(operation, Registering):
+            return operation.__get__(view, type(view))(*args, **kwargs)
         kwargs = operation.renamed(kwargs)
         if isinstance(operation, Starting):
             names = {self.name, *peers(view.environment.sync_view, args, kwargs)}

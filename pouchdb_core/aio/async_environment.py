@@ -26,6 +26,7 @@ from pouchdb_core.methods import (
     SYNC,
     Asynchronous,
     Operation,
+    Registering,
     Starting,
     composed,
     making,
@@ -168,6 +169,8 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls, view = self._asynchronous, self._sync_view
+        if isinstance(operation, Registering):
+            return operation.__get__(view, type(view))(*args, **kwargs)
         kwargs = operation.renamed(kwargs)
         if isinstance(operation, Starting):
             names = set(peers(view, args, kwargs))

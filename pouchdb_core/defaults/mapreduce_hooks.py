@@ -44,4 +44,4 @@ def pouchdb_list(database: SyncPouchDB, request: Listing | Query) -> Record | No
         return query(database, request)
     answer = database.adapter.query(request)
     transforms = database.transforms
-    return answer if transforms is None or not transforms.reads else transforms.listing(request, answer)
+    return answer if transforms is None or not transforms.reads else transforms.query(request, answer)

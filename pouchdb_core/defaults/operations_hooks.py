@@ -93,9 +93,10 @@ def pouchdb_read(database: SyncPouchDB, request: Read) -> Any:
 def pouchdb_list(database: SyncPouchDB, request: Listing | Query) -> Record | None:
     if not isinstance(request, Listing):
         return None
-    answer = database.adapter.listing(request)
     transforms = database.transforms
-    return answer if transforms is None or not transforms.reads else transforms.listing(request, answer)
+    if transforms is None or not transforms.reads:
+        return database.adapter.listing(request)
+    return transforms.listing(request, database.adapter.listing)
 
 
 @hookimpl(trylast=True)

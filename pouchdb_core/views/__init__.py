@@ -3,7 +3,23 @@
 What authors of plug-ins need is here; see ``index`` for what to write.
 """
 
+from pouchdb_core.views import collate
+from pouchdb_core.views.collation import Encode
+from pouchdb_core.views.follow import Follower
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex, OutsideIndex
+from pouchdb_core.views.index_store import Tables, ViewRows
 from pouchdb_core.views.register import indexes
 
-__all__ = ["Batch", "IndexKind", "IndexPlace", "InsideIndex", "OutsideIndex", "indexes"]
+__all__ = [
+    "Batch",
+    "Encode",
+    "Follower",
+    "IndexKind",
+    "IndexPlace",
+    "InsideIndex",
+    "OutsideIndex",
+    "Tables",
+    "ViewRows",
+    "collate",
+    "indexes",
+]

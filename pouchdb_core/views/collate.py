@@ -14,7 +14,20 @@ from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Any
 
-__all__ = ["AFTER", "encode", "encoder", "group_of"]
+__all__ = [
+    "AFTER",
+    "ARRAY",
+    "END",
+    "FALSE",
+    "NULL",
+    "NUMBER",
+    "OBJECT",
+    "STRING",
+    "TRUE",
+    "encode",
+    "encoder",
+    "group_of",
+]
 
 END = b"\x00"
 NULL, FALSE, TRUE = b"\x10", b"\x20", b"\x21"

@@ -38,6 +38,13 @@ makes it last together with a mark that the database then remembers too; a direc
 or another one (it was lost, or came back from a backup) is emptied and the index built anew. After a
 crash between the two the same documents come again, so ``apply`` must be idempotent: delete by id, add.
 
+A design document with several indexes of a kind, which change apart, has a definition for each::
+
+        def definitions(self, database, ddoc):
+            return ddoc.get("words", {})                # {"title": {...}, "body": {...}}
+
+    follower = indexes(database).follower(database, "words", ddoc, "title")
+
 What holds for both: one builder works at a time, whatever threads and processes there are; the others
 wait for it. A killed builder's work is taken up where it was last committed. The documents of a batch are
 each document's newest state, so purged documents and changed winners need nothing special. What
@@ -101,11 +108,19 @@ class IndexPlace:
     """Where an index lives: handed to ``IndexKind.open``."""
 
     def __init__(
-        self, database: SyncPouchDB, store: IndexStore, kind: str, signature: str, ddoc: Mapping[str, Any]
+        self,
+        database: SyncPouchDB,
+        store: IndexStore,
+        kind: str,
+        signature: str,
+        ddoc: Mapping[str, Any],
+        member: str = "",
     ) -> None:
         self.database_name = database.name
         self.store = store
         self.signature = signature
+        self.member = member
+        """Which of the design document's indexes it is: a name of ``IndexKind.definitions``."""
         self.ddoc = ddoc
         """A design document that defines the index; others may define the same."""
         self.number = 0
@@ -196,22 +211,37 @@ class IndexKind(ABC):
     version: int = 1
     """Part of every signature: count up when what you store changes its form."""
 
-    @abstractmethod
     def definition(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Any:
-        """Return what of the design document determines the index (JSON), or None when it has none.
+        """Return what of the design document determines its index (JSON), or None when it has none.
 
-        Called for every query, so it does not compile anything.
+        For kinds that have one index a design document; others override ``definitions``. Called for every
+        query, so it does not compile anything.
         """
+        return None
+
+    def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what determines each index of the design document, by the index's name.
+
+        Each has a signature of its own: when one definition changes, the other indexes stay as they are. A kind that
+        does not override this has one index, called ``""``.
+        """
+        definition = self.definition(database, ddoc)
+        return {} if definition is None else {"": definition}
 
     @abstractmethod
     def open(self, database: SyncPouchDB, place: IndexPlace) -> Index:
         """Open an index; called before it exists, too. The index outlives ``database``: it must not keep it."""
 
-    def signature(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> str | None:
-        """Return what names the index: equal definitions share one."""
-        definition = self.definition(database, ddoc)
-        if definition is None:
-            return None
+    def signature(self, database: SyncPouchDB, ddoc: Mapping[str, Any], member: str = "") -> str | None:
+        """Return what names an index, None if there is none of this name: equal definitions share one."""
+        definition = self.definitions(database, ddoc).get(member)
+        return None if definition is None else self._digest(definition)
+
+    def signatures(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the signatures of all indexes of the design document by name."""
+        return {name: self._digest(each) for name, each in self.definitions(database, ddoc).items() if each is not None}
+
+    def _digest(self, definition: Any) -> str:
         try:
             text = orjson.dumps([self.version, definition])
         except TypeError:

@@ -25,25 +25,28 @@ class Indexes:
     def __init__(self, database: SyncPouchDB) -> None:
         self.store: IndexStore = database.adapter.indexes()
         self._followers: dict[tuple[str, str], Follower] = {}
-        self._recent: dict[tuple[str, str], tuple[str, str]] = {}
+        self._recent: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._lock = threading.Lock()
 
-    def follower(self, database: SyncPouchDB, kind: str, ddoc: Mapping[str, Any]) -> Follower:
-        """Return what keeps an index up to date. Raises NotFound when the design document has none of the kind."""
+    def follower(self, database: SyncPouchDB, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
+        """Return what keeps an index up to date; ``member`` is its name where a design document has several.
+
+        Raises NotFound when the design document has no such index.
+        """
         kinds = database.plugins.index_kinds()
         if kind not in kinds:
             raise NotFound(f"no plug-in for {kind!r} indexes is installed; there are: {', '.join(sorted(kinds))}")
-        signature = kinds[kind].signature(database, ddoc)
+        signature = kinds[kind].signature(database, ddoc, member)
         if signature is None:
-            raise NotFound(f"design document {ddoc['_id']!r} has no {kind!r}")
+            raise NotFound(f"design document {ddoc['_id']!r} has no {kind!r}{f' {member!r}' if member else ''}")
         key = (kind, signature)
         with self._lock:
             found = self._followers.get(key)
             if found is None:
-                place = IndexPlace(database, self.store, kind, signature, ddoc)
+                place = IndexPlace(database, self.store, kind, signature, ddoc, member)
                 found = self._followers[key] = Follower(kind, place, kinds[kind].open(database, place))
             # What no design document leads to any more is let go of.
-            self._recent[kind, ddoc["_id"]] = key
+            self._recent[kind, ddoc["_id"], member] = key
             if len(self._followers) > len(self._recent):
                 for gone in set(self._followers) - set(self._recent.values()):
                     del self._followers[gone]
@@ -60,12 +63,11 @@ class Indexes:
         for name, kind in kinds.items():
             for ddoc in ddocs:
                 try:
-                    signature = kind.signature(database, ddoc)
+                    signatures = kind.signatures(database, ddoc)
                 except FunctionError:
                     # Whatever it would index, it has not.
                     continue
-                if signature is not None:
-                    wanted.add((name, signature))
+                wanted.update((name, signature) for signature in signatures.values())
         dropped = 0
         for row in self.store.entries():
             entry = IndexEntry(*row)

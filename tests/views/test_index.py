@@ -144,6 +144,41 @@ def test_an_index_follows_every_change(database: SyncPouchDB, kind: str) -> None
     assert find(database, kind, "again") == ["d003"]
 
 
+def test_each_member_of_a_design_document_has_an_index_of_its_own(tmp_path: Path) -> None:
+    class Words(WordKind):
+        def definitions(self, database: Any, ddoc: Any) -> Any:
+            return ddoc.get(self.name, {})
+
+    class Plugin:
+        @hookimpl
+        def pouchdb_index_kinds(self) -> list[IndexKind]:
+            return [Words("words", InsideWords)]
+
+    with pouchdb.setup(tmp_path, plugins=[Plugin()]) as env:
+        db = env["test"]
+        db.put({"_id": "a", "text": "fox"})
+        rev = db.put({"_id": "_design/d", "words": {"one": 1, "two": 2}}).rev
+        register = indexes(db)
+
+        def built(member: str) -> int:
+            follower = register.follower(db, "words", db.get("_design/d"), member)
+            follower.update(db)
+            with follower.snapshot() as place:
+                assert place.member == member
+                assert place.tables.all("SELECT id FROM {words} WHERE word = 'fox'") == [("a",)]
+                return place.number
+
+        one, two = built("one"), built("two")
+        assert one != two
+        db.put({"_id": "_design/d", "_rev": rev, "words": {"one": 1, "two": 3}})
+        assert built("one") == one
+        assert built("two") not in (one, two)
+        with pytest.raises(NotFound, match=r"has no 'words' 'three'"):
+            built("three")
+        assert register.cleanup(db) == 1
+        assert built("one") == one
+
+
 def test_the_winner_of_a_conflict_is_indexed(database: SyncPouchDB, kind: str) -> None:
     database.bulk_docs([{"_id": "x", "_rev": "1-b", "text": "winner"}], new_edits=False)
     assert find(database, kind, "winner") == ["x"]
