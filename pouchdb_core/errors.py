@@ -28,6 +28,7 @@
             Unreachable       503 unreachable
             TimedOut          504 timeout
             TooManyRequests   429 too_many_requests
+          Replaced            500 database_replaced
           StorageError        500 storage_error
             NotADatabase      500 not_a_database
             NewerSchema       500 newer_schema
@@ -70,6 +71,7 @@ __all__ = [
     "QueryParseError",
     "ReadOnlyStorage",
     "RemoteError",
+    "Replaced",
     "ServerError",
     "StorageError",
     "TimedOut",
@@ -264,6 +266,16 @@ class TooManyRequests(RemoteError):
     """The server wants to be asked less; ``retry_after`` are the seconds it told to wait, if it did."""
 
     status, name, default_message = 429, "too_many_requests", "the server wants to be asked less often"
+
+
+class Replaced(ServerError):
+    """A database that is replicated was deleted and made anew, restored from a copy, or replaced by another one.
+
+    A replication starts over by itself, from what both sides really have. It ends with this error only if that
+    happens again and again, such as when two servers answer by turns at one address.
+    """
+
+    name, default_message = "database_replaced", "another database is in its place"
 
 
 class StorageError(ServerError):

@@ -249,6 +249,17 @@ class Adapter(ABC):
         """Have what was written kept over a power cut. What is kept here is, as its durability says."""
         return
 
+    def check(self) -> None:
+        """Raise what forbids to go on with the database, such as that another process has destroyed its file.
+
+        Costs about as much as asking for a file's status. Of a server nothing is asked.
+        """
+        return
+
+    def identify_again(self) -> None:
+        """Forget what ``id()`` has asked a server for: another one may be at its address."""
+        return
+
     def holds(self, id: str) -> bool:
         """Tell whether there is a document, without reading it; only asked of remote databases."""
         raise NotSupported(f"{self.name}: reading a document costs as little")

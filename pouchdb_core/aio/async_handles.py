@@ -278,6 +278,11 @@ class AsyncReplication(AsyncHandle, Replication):
     def _is_idle(self) -> bool:
         return self._begun and super()._is_idle()
 
+    def _look_again(self) -> None:
+        # What has not begun looks at both sides first of all.
+        if self._begun:
+            super()._look_again()
+
     def _stop(self) -> None:
         if running_loop() is None and self._stepping.acquire(blocking=False):
             try:
@@ -357,5 +362,6 @@ def _promise_of_idle(handle: AsyncReplication | AsyncSync) -> Promise[bool]:
             promise._settle(None, error)
 
     handle._check_process()
+    handle._doubt()
     handle.on_idle(arrived)
     return promise

@@ -63,6 +63,7 @@ class LiveReplication(LiveHandle):
         """
         self._check_process()
         self._let_run()
+        self._doubt()
         arrived = threading.Event()
         self.on_idle(arrived.set)
         if not arrived.wait(timeout):
@@ -80,6 +81,11 @@ class LiveReplication(LiveHandle):
                 self._seen = each._seen = True
                 raise each._error
         return all(not each.done or each._outcome["status"] == "complete" for each in self._ways())
+
+    def _doubt(self) -> None:
+        """Have servers be asked whether they still have the databases that were replicated."""
+        for each in self._ways():
+            each._look_again()
 
     def _ways(self) -> tuple[Replication, ...]:
         """Return the replications it is made of."""
@@ -182,7 +188,12 @@ class Replication(LiveReplication):
         return (self,)
 
     def _is_idle(self) -> bool:
-        return not self.cancelled and self.replicator.state == "paused" and not self.replicator.pending
+        replicator = self.replicator
+        return not self.cancelled and replicator.state == "paused" and not replicator.doubted and not replicator.pending
+
+    def _look_again(self) -> None:
+        self.replicator.doubt()
+        self._job.wake()
 
     def _look_if_idle(self) -> None:
         if self._when_idle and (self.done or self._is_idle()):

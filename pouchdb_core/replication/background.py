@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +12,9 @@ from pouchdb_core.errors import DatabaseClosed
 __all__ = ["Background", "Interrupted", "Task"]
 
 T = TypeVar("T")
+
+WORTH = 0.01
+"""Seconds from which on waiting for an answer costs more than a thread."""
 
 
 class Interrupted(DatabaseClosed):
@@ -70,6 +74,21 @@ class Background:
         if self.interrupted:
             raise Interrupted()
         return self.start(lambda: function(*args)).result()
+
+    def together(self, *calls: Callable[[], object]) -> None:
+        """Make calls, at the same time where a server is slow. Raises the first error in their order, Interrupted."""
+        left = list(calls)
+        while left:
+            start = time.monotonic()
+            left.pop(0)()
+            if time.monotonic() - start > WORTH:
+                break
+        tasks = [self.start(call) for call in left]
+        # Nothing goes on behind the back of whoever handles an error.
+        with self.condition:
+            self.condition.wait_for(lambda: self.interrupted or all(task.done for task in tasks))
+        for task in tasks:
+            task.result()
 
     def interrupt(self) -> None:
         """Have nobody wait any more; what is under way ends by itself and is forgotten."""

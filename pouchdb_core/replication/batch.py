@@ -16,7 +16,7 @@ from pouchdb_core.results import Record
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Refusal", "Revision", "Transfer"]
+__all__ = ["Refusal", "Revision", "Transfer", "revision_of"]
 
 BYTES = 4 * 1024 * 1024
 """About how much of documents is fetched, and written, at once."""
@@ -104,7 +104,7 @@ class Transfer:
                     self.absent.append(asked)
                 for document in found:
                     # With `latest` two revisions that were asked for may have the same leaf.
-                    key = _revision(document)
+                    key = revision_of(document)
                     if key not in seen:
                         seen.add(key)
                         self.read += 1
@@ -139,7 +139,7 @@ class Transfer:
             if error is None:
                 self.documents.append(document)
             else:
-                self.refused.append(Refusal(*_revision(document), error))
+                self.refused.append(Refusal(*revision_of(document), error))
         self.written += len(self.documents)
 
     def _put(self, documents: list[Document], given: Sequence[Any]) -> list[tuple[Document, PouchDBError | None]]:
@@ -188,7 +188,8 @@ class Transfer:
         return {**members, "data": content}
 
 
-def _revision(document: Document) -> Revision:
+def revision_of(document: Document) -> Revision:
+    """Return (id, rev) of a document on its way."""
     if isinstance(document, Packed):
         return document.id, document.rev
     return document["_id"], document["_rev"]

@@ -8,16 +8,18 @@ was restored from a backup remembers an older session, and the replication resum
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, NotSupported, ReadOnlyStorage, Unauthorized
+from pouchdb_core.replication.lives import Epoch, Side
 from pouchdb_core.replication.replication_id import VERSION
 from pouchdb_core.results import Record
 
-__all__ = ["Checkpoint", "Checkpoints", "Epoch", "common_ancestor", "refused_revisions", "seq_number"]
+__all__ = ["Checkpoint", "Checkpoints", "common_ancestor", "in_turn", "refused_revisions", "seq_number"]
 
 logger = logging.getLogger("pouchdb.replication")
 
@@ -63,6 +65,8 @@ def common_ancestor(source: Mapping[str, Any] | None, target: Mapping[str, Any] 
 
 
 Entry = Mapping[str, Any]
+Seen = dict[str, Record | None]
+"""The checkpoint document of each side that keeps one."""
 
 
 def _sessions(document: Any) -> tuple[Entry | None, list[Entry]] | None:
@@ -124,6 +128,12 @@ def refused_revisions(value: Any) -> dict[str, list[str]]:
     return {id: revs for id, revs in found.items() if revs}
 
 
+def in_turn(*calls: Callable[[], object]) -> None:
+    """Make calls one after the other."""
+    for call in calls:
+        call()
+
+
 @dataclass(slots=True)
 class Checkpoint:
     """What is remembered between two runs."""
@@ -150,14 +160,18 @@ class Checkpoints:
         now: Callable[[], float],
         *,
         sides: bool | Literal["source", "target"] = True,
+        lives: Mapping[str, Side],
         described: Mapping[str, Any],
-        commit: Callable[[], None] = lambda: None,
+        commit: Callable[[], None] | None = None,
+        together: Callable[..., None] = in_turn,
     ) -> None:
         """``sides`` says where to keep it: both (True), none (False), or one; ``described`` is kept along.
 
+        ``lives`` says of each side whether it still is the database it was.
         ``commit`` has the target keep what was written: a checkpoint must not outlive what it is about.
+        ``together`` makes calls, at the same time if that is worth it.
         """
-        self._commit = commit
+        self._commit, self._lives, self._together = commit, lives, together
         self._described = described
         self._id = id
         self._sides = {"target": target, "source": source}
@@ -170,6 +184,8 @@ class Checkpoints:
         """Those that only one side knows, or that lie."""
         self._started: Any = 0
         self._written: Any = None
+        self._newest: dict[str, Entry] = {}
+        """By side: the newest session that was read there, or ours as it was written."""
         self._left_out = {side for side in self._sides if sides not in (True, side)}
 
     def read(self) -> Checkpoint:
@@ -177,6 +193,10 @@ class Checkpoints:
         if len(self._left_out) == 2:
             return Checkpoint()
         source, target = self._load("source"), self._load("target")
+        for side, found in (("source", source), ("target", target)):
+            sessions = _history(found)
+            if sessions and side not in self._left_out:
+                self._newest[side] = sessions[0]
         if not self._left_out and source is None and target is not None and self._unwritable("source"):
             self._left_out.add("source")
         alone = bool(self._left_out)
@@ -207,14 +227,15 @@ class Checkpoints:
     def write(self, last_seq: Any, denied: Mapping[str, list[str]], stats: Mapping[str, Any]) -> bool:
         """Remember how far the run got, on the target first: what the source says must be true of it.
 
-        Returns whether there was anything new to remember.
+        Returns whether there was anything new to remember. Raises Replaced if a side is not the database
+        any more that was read and written: then nothing is acknowledged.
         """
         state = (last_seq, {id: list(revs) for id, revs in denied.items()})
         if state == self._written or (self._written is None and last_seq == 0 and not denied and not self._agreed):
             return False
+        current = self.check(self._commit if len(self._left_out) < 2 else None)
         if len(self._left_out) == 2:
             return False
-        self._commit()
         entry = {
             "session_id": self._session_id,
             "start_time": self._start_time,
@@ -241,12 +262,48 @@ class Checkpoints:
         older: list[Mapping[str, Any]] | None = None
         for side in self._sides:
             if side not in self._left_out:
-                older = self._save(side, body, entry, older)
+                older = self._save(side, body, entry, older, current)
                 if older is None and side not in self._left_out:
                     # Somebody else writes it all the time; ours is told the next time.
                     return False
         self._written = state
+        for life in self._lives.values():
+            life.confirmed()
         return True
+
+    def check(self, also: Callable[[], None] | None = None) -> Seen:
+        """Return the documents of both sides as they are now. Raises Replaced if a side is another database.
+
+        Servers are asked all at once, as is what is to be done ``also``.
+        """
+        current: Seen = {}
+        far: list[Callable[[], Any]] = [] if also is None else [also]
+        near: list[Callable[[], Any]] = []
+        for side, life in self._lives.items():
+            asks = far if life.remote else near
+            asks.append(life.check)
+            if side not in self._left_out:
+                asks.append(partial(self._look, side, current))
+        # What is here answers at once, and in this thread: each thread has a connection of its own.
+        in_turn(*near)
+        self._together(*far)
+        for side, document in current.items():
+            if (known := self._newest.get(side)) is not None:
+                self._compare(side, known, document)
+        return current
+
+    def _look(self, side: str, current: Seen) -> None:
+        current[side] = self._load(side)
+
+    def _compare(self, side: str, known: Entry, document: Record | None) -> None:
+        """Raise Replaced unless a side still knows the session that was seen there last."""
+        found = next((each for each in _history(document) if each["session_id"] == known["session_id"]), None)
+        if found is None:
+            raise self._lives[side].replaced("its checkpoint is gone, or an older one")
+        before, now = seq_number(_recorded(known)), seq_number(_recorded(found))
+        # Ours is written by nobody else; another replication of the pair may have got on with its own.
+        if before is not None and now is not None and now < before:
+            raise self._lives[side].replaced(f"its checkpoint is at {now} again, and was at {before}")
 
     def _before(self, current: Record | None) -> list[Entry]:
         """Return the sessions before ours. The entry of the running session is replaced, not added to.
@@ -280,18 +337,19 @@ class Checkpoints:
             return False
         return False
 
-    def _save(self, side: str, body: Mapping[str, Any], entry: Entry, older: list[Entry] | None) -> list[Entry] | None:
-        """Write one side; return the sessions before ours, None if it could not be written."""
-        for _ in range(TRIES):
-            # Read again each time: another replication of the same pair may write it too, and its
-            # session is part of the history then.
-            current = self._load(side)
+    def _save(
+        self, side: str, body: Mapping[str, Any], entry: Entry, older: list[Entry] | None, seen: Seen
+    ) -> list[Entry] | None:
+        """Write one side, which was ``seen`` just now; return the sessions before ours, None if it was not written."""
+        for attempt in range(TRIES):
+            current = seen[side] if attempt == 0 else self._seen_again(side)
             before = older
             if before is None:
                 before = self._before(current)
             told = {**body, "history": [entry, *before][:HISTORY]}
             try:
                 self._sides[side].put(told if current is None else {**told, "_rev": current["_rev"]})
+                self._newest[side] = entry
                 return before
             except Conflict:
                 continue
@@ -303,6 +361,13 @@ class Checkpoints:
                 return None
         logger.info("%s: somebody else writes the checkpoint of the %s all the time", self._id, side)
         return None
+
+    def _seen_again(self, side: str) -> Record | None:
+        """Read a side again: another replication of the pair has written it, and its session is part of the history."""
+        current = self._load(side)
+        if (known := self._newest.get(side)) is not None:
+            self._compare(side, known, current)
+        return current
 
 
 def _shared(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None, newest: str) -> dict[str, Entry]:
@@ -335,23 +400,3 @@ def _agree(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None) -
     """Tell whether both sides say the same, so that there is nothing to write while nothing is new."""
     members = ("session_id", "source_last_seq", "source_epoch", "target_epoch")
     return source is not None and target is not None and all(source.get(m) == target.get(m) for m in members)
-
-
-class Epoch:
-    """Which life of a database its sequence numbers belong to.
-
-    A copy restored from a backup counts on from where the backup was made: numbers up to there
-    are the same, later ones are not.
-    """
-
-    def __init__(self, info: Mapping[str, Any]) -> None:
-        self.now: str | None = info.get("epoch")
-        former: Sequence[Mapping[str, Any]] = info.get("former_epochs") or ()
-        self._former = {each["epoch"]: each["seq"] for each in former}
-
-    def covers(self, epoch: Any, seq: Any) -> bool:
-        """Tell whether ``seq`` of ``epoch`` still means the same."""
-        if epoch == self.now or self.now is None:
-            return True
-        until = self._former.get(epoch) if isinstance(epoch, str) else None
-        return until is not None and type(seq) is int and seq <= until

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.replication.checkpoint import Checkpoints, Epoch
+from pouchdb_core.replication.background import Background
+from pouchdb_core.replication.checkpoint import Checkpoints, in_turn
+from pouchdb_core.replication.lives import Epoch, Side
 from pouchdb_core.replication.replication_id import filter_source, replication_id
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
@@ -22,6 +24,8 @@ def open_checkpoints(
     request: Replicate,
     tools: Tools,
     infos: tuple[Mapping[str, Any], Mapping[str, Any]],
+    lives: Mapping[str, Side],
+    background: Background,
 ) -> tuple[str, Checkpoints]:
     """Return the id of a replication and what keeps its checkpoints; ``infos`` are of source and target."""
     epochs = Epoch(infos[0]), Epoch(infos[1])
@@ -45,8 +49,12 @@ def open_checkpoints(
         epochs,
         tools.now,
         sides=request.checkpoint,
+        lives=lives,
         described={"source": source.name, "source_id": source.id(), "target": target.name},
-        commit=target.adapter.commit,
+        # CouchDB from 2.0 on, and our server, say 0 here: what they have answered is on the disk.
+        commit=None if infos[1].get("instance_start_time") == "0" else target.adapter.commit,
+        # What is here answers at once.
+        together=background.together if source.remote or target.remote else in_turn,
     )
     return id, checkpoints
 

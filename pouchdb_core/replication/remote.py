@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.documents.attachments import Incoming, parse_content
-from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.errors import NotFound, PouchDBError, RemoteError
 from pouchdb_core.replication.background import Background, Interrupted, Task
 from pouchdb_core.replication.batch import FETCH, Document, Revision, Transfer
 from pouchdb_core.replication.source import read_changes
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
 __all__ = ["Ahead", "Page", "RemoteTransfer", "ready", "transfer_of"]
+
+logger = logging.getLogger("pouchdb.replication")
 
 AT_ONCE = 6
 """Attachments that are fetched at the same time."""
@@ -68,6 +71,8 @@ class Ahead:
         self._next: tuple[Any, Task[Page]] | None = None
         self._waiting: tuple[Any, Task[tuple[list[Record], Any]], Wait] | None = None
         self.remote = source.remote or target.remote
+        self.ended = False
+        """Whether the server has ended a wait with nothing new: it may have another database now."""
 
     def changes(self, since: Any, transfer: Transfer, *, ask: bool) -> tuple[list[Record], Any]:
         """Return rows and the seq they go to, as ``read_changes``; begin to read those after them."""
@@ -80,7 +85,7 @@ class Ahead:
                 return [], since
             self._stop_waiting()
             if known == since:
-                rows, last_seq = task.result()
+                rows, last_seq = self._heard(task, since)
                 if rows:
                     return rows, last_seq
         assert isinstance(transfer, RemoteTransfer)
@@ -94,6 +99,16 @@ class Ahead:
             following = self._background.start(lambda: self._load(page.last_seq, transfer, ask, True))
             self._next = (page.last_seq, following)
         return page.rows, page.last_seq
+
+    def _heard(self, task: Task[tuple[list[Record], Any]], since: Any) -> tuple[list[Record], Any]:
+        try:
+            rows, last_seq = task.result()
+        except (RemoteError, NotFound) as error:
+            # It ends with its connection or its database. Whether that is an error, asking again says.
+            logger.info("%s: waiting for changes ended: %s", self._source.name, error)
+            rows, last_seq = [], since
+        self.ended = not rows
+        return rows, last_seq
 
     def _load(self, since: Any, transfer: RemoteTransfer, ask: bool, fetch: bool) -> Page:
         rows, last_seq = read_changes(self._source, self._request, since)

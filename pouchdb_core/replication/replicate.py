@@ -12,19 +12,23 @@ from pouchdb_core.errors import (
     BadRequest,
     DatabaseClosed,
     Forbidden,
+    NotACouchDB,
     NotADatabase,
     NotFound,
     NotSupported,
     PouchDBError,
+    RemoteError,
+    Replaced,
     Unauthorized,
 )
 from pouchdb_core.replication.background import Background
-from pouchdb_core.replication.batch import Revision, Transfer
+from pouchdb_core.replication.batch import Revision, Transfer, revision_of
 from pouchdb_core.replication.checkpoint import Checkpoints, seq_number
 from pouchdb_core.replication.identity import open_checkpoints
+from pouchdb_core.replication.lives import Side
 from pouchdb_core.replication.remote import Ahead, ready, transfer_of
 from pouchdb_core.replication.replication_progress import Event, Pending, Progress, Refused
-from pouchdb_core.replication.source import check_distinct, reached
+from pouchdb_core.replication.source import check_distinct, reached, went_back
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
@@ -43,6 +47,13 @@ CHECKPOINT_SECONDS = 5.0
 FINAL = (BadRequest, DatabaseClosed, Forbidden, NotADatabase, NotFound, NotSupported, Unauthorized)
 """Errors that the same call would meet again, however often it is made."""
 
+
+RESTARTS = 3
+"""How often it starts over, with nothing acknowledged in between, before that is an error."""
+MISSING = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds to wait for a database that went to be made anew, before that is an error."""
+FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0
+"""Seconds after which a live one that waits looks whether both sides still are who they were: first, and at most."""
 
 Steps = Generator[Event | Idle, None, None]
 
@@ -84,6 +95,11 @@ class Replicator:
         """What was refused before an error, where no checkpoint says it."""
         self._background = Background()
         self._ahead: Ahead | None = None
+        self._lives: dict[str, Side] = {}
+        self._begun = False
+        self._restarts = self._missed = 0
+        self._look_at, self._look_after = 0.0, FIRST_LOOK
+        self._doubted = False
         self.wake: Callable[[], None] = lambda: None
         """Called when a source on a server has something new."""
 
@@ -124,16 +140,18 @@ class Replicator:
                     self.state = "complete"
                     return self.result("complete")
                 except BaseException as error:
-                    self._remember()
-                    if isinstance(error, GeneratorExit):
-                        self.state = "cancelled"
-                        raise
-                    self.last_error = error
-                    if not (self.request.retry and isinstance(error, PouchDBError)) or isinstance(error, FINAL):
-                        self._give_result(error)
-                        raise
+                    delay = self._start_over(error)
+                    if delay is None:
+                        self._remember()
+                        if isinstance(error, GeneratorExit):
+                            self.state = "cancelled"
+                            raise
+                        self.last_error = error
+                        if not (self.request.retry and isinstance(error, PouchDBError)) or isinstance(error, FINAL):
+                            self._give_result(error)
+                            raise
                 try:
-                    yield from self._wait()
+                    yield from self._wait() if delay is None else self._sleep(delay)
                 except GeneratorExit:
                     self.state = "cancelled"
                     raise
@@ -181,27 +199,61 @@ class Replicator:
         except Exception as error:
             logger.info("%s: no checkpoint at the end: %s", self.id, error)
 
+    def _start_over(self, error: BaseException) -> float | None:
+        """Forget what was known of the two sides, if a side is not there any more or is another database.
+
+        Returns after how many seconds the next session may look what they really have; None for other errors.
+        """
+        if isinstance(error, Replaced) and self._restarts < RESTARTS:
+            delay = 0.0
+            self._restarts += 1
+            logger.warning("%s: %s; starting over", self.id, error.message)
+        elif isinstance(error, (NotFound, NotACouchDB)) and self._may_come_back():
+            # Between being deleted and being made anew, when PouchDB Server answers anything.
+            delay = MISSING[self._missed]
+            self._missed += 1
+        else:
+            return None
+        if self._ahead is not None:
+            self._ahead.close()
+        self._checkpoints, self._lives = None, {}
+        self._resume, self._kept = self.request.since, None
+        for side in (self.source, self.target):
+            side.adapter.identify_again()
+        self.last_error = error
+        return delay
+
+    def _may_come_back(self) -> bool:
+        remote = self.source.remote or self.target.remote
+        return remote and self._begun and self._missed < len(MISSING)
+
     def _wait(self) -> Steps:
         if self.request.since is not None or self.request.checkpoint is False:
             # Nothing that is stored says where to go on, or what was refused.
             self._resume, self._kept = self._done, self.refused.revisions
-        self.state = "pending"
         self.attempt += 1
         delay = self._backoff.next()
         self.next_retry_at = self.tools.now() + delay
         yield Event("requestError", self.last_error)
         yield Event("paused", self.last_error)
+        yield from self._sleep(delay)
+        self.next_retry_at = None
+
+    def _sleep(self, delay: float) -> Steps:
+        self.state = "pending"
         until = self.tools.clock() + delay
         while (left := until - self.tools.clock()) > 0:
             yield Idle(left)
-        self.next_retry_at = None
 
     def _session(self) -> Steps:
         """Go from the last checkpoint to the end; live, for ever."""
         live = self.request.live
-        info = self._call(self.source, ready, self.source, self.request.create_source)
-        target = self._call(self.target, ready, self.target, self.request.create_target)
+        # What was deleted under it is not made by it.
+        create = (False, False) if self._missed else (self.request.create_source, self.request.create_target)
+        info = self._call(self.source, ready, self.source, create[0])
+        target = self._call(self.target, ready, self.target, create[1])
         self._begin(info, target)
+        self._begun = True
         end = info["update_seq"]
         transfer = transfer_of(self.source, self.target, self._background)
         ahead = self._ahead = Ahead(self.source, self.target, self.request, self._background)
@@ -213,6 +265,10 @@ class Replicator:
             yield from self._retry(transfer, tell=True)
         while True:
             rows, last_seq = ahead.changes(self.last_seq, transfer, ask=not fresh)
+            if ahead.ended or went_back(self.last_seq, last_seq):
+                # These may be the numbers of another database.
+                ahead.ended = False
+                self._look_idly()
             moved = last_seq != self.last_seq
             if rows:
                 yield from self._active()
@@ -222,7 +278,7 @@ class Replicator:
             elif moved:
                 self.last_seq = last_seq
                 self._pending.after(last_seq)
-            if moved and self.tools.clock() - self._checkpoint_time >= CHECKPOINT_SECONDS:
+            if moved and self._is_checkpoint_due():
                 yield from self._checkpoint()
             if moved and (live or not reached(last_seq, end)):
                 if not rows:
@@ -237,8 +293,13 @@ class Replicator:
             if self._unsaved:
                 yield from self._checkpoint()
                 continue
+            if self._doubted or (self.state == "paused" and self.tools.clock() >= self._look_at):
+                self._doubted = False
+                self._look_idly()
+                continue
             if self.state != "paused":
                 self.state = "paused"
+                self._look_at, self._look_after = self.tools.clock() + FIRST_LOOK, FIRST_LOOK
                 self._pending.after(self.last_seq, exact=True)
                 yield Event("paused", None)
                 continue
@@ -248,7 +309,12 @@ class Replicator:
     def _begin(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> None:
         self._checkpoints = None
         remote = self.target if self.target.remote else self.source
-        known = self.source, self.target, self.request, self.tools, (info, target)
+        if self._resume is not None and self._lives:
+            # What was done before an error is believed of the same two sides only.
+            self._call(remote, self._compare, info, target)
+        else:
+            self._lives = {"source": Side(self.source, info, "source"), "target": Side(self.target, target, "target")}
+        known = self.source, self.target, self.request, self.tools, (info, target), self._lives, self._background
         self.id, checkpoints = self._call(remote, open_checkpoints, *known)
         checkpoint = self._call(remote, checkpoints.read)
         since = checkpoint.since
@@ -263,6 +329,50 @@ class Replicator:
         self._checkpoints = checkpoints
         self._checkpoint_time = self.tools.clock()
         self._again_at, self._unsaved = None, False
+        self._look_at = self.tools.clock() + FIRST_LOOK
+
+    def _compare(self, source: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+        for side, info in (("source", source), ("target", target)):
+            self._lives[side].compare(info)
+            self._lives[side].check()
+
+    def doubt(self) -> None:
+        """Have it look once more whether both sides are who they were, before it is idle again."""
+        if self.source.remote or self.target.remote:
+            self._doubted = True
+
+    @property
+    def doubted(self) -> bool:
+        """Whether it has still to look."""
+        return self._doubted
+
+    def _look(self) -> None:
+        """Raise Replaced if a side is not the database that was read and written."""
+        assert self._checkpoints is not None
+        remote = self.target if self.target.remote else self.source
+        self._call(remote, self._checkpoints.check)
+
+    def _look_idly(self) -> None:
+        """Look while there is nothing else to do: a server that is away just now says nothing about its database."""
+        self._look_after = min(LONGEST_LOOK, 2 * self._look_after)
+        self._look_at = self.tools.clock() + self._look_after
+        try:
+            self._look()
+        except (RemoteError, NotFound, Unauthorized, Forbidden) as error:
+            for side in (self.source, self.target):
+                side.adapter.check()
+            if not (self.source.remote or self.target.remote):
+                raise
+            logger.info("%s: whether both sides are who they were is not known: %s", self.id, error)
+
+    @property
+    def _replaceable(self) -> bool:
+        """Whether another database can come in the place of a side; not of one that is in memory here."""
+        return any(side.remote or side.adapter.lasting for side in (self.source, self.target))
+
+    def _is_checkpoint_due(self) -> bool:
+        full = any(side.full for side in self._lives.values())
+        return full or self.tools.clock() - self._checkpoint_time >= CHECKPOINT_SECONDS
 
     def _is_alone(self, target: Mapping[str, Any], transfer: Transfer) -> bool:
         """Tell whether nobody else has written to a target that was empty."""
@@ -277,19 +387,22 @@ class Replicator:
 
     def _recover(self) -> None:
         """It works (again)."""
-        self.attempt, self.last_error = 0, None
+        self.attempt, self.last_error, self._missed = 0, None, 0
         self._backoff.reset()
 
     def _idle(self, transfer: Transfer) -> Steps:
+        now = self.tools.clock()
+        # What is in memory here cannot be replaced.
+        until = self._look_at if self._replaceable else None
         if not len(self.refused):
-            yield Idle(seq=self.last_seq)
+            yield Idle(None if until is None else max(0.001, until - now), self.last_seq)
             return
         # The target may change its mind: try what it refused again, more and more seldom.
-        now = self.tools.clock()
         if self._again_at is None:
             self._again_at = now + max(1.0, self._again.next())
         if now < self._again_at:
-            yield Idle(self._again_at - now, self.last_seq)
+            until = self._again_at if until is None else min(until, self._again_at)
+            yield Idle(max(0.001, until - now), self.last_seq)
             return
         self._again_at = None
         if self.refused.rest is not None:
@@ -312,11 +425,16 @@ class Replicator:
             wanted = transfer.missing(revs)
         self.progress.missing_found += len(wanted)
         told: Event | None = None
+        absent: set[Revision] = set()
         for _ in self._move(transfer, wanted):
             if told is not None:
                 yield told
             yield from self._denied(transfer, tell=True)
             told = self._change(transfer)
+            absent.update(transfer.absent)
+            if transfer.documents:
+                self._lives["target"].saw(*revision_of(transfer.documents[-1]))
+        self._witness(rows, absent)
         self.last_seq, self._unsaved = last_seq, True
         self._pending.after(last_seq, len(rows))
         self._recover()
@@ -324,6 +442,16 @@ class Replicator:
             # The last transaction is told when all of the batch is done, with the seq it goes to.
             told.argument.update(last_seq=last_seq, pending=self._pending.number)
             yield told
+
+    def _witness(self, rows: list[Record], absent: set[Revision]) -> None:
+        """Remember one revision of a batch that both sides have now."""
+        for row in reversed(rows):
+            for change in row["changes"]:
+                revision = row["id"], change["rev"]
+                if revision not in absent and revision not in self.refused:
+                    for side in self._lives.values():
+                        side.saw(*revision)
+                    return
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
         if not wanted:
@@ -376,10 +504,13 @@ class Replicator:
     def _save(self) -> bool:
         if self._checkpoints is None:
             return False
-        self._checkpoint_time, self._unsaved = self.tools.clock(), False
+        self._checkpoint_time = self.tools.clock()
         remote = self.target if self.target.remote else self.source
         known = self._done, self.refused.revisions, self.progress.stats()
         saved: bool = self._call(remote, self._checkpoints.write, *known)
+        self._unsaved = False
+        if saved:
+            self._restarts = 0
         return saved
 
     # -- what is told ----------------------------------------------------------------------------

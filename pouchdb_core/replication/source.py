@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.replication.checkpoint import seq_number
 from pouchdb_core.requests import Changes, Replicate, Wait
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
@@ -13,7 +14,7 @@ from pouchdb_core.runner import Idle
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["check_distinct", "reached", "read_changes"]
+__all__ = ["check_distinct", "reached", "read_changes", "went_back"]
 
 
 def read_changes(
@@ -66,6 +67,12 @@ def check_distinct(source: SyncPouchDB, target: SyncPouchDB) -> None:
         raise BadRequest(
             f"{source.name!r} cannot be replicated to itself (nor to a copy of its file: use backup() to make one)"
         )
+
+
+def went_back(before: Any, after: Any) -> bool:
+    """Return whether the feed of one database seems to have gone backwards, as far as its seqs have numbers."""
+    first, second = seq_number(before), seq_number(after)
+    return first is not None and second is not None and second < first
 
 
 def reached(seq: Any, end: Any) -> bool:

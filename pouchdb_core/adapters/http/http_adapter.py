@@ -98,6 +98,9 @@ class HttpAdapter(Adapter):
             self._id = f"{uuid}/{self.address.path}" if isinstance(uuid, str) and uuid else self.address.url
         return self._id
 
+    def identify_again(self) -> None:
+        self._id = None
+
     # -- documents -------------------------------------------------------------------------------
 
     def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
@@ -214,6 +217,12 @@ class HttpAdapter(Adapter):
         if not isinstance(told, Record) or "update_seq" not in told:
             raise NotACouchDB(f"{self.session.url} answers JSON, but is no database of a CouchDB")
         told.setdefault("doc_count", 0)
+        props = told.get("props")
+        if isinstance(props, Record) and "epoch" in props:
+            # Our own server says which life of the database its numbers belong to.
+            told.update(epoch=props["epoch"], former_epochs=props.get("former_epochs") or [])
+            if isinstance(props.get("server"), str):
+                self._id = f"{props['server']}/{self.address.path}"
         told.update(adapter=self.name, host=self.session.url)
         return told
 

@@ -65,6 +65,9 @@ class _SqlAdapter(Adapter):
     def id(self) -> str:
         return self._uuid
 
+    def check(self) -> None:
+        self.store.connections.check()
+
     def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
         return write(self.store, request, self._rules(), guards)
 

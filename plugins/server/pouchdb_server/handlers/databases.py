@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.results import Record
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.security import security_of
 
@@ -82,7 +83,18 @@ def described(request: Request, database: SyncPouchDB) -> dict[str, Any]:
         "disk_format_version": 8,
         "instance_start_time": "0",
         "cluster": {"q": 1, "n": 1, "w": 1, "r": 1},
-        "props": {},
+        "props": _life(request, known),
+    }
+
+
+def _life(request: Request, known: Record) -> dict[str, Any]:
+    """Return what a client of ours sees by that a database was restored or made anew; CouchDB has nothing like it."""
+    if "epoch" not in known:
+        return {}
+    return {
+        "epoch": known["epoch"],
+        "former_epochs": known["former_epochs"],
+        "server": request.environment.uuid,
     }
 
 

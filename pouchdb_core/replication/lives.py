@@ -1,0 +1,134 @@
+"""Whether a side of a replication is still the database it was, and which life its sequence numbers belong to.
+
+A database at an address can be deleted and made anew, restored from an old copy, or replaced by another one,
+at any moment of a replication. What was read and written before says nothing about the new one. So a side is
+looked at before a checkpoint acknowledges anything:
+
+- It still has its checkpoint document, as it was last seen (``Checkpoints.check``).
+- It still is what it says of itself: uuid, epoch, ``instance_start_time``.
+- A remote side still has its *witnesses*: one revision of each batch, known to be on both sides. CouchDB 3 says
+  ``instance_start_time: "0"`` of every database and PouchDB Server the start of its process, so what a database
+  has is all that can be known of it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import BadRequest, Forbidden, NotFound, NotSupported, Replaced, Unauthorized
+from pouchdb_core.requests import Listing
+from pouchdb_core.revisions import generation
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["WITNESSES", "Epoch", "Side"]
+
+WITNESSES = 500
+"""Revisions a side is asked for at once at most: with more a checkpoint is due."""
+
+SILENT = (Unauthorized, Forbidden, NotFound, NotSupported, BadRequest)
+"""What a server answers that lets nobody ask for revisions, such as a read-only mirror."""
+
+
+class Side:
+    """One side of a session: what was seen of it, to be compared with what is there later."""
+
+    def __init__(self, database: SyncPouchDB, info: Mapping[str, Any], role: str) -> None:
+        """``role`` is ``source`` or ``target``, ``info`` what the database said of itself at the beginning."""
+        self._database, self._role = database, role
+        self.remote = database.remote
+        self._identity = _identity(info)
+        self._witnesses: dict[str, str] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether there are so many witnesses that they should be asked for soon."""
+        return len(self._witnesses) >= WITNESSES
+
+    def saw(self, id: str, rev: str) -> None:
+        """Remember that the side has a revision. Only a remote side is asked for it."""
+        if self._database.remote:
+            # The newest last, whatever was known of the document.
+            self._witnesses.pop(id, None)
+            self._witnesses[id] = rev
+
+    def check(self) -> None:
+        """Raise Replaced if the database is not the one it was. Also raises what the database raises."""
+        if not self._database.remote:
+            self._database.adapter.check()
+        asked = bool(self._witnesses) and self._ask()
+        if not asked:
+            self.compare(self._database.info())
+
+    def compare(self, info: Mapping[str, Any]) -> None:
+        """Raise Replaced if what the database says of itself is not what it said at the beginning."""
+        now = _identity(info)
+        for name in self._identity.keys() & now.keys():
+            if self._identity[name] != now[name]:
+                raise self.replaced(f"its {name} was {self._identity[name]} and is {now[name]}")
+
+    def replaced(self, why: str) -> Replaced:
+        """Return the error that says what was seen."""
+        return Replaced(f"the {self._role} {self._database.name} is not the database it was: {why}")
+
+    def confirmed(self) -> None:
+        """A checkpoint acknowledges what was seen: of the witnesses the newest is enough from here on.
+
+        Whatever old copy may come in place of the database, it lacks the newest, or nothing.
+        """
+        while len(self._witnesses) > 1:
+            del self._witnesses[next(iter(self._witnesses))]
+
+    def _ask(self) -> bool:
+        """Ask for the witnesses; return whether there was an answer. Raises Replaced."""
+        witnesses = dict(self._witnesses)
+        try:
+            missing = self._database.revs_diff({id: [rev] for id, rev in witnesses.items()})
+            lost = {id: rev for id, rev in witnesses.items() if id in missing}
+            if lost:
+                self._explain(lost)
+        except SILENT:
+            return False
+        return True
+
+    def _explain(self, lost: Mapping[str, str]) -> None:
+        """Raise Replaced, unless each document has grown so far that old revisions may be forgotten."""
+        database = self._database
+        request = Listing(keys=tuple(lost), user=database.user, purpose="replication")
+        rows = database.plugins.list(database, request)["rows"]
+        grown = {
+            row["id"]
+            for row in rows
+            if row.get("value") and generation(row["value"]["rev"]) > generation(lost.get(row["id"], "0-"))
+        }
+        gone = [id for id in lost if id not in grown]
+        if gone:
+            raise self.replaced(f"{lost[gone[0]]} of {gone[0]!r} is not there any more")
+
+
+def _identity(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a database says of itself that another one would not say."""
+    members = {name: info.get(name) for name in ("uuid", "epoch", "instance_start_time")}
+    return {name: value for name, value in members.items() if isinstance(value, str) and value not in ("", "0")}
+
+
+class Epoch:
+    """Which life of a database its sequence numbers belong to.
+
+    A copy restored from a backup counts on from where the backup was made: numbers up to there
+    are the same, later ones are not.
+    """
+
+    def __init__(self, info: Mapping[str, Any]) -> None:
+        self.now: str | None = info.get("epoch")
+        former: Sequence[Mapping[str, Any]] = info.get("former_epochs") or ()
+        self._former = {each["epoch"]: each["seq"] for each in former}
+
+    def covers(self, epoch: Any, seq: Any) -> bool:
+        """Return whether ``seq`` of ``epoch`` still means the same."""
+        if epoch == self.now or self.now is None:
+            return True
+        until = self._former.get(epoch) if isinstance(epoch, str) else None
+        return until is not None and type(seq) is int and seq <= until
