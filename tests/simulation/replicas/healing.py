@@ -48,12 +48,19 @@ def _without(whole: dict[str, Leaves], ids: set[str]) -> dict[str, Leaves]:
 
 
 def _settle(world: World, chance: random.Random) -> None:
-    """Step whatever is ready, and let time go by, until everything waits for a write."""
+    """Step whatever is ready, and let time go by, until everything waits for a write.
+
+    What waits looks from time to time whether both sides are who they were: each may do so twice.
+    """
+    looks = 0
     for _ in range(MOST_STEPS):
         world._tell_listeners()
         if world.workers.ready:
             world._step(chance, safe=True)
-        elif not world.workers.sleep():
+            continue
+        waits = all(link.handle.state == "paused" and not link.handle.denied_count for link in world.links)
+        looks = looks + 1 if waits else 0
+        if looks > 2 * len(world.links) or not world.workers.sleep():
             return
     raise Broken(f"never quiet: {[f'{link} {link.handle.state}' for link in world.links]}")
 
