@@ -1,33 +1,63 @@
 """JSON text: written, parsed and checked in one way, whatever it is and wherever it comes from.
 
-orjson is lenient where a database must not be, so what comes from outside passes one strict walk (design, section 3).
+orjson is lenient where a database must not be: it reads an integer beyond 64 bits as a double and knows neither lone
+surrogates nor what nests deeply. Texts with any of those are recognised, and take a slower way.
+
+Values that come from outside pass one strict walk, ``jsonable`` (design, section 3), before they are stored.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import orjson
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.results import Record, record, record_of_objects
+from pouchdb_core.revisions.ids import written
+from pouchdb_core.revisions.numbers import MAX_DIGITS, digits_of, integer_of, too_long
+from pouchdb_core.unstorable import advice
 
-__all__ = ["MAX_DEPTH", "check_json", "dump", "encodes", "from_text", "load", "load_record"]
+__all__ = ["MAX_DEPTH", "Unusable", "dump", "encodes", "from_text", "jsonable", "load", "load_record", "parse"]
 
 MAX_DEPTH = 200
 """How many levels of arrays and objects a document may have, itself included."""
+CUT = MAX_DEPTH + 32
+"""What is nested deeper than any document in a request or an answer may be is not even parsed."""
+
+MARK = b"\t"
+"""White space that no JSON writer puts between tokens, and that no string may hold unescaped.
+
+``dump`` puts it into texts with integers that orjson would read as doubles, so ``load`` need not look for them. It
+survives what texts are cut and joined to.
+"""
 
 
-def load(body: bytes) -> dict[str, Any]:
-    """Parse a stored body."""
-    try:
-        parsed: dict[str, Any] = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        # Lone surrogates: legal in JSON, stored escaped, refused by orjson.
-        parsed = json.loads(body)
-    return parsed
+class Unusable:
+    """Stands in a parsed value for a part that no document may have; ``jsonable`` refuses it where it is."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+# -- parsing -----------------------------------------------------------------------------------------------------------
+
+
+def load(text: bytes) -> Any:
+    """Parse a text that ``dump`` has written."""
+    if MARK not in text:
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            # Lone surrogates: legal in JSON, stored escaped, refused by orjson.
+            pass
+    return _DECODER.decode(text.decode())
 
 
 def load_record(body: bytes) -> Record:
@@ -35,7 +65,7 @@ def load_record(body: bytes) -> Record:
 
     Looking for nested objects takes longer than parsing, so the text is asked how many there can be.
     """
-    parsed = load(body)
+    parsed: dict[str, Any] = load(body)
     nested = body.count(b"{") - 1
     if nested:
         members = [key for key, member in parsed.items() if type(member) is dict]
@@ -47,37 +77,141 @@ def load_record(body: bytes) -> Record:
     return Record(parsed)
 
 
-def dump(value: Any) -> bytes:
-    """Write a checked value as JSON, lone surrogates escaped."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
 def from_text(text: str | bytes | bytearray) -> Any:
-    """Parse JSON text that came from outside. Raises BadRequest."""
+    """Parse JSON text that came from outside. Raises BadRequest; see ``parse`` for what it may hold."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        return parse(text)
+    except ValueError as error:
+        raise BadRequest(f"invalid JSON: {error}") from None
+
+
+def parse(text: str | bytes | bytearray) -> Any:
+    """Parse JSON text that came from outside. Raises ValueError.
+
+    Integers are exact. What no document may have is no error of the text, in which other documents may be: a number
+    beyond doubles is infinite, and what is nested too deeply or has too many digits is an ``Unusable``. ``jsonable``
+    refuses all three.
+    """
+    try:
+        data = text.encode() if isinstance(text, str) else text
+        value = orjson.loads(data)
+    except ValueError as error:
+        return _parse(text, error)
+    if len(data) >= _LEAST and _has_long_integer(data):
+        return _parse(text, None)
+    return value
+
+
+def _parse(text: str | bytes | bytearray, refused: Exception | None) -> Any:
+    """Parse a text that orjson does not read, or not exactly."""
+    try:
+        # As bytes it must be UTF-8, which has no surrogates.
+        text = text if isinstance(text, str) else text.decode()
         try:
-            # orjson also refuses lone surrogates, which JSON allows (but not as bytes: those are UTF-8).
-            text = text if isinstance(text, str) else text.decode()
-            return json.loads(text, parse_constant=_no_constant, parse_int=_integer)
+            return _DECODER.decode(text)
         except RecursionError:
-            raise BadRequest(f"the JSON text is nested deeper than {MAX_DEPTH} levels") from None
-        except ValueError:
-            raise BadRequest(f"invalid JSON: {error}") from None
+            return _DECODER.decode(_cut(text))
+    except ValueError as error:
+        raise ValueError(str(refused or error)) from None
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+    raise ValueError(f"there is no {name}")
 
 
-def _integer(digits: str) -> int | float:
-    """Read an integer as orjson does: as the nearest double where 64 bits do not hold it."""
-    number = float(digits) if len(digits) > 20 else int(digits)
-    return number if -(2**63) <= number < 2**64 else float(number)
+def _integer(digits: str) -> Any:
+    count = len(digits) - digits.startswith("-")
+    if count > MAX_DIGITS:
+        return Unusable(f"an integer has at most {MAX_DIGITS:,} digits, not {count:,}")
+    return integer_of(digits)
+
+
+def _float(text: str) -> Any:
+    return Unusable(f"nested deeper than {MAX_DEPTH} levels") if text == _TOO_DEEP else float(text)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_no_constant)
+
+_LEAST = 20
+_DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
+_LONG_INTEGER = re.compile(rb"(?:^|[\[:,\s])(?:[0-9]{20}|-[0-9]{19})[0-9]*(?![0-9.eE])")
+
+
+def _has_long_integer(data: bytes | bytearray) -> bool:
+    """Tell whether a text seems to hold an integer that may be beyond 64 bits: of 19 digits and a sign, or 20."""
+    # Nearly every text ends here, after a look at each ninth byte: two in turn are digits wherever 19 are. A regular
+    # expression takes longer than orjson does to parse.
+    if b"00" not in data[8::9].translate(_DIGITS) or b"0" * 19 not in data.translate(_DIGITS):
+        return False
+    return _LONG_INTEGER.search(data) is not None
+
+
+_TOO_DEEP = "0e-0000000000000000000000000000000"
+"""A number that nobody writes, in place of what is nested too deeply."""
+_BRACKETS = re.compile(r'[\[{]+|[\]}]+|"(?:[^"\\]*(?:\\.[^"\\]*)*")?', re.DOTALL)
+
+
+def _cut(text: str) -> str:
+    """Replace what is nested too deeply by a mark: parsing it would take the stack."""
+    pieces: list[str] = []
+    depth = kept = 0
+    for match in _BRACKETS.finditer(text):
+        run, before = match[0], depth
+        if run[0] in "[{":
+            depth += len(run)
+            if before <= CUT < depth:
+                pieces += text[kept : match.start() + CUT - before], _TOO_DEEP
+        elif run == '"':
+            raise ValueError("unterminated string")
+        elif run[0] != '"':
+            depth -= len(run)
+            if before > CUT >= depth:
+                kept = match.start() + before - CUT
+    if depth > CUT:
+        raise ValueError("unexpected end of data")
+    return "".join([*pieces, text[kept:]])
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def dump(value: Any) -> bytes:
+    """Write a checked value as JSON, lone surrogates escaped. Raises ValueError for what is nested without end."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return _dump(value)
+
+
+def _dump(value: Any) -> bytes:
+    """Write a value that orjson does not: with lone surrogates, long integers, or nested deeper than 254 levels."""
+    try:
+        text = _ENCODER.encode(value).encode("ascii")
+    except (ValueError, RecursionError):
+        # Python converts no integers of more than 4,300 digits unless the program says so.
+        text = written(value, _members, _scalar)
+    if _has_long_integer(text):
+        at = len(text) - (text[-1:] in b"}]")
+        text = text[:at] + MARK + text[at:]
+    return text
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+def _members(members: dict[str, Any]) -> Iterator[tuple[bytes, Any]]:
+    before = ""
+    for name, member in members.items():
+        yield f"{before}{_ENCODER.encode(name)}:".encode("ascii"), member
+        before = ","
+
+
+def _scalar(value: object) -> bytes:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return digits_of(value).encode("ascii")
+    if isinstance(value, float) and not math.isfinite(value):
+        return b"null"
+    return _ENCODER.encode(value).encode("ascii")
 
 
 def encodes(text: str) -> bool:
@@ -90,26 +224,68 @@ def encodes(text: str) -> bool:
     return True
 
 
-def check_json(value: Any, path: str = "", depth: int = 1) -> None:
-    """Refuse what JSON cannot say (BadRequest), naming where it is: ``path`` is the way to ``value``."""
+# -- checking ----------------------------------------------------------------------------------------------------------
+
+
+def jsonable(value: Any, path: str = "", default: Callable[[Any], Any] | None = None, *, depth: int = 1) -> Any:
+    """Return a value as JSON has it: of dict, list, tuple, str, int, float, bool and None, themselves not subclasses.
+
+    Subclasses of str, int and float become what ``json.dumps`` writes for them; ``default`` is asked for what JSON
+    cannot say, as ``json.dumps`` asks it. Without any of these it is the value itself, not a copy. Raises BadRequest
+    that names where it is: ``path`` is the way to ``value``.
+    """
     kind = type(value)
     if value is None or kind is str or kind is bool:
-        return
+        return value
     if kind is int:
-        if not -(2**63) <= value < 2**64:
-            raise BadRequest(f"{path or 'the document'}: integers have at most 64 bits, not {value.bit_length()}")
-    elif kind is float:
+        if too_long(value):
+            raise BadRequest(f"{_at(path)}: an integer has at most {MAX_DIGITS:,} digits")
+        return value
+    if kind is float:
         if not math.isfinite(value):
-            raise BadRequest(f"{path}: JSON has no {value}")
-    elif depth > MAX_DEPTH:
+            raise BadRequest(f"{_at(path)}: JSON has no {value}")
+        return value
+    if kind is Unusable:
+        raise BadRequest(f"{_at(path)}: {value.reason}")
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return jsonable(int.__int__(value), path)
+    if isinstance(value, float):
+        return jsonable(float.__float__(value), path)
+    if depth > MAX_DEPTH:
         raise BadRequest(f"{path[:80]}...: nested deeper than {MAX_DEPTH} levels")
-    elif isinstance(value, dict):
-        for key, member in value.items():
-            if type(key) is not str:
-                raise BadRequest(f"{path or 'the document'}: keys must be text, not {key!r}")
-            check_json(member, f"{path}.{key}" if path else key, depth + 1)
-    elif kind is list or kind is tuple:
-        for index, member in enumerate(value):
-            check_json(member, f"{path}[{index}]", depth + 1)
-    else:
-        raise BadRequest(f"{path or 'the document'}: JSON cannot say {kind.__name__}")
+    if isinstance(value, dict):
+        return _object(value, path, default, depth)
+    if kind is list or kind is tuple:
+        items = [jsonable(member, f"{path}[{index}]", default, depth=depth + 1) for index, member in enumerate(value)]
+        return value if all(map(_same, items, value)) else items
+    if default is None:
+        raise BadRequest(f"{_at(path)}: JSON cannot say {kind.__name__}{advice(value)}")
+    try:
+        said = default(value)
+    except TypeError as error:
+        raise BadRequest(f"{_at(path)}: JSON cannot say {kind.__name__}, and default= raised {error!r}") from error
+    return jsonable(said, path, default, depth=depth + 1)
+
+
+def _object(value: dict[str, Any], path: str, default: Callable[[Any], Any] | None, depth: int) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    same = True
+    # Not the items() of a subclass: orjson, which writes what is stored, does not ask it.
+    for key, member in dict.items(value):
+        if type(key) is not str:
+            if not isinstance(key, str):
+                raise BadRequest(f"{_at(path)}: keys must be text, not {key!r}")
+            key, same = str.__str__(key), False
+        members[key] = said = jsonable(member, f"{path}.{key}" if path else key, default, depth=depth + 1)
+        same = same and said is member
+    return value if same else members
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is b
+
+
+def _at(path: str) -> str:
+    return path or "the document"

@@ -54,13 +54,34 @@ def record(value: dict[str, Any]) -> Record:
 
     The argument is used up: hand over something nobody else holds. Lists stay lists.
     """
+    try:
+        return _record(value)
+    except RecursionError:
+        return _deep_record(value)
+
+
+def _record(value: dict[str, Any]) -> Record:
     for key, member in value.items():
         kind = type(member)
         if kind is dict:
-            value[key] = record(member)
+            value[key] = _record(member)
         elif kind is list:
             _members(member)
     return Record(value)
+
+
+def _deep_record(value: dict[str, Any]) -> Record:
+    """Make Records of what comes from a server and nests deeper than any document may: without the stack, slower."""
+    made = Record(value)
+    left: list[Any] = [made]
+    while left:
+        container = left.pop()
+        for key, member in container.items() if isinstance(container, dict) else enumerate(container):
+            if type(member) is dict:
+                container[key] = Record(member)
+            if isinstance(member, (dict, list)):
+                left.append(container[key])
+    return made
 
 
 def record_of_objects(value: dict[str, Any]) -> Record:
@@ -75,6 +96,6 @@ def _members(values: list[Any]) -> None:
     for index, member in enumerate(values):
         kind = type(member)
         if kind is dict:
-            values[index] = record(member)
+            values[index] = _record(member)
         elif kind is list:
             _members(member)

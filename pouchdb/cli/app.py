@@ -33,6 +33,7 @@ from pouchdb.setup import installed_plugins
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.errors import BaseError
 from pouchdb_core.plugins import Plugins
+from pouchdb_core.revisions.numbers import MAX_DIGITS
 
 __all__ = ["OWNER", "build", "help_", "run"]
 
@@ -114,6 +115,9 @@ def _version(ctx: click.Context, parameter: click.Parameter, value: bool) -> Non
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     output = Output()
+    if arguments is None and hasattr(sys, "set_int_max_str_digits"):
+        # Documents may have integers of more digits than Python prints unless told.
+        sys.set_int_max_str_digits(MAX_DIGITS)
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Before it is parsed, so that what is wrong with the rest is told in JSON too.
     output.json = "--json" in given

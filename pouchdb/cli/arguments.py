@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from pouchdb.cli.status import Failure, Status
+from pouchdb_core.jsontext import parse
 
 __all__ = ["JSON", "LIST", "OBJECT", "choosing", "chosen", "text_of"]
 
@@ -29,7 +29,7 @@ class _Json(click.ParamType[Any]):
         if not isinstance(value, str):
             return value
         try:
-            found = json.loads(value)
+            found = parse(value)
         except ValueError as error:
             if self._kind is None:
                 return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import mimetypes
 import shutil
 import sys
@@ -16,9 +15,10 @@ import click
 from pouchdb.cli.arguments import text_of
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
-from pouchdb.cli.output import bytes_text
+from pouchdb.cli.output import bytes_text, json_text
 from pouchdb.cli.status import Failure, Status, told_entry
 from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.documents.store import end_of_prefix
 from pouchdb_core.errors import NotFound
 from pouchdb_core.jsontext import from_text
 
@@ -57,7 +57,7 @@ def get(
     if output is None:
         session.output.document(doc)
     else:
-        output.write_text(json.dumps(doc, ensure_ascii=False, indent=2) + "\n", "utf-8")
+        output.write_text(json_text(doc, indent=2) + "\n", "utf-8")
 
 
 def _attachment(session: Session, db: SyncPouchDB, which: tuple[str, str, str | None], output: Path | None) -> None:
@@ -227,12 +227,12 @@ def ls(session: Session, db: str | None, prefix: str, limit: int | None, docs: b
 
 def _rows(db: SyncPouchDB, prefix: str, limit: int | None, docs: bool) -> Iterator[Any]:
     """Yield rows page by page: a listing of any length takes the same memory."""
-    start, left = prefix, limit
+    start, end, left = prefix, end_of_prefix(prefix), limit
     # A document is of any size; of those fewer are held at once.
     most = 100 if docs else PAGE
     while left is None or left > 0:
         size = most if left is None else min(left, most)
-        rows = db.all_docs(startkey=start, endkey=prefix + "\U0010ffff", limit=size, include_docs=docs)["rows"]
+        rows = db.all_docs(startkey=start, endkey=end, inclusive_end=False, limit=size, include_docs=docs)["rows"]
         yield from rows
         if len(rows) < size:
             return

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from pouchdb.cli.status import Failure, redacted
 
-__all__ = ["Output", "bytes_text", "shown"]
+__all__ = ["Output", "bytes_text", "json_text", "shown"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -82,7 +82,7 @@ class Output:
 
     def data(self, value: Any) -> None:
         """Print one line of JSON: what ``--json`` asks for."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED) + "\n")
+        sys.stdout.write(json_text(value, separators=(",", ":")) + "\n")
         if not os.environ.get("PYTHONUNBUFFERED") and self.json:
             # Whoever reads a feed wants to see its rows when they come.
             sys.stdout.flush()
@@ -92,7 +92,7 @@ class Output:
         if self.json:
             self.data(value)
             return
-        text = json.dumps(value, ensure_ascii=False, indent=2).translate(_ESCAPED)
+        text = json_text(value, indent=2)
         if self.terminal:
             self.console.print(JSON(text, ensure_ascii=False), soft_wrap=True)
         else:
@@ -132,7 +132,7 @@ class Output:
     def warn(self, text: object) -> None:
         """Say something on the error stream, to scripts too."""
         if self.json:
-            sys.stderr.write(json.dumps({"warning": self.safe(str(text))}, ensure_ascii=False) + "\n")
+            sys.stderr.write(json_text({"warning": self.safe(str(text))}) + "\n")
         else:
             self.errors.print(Text.assemble(("warning: ", "yellow"), self.safe(shown(text))))
 
@@ -143,7 +143,7 @@ class Output:
             about = {"error": "failed", "reason": message, **failure.details, "exit": int(failure.exit)}
             if hint:
                 about["hint"] = hint
-            sys.stderr.write(self.safe(json.dumps(about, ensure_ascii=False, default=str)) + "\n")
+            sys.stderr.write(self.safe(json_text(about, default=str)) + "\n")
             return
         self.errors.print(Text.assemble(("pouchdb: ", "bold red"), shown(message)))
         if hint:
@@ -157,13 +157,20 @@ class Output:
         return redacted(text)
 
 
-# json leaves these as they are; a terminal may obey them.
-_ESCAPED: Mapping[int, str] = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x202A, 0x202F))}
+# json leaves these as they are; a terminal may obey the first two, and lone surrogates cannot be written.
+_ESCAPED: Mapping[int, str] = {
+    code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0xD800, 0xE000))
+}
+
+
+def json_text(value: Any, **options: Any) -> str:
+    """Return JSON as it may be printed; ``options`` are those of ``json.dumps``."""
+    return json.dumps(value, ensure_ascii=False, **options).translate(_ESCAPED)
 
 
 def _plain(value: object) -> object:
     if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
+        return json_text(value)
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else value

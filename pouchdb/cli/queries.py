@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from pouchdb.cli.arguments import JSON, LIST, OBJECT, text_of
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
-from pouchdb.cli.output import shown
+from pouchdb.cli.output import json_text, shown
 from pouchdb.cli.progress_bar import working
 from pouchdb.cli.status import Failure, Status
 
@@ -81,14 +80,14 @@ def query(
         return
     reduced = not any("id" in row for row in answer["rows"])
     if reduced:
-        output.table(("key", "value"), [(_json(row["key"]), _json(row["value"])) for row in answer["rows"]])
+        output.table(("key", "value"), [(json_text(row["key"]), json_text(row["value"])) for row in answer["rows"]])
     elif docs:
         for row in answer["rows"]:
             output.document(row.get("doc"))
     else:
         output.table(
             ("key", "id", "value"),
-            [(_json(row["key"]), shown(row.get("id", "")), _json(row.get("value"))) for row in answer["rows"]],
+            [(json_text(row["key"]), shown(row.get("id", "")), json_text(row.get("value"))) for row in answer["rows"]],
         )
     if "total_rows" in answer and output.terminal:
         output.note(f"{len(answer['rows']):,} of {answer['total_rows']:,} rows")
@@ -103,10 +102,6 @@ def _find(session: Session, database: Any, selector: dict[str, Any], options: di
         session.output.document(doc)
     if answer.get("warning"):
         session.output.note(answer["warning"])
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 COMMANDS = (query,)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import parse
 
 __all__ = ["CELLS", "csv_documents", "write_csv"]
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
-_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _WORDS = {"true": True, "false": False, "null": None}
 LONGEST = 64 * 1024 * 1024
 """Characters of one cell."""
@@ -23,13 +23,11 @@ LONGEST = 64 * 1024 * 1024
 def _guessed(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
-    if _INTEGER.match(text):
-        return int(text)
     if _NUMBER.match(text):
-        return float(text)
+        return parse(text)
     if text[:1] in ("{", "["):
         try:
-            return json.loads(text)
+            return parse(text)
         except ValueError:
             return text
     return text
@@ -48,7 +46,7 @@ CELLS: Mapping[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
     "bool": _boolean,
-    "json": json.loads,
+    "json": parse,
 }
 """How the text of a cell becomes a value, by the name of the type."""
 

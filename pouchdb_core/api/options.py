@@ -32,7 +32,7 @@ def flags(**given: Any) -> None:
 def key_text(name: str, value: Any) -> Any:
     """Return a bound of a range of ids, or None. Raises QueryParseError."""
     if value is None or (isinstance(value, str) and encodes(value)):
-        return value
+        return value if value is None or type(value) is str else str.__str__(value)
     raise QueryParseError(f"{name} must be a document id, not {value!r}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api.administration import ask
-from pouchdb_core.api.options import count, document_options, either, flags
+from pouchdb_core.api.options import count, document_options, either, flags, key_text
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import MISSING, Query
 from pouchdb_core.results import Record
@@ -198,9 +198,8 @@ def _either(name: str, value: Any, alias: Any) -> Any:
 
 def _document(name: str, value: Any, alias: Any) -> str | None:
     id: Any = either(name, _SPELLINGS[name], value, alias)
-    if id is not None and not isinstance(id, str):
-        raise QueryParseError(f"{name} must be a document id, not {id!r}")
-    return id
+    text: str | None = key_text(name, id)
+    return text
 
 
 _STALE = {"ok": "false", "update_after": "lazy", "false": "true"}

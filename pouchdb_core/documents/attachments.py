@@ -169,6 +169,8 @@ def _entry(name: str, entry: Any) -> Incoming:
     for key, kind in (("content_type", str), ("digest", str), ("length", int), ("revpos", int), ("stub", bool)):
         if key in kept and not isinstance(kept[key], kind):
             raise BadRequest(f"attachment {name!r}: {key} must be {kind.__name__}, not {kept[key]!r}")
+        if kind is int and kept.get(key, 0) >= 2**63:
+            raise BadRequest(f"attachment {name!r}: {key} is too large")
     if "data" not in entry:
         if not entry.get("stub"):
             raise BadRequest(f"attachment {name!r} has neither data nor stub")

@@ -13,7 +13,7 @@ import orjson
 
 from pouchdb_core.documents.attachments import Incoming, close_all, parse_attachments
 from pouchdb_core.errors import BadRequest, DocValidation, MissingId, PouchDBError
-from pouchdb_core.jsontext import check_json, dump, encodes, from_text
+from pouchdb_core.jsontext import dump, encodes, from_text, jsonable
 from pouchdb_core.revisions import (
     js_json,
     parse_rev,
@@ -97,7 +97,8 @@ def check_id(id: Any) -> str:
     """
     if type(id) is not str:
         if isinstance(id, str):
-            id = str(id)
+            # Not str(): of an enumeration that is the name of the member.
+            id = str.__str__(id)
         else:
             raise BadRequest(f"_id must be a string, not {type(id).__name__}")
     if not id:
@@ -118,7 +119,7 @@ def check_rev(rev: Any) -> str:
         parse_rev(rev)
     except ValueError as error:
         raise BadRequest(f"Invalid rev format: {error}") from None
-    return rev
+    return rev if type(rev) is str else str.__str__(rev)
 
 
 def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: bool = True) -> Parsed:
@@ -150,10 +151,12 @@ def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: b
             if body is not None:
                 rev = rev_id(None, text)
                 return Parsed(id, rev, None, (rev,), False, body, doc, None)
-    parent = doc.get("_rev")
-    if parent is not None:
-        parent = check_rev(parent)
     try:
+        if plain is None:
+            doc = _plain(doc)
+        parent = doc.get("_rev")
+        if parent is not None:
+            parent = check_rev(parent)
         return _edit(doc, id, parent, deterministic, text=None if plain is None else plain[0])
     except PouchDBError as error:
         error.details.setdefault("id", id)
@@ -195,7 +198,7 @@ def _edit(
             hashed["_attachments"] = {name: entry.hashed() for name, entry in (attachments or {}).items()}
     try:
         if text is None or hashed is not doc:
-            text = _text(hashed)
+            text, hashed = _text(hashed)
         rev = rev_id(parent, text if deterministic else os.urandom(16))
         path = (rev,) if parent is None else (rev, parent)
         parsed = Parsed(id, rev, parent, path, deleted, _body(hashed), doc, attachments)
@@ -213,6 +216,9 @@ def parse_replicated(given: DocumentInput) -> Parsed:
         raise MissingId()
     id = check_id(doc["_id"])
     try:
+        plain = plain_json(cast("dict[str, Any]", doc))
+        if plain is None:
+            doc = _plain(doc)
         path = _path(doc)
         deleted = _deleted(doc)
         attachments = None
@@ -221,7 +227,8 @@ def parse_replicated(given: DocumentInput) -> Parsed:
             attachments = parse_attachments(doc["_attachments"], replicated=True)
             checked = {**doc, "_attachments": {name: entry.hashed() for name, entry in attachments.items()}}
         try:
-            _text(checked)
+            if checked is not doc:
+                _, checked = _text(checked)
             return Parsed(id, path[0], None, path, deleted, _body(checked), doc, attachments)
         except BaseException:
             close_all(attachments)
@@ -240,7 +247,7 @@ def parse_local(given: DocumentInput) -> tuple[str, str | None, bool, bytes]:
         raise BadRequest("Invalid rev format: a local document's revision is text such as 0-1", id=id)
     if doc.get("_attachments"):
         raise BadRequest("a local document cannot have attachments", id=id)
-    _text(doc)
+    _, doc = _text(doc)
     return id, rev, _deleted(doc), _body(doc)
 
 
@@ -265,13 +272,21 @@ def _path(doc: Mapping[str, Any]) -> list[str]:
     return path
 
 
-def _text(doc: Mapping[str, Any]) -> bytes:
-    """Return the document as JSON.stringify prints it. Raises BadRequest for what JSON cannot say."""
+def _plain(doc: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a document as JSON has it. Raises BadRequest; attachments, whose content is no JSON, are left alone."""
+    if "_attachments" not in doc:
+        said: dict[str, Any] = jsonable(doc)
+        return said
+    return {**jsonable({**doc, "_attachments": None}), "_attachments": doc["_attachments"]}
+
+
+def _text(doc: Mapping[str, Any]) -> tuple[bytes, Mapping[str, Any]]:
+    """Return the document as JSON.stringify prints it, and as JSON has it. Raises BadRequest."""
     plain = plain_json(cast("dict[str, Any]", doc))
     if plain is not None:
-        return plain[0]
-    check_json(doc)
-    return js_json(doc)
+        return plain[0], doc
+    said: dict[str, Any] = jsonable(doc)
+    return js_json(said), said
 
 
 def _body(doc: Mapping[str, Any]) -> bytes:

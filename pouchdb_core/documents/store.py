@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Counters", "Head", "LocalRow", "Row", "RowChanges", "Store"]
+__all__ = ["Counters", "Head", "LocalRow", "Row", "RowChanges", "Store", "end_of_prefix"]
 
 Head = tuple[int, str, int, "bytes | None"]
 """(seq, winning rev, deleted, tree): a document without its body. A tree of one revision is None."""
@@ -198,3 +198,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of the files. Later calls raise DatabaseClosed."""
+
+
+def end_of_prefix(prefix: str) -> str | None:
+    """Return the least text after all that begin with ``prefix``, in the order of ids; None if nothing is."""
+    while prefix:
+        point = ord(prefix[-1]) + 1
+        if point <= 0x10FFFF:
+            # Ids have no surrogates.
+            return prefix[:-1] + chr(0xE000 if point == 0xD800 else point)
+        prefix = prefix[:-1]
+    return None

@@ -6,15 +6,14 @@ the short cut for the usual ones, whose text orjson happens to write byte for by
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import md5
 from json.encoder import encode_basestring
 from typing import Any, TypedDict
 
 import orjson
 
-MAX_SAFE = 2**53 - 1
-"""JavaScript's largest exact integer: a greater generation could not be counted on by a PouchDB peer."""
+from .numbers import MAX_SAFE, js_number
 
 MAX_PLAIN_DEPTH = 200
 
@@ -175,11 +174,20 @@ def _whole_as_int(value: Any) -> Any:
 
 
 def js_json(value: object) -> bytes:
-    """Return the UTF-8 bytes of JavaScript's `JSON.stringify(value)`.
+    """Return the UTF-8 bytes of JavaScript's `JSON.stringify(value)`; integers that doubles cannot hold are exact.
 
     `value` consists of str, bool, None, int, float, list, tuple and dict with str keys; the caller has checked that.
     A dict subclass is written in the order of its storage, as orjson does. Nesting costs no stack.
     """
+    return written(value, _object_members, _scalar)
+
+
+def written(
+    value: object,
+    object_members: Callable[[dict[str, Any]], Iterator[tuple[bytes, Any]]],
+    scalar: Callable[[object], bytes],
+) -> bytes:
+    """Return JSON text of a value, however deep: `object_members` gives what is before each member, and the member."""
     out: list[bytes] = []
     unfinished: list[tuple[Iterator[tuple[bytes, Any]], bytes]] = [(iter([(b"", value)]), b"")]
     while unfinished:
@@ -188,13 +196,13 @@ def js_json(value: object) -> bytes:
             out.append(before)
             if isinstance(item, dict):
                 out.append(b"{")
-                unfinished.append((_object_members(item), b"}"))
+                unfinished.append((object_members(item), b"}"))
                 break
             if isinstance(item, list | tuple):
                 out.append(b"[")
                 unfinished.append((_array_members(item), b"]"))
                 break
-            out.append(_scalar(item))
+            out.append(scalar(item))
         else:
             out.append(closing)
             unfinished.pop()
@@ -242,7 +250,7 @@ def _scalar(item: object) -> bytes:
     if isinstance(item, bool):
         return b"true" if item else b"false"
     assert isinstance(item, int | float), f"not a JSON value: {item!r}"
-    return _number(item)
+    return js_number(item).encode()
 
 
 def _string(text: str) -> bytes:
@@ -253,31 +261,3 @@ def _string(text: str) -> bytes:
         # Two halves that meet are one character to JavaScript, whose strings are UTF-16; only what is left is alone.
         paired = _SURROGATE_PAIR.sub(lambda m: m[0].encode("utf-16", "surrogatepass").decode("utf-16"), quoted)
         return _SURROGATE.sub(lambda m: f"\\u{ord(m[0]):04x}", paired).encode()
-
-
-def _number(number: float) -> bytes:
-    """Write the nearest double as ECMAScript's Number::toString does."""
-    if isinstance(number, int) and -MAX_SAFE <= number <= MAX_SAFE:
-        return b"%d" % number
-    try:
-        double = float(number)
-    except OverflowError:
-        return b"null"
-    if double == 0:
-        return b"0"
-    if double - double != 0:  # infinite or not a number
-        return b"null"
-    # Python and JavaScript agree on the digits (the shortest that read back as this double), not on the layout.
-    mantissa, _, exponent = repr(abs(double)).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    point = len(whole) + int(exponent or 0)
-    digits = (whole + fraction).lstrip("0")
-    point -= len(whole + fraction) - len(digits)
-    digits = digits.rstrip("0")
-    if 0 < point <= 21:
-        text = digits.ljust(point, "0") if len(digits) <= point else f"{digits[:point]}.{digits[point:]}"
-    elif -6 < point <= 0:
-        text = f"0.{'0' * -point}{digits}"
-    else:
-        text = f"{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{point - 1:+d}"
-    return (f"-{text}" if double < 0 else text).encode()

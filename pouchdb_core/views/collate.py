@@ -1,7 +1,7 @@
 """CouchDB's order of keys, as bytes: ``encode(a) < encode(b)`` just when ``a`` comes before ``b``.
 
-null < false < true < numbers < strings < arrays < objects. Numbers compare by value, integers exactly
-up to 64 bits; strings by code point; arrays and objects member by member, the shorter one first; an
+null < false < true < numbers < strings < arrays < objects. Numbers compare by value, integers of any
+size exactly; strings by code point; arrays and objects member by member, the shorter one first; an
 object's members count in their order, name before value.
 
 One byte says the type, then come the members; arrays, objects and strings end with a zero byte,
@@ -39,10 +39,12 @@ AFTER = b"\xff"
 _pack = Struct(">d").pack
 _INVERT = bytes(255 - byte for byte in range(256))
 _EXACT = 2**53
-# From here on a double stands for several integers; two more bytes say which one.
+# From here on a double stands for several integers; two more bytes say which one, and how many more bytes say so.
 _BIG = _pack(-float(_EXACT))
 _BIG_NEGATIVE = _pack(-float(_EXACT)).translate(_INVERT)
-_MIDDLE = 0x8000
+_MIDDLE, _ABOVE, _BELOW = 0x8000, 0xC000, 0x4000
+_NEAR = 1024
+_INFINITE = float("inf")
 
 
 def encode(key: Any) -> bytes:
@@ -84,7 +86,7 @@ def _float(number: float) -> bytes:
         raise ValueError("NaN is no JSON")
     if -_EXACT < number < _EXACT:
         return data
-    if number in (float("inf"), float("-inf")):
+    if number in (_INFINITE, -_INFINITE):
         raise ValueError("an infinite number is no JSON")
     return data + _residual(0)
 
@@ -94,15 +96,25 @@ def _int(number: int) -> bytes:
         return _float(number)
     try:
         nearest = float(number)
+        return _float(nearest)[:9] + _residual(number - int(nearest))
     except OverflowError:
-        raise ValueError("the number is too large") from None
-    residual = number - int(nearest)
-    # Beyond 64 bits integers are doubles, as everywhere.
-    return _float(nearest)[:9] + _residual(residual if -1024 <= residual <= 1024 else 0)
+        # Beyond all doubles.
+        if number > 0:
+            return NUMBER + _pack(-_INFINITE) + _residual(number)
+        return NUMBER + _pack(-_INFINITE).translate(_INVERT) + _residual(number)
 
 
 def _residual(residual: int) -> bytes:
-    return (residual + _MIDDLE).to_bytes(2, "big")
+    """Return what says by how much an integer is above or below its double: 0 is a double's own."""
+    if -_NEAR <= residual <= _NEAR:
+        # All integers of 64 bits.
+        return (residual + _MIDDLE).to_bytes(2, "big")
+    data = abs(residual).to_bytes((residual.bit_length() + 7) // 8, "big")
+    if len(data) >= _BELOW:
+        raise ValueError("the number is too large")
+    if residual > 0:
+        return (_ABOVE + len(data)).to_bytes(2, "big") + data
+    return (_BELOW - len(data)).to_bytes(2, "big") + data.translate(_INVERT)
 
 
 def _array(values: Any) -> bytes:
@@ -184,7 +196,10 @@ def _skip(data: bytes, at: int) -> int:
         at += 1
         if tag == NUMBER:
             number = data[at : at + 8]
-            at += 8 if _BIG_NEGATIVE < number < _BIG else 10
+            at += 8
+            if not _BIG_NEGATIVE < number < _BIG:
+                mark = int.from_bytes(data[at : at + 2], "big")
+                at += 2 + (mark - _ABOVE if mark >= _ABOVE else _BELOW - mark if mark <= _BELOW else 0)
         elif tag == STRING:
             at = data.index(END, at) + 1
         elif tag in (ARRAY, OBJECT):

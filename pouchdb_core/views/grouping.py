@@ -226,7 +226,10 @@ def _known(rows: ViewRows, view: int, span: Span, reducer: Reducer) -> Any:
     if reducer.source == "distinct":
         return reducer.answer(rows.distinct(view, span))
     if reducer.source in ("first", "last"):
-        value = rows.page(view, span, descending=reducer.source == "last", limit=1)[0][4]
+        if reducer.source == "first":
+            value = rows.page(view, span, descending=False, limit=1)[0][4]
+        else:
+            value = rows.last(view, span)
         return reducer.answer(None if value is None else load(value))
     return NotImplemented
 

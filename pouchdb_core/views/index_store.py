@@ -83,7 +83,7 @@ class ViewRow(NamedTuple):
     """The key as ``collate.encode`` has it."""
     id: str
     n: int
-    """Its place among what the document emitted."""
+    """Its place among what the document emitted: of one key, by value."""
     json_key: bytes
     value: bytes | None
     """JSON; None is null."""
@@ -121,7 +121,7 @@ Position = tuple[bytes, str, int]
 
 
 class ViewRows(Protocol):
-    """The rows of the views of one index, sorted by (view, key, id, n)."""
+    """The rows of the views of one index, sorted by (view, key, id, n); descending by key and id alone."""
 
     def create(self) -> None:
         """Make the tables."""
@@ -136,6 +136,9 @@ class ViewRows(Protocol):
         self, view: int, span: Span, *, descending: bool, limit: int, skip: int = 0, after: Position | None = None
     ) -> list[tuple[bytes, str, int, bytes, bytes | None]]:
         """Return (key, id, n, JSON key, JSON value) of rows in order, after a position."""
+
+    def last(self, view: int, span: Span) -> bytes | None:
+        """Return the JSON value of the last row of a range; it is not empty."""
 
     def count(self, view: int, span: Span) -> int:
         """Count rows."""

@@ -22,7 +22,7 @@ from pouchdb_core.javascript import (
     WorkerClosed,
     choose_engine,
 )
-from pouchdb_core.jsontext import dump, load
+from pouchdb_core.jsontext import dump, parse
 from pouchdb_core.state import Slot
 from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer
 
@@ -64,7 +64,7 @@ def _limits(engine: Engine) -> Limits:
 
 def _pool(engine: Engine) -> JavaScriptPool:
     chosen = choose_engine(engine.plugins.javascript_engines().values(), engine.settings.get("js_engine"))
-    return JavaScriptPool(chosen, _limits(engine), dumps=dump, loads=load)
+    return JavaScriptPool(chosen, _limits(engine), dumps=dump, loads=parse)
 
 
 _POOL: Slot[JavaScriptPool] = Slot("javascript pool", _pool, JavaScriptPool.close)

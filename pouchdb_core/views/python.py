@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 from pouchdb_core.errors import BadRequest, FunctionError
 from pouchdb_core.javascript import Answer
-from pouchdb_core.jsontext import check_json, load, load_record
+from pouchdb_core.jsontext import jsonable, load, load_record
 from pouchdb_core.results import Record
 from pouchdb_core.signatures import misfit, positionals, takes_second
 from pouchdb_core.state import Slot
@@ -278,8 +278,7 @@ class PythonStream:
                         value = end.value
                         break
                     if isinstance(piece, Mapping) and self.started is None:
-                        check_json(piece, "the head of the response")
-                        self.started = dict(piece)
+                        self.started = jsonable(dict(piece), "the head of the response")
                         continue
                     if not isinstance(piece, str):
                         raise TypeError(f"a function of a design document yields text, not {piece!r}")
@@ -287,7 +286,7 @@ class PythonStream:
                     yield piece
             finally:
                 pieces.close()
-        check_json(value, "the result")
+        value = jsonable(value, "the result")
         self.answer = Answer(value, _TYPES.get(type(value), "object"), self.started, "", [], [], self.started)
 
 
@@ -295,9 +294,7 @@ def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
     pairs: list[list[Any]] = []
 
     def emit(key: Any = None, value: Any = None) -> None:
-        check_json(key, "key")
-        check_json(value, "value")
-        pairs.append([key, value])
+        pairs.append([jsonable(key, "key"), jsonable(value, "value")])
 
     try:
         result = function(doc, emit) if emits else function(doc)
@@ -314,8 +311,7 @@ def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
 def _called(function: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:
     try:
         result = function(*arguments[: positionals(function)])
-        check_json(result, "the result")
-        return result
+        return jsonable(result, "the result")
     except Exception as error:
         return error
 

@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import inf, isfinite
+from math import isfinite
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.results import Record
+from pouchdb_core.revisions.numbers import too_long
 from pouchdb_core.views.collate import encode
 
 __all__ = ["BUILTINS", "ReduceFunction", "Totals", "builtin"]
@@ -78,25 +79,23 @@ def _number(value: Any) -> bool:
 
 
 def _json(function: str, number: int | float) -> int | float:
-    """Return a result as JSON can say it: 6.0 is 6, as in JavaScript, and beyond 64 bits integers are doubles.
+    """Return a result as JSON can say it: 6.0 is 6, as in JavaScript; integers are exact.
 
-    Raises FunctionError for what no double can hold: JSON has no infinity, and a null would be no sum.
+    Raises FunctionError for what no number can hold: JSON has no infinity, and a null would be no sum.
     """
     # A grouped query comes here for each number: the usual ones first.
     if -_EXACT <= number <= _EXACT:
         whole = int(number)
         return whole if whole == number else number
-    if type(number) is int and -(2**63) <= number < 2**63:
-        return number
-    try:
-        double = float(number)
-    except OverflowError:
-        double = inf
-    if not isfinite(double):
-        raise FunctionError(
-            f"The {function} function has a result that is too large for a number", name="builtin_reduce_error"
-        )
-    return double
+    if too_long(number) if isinstance(number, int) else not isfinite(number):
+        raise _too_large(function)
+    return number
+
+
+def _too_large(function: str) -> FunctionError:
+    return FunctionError(
+        f"The {function} function has a result that is too large for a number", name="builtin_reduce_error"
+    )
 
 
 class _Sum(ReduceFunction):
@@ -153,7 +152,9 @@ class _Sum(ReduceFunction):
         return _json(self.name, partial)
 
     def answer(self, known: Totals) -> Any:
-        return _json(self.name, known.sum) if known.numbers == known.rows else NotImplemented
+        # SQL adds doubles: a sum of integers beyond what they hold is made from the rows.
+        exact = known.numbers == known.rows and (-_EXACT <= known.sum <= _EXACT or not isfinite(known.sum))
+        return _json(self.name, known.sum) if exact else NotImplemented
 
 
 class _Count(ReduceFunction):

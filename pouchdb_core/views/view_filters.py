@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.changes.filters import BatchFilter, ChangesFilter, Judge
 from pouchdb_core.errors import BadRequest, NotFound, NotSupported
-from pouchdb_core.jsontext import dump
+from pouchdb_core.jsontext import dump, parse
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
 from pouchdb_core.views.mapreduce import function_error, view_definition
@@ -128,7 +127,7 @@ class IdFilter(ChangesFilter):
         ids: Any = request.query_params.get("doc_ids")
         if isinstance(ids, str):
             try:
-                ids = json.loads(ids)
+                ids = parse(ids)
             except ValueError:
                 ids = None
         if not isinstance(ids, (list, tuple)):

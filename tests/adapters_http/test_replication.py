@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 import random
 import threading
 from typing import Any
@@ -148,6 +149,36 @@ def test_one_bad_document_does_not_stop_the_others(
     refusing = False
     assert here.replicate_to(db)["docs_written"] == 1
     assert len(couch.db) == 40
+
+
+@pytest.mark.parametrize("depth", [201, 900, 1000, 1030, 100_000])
+@pytest.mark.parametrize("alone", [False, True], ids=["in a batch", "one by one"])
+def test_a_document_that_nests_too_deeply_stops_no_other(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB, depth: int, alone: bool
+) -> None:
+    couch.db.bulk_docs([{"_id": f"d{number:02}", "x": "@" if number == 17 else number} for number in range(40)])
+
+    def deep(asked: Any) -> Any:
+        if alone and "_bulk_get" in asked.path:
+            return couch.told(404, "not_found", "missing")
+        if "_bulk_get" not in asked.path and "d17" not in asked.path:
+            return None
+        couch.before = lambda asked: None
+        try:
+            body = json.dumps(couch.answer(asked)).encode()
+        finally:
+            couch.before = deep
+        body = body.replace(b'"@"', b"[" * depth + b"]" * depth)
+        return couch.Told(body, headers={"content-type": "application/json"})
+
+    couch.before = deep
+    result = here.replicate_from(db)
+    assert (result["docs_written"], result["doc_write_failures"], result["ok"]) == (39, 1, False)
+    assert (result["errors"][0]["id"], result["errors"][0]["status"]) == ("d17", 400)
+    assert "nested deeper than 200 levels" in result["errors"][0]["reason"]
+    couch.before = lambda asked: None
+    assert here.replicate_from(db)["docs_written"] == 1
+    assert len(here) == 40
 
 
 def test_big_batches_are_split(couch: Couch, db: SyncPouchDB, here: SyncPouchDB) -> None:

@@ -23,10 +23,6 @@ class Colour(enum.Enum):
     RED = "red"
 
 
-class Text(str):
-    __slots__ = ()
-
-
 def nested(depth: int, kind: str) -> Any:
     """A document whose innermost container is ``depth`` levels deep; the document is level one."""
     value: Any = 1
@@ -55,7 +51,11 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "NaN in text": ('{"_id":"a","x":NaN}', 400, "invalid JSON"),
     "Infinity in text": ('{"_id":"a","x":-Infinity}', 400, "invalid JSON"),
     "a number beyond doubles in text": ('{"_id":"a","x":1e999}', 400, "x: JSON has no inf"),
-    "an integer beyond doubles in text": ('{"_id":"a","x":' + "9" * 400 + "}", 400, "x: JSON has no inf"),
+    "an integer of too many digits in text": (
+        '{"_id":"a","x":[' + "9" * 20_001 + "]}",
+        400,
+        r"x\[0\]: an integer has at most 20,000 digits, not 20,001",
+    ),
     "a control character in text": ('{"_id":"a","x":"\n"}', 400, "invalid JSON"),
     "broken UTF-8": (b'{"_id":"a","x":"\xff"}', 400, "invalid JSON"),
     "surrogates as UTF-8": (b'{"_id":"a","x":"\xed\xa0\x80"}', 400, "invalid JSON"),
@@ -88,8 +88,7 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "a member called _": ({"_id": "a", "_": 1}, 500, "Bad special document member: _"),
     "NaN": ({"_id": "a", "x": {"y": [math.nan]}}, 400, r"x\.y\[0\]: JSON has no nan"),
     "Infinity": ({"_id": "a", "x": math.inf}, 400, "x: JSON has no inf"),
-    "an integer of 65 bits": ({"_id": "a", "x": 2**64}, 400, "x: integers have at most 64 bits, not 65"),
-    "a negative integer of 64 bits": ({"_id": "a", "x": [-(2**63) - 1]}, 400, r"x\[0\]: integers have at most 64"),
+    "an integer of too many digits": ({"_id": "a", "x": [-(10**21_000)]}, 400, r"x\[0\]: an integer has at most"),
     "a key that is a number": ({"_id": "a", "x": {1: 2}}, 400, "x: keys must be text, not 1"),
     "a key that is None": ({"_id": "a", None: 2}, 400, "keys must be text, not None"),
     "a key that is bytes": ({"_id": "a", b"x": 2}, 400, "keys must be text"),
@@ -99,7 +98,6 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "a time": ({"_id": "a", "x": [datetime.datetime.now(datetime.timezone.utc)]}, 400, "JSON cannot say datetime"),
     "a decimal": ({"_id": "a", "x": decimal.Decimal(1)}, 400, "x: JSON cannot say Decimal"),
     "an enum": ({"_id": "a", "x": Colour.RED}, 400, "x: JSON cannot say Colour"),
-    "text of another type": ({"_id": "a", "x": Text("y")}, 400, "x: JSON cannot say Text"),
     "a complex number": ({"_id": "a", "x": 1j}, 400, "x: JSON cannot say complex"),
     "an object": ({"_id": "a", "x": object()}, 400, "x: JSON cannot say object"),
     "a function": ({"_id": "a", "x": len}, 400, "x: JSON cannot say builtin"),
@@ -160,6 +158,9 @@ VALUES: dict[str, Any] = {
     "astral characters": "\U0001f600\U0010ffff",
     "control characters": "".join(map(chr, range(32))) + "\x7f\x80\ufeff\uffff",
     "integers": [0, -1, 2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, -(2**63)],
+    "long integers": [2**64, -(2**63) - 1, 10**29 + 1, -(10**400) - 1, {"x": [1.5, 10**18, 10**19, 10**20 + 1]}],
+    "long integers and surrogates": ["\ud800", 10**29 + 1],
+    "what looks like long integers": ["1" * 30, "[" + "1" * 30 + "]", 1e30, 0.12345678901234567],
     "floats": [0.1, 1e-7, 1e308, 5e-324, 1.5, -2.5e-10],
     "whole floats": [1.0, 1e21, 1e16],
     "empty": [{}, [], "", [[]], {"": {}}],
@@ -216,12 +217,17 @@ def test_subclasses_of_dict(database: SyncPouchDB) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("123456789012345678901234567890", 123456789012345678901234567890.0),
-        ("18446744073709551616", 18446744073709551616.0),
-        ("-9223372036854775809", -9223372036854775809.0),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+        ("123456789012345678901234567890.0", 123456789012345678901234567890.0),
+        ("123456789012345678901234567890e2", 12345678901234567890123456789000.0),
+        ("18446744073709551616", 18446744073709551616),
+        ("-9223372036854775809", -9223372036854775809),
+        ("-9999999999999999999", -9999999999999999999),
         ("18446744073709551615", 18446744073709551615),
         ("-9223372036854775808", -9223372036854775808),
-        ("1" * 300, float("1" * 300)),
+        ("1" * 300, int("1" * 300)),
+        ("1" * 400, int("1" * 400)),
+        ("9007199254740993", 9007199254740993),
         ("1e2", 100.0),
         ("-0", 0),
         ("0.1000000000000000055511151231257827", 0.1),
@@ -229,17 +235,27 @@ def test_subclasses_of_dict(database: SyncPouchDB) -> None:
 )
 @pytest.mark.parametrize("surrogate", [False, True], ids=["", "beside a lone surrogate"])
 def test_numbers_in_text(database: SyncPouchDB, text: str, value: float, surrogate: bool) -> None:
-    """Integers of more than 64 bits become doubles, as in every JavaScript peer."""
+    """Integers are exact, whatever their size; numbers with a fraction or an exponent are doubles."""
     other = '"\\ud800"' if surrogate else '"x"'
     database.put(f'{{"_id":"a","x":{text},"y":{other}}}')
     stored = database.get("a")["x"]
     assert (stored, type(stored)) == (value, type(value))
 
 
+def test_integers_of_more_digits_than_python_converts(database: SyncPouchDB) -> None:
+    number = 10**5000 + 1
+    text = "1" + "0" * 4999 + "1"
+    first = database.put({"_id": "a", "x": number, "y": ["\ud800", 1e-7, -number]})
+    assert database.get("a") == {"_id": "a", "_rev": first.rev, "x": number, "y": ["\ud800", 1e-7, -number]}
+    second = database.put(f'{{"_id":"a","x":{text},"_rev":"{first.rev}","y":[]}}')
+    assert database.get("a") == {"_id": "a", "_rev": second.rev, "x": number, "y": []}
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
+    | st.integers()
+    | st.integers(-(10**300), 10**300)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters()),
     lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(st.characters()), children, max_size=4),

@@ -61,3 +61,25 @@ def compare(a: Any, b: Any) -> int:
                 return found
         return len(a) - len(b)
     return 0
+
+
+_TERMS = (((bool, type(None)), 1), ((int, float), 0), (dict, 2), (list, 3), (str, 4))
+
+
+def compare_terms(a: Any, b: Any) -> int:
+    """The order of JSON values as terms of Erlang, by which CouchDB sorts what a document emits under one key."""
+    first, second = (next(place for kind, place in _TERMS if isinstance(value, kind)) for value in (a, b))
+    if first != second:
+        return first - second
+    if first == 1:
+        names = ["false", "null", "true"]
+        values = {False: "false", None: "null", True: "true"}
+        return names.index(values[a]) - names.index(values[b])
+    if first == 2:
+        a, b = ([list(pair) for pair in value.items()] for value in (a, b))
+    if first in (2, 3):
+        for one, other in zip(a, b, strict=False):
+            if found := compare_terms(one, other):
+                return found
+        a, b = len(a), len(b)
+    return (a > b) - (a < b)

@@ -45,7 +45,17 @@ def test_what_javascript_emits(database: SyncPouchDB) -> None:
         "emit('\\ud800', '\\udfff')": [("\ud800", "\udfff")],
         "emit('a\\u0000b')": [("a\0b", None)],
         "emit(2); emit(1)": [(1, None), (2, None)],
-        "emit(1, 'first'); emit(1, 'second')": [(1, "first"), (1, "second")],
+        # Of one key, in the order of the values, in both directions.
+        "emit(1, 'b'); emit(1, 'a')": [(1, "a"), (1, "b")],
+        "emit(1, [2]); emit(1, true); emit(1, {a: 1}); emit(1, 'x'); emit(1, 9); emit(1); emit(1, false)": [
+            (1, 9),
+            (1, False),
+            (1, None),
+            (1, True),
+            (1, {"a": 1}),
+            (1, [2]),
+            (1, "x"),
+        ],
         "emit({b: 1, a: 2})": [({"b": 1, "a": 2}, None)],
         "emit(function () {})": [(None, None)],
         "for (var i = 0; i < 3; i++) { emit(i); }": [(0, None), (1, None), (2, None)],
@@ -54,7 +64,7 @@ def test_what_javascript_emits(database: SyncPouchDB) -> None:
         rows = database.query(f"function (doc) {{ {source} }}").rows
         assert [(row.key, row.value) for row in rows] == pairs, source
         rows = database.query(f"function (doc) {{ {source} }}", descending=True).rows
-        assert [(row.key, row.value) for row in rows] == pairs[::-1], source
+        assert [(row.key, row.value) for row in rows] == (pairs if source.startswith("emit(1, ") else pairs[::-1])
 
 
 def test_what_python_emits(database: SyncPouchDB) -> None:
@@ -111,7 +121,7 @@ def test_a_function_gets_a_document_of_its_own(database: SyncPouchDB, design: De
         lambda doc: [({1, 2}, None)],
         lambda doc: [(1, object())],
         lambda doc: [(float("nan"), None)],
-        lambda doc: [(2**70, None)],
+        lambda doc: [(10**30_000, None)],
         lambda doc: [({1: 2}, None)],
     ],
     ids="raises no-pairs triples a-pair a-number a-set an-object NaN huge number-names".split(),

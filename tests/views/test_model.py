@@ -22,7 +22,7 @@ from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import QueryParseError
 from pouchdb_core.views import grouping, query
 
-from .conftest import compare
+from .conftest import compare, compare_terms
 
 NAMES = ["a", "b", "c", "d", "ä", "_design/z"]
 # Few keys, so that many rows share one or its beginning.
@@ -97,14 +97,29 @@ def edit(database: SyncPouchDB, kind: str, id: str = "", *more: Any) -> None:
 
 
 def in_order(rows: list[Any]) -> list[Any]:
-    """Sort (key, id, place, value) as a view does."""
+    """Sort (key, id, place, value) as a view does: of one key and document by value."""
 
     def order(one: Any, other: Any) -> int:
-        if found := compare(one[0], other[0]) or compare(one[1], other[1]):
+        if found := compare(one[0], other[0]) or compare(one[1], other[1]) or compare_terms(one[3], other[3]):
             return found
         return int(one[2] - other[2])
 
     return sorted(rows, key=functools.cmp_to_key(order))
+
+
+def turned(rows: list[Any]) -> list[Any]:
+    """Return rows the other way round, but for those of one key and document."""
+    return [row for group in reversed(runs(rows)) for row in group]
+
+
+def runs(rows: list[Any]) -> list[list[Any]]:
+    groups: list[list[Any]] = []
+    for row in rows:
+        if groups and compare(groups[-1][0][0], row[0]) == 0 and groups[-1][0][1] == row[1]:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
 
 
 def model(database: SyncPouchDB) -> list[Any]:
@@ -162,7 +177,7 @@ def cut(rows: list[Any], options: dict[str, Any]) -> list[Any]:
 def selected(rows: list[Any], options: dict[str, Any]) -> list[Any]:
     """Return the rows of a range in their order, before skip and limit."""
     if options.get("descending"):
-        rows = rows[::-1]
+        rows = turned(rows)
     if "keys" in options:
         return [row for key in options["keys"] for row in rows if compare(row[0], key) == 0]
     sign = -1 if options.get("descending") else 1
@@ -271,7 +286,7 @@ def test_a_reduction_is_that_of_a_list(
                 groups = list(grouped(selected(everything, options), level))
             if options.get("descending"):
                 # The first value is that of the lowest key, whatever the direction that groups come in.
-                groups = [(key, rows[::-1]) for key, rows in groups]
+                groups = [(key, turned(rows)) for key, rows in groups]
             try:
                 answer = database.query("app/rows", reduce=reduce, **chosen, **options)
             except QueryParseError:

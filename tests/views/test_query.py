@@ -296,10 +296,10 @@ def test_rows_of_one_key_come_by_document(database: SyncPouchDB, design: Design)
     assert rows(startkey=1, start_key_doc_id="b", endkey=1, end_key_doc_id="b") == ["b1", "b2"]
     assert rows(endkey=1, endkey_docid="b") == ["a1", "a2", "b1", "b2"]
     assert rows(endkey=1, endkey_docid="b", inclusive_end=False) == ["a1", "a2"]
-    assert rows(startkey=1, startkey_docid="b", descending=True) == ["b2", "b1", "a2", "a1"]
-    assert rows(startkey=2, endkey=1, endkey_docid="c", descending=True) == ["d2", "d1", "c2", "c1"]
+    assert rows(startkey=1, startkey_docid="b", descending=True) == ["b1", "b2", "a1", "a2"]
+    assert rows(startkey=2, endkey=1, endkey_docid="c", descending=True) == ["d1", "d2", "c1", "c2"]
     assert rows(startkey_docid="c") == rows()
-    assert rows(keys=[2, 1], descending=True) == ["d2", "d1", "c2", "c1", "b2", "b1", "a2", "a1"]
+    assert rows(keys=[2, 1], descending=True) == ["d1", "d2", "c1", "c2", "b1", "b2", "a1", "a2"]
 
 
 def test_more_rows_of_one_key_than_a_page(database: SyncPouchDB) -> None:
@@ -485,3 +485,62 @@ def test_keys_of_every_type_group_by_themselves(database: SyncPouchDB) -> None:
     answer = database.query(lambda doc: [(doc["k"], 1)], reduce="_count", group_level=1)
     assert [row.key for row in answer.rows] == [*keys[:-4], [1], {}, {"a": 1}]
     assert [row.value for row in answer.rows] == [1] * 11 + [2, 1, 1]
+
+
+STRANGE = [
+    *("\0", "a\0b", "a\0", "\0\0", "a\0b\0c", "\\u0000", "'", "*", "[a]", "%"),
+    "\U0010ffff\0",
+    "x" * 1_000_000 + "\0",
+]
+
+
+@pytest.mark.parametrize("id", STRANGE, ids=lambda id: ascii(id)[:20])
+def test_rows_of_a_document_go_with_it_whatever_its_id(database: SyncPouchDB, design: Design, id: str) -> None:
+    """SQLite's json_each cuts a text at a NUL: rows stayed, and later rows met them."""
+    design("a\0pp", views={"by\0id": {"map": "function (doc) { emit(doc._id, doc.n); emit('all', 1); }"}})
+    others = [each for each in ("a", id.partition("\0")[0] + "x", id + "b") if each != id]
+    database.bulk_docs([{"_id": each, "n": 0} for each in others])
+
+    def listed() -> list[Any]:
+        return [row.value for row in database.query("a\0pp/by\0id", key=id).rows]
+
+    assert listed() == []
+    rev = database.put({"_id": id, "n": 1}).rev
+    assert listed() == [1]
+    rev = database.bulk_docs([{"_id": "other"}, {"_id": id, "n": 2, "_rev": rev}])[1].rev
+    assert listed() == [2]
+    database.remove(id, rev)
+    assert listed() == []
+    rev = database.put({"_id": id, "n": 3}).rev
+    assert listed() == [3]
+    assert database.query("a\0pp/by\0id").total_rows == 2 * (len(others) + 2)
+    database.purge(id, rev)
+    assert listed() == []
+    assert database.query("a\0pp/by\0id").total_rows == 2 * (len(others) + 1)
+
+
+def test_integers_of_any_size_as_keys_and_values(database: SyncPouchDB, design: Design) -> None:
+    numbers = [-(10**400), -(2**64), -(2**53) - 1, 2**53, 2**53 + 1, 2**53 + 2, 10**29, 10**29 + 1, 10**400]
+    database.bulk_docs([{"_id": f"{place}", "n": number} for place, number in enumerate(numbers)])
+    database.environment.register_function("by_n", lambda doc: [(doc["n"], doc["n"])], version=1)
+    design("py", language="python", views={"n": {"map": "by_n", "reduce": "_sum"}})
+    rows = database.query("py/n", reduce=False).rows
+    assert [row.key for row in rows] == [row.value for row in rows] == numbers
+    for number in numbers:
+        assert [row.value for row in database.query("py/n", reduce=False, key=number).rows] == [number]
+    assert [row.key for row in database.query("py/n", reduce=False, startkey=10**29 + 1).rows] == numbers[-2:]
+    assert database.query("py/n").rows[0].value == sum(numbers)
+    assert [row.value for row in database.query("py/n", group=True).rows] == numbers
+
+
+def test_javascript_sees_doubles(database: SyncPouchDB, design: Design) -> None:
+    design("app", views={"n": {"map": "function (doc) { if (doc.n) emit(doc.n, typeof doc.n); }"}})
+    database.bulk_docs([{"_id": "a", "n": 10**400}, {"_id": "b", "n": 10**20 + 1}, {"_id": "c", "n": 2**53 + 1}])
+    rows = database.query("app/n").rows
+    assert [(row.id, row.key, row.value) for row in rows] == [
+        ("a", None, "number"),
+        ("c", 2**53, "number"),
+        ("b", 10**20, "number"),
+    ]
+    # JavaScript writes such a number as an integer: that is what can be asked for.
+    assert [row.id for row in database.query("app/n", key=10**20).rows] == ["b"]

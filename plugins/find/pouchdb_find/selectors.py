@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.jsontext import check_json
+from pouchdb_core.jsontext import jsonable
 from pouchdb_find.errors import FindError, shown
 from pouchdb_find.regexes import matcher, source_of
 
@@ -105,10 +105,10 @@ def _json(name: str, value: Any) -> Any:
     if kind is str or kind is int or value is None or kind is bool:
         return value
     try:
-        check_json(value)
+        said = jsonable(value)
     except BadRequest as error:
         raise _bad(name, value, f"JSON ({error.message})") from None
-    return list(value) if isinstance(value, tuple) else value
+    return list(said) if isinstance(said, tuple) else said
 
 
 def _selectors(name: str, argument: Any) -> Selector:

@@ -28,7 +28,7 @@ from pouchdb_core.errors import (
     PouchDBError,
     Unauthorized,
 )
-from pouchdb_core.jsontext import check_json
+from pouchdb_core.jsontext import jsonable
 from pouchdb_core.requests import Changes, Guard, Listing, Query, Read, ReadOptions, Write
 from pouchdb_core.results import Outcome, Record, record
 
@@ -274,8 +274,7 @@ class HttpAdapter(Adapter):
         return told if isinstance(told, Record) else Record()
 
     def put_security(self, security: Mapping[str, Any]) -> None:
-        check_json(dict(security))
-        self.session.request("PUT", "_security", json=record(dict(security)))
+        self.session.request("PUT", "_security", json=record(dict(jsonable(dict(security)))))
 
     def fetch(self, path: str, method: str = "GET", **options: Any) -> Response:
         check = options.pop("check", True)

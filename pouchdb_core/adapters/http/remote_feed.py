@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Generator, Mapping
 from typing import Any
 
-import orjson
-
 from pouchdb_core.adapters.http.failures import not_json, server_error
 from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.response import Response
@@ -23,7 +21,7 @@ from pouchdb_core.errors import (
     RemoteError,
     TooManyRequests,
 )
-from pouchdb_core.jsontext import from_text
+from pouchdb_core.jsontext import parse
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record, record
 from pouchdb_core.runner import Idle
@@ -304,15 +302,12 @@ class LiveFeed:
 
     def _line(self, line: bytes, response: Response) -> None:
         try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            try:
-                row = from_text(line)
-            except BadRequest:
-                if self._lines:
-                    # Cut off in the middle of a row: it comes again.
-                    raise RemoteError("the feed was cut off") from None
-                raise not_json(200, response.headers.get("content-type") or "", line, response.url) from None
+            row = parse(line)
+        except ValueError:
+            if self._lines:
+                # Cut off in the middle of a row: it comes again.
+                raise RemoteError("the feed was cut off") from None
+            raise not_json(200, response.headers.get("content-type") or "", line, response.url) from None
         row = record(row) if isinstance(row, dict) else Record()
         if "error" in row and "id" not in row:
             raise server_error(None, row)

@@ -24,7 +24,7 @@ from pouchdb_core.errors import (
     TooLarge,
     Unauthorized,
 )
-from pouchdb_core.jsontext import check_json, dump
+from pouchdb_core.jsontext import dump, jsonable
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Outcome, Record
 from pouchdb_core.revisions import path_from_revisions
@@ -121,7 +121,7 @@ class Writer:
             if isinstance(doc.get("_attachments"), Mapping):
                 _take_attachments(out)
             else:
-                check_json(doc)
+                out.doc = jsonable(doc)
             out.text = dump(out.doc)
             return out
         except PouchDBError as error:
@@ -293,7 +293,7 @@ def _close(out: Outgoing) -> None:
 def _take_attachments(out: Outgoing) -> None:
     """Put small contents into the document as base64; have big ones follow it."""
     attachments = out.doc["_attachments"]
-    check_json({key: value for key, value in out.doc.items() if key != "_attachments"})
+    doc = jsonable({**out.doc, "_attachments": None})
     entries: dict[str, Any] = {}
     contents: dict[str, Part] = {}
     try:
@@ -329,8 +329,7 @@ def _take_attachments(out: Outgoing) -> None:
             _close(out)
         else:
             out.parts = [contents[name] for name in entries if name in contents]
-        out.doc = {**out.doc, "_attachments": entries}
-        check_json(entries)
+        out.doc = jsonable({**doc, "_attachments": entries})
     except BaseException:
         _close(out)
         raise

@@ -28,7 +28,7 @@ from pouchdb_core.documents.read import read
 from pouchdb_core.documents.restore import LOADING, Restore
 from pouchdb_core.documents.write import Rules, write
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.jsontext import check_json
+from pouchdb_core.jsontext import jsonable
 from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
 from pouchdb_core.results import Outcome, Record, record
 
@@ -184,9 +184,9 @@ class _SqlAdapter(Adapter):
         return record(self.store.metadata("security") or {})
 
     def put_security(self, security: Mapping[str, Any]) -> None:
-        check_json(dict(security))
+        said = jsonable(dict(security))
         with self.store.write():
-            self.store.set_metadata("security", dict(security))
+            self.store.set_metadata("security", said)
 
     def directory(self, plugin: str) -> Path:
         directory = self._side_directory() / plugin

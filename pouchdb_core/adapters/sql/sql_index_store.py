@@ -15,7 +15,7 @@ import orjson
 
 from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
-from pouchdb_core.adapters.sql.sql_store import SqlStore
+from pouchdb_core.adapters.sql.sql_store import SqlStore, join_list
 from pouchdb_core.adapters.sql.sqlite import Connections
 from pouchdb_core.documents.store import Counters
 
@@ -150,15 +150,19 @@ class SqlViewRows(SqlTables):
         self.many("INSERT INTO {rows} (view, key, id, n, json_key, value, number) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def remove(self, ids: Sequence[str]) -> dict[int, int]:
-        texts = orjson.dumps(ids).decode()
+        joined, single = join_list(ids)
         counts: dict[int, int] = dict(
             self.all(
                 "SELECT r.view, count(*) FROM json_each(?) AS j CROSS JOIN {rows} AS r ON r.id = j.value GROUP BY 1",
-                (texts,),
+                (joined,),
             )
         )
         if counts:
-            self.run("DELETE FROM {rows} WHERE id IN (SELECT value FROM json_each(?))", (texts,))
+            self.run("DELETE FROM {rows} WHERE id IN (SELECT value FROM json_each(?))", (joined,))
+        for id in single:
+            for view, count in self.all("SELECT view, count(*) FROM {rows} WHERE id = ? GROUP BY 1", (id,)):
+                counts[view] = counts.get(view, 0) + count
+            self.run("DELETE FROM {rows} WHERE id = ?", (id,))
         return counts
 
     def page(
@@ -168,14 +172,27 @@ class SqlViewRows(SqlTables):
         if after is not None:
             # Instead of the bound it lies within: SQLite seeks by one of two.
             where, params = _where(view, span, bounded_below=descending, bounded_above=not descending)
-            where += f" AND (key, id, n) {'<' if descending else '>'} (?, ?, ?)"
-            params.extend(after)
+            if descending:
+                where += " AND (key, id) <= (?, ?) AND NOT (key = ? AND id = ? AND n <= ?)"
+                params.extend((*after[:2], *after))
+            else:
+                where += " AND (key, id, n) > (?, ?, ?)"
+                params.extend(after)
+        # Rows of one key and document stand in one order, as in CouchDB; SQLite sorts no more than these.
         direction = "DESC" if descending else "ASC"
         return self.all(
             f"SELECT key, id, n, json_key, value FROM {{rows}} WHERE {where} "
-            f"ORDER BY key {direction}, id {direction}, n {direction} LIMIT ? OFFSET ?",
+            f"ORDER BY key {direction}, id {direction}, n LIMIT ? OFFSET ?",
             (*params, limit, skip),
         )
+
+    def last(self, view: int, span: Span) -> bytes | None:
+        where, params = _where(view, span)
+        row = self.one(
+            f"SELECT value FROM {{rows}} WHERE {where} ORDER BY key DESC, id DESC, n DESC LIMIT 1", params
+        )
+        value: bytes | None = row[0]
+        return value
 
     def count(self, view: int, span: Span) -> int:
         where, params = _where(view, span)

@@ -15,10 +15,10 @@ import orjson
 
 from pouchdb_core.adapters.sql.sqlite import Connections
 from pouchdb_core.changes.notify import Notifier
-from pouchdb_core.documents.store import Counters, Head, LocalRow, Row, RowChanges
+from pouchdb_core.documents.store import Counters, Head, LocalRow, Row, RowChanges, end_of_prefix
 from pouchdb_core.jsontext import dump, load
 
-__all__ = ["SqlStore"]
+__all__ = ["SqlStore", "join_list"]
 
 _COUNTERS = "update_seq, doc_count, doc_del_count, purge_seq, ddocs_seq, last_pointer, last_attachment, revs_limit"
 _ROW = "seq, id, rev, deleted, tree, body"
@@ -103,17 +103,13 @@ class SqlStore:
     def _of_ids(self, columns: str, ids: Sequence[str]) -> list[Any]:
         if len(ids) == 1:
             return self._all(f"SELECT {columns} FROM documents AS d WHERE d.id = ?", ids)
-        texts = _json(ids)
-        found: list[Any] = []
-        if "\\u0000" in texts:
-            # json_each cuts a string at a NUL.
-            for id in ids:
-                if "\0" in id:
-                    found += self._all(f"SELECT {columns} FROM documents AS d WHERE d.id = ?", (id,))
-            texts = _json([id for id in ids if "\0" not in id])
-        return found + self._all(
-            f"SELECT {columns} FROM json_each(?) AS j CROSS JOIN documents AS d ON d.id = j.value", (texts,)
+        joined, single = join_list(ids)
+        found = self._all(
+            f"SELECT {columns} FROM json_each(?) AS j CROSS JOIN documents AS d ON d.id = j.value", (joined,)
         )
+        for id in single:
+            found += self._all(f"SELECT {columns} FROM documents AS d WHERE d.id = ?", (id,))
+        return found
 
     def body(self, pointer: int) -> bytes | None:
         row = self._one("SELECT body FROM bodies WHERE pointer = ?", (pointer,))
@@ -243,9 +239,9 @@ class SqlStore:
         return row
 
     def local_ids(self, prefix: str) -> list[str]:
-        rows = self._all(
-            "SELECT id FROM local_documents WHERE id >= ? AND id < ? ORDER BY id", (prefix, prefix + "\U0010ffff")
-        )
+        end = end_of_prefix(prefix)
+        below, params = ("", (prefix,)) if end is None else (" AND id < ?", (prefix, end))
+        rows = self._all(f"SELECT id FROM local_documents WHERE id >= ?{below} ORDER BY id", params)
         return [id for (id,) in rows]
 
     def put_local(self, id: str, rev: int, body: bytes) -> None:
@@ -377,6 +373,14 @@ def _values(counters: Counters) -> tuple[int, ...]:
         counters.last_attachment,
         counters.revs_limit,
     )
+
+
+def join_list(texts: Sequence[str]) -> tuple[str, list[str]]:
+    """Return texts as an argument of ``json_each``, and apart those that it would change: it cuts a text at a NUL."""
+    joined = _json(texts)
+    if "\\u0000" not in joined:
+        return joined, []
+    return _json([text for text in texts if "\0" not in text]), [text for text in texts if "\0" in text]
 
 
 def _json(texts: Sequence[str]) -> str:
