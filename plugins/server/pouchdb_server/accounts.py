@@ -139,9 +139,13 @@ class Accounts:
         if password.iterations > self._slowest.iterations:
             self._slowest = password
 
-    def is_known(self, name: str, password: str) -> bool:
-        """Return whether a password was checked before and was right, so that no hash has to be computed."""
-        return self._digest(name, password) in self._checked
+    def must_hash(self, request: Request) -> bool:
+        """Return whether a request brings a password that was not found right before: checking it takes long."""
+        try:
+            given = basic(request)
+        except Unauthorized:
+            return False
+        return given is not None and self._digest(*given) not in self._checked
 
     def check(self, name: str, password: str, address: str = "") -> UserContext | None:
         """Return the user of a name and password, or None. Raises TooManyRequests when somebody guesses."""

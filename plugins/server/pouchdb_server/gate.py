@@ -27,6 +27,12 @@ class Gate:
 
     def __init__(self, hook: Any, accounts: Accounts, databases: Databases) -> None:
         self._hook, self._accounts, self._databases = hook, accounts, databases
+        asked = (hook.pouchdb_http_authenticate, hook.pouchdb_http_authorise, hook.pouchdb_http_middleware)
+        self._alone = all(each.plugin_name == "server" for name in asked for each in name.get_hookimpls())
+
+    def is_open_to(self, request: Request) -> bool:
+        """Return whether there is nothing to wait for at the gate: no credentials, and no plug-in to be asked."""
+        return self._alone and "authorization" not in request.headers and "cookie" not in request.headers
 
     def recognise(self, request: Request) -> UserContext | None:
         """Return whose request it is, as plug-ins and accounts know. Raises Unauthorized, TooManyRequests."""

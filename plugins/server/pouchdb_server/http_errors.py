@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pouchdb_core.errors import PouchDBError
 
-__all__ = ["ClientGone", "RequestTooLarge", "Unavailable", "UnsupportedMediaType"]
+__all__ = ["ClientGone", "RequestTimeout", "RequestTooLarge", "Unavailable", "UnsupportedMediaType"]
 
 
 class ClientGone(Exception):
@@ -13,6 +13,10 @@ class ClientGone(Exception):
 
 class RequestTooLarge(PouchDBError):
     status, name, default_message = 413, "too_large", "the request entity is too large"
+
+
+class RequestTimeout(PouchDBError):
+    status, name, default_message = 408, "timeout", "the body of the request takes too long"
 
 
 class Unavailable(PouchDBError):

@@ -16,6 +16,7 @@ __all__ = ["Found", "Handler", "IllegalId", "Level", "MethodNotAllowed", "Needs"
 
 Level = Literal["server", "database", "document"]
 Needs = Literal["nobody", "member", "admin", "server"]
+Slow = Callable[["Request", Any], bool]
 Handler = Callable[["Request", Any], "Response | dict[str, Any] | list[Any]"]
 
 
@@ -47,8 +48,16 @@ class Route:
     database, "server" an administrator of the server. Without it: "server" on the server level, else "member"."""
     streams: bool | tuple[str, ...] = False
     """Bodies (True), or bodies of these types, are not read beforehand: the handler reads ``request.file``."""
-    slow: bool = False
-    """May take long, and gets a thread of its own."""
+    slow: bool | Slow = False
+    """May take long, so it gets one of the threads for that. A function is asked, behind the gate and on a thread:
+    ``slow(request, database)`` returns whether this request will take long."""
+    reads: bool = False
+    """Changes nothing, though its method is not GET."""
+    instant: bool = False
+    """Answers from memory, without waiting for anything: it may run on the event loop. Of the server level, and
+    for what needs ``"nobody"``."""
+    hashes: bool = False
+    """Checks a password, which is slow on purpose."""
     opens: bool = True
     """The database must exist; else the handler gets None."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from pouchdb_core.jsontext import dump
 from pouchdb_server.server import ABORT, ASGIApp, Server
 from pouchdb_server.settings import Settings
 
@@ -23,35 +25,41 @@ FIRST = 30.0
 """Seconds a client may take for the head of a request."""
 
 
-TOO_LONG = (
-    b"HTTP/1.1 414 URI Too Long",
-    b'{"error":"too_long","reason":"the request uri is too long"}\n',
-)
-TOO_MANY = (
-    b"HTTP/1.1 431 Request Header Fields Too Large",
-    b'{"error":"too_long","reason":"the headers of the request are too long"}\n',
-)
+UNREADABLE = "400 Bad Request", "bad_request", "this is no HTTP request"
+TOO_LONG = "414 URI Too Long", "too_long", "the request uri is too long"
+TOO_MANY = "431 Request Header Fields Too Large", "too_long", "the headers of the request are too long"
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection, with a limit to the head of a request and to the time it takes."""
+    """One connection, with limits to the head of a request and to how long its client may do nothing.
+
+    Three clocks: for the head of every request, for a client that does not take what it is sent, and for the rest of a
+    body that was refused. Each drops the connection when it is over.
+    """
 
     limit = 64 * 1024
+    patience = 60.0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._head = self._unread = 0
         self._in_head = self._in_url = True
-        self._patience = self.loop.call_later(FIRST, self._slow)
+        self._head_clock = self.loop.call_later(FIRST, self._slow)
+        self._write_clock: asyncio.TimerHandle | None = None
+        self._rest_clock: asyncio.TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._patience.cancel()
+        for clock in (self._head_clock, self._write_clock, self._rest_clock):
+            if clock is not None:
+                clock.cancel()
         super().connection_lost(exc)
+
+    # -- what comes ------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
         super().data_received(data)
-        # The parser tells of a header when it has all of it.
+        # The parser reports a header when it has all of it.
         if self._in_head and self._unread > self.limit and not self.transport.is_closing():
             self.send_400_response("")
         if not self._in_head:
@@ -75,29 +83,59 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request; what is too long by the status that makes CouchDB's replicator ask for less."""
         if self._head <= self.limit and self._unread <= self.limit:
-            super().send_400_response(msg)
-            return
-        logger.warning("a request with a head of more than %d bytes was refused", self.limit)
-        head, body = TOO_LONG if self._in_url else TOO_MANY
-        length = f"\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        self.transport.write(head + length.encode() + body)
+            status, error, reason = UNREADABLE
+        else:
+            logger.warning("a request with a head of more than %d bytes was refused", self.limit)
+            status, error, reason = TOO_LONG if self._in_url else TOO_MANY
+        body = dump({"error": error, "reason": reason}) + b"\n"
+        head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"connection: close\r\n\r\n" + body)
         self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = self._in_url = True
         self._head = 0
+        # The next request of a kept connection has as long as the first.
+        self._head_clock.cancel()
+        self._head_clock = self.loop.call_later(FIRST, self._slow)
         scope: Any = self.scope
         scope["extensions"] = {ABORT: self.transport.abort}
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._patience.cancel()
+        self._head_clock.cancel()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self._rest_clock is not None:
+            self._rest_clock.cancel()
+            self._rest_clock = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        cycle: Any = self.cycle
+        if cycle is not None and cycle.more_body and cycle.response_complete and self._rest_clock is None:
+            # The rest of a body that nobody wants.
+            self._rest_clock = self.loop.call_later(self.patience, self.transport.abort)
 
     def _slow(self) -> None:
         if self._in_head:
             self.transport.close()
+
+    # -- what goes -------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._write_clock is None:
+            self._write_clock = self.loop.call_later(self.patience, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_clock is not None:
+            self._write_clock.cancel()
+            self._write_clock = None
 
 
 class Running(uvicorn.Server):
@@ -134,7 +172,7 @@ def inner(app: ASGIApp) -> Server:
 def configured(app: ASGIApp, settings: Settings, host: str, port: int, **options: Any) -> uvicorn.Config:
     """Return how uvicorn runs the application."""
     limit = settings.max_headers
-    protocol = type("Protocol", (Protocol,), {"limit": limit})
+    protocol = type("Protocol", (Protocol,), {"limit": limit, "patience": settings.patience})
     return uvicorn.Config(
         app,
         host,

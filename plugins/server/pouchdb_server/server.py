@@ -6,7 +6,6 @@ what came with the head in the same packet, which is in memory anyway.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import logging
@@ -15,8 +14,10 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pouchdb_core.errors import PouchDBError
+from pouchdb_server.bulkheads import Bulkhead, Bulkheads
 from pouchdb_server.finishing import close_body, finish
-from pouchdb_server.http_errors import ClientGone, Unavailable
+from pouchdb_server.http_errors import ClientGone, RequestTimeout, Unavailable
+from pouchdb_server.incoming import Incoming, Receive
 from pouchdb_server.messages import Headers, Request, Response, error_response, header_text
 from pouchdb_server.metrics.observer import Exchange, Observer
 from pouchdb_server.metrics.tracing import Span
@@ -25,13 +26,7 @@ from pouchdb_server.replicator.supervisor import Clocks, Limits, Supervisor
 from pouchdb_server.routes import Found
 from pouchdb_server.service import Call, Service
 from pouchdb_server.settings import Settings
-from pouchdb_server.streams import (
-    Incoming,
-    IncomingFile,
-    Receive,
-    Send,
-    Sender,
-)
+from pouchdb_server.streams import Send, Sender
 from pouchdb_server.workers import Workers
 
 if TYPE_CHECKING:
@@ -46,6 +41,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ABORT = "pouchdb.abort"
 """The extension of an ASGI server that drops the connection."""
+LARGE = 4 * 1024 * 1024
+"""Bytes of a body that takes much memory when it is parsed: only two of them at a time."""
 SERVER_NAME = "pouchdb for Python"
 
 
@@ -56,14 +53,14 @@ class Server:
         # Whoever is logged in in the program: the server's own work is the program's.
         self.environment = environment.as_user(None)
         self.settings = settings
-        self.workers = Workers(settings.workers)
+        self.workers = Workers()
+        self._bulkheads = Bulkheads(self.workers, settings.workers, settings.slow_workers, settings.line)
         self.service = Service(self.environment, settings, spawn=self.workers.spawn, feeds=lambda: self.feeds)
         self.clocks = Clocks()
         """Where the supervisor of replications takes the time from, if this server brings it."""
         self._supervises = False
         self._observer = Observer(self.environment)
         self._senders: set[Sender] = set()
-        self._slow = 0
         self._stopping = False
         self._numbers = itertools.count(1)
         self._prefix = os.urandom(4).hex()
@@ -135,7 +132,7 @@ class Server:
             # An application that mounts this one need not say that it starts.
             self.start()
         exchange = self._observer.begins(request, send)
-        incoming = Incoming(request, receive)
+        incoming = Incoming(request, receive, self.settings)
         try:
             response = await self._respond(request, incoming, exchange)
             response.add("x-couchdb-body-time", f"{incoming.seconds * 1000:.0f}")
@@ -149,39 +146,76 @@ class Server:
             return finish(request, error_response(Unavailable("the server is shutting down")))
         call = self.service.find(request)
         exchange.route = call.route
-        try:
-            return await self._handle(call, incoming, exchange)
-        except Unavailable as error:
-            return await self.workers.run(self.service.refused, call, error)
-
-    async def _handle(self, call: Call, incoming: Incoming, exchange: Exchange) -> Response:
-        request = call.request
         if request.method == "OPTIONS" and "OPTIONS" not in call.found.routes and call.found.error is None:
             return finish(request, _options(call.found))
+        try:
+            return await self._handle(call, incoming, exchange.span)
+        except PouchDBError as error:
+            response = finish(request, error_response(error))
+            if isinstance(error, RequestTimeout):
+                # What is left of the body is not waited for.
+                response.add("connection", "close")
+            return response
+        finally:
+            if call.is_open:
+                await self._bulkheads.reads.run(call.close, admitted=True)
+
+    async def _handle(self, call: Call, incoming: Incoming, span: Span) -> Response:
+        route, request, service = call.route, call.request, self.service
+        if route is not None and route.instant and service.gate.is_open_to(request):
+            return self.service.run(call) if self.service.admit(call) is None else self.service.refused(call)
+        threads, of = self._place(call), request.database_name
+        if not threads.hashes and service.accounts.must_hash(request):
+            # Guessing passwords must not hold up who knows his.
+            await self._admit(self._bulkheads.passwords, call, span)
         if incoming.is_here():
             # With no body to wait for, gate and handler are one step on one thread.
-            return cast("Response", await self._on_a_thread(self._whole, call, incoming, exchange.span))
-        if await self._on_a_thread(self._gate, call, exchange.span) is not None:
-            return await self.workers.run(self.service.refused, call)
-        try:
-            await self._take_body(call, incoming)
-        except PouchDBError as error:
-            return await self.workers.run(self.service.refused, call, error)
-        except BaseException:
-            self.workers.run(call.close)
-            raise
-        return cast("Response", await self._on_a_thread(self._run, call, exchange.span))
+            response = await threads.run(self._whole, call, incoming, span, of=of)
+        else:
+            if not call.is_admitted:
+                await self._admit(self._bulkheads.reads, call, span)
+            response = await self._collected(call, incoming, threads, span)
+        if response is None:
+            # It takes long, as is known only now.
+            response = await self._bulkheads.builds.run(self._run, call, span, of=of)
+        return response
 
-    async def _on_a_thread(self, function: Callable[..., Any], call: Call, *args: Any) -> Any:
-        if call.route is None or not call.route.slow:
-            return await self.workers.run(function, call, *args)
-        if self._slow >= self.settings.slow_workers:
-            raise Unavailable()
-        self._slow += 1
-        try:
-            return await self.workers.run_alone(function, call, *args)
-        finally:
-            self._slow -= 1
+    async def _admit(self, threads: Bulkhead, call: Call, span: Span) -> None:
+        """Have a call pass the gate on a thread. Raises why it must not."""
+        error = await threads.run(self._gate, call, span, of=call.request.database_name)
+        if error is not None:
+            raise error
+
+    async def _collected(self, call: Call, incoming: Incoming, threads: Bulkhead, span: Span) -> Response | None:
+        """Wait for the body, then run the handler; None when it is to run where long work is done."""
+        request, settings, route = call.request, self.settings, call.route
+        assert route is not None, "what has no route is refused at the gate"
+        of = request.database_name
+        if route.streamed(request.content_type):
+            await incoming.collect(settings.max_attachment, None, self._bulkheads.uploads)
+            request.file = cast("BinaryIO | None", incoming.file())
+            if request.file is None:
+                request.body = incoming.taken()
+            return await threads.run(self._run, call, span, of=of)
+        await incoming.collect(settings.max_body, settings.body_time, self._bulkheads.uploads)
+        if incoming.length > LARGE:
+            threads = self._bulkheads.large
+        return await threads.run(self._with_body, call, incoming, span, of=of)
+
+    def _place(self, call: Call) -> Bulkhead:
+        """Return where a call is handled."""
+        route, bulkheads = call.route, self._bulkheads
+        if route is None:
+            return bulkheads.reads
+        if route.instant:
+            return bulkheads.quick
+        if route.hashes:
+            return bulkheads.passwords
+        if route.slow is True:
+            return bulkheads.builds
+        return bulkheads.reads if route.reads or call.request.method in ("GET", "HEAD") else bulkheads.writes
+
+    # -- on a thread -----------------------------------------------------------------------------
 
     def _gate(self, call: Call, span: Span) -> PouchDBError | None:
         with span.active():
@@ -191,25 +225,21 @@ class Server:
         with span.active():
             return self.service.run(call)
 
-    def _whole(self, call: Call, incoming: Incoming, span: Span) -> Response:
-        with span.active():
-            if self.service.admit(call) is not None:
-                return self.service.refused(call)
-            try:
-                call.request.body = incoming.checked(self.settings.max_body)
-            except PouchDBError as error:
-                return self.service.refused(call, error)
-            return self.service.run(call)
+    def _whole(self, call: Call, incoming: Incoming, span: Span) -> Response | None:
+        if not call.is_admitted:
+            error = self._gate(call, span)
+            if error is not None:
+                raise error
+        call.request.body = incoming.here(self.settings.max_body)
+        return self._unless_slow(call, span)
 
-    async def _take_body(self, call: Call, incoming: Incoming) -> None:
-        request, settings = call.request, self.settings
-        assert call.route is not None, "what has no route is refused"
-        if call.route.streamed(request.content_type):
-            loop = asyncio.get_running_loop()
-            file = IncomingFile(incoming.receive, loop, settings.max_attachment, settings.patience)
-            request.file = cast("BinaryIO", file)
-        else:
-            request.body = await incoming.read(settings.max_body)
+    def _with_body(self, call: Call, incoming: Incoming, span: Span) -> Response | None:
+        call.request.body = incoming.taken()
+        return self._unless_slow(call, span)
+
+    def _unless_slow(self, call: Call, span: Span) -> Response | None:
+        with span.active():
+            return None if self.service.is_slow(call) else self.service.run(call)
 
     # -- the answer ------------------------------------------------------------------------------
 
@@ -243,15 +273,16 @@ class Server:
         if request.method == "HEAD":
             await send(start)
             await send({"type": "http.response.body", "body": b""})
-            self.workers.run(close_body, pieces)
+            await self._bulkheads.reads.run(close_body, pieces, of=request.database_name, admitted=True)
             return
         if len(self._senders) >= self.settings.max_feeds:
-            self.workers.run(close_body, pieces)
+            await self._bulkheads.reads.run(close_body, pieces, of=request.database_name, admitted=True)
             refusal = finish(request, error_response(Unavailable("there are too many feeds")))
             await self._send(scope, request, refusal, receive, send)
             return
         await send(start)
-        sender = Sender(self.workers, receive, send, self.settings.patience)
+        threads = self._bulkheads.reads if response.wakes is None else self._bulkheads.feeds
+        sender = Sender(threads, request.database_name, receive, send, self.settings.patience)
         self._senders.add(sender)
         try:
             if self._stopping:

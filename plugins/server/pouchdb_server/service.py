@@ -43,15 +43,17 @@ MOST_DEPTH = 100
 class Call:
     """One request on its way: where it leads, and what is held open for it."""
 
-    __slots__ = ("_using", "database", "error", "found", "request", "route")
+    __slots__ = ("_using", "database", "error", "found", "is_admitted", "is_open", "request", "route")
 
     def __init__(self, request: Request, found: Found, route: Route | None, error: PouchDBError | None) -> None:
         self.request, self.found, self.route, self.error = request, found, route, error
         self.database: SyncPouchDB | None = None
+        self.is_admitted = self.is_open = False
         self._using = ExitStack()
 
     def close(self) -> None:
         """Give back what was held for it."""
+        self.is_open = False
         self._using.close()
 
 
@@ -182,7 +184,9 @@ class Service:
     def admit(self, call: Call) -> PouchDBError | None:
         """Have a request pass the gate, on a thread; return why it must not, or why nothing answers it."""
         try:
+            call.is_open = True
             call.database = self.gate.admit(call.request, call.route, call._using)
+            call.is_admitted = True
         except DatabaseClosed:
             call.error = NotFound(MISSING)
         except PouchDBError as error:
@@ -196,6 +200,17 @@ class Service:
         why = error or call.error or ServerError()
         call.close()
         return finish(call.request, error_response(why))
+
+    def is_slow(self, call: Call) -> bool:
+        """Return whether an admitted call will take long, on a thread."""
+        slow = False if call.route is None else call.route.slow
+        if isinstance(slow, bool):
+            return False
+        try:
+            return slow(call.request, call.database)
+        except PouchDBError:
+            # The handler meets the same, and answers with it.
+            return False
 
     def run(self, call: Call) -> Response:
         """Run the handler of a call that was admitted, on a thread; the call ends with the response's body."""
@@ -221,6 +236,7 @@ class Service:
         else:
             # Who sends the body piece by piece uses the database until the end.
             response.body = _Held(response.body, call._using)
+            call.is_open = False
         return response
 
     def close(self) -> None:

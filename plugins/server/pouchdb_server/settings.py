@@ -46,11 +46,17 @@ class Settings:
     max_databases: int = 200
     """Databases that stay open though nobody uses them just now."""
     workers: int = 16
-    """Threads for requests that are under way."""
-    slow_workers: int = 32
-    """Threads for what takes long: views, replications."""
+    """Threads for reads; writes, uploads and feeds have as many as half of it each, passwords two."""
+    slow_workers: int = 16
+    """Threads for what takes long: building views, replications by ``_replicate``."""
+    line: int = 1000
+    """Requests of one kind that wait for a thread; more are answered 503 with ``Retry-After``."""
     patience: float = 60.0
     """Seconds to wait for a client that takes or sends nothing in the middle of a message."""
+    slowest: int = 256
+    """Bytes a second that a body must bring on average, over each time of ``patience``."""
+    body_time: float = 600.0
+    """Seconds that a body takes at most that is read as a whole; attachments may take longer."""
     max_jobs: int = 100
     """Replications of ``_replicator`` documents that run at the same time; others wait for their turn."""
     fauxton: str | PathLike[str] | None = None
@@ -66,6 +72,9 @@ class Settings:
                 raise BadRequest("an administrator has a name without a colon, and a password")
         if self.fauxton is not None:
             check_fauxton(self.fauxton)
+        for name in ("workers", "slow_workers"):
+            if getattr(self, name) < 1:
+                raise BadRequest(f"{name} must be a number from 1 up, not {getattr(self, name)!r}")
         if self.max_jobs < 1:
             raise BadRequest(f"max_jobs must be a number from 1 up, not {self.max_jobs!r}")
         if not self.replication_interval > 0:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pouchdb
 from pouchdb_core.jsontext import dump
 from pouchdb_server.app import create_app
+from pouchdb_server.incoming import Receive
 from pouchdb_server.serve import Running, configured, inner
 from pouchdb_server.server import ABORT, Server
-from pouchdb_server.streams import Receive, Send
+from pouchdb_server.streams import Send
 
 if TYPE_CHECKING:
     from typing_extensions import Self

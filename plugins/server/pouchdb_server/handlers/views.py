@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.jsontext import dump
-from pouchdb_core.views.index_store import IndexEntry
-from pouchdb_core.views.register import indexes
+from pouchdb_core.views.state import index_state
 from pouchdb_server.handlers.listing import etag_of
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import VIEWING, chosen, parameters
 
-__all__ = ["cleanup", "compact", "design_info", "queries", "query", "temporary"]
+__all__ = ["cleanup", "compact", "design_info", "must_build", "queries", "query", "temporary"]
 
 RAW = {name: ("text" if kind == "json" else kind) for name, kind in VIEWING.items()}
 
@@ -22,6 +21,17 @@ def query(request: Request, database: SyncPouchDB) -> Response:
     """GET and POST /{db}/_design/{ddoc}/_view/{view}."""
     answer = database.query(_name(request), **parameters(request, VIEWING), offset=True)
     return _rows(answer)
+
+
+def must_build(request: Request, database: SyncPouchDB) -> bool:
+    """Return whether a query has to bring its index up to date first; reading an index that is there is a read."""
+    if request.query.get("update") in ("false", "lazy") or request.query.get("stale") in ("ok", "update_after"):
+        return False
+    try:
+        return not index_state(database, request.params["ddoc"]).is_current
+    except NotFound:
+        # The handler says so quickly.
+        return False
 
 
 def queries(request: Request, database: SyncPouchDB) -> Response:
@@ -62,30 +72,21 @@ def design_info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """GET /{db}/_design/{ddoc}/_info."""
     name = request.params["ddoc"]
     ddoc = database.get(f"_design/{name}")
-    kind = database.plugins.index_kinds().get("views")
-    try:
-        signature = (kind.signature(database, ddoc) if kind is not None else None) or ""
-    except PouchDBError:
-        # What it defines cannot run here, so there is no index.
-        signature = ""
-    entries = [IndexEntry(*row) for row in indexes(database).store.entries()]
-    none = IndexEntry(0, "views", signature)
-    entry = next((each for each in entries if (each.kind, each.signature) == ("views", signature)), none)
-    pending = database.adapter.pending(entry.seq)
+    state = index_state(database, name)
     return {
         "name": name,
         "view_index": {
-            "signature": signature,
+            "signature": state.signature,
             "language": ddoc.get("language", "javascript"),
             # Its rows are in the database's file, among the documents.
             "sizes": {"file": 0, "active": 0, "external": 0},
-            "update_seq": entry.seq,
-            "purge_seq": entry.purge_seq,
-            "updater_running": entry.builder is not None,
+            "update_seq": state.update_seq,
+            "purge_seq": state.purge_seq,
+            "updater_running": state.is_building,
             "compact_running": False,
             "waiting_clients": 0,
             "waiting_commit": False,
-            "updates_pending": {"minimum": pending, "preferred": pending, "total": pending},
+            "updates_pending": dict.fromkeys(("minimum", "preferred", "total"), state.pending),
             "collator_versions": [],
         },
     }

@@ -1,0 +1,137 @@
+"""Bulkheads: each kind of work has threads of its own, so that none can take them from the others.
+
+Who comes when all are busy waits in a line, first come first served, holding no thread. Work on one database gets only
+a share of the threads of its kind: who waits for the lock of one database leaves the others theirs. A line is
+bounded: who finds it full is told to come back later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import anyio
+
+from pouchdb_server.http_errors import Unavailable
+from pouchdb_server.workers import Workers
+
+__all__ = ["Bulkhead", "Bulkheads"]
+
+T = TypeVar("T")
+
+RETRY_AFTER = "5"
+"""Seconds after which who found a line full may come again."""
+
+
+@dataclass(slots=True)
+class _Share:
+    """What the work on one database may take of a bulkhead."""
+
+    limiter: anyio.CapacityLimiter
+    users: int = 0
+
+
+@dataclass(slots=True)
+class Bulkhead:
+    """So many threads for one kind of work, and a line of bounded length before them."""
+
+    name: str
+    workers: Workers
+    places: int
+    share: int
+    """Places for the work on one database at the same time."""
+    line: int
+    """How many may wait."""
+    hashes: bool = False
+    """Passwords are checked here."""
+    waiting: int = 0
+    _limiter: anyio.CapacityLimiter = field(init=False)
+    _shares: dict[str, _Share] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._limiter = anyio.CapacityLimiter(self.places)
+
+    async def run(self, function: Callable[..., T], *args: Any, of: str | None = None, admitted: bool = False) -> T:
+        """Call a function on a thread; ``of`` names the database it works on.
+
+        ``admitted`` work is part of something that has begun, and waits however long the line is. Raises
+        Unavailable when the line is full.
+        """
+        # Each call is a borrower of its own: a request may have several.
+        borrower = object()
+        share = None if of is None else self._share_of(of)
+        try:
+            if share is not None:
+                await self._enter(share.limiter, borrower, admitted)
+            try:
+                await self._enter(self._limiter, borrower, admitted)
+            except BaseException:
+                if share is not None:
+                    share.limiter.release_on_behalf_of(borrower)
+                raise
+        except BaseException:
+            self._leave(of, share)
+            raise
+        future = self.workers.run(function, *args)
+
+        # When the thread is free, which may be after nobody waits for it any more.
+        def free(_: object) -> None:
+            self._limiter.release_on_behalf_of(borrower)
+            if share is not None:
+                share.limiter.release_on_behalf_of(borrower)
+            self._leave(of, share)
+
+        future.add_done_callback(free)
+        return await asyncio.shield(future)
+
+    def _share_of(self, database: str) -> _Share:
+        share = self._shares.get(database)
+        if share is None:
+            share = self._shares[database] = _Share(anyio.CapacityLimiter(self.share))
+        share.users += 1
+        return share
+
+    async def _enter(self, limiter: anyio.CapacityLimiter, borrower: object, admitted: bool) -> None:
+        try:
+            limiter.acquire_on_behalf_of_nowait(borrower)
+        except anyio.WouldBlock:
+            if self.waiting >= self.line and not admitted:
+                raise Unavailable(
+                    f"there is too much to do just now: {self.waiting} requests wait ({self.name})",
+                    headers={"Retry-After": RETRY_AFTER},
+                ) from None
+            self.waiting += 1
+            try:
+                await limiter.acquire_on_behalf_of(borrower)
+            finally:
+                self.waiting -= 1
+
+    def _leave(self, database: str | None, share: _Share | None) -> None:
+        if share is not None and database is not None:
+            share.users -= 1
+            if share.users == 0:
+                del self._shares[database]
+
+
+class Bulkheads:
+    """The bulkheads of one server, by kind of work."""
+
+    def __init__(self, workers: Workers, readers: int, builders: int, line: int) -> None:
+        def bulkhead(name: str, places: int, share: int | None = None) -> Bulkhead:
+            return Bulkhead(name, workers, places, share or places, line)
+
+        half = max(1, readers // 2)
+        self.quick = bulkhead("quick answers", 2)
+        """What no database is needed for."""
+        self.reads = bulkhead("reads", readers, half)
+        self.writes = bulkhead("writes", half, max(1, readers // 4))
+        self.large = bulkhead("large bodies", 2, 1)
+        """What is parsed as a whole and takes much memory."""
+        self.uploads = bulkhead("uploads", max(2, readers // 4))
+        """Full pieces of uploads to their files."""
+        self.passwords = Bulkhead("password hashing", workers, 2, 2, line, hashes=True)
+        self.builds = bulkhead("view builds", builders, max(1, builders // 2))
+        self.feeds = bulkhead("feeds", half)
+        """Steps of feeds that were woken."""

@@ -1,0 +1,62 @@
+"""How far an index has come: asked without building anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.views.index_store import IndexEntry
+from pouchdb_core.views.register import indexes
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["IndexState", "index_state"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What there is of the index of one design document."""
+
+    signature: str = ""
+    """Names the functions that the index is of; empty when they cannot run here."""
+    update_seq: int = 0
+    """The last change that the index has seen; 0 before it is built."""
+    purge_seq: int = 0
+    is_building: bool = False
+    pending: int = 0
+    """Changes that it has not seen."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether a query can be answered without indexing anything."""
+        return self.pending == 0
+
+
+def index_state(database: SyncPouchDB, ddoc: str, kind: str = "views") -> IndexState:
+    """Return the state of the index of a kind that the design document ``ddoc`` (without ``_design/``) defines.
+
+    Raises NotFound without such a design document, NotSupported for a database on a server.
+    """
+    id = f"_design/{ddoc}"
+    found = next((each for each in database.design_documents() if each["_id"] == id), None)
+    if found is None:
+        raise NotFound(f"missing: there is no design document {id!r}")
+    known = database.plugins.index_kinds().get(kind)
+    try:
+        signature = (known.signature(database, found) if known is not None else None) or ""
+    except PouchDBError:
+        # What it defines cannot run here, so there is no index.
+        signature = ""
+    store = indexes(database).store
+    counters = store.counters()
+    row = store.find(kind, signature) if signature else None
+    entry = IndexEntry(0, kind, signature) if row is None else IndexEntry(*row)
+    pending = 0
+    if entry.seq < counters.update_seq:
+        pending = database.adapter.pending(entry.seq)
+    if entry.purge_seq < counters.purge_seq:
+        # Purges are worked off too.
+        pending = max(pending, 1)
+    return IndexState(signature, entry.seq, entry.purge_seq, entry.builder is not None, pending)
