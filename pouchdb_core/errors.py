@@ -10,6 +10,7 @@
           InvalidRequest      400 invalid_request
           QueryParseError     400 query_parse_error
           IncompleteDump      400 incomplete_dump
+          ContentMismatch     400 content_md5_mismatch
         Unauthorized          401 unauthorized
         Forbidden             403 forbidden
         NotFound              404 not_found
@@ -32,6 +33,7 @@
           StorageError        500 storage_error
             NotADatabase      500 not_a_database
             NewerSchema       500 newer_schema
+            Damaged           500 damaged
             ReadOnlyStorage   500 read_only
             DatabaseBusy      503 busy
             DiskFull          507 insufficient_storage
@@ -49,6 +51,8 @@ __all__ = [
     "BadRequest",
     "BaseError",
     "Conflict",
+    "ContentMismatch",
+    "Damaged",
     "DatabaseBusy",
     "DatabaseClosed",
     "DiskFull",
@@ -174,6 +178,12 @@ class IncompleteDump(BadRequest):
     name, default_message = "incomplete_dump", "the dump breaks off"
 
 
+class ContentMismatch(BadRequest):
+    """The content of an attachment is not what its document says of it: its length or digest differs."""
+
+    name, default_message = "content_md5_mismatch", "Possible message corruption."
+
+
 class Unauthorized(PouchDBError):
     status, name, default_message = 401, "unauthorized", "Name or password is incorrect."
 
@@ -290,6 +300,12 @@ class NotADatabase(StorageError):
 
 class NewerSchema(StorageError):
     name, default_message = "newer_schema", "the database was written by a newer version"
+
+
+class Damaged(StorageError):
+    """What is stored is not what was written: ``id`` names the document, ``attachment`` the attachment."""
+
+    name, default_message = "damaged", "what is stored is damaged"
 
 
 class ReadOnlyStorage(StorageError):

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from pouchdb_core.errors import BadRequest
+from pouchdb_core.errors import BadRequest, Damaged
 from pouchdb_core.results import Record, record, record_of_objects
 from pouchdb_core.revisions.ids import written
 from pouchdb_core.revisions.numbers import MAX_DIGITS, digits_of, integer_of, too_long
@@ -50,14 +50,17 @@ class Unusable:
 
 
 def load(text: bytes) -> Any:
-    """Parse a text that ``dump`` has written."""
+    """Parse a text that ``dump`` has written. Raises Damaged for what it cannot have."""
     if MARK not in text:
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             # Lone surrogates: legal in JSON, stored escaped, refused by orjson.
             pass
-    return _DECODER.decode(text.decode())
+    try:
+        return _DECODER.decode(text.decode())
+    except ValueError as error:
+        raise Damaged(f"a stored text is no JSON: {error}") from None
 
 
 def load_record(body: bytes) -> Record:

@@ -93,7 +93,7 @@ class Read:
     size: int | None = None
     """With ``items``: answer those that take about so many bytes, at least one, and leave the rest."""
     packed: bool = False
-    """With ``items``: answer a list of Packed, documents with stubs and None, as ``Adapter.packs`` allows."""
+    """With ``items``: answer a list of Packed, documents with stubs, errors and None, as ``Adapter.packs`` allows."""
     user: UserContext | None = None
     purpose: Purpose = "api"
 

@@ -12,6 +12,8 @@ from pouchdb_core.errors import (
     BadRequest,
     BaseError,
     Conflict,
+    ContentMismatch,
+    Damaged,
     DatabaseBusy,
     DiskFull,
     FileExists,
@@ -88,6 +90,10 @@ _RULES = (
     ),
     _Rule(NotACouchDB, Status.FAILED, "check the URL: http://HOST:PORT/DATABASE"),
     _Rule(NewerSchema, Status.FAILED, "install a newer version: pip install --upgrade pouchdb"),
+    _Rule(
+        Damaged, Status.FAILED, "`pouchdb doctor` lists what is damaged; restore it from a backup, a dump or a replica"
+    ),
+    _Rule(ContentMismatch, Status.FAILED, "the content was changed on its way; try again"),
     _Rule(NotADatabase, Status.FAILED, "restore it from a backup or a dump, or choose another directory"),
     _Rule(ReadOnlyStorage, Status.FAILED, "check who owns the directory and whether you may write there"),
     _Rule(DiskFull, Status.FAILED, "free some space; `pouchdb compact` gives back what old revisions take"),

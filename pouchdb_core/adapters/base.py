@@ -156,8 +156,8 @@ class Adapter(ABC):
         """Count the changes after ``since``."""
 
     @abstractmethod
-    def lacking(self, digests: Collection[str]) -> set[str]:
-        """Return those of the attachments' digests whose content the database does not have."""
+    def lacking(self, keys: Collection[bytes]) -> set[bytes]:
+        """Return those SHA-256 digests of content that the database does not have."""
 
     @abstractmethod
     def local_ids(self, prefix: str) -> Sequence[str]:
@@ -215,8 +215,8 @@ class Adapter(ABC):
         """Copy the database to ``target`` while others read and write."""
 
     @abstractmethod
-    def problems(self) -> Sequence[str]:
-        """Check the integrity of everything stored."""
+    def problems(self, deep: bool = True) -> Sequence[str]:
+        """Check the integrity of everything stored; ``deep`` reads bodies and content too."""
 
     def purges(self, after: int) -> Iterator[tuple[int, str, Sequence[str]]]:
         """Yield (purge_seq, id, revs) of the purges that are remembered; of a server's nothing is known."""

@@ -117,15 +117,20 @@ def backup(db: SyncPouchDB, target: PathLike) -> Record:
     """Copy the database to a new file, one moment of it, while others read and write.
 
     The copy can be opened like any database once it lies in a storage directory; its ``epoch``
-    differs, so that a replication notices it was restored. Raises BadRequest if the file exists.
+    differs, so that a replication notices it was restored. Raises BadRequest if the file exists, and Damaged,
+    naming document and attachment, where what is stored is not what was written: nothing is copied then.
     """
     ask(db, "backup", target=Path(target).expanduser().absolute())
     return Record(ok=True)
 
 
-def integrity_check(db: SyncPouchDB) -> Sequence[str]:
-    """Check everything stored; returns what is wrong, nothing if all is well. Reads the whole database."""
-    found: Sequence[str] = ask(db, "integrity_check")
+def integrity_check(db: SyncPouchDB, *, deep: bool = True) -> Sequence[str]:
+    """Check everything stored; returns what is wrong, nothing if all is well. Reads the whole database.
+
+    What SQLite finds comes first, then what the tables say of each other; ``deep`` also compares the content
+    of each attachment with its digest and parses every document.
+    """
+    found: Sequence[str] = ask(db, "integrity_check", deep=deep)
     return found
 
 

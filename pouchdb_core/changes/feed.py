@@ -12,7 +12,7 @@ from pouchdb_core.changes.raw import is_linear, raw_changes
 from pouchdb_core.documents.listing import plain_documents, row_document
 from pouchdb_core.documents.read import compose, tree_of
 from pouchdb_core.documents.store import Row, Store
-from pouchdb_core.errors import BadRequest, NotFound
+from pouchdb_core.errors import BadRequest, Damaged, NotFound
 from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import PLAIN, Changes
 from pouchdb_core.results import Record
@@ -185,6 +185,7 @@ def _judged(
         return
     while chunk := list(islice(rows, wanted.size)):
         found: list[tuple[Row, list[str]]] = []
+        unread: set[int] = set()
         docs: list[Record] = []
         for row in chunk:
             revs = _leaves(row) if every_leaf else [row[2]]
@@ -193,15 +194,26 @@ def _judged(
             except NotFound:
                 # It went since the page was read: the document has changed, and belongs to the next feed.
                 revs = []
+            except Damaged:
+                if request.purpose != "replication":
+                    raise
+                # That reports it as an error of this document, whatever the filter would say.
+                unread.add(row[0])
             found.append((row, revs))
         verdicts = iter(wanted.judge(docs))
         for row, revs in found:
-            yield row, [rev for rev in revs if next(verdicts)]
+            yield row, [rev for rev in revs if row[0] in unread or next(verdicts)]
 
 
 def _leaves(row: Row) -> list[str]:
     # Most trees have one branch, and that is seen twenty times faster than a tree is made.
-    return [row[2]] if row[4] is None or is_linear(row[4]) else tree_of(row).leaves()
+    if row[4] is None or is_linear(row[4]):
+        return [row[2]]
+    try:
+        return tree_of(row).leaves()
+    except Damaged:
+        # Whoever reads the document hears of it; the feed goes on.
+        return [row[2]]
 
 
 def _change(store: Store, request: Changes, row: Row, revs: list[str]) -> Record | None:

@@ -58,5 +58,8 @@ def raw_changes(store: Store, rows: Iterable[Row], options: ReadOptions) -> Iter
 
 
 def is_linear(tree: bytes) -> bool:
-    """Tell whether a stored tree has one branch, and so no conflicts."""
-    return len(orjson.loads(tree)) == 1
+    """Tell whether a stored tree has one branch, and so no conflicts; of a damaged one that is not known."""
+    try:
+        return len(orjson.loads(tree)) == 1
+    except (ValueError, TypeError):
+        return False

@@ -54,7 +54,7 @@ _ACTIONS: Mapping[str, Callable[..., Any]] = {
     "get_security": lambda database: database.adapter.security(),
     "id": lambda database: database.adapter.id(),
     "info": lambda database: database.adapter.info(),
-    "integrity_check": lambda database: database.adapter.problems(),
+    "integrity_check": lambda database, deep=True: database.adapter.problems(deep),
     "load": lambda database, run: run(),
     "purge": lambda database, revs: database.adapter.purge(revs),
     "purged_infos_limit": lambda database, limit=None: database.adapter.purged_infos_limit(limit),

@@ -1,4 +1,4 @@
-"""Attachments: content that streams in and out, stored once per digest, in chunks.
+"""Attachments: content that streams in and out, stored once, in chunks.
 
 A file object is copied to a temporary file while its digest is computed, before the write lock is
 taken: a slow source never holds up other writers, memory stays constant, and a crash leaves nothing.
@@ -9,36 +9,38 @@ from __future__ import annotations
 import base64
 import binascii
 import errno
-import hashlib
-import io
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from pouchdb_core.errors import BadRequest, DiskFull, MissingStub, NotFound, StorageError
+from pouchdb_core.documents.attachment_reader import CHUNK, AttachmentReader
+from pouchdb_core.documents.content import Digests, compare
+from pouchdb_core.errors import BadRequest, DiskFull, MissingStub, StorageError
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
-    from pouchdb_core.documents.store import Store
+    from pouchdb_core.documents.store import Content, Store
 
 __all__ = [
     "CHUNK",
     "AttachmentReader",
     "Blob",
     "Incoming",
+    "Stored",
     "outgoing",
     "parse_attachments",
     "parse_content",
     "resolve",
 ]
 
-CHUNK = 256 * 1024
-"""Bytes in a stored chunk; all but the last of an attachment have exactly this many."""
-
 SPOOL = 1024 * 1024
 """Bytes of a stream kept in memory before it goes to a temporary file."""
 
 ENTRY = ("digest", "content_type", "length", "revpos", "stub")
+KINDS = {
+    "content_type": str, "digest": str, "length": int, "encoding": str, "encoded_length": int, "revpos": int,
+    "stub": bool,
+}  # fmt: skip
 DEFAULT_TYPE = "application/octet-stream"
 
 
@@ -54,20 +56,69 @@ class Blob(Record):
         return (Blob, (self["data"], self["type"]))
 
 
+class Stored:
+    """Stands for content that the database has, in a replicated document: its key instead of the bytes."""
+
+    __slots__ = ("sha256",)
+
+    def __init__(self, sha256: bytes) -> None:
+        self.sha256 = sha256
+
+
 class Incoming:
     """One attachment of an incoming document: new content, or a stub for content the database has."""
 
-    __slots__ = ("content", "digest", "entry", "length", "revpos", "text")
+    __slots__ = ("content", "digests", "encoded_length", "entry", "key", "known_as", "revpos", "text")
 
-    def __init__(self, entry: dict[str, Any], text: str | None, content: bytes | IO[bytes] | None, digest: str) -> None:
+    def __init__(
+        self,
+        entry: dict[str, Any],
+        content: bytes | IO[bytes] | None = None,
+        digests: Digests | None = None,
+        *,
+        text: str | None = None,
+        known_as: Collection[str] = (),
+        encoded_length: int | None = None,
+        key: bytes | None = None,
+    ) -> None:
         self.entry = entry
         self.text = text
         """The base64 text when it was given so: PouchDB hashes that."""
         self.content = content
-        self.digest = digest
-        self.length = _length(content)
+        self.digests = digests
+        """The length and digests of the content."""
+        self.known_as = known_as
+        """Other digests that its source gives the content: see ``compare``."""
+        self.encoded_length = encoded_length
+        """Bytes of it as it came, where it came packed."""
+        self.key = key
+        """Of a stub: the SHA-256 of the content it stands for, if that is known."""
         self.revpos: int | None = None
         """The generation it is of, if that is known already: a replicated document says it."""
+
+    @property
+    def digest(self) -> str:
+        """The digest that readers of the document are to see.
+
+        That of the content; of content that came from a CouchDB which packs it, what that one calls it.
+        """
+        assert self.digests is not None
+        said = self.entry.get("digest")
+        return said if isinstance(said, str) and said in self.known_as else self.digests.md5
+
+    @property
+    def length(self) -> int:
+        """Bytes of the content, 0 of a stub."""
+        return 0 if self.digests is None else self.digests.length
+
+    def check(self, name: str) -> None:
+        """Compare the content with what the document says of it. Raises ContentMismatch."""
+        if self.digests is not None:
+            compare(name, self.entry, self, self.chunks())
+            said = self.entry.get("digest")
+            if isinstance(said, str) and said.startswith("md5-"):
+                # It agrees, so what the document calls it is a name of the content.
+                self.known_as = {*self.known_as, said}
 
     @property
     def stub(self) -> bool:
@@ -91,7 +142,7 @@ class Incoming:
 
     def described(self) -> dict[str, Any]:
         """Return the entry as a stub, for whoever judges the document."""
-        told = dict(self.entry)
+        told = {key: value for key, value in self.entry.items() if key in ENTRY}
         if self.content is not None:
             told.update(digest=self.digest, length=self.length)
         return {**told, "stub": True}
@@ -113,16 +164,11 @@ class Incoming:
             self.content.close()
 
 
-def _length(content: bytes | IO[bytes] | None) -> int:
-    if content is None:
-        return 0
-    return len(content) if isinstance(content, bytes) else content.tell()
-
-
 def parse_attachments(given: Any, *, replicated: bool = False) -> dict[str, Incoming]:
     """Check the ``_attachments`` member of a document. Raises BadRequest naming the attachment.
 
-    Only a ``replicated`` document is believed what generation its attachments are of.
+    Only a ``replicated`` document is believed what generation its attachments are of, and its content must
+    be what it says of it (ContentMismatch): an edit may still have the digest of what it replaces.
     """
     if not isinstance(given, Mapping):
         raise BadRequest(f"_attachments must be an object of attachments by name, not {type(given).__name__}")
@@ -134,6 +180,7 @@ def parse_attachments(given: Any, *, replicated: bool = False) -> dict[str, Inco
             incoming = parsed[name] = _entry(name, entry)
             if replicated:
                 incoming.revpos = incoming.entry.get("revpos")
+                incoming.check(name)
     except BaseException:
         close_all(parsed)
         raise
@@ -165,16 +212,16 @@ def check_name(name: Any) -> str:
 def _entry(name: str, entry: Any) -> Incoming:
     if not isinstance(entry, Mapping):
         raise BadRequest(f"attachment {name!r} must be an object with data or stub, not {type(entry).__name__}")
-    kept = {key: entry[key] for key in ENTRY if key in entry}
-    for key, kind in (("content_type", str), ("digest", str), ("length", int), ("revpos", int), ("stub", bool)):
-        if key in kept and not isinstance(kept[key], kind):
-            raise BadRequest(f"attachment {name!r}: {key} must be {kind.__name__}, not {kept[key]!r}")
-        if kind is int and kept.get(key, 0) >= 2**63:
+    kept = {key: entry[key] for key in KINDS if key in entry}
+    for key, value in kept.items():
+        if not isinstance(value, KINDS[key]):
+            raise BadRequest(f"attachment {name!r}: {key} must be {KINDS[key].__name__}, not {value!r}")
+        if isinstance(value, int) and value >= 2**63:
             raise BadRequest(f"attachment {name!r}: {key} is too large")
     if "data" not in entry:
         if not entry.get("stub"):
             raise BadRequest(f"attachment {name!r} has neither data nor stub")
-        return Incoming(kept, None, None, "")
+        return Incoming(kept)
     kept.pop("stub", None)
     return parse_content(name, entry["data"], kept)
 
@@ -187,16 +234,19 @@ def parse_content(name: str, data: Any, entry: dict[str, Any]) -> Incoming:
         data = data["data"]
     if isinstance(data, Incoming):
         # Taken in already.
-        return Incoming(entry, None, data.content, data.digest)
+        known_as, encoded_length = data.known_as, data.encoded_length
+        return Incoming(entry, data.content, data.digests, known_as=known_as, encoded_length=encoded_length)
+    if isinstance(data, Stored):
+        return Incoming(entry, key=data.sha256)
     if isinstance(data, str):
         try:
             content = base64.b64decode("".join(data.split()), validate=True)
         except (binascii.Error, ValueError):
             raise BadRequest(f"attachment {name!r}: data is not valid base64 (give bytes for raw content)") from None
-        return Incoming(entry, data, content, _digest(hashlib.md5(content, usedforsecurity=False)))
+        return Incoming(entry, content, Digests(content), text=data)
     if isinstance(data, (bytes, bytearray, memoryview)):
         content = bytes(data)
-        return Incoming(entry, None, content, _digest(hashlib.md5(content, usedforsecurity=False)))
+        return Incoming(entry, content, Digests(content))
     if callable(getattr(data, "read", None)):
         return _spool(name, data, entry)
     raise BadRequest(
@@ -205,28 +255,24 @@ def parse_content(name: str, data: Any, entry: dict[str, Any]) -> Incoming:
 
 
 def _spool(name: str, source: Any, entry: dict[str, Any]) -> Incoming:
-    md5 = hashlib.md5(usedforsecurity=False)
-    # What comes from a server is hashed where it comes in, to be compared with what the server told of all of it.
-    hashed = getattr(source, "hashes", False) and source.tell() == 0
+    """Copy a file. One that is an attachment of another database computes digests by itself, where it reads."""
+    digests = Digests()
+    hashes = hasattr(type(source), "digests") and source.tell() == 0
     spool = tempfile.SpooledTemporaryFile(max_size=SPOOL)  # noqa: SIM115  # Incoming closes it
     try:
         while piece := source.read(CHUNK):
             if not isinstance(piece, bytes):
                 raise BadRequest(f"attachment {name!r}: the file must be open in binary mode")
-            if not hashed:
-                md5.update(piece)
+            if not hashes:
+                digests.update(piece)
             _keep(name, spool, piece)
-        # Of content that a server keeps packed, the digest is of the packed bytes: it was compared with those.
-        verified = source.verified_digest if hashed else None
-        if hashed and verified is None:
-            # The server told no digest, or not all of it was read.
-            spool.seek(0)
-            while piece := spool.read(CHUNK):
-                md5.update(piece)
+        if hashes:
+            digests = source.digests
     except BaseException:
         spool.close()
         raise
-    return Incoming(entry, None, spool, verified or _digest(md5))
+    known_as, encoded_length = getattr(source, "known_as", ()), getattr(source, "encoded_length", None)
+    return Incoming(entry, spool, digests, known_as=known_as, encoded_length=encoded_length)
 
 
 def _keep(name: str, spool: IO[bytes], piece: bytes) -> None:
@@ -238,59 +284,64 @@ def _keep(name: str, spool: IO[bytes], piece: bytes) -> None:
         raise kind(f"attachment {name!r} cannot be kept in a temporary file: {error.strerror}") from error
 
 
-def _digest(md5: Any) -> str:
-    return "md5-" + base64.b64encode(md5.digest()).decode("ascii")
-
-
 def resolve(
-    store: Store, incoming: Mapping[str, Incoming], previous: Mapping[str, Any], generation: int
-) -> tuple[dict[str, Any], set[int]]:
+    store: Store, incoming: Mapping[str, Incoming], previous: Mapping[str, tuple[Mapping[str, Any], Content]]
+) -> dict[str, tuple[dict[str, Any], Content]]:
     """Store what is new and look up what is a stub; inside a write transaction.
 
-    ``previous`` holds the entries of the parent revision. Returns the entries to keep in the body
-    and the numbers of the attachments they use. Raises MissingStub.
+    ``previous`` holds the entries of the revision it was made from, with their content. Returns by name
+    the entry to keep in the body, with None as its generation where that is not known, and its content.
+    Raises MissingStub.
     """
-    entries: dict[str, Any] = {}
-    numbers: set[int] = set()
     # Stubs first: a missing one must not leave behind content that nothing uses.
     stubs = {name: _stub(store, name, entry, previous) for name, entry in incoming.items() if entry.stub}
+    resolved: dict[str, tuple[dict[str, Any], Content]] = {}
     for name, attachment in incoming.items():
         if name in stubs:
-            number, length, entry = stubs[name]
+            content, entry = stubs[name]
         else:
-            entry, length = {"digest": attachment.digest}, attachment.length
-            known = store.attachment(attachment.digest)
-            number = known[0] if known else store.add_attachment(attachment.digest, length, attachment.chunks())
-        given = attachment.entry
-        entries[name] = {
-            "content_type": given.get("content_type") or entry.get("content_type") or DEFAULT_TYPE,
-            "revpos": attachment.revpos or entry.get("revpos") or generation,
+            digests = attachment.digests
+            assert digests is not None
+            content = store.content(digests.sha256) or store.add_content(digests, attachment.chunks())
+            entry = {"digest": attachment.digest}
+        kept = {
+            "content_type": attachment.entry.get("content_type") or entry.get("content_type") or DEFAULT_TYPE,
+            "revpos": attachment.revpos or entry.get("revpos"),
             "digest": entry["digest"],
-            "length": length,
+            "length": content.length,
         }
-        numbers.add(number)
-    return entries, numbers
+        resolved[name] = kept, content
+    return resolved
 
 
 def _stub(
-    store: Store, name: str, incoming: Incoming, previous: Mapping[str, Any]
-) -> tuple[int, int, Mapping[str, Any]]:
+    store: Store, name: str, incoming: Incoming, previous: Mapping[str, tuple[Mapping[str, Any], Content]]
+) -> tuple[Content, Mapping[str, Any]]:
     """Find the content a stub stands for: the parent's of that name, else any of that digest.
 
     What is the parent's stays what it was, its generation included.
     """
-    before = previous.get(name, {})
+    before, content = previous.get(name, ({}, None))
     digest = incoming.entry.get("digest", before.get("digest"))
-    known = store.attachment(digest) if digest else None
-    if known is None:
-        raise MissingStub(f"A pre-existing attachment stub wasn't found: {name!r}")
-    return *known, before if before.get("digest") == digest else {"digest": digest}
+    if incoming.key is not None:
+        known = store.content(incoming.key)
+        if known is not None:
+            return known, before if content == known else {"digest": digest or known.md5}
+    elif content is not None and before.get("digest") == digest:
+        return content, before
+    elif digest is not None:
+        # Of two contents with one MD5 nobody knows which is meant, unless the parent has it under another name.
+        ours = {content for entry, content in previous.values() if entry["digest"] == digest}
+        found = ours or set(store.contents(digest))
+        if len(found) == 1:
+            return found.pop(), {"digest": digest}
+    raise MissingStub(f"A pre-existing attachment stub wasn't found: {name!r}", attachment=name)
 
 
 def outgoing(
-    store: Store, entries: dict[str, Any], *, data: bool, binary: bool, since_generation: int = 0
+    store: Store, entries: dict[str, Any], id: str, rev: str, *, data: bool, binary: bool, since_generation: int = 0
 ) -> dict[str, Any]:
-    """Return stored entries as a reader sees them: stubs, or with their content.
+    """Return the stored entries of a revision as a reader sees them: stubs, or with their content.
 
     With ``data``, content is base64 text, or bytes with ``binary``; an attachment whose ``revpos``
     is not above ``since_generation`` stays a stub.
@@ -298,72 +349,13 @@ def outgoing(
     shown: dict[str, Any] = {}
     for name, entry in entries.items():
         if data and entry["revpos"] > since_generation:
-            content = AttachmentReader(store, entry).read()
+            reader = AttachmentReader(store, entry, id, rev, name)
+            content = reader.read()
             members = {key: value for key, value in entry.items() if key != "length"}
+            # What is sent has the digest of what is sent, whatever a CouchDB that packs it calls it.
+            members["digest"] = reader.md5
             members["data"] = content if binary else base64.b64encode(content).decode("ascii")
             shown[name] = Record(members)
         else:
             shown[name] = Record(entry, stub=True)
     return Record(shown)
-
-
-class AttachmentReader(io.RawIOBase):
-    """A stored attachment as a seekable binary file; at most one chunk is in memory.
-
-    ``content_type`` (str), ``digest`` (str) and ``length`` (bytes) describe it. It holds no
-    transaction: reading past the removal of the attachment raises NotFound, never wrong bytes.
-    """
-
-    def __init__(self, store: Store, entry: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.content_type: str = entry["content_type"]
-        self.digest: str = entry["digest"]
-        self._store = store
-        known = store.attachment(self.digest)
-        if known is None:
-            raise NotFound()
-        self._number, self.length = known
-        self._position = 0
-        self._chunk: tuple[int, bytes] = (-1, b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        self._check_open()
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._check_open()
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.length}.get(whence)
-        if start is None:
-            raise ValueError(f"whence must be 0, 1 or 2, not {whence!r}")
-        if start + offset < 0:
-            raise ValueError(f"cannot seek before the start: {start + offset}")
-        self._position = start + offset
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer: fewer bytes come at the end only, which readers such as zipfile rely on."""
-        self._check_open()
-        view = memoryview(buffer).cast("B")
-        done = 0
-        while done < len(view) and self._position < self.length:
-            index, offset = divmod(self._position, CHUNK)
-            if self._chunk[0] != index:
-                data = self._store.attachment_chunk(self._number, index)
-                if data is None:
-                    raise NotFound("the attachment was removed while it was being read")
-                self._chunk = (index, data)
-            piece = self._chunk[1][offset : offset + len(view) - done]
-            view[done : done + len(piece)] = piece
-            done += len(piece)
-            self._position += len(piece)
-        return done
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")

@@ -7,11 +7,12 @@ several edits of one document cost one row, and rows move by ``executemany``.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from typing import Any
 
 from pouchdb_core.documents.attachments import resolve
 from pouchdb_core.documents.parse import DESIGN, Parsed, rehash
-from pouchdb_core.documents.store import Counters, Head, RowChanges, Store
+from pouchdb_core.documents.store import Content, Counters, Head, RowChanges, Store
 from pouchdb_core.errors import Conflict, NotFound
 from pouchdb_core.jsontext import dump, load
 from pouchdb_core.results import Record
@@ -65,6 +66,8 @@ class Batch:
         self._heads = heads
         self._drafts: dict[str, Draft] = {}
         self._changes = RowChanges()
+        self._used: dict[tuple[str, str], dict[str, Content]] = {}
+        """The attachments of revisions that this batch has written, which the store does not know yet."""
         self._last_pointer = counters.last_pointer
         """Pointers above this one are of this batch: their bodies are not in the store yet."""
 
@@ -273,21 +276,30 @@ class Batch:
         if parsed.attachments is None:
             return parsed.body
         members = load(parsed.body)
-        entries, numbers = resolve(
-            self._store, parsed.attachments, self._previous(draft, parsed), generation(parsed.rev)
-        )
+        resolved = resolve(self._store, parsed.attachments, self._previous(draft, parsed))
+        entries: dict[str, Any] = {}
+        for name, (entry, content) in resolved.items():
+            entry["revpos"] = entry["revpos"] or generation(parsed.rev)
+            entries[name] = entry
+            self._changes.uses.append((parsed.id, parsed.rev, name, content.number))
         members["_attachments"] = entries
-        self._changes.uses.extend((number, parsed.id, parsed.rev) for number in sorted(numbers))
+        self._used[parsed.id, parsed.rev] = {name: content for name, (_, content) in resolved.items()}
         return dump(members)
 
-    def _previous(self, draft: Draft | None, parsed: Parsed) -> dict[str, Any]:
-        """Return the attachment entries of the parent revision."""
-        parent = parsed.path[1] if len(parsed.path) > 1 else None
-        if draft is None or parent is None or parent not in draft.grown():
+    def _previous(self, draft: Draft | None, parsed: Parsed) -> dict[str, tuple[Mapping[str, Any], Content]]:
+        """Return the attachments of the revision it was made from: the parent, or the newest ancestor there is."""
+        if draft is None:
             return {}
-        body = self._read(draft, draft.grown().body(parent))
-        found: dict[str, Any] = load(body).get("_attachments", {})
-        return found
+        tree = draft.grown()
+        # An edit has the parent alone in its path.
+        for rev in parsed.path[1:]:
+            if rev in tree and (pointer := tree.body(rev)) is not None:
+                entries = load(self._read(draft, pointer)).get("_attachments", {})
+                if not entries:
+                    return {}
+                used = self._used.get((draft.id, rev)) or self._store.attachments(draft.id, rev)
+                return {name: (entry, used[name]) for name, entry in entries.items() if name in used}
+        return {}
 
     def _count(self, draft: Draft, deleted: bool | None) -> None:
         counters = self._counters

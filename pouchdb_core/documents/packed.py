@@ -12,12 +12,12 @@ from typing import Any
 from pouchdb_core.documents.parse import Parsed
 from pouchdb_core.documents.read import compose, fitting, tree_of
 from pouchdb_core.documents.store import Row, Store
-from pouchdb_core.errors import NotFound
+from pouchdb_core.errors import Damaged, NotFound, PouchDBError
 from pouchdb_core.jsontext import dump, load_record
 from pouchdb_core.requests import ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import revisions_from_path
-from pouchdb_core.revisions.stored import read_branches
+from pouchdb_core.revisions.stored import InvalidTree, read_branches
 
 __all__ = ["Packed", "read_packed"]
 
@@ -56,22 +56,28 @@ class Packed:
         return Parsed(self.id, self.rev, None, self.path, self.deleted, self.body, {}, None)
 
 
-def read_packed(store: Store, revisions: Sequence[tuple[str, str]], size: int) -> list[Packed | Record | None]:
+def read_packed(
+    store: Store, revisions: Sequence[tuple[str, str]], size: int
+) -> list[Packed | Record | PouchDBError | None]:
     """Return revisions, or the newest of what was made from them: about ``size`` bytes, then it stops.
 
-    What has attachments is a document with stubs; what is not there is None.
+    What has attachments is a document with stubs; what is not there is None, what cannot be read the error.
     """
     with store.snapshot():
         revisions = revisions[: fitting(store, [id for id, _ in revisions], size)]
         rows = store.rows(list(dict.fromkeys(id for id, _ in revisions)))
-        answers: list[Packed | Record | None] = []
+        answers: list[Packed | Record | PouchDBError | None] = []
         total = 0
         for id, rev in revisions:
             row = rows.get(id)
             if row is not None and row[4] is None and row[2] == rev and b'"_attachments"' not in row[5]:  # type: ignore[operator]  # rows() brings bodies
                 answers.append(Packed(id, rev, (rev,), bool(row[3]), row[5]))  # type: ignore[arg-type]
                 continue
-            answer = None if row is None else _one(store, row, rev)
+            answer: Packed | Record | PouchDBError | None = None
+            try:
+                answer = None if row is None else _one(store, row, rev)
+            except Damaged as error:
+                answer = error
             answers.append(answer)
             if isinstance(answer, Packed):
                 # Of losing leaves the length was not known.
@@ -84,7 +90,10 @@ def read_packed(store: Store, revisions: Sequence[tuple[str, str]], size: int) -
 def _one(store: Store, row: Row, rev: str) -> Packed | Record | None:
     if rev == row[2] and row[4] is not None and b'"_attachments"' not in row[5]:  # type: ignore[operator]  # rows() brings bodies
         # The winner of one branch, as most are: no tree need be made.
-        branches = read_branches(row[4])
+        try:
+            branches = read_branches(row[4])
+        except InvalidTree as error:
+            raise Damaged(f"document {row[1]!r} is damaged: {error}", id=row[1]) from error
         if len(branches) == 1:
             return Packed(row[1], rev, branches[0][0], bool(row[3]), row[5])  # type: ignore[arg-type]
     tree = tree_of(row)

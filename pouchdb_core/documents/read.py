@@ -7,16 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from pouchdb_core.documents import local
-from pouchdb_core.documents.attachments import AttachmentReader, Blob, outgoing
+from pouchdb_core.documents.attachment_reader import AttachmentReader
+from pouchdb_core.documents.attachments import Blob, outgoing
 from pouchdb_core.documents.parse import LOCAL
 from pouchdb_core.documents.store import Row, Store
-from pouchdb_core.errors import NotFound
-from pouchdb_core.jsontext import encodes, load, load_record
+from pouchdb_core.errors import Damaged, NotFound
+from pouchdb_core.jsontext import encodes, load_record
 from pouchdb_core.requests import PLAIN, Read, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, generation, revisions_from_path
+from pouchdb_core.revisions.stored import InvalidTree
 
-__all__ = ["compose", "fitting", "read", "stubs", "tree_of"]
+__all__ = ["compose", "fitting", "parsed_body", "read", "stubs", "tree_of"]
 
 ROW = 200
 """Bytes a document takes beside its body, about."""
@@ -50,7 +52,7 @@ def read(store: Store, request: Read) -> Any:
         row = store.row(id)
         if row is None or row[3]:
             raise NotFound("missing" if row is None else "deleted", id=id)
-        doc = load_record(row[5])  # type: ignore[arg-type]  # row() brings the body
+        doc = parsed_body(row[5], id)  # type: ignore[arg-type]  # row() brings the body
         doc["_id"], doc["_rev"] = id, row[2]
         if "_attachments" in doc:
             stubs(doc)
@@ -79,9 +81,22 @@ def fitting(store: Store, ids: Sequence[str], size: int) -> int:
 
 
 def tree_of(row: Row) -> Tree:
-    """Return a row's revision tree, made explicit when it has a single revision."""
+    """Return a row's revision tree, made explicit when it has a single revision. Raises Damaged."""
     tree = row[4]
-    return Tree.single(row[2], deleted=bool(row[3])) if tree is None else Tree.loads(tree)
+    if tree is None:
+        return Tree.single(row[2], deleted=bool(row[3]))
+    try:
+        return Tree.loads(tree)
+    except InvalidTree as error:
+        raise Damaged(f"document {row[1]!r} is damaged: {error}", id=row[1]) from error
+
+
+def parsed_body(body: bytes, id: str) -> Record:
+    """Return a stored body parsed. Raises Damaged."""
+    try:
+        return load_record(body)
+    except Damaged as error:
+        raise Damaged(f"document {id!r} is damaged: {error.message}", id=id) from error
 
 
 def stubs(doc: Record) -> None:
@@ -106,11 +121,11 @@ def compose(store: Store, row: Row, rev: str, options: ReadOptions) -> Record:
     if body is None:
         # Outside of a snapshot it may have been removed since the row was read.
         raise NotFound(id=id, rev=rev)
-    doc = load_record(body)
+    doc = parsed_body(body, id)
     if "_attachments" in doc:
         since = _common_generation(tree, rev, options.atts_since)
         doc["_attachments"] = outgoing(
-            store, doc["_attachments"], data=options.attachments, binary=options.binary, since_generation=since
+            store, doc["_attachments"], id, rev, data=options.attachments, binary=options.binary, since_generation=since
         )
     doc["_id"], doc["_rev"] = id, rev
     if tree.is_deleted(rev):
@@ -200,6 +215,9 @@ def _result(
             docs = [each if "ok" in each else _missing(id, each["missing"]) for each in answers]
     except NotFound:
         docs = [_missing(id, rev or "undefined")]
+    except Damaged as error:
+        # The others can be read.
+        docs = [Record(error=Record(id=id, rev=rev or "undefined", error=error.name, reason=error.message))]
     return Record(id=id, docs=docs)
 
 
@@ -212,16 +230,17 @@ def _attachment(store: Store, request: Read, name: str) -> Blob | AttachmentRead
         row = store.row(request.id)
         if row is None or (row[3] and request.rev is None):
             raise NotFound("missing" if row is None else "deleted", id=request.id)
-        if request.rev is None or request.rev == row[2]:
+        rev = request.rev or row[2]
+        if rev == row[2]:
             body = row[5]
         else:
             tree = tree_of(row)
-            pointer = tree.body(request.rev) if request.rev in tree else None
+            pointer = tree.body(rev) if rev in tree else None
             if pointer is None:
-                raise NotFound(id=request.id, rev=request.rev)
+                raise NotFound(id=request.id, rev=rev)
             body = store.body(pointer)
-        entry = load(body or b"{}").get("_attachments", {}).get(name)
+        entry = parsed_body(body or b"{}", request.id).get("_attachments", {}).get(name)
         if entry is None:
             raise NotFound(id=request.id)
-        reader = AttachmentReader(store, entry)
+        reader = AttachmentReader(store, entry, request.id, rev, name)
         return reader if request.stream else Blob(reader.read(), entry["content_type"])

@@ -14,9 +14,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Counters", "Head", "LocalRow", "Row", "RowChanges", "Store", "end_of_prefix"]
+from pouchdb_core.documents.content import Digests
+
+__all__ = ["Content", "Counters", "Head", "LocalRow", "Row", "RowChanges", "Store", "end_of_prefix"]
 
 Head = tuple[int, str, int, "bytes | None"]
 """(seq, winning rev, deleted, tree): a document without its body. A tree of one revision is None."""
@@ -73,10 +75,21 @@ class RowChanges:
     """(pointer, id, body) of revisions that are not winners."""
     dropped: list[tuple[int]] = field(default_factory=list)
     """(pointer,) of bodies to delete."""
-    uses: list[tuple[int, str, str]] = field(default_factory=list)
-    """(attachment number, id, rev): the revision uses the attachment."""
+    uses: list[tuple[str, str, str, int]] = field(default_factory=list)
+    """(id, rev, name, number): the attachment of this name of the revision has the content of this number."""
     unused: list[tuple[str, str]] = field(default_factory=list)
     """(id, rev): the revision's body is gone, and so is its use of attachments."""
+
+
+class Content(NamedTuple):
+    """What is known of stored content, which is there once whatever has it."""
+
+    number: int
+    length: int
+    md5: str
+    """As documents write it, ``md5-...``; others may have the same."""
+    sha256: bytes | None
+    """The key. None for what was damaged already when it was to get one (see ``schema``)."""
 
 
 class Store(Protocol):
@@ -151,14 +164,29 @@ class Store(Protocol):
     def bodies_after(self, pointer: int, limit: int) -> list[tuple[int, str]]:
         """Return (pointer, id) of bodies that are not winners: where compaction has work."""
 
-    def attachment(self, digest: str) -> tuple[int, int] | None:
-        """Return (number, length in bytes) of stored content."""
+    def attachment(self, id: str, rev: str, name: str) -> Content | None:
+        """Return the content of one attachment of a revision."""
 
-    def add_attachment(self, digest: str, length: int, chunks: Iterable[bytes]) -> int:
-        """Store content and return its number; inside ``write()`` only."""
+    def attachments(self, id: str, rev: str) -> dict[str, Content]:
+        """Return the content of a revision's attachments, by name."""
 
-    def attachment_chunk(self, number: int, index: int) -> bytes | None:
-        """Return one chunk of stored content."""
+    def content(self, sha256: bytes) -> Content | None:
+        """Return stored content by its key."""
+
+    def contents(self, md5: str) -> list[Content]:
+        """Return all content that has an MD5, as documents write it."""
+
+    def has_content(self, number: int) -> bool:
+        """Tell whether there is content of a number."""
+
+    def add_content(self, digests: Digests, chunks: Iterable[bytes]) -> Content:
+        """Store content; inside ``write()`` only."""
+
+    def attachment_chunk(self, number: int, index: int) -> tuple[bytes, int | None] | None:
+        """Return one chunk of stored content, and its CRC-32 unless an earlier version stored it."""
+
+    def content_after(self, number: int, limit: int) -> list[tuple[Content, str, str]]:
+        """Return content of greater numbers, in order, each with (id, name) of an attachment that has it."""
 
     def local(self, id: str) -> LocalRow | None:
         """Return a local document."""
@@ -194,7 +222,7 @@ class Store(Protocol):
         """Copy the database to ``target`` while others read and write."""
 
     def problems(self) -> list[str]:
-        """Check the integrity of everything stored; an empty list is good news."""
+        """Check what is stored in rows, but not what is in them; an empty list is good news."""
 
     def close(self) -> None:
         """Let go of the files. Later calls raise DatabaseClosed."""

@@ -73,7 +73,7 @@ class _Load:
         self._size = 0
         self._files: list[IO[bytes]] = []
         self._content: dict[str, Path] = {}
-        """Long attachments by digest, of the document that comes next."""
+        """Long attachments by key, of the document that comes next."""
         self._locals: list[Mapping[str, Any]] = []
         self._purges: list[tuple[int, str, list[str]]] = []
         self._document: tuple[Any, Any] = (None, None)
@@ -247,10 +247,13 @@ class _Load:
             if "data" in entry:
                 self._done["attachments"] += 1
                 filled[name] = {**entry, "data": _plain(entry["data"])}
-            elif (path := self._content.get(str(entry.get("digest")))) is not None:
+            elif (path := self._content.get(_key(entry))) is not None:
                 file = _Content(path, str(entry["digest"]))
                 self._files.append(file.file)
-                filled[name] = {**{key: value for key, value in entry.items() if key != "stub"}, "data": file}
+                filled[name] = {
+                    **{key: value for key, value in entry.items() if key not in ("stub", "sha256")},
+                    "data": file,
+                }
         return {**doc, "_attachments": filled}
 
     def _chunk(self, text: Any) -> None:
@@ -269,7 +272,7 @@ class _Load:
         receiving.file.close()
         if about.get("length") != receiving.length or about.get("md5") != receiving.md5.hexdigest():
             raise self._wrong("the content of the attachment is not what was written")
-        self._content[str(about.get("digest"))] = receiving.path
+        self._content[_key(about)] = receiving.path
         self._done["attachments"] += 1
 
     def _local(self, doc: Any) -> None:
@@ -402,19 +405,22 @@ class _Receiving:
 
 
 class _Content:
-    """The content of an attachment as a file whose digest is known: a server may have told that of packed bytes."""
-
-    hashes = True
+    """The content of an attachment as a file that goes by a digest: a server may have told that of packed bytes."""
 
     def __init__(self, path: Path, digest: str) -> None:
         self.file = path.open("rb")
-        self.verified_digest = digest
+        self.known_as = (digest,)
 
     def tell(self) -> int:
         return self.file.tell()
 
     def read(self, size: int = -1) -> bytes:
         return self.file.read(size)
+
+
+def _key(about: Mapping[str, Any]) -> str:
+    """Return by what content and the attachments that have it know each other."""
+    return str(about.get("sha256") or about.get("digest"))
 
 
 def _plain(data: Any) -> Any:

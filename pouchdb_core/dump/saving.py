@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from email.utils import formatdate
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from pouchdb_core.documents.attachments import parse_content
 from pouchdb_core.documents.packed import Packed
 from pouchdb_core.dump.lines import CHUNK, INLINE, VERSION, LineWriter
-from pouchdb_core.errors import NotFound, NotSupported, ServerError
+from pouchdb_core.errors import NotFound, NotSupported, PouchDBError, ServerError
 from pouchdb_core.jsontext import dump as json_bytes
 from pouchdb_core.jsontext import load as json_object
 from pouchdb_core.requests import Administer, Changes, Read, ReadOptions
@@ -138,7 +139,13 @@ class _Dump:
     def _packed(self, wanted: Sequence[Item]) -> tuple[list[Record], int]:
         """Read some leaves in one snapshot; what is gone was changed since the page was read, and comes again."""
         answers = self._adapter.read(Read("", items=tuple(wanted), size=SIZE, packed=True))
-        docs = [each.document() if isinstance(each, Packed) else each for each in answers if each is not None]
+        docs: list[Record] = []
+        for each in answers:
+            if isinstance(each, PouchDBError):
+                # A dump is of all there is, or there is none.
+                raise each
+            if each is not None:
+                docs.append(each.document() if isinstance(each, Packed) else each)
         return docs, len(answers)
 
     def _plain(self, wanted: Sequence[Item]) -> tuple[list[Record], int]:
@@ -190,59 +197,67 @@ class _Dump:
     # -- attachments ---------------------------------------------------------------------------------
 
     def _attachments(self, doc: Record, sent: set[str]) -> int:
-        """Put short attachments into the document, write long ones before it; return what the short ones take."""
+        """Put short attachments into the document, write long ones before it; return what the short ones take.
+
+        Raises Damaged, and ContentMismatch for what a server sends in place of an attachment.
+        """
         inline = 0
         for name, entry in doc["_attachments"].items():
-            with self._adapter.read(Read(doc["_id"], doc["_rev"], attachment=name, stream=True)) as content:
-                length = entry.get("length", 0)
-                if inline + length <= INLINE:
-                    data = content.read()
-                    if _digest(hashlib.md5(data, usedforsecurity=False)) == entry["digest"]:
-                        inline += length
-                        del entry["stub"]
-                        entry["data"] = base64.b64encode(data).decode()
-                        self._counts["attachments"] += 1
-                        continue
-                    # Of content that a server keeps packed, the digest is of the packed bytes.
-                    content = _Again(data)
-                if entry["digest"] not in sent:
-                    sent.add(entry["digest"])
-                    self._content(entry["digest"], content)
+            # A server is asked as a replicator asks it: its packed bytes are what the document's digest is of.
+            request = Read(doc["_id"], doc["_rev"], attachment=name, stream=True, purpose="replication")
+            with self._adapter.read(request) as file, closing(_content(name, entry, file)) as content:
+                if inline + content.length <= INLINE and content.md5 == entry["digest"]:
+                    data = b"".join(content.pieces())
+                    inline += len(data)
+                    del entry["stub"]
+                    entry["data"] = base64.b64encode(data).decode()
+                    self._counts["attachments"] += 1
+                    continue
+                # Two contents may have one MD5, so that is not what they are known by.
+                entry["sha256"] = content.key
+                if content.key not in sent:
+                    sent.add(content.key)
+                    self._write_content(entry["digest"], content)
         return inline
 
-    def _content(self, digest: str, content: Any) -> None:
+    def _write_content(self, digest: str, content: _Content) -> None:
         self._out.write({"attachment": {"digest": digest}})
-        md5, length = hashlib.md5(usedforsecurity=False), 0
-        while piece := _full(content, CHUNK):
-            md5.update(piece)
-            length += len(piece)
+        for piece in content.pieces():
             self._out.write({"chunk": base64.b64encode(piece).decode()})
-        self._out.write({"content": {"digest": digest, "length": length, "md5": md5.hexdigest()}})
+        md5 = base64.b64decode(content.md5.removeprefix("md5-")).hex()
+        about = {"digest": digest, "sha256": content.key, "length": content.length, "md5": md5}
+        self._out.write({"content": about})
         self._counts["attachments"] += 1
 
 
-def _full(content: Any, size: int) -> bytes:
-    """Return so many bytes, fewer at the end only."""
-    pieces: list[bytes] = []
-    while size and (piece := content.read(size)):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+class _Content:
+    """Content that is dumped: ``length``, ``md5`` as documents have it, ``key`` (its SHA-256) and where it is read."""
+
+    def __init__(self, file: Any, length: int, md5: str, sha256: bytes) -> None:
+        self._file, self.length, self.md5, self.key = file, length, md5, sha256.hex()
+
+    def pieces(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while piece := self._file.read(CHUNK):
+            yield piece
+
+    def close(self) -> None:
+        self._file.close()
 
 
-class _Again:
-    """Bytes that were read, as a file."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def read(self, size: int) -> bytes:
-        piece, self._data = self._data[:size], self._data[size:]
-        return piece
-
-
-def _digest(md5: Any) -> str:
-    return "md5-" + base64.b64encode(md5.digest()).decode()
+def _content(name: str, entry: Mapping[str, Any], file: Any) -> _Content:
+    """Return content that is there, or of a server fetched and compared with what its document says."""
+    if getattr(file, "sha256", None) is not None:
+        return _Content(file, file.length, file.md5, file.sha256)
+    incoming = parse_content(name, file, dict(entry))
+    try:
+        incoming.check(name)
+        digests = incoming.digests
+        assert digests is not None
+        return _Content(incoming.content, digests.length, digests.md5, digests.sha256)
+    except BaseException:
+        incoming.close()
+        raise
 
 
 class _Rows:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from pouchdb_core.documents.attachments import Stored
 from pouchdb_core.documents.packed import Packed
-from pouchdb_core.errors import Forbidden, MissingStub, NotFound, PouchDBError, Unauthorized
+from pouchdb_core.errors import (
+    BadRequest,
+    DatabaseBusy,
+    DatabaseClosed,
+    Forbidden,
+    MissingStub,
+    NotFound,
+    PouchDBError,
+    RemoteError,
+    ServerError,
+    Unauthorized,
+)
 from pouchdb_core.requests import Read, ReadOptions, Write
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Refusal", "Revision", "Transfer", "revision_of"]
+__all__ = ["Answers", "Refusal", "Revision", "Transfer", "ends_all", "revision_of"]
 
 BYTES = 4 * 1024 * 1024
 """About how much of documents is fetched, and written, at once."""
@@ -32,11 +44,24 @@ Revision = tuple[str, str]
 Document = Packed | Record
 
 FULL = ReadOptions(revs=True, latest=True)
+KINDS: Mapping[str, type[PouchDBError]] = {
+    "unauthorized": Unauthorized,
+    "forbidden": Forbidden,
+    "bad_request": BadRequest,
+}
+
+
+def ends_all(error: PouchDBError) -> bool:
+    """Tell whether other documents would meet an error of reading one, too: it is of the database or the way there."""
+    if isinstance(error, RemoteError):
+        # What the server itself failed at with one document is that document's error.
+        return error.status != 500
+    return isinstance(error, (Unauthorized, Forbidden, DatabaseClosed, DatabaseBusy))
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A document the target did not take, and why."""
+    """A document that could not be read, or the target did not take, and why."""
 
     id: str
     rev: str
@@ -46,6 +71,10 @@ class Refusal:
     def denied(self) -> bool:
         """Whether the target may take it another time, for somebody else or by other rules."""
         return isinstance(self.error, (Unauthorized, Forbidden))
+
+
+Answers = Sequence[Sequence[Document | Refusal]]
+"""What was read of each of the revisions that were asked for."""
 
 
 @dataclass(slots=True)
@@ -62,6 +91,8 @@ class Transfer:
     """What was not written last."""
     absent: list[Revision] = field(default_factory=list)
     """What the source itself does not have any more."""
+    unreadable: list[Refusal] = field(default_factory=list)
+    """What could not be read since something was written."""
     packs: bool = False
     """Whether stored JSON can travel as it is: nobody changes documents on their way."""
 
@@ -90,7 +121,13 @@ class Transfer:
             size += cost
         if batch:
             self._write(batch)
+        else:
+            self.documents, self.refused = [], self._take_unreadable()
         yield
+
+    def _take_unreadable(self) -> list[Refusal]:
+        taken, self.unreadable = self.unreadable, []
+        return taken
 
     def _fetch(self, revisions: list[Revision]) -> Iterator[Document]:
         seen: set[Revision] = set()
@@ -103,6 +140,9 @@ class Transfer:
                 if not found:
                     self.absent.append(asked)
                 for document in found:
+                    if isinstance(document, Refusal):
+                        self.unreadable.append(document)
+                        continue
                     # With `latest` two revisions that were asked for may have the same leaf.
                     key = revision_of(document)
                     if key not in seen:
@@ -111,7 +151,22 @@ class Transfer:
                         yield document
             start += len(answers)
 
-    def _read(self, revisions: list[Revision]) -> Sequence[Sequence[Document]]:
+    def _read(self, revisions: list[Revision]) -> Answers:
+        """Read the first of these revisions, as many as fit; what cannot be read is refused in its place."""
+        try:
+            return self._ask(revisions)
+        except PouchDBError as error:
+            if ends_all(error):
+                raise
+            failed = error
+        except RecursionError:
+            failed = BadRequest("the document is nested too deep to be read")
+        if len(revisions) > 1:
+            # One of them: the first half, and so on, until it is alone. The others are asked for again.
+            return Transfer._read(self, revisions[: len(revisions) // 2])
+        return [(Refusal(*revisions[0], failed),)]
+
+    def _ask(self, revisions: list[Revision]) -> Answers:
         source = self.source
         request = Read(
             "",
@@ -124,23 +179,45 @@ class Transfer:
         )
         answer = source.plugins.read(source, request)
         if self.packs:
-            return [() if found is None else (found,) for found in answer]
-        return [[each["ok"] for each in result["docs"] if "ok" in each] for result in answer["results"]]
+            return [
+                () if found is None else (Refusal(*asked, found) if isinstance(found, PouchDBError) else found,)
+                for asked, found in zip(revisions, answer, strict=False)
+            ]
+        return [
+            [found for each in result["docs"] if (found := _answered(asked, each)) is not None]
+            for asked, result in zip(revisions, answer["results"], strict=False)
+        ]
 
     def _write(self, documents: list[Document]) -> None:
-        outcomes = self._put(documents, self._with_attachments(documents, send_all=False))
+        outcomes = self._send(documents, send_all=False)
         again = [document for document, error in outcomes if isinstance(error, MissingStub)]
         if again:
             # The target lost the content since it was asked, or the document that brought it was refused.
             outcomes = [pair for pair in outcomes if not isinstance(pair[1], MissingStub)]
-            outcomes += self._put(again, self._with_attachments(again, send_all=True))
-        self.documents, self.refused = [], []
+            outcomes += self._send(again, send_all=True)
+        self.documents, self.refused = [], self._take_unreadable()
         for document, error in outcomes:
             if error is None:
                 self.documents.append(document)
             else:
                 self.refused.append(Refusal(*revision_of(document), error))
         self.written += len(self.documents)
+
+    def _send(self, documents: list[Document], *, send_all: bool) -> list[tuple[Document, PouchDBError | None]]:
+        """Write documents with the attachments that the target lacks; return each with its error."""
+        given = self._with_attachments(documents, send_all=send_all)
+        outcomes: list[tuple[Document, PouchDBError | None]] = []
+        kept: list[Document] = []
+        sent: list[Any] = []
+        for document, each in zip(documents, given, strict=True):
+            if isinstance(each, PouchDBError):
+                outcomes.append((document, each))
+            else:
+                kept.append(document)
+                sent.append(each)
+        if kept:
+            outcomes += self._put(kept, sent)
+        return outcomes
 
     def _put(self, documents: list[Document], given: Sequence[Any]) -> list[tuple[Document, PouchDBError | None]]:
         target = self.target
@@ -152,40 +229,80 @@ class Transfer:
         ]
 
     def _with_attachments(self, documents: list[Document], *, send_all: bool) -> Sequence[Any]:
-        """Return the documents with the content of attachments that the target lacks, as open files."""
-        entries = [
-            entry
-            for document in documents
-            if isinstance(document, Record)
-            for entry in document.get("_attachments", {}).values()
-        ]
-        if not entries:
+        """Return the documents with the content of attachments that the target lacks, as open files.
+
+        In the place of one of which an attachment cannot be read is the error.
+        """
+        if not any(isinstance(document, Record) and document.get("_attachments") for document in documents):
             return documents
-        digests = {entry["digest"] for entry in entries}
-        lacking = digests if send_all else self.target.adapter.lacking(digests)
-        given: list[Document] = []
-        for document in documents:
-            attachments = document.get("_attachments", {}) if isinstance(document, Record) else {}
-            here = {entry["digest"] for entry in attachments.values()}
-            if here & lacking:
-                filled = {name: self._filled(document, name, entry, lacking) for name, entry in attachments.items()}
-                document = Record({**document, "_attachments": filled})  # type: ignore[dict-item]  # a packed one has none
-                if not send_all:
-                    # Once is enough: the others of the batch find it there.
-                    lacking = lacking - here
-            given.append(document)
+        files = {
+            index: self._open_all(document)
+            for index, document in enumerate(documents)
+            if isinstance(document, Record) and document.get("_attachments")
+        }
+        readable = [opened for opened in files.values() if isinstance(opened, dict)]
+        keys = {key for opened in readable for key in map(_key, opened.values()) if key}
+        lacking = keys if send_all else self.target.adapter.lacking(keys)
+        given: list[Any] = list(documents)
+        for index, opened in files.items():
+            if isinstance(opened, PouchDBError):
+                given[index] = opened
+                continue
+            document = documents[index]
+            assert isinstance(document, Record)
+            filled = {
+                name: _filled(entry, opened.get(name), lacking) for name, entry in document["_attachments"].items()
+            }
+            given[index] = Record({**document, "_attachments": filled})
+            if not send_all:
+                # Once is enough: the others of the batch find it there.
+                lacking = lacking - {_key(file) for file in opened.values()}
         return given
 
-    def _filled(self, document: Any, name: str, entry: Record, lacking: set[str]) -> Mapping[str, Any]:
-        if entry["digest"] not in lacking:
-            return entry
-        try:
-            content = self.source.open_attachment(document["_id"], name, document["_rev"])
-        except NotFound:
-            # Compacted or purged since the document was read: the target says so, and it is tried again.
-            return entry
-        members = {key: value for key, value in entry.items() if key not in ("stub", "length")}
-        return {**members, "data": content}
+    def _open_all(self, document: Record) -> dict[str, Any] | PouchDBError:
+        """Open the attachments of a document, by name; those that are gone are left out."""
+        opened: dict[str, Any] = {}
+        for name in document["_attachments"]:
+            try:
+                opened[name] = self.source.open_attachment(document["_id"], name, document["_rev"])
+            except NotFound:
+                # Compacted or purged since the document was read: the target says so, and it is tried again.
+                continue
+            except PouchDBError as error:
+                if ends_all(error):
+                    raise
+                return error
+        return opened
+
+
+def _key(file: Any) -> bytes | None:
+    """Return the key of a stored attachment's content; None where a plug-in reads another one in its place."""
+    key: bytes | None = getattr(file, "sha256", None)
+    return key
+
+
+def _filled(entry: Record, file: Any, lacking: Collection[bytes | None]) -> Mapping[str, Any]:
+    if file is None:
+        return entry
+    members = {key: value for key, value in entry.items() if key != "stub"}
+    key = _key(file)
+    return {**members, "data": file if key is None or key in lacking else Stored(key)}
+
+
+def _answered(asked: Revision, answer: Record) -> Document | Refusal | None:
+    """Return the document of an answer, None for one that the source does not have any more."""
+    if "ok" in answer:
+        document: Record = answer["ok"]
+        return document
+    told = answer.get("error")
+    if not isinstance(told, Mapping):
+        return None
+    name = told.get("error") if isinstance(told.get("error"), str) else told.get("name")
+    if not isinstance(name, str) or name in ("not_found", "missing", "deleted"):
+        return None
+    error = KINDS.get(name, ServerError)(str(told.get("reason") or told.get("message") or name))
+    error.name = name
+    return Refusal(*asked, error)
 
 
 def revision_of(document: Document) -> Revision:

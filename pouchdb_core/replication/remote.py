@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pouchdb_core.documents.attachments import Incoming, parse_content
 from pouchdb_core.errors import NotFound, PouchDBError, RemoteError
 from pouchdb_core.replication.background import Background, Interrupted, Task
-from pouchdb_core.replication.batch import FETCH, Document, Revision, Transfer
+from pouchdb_core.replication.batch import FETCH, Answers, Document, Revision, Transfer, ends_all
 from pouchdb_core.replication.source import read_changes
 from pouchdb_core.requests import Listing, Replicate, Wait
 from pouchdb_core.results import Record
@@ -57,7 +57,7 @@ class Page(NamedTuple):
     difference: Record | None
     """The target's answer to ``revs_diff``, if it was asked."""
     asked: list[Revision]
-    answers: Sequence[Sequence[Document]]
+    answers: Answers
     """The first documents that were fetched."""
 
 
@@ -67,7 +67,7 @@ class Ahead:
     def __init__(self, source: SyncPouchDB, target: SyncPouchDB, request: Replicate, background: Background) -> None:
         self._source, self._target, self._request = source, target, request
         self._background = background
-        self._fetch: Callable[[list[Revision]], Sequence[Sequence[Document]]] | None = None
+        self._fetch: Callable[[list[Revision]], Answers] | None = None
         self._next: tuple[Any, Task[Page]] | None = None
         self._waiting: tuple[Any, Task[tuple[list[Record], Any]], Wait] | None = None
         self.remote = source.remote or target.remote
@@ -152,7 +152,7 @@ class RemoteTransfer(Transfer):
     ancestors: dict[str, Sequence[str]] = field(default_factory=dict)
     """Of what the target lacks: revisions that it has."""
     _difference: tuple[Mapping[str, Sequence[str]], Record] | None = None
-    _ready: tuple[list[Revision], Task[Sequence[Sequence[Document]]] | Sequence[Sequence[Document]]] | None = None
+    _ready: tuple[list[Revision], Task[Answers] | Answers] | None = None
     _asked: list[Revision] = field(default_factory=list)
     _start: int = 0
     _spooled: list[Incoming] = field(default_factory=list)
@@ -173,7 +173,7 @@ class RemoteTransfer(Transfer):
 
     # -- fetching --------------------------------------------------------------------------------
 
-    def fetch_now(self, revisions: list[Revision]) -> Sequence[Sequence[Document]]:
+    def fetch_now(self, revisions: list[Revision]) -> Answers:
         """Fetch the first of these revisions, as many as fit."""
         return Transfer._read(self, revisions)
 
@@ -181,7 +181,7 @@ class RemoteTransfer(Transfer):
         self._asked, self._start = revisions, 0
         yield from Transfer._fetch(self, revisions)
 
-    def _read(self, revisions: list[Revision]) -> Sequence[Sequence[Document]]:
+    def _read(self, revisions: list[Revision]) -> Answers:
         ready, self._ready = self._ready, None
         if ready is not None and ready[0] == revisions:
             answers = ready[1].result() if isinstance(ready[1], Task) else ready[1]
@@ -215,39 +215,35 @@ class RemoteTransfer(Transfer):
         with_some = [doc for doc in documents if isinstance(doc, Record) and doc.get("_attachments")]
         if not with_some:
             return documents
-        wanted = self._wanted(with_some, send_all=send_all)
-        contents = self._contents(wanted)
+        contents = self._contents(self._wanted(with_some, send_all=send_all))
         given: list[Any] = []
         for document in documents:
             entries = document.get("_attachments") if isinstance(document, Record) else None
             if entries:
                 key = (document["_id"], document["_rev"])  # type: ignore[index]  # a packed one has none
-                filled = {name: _filled(entry, contents.get((*key, name))) for name, entry in entries.items()}
+                its = {name: contents.get((*key, name)) for name in entries}
+                failed = next((each for each in its.values() if isinstance(each, PouchDBError)), None)
+                if failed is not None:
+                    given.append(failed)
+                    continue
+                filled = {name: _filled(entry, its[name]) for name, entry in entries.items()}
                 document = Record({**document, "_attachments": filled})  # type: ignore[dict-item]
             given.append(document)
         return given
 
     def _wanted(self, documents: list[Record], *, send_all: bool) -> list[tuple[str, str, str]]:
-        """Return (id, rev, name) of the attachments to send with their content."""
-        if self.target.remote:
-            known = {} if send_all else self._known(documents)
-            return [
-                (doc["_id"], doc["_rev"], name)
-                for doc in documents
-                for name in doc["_attachments"]
-                if name not in known.get((doc["_id"], doc["_rev"]), ())
-            ]
-        digests = {entry["digest"] for doc in documents for entry in doc["_attachments"].values()}
-        lacking = digests if send_all else self.target.adapter.lacking(digests)
-        wanted = []
-        for doc in documents:
-            for name, entry in doc["_attachments"].items():
-                if entry["digest"] in lacking:
-                    wanted.append((doc["_id"], doc["_rev"], name))
-            if not send_all:
-                # Once is enough: the others of the batch find it there.
-                lacking = lacking - {entry["digest"] for entry in doc["_attachments"].values()}
-        return wanted
+        """Return (id, rev, name) of the attachments to send with their content.
+
+        All but those of a revision that both have: two contents may have one MD5, so no digest says that the
+        target has what the source means.
+        """
+        known = {} if send_all else self._known(documents)
+        return [
+            (doc["_id"], doc["_rev"], name)
+            for doc in documents
+            for name in doc["_attachments"]
+            if name not in known.get((doc["_id"], doc["_rev"]), ())
+        ]
 
     def _known(self, documents: list[Record]) -> dict[Revision, set[str]]:
         """Return the names of attachments that have not changed since a revision that the target has."""
@@ -260,7 +256,7 @@ class RemoteTransfer(Transfer):
                 newest = max(map(generation, common))
                 names = {n for n, entry in doc["_attachments"].items() if entry.get("revpos", newest + 1) <= newest}
                 known[doc["_id"], doc["_rev"]] = names
-            elif len(path) > 1:
+            elif len(path) > 1 and self.target.remote:
                 unclear.append(doc)
         if unclear:
             # A server that names no ancestors: its own winners say what it has.
@@ -283,19 +279,41 @@ class RemoteTransfer(Transfer):
     def _contents(self, wanted: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], Any]:
         """Open attachments: those of a server are fetched, some at a time; those here are read when they are sent."""
         if not self.source.remote:
-            opened = {key: self._open(key) for key in wanted}
-            return {key: file for key, file in opened.items() if file is not None}
+            opened: dict[tuple[str, str, str], Any] = {}
+            for key in wanted:
+                try:
+                    file = self._open(key)
+                except PouchDBError as error:
+                    if ends_all(error):
+                        raise
+                    file = error
+                if file is not None:
+                    opened[key] = file
+            return opened
         return dict(self.background.call(self._fetch_all, wanted)) if wanted else {}
 
-    def _fetch_all(self, wanted: list[tuple[str, str, str]]) -> list[tuple[tuple[str, str, str], Incoming]]:
-        def fetch(key: tuple[str, str, str]) -> Incoming | None:
+    def _fetch_all(
+        self, wanted: list[tuple[str, str, str]]
+    ) -> list[tuple[tuple[str, str, str], Incoming | PouchDBError]]:
+        def fetch(key: tuple[str, str, str]) -> Incoming | PouchDBError | None:
             if self.background.interrupted:
                 raise Interrupted()
-            file = self._open(key)
+            try:
+                file = self._open(key)
+            except PouchDBError as error:
+                if ends_all(error):
+                    raise
+                return error
             if file is None:
                 return None
-            with file:
-                content = parse_content(key[2], file, {})
+            try:
+                with file:
+                    content = parse_content(key[2], file, {})
+            except PouchDBError as error:
+                if ends_all(error):
+                    # Does it break off because of what is sent, or can nothing be asked any more? Then this raises.
+                    self.source.info()
+                return error
             self._spooled.append(content)
             return content
 
@@ -315,7 +333,7 @@ class RemoteTransfer(Transfer):
 def _filled(entry: Record, content: Any) -> Mapping[str, Any]:
     if content is None:
         return entry
-    members = {key: value for key, value in entry.items() if key not in ("stub", "length")}
+    members = {key: value for key, value in entry.items() if key != "stub"}
     return {**members, "data": content}
 
 

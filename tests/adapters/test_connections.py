@@ -19,6 +19,7 @@ import pouchdb
 from pouchdb_core.adapters.sql import fork
 from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.adapters.sql.sqlite import Connection, Held
+from pouchdb_core.documents.content import Digests
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import DatabaseClosed, NotFound, StorageError
 
@@ -344,9 +345,7 @@ def test_a_child_has_locks_of_its_own(
     assert locks(path) == mine
 
 
-def test_a_child_goes_on_when_the_parent_closes(
-    open_store: Callable[..., SqlStore], child: Callable[..., Any]
-) -> None:
+def test_a_child_goes_on_when_the_parent_closes(open_store: Callable[..., SqlStore], child: Callable[..., Any]) -> None:
     store = open_store()
     with store.write():
         store.put_local("_local/a", 1, b"parent")
@@ -449,7 +448,7 @@ def test_an_error_that_is_kept_does_not_keep_the_database(
 
     def in_write() -> None:
         with store.write():
-            store.add_attachment("md5-x", 1, failing())
+            store.add_content(Digests(b"x"), failing())
 
     errors: list[BaseException] = []
     for call in (

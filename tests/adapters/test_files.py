@@ -297,9 +297,7 @@ def test_a_file_system_without_hard_links_will_do(directory: Path, monkeypatch: 
     assert [path.name for path in directory.iterdir()] == ["test.pouchdb"]
 
 
-def test_where_a_rename_does_not_replace_the_first_maker_wins(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_a_rename_does_not_replace_the_first_maker_wins(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows, on a file system without hard links."""
 
     def link(*_: Any, **__: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,8 @@ from pouchdb_core.adapters.sql.memory import Memory
 from pouchdb_core.adapters.sql.schema import initialise
 from pouchdb_core.adapters.sql.sql_store import SqlStore
 from pouchdb_core.adapters.sql.sqlite import Connections
-from pouchdb_core.documents.store import Counters, RowChanges
+from pouchdb_core.documents.content import Digests
+from pouchdb_core.documents.store import Content, Counters, RowChanges
 from pouchdb_core.errors import DatabaseClosed, StorageError
 
 IDS = ["a", "b", "c", "d", "e", "f"]
@@ -92,7 +94,7 @@ def test_an_exception_leaves_rows_and_counters_untouched(
             insert(store, "new")
             store.put_local("_local/a", 1, b"{}")
             store.set_metadata("key", "value")
-            store.add_attachment("md5-x", 3, [b"abc"])
+            store.add_content(Digests(b"abc"), [b"abc"])
             store.add_purge(1, "a", ["1-a"], 10)
             if nested:
                 with store.write():
@@ -351,9 +353,7 @@ def test_count_before(store: SqlStore, id: str, inclusive: bool, descending: boo
         (0, 2**63 - 1, 100, False, [1, 2, 3, 4, 5, 6]),
     ],
 )
-def test_scan_seqs(
-    store: SqlStore, after: int, before: int, limit: int, descending: bool, expected: list[int]
-) -> None:
+def test_scan_seqs(store: SqlStore, after: int, before: int, limit: int, descending: bool, expected: list[int]) -> None:
     insert(store, "f", "e", "d")
     insert(store, "c", deleted=1)
     insert(store, "b", "a")
@@ -400,45 +400,75 @@ def test_bodies_in_pages(store: SqlStore) -> None:
 # -- attachments ---------------------------------------------------------------------------------
 
 
+def add(store: SqlStore, *pieces: bytes) -> Content:
+    return store.add_content(Digests(b"".join(pieces)), iter(pieces))
+
+
+def chunk(store: SqlStore, content: Content, index: int = 0) -> bytes | None:
+    found = store.attachment_chunk(content.number, index)
+    assert found is None or found[1] == zlib.crc32(found[0])
+    return None if found is None else found[0]
+
+
 def test_attachments_in_pieces(store: SqlStore) -> None:
     insert(store, "a")
     with store.write() as counters:
-        number = store.add_attachment("md5-x", 6, iter([b"abc", b"def"]))
-        assert counters.last_attachment == number
-        store.save(RowChanges(uses=[(number, "a", "1-a")]))
-    assert store.attachment("md5-x") == (number, 6)
-    assert store.attachment("md5-y") is None
-    assert [store.attachment_chunk(number, index) for index in range(3)] == [b"abc", b"def", None]
-    assert store.attachment_chunk(number + 1, 0) is None
+        content = add(store, b"abc", b"def")
+        assert counters.last_attachment == content.number
+        store.save(RowChanges(uses=[("a", "1-a", "name", content.number)]))
+    assert content == (1, 6, Digests(b"abcdef").md5, Digests(b"abcdef").sha256)
+    assert store.attachment("a", "1-a", "name") == store.content(content.sha256 or b"") == content
+    assert store.attachments("a", "1-a") == {"name": content}
+    assert store.attachment("a", "1-a", "other") is store.attachment("a", "1-b", "name") is store.content(b"x") is None
+    assert (store.contents(content.md5), store.contents("md5-y")) == ([content], [])
+    assert [chunk(store, content, index) for index in range(3)] == [b"abc", b"def", None]
+    assert store.attachment_chunk(content.number + 1, 0) is None
+    assert [store.has_content(content.number + number) for number in range(2)] == [True, False]
+    assert store.content_after(0, 5) == [(content, "a", "name")]
+    assert store.content_after(content.number, 5) == []
 
 
 def test_an_empty_attachment(store: SqlStore) -> None:
     with store.write():
-        number = store.add_attachment("md5-x", 0, [])
-    assert store.attachment("md5-x") == (number, 0)
-    assert store.attachment_chunk(number, 0) is None
+        content = add(store)
+    assert store.content(content.sha256 or b"") == content
+    assert content.length == 0
+    assert chunk(store, content) is None
 
 
 def test_content_goes_with_its_last_use(store: SqlStore) -> None:
     insert(store, "a", "b")
     with store.write():
-        one, other = store.add_attachment("md5-1", 1, [b"1"]), store.add_attachment("md5-2", 1, [b"2"])
-        store.save(RowChanges(uses=[(one, "a", "1-a"), (other, "a", "1-a"), (one, "b", "1-b")]))
+        one, other = add(store, b"1"), add(store, b"2")
+        uses = [("a", "1-a", "x", one), ("a", "1-a", "y", other), ("b", "1-b", "x", one), ("b", "1-b", "y", one)]
+        store.save(RowChanges(uses=[(*use, content.number) for *use, content in uses]))  # type: ignore[misc]
     with store.write():
         store.save(RowChanges(unused=[("a", "1-a"), ("a", "1-unknown")]))
-    assert store.attachment("md5-1") == (one, 1)
-    assert store.attachment("md5-2") is None
-    assert store.attachment_chunk(other, 0) is None
+    assert chunk(store, one) == b"1"
+    assert store.contents(other.md5) == []
+    assert chunk(store, other) is None
     with store.write():
         # Moved from one revision to another in one write: kept.
-        store.save(RowChanges(uses=[(one, "b", "2-b")], unused=[("b", "1-b")]))
-    assert store.attachment("md5-1") == (one, 1)
+        store.save(RowChanges(uses=[("b", "2-b", "x", one.number)], unused=[("b", "1-b")]))
+    assert store.attachment("b", "2-b", "x") == one
     with store.write():
         store.save(RowChanges(unused=[("b", "2-b")]))
-    assert store.attachment("md5-1") is None
+    assert store.contents(one.md5) == []
     with store.write():
-        assert store.add_attachment("md5-1", 1, [b"1"]) == other + 1
-    assert store.counters().last_attachment == other + 1
+        assert add(store, b"1").number == other.number + 1
+    assert store.counters().last_attachment == other.number + 1
+
+
+def test_two_contents_of_one_md5(store: SqlStore) -> None:
+    """The store does not look whether they are: it believes the digests it is given."""
+
+    class Same(Digests):
+        md5 = "md5-same"
+
+    with store.write():
+        contents = [store.add_content(Same(text), [text]) for text in (b"1", b"2")]
+    assert store.contents("md5-same") == contents
+    assert [chunk(store, content) for content in contents] == [b"1", b"2"]
 
 
 def test_a_source_that_fails_leaves_no_content(store: SqlStore) -> None:
@@ -446,13 +476,13 @@ def test_a_source_that_fails_leaves_no_content(store: SqlStore) -> None:
         yield b"abc"
         raise OSError("unplugged")
 
-    def add() -> None:
+    def fail() -> None:
         with store.write():
-            store.add_attachment("md5-x", 6, pieces())
+            store.add_content(Digests(b"abcdef"), pieces())
 
     with pytest.raises(OSError, match="unplugged"):
-        add()
-    assert store.attachment("md5-x") is None
+        fail()
+    assert store.contents(Digests(b"abcdef").md5) == []
     assert store.counters().last_attachment == 0
 
 
@@ -655,6 +685,8 @@ def saved(changes: RowChanges) -> Callable[[SqlStore], None]:
 
 BY_ID = "USING INDEX documents_id"
 BY_SEQ = "documents USING INTEGER PRIMARY KEY"
+USES = "USING PRIMARY KEY (id=? AND rev=?"
+OF_USE = "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)"
 CHUNKS = "attachment_chunks USING INDEX sqlite_autoindex_attachment_chunks_1"
 
 PLANS: list[tuple[str, Callable[[SqlStore], Any], str]] = [
@@ -685,7 +717,10 @@ PLANS: list[tuple[str, Callable[[SqlStore], Any], str]] = [
     ),
     ("conflicted", lambda s: s.conflicted("", 9), "SEARCH documents USING INDEX documents_conflicted (id>?)"),
     ("bodies after", lambda s: s.bodies_after(0, 9), "SEARCH bodies USING INTEGER PRIMARY KEY (rowid>?)"),
-    ("attachment", lambda s: s.attachment("x"), "SEARCH attachments USING INDEX attachments_digest (digest=?)"),
+    ("attachment", lambda s: s.attachment("a", "1-a", "x"), f"SEARCH u {USES} AND name=?) / {OF_USE}"),
+    ("attachments", lambda s: s.attachments("a", "1-a"), f"SEARCH u {USES}) / {OF_USE}"),
+    ("content", lambda s: s.content(b"x"), "SEARCH a USING INDEX sqlite_autoindex_attachments_1 (sha256=?)"),
+    ("contents", lambda s: s.contents("x"), "SEARCH a USING INDEX attachments_digest (digest=?)"),
     ("chunk", lambda s: s.attachment_chunk(1, 0), f"SEARCH {CHUNKS} (attachment=? AND position=?)"),
     (
         "local",
@@ -723,8 +758,8 @@ WRITES: list[tuple[str, Callable[[SqlStore], Any]]] = [
 def test_no_write_scans_a_table(store: SqlStore, call: Callable[[SqlStore], Any]) -> None:
     insert(store, *IDS)
     with store.write():
-        number = store.add_attachment("md5-x", 1, [b"x"])
-        store.save(RowChanges(uses=[(number, "a", "1-a")], bodies=[(1, "a", b"{}")]))
+        number = add(store, b"x").number
+        store.save(RowChanges(uses=[("a", "1-a", "name", number)], bodies=[(1, "a", b"{}")]))
     plans = [plan for plan in Plans(store.connections).note(call) if "counters" not in plan]
     assert any(plans)
     for plan in plans:

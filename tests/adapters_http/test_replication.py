@@ -406,9 +406,10 @@ def test_a_damaged_attachment_is_not_stored(couch: Couch, db: SyncPouchDB, here:
         return told
 
     couch.attachment = damaged  # type: ignore[method-assign]
-    with pytest.raises(RemoteError, match="came damaged"):
-        here.replicate_from(db)
-    assert list(here) == []
+    couch.db.put({"_id": "b"})
+    result = here.replicate_from(db)
+    assert [(each["id"], each["name"]) for each in result["errors"]] == [("a", "content_md5_mismatch")]
+    assert (result["ok"], list(here)) == (False, ["b"])
     couch.attachment = good  # type: ignore[method-assign]
     assert here.replicate_from(db)["docs_written"] == 1
     assert here.get_attachment("a", "big")["data"] == BIG

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from typing import Any
 
+from pouchdb_core.documents.content import md5_text
 from pouchdb_core.errors import BadRequest
 from pouchdb_server.http_errors import RequestTooLarge
 
-__all__ = ["Unpacked"]
+__all__ = ["Limited", "Packed", "Unpacked"]
 
 PIECE = 64 * 1024
 
@@ -59,3 +61,53 @@ class Unpacked:
         if self._packed:
             self._decoder = zlib.decompressobj(wbits=31)
         return bool(self._packed)
+
+
+class Limited:
+    """A file that may be read to a number of bytes. Raises RequestTooLarge beyond them."""
+
+    def __init__(self, file: Any, most: int | None) -> None:
+        self._file, self._most, self._total = file, most, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        piece: bytes = self._file.read(size)
+        self._total += len(piece)
+        if self._most is not None and self._total > self._most:
+            raise RequestTooLarge(f"an attachment has more than {self._most} bytes")
+        return piece
+
+
+class Packed:
+    """Content that comes packed, as what it holds.
+
+    Once it is read, ``known_as`` has the digest of the packed bytes, by which the sender may call it, and
+    ``encoded_length`` is how many they are.
+    """
+
+    def __init__(self, file: Any, most: int | None) -> None:
+        self._raw = file
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self.encoded_length = 0
+        self._unpacked = Unpacked(_Follower(self), most)
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._unpacked.read(size)
+
+    def take(self, size: int) -> bytes:
+        """Return the next packed bytes."""
+        piece: bytes = self._raw.read(size)
+        self._md5.update(piece)
+        self.encoded_length += len(piece)
+        return piece
+
+    @property
+    def known_as(self) -> tuple[str, ...]:
+        return (md5_text(self._md5),)
+
+
+class _Follower:
+    def __init__(self, packed: Packed) -> None:
+        self._packed = packed
+
+    def read(self, size: int) -> bytes:
+        return self._packed.take(size)

@@ -77,7 +77,13 @@ def document_path(id: str) -> str:
 
 
 def attachment_path(id: str, name: str) -> str:
-    """Return the path of an attachment below its database: slashes in its name stay."""
+    """Return the path of an attachment below its database.
+
+    Slashes in its name stay, as everywhere, unless a server or proxy would take two for one, or one at an end
+    for none: then each is written as ``%2F``.
+    """
+    if "" in name.split("/"):
+        return document_path(id) + "/" + _part(name)
     return document_path(id) + "/" + "/".join(map(_part, name.split("/")))
 
 

@@ -206,9 +206,9 @@ class HttpAdapter(Adapter):
             raise NotACouchDB(f"{self.session.url}/_revs_diff answered something that is no difference")
         return answer
 
-    def lacking(self, digests: Collection[str]) -> set[str]:
+    def lacking(self, keys: Collection[bytes]) -> set[bytes]:
         # A server does not say by digest what it has.
-        return set(digests)
+        return set(keys)
 
     # -- the database ----------------------------------------------------------------------------
 
@@ -297,7 +297,7 @@ class HttpAdapter(Adapter):
     def backup(self, target: Path) -> None:
         raise NotSupported("a remote database is copied by replicating it to a local one")
 
-    def problems(self) -> Sequence[str]:
+    def problems(self, deep: bool = True) -> Sequence[str]:
         raise NotSupported("the integrity of a remote database is checked where it is")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Attachments on their way: read as a file that picks up where a connection broke, checked by digest."""
+"""Attachments on their way: read as a file that picks up where a connection broke, digested as it comes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from typing import Any
 from pouchdb_core.adapters.http.address import attachment_path
 from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.response import CHUNK, Response
+from pouchdb_core.documents.content import Digests, md5_text
 from pouchdb_core.errors import RemoteError
 
 __all__ = ["DEFAULT_TYPE", "RemoteAttachment"]
 
 DEFAULT_TYPE = "application/octet-stream"
+PACKED = 32 + zlib.MAX_WBITS
+"""gzip or zlib, as the first bytes say."""
 TRIES = 5
 """How often a broken transfer is taken up again without getting further."""
 
@@ -26,13 +29,10 @@ class RemoteAttachment(io.RawIOBase):
     """An attachment on a server as a seekable binary file; one chunk of it is in memory.
 
     ``content_type``, ``length`` (None while unknown: a packed answer) and ``digest`` describe it.
-    When the connection breaks it asks for the rest (``Range``). Read to its end from the start, what
-    came is compared with the digest the server told; then ``verified_digest`` is that digest, which
-    for content that the server keeps packed is the digest of the packed bytes.
+    When the connection breaks it asks for the rest (``Range``). Read to its end from the start, ``digests``
+    are those of what came, and ``known_as`` has the other digests that this content goes by: that of the
+    packed bytes where it came packed, and what the server calls it where the server says of which bytes.
     """
-
-    hashes = True
-    """Whoever reads it from start to end need not, if there is a ``verified_digest`` then."""
 
     def __init__(self, session: HttpSession, id: str, name: str, rev: str | None, *, packed: bool) -> None:
         super().__init__()
@@ -44,6 +44,7 @@ class RemoteAttachment(io.RawIOBase):
         headers = self._response.headers
         self.content_type: str = headers.get("content-type") or DEFAULT_TYPE
         self.digest: str | None = _digest(headers)
+        self._content_md5 = _md5_of(headers.get("content-md5"))
         length = headers.get("content-length")
         self.length: int | None = int(length) if length and self._unpack is None else None
         # Tells whether the rest that is asked for later belongs to the same content.
@@ -53,7 +54,7 @@ class RemoteAttachment(io.RawIOBase):
         """Ask for all of it."""
         response = self._ask({"accept-encoding": "gzip" if self._packed else "identity"})
         packed = (response.headers.get("content-encoding") or "identity").lower() != "identity"
-        self._unpack = zlib.decompressobj(47) if packed else None
+        self._unpack = zlib.decompressobj(PACKED) if packed else None
         self._restart(0)
         return response
 
@@ -64,9 +65,20 @@ class RemoteAttachment(io.RawIOBase):
     def _restart(self, position: int) -> None:
         self._position, self._rest, self._over, self._skip = position, b"", False, 0
         self._whole = position == 0
-        self.verified_digest: str | None = None
-        self._raw_md5 = hashlib.md5(usedforsecurity=False)
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._raw_md5, self._packed_length = hashlib.md5(usedforsecurity=False), 0
+        self._digests = Digests()
+        self.encoded_length: int | None = None
+        """Bytes of the packed content, once all of it came so."""
+        self.known_as: tuple[str, ...] = ()
+
+    @property
+    def digests(self) -> Digests:
+        """Those of all of the content; it is read again if it was not read from the start. Raises RemoteError."""
+        if not (self._over and self._whole):
+            self._reopen(0)
+            while self._more():
+                self._rest = b""
+        return self._digests
 
     def readable(self) -> bool:
         return True
@@ -132,10 +144,9 @@ class RemoteAttachment(io.RawIOBase):
             try:
                 if self._more_once():
                     return True
-            except RemoteError as error:
+            except RemoteError:
                 failed += 1
-                # What came damaged would come so again.
-                if failed >= TRIES or error.details.get("damaged"):
+                if failed >= TRIES:
                     raise
                 self._resume()
         return bool(self._rest)
@@ -149,8 +160,9 @@ class RemoteAttachment(io.RawIOBase):
                 self._rest = raw
             else:
                 self._raw_md5.update(raw)
-                self._rest = self._unpack.decompress(raw)
-            self._md5.update(self._rest)
+                self._packed_length += len(raw)
+                self._rest = self._decompress(raw)
+            self._digests.update(self._rest)
         # What was read before the connection broke comes again where the server knows no ranges.
         skipped = min(len(self._rest), self._skip)
         self._rest = self._rest[skipped:]
@@ -159,28 +171,43 @@ class RemoteAttachment(io.RawIOBase):
 
     def _resume(self) -> None:
         """Take a broken transfer up again where it was."""
-        whole, digests, skip = self._whole, (self._md5, self._raw_md5), self._skip
+        whole, digests, skip = self._whole, (self._digests, self._raw_md5), self._skip
         reached = self._position
         self._reopen(reached)
         if self._position == reached and not skip:
             # The rest follows what was read, and so do the digests.
-            (self._md5, self._raw_md5), self._whole = digests, whole
+            (self._digests, self._raw_md5), self._whole = digests, whole
         else:
             self._skip, self._position = reached - self._position, reached
 
     def _end(self) -> None:
         self._over = True
+        known = []
         if self._unpack is not None:
             self._rest = self._unpack.flush()
-            self._md5.update(self._rest)
+            self._digests.update(self._rest)
+            if not self._unpack.eof and self._packed_length:
+                raise RemoteError(f"attachment {self._path} came packed, and not to its end")
+            if self._whole:
+                known.append(md5_text(self._raw_md5))
+                self.encoded_length = self._packed_length
         self._response.close()
-        if self._whole and self.digest is not None:
-            came = {_text(self._md5)} if self._unpack is None else {_text(self._md5), _text(self._raw_md5)}
-            if self.digest not in came and self._packed:
-                text = f"attachment {self._path} came damaged: its digest is not {self.digest}"
-                raise RemoteError(text, damaged=True)
-            if self.digest in came:
-                self.verified_digest = self.digest
+        if self._whole and self.digest is not None and self._content_md5 == self._digests.md5:
+            # It calls the content by another digest than that of its bytes, and says so.
+            known.append(self.digest)
+        self.known_as = tuple(known)
+
+    def _decompress(self, raw: bytes) -> bytes:
+        assert self._unpack is not None
+        try:
+            plain = self._unpack.decompress(raw)
+            while self._unpack.unused_data:
+                # There may be several, one after another.
+                raw, self._unpack = self._unpack.unused_data, zlib.decompressobj(PACKED)
+                plain += self._unpack.decompress(raw)
+            return plain
+        except zlib.error as error:
+            raise RemoteError(f"attachment {self._path} came damaged: it cannot be unpacked: {error}") from error
 
     def close(self) -> None:
         if not self.closed:
@@ -188,17 +215,17 @@ class RemoteAttachment(io.RawIOBase):
         super().close()
 
 
-def _text(md5: Any) -> str:
-    return "md5-" + base64.b64encode(md5.digest()).decode("ascii")
-
-
 def _digest(headers: Mapping[str, str]) -> str | None:
     """Return the digest that a server tells: CouchDB's ETag of an attachment is its MD5."""
-    for name in ("content-md5", "etag"):
-        text = (headers.get(name) or "").strip('"')
+    return _md5_of(headers.get("etag")) or _md5_of(headers.get("content-md5"))
+
+
+def _md5_of(header: str | None) -> str | None:
+    if header is not None:
+        text = header.strip('"')
         try:
             if len(text) == 24 and len(base64.b64decode(text, validate=True)) == 16:
                 return f"md5-{text}"
         except (binascii.Error, ValueError):
-            continue
+            return None
     return None

@@ -36,6 +36,8 @@ BYTES = 4 * 1024 * 1024
 INLINE = 16 * 1024
 """Bytes of attachments that travel as base64 in the document; more are streamed."""
 DEFAULT_TYPE = "application/octet-stream"
+OF_SOURCE = ("digest", "length", "encoding", "encoded_length")
+"""What a document says of content as its source has it."""
 
 
 class Outgoing:
@@ -119,7 +121,7 @@ class Writer:
         try:
             out = Outgoing(index, doc)
             if isinstance(doc.get("_attachments"), Mapping):
-                _take_attachments(out)
+                _take_attachments(out, replicated=not new_edits)
             else:
                 out.doc = jsonable(doc)
             out.text = dump(out.doc)
@@ -290,8 +292,12 @@ def _close(out: Outgoing) -> None:
 # -- attachments ---------------------------------------------------------------------------------
 
 
-def _take_attachments(out: Outgoing) -> None:
-    """Put small contents into the document as base64; have big ones follow it."""
+def _take_attachments(out: Outgoing, *, replicated: bool) -> None:
+    """Put small contents into the document as base64; have big ones follow it.
+
+    What is sent has the digest of what is sent, whatever the content is called elsewhere; a replicated document is
+    compared with what it says of its content, as everywhere.
+    """
     attachments = out.doc["_attachments"]
     doc = jsonable({**out.doc, "_attachments": None})
     entries: dict[str, Any] = {}
@@ -308,11 +314,13 @@ def _take_attachments(out: Outgoing) -> None:
                 entries[name] = dict(entry)
                 continue
             if isinstance(entry["data"], str):
-                parse_content(name, entry["data"], {})
-                entries[name] = dict(entry)
+                incoming = parse_content(name, entry["data"], dict(entry))
+                if replicated:
+                    incoming.check(name)
+                entries[name] = {key: value for key, value in entry.items() if key not in OF_SOURCE}
                 continue
-            kept = {key: value for key, value in entry.items() if key not in ("data", "stub", "length")}
-            part, told = _content(name, entry["data"], kept, out)
+            kept = {key: value for key, value in entry.items() if key not in ("data", "stub", *OF_SOURCE)}
+            part, told = _content(name, entry, out, replicated=replicated)
             contents[name], entries[name] = part, {**kept, **told}
         inline = sum(part.length for part in contents.values()) <= INLINE
         if not all(can_carry(name, part.content_type) for name, part in contents.items()):
@@ -335,19 +343,23 @@ def _take_attachments(out: Outgoing) -> None:
         raise
 
 
-def _content(name: str, data: Any, entry: Mapping[str, Any], out: Outgoing) -> tuple[Part, dict[str, Any]]:
+def _content(name: str, entry: Mapping[str, Any], out: Outgoing, *, replicated: bool) -> tuple[Part, dict[str, Any]]:
     """Return content to send and what is told of it; a stream of unknown length is spooled first."""
+    data = entry["data"]
     kind = str(entry.get("content_type") or getattr(data, "content_type", None) or DEFAULT_TYPE)
     length = getattr(data, "length", None)
     if length is not None and callable(getattr(data, "read", None)) and callable(getattr(data, "seek", None)):
         # An attachment of another database: it can be read again, and knows its digest.
-        told = {"content_type": kind, "length": length, "digest": data.digest}
+        told = {"content_type": kind, "length": length, "digest": getattr(data, "md5", None)}
         return Part(name, kind, length, lambda: _pieces(data)), {k: v for k, v in told.items() if v is not None}
-    incoming = parse_content(name, data, {**entry})
+    incoming = parse_content(name, data, {key: value for key, value in entry.items() if key != "data"})
     out.spooled.append(incoming)
+    if replicated:
+        incoming.check(name)
     kind = str(incoming.entry.get("content_type") or kind)
     part = Part(name, kind, incoming.length, incoming.chunks)
-    return part, {"content_type": kind, "length": incoming.length, "digest": incoming.digest}
+    assert incoming.digests is not None
+    return part, {"content_type": kind, "length": incoming.length, "digest": incoming.digests.md5}
 
 
 def _pieces(file: Any) -> Iterator[bytes]:

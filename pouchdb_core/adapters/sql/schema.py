@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from pouchdb_core.adapters.sql.content_migration import key_content
 from pouchdb_core.adapters.sql.models import create_tables
 from pouchdb_core.adapters.sql.sqlite import APPLICATION_ID, Connections
 from pouchdb_core.errors import NewerSchema, NotADatabase
@@ -30,7 +31,7 @@ def _version_2(connections: Connections) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2)
+MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2, key_content)
 """The step to each version; the newest version is their number."""
 
 

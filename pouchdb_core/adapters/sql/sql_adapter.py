@@ -22,12 +22,13 @@ from pouchdb_core.adapters.sql.sqlite import Connections, file_error
 from pouchdb_core.changes.feed import changes, follow
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.compaction import compact, purge, revs_diff
+from pouchdb_core.documents.integrity import check_content, damage
 from pouchdb_core.documents.listing import conflicted, design_documents, listing
 from pouchdb_core.documents.packed import read_packed
 from pouchdb_core.documents.read import read
 from pouchdb_core.documents.restore import LOADING, Restore
 from pouchdb_core.documents.write import Rules, write
-from pouchdb_core.errors import BadRequest
+from pouchdb_core.errors import BadRequest, StorageError
 from pouchdb_core.jsontext import jsonable
 from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
 from pouchdb_core.results import Outcome, Record, record
@@ -92,8 +93,8 @@ class _SqlAdapter(Adapter):
     def pending(self, since: Any) -> int:
         return self.store.count_seqs(since)
 
-    def lacking(self, digests: Collection[str]) -> set[str]:
-        return {digest for digest in digests if self.store.attachment(digest) is None}
+    def lacking(self, keys: Collection[bytes]) -> set[bytes]:
+        return {key for key in keys if self.store.content(key) is None}
 
     def local_ids(self, prefix: str) -> Sequence[str]:
         return self.store.local_ids(prefix)
@@ -201,7 +202,7 @@ class _SqlAdapter(Adapter):
         """Return the folder for the files of plug-ins."""
 
     def backup(self, target: Path) -> None:
-        """Copy the database and the side folder; the copy gets an epoch of its own."""
+        """Copy the database and the side folder; the copy gets an epoch of its own. Raises Damaged."""
         side = files.side_directory(target)
         if target.exists() or side.exists():
             raise BadRequest(f"backup does not replace a file: {target if target.exists() else side} exists")
@@ -210,7 +211,7 @@ class _SqlAdapter(Adapter):
             # Not left to SQLite, which would not say what is wrong.
             part.touch(exist_ok=False)
             self.store.backup(part)
-            _new_epoch(part)
+            _finish_copy(part)
             own = self._side_directory()
             if own.exists() and any(own.iterdir()):
                 shutil.copytree(own, files.side_directory(part))
@@ -221,8 +222,15 @@ class _SqlAdapter(Adapter):
         finally:
             files.discard(part)
 
-    def problems(self) -> Sequence[str]:
-        return self.store.problems()
+    def problems(self, deep: bool = True) -> Sequence[str]:
+        found = self.store.problems()
+        if deep:
+            try:
+                found += [error.message for error in damage(self.store)]
+            except StorageError as error:
+                # The tables cannot be read, which was found before.
+                found.append(error.message)
+        return found
 
     def close(self) -> None:
         self.store.close()
@@ -302,13 +310,17 @@ def _directory(place: Place) -> Path:
     return place.directory
 
 
-def _new_epoch(path: Path) -> None:
-    """Mark a copy as another life of its database: sequence numbers after it are not the original's."""
+def _finish_copy(path: Path) -> None:
+    """Mark a copy as another life of its database: sequence numbers after it are not the original's.
+
+    Raises Damaged for one that has damaged content: it would be taken for what was written.
+    """
     file = File(path, "full", "backup")
     try:
         # That of a database in memory has another journal.
         file.run("PRAGMA journal_mode = WAL")
         store = SqlStore(file)
+        check_content(store)
         with store.write() as counters:
             # Numbers up to here are the same in both lives.
             former = store.metadata("former_epochs") or []

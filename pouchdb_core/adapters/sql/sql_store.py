@@ -6,6 +6,7 @@ a batch are looked up by one join, rows are written by ``executemany`` (spec: st
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ import orjson
 
 from pouchdb_core.adapters.sql.sqlite import Connections
 from pouchdb_core.changes.notify import Notifier
-from pouchdb_core.documents.store import Counters, Head, LocalRow, Row, RowChanges, end_of_prefix
+from pouchdb_core.documents.content import Digests
+from pouchdb_core.documents.store import Content, Counters, Head, LocalRow, Row, RowChanges, end_of_prefix
 from pouchdb_core.jsontext import dump, load
 
 __all__ = ["SqlStore", "join_list"]
@@ -27,6 +29,7 @@ _SAVE_COUNTERS = (
     "ddocs_seq = ?, last_pointer = ?, last_attachment = ?, revs_limit = ?"
 )
 _BARE = "seq, id, rev, deleted, tree, NULL"
+_CONTENT = "a.number, a.length, a.digest, a.sha256"
 
 
 class SqlStore:
@@ -129,10 +132,7 @@ class SqlStore:
             ),
             ("INSERT INTO bodies (pointer, id, body) VALUES (?, ?, ?)", changes.bodies),
             ("DELETE FROM bodies WHERE pointer = ?", changes.dropped),
-            (
-                "INSERT INTO attachment_uses (attachment, id, rev) VALUES (?, ?, ?)",
-                changes.uses,
-            ),
+            ("INSERT INTO attachment_uses (id, rev, name, attachment) VALUES (?, ?, ?, ?)", changes.uses),
         ):
             if rows:
                 self._many(sql, rows)
@@ -198,23 +198,58 @@ class SqlStore:
 
     # -- attachments -----------------------------------------------------------------------------
 
-    def attachment(self, digest: str) -> tuple[int, int] | None:
-        row: tuple[int, int] | None = self._one("SELECT number, length FROM attachments WHERE digest = ?", (digest,))
+    def attachment(self, id: str, rev: str, name: str) -> Content | None:
+        row = self._one(
+            f"SELECT {_CONTENT} FROM attachment_uses AS u CROSS JOIN attachments AS a ON a.number = u.attachment "
+            "WHERE u.id = ? AND u.rev = ? AND u.name = ?",
+            (id, rev, name),
+        )
+        return None if row is None else Content(*row)
+
+    def attachments(self, id: str, rev: str) -> dict[str, Content]:
+        rows = self._all(
+            f"SELECT {_CONTENT}, u.name FROM attachment_uses AS u "
+            "CROSS JOIN attachments AS a ON a.number = u.attachment WHERE u.id = ? AND u.rev = ?",
+            (id, rev),
+        )
+        return {row[4]: Content(*row[:4]) for row in rows}
+
+    def content(self, sha256: bytes) -> Content | None:
+        row = self._one(f"SELECT {_CONTENT} FROM attachments AS a WHERE a.sha256 = ?", (sha256,))
+        return None if row is None else Content(*row)
+
+    def contents(self, md5: str) -> list[Content]:
+        rows = self._all(f"SELECT {_CONTENT} FROM attachments AS a WHERE a.digest = ? ORDER BY a.number", (md5,))
+        return [Content(*row) for row in rows]
+
+    def has_content(self, number: int) -> bool:
+        return self._one("SELECT 1 FROM attachments WHERE number = ?", (number,)) is not None
+
+    def add_content(self, digests: Digests, chunks: Iterable[bytes]) -> Content:
+        assert self._writing is not None, "attachments are added in a write transaction"
+        content = Content(self._writing.next_attachment(), digests.length, digests.md5, digests.sha256)
+        self._run("INSERT INTO attachments (number, length, digest, sha256) VALUES (?, ?, ?, ?)", content)
+        self._many(
+            "INSERT INTO attachment_chunks (attachment, position, data, checksum) VALUES (?, ?, ?, ?)",
+            ((content.number, position, chunk, zlib.crc32(chunk)) for position, chunk in enumerate(chunks)),
+        )
+        return content
+
+    def attachment_chunk(self, number: int, index: int) -> tuple[bytes, int | None] | None:
+        row: tuple[bytes, int | None] | None = self._one(
+            "SELECT data, checksum FROM attachment_chunks WHERE attachment = ? AND position = ?", (number, index)
+        )
         return row
 
-    def add_attachment(self, digest: str, length: int, chunks: Iterable[bytes]) -> int:
-        assert self._writing is not None, "attachments are added in a write transaction"
-        number = self._writing.next_attachment()
-        self._run("INSERT INTO attachments (number, digest, length) VALUES (?, ?, ?)", (number, digest, length))
-        self._many(
-            "INSERT INTO attachment_chunks (attachment, position, data) VALUES (?, ?, ?)",
-            ((number, position, chunk) for position, chunk in enumerate(chunks)),
+    def content_after(self, number: int, limit: int) -> list[tuple[Content, str, str]]:
+        rows = self._all(
+            # The columns beside min() are of its row.
+            f"SELECT {_CONTENT}, u.id, u.name, min(u.id) FROM attachments AS a "
+            "LEFT JOIN attachment_uses AS u ON u.attachment = a.number "
+            "WHERE a.number > ? GROUP BY a.number ORDER BY a.number LIMIT ?",
+            (number, limit),
         )
-        return number
-
-    def attachment_chunk(self, number: int, index: int) -> bytes | None:
-        row = self._one("SELECT data FROM attachment_chunks WHERE attachment = ? AND position = ?", (number, index))
-        return None if row is None else row[0]
+        return [(Content(*row[:4]), row[4], row[5]) for row in rows]
 
     def _release(self, unused: Sequence[tuple[str, str]]) -> None:
         """End the revisions' uses of attachments, and delete content whose last use that was."""

@@ -139,7 +139,7 @@ def faulty(base: type[Any], faults: Faults) -> type[Adapter]:
         def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Record:
             return faults.around(self, "revs_diff", lambda: super(Faulty, self).revs_diff(revs))
 
-        def lacking(self, digests: Collection[str]) -> set[str]:
-            return faults.around(self, "lacking", lambda: super(Faulty, self).lacking(digests))
+        def lacking(self, keys: Collection[bytes]) -> set[bytes]:
+            return faults.around(self, "lacking", lambda: super(Faulty, self).lacking(keys))
 
     return Faulty

@@ -8,7 +8,7 @@ from typing import Any
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.packed import Packed
 from pouchdb_core.documents.parse import LOCAL, check_rev
-from pouchdb_core.errors import BadRequest
+from pouchdb_core.errors import BadRequest, PouchDBError
 from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.requests import Read
 from pouchdb_server.handlers.multiparts import bulk_parts
@@ -107,6 +107,9 @@ def _read_stored(database: SyncPouchDB, asked: list[tuple[int, Any]], results: l
             if document is None:
                 # What there is to say of it is said where all options are known.
                 left.append(asking)
+            elif isinstance(document, PouchDBError):
+                told = {"id": asking[1]["id"], "rev": asking[1]["rev"], **error_of(document.name, document.reason)}
+                results[asking[0]] = {"id": asking[1]["id"], "docs": [{"error": told}]}
             else:
                 text = document.json() if isinstance(document, Packed) else dump(document)
                 results[asking[0]] = b'{"id":%b,"docs":[{"ok":%b}]}' % (dump(asking[1]["id"]), text)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import gzip
-import hashlib
 import io
 import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pouchdb_core import SyncPouchDB
+from pouchdb_core.documents.attachments import parse_content
 from pouchdb_core.errors import BadRequest, Conflict, NotFound
 from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.revisions import generation
 from pouchdb_server.handlers.writing import addressed, written
-from pouchdb_server.http_errors import RequestTooLarge, UnsupportedMediaType
+from pouchdb_server.http_errors import UnsupportedMediaType
 from pouchdb_server.messages import Request, Response, header_text
 from pouchdb_server.multipart import MultipartReader, Part, boundary_of, new_boundary, quoted
+from pouchdb_server.unpacking import Limited, Packed
 
 if TYPE_CHECKING:
     from pouchdb_core.results import Record
@@ -121,22 +119,31 @@ def _follows(doc: Mapping[str, Any], known: Any) -> list[str]:
 
 def _related(database: SyncPouchDB, doc: Record, follows: list[str], boundary: str) -> Iterator[bytes]:
     entries = {}
-    for name, entry in doc["_attachments"].items():
-        kept = {key: value for key, value in entry.items() if key != "stub"}
-        entries[name] = {**kept, "follows": True} if name in follows else {**kept, "stub": True}
-    doc["_attachments"] = entries
-    yield f"--{boundary}\r\nContent-Type: application/json\r\n\r\n".encode() + dump(doc) + f"\r\n--{boundary}".encode()
-    for name in follows:
-        entry = entries[name]
-        yield (
-            f"\r\nContent-Disposition: attachment; filename={quoted(name)}\r\nContent-Type: "
-            f"{header_text(entry['content_type'])}\r\nContent-Length: {entry['length']}\r\n\r\n"
-        ).encode()
-        with database.open_attachment(doc["_id"], name, rev=doc["_rev"]) as content:
+    with contextlib.ExitStack() as files:
+        contents = {}
+        for name, entry in doc["_attachments"].items():
+            kept = {key: value for key, value in entry.items() if key != "stub"}
+            if name not in follows:
+                entries[name] = {**kept, "stub": True}
+                continue
+            content = database.open_attachment(doc["_id"], name, rev=doc["_rev"])
+            contents[name] = files.enter_context(content)
+            # Of what is sent: a CouchDB that packs content calls it by another.
+            digest = getattr(content, "md5", entry["digest"])
+            entries[name] = {**kept, "digest": digest, "length": content.length, "follows": True}
+        doc["_attachments"] = entries
+        yield f"--{boundary}\r\nContent-Type: application/json\r\n\r\n".encode() + dump(doc)
+        yield f"\r\n--{boundary}".encode()
+        for name, content in contents.items():
+            entry = entries[name]
+            yield (
+                f"\r\nContent-Disposition: attachment; filename={quoted(name)}\r\nContent-Type: "
+                f"{header_text(entry['content_type'])}\r\nContent-Length: {entry['length']}\r\n\r\n"
+            ).encode()
             while piece := content.read(PIECE):
                 yield piece
-        yield f"\r\n--{boundary}".encode()
-    yield b"--"
+            yield f"\r\n--{boundary}".encode()
+        yield b"--"
 
 
 # -- in ----------------------------------------------------------------------------------------------
@@ -155,12 +162,14 @@ def put_related(request: Request, database: SyncPouchDB, id: str, new_edits: boo
         raise BadRequest("Document must be a JSON object")
     doc = addressed(doc, id, rev)
     with contextlib.ExitStack() as files:
-        _take_in(doc, parts, files, request.server.settings.max_attachment)
+        _take_in(doc, parts, files, request.server.settings.max_attachment, new_edits=new_edits)
         done = database.put(doc, new_edits=new_edits)
     return written(request, done, deleted=doc.get("_deleted") is True)
 
 
-def _take_in(doc: dict[str, Any], parts: Iterator[Part], files: contextlib.ExitStack, most: int | None) -> None:
+def _take_in(
+    doc: dict[str, Any], parts: Iterator[Part], files: contextlib.ExitStack, most: int | None, *, new_edits: bool
+) -> None:
     """Put the content of the parts into the document, as files."""
     attachments = doc.get("_attachments", {})
     if not isinstance(attachments, dict) or not all(isinstance(each, dict) for each in attachments.values()):
@@ -173,60 +182,43 @@ def _take_in(doc: dict[str, Any], parts: Iterator[Part], files: contextlib.ExitS
         told = part.name
         name = told if told is not None and told in waiting else waiting[0]
         waiting.remove(name)
-        attachments[name] = _entry(name, attachments[name], part, files, most)
+        attachments[name] = _entry(name, attachments[name], part, files, most, new_edits=new_edits)
     if waiting:
         raise BadRequest(f"the body has no part for the attachment {waiting[0]!r}")
 
 
 def _entry(
-    name: str, entry: dict[str, Any], part: Part, files: contextlib.ExitStack, most: int | None
+    name: str,
+    entry: dict[str, Any],
+    part: Part,
+    files: contextlib.ExitStack,
+    most: int | None,
+    *,
+    new_edits: bool,
 ) -> dict[str, Any]:
-    content = files.enter_context(_spooled(part, most))
-    size = content.tell()
+    """Take in the content of a part, compared with what the document says of it. Raises ContentMismatch."""
     encoding = entry.get("encoding", "identity")
-    wanted = entry.get("encoded_length" if encoding != "identity" else "length", size)
-    if wanted != size:
-        raise BadRequest(f"attachment {name!r} has {size} bytes, not {wanted} as the document says")
-    content.seek(0)
-    digest = entry.get("digest")
-    if isinstance(digest, str) and digest.startswith("md5-") and digest != _digest(content):
-        raise BadRequest(f"attachment {name!r} is not what its digest says")
-    kept: dict[str, Any] = {key: entry[key] for key in ("content_type", "revpos") if key in entry}
-    if encoding == "gzip":
-        content = files.enter_context(_unpacked(name, content, most))
-    elif encoding != "identity":
+    if encoding not in ("identity", "gzip"):
         raise BadRequest(f"attachment {name!r} has an unknown encoding {encoding!r}")
-    return {**kept, "data": content}
+    source: Any = Packed(part, most) if encoding == "gzip" else Limited(part, most)
+    content = files.enter_context(contextlib.closing(parse_content(name, source, entry)))
+    content.check(name)
+    if new_edits:
+        # The digest is of what the author has; here it is that of the content.
+        entry = {key: entry[key] for key in ("content_type", "revpos") if key in entry}
+    return {**{key: value for key, value in entry.items() if key != "follows"}, "data": content}
 
 
 def _spooled(source: Any, most: int | None) -> IO[bytes]:
     spool: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOL)  # noqa: SIM115
     try:
-        while piece := source.read(PIECE):
+        limited = Limited(source, most)
+        while piece := limited.read(PIECE):
             spool.write(piece)
-            if most is not None and spool.tell() > most:
-                raise RequestTooLarge(f"an attachment has more than {most} bytes")
     except BaseException:
         spool.close()
         raise
     return spool
-
-
-def _unpacked(name: str, content: IO[bytes], most: int | None) -> IO[bytes]:
-    try:
-        plain = _spooled(gzip.GzipFile(fileobj=content, mode="rb"), most)
-    except (OSError, EOFError, zlib.error):
-        raise BadRequest(f"attachment {name!r} is not gzip, as the document says") from None
-    plain.seek(0)
-    return plain
-
-
-def _digest(content: IO[bytes]) -> str:
-    md5 = hashlib.md5(usedforsecurity=False)
-    while piece := content.read(PIECE):
-        md5.update(piece)
-    content.seek(0)
-    return "md5-" + base64.b64encode(md5.digest()).decode("ascii")
 
 
 def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:

@@ -1,0 +1,64 @@
+"""Looking for damage that the store below does not notice: bodies, trees and content that are not what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pouchdb_core.documents.attachment_reader import verify
+from pouchdb_core.documents.read import parsed_body, tree_of
+from pouchdb_core.documents.store import Row, Store
+from pouchdb_core.errors import Damaged
+
+__all__ = ["check_content", "damage"]
+
+PAGE = 100
+
+
+def damage(store: Store) -> Iterator[Damaged]:
+    """Yield what is damaged; reads everything."""
+    after = 0
+    while page := store.scan_seqs(after, 2**63 - 1, limit=PAGE, bodies=True):
+        for row in page:
+            try:
+                _check_document(store, row)
+            except Damaged as error:
+                yield error
+        after = page[-1][0]
+    yield from _damaged_content(store)
+
+
+def check_content(store: Store) -> None:
+    """Read the content of all attachments. Raises Damaged."""
+    for error in _damaged_content(store):
+        raise error
+
+
+def _check_document(store: Store, row: Row) -> None:
+    _, id, winner, _, _, newest = row
+    tree = tree_of(row)
+    for rev in tree:
+        pointer = tree.body(rev)
+        if pointer is None:
+            continue
+        body = newest if rev == winner else store.body(pointer)
+        if body is None:
+            raise Damaged(f"document {id!r} is damaged: the body of its revision {rev} is gone", id=id, rev=rev)
+        entries = parsed_body(body, id).get("_attachments")
+        if entries:
+            there = store.attachments(id, rev)
+            for name in entries:
+                if name not in there:
+                    text = f"attachment {name!r} of document {id!r} is damaged: its content is gone"
+                    raise Damaged(text, id=id, rev=rev, attachment=name)
+
+
+def _damaged_content(store: Store) -> Iterator[Damaged]:
+    after = 0
+    while page := store.content_after(after, PAGE):
+        for content, id, name in page:
+            try:
+                verify(store, content)
+            except Damaged as error:
+                text = f"attachment {name!r} of document {id!r} is damaged: {error.message}"
+                yield Damaged(text, id=id, attachment=name)
+        after = page[-1][0].number
