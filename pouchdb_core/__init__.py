@@ -11,6 +11,7 @@ from pouchdb_core.hookspecs import hookimpl, hookspec
 from pouchdb_core.methods import operation, registering
 from pouchdb_core.results import Record
 from pouchdb_core.state import Slot
+from pouchdb_core.tables import Table
 from pouchdb_core.transforms import Transform
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Slot",
     "SyncEnvironment",
     "SyncPouchDB",
+    "Table",
     "Transform",
     "hookimpl",
     "hookspec",

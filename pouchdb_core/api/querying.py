@@ -10,6 +10,7 @@ from pouchdb_core.api.options import count, document_options, either, flags, key
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import MISSING, Query
 from pouchdb_core.results import Record
+from pouchdb_core.tables import Table
 from pouchdb_core.views.mapreduce import maps_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def query(
     update_seq: bool = False,
     offset: bool = False,
     queries: Sequence[Mapping[str, Any]] | None = None,
-) -> Record:
+) -> Table:
     """Query a view: ``"design/view"``, ``"view"`` (for ``"view/view"``), or a temporary one.
 
     A temporary view is a Python function, JavaScript source, or ``{"map": ..., "reduce": ...}`` of
@@ -69,7 +70,7 @@ def query(
     value names by ``_id`` (and ``_rev``), else its own. ``update`` False (``stale="ok"``) answers from
     the index as it is, ``"lazy"`` (``"update_after"``) brings it up to date afterwards. ``offset`` is
     ``skip``, or with ``offset=True`` the true one. ``queries`` is a list of such options, answered as
-    ``{"results": [...]}``.
+    ``{"results": [...]}``. Answers are Tables (``to_pandas()``...).
 
     Raises NotFound, QueryParseError, and FunctionError when a function cannot run, is stopped, or
     fails while it reduces; a document whose map function fails is left out and told by ``error`` events.
@@ -84,7 +85,7 @@ def query(
         for name in each:
             if name not in given:
                 raise BadRequest(f"queries: unknown option {name!r}; there are: {', '.join(given)}")
-    return Record(results=[_run(db, fun, _joined(given, each)) for each in queries])
+    return Table(results=[_run(db, fun, _joined(given, each)) for each in queries])
 
 
 _SPELLINGS = {
@@ -105,8 +106,8 @@ def _joined(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return {**joined, **own}
 
 
-def _run(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
-    return db.plugins.list(db, _request(db, fun, options))
+def _run(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Table:
+    return Table(db.plugins.list(db, _request(db, fun, options)))
 
 
 def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:

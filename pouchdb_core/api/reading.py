@@ -14,6 +14,7 @@ from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import Listing, Read
 from pouchdb_core.results import Record
+from pouchdb_core.tables import Table
 from pouchdb_core.typing import Revs
 
 if TYPE_CHECKING:
@@ -173,14 +174,14 @@ def all_docs(
     keys: Sequence[str] | None = None,
     update_seq: bool = False,
     offset: bool = False,
-) -> Record:
+) -> Table:
     """List the documents by id, in code point order.
 
     Returns ``{"total_rows", "offset", "rows": [{"id", "key", "value": {"rev"}, "doc"?}]}``, one moment
     of the database. ``total_rows`` counts all documents, not the matches; ``offset`` is ``skip``,
     or with ``offset=True`` the true one. Descending reads from ``startkey`` downwards. With ``keys``
     rows come in their order, ``{"key", "error": "not_found"}`` for unknown ones and ``value.deleted``
-    for deleted ones. ``update_seq=True`` adds that. Raises QueryParseError.
+    for deleted ones. ``update_seq=True`` adds that. The answer is a Table (``to_pandas()``...). Raises QueryParseError.
     """
     start = either("startkey", "start_key", startkey, start_key)
     end = either("endkey", "end_key", endkey, end_key)
@@ -216,7 +217,7 @@ def all_docs(
         user=db.user,
         purpose=db.purpose,
     )
-    return db.plugins.list(db, request)
+    return Table(db.plugins.list(db, request))
 
 
 def get_attachment(db: SyncPouchDB, id: str, name: str, rev: str | None = None) -> Blob:

@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-PAGES = ["docs/hooks.md", "docs/writing-a-plugin.md", "plugins/all_dbs/README.md", "plugins/find/README.md"]
+PAGES = [
+    "docs/asking.md",
+    "docs/hooks.md",
+    "docs/writing-a-plugin.md",
+    "plugins/all_dbs/README.md",
+    "plugins/find/README.md",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -12,6 +12,7 @@ import pouchdb
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
 from pouchdb_core.requests import UserContext
 from pouchdb_core.results import Record
+from pouchdb_core.tables import Table
 
 # Environments.
 env = pouchdb.setup("data")
@@ -58,7 +59,7 @@ assert_type(db.post({}), Record)
 assert_type(db.remove({"_id": "a", "_rev": "1-a"}), Record)
 assert_type(db.bulk_docs([{"_id": "a"}], atomic=True), list[Record])
 assert_type(db.bulkDocs({"docs": []}, new_edits=False), list[Record])
-assert_type(db.all_docs(include_docs=True, limit=5), Record)
+assert_type(db.all_docs(include_docs=True, limit=5), Table)
 assert_type(db.allDocs(startkey="a", endkey="b"), Record)
 assert_type(db.bulk_get([{"id": "a"}]), Record)
 assert_type(db.bulkGet([{"id": "a"}]), Record)

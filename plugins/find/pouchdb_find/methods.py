@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.results import Record
+from pouchdb_core.tables import Table
 from pouchdb_find import remote
 from pouchdb_find.definitions import requested
 from pouchdb_find.errors import FindError, shown
@@ -38,7 +39,7 @@ def find(
     update: bool | None = None,
     stable: bool | None = None,
     r: int | None = None,
-) -> Record:
+) -> Table:
     """Find documents by a Mango selector: ``find({"selector": {"age": {"$gt": 30}}})``, or by keywords.
 
     Returns ``{"docs": [...], "bookmark": str, "warning"?: str, "execution_stats"?: {...}}``. Documents come in the
@@ -46,16 +47,17 @@ def find(
     some (``"address.city"``), ``sort`` needs an index that begins with its fields, ``bookmark`` goes on after an
     earlier answer, ``use_index`` is ``"ddoc"`` or ``["ddoc", "name"]``; where that cannot be used another one is, with
     a warning, unless ``allow_fallback`` is False. ``conflicts`` adds ``_conflicts``, ``execution_stats`` what it cost;
-    ``update`` False reads the index as it is. ``stable`` and ``r`` mean nothing here.
+    ``update`` False reads the index as it is. ``stable`` and ``r`` mean nothing here. The answer is a
+    Table (``to_pandas()``...).
 
     Raises FindError (400) under CouchDB's names, such as ``invalid_operator``, ``bad_arg`` and ``no_usable_index``.
     """
     given = _given(request, {name: value for name, value in locals().items() if name not in ("db", "request")})
     if db.remote:
-        return remote.post(db, "_find", given)
+        return Table(remote.post(db, "_find", given))
     results = Results(db, FindRequest.checked(given))
     docs = list(results)
-    return Record(docs=docs, **results.closing())
+    return Table(docs=docs, **results.closing())
 
 
 def explain(
