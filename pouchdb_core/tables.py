@@ -107,11 +107,16 @@ def _arrow(arrow: Any, values: list[Any]) -> Any:
     try:
         return arrow.array(values)
     except (arrow.ArrowException, OverflowError, ValueError, TypeError):
-        return arrow.array([None if value is None else dump(value).decode() for value in values])
+        return arrow.array([None if value is None else _json(value) for value in values])
 
 
 def _cells(row: Sequence[Any]) -> list[Any]:
-    return [value if type(value) in _PLAIN else "" if value is None else dump(value).decode() for value in row]
+    return [value if type(value) in _PLAIN else "" if value is None else _json(value) for value in row]
 
 
 _PLAIN = (str, int, float)
+
+
+def _json(value: Any) -> str:
+    # A tab marks long integers in what is stored; in strings it is escaped.
+    return dump(value).decode().replace("\t", "")
