@@ -31,6 +31,7 @@ class _Share:
 
     limiter: anyio.CapacityLimiter
     users: int = 0
+    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Bulkhead:
     share: int
     """Places for the work on one database at the same time."""
     line: int
-    """How many may wait."""
+    """How many may wait, for each database and for all that have their share."""
     hashes: bool = False
     """Passwords are checked here."""
     waiting: int = 0
@@ -64,9 +65,9 @@ class Bulkhead:
         share = None if of is None else self._share_of(of)
         try:
             if share is not None:
-                await self._enter(share.limiter, borrower, admitted)
+                await self._enter(share.limiter, share, borrower, admitted)
             try:
-                await self._enter(self._limiter, borrower, admitted)
+                await self._enter(self._limiter, self, borrower, admitted)
             except BaseException:
                 if share is not None:
                     share.limiter.release_on_behalf_of(borrower)
@@ -93,20 +94,23 @@ class Bulkhead:
         share.users += 1
         return share
 
-    async def _enter(self, limiter: anyio.CapacityLimiter, borrower: object, admitted: bool) -> None:
+    async def _enter(
+        self, limiter: anyio.CapacityLimiter, line: Bulkhead | _Share, borrower: object, admitted: bool
+    ) -> None:
         try:
             limiter.acquire_on_behalf_of_nowait(borrower)
         except anyio.WouldBlock:
-            if self.waiting >= self.line and not admitted:
+            # Each database has a line of its own before that of all: who fills it keeps out nobody else.
+            if line.waiting >= self.line and not admitted:
                 raise Unavailable(
-                    f"there is too much to do just now: {self.waiting} requests wait ({self.name})",
+                    f"there is too much to do just now: {line.waiting} requests wait ({self.name})",
                     headers={"Retry-After": RETRY_AFTER},
                 ) from None
-            self.waiting += 1
+            line.waiting += 1
             try:
                 await limiter.acquire_on_behalf_of(borrower)
             finally:
-                self.waiting -= 1
+                line.waiting -= 1
 
     def _leave(self, database: str | None, share: _Share | None) -> None:
         if share is not None and database is not None:
