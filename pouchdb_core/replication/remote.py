@@ -286,7 +286,7 @@ class RemoteTransfer(Transfer):
                 except PouchDBError as error:
                     if ends_all(error):
                         raise
-                    file = error
+                    file = _of_attachment(error, key)
                 if file is not None:
                     opened[key] = file
             return opened
@@ -303,7 +303,7 @@ class RemoteTransfer(Transfer):
             except PouchDBError as error:
                 if ends_all(error):
                     raise
-                return error
+                return _of_attachment(error, key)
             if file is None:
                 return None
             try:
@@ -313,7 +313,7 @@ class RemoteTransfer(Transfer):
                 if ends_all(error):
                     # Does it break off because of what is sent, or can nothing be asked any more? Then this raises.
                     self.source.info()
-                return error
+                return _of_attachment(error, key)
             self._spooled.append(content)
             return content
 
@@ -328,6 +328,13 @@ class RemoteTransfer(Transfer):
         except NotFound:
             # Compacted or purged since the document was read: the target says so, and it is tried again.
             return None
+
+
+def _of_attachment(error: PouchDBError, key: tuple[str, str, str]) -> PouchDBError:
+    """Have an error say which attachment it is about."""
+    if error.details.setdefault("attachment", key[2]) == key[2] and repr(key[2]) not in error.message:
+        error.message = f"attachment {key[2]!r}: {error.message}"
+    return error
 
 
 def _filled(entry: Record, content: Any) -> Mapping[str, Any]:

@@ -124,6 +124,20 @@ def test_a_healthy_database(cli: Cli, env: SyncEnvironment) -> None:
     assert findings(done) == [("ok", "all that is stored fits together")]
 
 
+def test_a_damaged_attachment(cli: Cli, env: SyncEnvironment) -> None:
+    db = env["a"]
+    db.put_attachment("bad", "photo", b"x" * 1000, "image/png")
+    store = db.adapter.store  # type: ignore[attr-defined]
+    with store.connections.write():
+        store.connections.run("UPDATE attachment_chunks SET data = CAST('y' || substr(data, 2) AS BLOB)")
+    done = cli("doctor", "a", "--json")
+    assert done.status == 7
+    text = "attachment 'photo' of document 'bad' is damaged: its content is not what was stored"
+    assert ("problem", text) in findings(done)
+    assert "'photo'" in cli("dump", "a", "a.jsonl").err
+    assert "'photo'" in cli("backup", "a", "copy").err
+
+
 def test_stale_indexes_and_conflicts_and_replications(cli: Cli, env: SyncEnvironment) -> None:
     filled(env)
     db = env["a"]

@@ -68,6 +68,11 @@ NASTY = st.sampled_from(
         '"',
         "\\",
         "'",
+        "/",
+        "//",
+        "/lead",
+        "trail/",
+        "a//b",
     ]
 )
 NAMES = (TEXT | NASTY | st.lists(NASTY, min_size=2, max_size=3).map("/".join)).filter(lambda name: name[0] != "_")

@@ -413,3 +413,18 @@ def test_an_unreachable_peer_is_told(env: SyncEnvironment) -> None:
     assert push.next_retry_at is not None
     push.cancel()
     assert push.wait(5)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["inline", "as files"])
+def test_odd_names_of_attachments(env: SyncEnvironment, remote: SyncPouchDB, big: bool) -> None:
+    here, back = env["here"], env["back"]
+    names = ["/", "//", "/lead", "trail/", "a//b", "a/b", "é", "a b", "a+b", "%", "%2F", "?", "#", "a&b", ";", "'"]
+    for number, name in enumerate(names):
+        content = name.encode() * (30_000 if big else 1)
+        here.put_attachment(f"doc{number}", name, content, "application/octet-stream")
+    pushed = here.replicate_to(remote)
+    assert pushed["errors"] == []
+    pulled = back.replicate_from(remote)
+    assert pulled["errors"] == []
+    for number, name in enumerate(names):
+        assert back.get_attachment(f"doc{number}", name) == here.get_attachment(f"doc{number}", name), name

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import threading
 
 import pytest
 
-from .erlang import Crash, Doc, HttpDb, digest, replicate, session
+from .erlang import Crash, Doc, HttpDb, digest, replicate, session, stored
 
 ID = "c0ebe9256695ff083347cbf95f93e280"
 BIG = bytes(range(256)) * 1000
@@ -139,14 +138,59 @@ def test_latest_answers_the_leaf(filled, peers):
     assert source.bulk_get({("doc1", first["_rev"]): []})["doc1", first["_rev"]].json["_rev"] == newer
 
 
-def test_packed_attachments_keep_what_they_hold(client, peers, environment):
-    """CouchDB stores text packed with gzip, and sends it so."""
-    packed = gzip.compress(b"hello" * 1000, mtime=0)
-    entry = {"content_type": "text/plain", "revpos": 1, "digest": digest(packed), "length": 5000, "follows": True}
-    entry |= {"encoding": "gzip", "encoded_length": len(packed)}
-    json_ = {"_id": "a", "_rev": "1-abc", "_revisions": {"start": 1, "ids": ["abc"]}, "_attachments": {"t": entry}}
-    peers("db").update_doc(Doc(json_, {"t": packed}))
-    assert environment["db"].get_attachment("a", "t")["data"] == b"hello" * 1000
+@pytest.mark.parametrize("size", [0, 10, 5000, 200_000])
+def test_packed_attachments_go_from_couchdb_to_couchdb(client, peers, environment, size):
+    """CouchDB stores text packed with gzip and sends it so; we send it as it is, with the digest of that."""
+    text = (b"hello %d " * (size // 8 + 1) % ((1,) * (size // 8 + 1)))[:size]
+    contents = {"t.txt": ("text/plain", text), "p.png": ("image/png", text), "j": ("application/json", b"1" + text)}
+    first = peers("db")
+    doc = stored("a", contents, "abc")
+    first.update_doc(doc)
+    db = environment["db"]
+    for name, (kind, plain) in contents.items():
+        assert db.get_attachment("a", name) == {"type": kind, "data": plain}
+        # What CouchDB calls it stays known.
+        assert db.get("a")["_attachments"][name]["digest"] == doc.attachments[name]["digest"]
+    assert db.integrity_check() == []
+    # As source of a CouchDB, which compares what comes with the digest it is told.
+    client.put("/other")
+    stats = replicate(first, peers("other"), ID, "s1")
+    assert (stats["docs_written"], stats["doc_write_failures"]) == (1, 0)
+    # As source of one like this.
+    local, pulled = environment["local"], environment["pulled"]
+    db.replicate_to(local)
+    assert pulled.replicate_from(first_url(client, "db"))["errors"] == []
+    for other in (environment["other"], local, pulled):
+        assert [other.get_attachment("a", name).data for name in contents] == [each[1] for each in contents.values()]
+        assert other.integrity_check() == []
+
+
+def first_url(client, name):
+    host, port = client.address
+    return f"http://{host}:{port}/{name}"
+
+
+@pytest.mark.parametrize("wrong", [{"digest": digest(b"another")}, {"length": 6}, {"encoded_length": 7}])
+def test_content_that_is_not_what_its_document_says(client, peers, environment, wrong):
+    doc = stored("a", {"t": ("text/plain", b"hello")}, "abc")
+    doc.attachments["t"].update(wrong)
+    with pytest.raises(Crash):
+        peers("db").update_doc(doc)
+    assert list(environment["db"]) == []
+
+
+def test_bulk_docs_compares_content(client, environment):
+    good = {"_id": "good", "_rev": "1-a", "_attachments": {"a": {"data": "aGVsbG8=", "digest": digest(b"hello")}}}
+    # As PouchDB brings it from a CouchDB: plain content with the digest of what is packed.
+    packed = stored("packed", {"a": ("text/plain", b"hello")}, "a")
+    brought = {key: packed.attachments["a"][key] for key in ("digest", "content_type", "revpos")}
+    brought = {"_id": "brought", "_rev": "1-a", "_attachments": {"a": {**brought, "data": "aGVsbG8="}}}
+    bad = {"_id": "bad", "_rev": "1-a", "_attachments": {"a": {"data": "aGVsbG8=", "digest": digest(b"hallo")}}}
+    answer = client.post("/db/_bulk_docs", {"docs": [good, bad, brought], "new_edits": False})
+    [error] = answer.json
+    assert (error["id"], error["error"]) == ("bad", "content_md5_mismatch")
+    assert "attachment 'a'" in error["reason"]
+    assert sorted(environment["db"]) == ["brought", "good"]
 
 
 def test_filters(filled, peers, environment):

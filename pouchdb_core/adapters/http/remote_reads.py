@@ -215,7 +215,14 @@ def _of_revision(docs: list[Record], id: str, rev: str | None, alone: bool) -> l
         return oks
     exact = [each for each in oks if each["ok"]["_rev"] == rev]
     # With `latest` a revision made from it is answered.
-    return exact or [each for each in oks if _descends(each["ok"], rev)] or [_missing(id, rev)]
+    found = exact or [each for each in oks if _descends(each["ok"], rev)]
+    return found or [each for each in docs if _failed(each, rev, alone)] or [_missing(id, rev)]
+
+
+def _failed(answer: Record, rev: str, alone: bool) -> bool:
+    """Tell whether an answer says why a revision cannot be read."""
+    told = answer.get("error")
+    return isinstance(told, Record) and (alone or told.get("rev") in (rev, None))
 
 
 def _rank(rev: str) -> tuple[int, str]:
