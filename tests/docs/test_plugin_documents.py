@@ -12,6 +12,7 @@ PAGES = [
     "docs/writing-a-plugin.md",
     "plugins/all_dbs/README.md",
     "plugins/find/README.md",
+    "plugins/validation/README.md",
 ]
 
 

@@ -1,0 +1,160 @@
+"""When documents are judged, and as whom: the write guard."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.requests import Proposed, Write
+from pouchdb_core.state import Slot
+from pouchdb_validation.rules import NO_RULES, Case, PythonRule, Validator, rules_of
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = [
+    "CONTEXT",
+    "INSTALLED",
+    "VALIDATORS",
+    "Options",
+    "Registered",
+    "admin",
+    "guard_of",
+    "python_rules",
+    "security",
+]
+
+CONTEXT = "pouchdb_validation"
+"""The member of ``Write.context`` in which validating methods hand their options to the guard."""
+
+SHOWN = 8 * 1024 * 1024
+"""Bytes of new attachments that a function sees as base64; of longer ones it sees what a stub says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a validating method was given."""
+
+    user: Mapping[str, Any]
+    security: Mapping[str, Any]
+    shown: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Documents that functions see instead of what is written, by id: a removed one with its fields."""
+
+
+@dataclass(slots=True)
+class Registered:
+    """A validator of this program; ``always`` ones judge plain writes and replications as well."""
+
+    function: Validator
+    always: bool
+
+
+INSTALLED: Slot[list[bool]] = Slot("validation methods installed", lambda database: [])
+VALIDATORS: Slot[list[Registered]] = Slot("python validators", lambda database: [])
+
+
+def admin(database: SyncPouchDB) -> dict[str, Any]:
+    """Return the user that validating methods act as by default: an administrator without a name."""
+    return {"db": database.short_name, "name": None, "roles": ["_admin"]}
+
+
+def security() -> dict[str, Any]:
+    """Return the security object of validating methods by default (the original's)."""
+    return {"admins": {"names": [], "roles": []}, "members": {"names": [], "roles": []}}
+
+
+def python_rules(database: SyncPouchDB, *, only_always: bool = False) -> list[PythonRule]:
+    """Return the Python validators: those of plug-ins, then those of the program in the order they were added."""
+    rules: list[PythonRule] = []
+    if not only_always:
+        for functions in database.plugins.manager.hook.pouchdb_validators(database=database):
+            rules.extend(PythonRule(function) for function in functions or ())
+    registered = database.store_state(VALIDATORS)
+    rules.extend(PythonRule(each.function) for each in registered if each.always or not only_always)
+    return rules
+
+
+class _Guard:
+    def __init__(
+        self, database: SyncPouchDB, options: Options | None, user: Mapping[str, Any], *, only_always: bool = False
+    ) -> None:
+        self._database, self._options, self._user = database, options, user
+        self._only_always = only_always
+
+    def __call__(self, proposed: Sequence[Proposed]) -> list[PouchDBError | None]:
+        database, options = self._database, self._options
+        more = python_rules(database, only_always=self._only_always)
+        rules = NO_RULES if self._only_always else rules_of(database)
+        if not more and rules.empty:
+            return [None] * len(proposed)
+        if options is None:
+            # A database that has none yet is shown with nobody in it, so that functions can read its lists.
+            guarded_by: Mapping[str, Any] = {**security(), **database.get_security()}
+            cases = [Case(each.id, *_as_couchdb(each)) for each in proposed]
+        else:
+            guarded_by = options.security
+            cases = [Case(each.id, *_as_original(each, options)) for each in proposed]
+        return rules.judge(cases, self._user, guarded_by, more=more, original=options is not None)
+
+
+def _as_couchdb(proposed: Proposed) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    return proposed.sent, proposed.parent
+
+
+def _as_original(proposed: Proposed, options: Options) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """Return what functions see of a validating method: the winner as the old document, new content as base64."""
+    old = proposed.old
+    if old is not None and old.get("_deleted"):
+        old = None
+    new: dict[str, Any] = dict(proposed.sent)
+    shown = options.shown.get(proposed.id)
+    if shown is not None:
+        new = {**shown, "_id": proposed.id}
+    elif new.get("_attachments"):
+        new["_attachments"] = _with_content(proposed, new["_attachments"])
+    if old is not None and "_revisions" in old:
+        new["_revisions"] = old["_revisions"]
+    else:
+        new.pop("_revisions", None)
+    return new, old
+
+
+def _with_content(proposed: Proposed, attachments: Mapping[str, Any]) -> dict[str, Any]:
+    left = SHOWN
+    filled: dict[str, Any] = {}
+    for name, entry in attachments.items():
+        filled[name] = entry
+        length = entry.get("length", 0)
+        try:
+            content = proposed.content(name)
+        except NotFound:
+            # It stays as it is: the document brings a stub.
+            continue
+        if length <= left:
+            left -= length
+            data = base64.b64encode(b"".join(content)).decode("ascii")
+            filled[name] = {"content_type": entry.get("content_type"), "data": data}
+    return filled
+
+
+def guard_of(database: SyncPouchDB, request: Write) -> _Guard | None:
+    """Return the guard of a write, or None where nothing judges it.
+
+    Judged are the validating methods' writes, every write of a user (``as_user``, the environment's current user,
+    a server's clients), and all writes of a database object on which the methods are installed. Validators that were
+    registered with ``always`` judge every write.
+    """
+    options, user = request.context.get(CONTEXT), request.user
+    own = database.as_user(None)
+    if options is not None:
+        return _Guard(own, options, options.user)
+    if user is not None:
+        return _Guard(own, None, {"db": database.short_name, "name": user.name, "roles": list(user.roles)})
+    if database.state(INSTALLED):
+        return _Guard(own, Options(admin(database), security()), admin(database))
+    if any(each.always for each in database.store_state(VALIDATORS)):
+        return _Guard(own, Options(admin(database), security()), admin(database), only_always=True)
+    return None
