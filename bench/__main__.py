@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .aio import aio
 from .compare import RESULTS, compare
+from .find import compare_find
 from .http import compare_http
 from .replication import compare_replication, scale_replication
 from .scale import SIZES, scale
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--scale", action="store_true", help="the cost of a document while the database grows")
     parser.add_argument("--views", action="store_true", help="views instead of documents; with --scale, too")
     parser.add_argument("--replication", action="store_true", help="replication instead; with --scale, too")
+    parser.add_argument("--find", action="store_true", help="Mango queries instead")
     parser.add_argument("--http", action="store_true", help="replication with a server instead")
     parser.add_argument(
         "--attachments", type=int, default=100, help="how many of 1 MB, with --http (default: %(default)s)"
@@ -50,6 +52,9 @@ def main() -> int:
         if options.http:
             sizes = options.documents, options.attachments
             failures = compare_http(directory, *sizes, options.rounds, set(options.without), write)
+            return int(bool(failures) and options.strict)
+        if options.find:
+            failures = compare_find(directory, options.documents, options.rounds, set(options.without), write)
             return int(bool(failures) and options.strict)
         work = compare_views if options.views else compare_replication if options.replication else compare
         failures = work(directory, options.documents, options.rounds, set(options.without), write)

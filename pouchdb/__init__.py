@@ -27,11 +27,11 @@ True
 from __future__ import annotations
 
 from pouchdb import context, info, notebook, utils
-from pouchdb.classes import AsyncEnvironment, SyncEnvironment
+from pouchdb.classes import AsyncEnvironment, AsyncPouchDB, SyncEnvironment, SyncPouchDB
 from pouchdb.info import __author__, __copyright__, __version__, name
 from pouchdb.setup import setup, setup_async
-from pouchdb_core.aio import AsyncPouchDB, Promise
-from pouchdb_core.database import AbstractPouchDB, SyncPouchDB
+from pouchdb_core.aio import Promise
+from pouchdb_core.database import AbstractPouchDB
 from pouchdb_core.environment import AbstractEnvironment
 from pouchdb_core.errors import (
     BadRequest,

@@ -1,4 +1,4 @@
-"""The classes of environments as programs name them.
+"""The classes of environments and databases as programs name them.
 
 At run time they are the core's, and ``setup()`` gives subclasses with the methods of the plug-ins that
 are there. Type checkers and editors cannot know which are: they are told of all first-party ones here,
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pouchdb_core import aio, environment
+from pouchdb_core import aio, database, environment
 
-__all__ = ["AsyncEnvironment", "SyncEnvironment"]
+__all__ = ["AsyncEnvironment", "AsyncPouchDB", "SyncEnvironment", "SyncPouchDB"]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import pouchdb_all_dbs
+    import pouchdb_find
 
     from pouchdb_core.methods import operation
 
@@ -24,18 +27,37 @@ if TYPE_CHECKING:
         all_dbs = allDbs = operation(pouchdb_all_dbs.all_dbs, reads=True)
         reset_all_dbs = resetAllDbs = operation(pouchdb_all_dbs.reset_all_dbs)
 
+    class _Database:
+        """The methods that first-party plug-ins add to databases."""
+
+        create_index = createIndex = operation(pouchdb_find.create_index)
+        delete_index = deleteIndex = operation(pouchdb_find.delete_index)
+        explain = operation(pouchdb_find.explain, reads=True)
+        find = operation(pouchdb_find.find, reads=True)
+        get_indexes = getIndexes = operation(pouchdb_find.get_indexes, reads=True)
+
+    class SyncPouchDB(_Database, database.SyncPouchDB): ...
+
+    class AsyncPouchDB(_Database, aio.AsyncPouchDB):
+        sync_view: SyncPouchDB
+
     class SyncEnvironment(_Environment, environment.SyncEnvironment):
         @property
         def sync_view(self) -> SyncEnvironment: ...
         @property
         def async_view(self) -> AsyncEnvironment: ...
+        def PouchDB(self, name: str | None = None, **options: Any) -> SyncPouchDB: ...
+        def __getitem__(self, name: str) -> SyncPouchDB: ...
 
     class AsyncEnvironment(_Environment, aio.AsyncEnvironment):
         @property
         def sync_view(self) -> SyncEnvironment: ...
         @property
         def async_view(self) -> AsyncEnvironment: ...
+        def PouchDB(self, name: str | None = None, **options: Any) -> AsyncPouchDB: ...
+        def __getitem__(self, name: str) -> AsyncPouchDB: ...
 
 else:
-    from pouchdb_core.aio import AsyncEnvironment
+    from pouchdb_core.aio import AsyncEnvironment, AsyncPouchDB
+    from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment

@@ -9,7 +9,7 @@ from typing_extensions import assert_type
 
 import pouchdb
 from pouchdb.setup import setup_async
-from pouchdb_core import Record, SyncPouchDB, operation
+from pouchdb_core import Record, SyncPouchDB, Table, operation
 from pouchdb_core.aio import AsyncFeed, AsyncReplication, AsyncRows, AsyncSync
 from pouchdb_core.documents.attachments import Blob
 from pouchdb_core.methods import Asynchronous
@@ -32,6 +32,8 @@ assert_type(env.PouchDB("notes", auto_compaction=True), pouchdb.AsyncPouchDB)
 assert_type(db.as_user({"name": "ada"}), pouchdb.AsyncPouchDB)
 assert_type(db.sync_view, pouchdb.SyncPouchDB)
 assert_type(db.sync_view.get("a"), Record)
+assert_type(db.sync_view.find({"selector": {}}), Table)
+assert_type(db.find(selector={}), pouchdb.Promise[Table])
 assert_type(db.get("a"), pouchdb.Promise[Record])
 assert_type(env.run(db.get("a")), Record)
 assert_type(env.run(db.revs_limit()), int)
@@ -53,7 +55,7 @@ async def main() -> None:
     assert_type((await db.get("a")).title, Any)
     assert_type(await db.put({"_id": "a"}), Record)
     assert_type(await db.bulkDocs([{"_id": "a"}], atomic=True), list[Record])
-    assert_type(await db.allDocs(include_docs=True), Record)
+    assert_type(await db.allDocs(include_docs=True), Table)
     assert_type(await db.get_attachment("a", "t"), Blob)
     assert_type(await db.id(), str)
     assert_type(await db.conflicts(), AsyncRows[Record])

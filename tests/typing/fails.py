@@ -17,6 +17,7 @@ db.put(5)  # error: arg-type
 db.changes(style="some")  # error: arg-type
 db.bulk_docs([{"_id": "a"}], atomic="yes")  # error: arg-type
 db.put_attachment("a", "t", 5, "text/plain")  # error: arg-type
+db.find(selectr={})  # error: call-arg
 db.nothing()  # error: attr-defined
 db.with_purpose("fun")  # error: arg-type
 env.as_user("ada")  # error: arg-type

@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import pouchdb
+from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
 from pouchdb_core.requests import UserContext
 from pouchdb_core.results import Record
@@ -31,7 +32,7 @@ assert_type(env.on("created", print).once("destroyed", print), pouchdb.SyncEnvir
 assert_type(env.emit("test", 1), bool)
 assert_type(env.listeners("test"), list[Callable[..., Any]])
 assert_type(env.context.wait_until_called([print], timeout=1), bool)
-as_mapping: Mapping[str, pouchdb.SyncPouchDB] = env
+as_mapping: Mapping[str, SyncPouchDB] = env
 
 # Databases.
 db = env["notes"]
@@ -48,6 +49,14 @@ assert_type(env.reset_all_dbs(), None)
 assert_type(env.as_user({"name": "ada"}).all_dbs(), list[str])
 assert_type(env.sync_view.all_dbs(), list[str])
 
+assert_type(db.find({"selector": {}}), Table)
+assert_type(db.find(selector={"a": 1}, sort=["a", {"b": "asc"}], limit=5), Table)
+assert_type(db.explain({"selector": {}}), Record)
+assert_type(db.create_index({"index": {"fields": ["a"]}}), Record)
+assert_type(db.createIndex({"fields": ["a"]}, name="n"), Record)
+assert_type(db.getIndexes(), Record)
+assert_type(db.delete_index(ddoc="d", name="n"), Record)
+
 # Documents, in both spellings.
 assert_type(db.get("a"), Record)
 assert_type(db.get("a", "1-a", revs=True, conflicts=True), Record)
@@ -60,7 +69,7 @@ assert_type(db.remove({"_id": "a", "_rev": "1-a"}), Record)
 assert_type(db.bulk_docs([{"_id": "a"}], atomic=True), list[Record])
 assert_type(db.bulkDocs({"docs": []}, new_edits=False), list[Record])
 assert_type(db.all_docs(include_docs=True, limit=5), Table)
-assert_type(db.allDocs(startkey="a", endkey="b"), Record)
+assert_type(db.allDocs(startkey="a", endkey="b"), Table)
 assert_type(db.bulk_get([{"id": "a"}]), Record)
 assert_type(db.bulkGet([{"id": "a"}]), Record)
 assert_type(db.open_revs("a"), list[Record])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.jsontext import dump, load
+from pouchdb_core.jsontext import dump, load, load_record
 from pouchdb_core.results import Record, record
 from pouchdb_core.views.collation import Encode
 from pouchdb_find.definitions import definitions
@@ -82,7 +82,10 @@ class Results:
         """Yield documents, with those fields only that were asked for."""
         project = projection(self.request.fields) if self.request.fields else None
         for doc in self._found():
-            yield record(doc if project is None else project(doc))
+            if project is not None:
+                yield record(project(doc))
+            else:
+                yield doc if type(doc) is Record else record(doc)
 
     def json(self) -> Iterator[bytes]:
         """Yield documents as JSON text, as a server sends them."""
@@ -103,25 +106,27 @@ class Results:
             return
         test = compiled(request.selector, self._encode)
         wanted = needles(request.selector)
-        first = wanted[0] if wanted else b""
+        first, others = (wanted[0], wanted[1:]) if wanted else (b"", [])
         size = FIRST if self._judges() or left is None else min(max(left + skip, 1), MOST)
+        # Most of what an index leads to is given out; most of what is scanned is not.
+        parse = load_record if isinstance(source, IndexSource) else load
         try:
             while True:
-                documents, keys, last = source.batch(size)
+                documents, positions, keys, last = source.batch(size)
                 self.keys_examined += keys
-                for position, raw in documents:
-                    self.docs_examined += 1
-                    body = raw.body
-                    if first not in body or (len(wanted) > 1 and any(needle not in body for needle in wanted)):
+                examined = self.docs_examined
+                for number, (id, rev, body) in enumerate(documents):
+                    if first not in body or (others and any(needle not in body for needle in others)):
                         continue
-                    doc = load(body)
-                    doc["_id"], doc["_rev"] = raw.id, raw.rev
+                    doc: dict[str, Any] = parse(body)
+                    doc["_id"], doc["_rev"] = id, rev
                     if not test(doc):
                         continue
+                    self.docs_examined = examined + number + 1
                     if left == 0:
                         # There is more, but it was not asked for.
                         return
-                    self._position = position
+                    self._position = (id,) if positions is None else positions[number]
                     if skip:
                         skip -= 1
                         continue
@@ -131,6 +136,7 @@ class Results:
                     self._seconds += perf_counter() - started
                     yield doc
                     started = perf_counter()
+                self.docs_examined = examined + len(documents)
                 if last:
                     self._complete = True
                     return

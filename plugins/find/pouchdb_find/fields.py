@@ -50,6 +50,17 @@ def getter(name: str) -> Callable[[Any], Any]:
 
         return member
 
+    if len(path) == 2:
+        outer, inner = path
+
+        def nested(value: Any) -> Any:
+            value = value.get(outer, NOT_FOUND) if isinstance(value, dict) else _step(value, outer)
+            if isinstance(value, dict):
+                return value.get(inner, NOT_FOUND)
+            return value if type(value) is Absent else _step(value, inner)
+
+        return nested
+
     def walk(value: Any) -> Any:
         for part in path:
             value = value.get(part, NOT_FOUND) if isinstance(value, dict) else _step(value, part)

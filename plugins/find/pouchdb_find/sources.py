@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.documents.listing import RawDocument
 from pouchdb_core.jsontext import dump
-from pouchdb_core.requests import Listing, ReadOptions
+from pouchdb_core.requests import PLAIN, Listing, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.views.collation import Encode
 from pouchdb_core.views.follow import Follower
@@ -31,15 +31,16 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "DocumentSource", "IndexSource", "Source", "UnionSource", "follower_of"]
 
 NO_DESIGN_DOCUMENTS: Intervals[str] = [("", "_design/"), ("_design0", None)]
-_PLAIN = ReadOptions()
 _CONFLICTS = ReadOptions(conflicts=True)
 _FIRST_IDS, _MOST_IDS = 1000, 50_000
 
 
 class Batch(NamedTuple):
-    """Some documents in order, each with its position."""
+    """Some documents in order."""
 
-    documents: Sequence[tuple[Position, RawDocument]]
+    documents: Sequence[RawDocument]
+    positions: Sequence[Position] | None
+    """Where each is in the order of rows; None in the order of ids, where the id says it."""
     keys: int
     """How many rows of an index were read for them."""
     last: bool
@@ -71,7 +72,7 @@ class _Reader:
 
     def __init__(self, database: SyncPouchDB, conflicts: bool) -> None:
         self._database = database
-        self._options = _CONFLICTS if conflicts else _PLAIN
+        self._options = _CONFLICTS if conflicts else PLAIN
 
     def list(self, **options: Any) -> list[RawDocument]:
         database = self._database
@@ -122,7 +123,7 @@ class IndexSource(Source):
     def batch(self, size: int) -> Batch:
         rows: list[Position] = []
         if self._range is None or self.follower.entry() is None:
-            return Batch((), 0, True)
+            return Batch((), (), 0, True)
         with self.follower.snapshot() as place:
             while self._range is not None and len(rows) < size:
                 wanted = size - len(rows)
@@ -131,8 +132,9 @@ class IndexSource(Source):
                 if len(found) < wanted:
                     self._range = next(self._ranges, None)
             documents = self._reader.of_ids([row[-1] for row in rows])
-        there = [(row, documents[row[-1]]) for row in rows if row[-1] in documents]
-        return Batch(there, len(rows), self._range is None)
+        if len(documents) < len(rows):
+            rows = [row for row in rows if row[-1] in documents]
+        return Batch([documents[row[-1]] for row in rows], rows, len(rows), self._range is None)
 
 
 class DocumentSource(Source):
@@ -164,7 +166,7 @@ class DocumentSource(Source):
                 last = rows[-1].id
                 self._left.append((low, last) if self._descending else (last + "\0", high))
             found += rows
-        return Batch([((doc.id,), doc) for doc in found], len(found), not self._left)
+        return Batch(found, None, len(found), not self._left)
 
     def _range(self, low: str, high: str | None, limit: int) -> list[RawDocument]:
         if not self._descending:
@@ -205,8 +207,8 @@ class UnionSource(Source):
                 keys = self._more()
             ids, self._ids = self._ids[:size], self._ids[size:]
             documents = self._reader.of_ids(ids)
-        there = [((id,), documents[id]) for id in ids if id in documents]
-        return Batch(there, keys, self._last and not self._ids)
+        there = [documents[id] for id in ids if id in documents]
+        return Batch(there, None, keys, self._last and not self._ids)
 
     def _more(self) -> int:
         pages = [part.ids(self._after, self._size) for part in self._parts]
