@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     import pouchdb_all_dbs
+    import pouchdb_auth
     import pouchdb_find
 
     from pouchdb_core.methods import operation
@@ -25,16 +26,32 @@ if TYPE_CHECKING:
         """The methods that first-party plug-ins add to environments."""
 
         all_dbs = allDbs = operation(pouchdb_all_dbs.all_dbs, reads=True)
+        auth_settings = authSettings = operation(pouchdb_auth.auth_settings)
         reset_all_dbs = resetAllDbs = operation(pouchdb_all_dbs.reset_all_dbs)
 
     class _Database:
         """The methods that first-party plug-ins add to databases."""
 
+        change_password = changePassword = operation(pouchdb_auth.change_password)
+        change_username = changeUsername = operation(pouchdb_auth.change_username)
         create_index = createIndex = operation(pouchdb_find.create_index)
+        delete_admin = deleteAdmin = operation(pouchdb_auth.delete_admin)
         delete_index = deleteIndex = operation(pouchdb_find.delete_index)
+        delete_user = deleteUser = operation(pouchdb_auth.delete_user)
         explain = operation(pouchdb_find.explain, reads=True)
         find = operation(pouchdb_find.find, reads=True)
         get_indexes = getIndexes = operation(pouchdb_find.get_indexes, reads=True)
+        get_membership = getMembership = operation(pouchdb_auth.get_membership, reads=True)
+        get_session = getSession = operation(pouchdb_auth.get_session, reads=True)
+        get_user = getUser = operation(pouchdb_auth.get_user, reads=True)
+        get_users_database_url = getUsersDatabaseUrl = operation(pouchdb_auth.get_users_database_url, reads=True)
+        login = log_in = logIn = operation(pouchdb_auth.login)
+        logout = log_out = logOut = operation(pouchdb_auth.logout)
+        multi_user_log_in = multiUserLogIn = operation(pouchdb_auth.multi_user_log_in)
+        multi_user_session = multiUserSession = operation(pouchdb_auth.multi_user_session, reads=True)
+        put_user = putUser = operation(pouchdb_auth.put_user)
+        sign_up_admin = signUpAdmin = operation(pouchdb_auth.sign_up_admin)
+        signup = sign_up = signUp = operation(pouchdb_auth.signup)
 
     class SyncPouchDB(_Database, database.SyncPouchDB): ...
 

@@ -242,19 +242,29 @@ class Handle(EventEmitter):
         headers: Mapping[str, str] | None = None,
         stream: bool = False,
         check: bool = True,
+        credentials: bool = True,
     ) -> Response:
         """Send a request to the server of a remote database, with its credentials, retries and errors.
 
         ``path`` is below the database, or below the server when it begins with a slash; what is special in URLs
         is quoted already. ``query`` values that are no text are sent as JSON, None is left out; ``json`` is a body.
         The answer has ``status``, ``headers``, ``data``, ``text``, ``json()`` and ``chunks()``; with ``stream`` its
-        body is read as it comes. Raises the server's error unless ``check`` is False: then answers of any status
-        are returned, redirects too, and ``response.error()`` is the error that would have been raised. Raises
-        NotSupported for a local database.
+        body is read as it comes. With ``credentials=False`` the cookies of the environment say who asks, as a login
+        left them, and not the database's credentials. Raises the server's error unless ``check`` is False: then
+        answers of any status are returned, redirects too, and ``response.error()`` is the error that would have been
+        raised. Raises NotSupported for a local database.
         """
         options: dict[str, Any] = {} if json is ... else {"json": json}
         return self.adapter.fetch(
-            path, method, query=query, body=body, headers=headers, stream=stream, check=check, **options
+            path,
+            method,
+            query=query,
+            body=body,
+            headers=headers,
+            stream=stream,
+            check=check,
+            credentials=credentials,
+            **options,
         )
 
     def _end(self, reason: str) -> bool:

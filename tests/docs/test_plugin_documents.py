@@ -11,6 +11,7 @@ PAGES = [
     "docs/hooks.md",
     "docs/writing-a-plugin.md",
     "plugins/all_dbs/README.md",
+    "plugins/auth/README.md",
     "plugins/find/README.md",
     "plugins/validation/README.md",
 ]

@@ -85,12 +85,14 @@ class HttpSession:
         again: bool | None = None,
         timeout: float | None = None,
         check: bool = True,
+        credentials: bool = True,
     ) -> Response:
         """Send a request and return the answer; ``path`` is quoted, below the database or, with a slash, the server.
 
         ``again`` tells whether it may be sent twice (so are GET, HEAD and OPTIONS). ``stream`` leaves the body to be
-        read by the caller. With ``check=False`` answers of any status are returned. Raises the server's
-        error, Unreachable, TimedOut, NotACouchDB, TooManyRequests.
+        read by the caller. With ``check=False`` answers of any status are returned; with ``credentials=False`` the
+        cookies of the environment say who asks, as a login left them, not the database's credentials. Raises the
+        server's error, Unreachable, TimedOut, NotACouchDB, TooManyRequests.
         """
         url = self.server + path if path.startswith("/") else f"{self.url}/{path}" if path else self.url
         url += query_string(query)
@@ -105,10 +107,10 @@ class HttpSession:
         waited, tried, renewed = 0.0, 0, False
         while True:
             self.http.wait_calm(self._host)
-            who = self._who(url)
+            who = self._who(url) if credentials else self._cookies(url)
             try:
                 response = self._send(method, url, {**sent, **who}, body, timeout)
-                if response.status == 401 and not renewed and self._renew(who):
+                if response.status == 401 and credentials and not renewed and self._renew(who):
                     renewed = True
                     response.close()
                     continue
@@ -146,7 +148,10 @@ class HttpSession:
         if self.credentials is not None:
             # Not the cookies as well: a session of somebody else would win over them.
             return dict(self.credentials.headers())
-        cookie = None if "authorization" in self.headers else self.http.cookie(url)
+        return {} if "authorization" in self.headers else self._cookies(url)
+
+    def _cookies(self, url: str) -> dict[str, str]:
+        cookie = self.http.cookie(url)
         return {} if cookie is None else {"cookie": cookie}
 
     def _renew(self, refused: Mapping[str, str]) -> bool:

@@ -1,0 +1,238 @@
+"""The methods that databases get: one function each, for local and remote databases, with all names of the original."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_auth.auth_errors import AuthenticationError
+from pouchdb_auth.auth_sessions import TIMEOUT, check_session_id
+from pouchdb_auth.here import Here
+from pouchdb_auth.there import There
+from pouchdb_auth.user_documents import PREFIX, check_metadata, check_password, check_username, new_user
+from pouchdb_core import Record
+from pouchdb_core.errors import NotFound, NotSupported
+from pouchdb_core.requests import UserContext
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncPouchDB
+
+__all__ = [
+    "change_password",
+    "change_username",
+    "delete_admin",
+    "delete_user",
+    "get_membership",
+    "get_session",
+    "get_user",
+    "get_users_database_url",
+    "login",
+    "logout",
+    "multi_user_log_in",
+    "multi_user_session",
+    "put_user",
+    "sign_up_admin",
+    "signup",
+]
+
+
+def signup(
+    db: SyncPouchDB,
+    username: str | None = None,
+    password: str | None = None,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    roles: Sequence[str] | None = None,
+    ajax: Mapping[str, Any] | None = None,
+) -> Record:
+    """Make a user; it does not log in. Returns ``{"ok": True, "id": "org.couchdb.user:NAME", "rev"}``.
+
+    On a server's database the user is made there; on a local one in the environment's own ``_users``, on behalf
+    of the user who is logged in. ``metadata`` are members of your own for the user's document; ``roles`` can be given
+    by administrators only. Raises AuthenticationError (400) for what cannot be right, Conflict for a name that is
+    taken, Forbidden for a bad name or for roles, Unauthorized.
+    """
+    name, word = check_username(username), check_password(password)
+    return _users(db, ajax).put(new_user(name, word, check_metadata(metadata), roles))
+
+
+def login(
+    db: SyncPouchDB,
+    username: str | None = None,
+    password: str | None = None,
+    *,
+    ajax: Mapping[str, Any] | None = None,
+) -> Record:
+    """Log in; returns ``{"ok": True, "name", "roles"}``.
+
+    At a server all databases of the environment on it are used with the new cookie from then on. For a local
+    database the user becomes the environment's current user: every local database of it is used on the user's
+    behalf from the next call on. Raises AuthenticationError, Unauthorized ("Name or password is
+    incorrect."), and for a local database TooManyAttempts after wrong passwords in a row.
+    """
+    return _users(db, ajax).log_in(check_username(username), check_password(password))
+
+
+def logout(db: SyncPouchDB, *, ajax: Mapping[str, Any] | None = None) -> Record:
+    """Log out; returns ``{"ok": True}``, also when nobody was logged in.
+
+    Requests for local databases are the program's own again, with all rights.
+    """
+    return _users(db, ajax).log_out()
+
+
+def get_session(db: SyncPouchDB, *, ajax: Mapping[str, Any] | None = None) -> Record:
+    """Return who is logged in: ``{"ok": True, "userCtx": {"name", "roles"}, "info": {"authenticated"?, ...}}``.
+
+    ``name`` is None when nobody is. Where there are no administrators, nobody has the role ``_admin``.
+    """
+    return _users(db, ajax).session()
+
+
+def get_user(db: SyncPouchDB, username: str | None = None, *, ajax: Mapping[str, Any] | None = None) -> Record:
+    """Return the document of a user. Raises NotFound for an unknown user, and for another one than is logged in."""
+    return _users(db, ajax).get(check_username(username))
+
+
+def put_user(
+    db: SyncPouchDB,
+    username: str | None = None,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    roles: Sequence[str] | None = None,
+    ajax: Mapping[str, Any] | None = None,
+) -> Record:
+    """Set members of a user's document, and its roles; returns ``{"ok", "id", "rev"}``.
+
+    Raises AuthenticationError, NotFound, Forbidden, Conflict.
+    """
+    name, members = check_username(username), check_metadata(metadata)
+    users = _users(db, ajax)
+    doc = {**users.get(name), **members}
+    if roles is not None:
+        doc["roles"] = roles if isinstance(roles, str) else list(roles)
+    return users.put(doc)
+
+
+def delete_user(db: SyncPouchDB, username: str | None = None, *, ajax: Mapping[str, Any] | None = None) -> Record:
+    """Delete a user; returns ``{"ok", "id", "rev"}``. The user's sessions end. Raises NotFound, Forbidden."""
+    name = check_username(username)
+    users = _users(db, ajax)
+    return users.remove(users.get(name))
+
+
+def change_password(
+    db: SyncPouchDB,
+    username: str | None = None,
+    password: str | None = None,
+    *,
+    ajax: Mapping[str, Any] | None = None,
+) -> Record:
+    """Give a user another password; returns ``{"ok", "id", "rev"}``. The user's sessions end, this one too."""
+    name, word = check_username(username), check_password(password)
+    users = _users(db, ajax)
+    return users.put({**users.get(name), "password": word})
+
+
+def change_username(
+    db: SyncPouchDB,
+    old_username: str | None = None,
+    new_username: str | None = None,
+    *,
+    roles: Sequence[str] | None = None,
+    ajax: Mapping[str, Any] | None = None,
+) -> Record:
+    """Rename a user: writes a copy under the new name, with the same password, and deletes the old document.
+
+    Returns what deleting gives. Not atomic: if the second step fails there are two users. Raises
+    AuthenticationError with ``error.taken`` True when the new name is taken, NotFound.
+    """
+    new = check_username(new_username, "You must provide a new username")
+    old = check_username(old_username, "You must provide a username to rename")
+    users = _users(db, ajax)
+    try:
+        users.get(new)
+    except NotFound:
+        pass
+    else:
+        raise AuthenticationError("user already exists", taken=True)
+    doc = users.get(old)
+    copy = {name: value for name, value in doc.items() if name != "_rev"}
+    copy.update(_id=PREFIX + new, name=new)
+    if roles is not None:
+        copy["roles"] = list(roles)
+    users.put(copy)
+    return users.remove(doc)
+
+
+def sign_up_admin(
+    db: SyncPouchDB,
+    username: str | None = None,
+    password: str | None = None,
+    *,
+    config_url: str | None = None,
+    ajax: Mapping[str, Any] | None = None,
+) -> str:
+    """Make an administrator of the server, or of the environment; returns the value there was before, ``""`` mostly.
+
+    With the first one the admin party ends. ``config_url`` is where the server's configuration is, if not at its node.
+    """
+    name, word = check_username(username), check_password(password)
+    return _users(db, ajax).make_admin(name, word, config_url)
+
+
+def delete_admin(
+    db: SyncPouchDB,
+    username: str | None = None,
+    *,
+    config_url: str | None = None,
+    ajax: Mapping[str, Any] | None = None,
+) -> str:
+    """Remove an administrator; returns the value there was. Raises NotFound."""
+    return _users(db, ajax).remove_admin(check_username(username), config_url)
+
+
+def get_membership(db: SyncPouchDB, *, ajax: Mapping[str, Any] | None = None) -> Record:
+    """Return the nodes of the server: ``{"all_nodes", "cluster_nodes"}``."""
+    return _users(db, ajax).membership()
+
+
+def get_users_database_url(db: SyncPouchDB) -> str:
+    """Return the URL of the server's ``_users``; of a local database its name."""
+    return _users(db, None).users_url()
+
+
+def multi_user_log_in(db: SyncPouchDB, username: str | None = None, password: str | None = None) -> Record:
+    """Check name and password and return a session id, ``{"ok", "name", "roles", "sessionID"}``: nobody is logged in.
+
+    For programs with many users at a time: ``multi_user_session(id)`` says whose an id is. Local databases only.
+    """
+    return _here(db).session_id(check_username(username), check_password(password))
+
+
+def multi_user_session(db: SyncPouchDB, session_id: str | None = None, *, timeout: float = TIMEOUT) -> Record:
+    """Return whose session an id is, in the form of ``get_session``; nobody's when it is over or forged.
+
+    ``db.as_user(session.userCtx)`` is the database on that user's behalf. ``sessionID`` in the answer is a
+    fresh one. Raises BadRequest for what is no session id.
+    """
+    here = _here(db)
+    user = None if not session_id else check_session_id(db.environment.sync_view, session_id, timeout)
+    context = UserContext() if user is None else user.context
+    answer = Here(db.as_user(context)).session()
+    if user is not None:
+        answer["sessionID"] = here.renewed(user)
+    return answer
+
+
+def _here(db: SyncPouchDB) -> Here:
+    if db.remote:
+        raise NotSupported("session ids are made for the environment's own users: use a local database")
+    return Here(db)
+
+
+def _users(db: SyncPouchDB, ajax: Mapping[str, Any] | None) -> Here | There:
+    if not db.remote:
+        return Here(db)
+    headers = None if ajax is None else ajax.get("headers")
+    return There(db, headers)
