@@ -99,3 +99,6 @@ except pouchdb.PouchDBError as error:
     assert_type(error.status, int)
     assert_type(error.message, str)
     assert_type(error["status"], Any)
+assert_type(env["notes"].signup("ada", "pw", metadata={"mail": "x"}), Record)
+assert_type(env["notes"].logIn("ada", "pw"), Record)
+assert_type(env["notes"].sign_up_admin("root", "pw"), str)
