@@ -13,6 +13,7 @@ PAGES = [
     "plugins/all_dbs/README.md",
     "plugins/auth/README.md",
     "plugins/find/README.md",
+    "plugins/gql/README.md",
     "plugins/validation/README.md",
 ]
 

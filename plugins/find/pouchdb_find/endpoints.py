@@ -18,7 +18,7 @@ from pouchdb_find.explaining import explained
 from pouchdb_find.find_request import FindRequest
 from pouchdb_find.managing import build, create, delete, listed
 
-__all__ = ["routes"]
+__all__ = ["bulk_delete", "create_index", "delete_index", "explain", "find", "indexes", "routes"]
 
 
 def routes() -> Iterable[Route]:

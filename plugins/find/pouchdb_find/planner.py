@@ -21,7 +21,7 @@ from pouchdb_find.intervals import ALL_IDS, of_ids
 from pouchdb_find.key_range import KeyRange, key_range, ranged_fields
 from pouchdb_find.selectors import Selector, conjuncts, single
 
-__all__ = ["NO_INDEX", "REASONS", "Candidate", "Plan", "planned"]
+__all__ = ["NO_INDEX", "REASONS", "Candidate", "Plan", "describe_range", "planned", "prefix_of"]
 
 NO_INDEX = "No matching index found, create an index to optimize query time."
 _EMPTY_OPERATORS = ("$all", "$and", "$or", "$in")

@@ -1,0 +1,42 @@
+"""``db.gql``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import BadRequest
+from pouchdb_core.results import Record
+from pouchdb_core.tables import Table
+from pouchdb_gql.execution import Answer
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["gql"]
+
+
+def gql(
+    db: SyncPouchDB,
+    query: Mapping[str, Any] | str,
+    *,
+    descending: bool = False,
+    conflicts: bool = False,
+    design_docs: bool = False,
+    explain: bool = False,
+) -> Record:
+    """Ask in Google's query language: ``"select dept, sum(salary) group by dept"``, or its clauses as a mapping.
+
+    The keys of a mapping are ``select, where, groupBy, pivot, orderBy, skipping, limit, offset, label, format`` and
+    ``options`` (``group_by``, ``order_by``, too), the values text. Returns ``{"rows": [...]}``, a Table, with a row for
+    each document or group; a cell is called as its expression is written (``"sum(salary)"``) unless ``label`` says
+    otherwise. Documents come in the order of the changes feed or of the index that served a condition; groups in
+    the order of their keys. ``descending`` turns the order of groups, or of ``order by``, round. ``conflicts`` adds
+    ``_conflicts`` to documents; ``design_docs`` asks design documents as well; ``explain`` returns how it is answered
+    instead. Raises GqlError (400) for what is wrong with the query.
+    """
+    for name, value in (("descending", descending), ("conflicts", conflicts), ("design_docs", design_docs)):
+        if not isinstance(value, bool):
+            raise BadRequest(f"{name} is True or False, not {value!r}")
+    answer = Answer(db, query, descending=descending, conflicts=conflicts, design=design_docs)
+    return answer.explain() if explain else Table(rows=list(answer))
