@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -217,6 +217,14 @@ class Handle(EventEmitter):
     def writes_plainly(self) -> bool:
         """Whether what is written is stored as it is, but for what guards refuse."""
         return self.plugins.writes_plainly and ((transforms := self.transforms) is None or not transforms.writes)
+
+    def announce_task(self, name: str) -> Callable[[], None]:
+        """List long work that is about to begin on another thread, such as ``"database_compaction"``.
+
+        ``active_tasks()`` shows it from now on, so that who is told that it was started finds it. Returns a function
+        to be called when the work is over, also when it never began.
+        """
+        return self._engine.tasks.announce(name, self.name)
 
     def design_documents(self) -> Sequence[Record]:
         """Return the design documents in id order; read again only when one was written or purged."""

@@ -249,6 +249,11 @@ class Query:
     update_seq: bool = False
     offset: bool = False
     """Count the true offset in the index instead of answering ``skip``."""
+    stream: bool = False
+    """Answer ``rows`` as an iterator, to be read once: rows are read page by page, in constant memory.
+
+    The first page is of the same moment as the counters, and each later one a moment of its own.
+    """
     user: UserContext | None = None
     purpose: Purpose = "api"
 

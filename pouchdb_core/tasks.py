@@ -58,6 +58,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
+        self._announced: dict[tuple[str, str | None], Task] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -69,14 +70,34 @@ class Tasks:
         design_document: str | None = None,
     ) -> Iterator[Task]:
         """List a task while the block runs."""
-        task = Task(name, database, total_items, design_document)
         with self._lock:
+            task = self._announced.pop((name, database), None) or Task(name, database, total_items, design_document)
             self._tasks[task.id] = task
         try:
             yield task
         finally:
             with self._lock:
                 del self._tasks[task.id]
+
+    def announce(self, name: str, database: str | None = None) -> Callable[[], None]:
+        """List a task that is about to begin elsewhere: the next one of this name and database takes it over.
+
+        So it is listed from now on. Returns a function that withdraws it, if nothing has taken it over.
+        """
+        task = Task(name, database, None)
+        key = (name, database)
+        with self._lock:
+            # One that waits already stands for both.
+            waiting = self._announced.setdefault(key, task)
+            self._tasks[waiting.id] = waiting
+
+        def withdraw() -> None:
+            with self._lock:
+                if self._announced.get(key) is waiting:
+                    del self._announced[key]
+                    self._tasks.pop(waiting.id, None)
+
+        return withdraw
 
     def list(self, wanted: Callable[[Task], bool] = lambda task: True) -> list[Record]:
         """Return the running tasks, oldest first."""

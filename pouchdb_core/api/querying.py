@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api.administration import ask
@@ -16,7 +18,7 @@ from pouchdb_core.views.mapreduce import maps_of
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["query", "view_cleanup"]
+__all__ = ["query", "query_rows", "view_cleanup"]
 
 MapFunction = Callable[..., Any]
 
@@ -86,6 +88,23 @@ def query(
             if name not in given:
                 raise BadRequest(f"queries: unknown option {name!r}; there are: {', '.join(given)}")
     return Table(results=[_run(db, fun, _joined(given, each)) for each in queries])
+
+
+def query_rows(db: SyncPouchDB, fun: str, **options: Any) -> Record:
+    """Answer a query of a saved view as ``query`` does, but with ``rows`` as an iterator that is to be read once.
+
+    Rows are read page by page while they are taken, in constant memory; the first page is of the same moment as
+    ``total_rows`` and ``offset``. ``options`` are those of ``query``, without ``queries``. Raises what ``query`` does;
+    what goes wrong later is raised by the iterator.
+    """
+    known = inspect.signature(query).parameters
+    for name in options:
+        if name not in known or name == "queries":
+            raise BadRequest(f"unknown option {name!r} of a query")
+    given = {name: each.default for name, each in known.items() if each.kind is each.KEYWORD_ONLY}
+    answer = db.plugins.list(db, replace(_request(db, fun, {**given, **options}), stream=True))
+    answer["rows"] = iter(answer["rows"])
+    return answer
 
 
 _SPELLINGS = {

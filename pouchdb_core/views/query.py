@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import NotFound, PouchDBError, QueryParseError
@@ -30,6 +31,10 @@ __all__ = ["query", "span_of"]
 logger = logging.getLogger("pouchdb.views")
 
 PAGE = 1000
+FIRST, GROUPS, DOCUMENTS = 200, 50, 32
+"""Rows of a streamed answer that are read at a time: first, of groups, and with their documents."""
+PAGE_BYTES = 1024 * 1024
+"""About how much of a streamed answer is read at a time."""
 EMPTY = "No rows can match your key range, reverse your start_key and end_key or set descending=true"
 
 
@@ -60,14 +65,14 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
     with follower.store.snapshot():
         entry = follower.entry()
         if entry is None:
-            answer = Record(rows=[]) if reducing else Record(total_rows=0, offset=0, rows=[])
+            answer = Record() if reducing else Record(total_rows=0, offset=0)
+            answer["rows"] = iter(()) if request.stream else []
         else:
             reading = _Reading(database, request, follower.place.rows, index.number(name), entry, spans)
+            reducer = None
             if reducing:
-                functions = functions_of(database, ddoc)
-                answer = reading.reduced(reducer_of(database, reduce, f"reduce {name}", functions))
-            else:
-                answer = reading.mapped()
+                reducer = reducer_of(database, reduce, f"reduce {name}", functions_of(database, ddoc))
+            answer = reading.answer(reducer)
         if request.update_seq:
             answer["update_seq"] = entry.seq if entry else 0
     if request.update == "lazy":
@@ -99,6 +104,8 @@ def _later(database: SyncPouchDB, follower: Follower, label: str) -> None:
 
 def _temporary(database: SyncPouchDB, request: Query) -> Record:
     """Build the index of a view for this one query, in a store of its own that is gone afterwards."""
+    # So all rows are read before.
+    request = replace(request, stream=False)
     spans = _check(request, request.map_reduce is not None, encode)
     ddoc: dict[str, Any] = {"_id": "_design/temp", "views": {"temp": {"map": request.map}}}
     functions: Functions
@@ -114,10 +121,10 @@ def _temporary(database: SyncPouchDB, request: Query) -> Record:
         index.check("temp")
         entry = build_once(database, index, "temp/temp")
         reading = _Reading(database, request, place.rows, 0, entry, spans)
+        reducer = None
         if request.map_reduce is not None and request.reduce is not False:
-            answer = reading.reduced(reducer_of(database, request.map_reduce, "reduce temp", functions))
-        else:
-            answer = reading.mapped()
+            reducer = reducer_of(database, request.map_reduce, "reduce temp", functions)
+        answer = reading.answer(reducer)
         if request.update_seq:
             answer["update_seq"] = entry.seq
         return answer
@@ -187,10 +194,24 @@ class _Reading:
         self._rows, self._view, self._spans = rows, view, spans
         self._total: int = (entry.state or {"totals": {}})["totals"][view] if entry.state else 0
 
-    def mapped(self) -> Record:
-        """Return the rows."""
+    def answer(self, reducer: Reducer | None) -> Record:
+        """Return the rows, or what ``reducer`` makes of them; of a streamed request only some are read so far."""
+        if reducer is not None:
+            answer = Record()
+            pages = self._reduced_pages(reducer)
+        else:
+            answer = Record(total_rows=self._total, offset=self._offset())
+            pages = self._mapped_pages()
+        if self._request.stream:
+            # What is short is of one moment.
+            first = next(pages, [])
+            answer["rows"] = itertools.chain(first, itertools.chain.from_iterable(pages))
+        else:
+            answer["rows"] = [row for page in pages for row in page]
+        return answer
+
+    def _mapped_pages(self) -> Iterator[list[Record]]:
         request = self._request
-        rows: list[Record] = []
         left, skip = request.limit, request.skip
         for span in self._spans:
             if left is not None and left <= 0:
@@ -201,14 +222,13 @@ class _Reading:
                 if count <= skip:
                     skip -= count
                     continue
-            found = self._range(span, skip, left)
+            for rows in self._range(span, skip, left):
+                if left is not None:
+                    left -= len(rows)
+                if request.include_docs:
+                    self._add_documents(rows)
+                yield rows
             skip = 0
-            rows.extend(found)
-            if left is not None:
-                left -= len(found)
-        if request.include_docs:
-            self._add_documents(rows)
-        return Record(total_rows=self._total, offset=self._offset(), rows=rows)
 
     def _offset(self) -> int:
         request = self._request
@@ -221,24 +241,40 @@ class _Reading:
             before = Span(high=span.low, high_id=span.low_id, with_high=not span.with_low)
         return request.skip + self._rows.count(self._view, before)
 
-    def _range(self, span: Span, skip: int, limit: int | None) -> list[Record]:
-        rows: list[Record] = []
+    def _range(self, span: Span, skip: int, limit: int | None) -> Iterator[list[Record]]:
+        """Yield the rows of a range in pages."""
         after = None
-        while limit is None or len(rows) < limit:
-            size = PAGE if limit is None else min(PAGE, limit - len(rows))
+        size = self._size
+        while limit is None or limit > 0:
+            count = size if limit is None else min(size, limit)
             page = self._rows.page(
-                self._view, span, descending=self._request.descending, limit=size, skip=skip, after=after
+                self._view, span, descending=self._request.descending, limit=count, skip=skip, after=after
             )
             skip = 0
             keys = _values([row[3] for row in page])
             values = _values([row[4] for row in page])
-            rows.extend(
-                Record(id=row[1], key=key, value=value) for row, key, value in zip(page, keys, values, strict=True)
-            )
-            if len(page) < size:
+            if page:
+                yield [
+                    Record(id=row[1], key=key, value=value) for row, key, value in zip(page, keys, values, strict=True)
+                ]
+            if len(page) < count:
                 break
+            if limit is not None:
+                limit -= len(page)
             after = page[-1][:3]
-        return rows
+            if self._request.stream:
+                size = self._next_size(len(page), sum(len(row[3]) + len(row[4] or b"") for row in page))
+
+    @property
+    def _size(self) -> int:
+        """How many rows are read first: few where nobody knows how big they are."""
+        if not self._request.stream:
+            return PAGE
+        return DOCUMENTS if self._request.include_docs else FIRST
+
+    def _next_size(self, rows: int, size: int) -> int:
+        most = DOCUMENTS if self._request.include_docs else PAGE
+        return max(1, min(2 * rows, most, rows * PAGE_BYTES // (size + 1)))
 
     def _add_documents(self, rows: Sequence[Record]) -> None:
         """Give each row the document its value names, or its own; null where there is none."""
@@ -276,13 +312,13 @@ class _Reading:
         except NotFound:
             return None
 
-    def reduced(self, reducer: Reducer) -> Record:
-        """Return what the rows reduce to, by group."""
+    def _reduced_pages(self, reducer: Reducer) -> Iterator[list[Record]]:
         request = self._request
-        rows = itertools.islice(
-            self._groups(reducer), request.skip, None if request.limit is None else request.skip + request.limit
-        )
-        return Record(rows=[Record(key=key, value=_wrapped(value)) for key, value in rows])
+        end = None if request.limit is None else request.skip + request.limit
+        rows = itertools.islice(self._groups(reducer), request.skip, end)
+        # By half-hundreds: a function may take long for each.
+        while page := [Record(key=key, value=_wrapped(value)) for key, value in itertools.islice(rows, GROUPS)]:
+            yield page
 
     def _groups(self, reducer: Reducer) -> Iterator[tuple[Any, Any]]:
         request = self._request

@@ -23,6 +23,7 @@ from pouchdb_server.passwords import Password
 from pouchdb_server.replicator.access import only_own, replication_guard
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.routes import Route
+from pouchdb_server.rows import Rows
 from pouchdb_server.security import design_guard, every
 from pouchdb_server.service import Service, service
 from pouchdb_server.settings import Settings
@@ -42,6 +43,7 @@ __all__ = [
     "Request",
     "Response",
     "Route",
+    "Rows",
     "Service",
     "Settings",
     "administrators",

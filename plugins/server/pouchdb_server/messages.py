@@ -34,6 +34,7 @@ __all__ = [
     "error_of",
     "error_response",
     "header_text",
+    "target",
 ]
 
 Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
@@ -177,15 +178,15 @@ class Request:
     ) -> Request:
         """Return an inner request of the same user: ``request.server.answer(request.at("GET", "/db/doc"))``.
 
-        ``path`` is percent-encoded and begins at the root of the server; ``query`` is a mapping of texts, or encoded
-        already; ``headers`` replaces those of this request (Authorization and Cookie count for nothing: the user is
-        this request's); ``body`` is bytes, or a binary file that is read once.
+        ``path`` is percent-encoded and begins at the root of the server; its query may be with it, or be
+        ``query``, a mapping of texts or encoded already; ``headers`` replaces those of this
+        request (Authorization and Cookie count for nothing: the user is this request's); ``body`` is bytes, or a
+        binary file that is read once.
         """
         given = self.headers if headers is None else Headers.of(headers)
         inner = Request(
             method.upper(),
-            path,
-            query if isinstance(query, str) else urlencode(dict(query or {})),
+            *target(path, query),
             given,
             peer=self.peer,
             scheme=self.scheme,
@@ -303,6 +304,13 @@ class Response:
         """Add a header, beside those of the name that are there."""
         self.headers.append((name, value))
         return self
+
+
+def target(path: str, query: Mapping[str, str] | str | None) -> tuple[str, str]:
+    """Return path and query of an inner request, both encoded."""
+    path, _, own = path.partition("?")
+    more = query if isinstance(query, str) else urlencode(dict(query or {}))
+    return path, "&".join(part for part in (own, more) if part)
 
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")

@@ -6,6 +6,7 @@ what came with the head in the same packet, which is in memory anyway.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import logging
@@ -55,7 +56,13 @@ class Server:
         self.settings = settings
         self.workers = Workers()
         self._bulkheads = Bulkheads(self.workers, settings.workers, settings.slow_workers, settings.line)
-        self.service = Service(self.environment, settings, spawn=self.workers.spawn, feeds=lambda: self.feeds)
+        self.service = Service(
+            self.environment,
+            settings,
+            spawn=self.workers.spawn,
+            feeds=lambda: self.feeds,
+            is_stopping=lambda: self._stopping,
+        )
         self.clocks = Clocks()
         """Where the supervisor of replications takes the time from, if this server brings it."""
         self._supervises = False
@@ -90,7 +97,7 @@ class Server:
             self.environment.state(SEAT).take(self.environment.prefix, make)
 
     def stop(self) -> None:
-        """End feeds and take no new requests; on the event loop, before it waits for those under way."""
+        """Have feeds end and take no new requests; on the event loop, before it waits for those under way."""
         self._stopping = True
         for sender in tuple(self._senders):
             sender.stop()
@@ -288,17 +295,26 @@ class Server:
             if self._stopping:
                 sender.stop()
             complete = await sender.send(pieces, response.wakes)
-        except Exception:
+        except Exception as error:
             # The head is sent: all that is left to say is that the body is cut short.
-            logger.exception("%s %s failed while its body was sent", request.method, request.raw_path)
+            trace = None if isinstance(error, PouchDBError) else error
+            level = logging.WARNING if isinstance(error, PouchDBError) else logging.ERROR
+            logger.log(level, "%s %s was cut off: %s", request.method, request.raw_path, error, exc_info=trace)
             complete = False
         finally:
             self._senders.discard(sender)
         if complete:
             await send({"type": "http.response.body", "body": b""})
-        elif sender.abandoned and ABORT in scope.get("extensions", ()):
-            # A polite end would wait for the client to take what there is.
+        elif ABORT in scope.get("extensions", ()):
+            # A polite end would say that this was all.
             scope["extensions"][ABORT]()
+            with contextlib.suppress(ClientGone, asyncio.TimeoutError, TimeoutError):
+                await asyncio.wait_for(_disconnected(receive), 5)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 def _request(scope: Scope) -> Request:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from pouchdb_core import Slot
 from pouchdb_core.errors import BadRequest, DatabaseClosed, NotFound, PluginError, PouchDBError, ServerError
@@ -23,7 +22,7 @@ from pouchdb_server.databases import MISSING, Databases
 from pouchdb_server.finishing import close_body, finish
 from pouchdb_server.gate import Gate
 from pouchdb_server.http_errors import ClientGone, RequestTooLarge, Unavailable
-from pouchdb_server.messages import Headers, Request, Response, error_response
+from pouchdb_server.messages import Headers, Request, Response, error_response, target
 from pouchdb_server.roles import ADMIN
 from pouchdb_server.routes import Found, Route, Table, decoded
 from pouchdb_server.settings import Settings
@@ -86,7 +85,8 @@ class Service:
 
     ``environment``, ``settings``, ``accounts`` (who users are) and ``databases`` (open ones, by name) are what
     handlers use, as ``request.server``; ``spawn(function)`` calls something in the background, ``feeds()`` counts
-    bodies that are being sent. Raises PluginError for an environment without the plug-in ``server`` and
+    bodies that are being sent, ``is_stopping()`` says that feeds have to end.
+    Raises PluginError for an environment without the plug-in ``server`` and
     for plug-ins that clash.
     """
 
@@ -97,10 +97,11 @@ class Service:
         *,
         spawn: Callable[[Callable[[], Any]], None] = _spawn,
         feeds: Callable[[], int] = lambda: 0,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self.environment = environment
         self.settings = settings
-        self.spawn, self.feeds = spawn, feeds
+        self.spawn, self.feeds, self.is_stopping = spawn, feeds, is_stopping
         plugins = environment.engine.plugins
         if "server" not in plugins.names:
             raise PluginError(
@@ -134,11 +135,10 @@ class Service:
     ) -> Request:
         """Return a request to be answered here, without HTTP.
 
-        ``path`` is percent-encoded and begins with a slash. ``user`` None is the user of the environment's view;
-        a view without one is the program itself, which may do everything.
+        ``path`` is percent-encoded and begins with a slash; it may have its query with it. ``user`` None is the
+        user of the environment's view; a view without one is the program itself, which may do everything.
         """
-        encoded = query if isinstance(query, str) else urlencode(dict(query or {}))
-        made = Request(method.upper(), path, encoded, Headers.of(headers or {}), body=body)
+        made = Request(method.upper(), *target(path, query), Headers.of(headers or {}), body=body)
         made.server, made.environment = self, self.environment
         made.depth = 1
         made.user = user or self.environment.user or UserContext(None, (ADMIN,))

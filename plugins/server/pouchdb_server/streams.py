@@ -37,13 +37,11 @@ class Sender:
         self._waiter: asyncio.Future[None] | None = None
         self._woken = False
         self._gone = False
-        self._stopped = False
         self.abandoned = False
         """The client takes nothing, and what was sent to it waits in memory."""
 
     def stop(self) -> None:
-        """End soon: the server is shutting down."""
-        self._stopped = True
+        """Wake a feed, which finds that the server is shutting down and ends as feeds end."""
         self._wake()
 
     async def send(self, body: Iterator[bytes | Idle], wakes: Subscribe | None) -> bool:
@@ -65,7 +63,7 @@ class Sender:
         while True:
             self._woken = False
             piece, idle, over = await self._threads.run(_step, body, of=self._of, admitted=True)
-            if self._gone:
+            if self._is_gone():
                 return False
             if piece:
                 message = {"type": "http.response.body", "body": piece, "more_body": True}
@@ -76,26 +74,26 @@ class Sender:
                     return False
             if over:
                 return True
-            if self._over():
+            if self._is_gone():
                 return False
             if idle is not None and idle.timeout != 0 and not self._woken:
                 await self._wait(idle.timeout)
-            if self._over():
+            if self._is_gone():
                 return False
 
     async def _wait(self, timeout: float | None) -> None:
         self._waiter = self._loop.create_future()
         timer = None if timeout is None else self._loop.call_later(timeout, self._wake)
         try:
-            if not (self._woken or self._over()):
+            if not (self._woken or self._gone):
                 await self._waiter
         finally:
             self._waiter = None
             if timer is not None:
                 timer.cancel()
 
-    def _over(self) -> bool:
-        return self._gone or self._stopped
+    def _is_gone(self) -> bool:
+        return self._gone
 
     def _wake(self) -> None:
         self._woken = True

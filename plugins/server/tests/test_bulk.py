@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import urlencode
+
 import pytest
+from pouchdb_server.handlers import paging
+from pouchdb_server.handlers.paging import PageSize
 
 from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter, SqliteAdapter
 
@@ -144,18 +149,69 @@ def test_all_docs(filled):
     assert filled.post("/db/_all_docs", {"keys": "doc"}).status == 400
 
 
-def test_long_lists_are_sent_page_by_page(filled, monkeypatch):
-    monkeypatch.setattr("pouchdb_server.handlers.listing.PAGE", 2)
-    for query, ids in (
-        ("", ["doc0", "doc1", "doc2", "doc3", "doc4"]),
-        ("?descending=true&limit=3", ["doc4", "doc3", "doc2"]),
-        ('?startkey="doc1"&skip=1', ["doc2", "doc3", "doc4"]),
-        ('?endkey="doc3"&inclusive_end=false', ["doc0", "doc1", "doc2"]),
-        ("?limit=4", ["doc0", "doc1", "doc2", "doc3"]),
-    ):
-        answer = filled.get(f"/db/_all_docs{query}").json
-        assert [row["id"] for row in answer["rows"]] == ids
-        assert answer["total_rows"] == 5
+LISTS = [
+    {},
+    {"include_docs": "true"},
+    {"include_docs": "true", "conflicts": "true"},
+    {"include_docs": "true", "attachments": "true", "limit": "4"},
+    {"descending": "true", "limit": "3"},
+    {"startkey": '"doc1"', "skip": "1"},
+    {"startkey": '"doc3"', "endkey": '"doc1"', "descending": "true", "include_docs": "true"},
+    {"endkey": '"doc3"', "inclusive_end": "false"},
+    {"key": '"doc2"', "include_docs": "true"},
+    {"limit": "4"},
+    {"limit": "0"},
+    {"skip": "9"},
+    {"keys": '["doc3","none","doc0","doc0",1,null]'},
+    {"keys": '["doc3","none","doc0","doc1"]', "include_docs": "true", "skip": "1", "limit": "2"},
+    {"keys": '["doc3","none","doc0"]', "descending": "true", "update_seq": "true"},
+]
+
+
+@pytest.mark.parametrize("query", LISTS, ids=urlencode)
+def test_long_lists_are_sent_page_by_page(filled, environment, monkeypatch, query):
+    """The rows are those of all_docs, whatever the size of the pages."""
+    database = environment["db"]
+    rev = database.get("doc1")["_rev"]
+    database.put_attachment("doc1", "file", b"content", "text/plain", rev)
+    database.bulk_docs([{"_id": "doc2", "_rev": "5-a", "other": True}], new_edits=False)
+    values = {name: json.loads(text) for name, text in query.items()}
+    if "keys" in values:
+        values["keys"] = [key if isinstance(key, str) else "\0" for key in values["keys"]]
+    wanted = database.all_docs(**values, offset="keys" not in values)
+    for first, most in ((1, 1), (2, 2), (2, 1000)):
+        with monkeypatch.context() as patch:
+            patch.setattr(paging, "PageSize", lambda *_, first=first, most=most: PageSize(first, most))
+            answer = filled.get(f"/db/_all_docs?{urlencode(query)}").json
+        for one, other in zip(answer["rows"], wanted["rows"], strict=True):
+            if isinstance(one.get("key"), str):
+                assert one == other
+            else:
+                assert one["error"] == "not_found"
+        assert {**answer, "rows": []} == {**wanted, "rows": []}
+
+
+def test_a_page_begins_after_the_last_row_also_when_that_is_deleted(environment, monkeypatch):
+    monkeypatch.setattr(paging, "PageSize", lambda first, most: PageSize(2, 2))
+    database = environment["pages"]
+    database.bulk_docs([{"_id": f"{n}"} for n in range(6)])
+    for options in ({}, {"include_docs": True}):
+        rows, head = paging.by_range(database, options)
+        found = [json.loads(next(rows))["id"], json.loads(next(rows))["id"]]
+        database.remove(database.get("1"))
+        found += [json.loads(row)["id"] for row in rows]
+        assert found == ["0", "1", "2", "3", "4", "5"]
+        assert head["total_rows"] == 6
+        database.put({"_id": "1"})
+
+
+def test_the_size_of_pages_follows_that_of_documents():
+    size = PageSize(8, 100)
+    seen = []
+    for each in (100, 100, 100, 100, 100, 300_000, 300_000, 5_000_000, 100):
+        seen.append(size.count)
+        size.read(size.count, size.count * each)
+    assert seen == [8, 16, 32, 64, 100, 100, 3, 3, 1]
 
 
 def test_design_documents_are_listed(filled):

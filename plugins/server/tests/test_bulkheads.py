@@ -166,10 +166,6 @@ def test_who_does_not_read_an_answer_is_dropped(serve, call, environment):
         while server.server.feeds and time.monotonic() < deadline:
             time.sleep(0.01)
         assert server.server.feeds == 0
-        with pytest.raises(OSError):
-            while connection.recv(65536):
-                continue
-            raise ConnectionResetError
 
 
 @pytest.mark.parametrize(("path", "size"), [("/db/doc", 10), ("/db/doc", 300_000), ("/db/doc/file", 300_000)])

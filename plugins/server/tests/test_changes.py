@@ -7,6 +7,7 @@ import socket
 import threading
 
 import pytest
+from pouchdb_server.testing import CouchServer
 
 
 @pytest.fixture
@@ -205,14 +206,14 @@ def test_a_filter_that_lets_nothing_through_gets_on(selective):
 def test_long_answers_come_piece_by_piece(filled, monkeypatch):
     short = filled.get("/db/_changes?include_docs=true")
     assert short.headers["Content-Length"] == str(len(short.body))
-    monkeypatch.setattr("pouchdb_server.handlers.changes.WHOLE", 100)
+    monkeypatch.setattr("pouchdb_server.rows.WHOLE", 100)
     long = filled.get("/db/_changes?include_docs=true")
     assert long.headers["Transfer-Encoding"] == "chunked"
     assert long.body == short.body
 
 
 def test_who_goes_away_from_a_long_answer_frees_everything(filled, server, monkeypatch):
-    monkeypatch.setattr("pouchdb_server.handlers.changes.WHOLE", 100)
+    monkeypatch.setattr("pouchdb_server.rows.WHOLE", 100)
     filled.post("/db/_bulk_docs", {"docs": [{"_id": f"big{n}", "text": "x" * 1_000_000} for n in range(12)]})
     response = filled.open("GET", "/db/_changes?include_docs=true")
     response.read(10)
@@ -244,3 +245,46 @@ def test_stopping_ends_feeds(filled, server):
     server.stop()
     assert server.server.feeds == 0
     feed.close()
+
+
+@pytest.mark.parametrize("way", ["delete", "program", "stop"])
+@pytest.mark.parametrize("feed", ["longpoll", "continuous", "eventsource"])
+def test_a_feed_ends_cleanly_with_its_database_and_its_server(environment, call, caplog, feed, way):
+    """S18: it was cut off in the middle of its JSON, with a traceback."""
+    with CouchServer(environment) as server:
+        client = call(server)
+        client.put("/db")
+        client.put("/db/a", {})
+        since = "now" if feed == "longpoll" else "0"
+        answer = client.open("GET", f"/db/_changes?feed={feed}&since={since}&heartbeat=30000")
+        if feed != "longpoll":
+            assert b'"id":"a"' in answer.readline()
+        assert until(lambda: server.server.feeds == 1)
+        if way == "delete":
+            assert client.delete("/db").status == 200
+        elif way == "program":
+            environment.destroy("db")
+        else:
+            server.stop()
+        # Raises IncompleteRead for a body that was cut off.
+        with answer:
+            rest = answer.read()
+    if feed == "longpoll":
+        assert json.loads(rest) == {"results": [], "last_seq": 1, "pending": 0}
+    elif feed == "continuous":
+        assert json.loads(rest.splitlines()[-1])["last_seq"] == 1
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+
+
+def test_a_request_that_meets_a_deletion_finds_nothing(environment, client):
+    adapter = type(environment["db"].adapter)
+    real = adapter.read
+
+    def read(self, request):
+        environment.destroy("db")
+        return real(self, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adapter, "read", read)
+        answer = client.get("/db/a")
+    assert (answer.status, answer.json["reason"]) == (404, "Database does not exist.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -203,3 +205,45 @@ def test_updates_of_databases_as_they_happen(client, server):
         line = next(line for line in feed if line.startswith(b"data: {"))
         assert json.loads(line.removeprefix(b"data: "))["type"] == "deleted"
         assert feed.readline().startswith(b"id: ")
+
+
+def test_a_compaction_is_listed_before_it_is_answered(client, environment, monkeypatch):
+    """S19: who looked at once was told that it was over."""
+    database = environment["db"]
+    started, go = threading.Event(), threading.Event()
+    adapter = type(database.adapter)
+    real = adapter.compact
+
+    def compact(self, *args, **options):
+        started.set()
+        assert go.wait(20)
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(adapter, "compact", compact)
+    rev = client.put("/db/a", {"n": 1}).json["rev"]
+    client.put(f"/db/a?rev={rev}", {"n": 2})
+    assert client.post("/db/_compact", {}).status == 202
+    # Whether or not it has begun.
+    assert client.get("/db").json["compact_running"] is True
+    assert [task["type"] for task in client.get("/_active_tasks").json] == ["database_compaction"]
+    assert started.wait(20)
+    go.set()
+    deadline = time.monotonic() + 20
+    while client.get("/db").json["compact_running"]:
+        assert time.monotonic() < deadline
+    assert client.get(f"/db/a?rev={rev}").status == 404
+    assert client.get("/_active_tasks").json == []
+
+
+def test_an_announced_task_is_taken_over_or_withdrawn(environment):
+    database = environment["tasks"]
+    names = lambda: [task["name"] for task in database.active_tasks()]  # noqa: E731
+    over = database.announce_task("database_compaction")
+    assert names() == ["database_compaction"]
+    database.compact()
+    assert names() == []
+    over()
+    withdraw = database.announce_task("something")
+    assert names() == ["something"]
+    withdraw()
+    assert names() == []

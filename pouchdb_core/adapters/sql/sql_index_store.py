@@ -188,9 +188,7 @@ class SqlViewRows(SqlTables):
 
     def last(self, view: int, span: Span) -> bytes | None:
         where, params = _where(view, span)
-        row = self.one(
-            f"SELECT value FROM {{rows}} WHERE {where} ORDER BY key DESC, id DESC, n DESC LIMIT 1", params
-        )
+        row = self.one(f"SELECT value FROM {{rows}} WHERE {where} ORDER BY key DESC, id DESC, n DESC LIMIT 1", params)
         value: bytes | None = row[0]
         return value
 

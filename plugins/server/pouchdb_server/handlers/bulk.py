@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
@@ -12,9 +12,11 @@ from pouchdb_core.errors import BadRequest, PouchDBError
 from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.requests import Read
 from pouchdb_server.handlers.multiparts import bulk_parts
+from pouchdb_server.handlers.paging import PageSize
 from pouchdb_server.messages import Request, Response, error_of
 from pouchdb_server.multipart import new_boundary
 from pouchdb_server.query import chosen
+from pouchdb_server.rows import Rows
 
 __all__ = ["bulk_docs", "bulk_get", "missing_revs", "revs_diff"]
 
@@ -64,26 +66,50 @@ def bulk_get(request: Request, database: SyncPouchDB) -> Response:
     if not isinstance(docs, list):
         raise BadRequest("Missing JSON list of 'docs'.")
     options = {**chosen(request.query, OPTIONS), **chosen(given, OPTIONS)}
-    results: list[Any] = [_refused(doc) for doc in docs]
-    asked = [(place, doc) for place, doc in enumerate(docs) if results[place] is None]
-    # JSON for whoever takes it, as CouchDB; a star is no name.
+    # JSON for who takes it, as CouchDB; a star is no name.
     kind = "multipart/mixed" if request.accepts("multipart/mixed") else "multipart/related"
-    parts = request.accepts(kind) and not request.accepts("application/json")
-    if not parts:
-        # Of who has some of them, attachments that changed since are wanted; of others only if all are.
-        since = [each for each in asked if each[1].get("atts_since")]
-        others = [each for each in asked if not each[1].get("atts_since")]
-        if options.get("revs") and options.get("latest") and not options.get("attachments"):
-            others = _read_stored(database, others, results)
-        _read(database, others, options, results)
-        _read(database, since, {**options, "attachments": True}, results)
-        texts = [each if isinstance(each, bytes) else dump(each) for each in results]
-        return Response(b'{"results":[' + b",".join(texts) + b"]}\n", content_type="application/json")
-    _read(database, asked, {**options, "revs": True, "attachments": False}, results)
-    outer = new_boundary()
-    known = [doc.get("atts_since") or () if isinstance(doc, Mapping) else () for doc in docs]
-    pieces = bulk_parts(database, results, options, outer, known)
-    return Response(pieces, content_type=f'{kind}; boundary="{outer}"')
+    if request.accepts(kind) and not request.accepts("application/json"):
+        outer = new_boundary()
+        results = _results(database, docs, {**options, "revs": True, "attachments": False}, stored=False)
+        known = (doc.get("atts_since") or () if isinstance(doc, Mapping) else () for doc in docs)
+        pieces = bulk_parts(database, results, options, outer, known)
+        return Response(pieces, content_type=f'{kind}; boundary="{outer}"')
+    return Rows(_results(database, docs, options, stored=True), name="results")
+
+
+def _results(database: SyncPouchDB, docs: list[Any], options: dict[str, Any], *, stored: bool) -> Iterator[Any]:
+    """Yield a result for each thing asked, in the same order: a value, or with ``stored`` also JSON text.
+
+    Read by some at a time, about as many as take a megabyte.
+    """
+    size = PageSize(16, 128)
+    start = 0
+    while start < len(docs):
+        page = docs[start : start + size.count]
+        results: list[Any] = [_refused(doc) for doc in page]
+        asked = [(place, doc) for place, doc in enumerate(page) if results[place] is None]
+        if stored:
+            # Of who has some of them, attachments that changed since are wanted; of others only if all are.
+            since = [each for each in asked if each[1].get("atts_since")]
+            asked = [each for each in asked if not each[1].get("atts_since")]
+            if options.get("revs") and options.get("latest") and not options.get("attachments"):
+                asked = _read_stored(database, asked, results)
+            _read(database, since, {**options, "attachments": True}, results)
+        _read(database, asked, options, results)
+        start += len(page)
+        taken = 0
+        for place, result in enumerate(results):
+            # What was sent is not held any longer.
+            results[place] = None
+            text = result if not stored or isinstance(result, bytes) else dump(result)
+            taken += len(text) if stored else _about(result)
+            yield text
+        size.read(len(page), taken)
+
+
+def _about(result: Any) -> int:
+    """Return about how many bytes a result takes; documents are sent as they are, so they are written out anyway."""
+    return len(dump(result))
 
 
 def _read_stored(database: SyncPouchDB, asked: list[tuple[int, Any]], results: list[Any]) -> list[tuple[int, Any]]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.errors import BadRequest
+from pouchdb_core.errors import BadRequest, DatabaseClosed
 from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.runner import Idle
 from pouchdb_server.messages import Request, Response, Subscribe
 from pouchdb_server.query import flag, is_number, json, number
+from pouchdb_server.rows import Rows
 
 __all__ = ["Clock", "Timing", "changes", "timing"]
 
@@ -22,8 +24,6 @@ OWN = frozenset(
     "seq_interval last-event-id doc_ids selector".split()
 )
 """Parameters of the feed; every other one is the filter's."""
-WHOLE = 256 * 1024
-"""Bytes of a normal feed that are answered in one piece."""
 FEEDS = ("normal", "longpoll", "continuous", "eventsource")
 
 
@@ -34,6 +34,8 @@ class Timing:
     heartbeat: float | None
     timeout: float | None
     clock: Any = time.monotonic
+    is_stopping: Callable[[], bool] = lambda: False
+    """Says that the feed has to end, since the server does."""
 
 
 def timing(request: Request) -> Timing:
@@ -44,9 +46,10 @@ def timing(request: Request) -> Timing:
         milliseconds = most if beat == "true" else min(number("heartbeat", beat), most)
         if milliseconds < 1:
             raise BadRequest("heartbeat must be true or a number of milliseconds above 0")
-        return Timing(milliseconds / 1000, None)
+        return Timing(milliseconds / 1000, None, is_stopping=request.server.is_stopping)
     timeout = request.query.get("timeout")
-    return Timing(None, (most if timeout is None else min(number("timeout", timeout), most)) / 1000)
+    seconds = (most if timeout is None else min(number("timeout", timeout), most)) / 1000
+    return Timing(None, seconds, is_stopping=request.server.is_stopping)
 
 
 def changes(request: Request, database: SyncPouchDB) -> Response:
@@ -151,7 +154,7 @@ class _Rows:
         self._database = database
         self._rows: Iterator[Any] = iter(database.plugins.changes(database, asked))
         self.last_seq: Any = asked.since
-        self.over = False
+        self._gone = False
         if isinstance(self.last_seq, str):
             self.last_seq = int(self.last_seq) if is_number(self.last_seq) else self.last_seq
 
@@ -162,7 +165,10 @@ class _Rows:
         except StopIteration as stop:
             if stop.value is not None:
                 self.last_seq = stop.value
-            self.over = True
+            return None
+        except DatabaseClosed:
+            # It was deleted: what was read of it stands, and there is no more.
+            self._gone = True
             return None
         if not isinstance(row, Idle):
             self.last_seq = row["seq"]
@@ -173,7 +179,11 @@ class _Rows:
     def end(self) -> dict[str, Any]:
         """Return the last line: where to go on, and how much there is."""
         seq = self.last_seq
-        return {"last_seq": seq, "pending": self._database.adapter.pending(seq) if type(seq) is int else 0}
+        pending = 0
+        if type(seq) is int and not self._gone:
+            with contextlib.suppress(DatabaseClosed):
+                pending = self._database.adapter.pending(seq)
+        return {"last_seq": seq, "pending": pending}
 
     def close(self) -> None:
         close = getattr(self._rows, "close", None)
@@ -182,36 +192,14 @@ class _Rows:
 
 
 def _normal(database: SyncPouchDB, asked: Changes) -> Response:
-    """Answer at once what is short, and piece by piece what is long, or takes a filter long."""
-    body = _normal_body(database, asked)
-    pieces: list[bytes] = []
-    size = 0
-    for piece in body:
-        if isinstance(piece, Idle):
-            break
-        pieces.append(piece)
-        size += len(piece)
-        if size >= WHOLE:
-            break
-    else:
-        return Response(b"".join(pieces), content_type="application/json")
-    return Response(_again(b"".join(pieces), body), content_type="application/json")
-
-
-def _normal_body(database: SyncPouchDB, asked: Changes) -> Iterator[bytes | Idle]:
     rows = _Rows(database, asked)
+    return Rows(_each(rows), name="results", tail=rows.end, newline=b"\n")
+
+
+def _each(rows: _Rows) -> Iterator[Any]:
     try:
-        yield b'{"results":[\n'
-        separator = b""
         while (row := rows.next()) is not None:
-            if isinstance(row, Idle):
-                # Nothing passed the filter for long: whoever sends may look whether the client is still there.
-                yield row
-            else:
-                yield separator + dump(row)
-                separator = b",\n"
-        end = rows.end()
-        yield b'\n],\n"last_seq":' + dump(end["last_seq"]) + b',"pending":' + dump(end["pending"]) + b"}\n"
+            yield row
     finally:
         rows.close()
 
@@ -235,6 +223,9 @@ class Clock:
         return self._timing.heartbeat is not None and self.silent() >= self._timing.heartbeat
 
     def ends(self) -> bool:
+        """Return whether the feed is over."""
+        if self._timing.is_stopping():
+            return True
         return self._timing.timeout is not None and self.silent() >= self._timing.timeout
 
     def rest(self) -> Idle:
@@ -282,7 +273,7 @@ def _eventsource(database: SyncPouchDB, asked: Changes, timing: Timing) -> Itera
         return b"data: " + dump(row) + b"\nid: " + dump(row["seq"]) + b"\n"
 
     # An idle connection is kept up by heartbeats whether or not any were asked for.
-    beating = timing if timing.heartbeat is not None else Timing(timing.timeout, None, timing.clock)
+    beating = timing if timing.heartbeat is not None else replace(timing, heartbeat=timing.timeout, timeout=None)
     yield from _following(database, asked, beating, event, b"event: heartbeat\ndata: \n\n", lambda rows: b"")
 
 
@@ -299,11 +290,11 @@ def _following(
                 yield line(row) + b"\n"
                 clock.spoke()
             else:
+                if clock.ends():
+                    break
                 if clock.beats():
                     yield beat
                     clock.spoke()
-                elif clock.ends():
-                    break
                 yield row if row.timeout == 0 else clock.rest()
             row = rows.next()
         yield end(rows)

@@ -122,17 +122,26 @@ def ensure_full_commit(request: Request, database: SyncPouchDB) -> Response:
 def compact(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_compact: goes on after the answer, as GET /{db} tells."""
     request.check_json()
-    held = request.server.databases.take(request.path[0])
+    name, user = request.path[0], request.user
+    held = request.server.databases.take(name)
+    # Before the answer: the client looks at once whether it is done.
+    over = held.database.announce_task("database_compaction")
 
     def run() -> None:
         try:
-            held.database.compact()
+            held.database.as_user(user).compact()
         except PouchDBError as error:
-            logger.warning("compaction of %s failed: %s", request.path[0], error)
+            logger.warning("compaction of %s failed: %s", name, error)
         finally:
+            over()
             request.server.databases.give_back(held)
 
-    request.server.spawn(run)
+    try:
+        request.server.spawn(run)
+    except BaseException:
+        over()
+        request.server.databases.give_back(held)
+        raise
     return Response({"ok": True}, 202)
 
 

@@ -2,103 +2,121 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
-from pouchdb_core.jsontext import dump
+from pouchdb_server.handlers.paging import by_keys, by_range
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import LISTING, chosen, parameters
+from pouchdb_server.rows import Lists, Rows
 
 __all__ = [
     "all_docs",
     "all_docs_queries",
     "design_docs",
     "design_docs_queries",
-    "etag_of",
     "local_docs",
     "local_docs_queries",
 ]
 
-PAGE = 5000
-"""Rows made at a time, so that a list of any length takes little memory."""
+Listed = tuple[Iterator[Any], Mapping[str, Any]]
+"""The rows of a list, and the members before them."""
 
 
 def all_docs(request: Request, database: SyncPouchDB) -> Response:
     """GET and POST /{db}/_all_docs."""
-    return _answer(request, database, parameters(request, LISTING))
+    return _one(request, database, _all)
 
 
 def design_docs(request: Request, database: SyncPouchDB) -> Response:
     """GET and POST /{db}/_design_docs."""
-    return _whole(_design(database, parameters(request, LISTING)))
+    return _one(request, database, _design)
 
 
 def local_docs(request: Request, database: SyncPouchDB) -> Response:
     """GET and POST /{db}/_local_docs."""
-    return _whole(_local(database, parameters(request, LISTING)))
+    return _one(request, database, _local)
 
 
-def all_docs_queries(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+def all_docs_queries(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_all_docs/queries."""
-    return _queries(request, database, lambda database, options: _listed(database, _prepared(options)))
+    return _several(request, database, _all)
 
 
-def design_docs_queries(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+def design_docs_queries(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_design_docs/queries."""
-    return _queries(request, database, _design)
+    return _several(request, database, _design)
 
 
-def local_docs_queries(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+def local_docs_queries(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_local_docs/queries."""
-    return _queries(request, database, _local)
+    return _several(request, database, _local)
 
 
-def _queries(request: Request, database: SyncPouchDB, listed: Callable[[SyncPouchDB, Any], Any]) -> dict[str, Any]:
+def _one(request: Request, database: SyncPouchDB, listed: Callable[[SyncPouchDB, Any], Listed]) -> Response:
+    rows, head = listed(database, _prepared(parameters(request, LISTING)))
+    return Rows(rows, head, etag=True)
+
+
+def _several(request: Request, database: SyncPouchDB, listed: Callable[[SyncPouchDB, Any], Listed]) -> Response:
     queries = request.json().get("queries")
     if not isinstance(queries, list) or not all(isinstance(each, dict) for each in queries):
         raise BadRequest("`queries` member must exist and be an array of objects.")
     common = chosen(request.query, LISTING)
-    return {"results": [listed(database, {**common, **chosen(each, _RAW)}) for each in queries]}
+    # What is wrong with any of them is reported before the first is answered.
+    asked = [_prepared({**common, **chosen(each, _RAW)}) for each in queries]
+    return Lists(listed(database, options) for options in asked)
 
 
 _RAW = {name: ("text" if kind == "json" else kind) for name, kind in LISTING.items()}
 """The parameters as they are in a body: values already."""
 
 
-def _design(database: SyncPouchDB, options: dict[str, Any]) -> dict[str, Any]:
+def _all(database: SyncPouchDB, options: dict[str, Any]) -> Listed:
+    return by_keys(database, options) if "keys" in options else by_range(database, options)
+
+
+def _design(database: SyncPouchDB, options: dict[str, Any]) -> Listed:
     ids = [doc["_id"] for doc in database.design_documents()]
     wanted, offset = _selected(ids, options)
-    kept = {name: options[name] for name in ("attachments", "conflicts", "include_docs") if name in options}
-    rows = database.all_docs(keys=[id if isinstance(id, str) else "" for id in wanted], **kept)["rows"]
-    known: set[Any] = set(ids)
-    answer: dict[str, Any] = {"total_rows": len(ids), "offset": offset, "rows": []}
+    head: dict[str, Any] = {"total_rows": len(ids), "offset": offset}
     if options.get("update_seq"):
-        answer["update_seq"] = database.info()["update_seq"]
-    answer["rows"] = [
-        row if isinstance(id, str) and id in known else _missing(id) for id, row in zip(wanted, rows, strict=True)
-    ]
-    return answer
+        head["update_seq"] = database.info()["update_seq"]
+    return _design_rows(database, options, wanted, set(ids)), head
 
 
-def _local(database: SyncPouchDB, options: dict[str, Any]) -> dict[str, Any]:
+def _design_rows(
+    database: SyncPouchDB, options: dict[str, Any], wanted: list[Any], known: set[str]
+) -> Iterator[dict[str, Any]]:
+    kept = {name: options[name] for name in ("attachments", "conflicts", "include_docs") if name in options}
+    for id in wanted:
+        if isinstance(id, str) and id in known:
+            yield from database.all_docs(keys=[id], **kept)["rows"]
+        else:
+            yield _missing(id)
+
+
+def _local(database: SyncPouchDB, options: dict[str, Any]) -> Listed:
     ids = sorted(database.adapter.local_ids("_local/"))
-    rows = []
-    for id in _selected(ids, options)[0]:
+    # As CouchDB, which does not count them.
+    head = {"total_rows": None, "offset": None}
+    return _local_rows(database, options, _selected(ids, options)[0]), head
+
+
+def _local_rows(database: SyncPouchDB, options: dict[str, Any], wanted: list[Any]) -> Iterator[dict[str, Any]]:
+    for id in wanted:
         try:
             doc = database.get(id) if isinstance(id, str) and id.startswith("_local/") else None
         except NotFound:
             doc = None
         if doc is None:
-            rows.append(_missing(id))
+            yield _missing(id)
         else:
             row = {"id": id, "key": id, "value": {"rev": doc["_rev"]}}
-            rows.append({**row, "doc": doc} if options.get("include_docs") else row)
-    # As CouchDB, which does not count them.
-    return {"total_rows": None, "offset": None, "rows": rows}
+            yield {**row, "doc": doc} if options.get("include_docs") else row
 
 
 def _missing(id: Any) -> dict[str, Any]:
@@ -107,7 +125,6 @@ def _missing(id: Any) -> dict[str, Any]:
 
 def _selected(ids: list[str], options: dict[str, Any]) -> tuple[list[Any], int | None]:
     """Return what a listing of these sorted ids shows, and how many are before it."""
-    options = _prepared(options)
     keys = options.get("keys")
     if keys is not None:
         offset = None
@@ -128,11 +145,6 @@ def _selected(ids: list[str], options: dict[str, Any]) -> tuple[list[Any], int |
     skip = options.get("skip", 0)
     limit = options.get("limit")
     return found[skip : None if limit is None else skip + limit], None if offset is None else offset + skip
-
-
-def etag_of(body: bytes) -> str:
-    """Return an ETag of an answer: whatever changes it, purges included, changes this."""
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 def _prepared(options: dict[str, Any]) -> dict[str, Any]:
@@ -156,47 +168,3 @@ def _prepared(options: dict[str, Any]) -> dict[str, Any]:
 
 def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in names}
-
-
-def _listed(database: SyncPouchDB, options: dict[str, Any]) -> Any:
-    return database.all_docs(**options, offset="keys" not in options)
-
-
-def _answer(request: Request, database: SyncPouchDB, options: dict[str, Any]) -> Response:
-    options = _prepared(options)
-    limit = options.get("limit")
-    if "keys" in options or (limit is not None and limit <= PAGE):
-        return _whole(_listed(database, options))
-    first = _listed(database, {**options, "limit": PAGE})
-    if len(first["rows"]) < PAGE:
-        return _whole(first)
-    return Response(_pages(database, options, first), content_type="application/json")
-
-
-def _whole(answer: Any) -> Response:
-    rows = answer.pop("rows")
-    body = b"".join(_head(answer)) + b",\r\n".join(map(dump, rows)) + b"\r\n]}\n"
-    return Response(body, content_type="application/json", etag=etag_of(body))
-
-
-def _head(answer: dict[str, Any]) -> Iterator[bytes]:
-    # As CouchDB: the counters on the first line, then a row a line.
-    yield dump(dict(answer))[:-1] + b',"rows":[\r\n'
-
-
-def _pages(database: SyncPouchDB, options: dict[str, Any], first: Any) -> Iterator[bytes]:
-    """Yield a long list page by page: each page is one moment of the database, the whole list is not."""
-    limit = options.get("limit")
-    rows = first.pop("rows")
-    yield from _head(first)
-    sent = 0
-    rest = {name: value for name, value in options.items() if name not in ("skip", "update_seq")}
-    while rows:
-        yield (b",\r\n" if sent else b"") + b",\r\n".join(map(dump, rows))
-        sent += len(rows)
-        count = PAGE if limit is None else min(PAGE, limit - sent)
-        if len(rows) < PAGE or count <= 0:
-            break
-        more = database.all_docs(**{**rest, "startkey": rows[-1]["key"], "skip": 1, "limit": count})
-        rows = more["rows"]
-    yield b"\r\n]}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -81,7 +81,11 @@ def send_related(request: Request, database: SyncPouchDB, id: str, options: dict
 
 
 def bulk_parts(
-    database: SyncPouchDB, results: list[Record], options: Mapping[str, Any], outer: str, since: list[Any]
+    database: SyncPouchDB,
+    results: Iterable[Record],
+    options: Mapping[str, Any],
+    outer: str,
+    since: Iterable[Any],
 ) -> Iterator[bytes]:
     """Yield the answer of _bulk_get as multipart; ``since`` is the atts_since of each result."""
     yield f"--{outer}".encode()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
+from pouchdb_core.api.querying import query_rows
 from pouchdb_core.errors import BadRequest, NotFound
-from pouchdb_core.jsontext import dump
 from pouchdb_core.views.state import index_state
-from pouchdb_server.handlers.listing import etag_of
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import VIEWING, chosen, parameters
+from pouchdb_server.rows import Lists, Rows
 
 __all__ = ["cleanup", "compact", "design_info", "must_build", "queries", "query", "temporary"]
 
@@ -19,8 +20,7 @@ RAW = {name: ("text" if kind == "json" else kind) for name, kind in VIEWING.item
 
 def query(request: Request, database: SyncPouchDB) -> Response:
     """GET and POST /{db}/_design/{ddoc}/_view/{view}."""
-    answer = database.query(_name(request), **parameters(request, VIEWING), offset=True)
-    return _rows(answer)
+    return Rows(*_answer(database, _name(request), parameters(request, VIEWING)), etag=True)
 
 
 def must_build(request: Request, database: SyncPouchDB) -> bool:
@@ -40,8 +40,8 @@ def queries(request: Request, database: SyncPouchDB) -> Response:
     if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
         raise BadRequest("`queries` member must exist and be an array of objects.")
     name = _name(request)
-    answers = [database.query(name, **chosen(each, RAW), offset=True) for each in asked]
-    return Response({"results": answers})
+    options = [chosen(each, RAW) for each in asked]
+    return Lists(_answer(database, name, each) for each in options)
 
 
 def temporary(request: Request, database: SyncPouchDB) -> Response:
@@ -52,7 +52,8 @@ def temporary(request: Request, database: SyncPouchDB) -> Response:
         # A function of Python never comes from outside.
         raise BadRequest("a temporary view is {map: source, reduce: source}")
     options = {**chosen(request.query, VIEWING), **({"keys": given["keys"]} if "keys" in given else {})}
-    return _rows(database.query(view, **options))
+    answer = database.query(view, **options)
+    return Rows(answer.pop("rows"), answer, etag=True)
 
 
 def cleanup(request: Request, database: SyncPouchDB) -> Response:
@@ -96,10 +97,6 @@ def _name(request: Request) -> str:
     return f"{request.params['ddoc']}/{request.params['view']}"
 
 
-def _rows(answer: Any) -> Response:
-    rows = answer.pop("rows")
-    counters = dump(dict(answer))[1:-1]
-    # As CouchDB: the counters on the first line, then a row a line.
-    head = b"{" + counters + (b"," if counters else b"") + b'"rows":[\r\n'
-    body = head + b",\r\n".join(map(dump, rows)) + b"\r\n]}\n"
-    return Response(body, content_type="application/json", etag=etag_of(body))
+def _answer(database: SyncPouchDB, name: str, options: dict[str, Any]) -> tuple[Iterator[Any], dict[str, Any]]:
+    answer = query_rows(database, name, **options, offset=True)
+    return answer.pop("rows"), answer

@@ -1,0 +1,153 @@
+"""The one writer of lists: rows are sent while they are made, in constant memory, as fast as the client takes them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from pouchdb_core.jsontext import dump
+from pouchdb_core.runner import Idle
+from pouchdb_server.finishing import close_body
+from pouchdb_server.messages import Response, Subscribe
+
+__all__ = ["Lists", "Pieces", "Rows", "etag_of", "list_text", "members"]
+
+WHOLE = 256 * 1024
+"""Bytes of a list that is answered in one piece, with its length and an ETag."""
+AT_ONCE = 0.05
+"""Seconds after which the first rows are sent, however few there are."""
+PIECE = 16 * 1024
+"""Bytes that are put together before they are handed on: rows are often short."""
+
+
+class Pieces(Response):
+    """A response of JSON that is made piece by piece: ``Idle`` where nothing can be said yet.
+
+    What is short, and made quickly, is one piece with its length; ``etag`` gives it an ETag of its content. What goes
+    wrong with a short one becomes the error's response; a long one that fails when its beginning was sent is cut off.
+    """
+
+    def __init__(
+        self,
+        pieces: Iterator[bytes | Idle],
+        *,
+        etag: bool = False,
+        headers: Mapping[str, str] | None = None,
+        wakes: Subscribe | None = None,
+    ) -> None:
+        made, size, ended, began = list[bytes](), 0, False, time.monotonic()
+        try:
+            while size < WHOLE and time.monotonic() - began < AT_ONCE:
+                piece = next(pieces, None)
+                if piece is None:
+                    ended = True
+                    break
+                if isinstance(piece, Idle):
+                    break
+                made.append(piece)
+                size += len(piece)
+        except BaseException:
+            close_body(pieces)
+            raise
+        first = b"".join(made)
+        if ended:
+            super().__init__(first, headers=headers, content_type="application/json")
+            self.etag = etag_of(first) if etag else None
+        else:
+            super().__init__(_again(first, pieces), headers=headers, content_type="application/json", wakes=wakes)
+
+
+class Rows(Pieces):
+    """A list as a response: ``Rows(rows, {"total_rows": 3, "offset": 0})``.
+
+    ``rows`` are JSON values, or bytes that are JSON text already. Nothing is held of them: an iterator is read while
+    the client takes what was made, and closed (as a generator) when the client goes away. Where nothing can be said
+    yet they may be ``Idle``. ``head`` are the members before the rows, which are called ``name``; ``tail()`` returns
+    those after them, and is called when all rows are read.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[Any],
+        head: Mapping[str, Any] | None = None,
+        *,
+        name: str = "rows",
+        tail: Callable[[], Mapping[str, Any]] | None = None,
+        newline: bytes = b"\r\n",
+        etag: bool = False,
+        headers: Mapping[str, str] | None = None,
+        wakes: Subscribe | None = None,
+    ) -> None:
+        text = list_text(rows, head, name=name, tail=tail, newline=newline)
+        super().__init__(text, etag=etag, headers=headers, wakes=wakes)
+
+
+class Lists(Pieces):
+    """Several lists as a response, ``{"results": [...]}``: each is ``(rows, head)`` as ``Rows`` takes them."""
+
+    def __init__(self, lists: Iterable[tuple[Iterable[Any], Mapping[str, Any]]]) -> None:
+        super().__init__(_lists_text(lists))
+
+
+def members(values: Mapping[str, Any]) -> bytes:
+    """Return the members of an object as JSON text, without the braces."""
+    return dump(dict(values))[1:-1]
+
+
+def etag_of(body: bytes) -> str:
+    """Return an ETag of an answer: whatever changes it, purges included, changes this."""
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def list_text(
+    rows: Iterable[Any],
+    head: Mapping[str, Any] | None = None,
+    *,
+    name: str = "rows",
+    tail: Callable[[], Mapping[str, Any]] | None = None,
+    newline: bytes = b"\r\n",
+) -> Iterator[bytes | Idle]:
+    """Yield the text of a list, as CouchDB lays it out: counters on the first line, then a row a line."""
+    rows = iter(rows)
+    try:
+        before = members(head or {})
+        buffer = bytearray(b"{" + before + (b"," if before else b"") + dump(name) + b":[" + newline)
+        separator = b""
+        for row in rows:
+            if isinstance(row, Idle):
+                yield bytes(buffer)
+                buffer.clear()
+                yield row
+                continue
+            buffer += separator
+            buffer += row if isinstance(row, bytes) else dump(row)
+            separator = b"," + newline
+            if len(buffer) >= PIECE:
+                yield bytes(buffer)
+                buffer.clear()
+        after = b"" if tail is None else members(tail())
+        buffer += newline + b"]" + (b"," + newline + after if after else b"") + b"}\n"
+        yield bytes(buffer)
+    finally:
+        close_body(rows)
+
+
+def _lists_text(lists: Iterable[tuple[Iterable[Any], Mapping[str, Any]]]) -> Iterator[bytes | Idle]:
+    yield b'{"results":[\r\n'
+    separator = b""
+    for rows, head in lists:
+        yield separator
+        yield from list_text(rows, head)
+        separator = b","
+    yield b"]}\n"
+
+
+def _again(first: bytes, rest: Iterator[bytes | Idle]) -> Iterator[bytes | Idle]:
+    try:
+        if first:
+            yield first
+        yield from rest
+    finally:
+        close_body(rest)
