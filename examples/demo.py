@@ -21,7 +21,7 @@ from typing import Any
 
 import airportsdata
 import remote
-from questions import gather, group
+from questions import find, gather, group
 from replicas import live_sync
 from serving import serve
 from tour import Step, Tour, run
@@ -278,6 +278,7 @@ STEPS: list[Step] = [
     live_sync,
     serve,
     group,
+    find,
     gather,
     back_up,
     come_back,

@@ -8,7 +8,7 @@ from tour import Tour
 
 import pouchdb
 
-__all__ = ["gather", "group"]
+__all__ = ["find", "gather", "group"]
 
 
 def group(tour: Tour) -> None:
@@ -48,6 +48,37 @@ def group(tour: Tour) -> None:
     tour.check(same == countries and len(countries) > 200, "both say the same")
     highest = max(countries, key=lambda row: row.value.sum / row.value["count"])
     tour.list([f"highest on average: {highest.key[0]}, {highest.value.sum / highest.value['count']:,.0f} feet"])
+
+
+def find(tour: Tour) -> None:
+    """Find documents by what is in them, with Mango.
+    A selector says what to look for, in the words of CouchDB. It works at once, and answers with a warning that it
+    looked at every document. An index of the right fields makes it quick, and replicates with the data.
+    """
+    db = tour.env["airports"]
+    with tour.code():
+        request = {
+            "selector": {"country": {"$in": ["CH", "NP"]}, "elevation": {"$gt": 7000}},
+            "fields": ["name", "country", "elevation"],
+        }
+        slowly = db.find(request)
+    scan = tour.seconds
+    tour.list([slowly.warning.splitlines()[0]])
+    with tour.code():
+        db.create_index({"index": {"fields": ["country", "elevation"]}, "ddoc": "by-country"})
+        answer = db.find(request, execution_stats=True)
+    stats = answer.execution_stats
+    tour.say(
+        f"{len(answer.docs)} airports: {scan * 1000:.0f} ms by looking at all {len(db):,} documents, "
+        f"{stats.execution_time_ms:.1f} ms by reading {stats.total_docs_examined} with the index."
+    )
+    tour.list([f"{doc.name}, {doc.country}: {doc.elevation:,.0f} feet" for doc in answer.docs[-3:]])
+    tour.check(sorted(map(str, slowly.docs)) == sorted(map(str, answer.docs)), "both find the same")
+    tour.check(stats.total_docs_examined == len(answer.docs) > 3, "nothing was read in vain")
+    with tour.code():
+        plan = db.explain(request).plan
+    tour.list([f"reads {plan.reads.partition('/')[0]}", *plan.ranges[1:], f"then judges by {plan.filter}"])
+    tour.command("""pouchdb find airports '{"country": "NP", "elevation": {"$gt": 7000}}' --fields name,elevation""")
 
 
 def gather(tour: Tour) -> None:

@@ -172,7 +172,10 @@ def _md5(asked: Mapping[str, Any], index: Mapping[str, Any], sort: Iterable[tupl
     """Return PouchDB's name of an index: the MD5 of its request as PouchDB rewrites it."""
     rewritten = {**index, "fields": [{field: way} for field, way in sort]}
     if "partial_filter_selector" in index and partial:
-        rewritten["partial_filter_selector"] = partial
+        rewritten["partial_filter_selector"] = {
+            name: value if name[:1] == "$" or isinstance(value, Mapping) else {"$eq": value}
+            for name, value in partial.items()
+        }
     request = {"index": rewritten, **{name: asked[name] for name in asked if name != "index"}}
     ordered = {name: request[name] for name in ([*asked] if "index" in asked else [*asked, "index"])}
     ordered.setdefault("type", "json")

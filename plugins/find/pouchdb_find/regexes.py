@@ -1,14 +1,15 @@
 """Regular expressions whose time is bounded, whatever a stranger writes.
 
 RE2 matches in time linear in the text. What it lacks (look-around, back references, possessive quantifiers,
-``\\Z``) runs in the ``regex`` module with a deadline: a query whose expression goes on for longer is refused.
-Both read Perl's syntax as CouchDB's PCRE does: ``\\d``, ``\\w``, ``\\s`` and ``\\b`` are about ASCII, ``$`` also
-matches before a newline that ends the text.
+``\\Z``) runs in the ``regex`` module with a deadline for each text and a budget for all: what goes on for longer
+is refused. Both read Perl's syntax as CouchDB's PCRE does: ``\\d``, ``\\w``, ``\\s`` and ``\\b`` are about ASCII,
+``$`` also matches before a newline that ends the text.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -22,6 +23,8 @@ __all__ = ["SECONDS", "literal_prefix", "matcher", "source_of"]
 
 SECONDS = 1.0
 """How long one look into one text may take where RE2 cannot be used."""
+SLOW, BUDGET, SHARE = 0.01, 5.0, 0.1
+"""Looks that take longer than SLOW seconds may take BUDGET together, and from then on this share of the time."""
 _FLAGS = ((re.IGNORECASE, "i"), (re.MULTILINE, "m"), (re.DOTALL, "s"))
 _LITERAL = re.compile(r"\^((?:[^\\^$.|?*+()\[\]{}]|\\[^A-Za-z0-9])*)")
 
@@ -32,29 +35,57 @@ def source_of(pattern: re.Pattern[str]) -> str:
     return f"(?{letters}){pattern.pattern}" if letters else pattern.pattern
 
 
-@lru_cache(maxsize=256)
 def matcher(source: str) -> Callable[[str], bool]:
     """Return a function that looks for the expression anywhere in a text.
 
-    Raises FindError (``bad_arg``) for what is no regular expression.
+    Raises FindError (``bad_arg``) for what is no regular expression; the function, where the search is stopped.
     """
-    backtracking = _backtracking(source)
-    linear = _linear(source)
+    linear, backtracking = _engines(source)
     if linear is None:
         if isinstance(backtracking, str):
             raise FindError(
                 "bad_arg", f"Bad argument for operator $regex: {shown(source)} is no regular expression: {backtracking}"
             )
-        return backtracking
+        return _Bounded(source, backtracking).search
     match = linear.Match
     if "$" not in source or isinstance(backtracking, str):
         return lambda text: bool(match(_encodable(text)))
+    bounded = _Bounded(source, backtracking).search
 
     # RE2's dollar is the end of the text and nothing else.
     def search(text: str) -> bool:
-        return backtracking(text) if text[-1:] == "\n" else bool(match(_encodable(text)))
+        return bounded(text) if text[-1:] == "\n" else bool(match(_encodable(text)))
 
     return search
+
+
+class _Bounded:
+    """Looks with a deadline for each text, and with a budget for slow looks that fills again over time."""
+
+    def __init__(self, source: str, pattern: Any) -> None:
+        self._source, self._pattern = source, pattern
+        self._spent, self._since = 0.0, time.monotonic()
+
+    def search(self, text: str) -> bool:
+        started = time.monotonic()
+        try:
+            found = self._pattern.search(text, timeout=SECONDS) is not None
+        except TimeoutError:
+            raise self._stopped(f"longer than {SECONDS:g} s for one text") from None
+        took = time.monotonic() - started
+        if took > SLOW:
+            self._spent = max(self._spent - SHARE * (started - self._since), 0.0) + took
+            self._since = started
+            if self._spent > BUDGET:
+                raise self._stopped(f"{SLOW * 1e3:g} ms for a text again and again")
+        return found
+
+    def _stopped(self, how: str) -> FindError:
+        return FindError(
+            "bad_arg",
+            f"$regex {shown(self._source)} took {how} and was stopped: "
+            "write it without nested repetition, or without look-around and back references",
+        )
 
 
 def literal_prefix(source: str) -> str:
@@ -67,6 +98,11 @@ def literal_prefix(source: str) -> str:
         # That may leave the last character out.
         prefix = re.sub(r"\\?.\Z", "", prefix, flags=re.DOTALL)
     return re.sub(r"\\(.)", r"\1", prefix, flags=re.DOTALL)
+
+
+@lru_cache(maxsize=256)
+def _engines(source: str) -> tuple[Any, Any]:
+    return _linear(source), _backtracking(source)
 
 
 def _linear(source: str) -> Any:
@@ -84,24 +120,12 @@ def _linear(source: str) -> Any:
     return single
 
 
-def _backtracking(source: str) -> Callable[[str], bool] | str:
-    """Return a matcher with a deadline, or what is wrong with the expression."""
+def _backtracking(source: str) -> Any:
+    """Return a pattern of the module ``regex``, or what is wrong with the expression."""
     try:
-        pattern = regex.compile(source, regex.ASCII | regex.VERSION0)
+        return regex.compile(source, regex.ASCII | regex.VERSION0)
     except (regex.error, OverflowError, RecursionError, ValueError) as error:
         return str(error)
-
-    def search(text: str) -> bool:
-        try:
-            return pattern.search(text, timeout=SECONDS) is not None
-        except TimeoutError:
-            raise FindError(
-                "bad_arg",
-                f"$regex {shown(source)} took longer than {SECONDS:g} s for one text and was stopped: "
-                "write it without nested repetition, or without look-around and back references",
-            ) from None
-
-    return search
 
 
 def _encodable(text: str) -> str:

@@ -36,14 +36,34 @@ def test_another_definition_under_the_same_name_replaces(db: Any) -> None:
     assert [each["def"] for each in db.get_indexes().indexes[1:]] == [{"fields": [{"b": "asc"}]}]
 
 
-def test_the_name_is_the_one_that_pouchdb_makes(db: Any) -> None:
-    """MD5 of {"index":{"fields":[{"foo":"asc"}]},"type":"json"}."""
-    made = db.create_index({"index": {"fields": ["foo"]}})
-    import hashlib
-
-    digest = hashlib.md5(b'{"index":{"fields":[{"foo":"asc"}]},"type":"json"}', usedforsecurity=False).hexdigest()
-    assert made.name == f"idx-{digest}"
-    assert made.id == f"_design/idx-{digest}"
+@pytest.mark.parametrize(
+    ("request_", "ddoc", "name"),
+    [
+        ({"index": {"fields": ["foo"]}}, "idx-554633436b968d9fb74e870e766c0b77", None),
+        ({"index": {"fields": ["foo", "bar"]}}, "idx-4f47a070f299b9515faa307a8e8176c2", None),
+        ({"index": {"fields": [{"foo": "desc"}]}}, "idx-4fea92f60c87f79e30fde1df9cf580d5", None),
+        ({"index": {"fields": ["foo"], "name": "x"}}, "idx-9d7f4e19066dbe232060be9e28674efc", "x"),
+        ({"index": {"fields": ["foo"], "ddoc": "x"}}, "x", "idx-a221b6dc5af3cb1105e809ab1c32be99"),
+        ({"fields": ["foo"], "name": "y"}, "idx-c042f27d3a7b45f47d4f3c73465c395f", "y"),
+        ({"fields": ["foo"]}, "idx-554633436b968d9fb74e870e766c0b77", None),
+        ({"type": "json", "index": {"fields": ["foo"]}}, "idx-663d6c2f527552fb0ae6cec2d44946e1", None),
+        (
+            {"index": {"fields": ["foo"], "partial_filter_selector": {"a": {"$gt": 1}}}},
+            "idx-2e4f2733d81e6bab59f1a0c2f01864d7",
+            None,
+        ),
+        (
+            {"index": {"partial_filter_selector": {"a": 1}, "fields": ["foo"]}},
+            "idx-33697cad45e78f2925dc3ccf659722e7",
+            None,
+        ),
+        ({"index": {"fields": ["a.b"]}}, "idx-0f41584340aa787e28985bf07cb49019", None),
+    ],
+)
+def test_the_name_is_the_one_that_pouchdb_makes(db: Any, request_: Any, ddoc: str, name: str | None) -> None:
+    """Written down from pouchdb-find 9.0.0."""
+    made = db.create_index(request_)
+    assert (made.id, made.name) == (f"_design/{ddoc}", name or ddoc)
 
 
 def test_the_name_is_the_one_that_couchdb_makes() -> None:

@@ -19,10 +19,19 @@ def test_catastrophic_expressions_are_linear(source: str) -> None:
 
 def test_what_backtracks_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regexes, "SECONDS", 0.05)
-    matcher.cache_clear()
     with pytest.raises(FindError, match="took longer") as caught:
         matches({"a": {"$regex": "(?=(a+)+$)"}}, {"a": "a" * 3000 + "!"})
     assert (caught.value.status, caught.value.name) == (400, "bad_arg")
+
+
+def test_slow_looks_have_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regexes, "SLOW", -1.0)
+    monkeypatch.setattr(regexes, "BUDGET", 0.0)
+    with pytest.raises(FindError, match="again and again"):
+        matcher("(?=x)")("abc")
+    monkeypatch.setattr(regexes, "BUDGET", 60.0)
+    search = matcher("(?=x)")
+    assert [search("abc"), search("axc")] == [False, True]
 
 
 @pytest.mark.parametrize(
