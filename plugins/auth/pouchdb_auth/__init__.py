@@ -119,7 +119,7 @@ def pouchdb_transforms(database: SyncPouchDB) -> Transform | None:
 @hookimpl
 def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
     if is_users(database):
-        guard = rules(database, request.user)
+        guard = rules(database, request)
         design = design_guard(database, request.user)
         return guard if design is None else _both(design, guard)
     return None if request.user is None else design_guard(database, request.user)

@@ -16,7 +16,7 @@ from pouchdb_auth.hashing import hash_fields
 from pouchdb_auth.user_documents import PREFIX
 from pouchdb_core import Record, Transform
 from pouchdb_core.errors import Conflict, Forbidden, PouchDBError
-from pouchdb_core.requests import UserContext, Write
+from pouchdb_core.requests import Write
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
@@ -52,13 +52,17 @@ class Users(Transform):
         return doc if sees_user(request.user, doc["_id"]) else None
 
 
-def rules(database: SyncPouchDB, user: UserContext | None) -> Guard:
+def rules(database: SyncPouchDB, request: Write) -> Guard:
     """Return the write guard of ``_users``."""
+    user = request.user
     administers = user is None or ADMIN in user.roles or is_database_admin(database, user)
     name = None if user is None else user.name
 
     def judged(each: Proposed) -> PouchDBError | None:
         if each.id.startswith("_"):
+            return None
+        if request.new_edits and each.old is not None and not each.old.get("_deleted") and each.parent is None:
+            # A conflict, which is found next: who signs up under a name that is taken shall learn that.
             return None
         # As CouchDB: over a deleted document it is a new one.
         old = each.old if each.old is None or not each.old.get("_deleted") else None

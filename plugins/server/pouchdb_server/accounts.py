@@ -15,7 +15,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.errors import Unauthorized
+from pouchdb_core.errors import BadRequest, Unauthorized
 from pouchdb_core.requests import UserContext
 from pouchdb_server.administrators import administrators
 from pouchdb_server.guesses import Guesses
@@ -109,7 +109,15 @@ class Accounts:
         return found
 
     def authenticate(self, request: Request) -> UserContext | None:
-        """Return whose request it is; None when it does not say. Raises Unauthorized, TooManyRequests."""
+        """Return whose request it is; None when it does not say.
+
+        A session counts more than a password, as in CouchDB. Raises Unauthorized, TooManyRequests, and BadRequest for a
+        cookie that is none.
+        """
+        session = self._session_of(request, strict=True)
+        if session is not None:
+            request.authenticated = "cookie"
+            return session[0].user
         given = basic(request)
         if given is not None:
             user = self.check(*given, request.peer)
@@ -119,11 +127,7 @@ class Accounts:
                 )
             request.authenticated = "default"
             return user
-        session = self._session_of(request)
-        if session is None:
-            return None
-        request.authenticated = "cookie"
-        return session[0].user
+        return None
 
     def stranger(self, request: Request) -> UserContext:
         """Return the rights of somebody nobody recognised. Raises Unauthorized, Forbidden."""
@@ -229,17 +233,22 @@ class Accounts:
         signed = head.encode() + b":" + self._sign(head, account, "sha256")
         return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
-    def _session_of(self, request: Request) -> tuple[Account, int] | None:
+    def _session_of(self, request: Request, *, strict: bool = False) -> tuple[Account, int] | None:
         value = request.cookie.get(COOKIE) if "cookie" in request.headers else None
-        return self._session(value) if value else None
+        return self._session(value, strict) if value else None
 
-    def _session(self, cookie: str) -> tuple[Account, int] | None:
+    def _session(self, cookie: str, strict: bool) -> tuple[Account, int] | None:
         try:
-            signed = base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4))
+            signed = base64.b64decode(cookie + "=" * (-len(cookie) % 4), altchars=b"-_", validate=True)
             name, stamp, signature = signed.split(b":", 2)
+        except (ValueError, binascii.Error):
+            if strict:
+                raise BadRequest("Malformed AuthSession cookie. Please clear your cookies.") from None
+            return None
+        try:
             head = (name + b":" + stamp).decode()
             made = int(stamp, 16)
-        except (ValueError, binascii.Error):
+        except ValueError:
             return None
         digest = _SIGNATURES.get(len(signature))
         if digest is None or abs(time.time() - made) > self._settings.session_timeout:

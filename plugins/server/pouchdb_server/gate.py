@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.requests import UserContext
 from pouchdb_server.security import authorise
+from pouchdb_server.users import needs_of
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
@@ -53,8 +54,7 @@ class Gate:
         if name is not None and (route is None or route.opens):
             database = using.enter_context(self._databases.use(name)).as_user(request.user)
         if route is not None:
-            assert route.needs is not None, "a route says what it needs, or gets what its level does"
-            authorise(route.needs, request.user, database)
+            authorise(needs_of(route, database), request.user, database)
         elif database is not None:
             authorise("member", request.user, database)
         self._hook.pouchdb_http_authorise(request=request, route=route, database=database)

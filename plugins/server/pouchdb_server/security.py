@@ -22,22 +22,24 @@ DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}
 
 
 def authorise(needs: Needs, user: UserContext, database: SyncPouchDB | None) -> None:
-    """Refuse who has not what a route needs. Raises Unauthorized for strangers, Forbidden for others."""
+    """Refuse a user without the rights that a route needs, with CouchDB's statuses. Raises Unauthorized, Forbidden."""
     if needs == "nobody" or ADMIN in user.roles:
         return
     if needs == "server" or database is None:
-        raise refusal(user, "You are not a server admin.")
+        raise Unauthorized("You are not a server admin.")
     security = security_of(database)
-    if needs == "admin":
-        if not _named(security, "admins", user):
-            raise refusal(user, "You are not a db or server admin.")
-    elif not is_member(security, user):
-        raise refusal(user, "You are not authorized to access this db.")
+    if not is_member(security, user):
+        if user.name is None:
+            raise Unauthorized("You are not authorized to access this db.")
+        raise Forbidden("You are not allowed to access this db.")
+    if needs == "admin" and not _named(security, "admins", user):
+        raise Unauthorized("You are not a server or db admin.")
 
 
 def security_of(database: SyncPouchDB) -> Mapping[str, Any]:
     """Return the database's security object, or what counts without one."""
-    return database.get_security() or DEFAULT
+    # On the server's own behalf: the answer decides what the user may do.
+    return database.as_user(None).get_security() or DEFAULT
 
 
 def is_member(security: Mapping[str, Any], user: UserContext) -> bool:

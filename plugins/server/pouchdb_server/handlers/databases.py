@@ -161,7 +161,8 @@ def put_security(request: Request, database: SyncPouchDB) -> dict[str, Any]:
             listed = named.get(member, [])
             if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
                 raise BadRequest(f"{group}.{member} must be a JSON list of strings")
-    database.put_security(given)
+    # An empty object is not the same as none: it lets everybody in, as in CouchDB.
+    database.put_security(given or {"admins": {}, "members": {}})
     return {"ok": True}
 
 

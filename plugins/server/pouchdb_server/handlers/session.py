@@ -10,11 +10,15 @@ from pouchdb_core.errors import BadRequest, Unauthorized
 from pouchdb_core.requests import UserContext
 from pouchdb_server.messages import Request, Response
 
+FORM = "application/x-www-form-urlencoded"
+
 __all__ = ["get", "local_destination", "login", "logout"]
 
 
 def get(request: Request, database: None) -> dict[str, Any]:
-    """GET /_session."""
+    """GET /_session; with ``basic=true`` a browser asks strangers for name and password."""
+    if request.query.get("basic") == "true" and request.user.name is None:
+        raise Unauthorized("Please login.", headers={"WWW-Authenticate": 'Basic realm="server"'})
     info = request.server.session_info(request)
     if request.authenticated not in (None, "party"):
         info["authenticated"] = request.authenticated
@@ -24,11 +28,19 @@ def get(request: Request, database: None) -> dict[str, Any]:
 
 def login(request: Request, database: None) -> Response:
     """POST /_session with name and password, as a form or JSON."""
-    given = request.form or request.json(required=False)
-    name, password = given.get("name") or given.get("username"), given.get("password")
-    if not isinstance(name, str) or not isinstance(password, str):
-        raise BadRequest("request body must contain a username and a password")
-    user = _checked(request, name, password)
+    is_form = request.content_type == FORM
+    given = request.form if is_form else request.json(required=False)
+    name, password = given.get("name") or given.get("username"), given.get("password", "")
+    if not isinstance(name, str):
+        raise BadRequest("request body must contain a username")
+    if not isinstance(password, str):
+        raise BadRequest("a password is a string")
+    try:
+        user = _checked(request, name, password)
+    except Unauthorized as error:
+        # A session that the client had is over.
+        error.details.setdefault("headers", {})["Set-Cookie"] = request.server.accounts.cookie_header(request, "")
+        raise
     answer = Response({"ok": True, "name": user.name, "roles": list(user.roles)})
     destination = local_destination(request.query.get("next", ""))
     if destination is not None:
@@ -49,7 +61,7 @@ def local_destination(text: str) -> str | None:
 
 def _checked(request: Request, name: str, password: str) -> UserContext:
     """Ask whoever knows users, by the way a request with these credentials would take."""
-    kept = request.headers.get("authorization")
+    kept, cookies = request.headers.get("authorization"), request.headers.pop("cookie", None)
     text = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
     request.headers["authorization"] = f"Basic {text}"
     try:
@@ -59,6 +71,8 @@ def _checked(request: Request, name: str, password: str) -> UserContext:
         user = None
     finally:
         request.headers.pop("authorization", None)
+        if cookies is not None:
+            request.headers["cookie"] = cookies
         if kept is not None:
             request.headers["authorization"] = kept
     if user is None or user.name != name:
