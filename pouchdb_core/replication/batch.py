@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -109,21 +110,29 @@ class Transfer:
     def move(self, revisions: Sequence[Revision]) -> Iterator[None]:
         """Fetch and write revisions, yielding after each transaction on the target."""
         self.documents, self.refused, self.absent = [], [], []
-        batch: list[Document] = []
-        size = 0
-        for document in self._fetch(list(dict.fromkeys(revisions))):
-            cost = _size(document)
-            if batch and (size + cost > BYTES or len(batch) == PAUSE):
+        batches, wrote = self._batches(list(dict.fromkeys(revisions))), False
+        with closing(batches):
+            for batch in batches:
                 self._write(batch)
                 yield
-                batch, size, self.absent = [], 0, []
+                wrote = True
+        if self.unreadable or not wrote:
+            self.documents, self.refused = [], self._take_unreadable()
+            yield
+
+    def _batches(self, revisions: list[Revision]) -> Generator[list[Document], None, None]:
+        """Fetch revisions, and yield as many as are written at once."""
+        batch: list[Document] = []
+        size = 0
+        for document in self._fetch(revisions):
+            cost = _size(document)
+            if batch and (size + cost > BYTES or len(batch) == PAUSE):
+                yield batch
+                batch, size = [], 0
             batch.append(document)
             size += cost
         if batch:
-            self._write(batch)
-        else:
-            self.documents, self.refused = [], self._take_unreadable()
-        yield
+            yield batch
 
     def _take_unreadable(self) -> list[Refusal]:
         taken, self.unreadable = self.unreadable, []

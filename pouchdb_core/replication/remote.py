@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pouchdb_core.documents.attachments import Incoming, parse_content
 from pouchdb_core.errors import NotFound, PouchDBError, RemoteError
-from pouchdb_core.replication.background import Background, Interrupted, Task
-from pouchdb_core.replication.batch import FETCH, Answers, Document, Revision, Transfer, ends_all
+from pouchdb_core.replication.background import Background, Task
+from pouchdb_core.replication.batch import FETCH, Answers, Document, Revision, Transfer
+from pouchdb_core.replication.fetching import AT_ONCE, Fetch, Key, open_one
 from pouchdb_core.replication.source import read_changes
 from pouchdb_core.requests import Listing, Replicate, Wait
 from pouchdb_core.results import Record
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Ahead", "Page", "RemoteTransfer", "ready", "transfer_of"]
 
 logger = logging.getLogger("pouchdb.replication")
-
-AT_ONCE = 6
-"""Attachments that are fetched at the same time."""
 
 
 def transfer_of(source: SyncPouchDB, target: SyncPouchDB, background: Background) -> Transfer:
@@ -155,8 +152,11 @@ class RemoteTransfer(Transfer):
     _ready: tuple[list[Revision], Task[Answers] | Answers] | None = None
     _asked: list[Revision] = field(default_factory=list)
     _start: int = 0
-    _spooled: list[Incoming] = field(default_factory=list)
-    """Attachments that were fetched, to be closed when they are written."""
+    _coming: dict[int, Fetch] = field(default_factory=dict)
+    """Attachments of batches that are not written yet, by ``id()`` of the batch."""
+    _gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
+    _in_use: list[Fetch] = field(default_factory=list)
+    """Attachments of the batch that is being written."""
 
     def take(self, page: Page) -> None:
         """Use what was asked about a batch ahead of its time."""
@@ -193,6 +193,26 @@ class RemoteTransfer(Transfer):
             self._ready = (following, self.background.start(lambda: self.fetch_now(following)))
         return answers
 
+    def _batches(self, revisions: list[Revision]) -> Generator[list[Document], None, None]:
+        """Look one batch ahead: its attachments come while this one is written."""
+        batches = Transfer._batches(self, revisions)
+        if not self.source.remote or self.target.remote:
+            yield from batches
+            return
+        try:
+            before: list[Document] | None = None
+            for batch in batches:
+                self._coming[id(batch)] = self._fetch_of(batch, send_all=False)
+                if before is not None:
+                    yield before
+                before = batch
+            if before is not None:
+                yield before
+        finally:
+            for fetch in self._coming.values():
+                fetch.close()
+            self._coming.clear()
+
     def _put(self, documents: list[Document], given: Sequence[Any]) -> list[tuple[Document, PouchDBError | None]]:
         if self.target.remote:
             answer: list[tuple[Document, PouchDBError | None]] = self.background.call(
@@ -205,9 +225,9 @@ class RemoteTransfer(Transfer):
         try:
             Transfer._write(self, documents)
         finally:
-            for content in self._spooled:
-                content.close()
-            self._spooled.clear()
+            for fetch in self._in_use:
+                fetch.close()
+            self._in_use.clear()
 
     # -- attachments -----------------------------------------------------------------------------
 
@@ -215,7 +235,7 @@ class RemoteTransfer(Transfer):
         with_some = [doc for doc in documents if isinstance(doc, Record) and doc.get("_attachments")]
         if not with_some:
             return documents
-        contents = self._contents(self._wanted(with_some, send_all=send_all))
+        contents = self._contents(documents, with_some, send_all=send_all)
         given: list[Any] = []
         for document in documents:
             entries = document.get("_attachments") if isinstance(document, Record) else None
@@ -276,65 +296,22 @@ class RemoteTransfer(Transfer):
                     }
         return known
 
-    def _contents(self, wanted: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], Any]:
-        """Open attachments: those of a server are fetched, some at a time; those here are read when they are sent."""
+    def _fetch_of(self, documents: list[Document], *, send_all: bool) -> Fetch:
+        """Begin to fetch the attachments of a batch."""
+        with_some = [doc for doc in documents if isinstance(doc, Record) and doc.get("_attachments")]
+        wanted = self._wanted(with_some, send_all=send_all) if with_some else []
+        return Fetch(self.source, self.background, self._gate, wanted)
+
+    def _contents(self, documents: list[Document], with_some: list[Record], *, send_all: bool) -> Mapping[Key, Any]:
+        """Return attachments: those of a server, fetched; those here open, to be read when they are sent."""
         if not self.source.remote:
-            opened: dict[tuple[str, str, str], Any] = {}
-            for key in wanted:
-                try:
-                    file = self._open(key)
-                except PouchDBError as error:
-                    if ends_all(error):
-                        raise
-                    file = _of_attachment(error, key)
-                if file is not None:
-                    opened[key] = file
-            return opened
-        return dict(self.background.call(self._fetch_all, wanted)) if wanted else {}
-
-    def _fetch_all(
-        self, wanted: list[tuple[str, str, str]]
-    ) -> list[tuple[tuple[str, str, str], Incoming | PouchDBError]]:
-        def fetch(key: tuple[str, str, str]) -> Incoming | PouchDBError | None:
-            if self.background.interrupted:
-                raise Interrupted()
-            try:
-                file = self._open(key)
-            except PouchDBError as error:
-                if ends_all(error):
-                    raise
-                return _of_attachment(error, key)
-            if file is None:
-                return None
-            try:
-                with file:
-                    content = parse_content(key[2], file, {})
-            except PouchDBError as error:
-                if ends_all(error):
-                    # Does it break off because of what is sent, or can nothing be asked any more? Then this raises.
-                    self.source.info()
-                return _of_attachment(error, key)
-            self._spooled.append(content)
-            return content
-
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pouchdb-attachment") as threads:
-            fetched = list(threads.map(fetch, wanted))
-        return [(key, content) for key, content in zip(wanted, fetched, strict=True) if content is not None]
-
-    def _open(self, key: tuple[str, str, str]) -> Any:
-        id, rev, name = key
-        try:
-            return self.source.open_attachment(id, name, rev)
-        except NotFound:
-            # Compacted or purged since the document was read: the target says so, and it is tried again.
-            return None
-
-
-def _of_attachment(error: PouchDBError, key: tuple[str, str, str]) -> PouchDBError:
-    """Have an error say which attachment it is about."""
-    if error.details.setdefault("attachment", key[2]) == key[2] and repr(key[2]) not in error.message:
-        error.message = f"attachment {key[2]!r}: {error.message}"
-    return error
+            files = {key: open_one(self.source, key) for key in self._wanted(with_some, send_all=send_all)}
+            return {key: file for key, file in files.items() if file is not None}
+        fetch = self._coming.pop(id(documents), None)
+        if fetch is None:
+            fetch = self._fetch_of(documents, send_all=send_all)
+        self._in_use.append(fetch)
+        return fetch.result()
 
 
 def _filled(entry: Record, content: Any) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
 import zlib
 from typing import Any
 
@@ -292,3 +293,80 @@ def test_an_error_in_place_of_a_document(couch: Couch, db: SyncPouchDB, here: Sy
     [error] = result["errors"]
     assert (error["id"], error["name"], error["message"]) == ("2", "internal_server_error", "damaged")
     assert sorted(here) == ["0", "1", "3"]
+
+
+# -- ahead -----------------------------------------------------------------------------------------
+
+
+def test_attachments_of_the_next_batch_come_while_one_is_written(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no more than a few at a time, of both together."""
+    from pouchdb_core.replication import batch
+    from pouchdb_core.replication.fetching import AT_ONCE
+
+    monkeypatch.setattr(batch, "BYTES", 20_000)
+    for number in range(12):
+        couch.db.put_attachment(f"doc{number:02}", "a", bytes([number]) * 5000, "image/png")
+    good, lock, running, most = couch.attachment, threading.Lock(), [0], [0]
+    asked_for = threading.Event()
+
+    def serve(id: str, name: str, asked: Any) -> Any:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        if id >= "doc04":
+            asked_for.set()
+        answer = good(id, name, asked)
+        with lock:
+            running[0] -= 1
+        return answer
+
+    couch.attachment = serve
+    writes: list[bool] = []
+    original = batch.Transfer._put
+
+    def put(self: Any, documents: Any, given: Any) -> Any:
+        if not writes:
+            writes.append(asked_for.wait(10))
+        return original(self, documents, given)
+
+    monkeypatch.setattr(batch.Transfer, "_put", put)
+    assert here.replicate_from(db)["docs_written"] == 12
+    assert writes == [True], "the first batch is not written yet, and the second one is asked for"
+    assert most[0] <= AT_ONCE
+    assert len([asked for asked in server.asked if asked.path.endswith("/a")]) == 12, "each is fetched once"
+    for number in range(12):
+        assert here.get_attachment(f"doc{number:02}", "a").data == bytes([number]) * 5000
+
+
+def test_what_was_fetched_ahead_is_removed_when_the_run_ends(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pouchdb_core.documents.attachments import Incoming
+    from pouchdb_core.errors import StorageError
+    from pouchdb_core.replication import batch
+
+    monkeypatch.setattr(batch, "BYTES", 20_000)
+    for number in range(12):
+        couch.db.put_attachment(f"doc{number:02}", "a", bytes([number]) * 5000, "image/png")
+    contents: list[Any] = []
+    original = Incoming.__init__
+
+    def made(self: Any, entry: Any, content: Any = None, *args: Any, **more: Any) -> None:
+        original(self, entry, content, *args, **more)
+        if hasattr(content, "closed"):
+            contents.append(content)
+
+    def fail(self: Any, documents: Any, given: Any) -> Any:
+        raise StorageError("the disk")
+
+    monkeypatch.setattr(Incoming, "__init__", made)
+    monkeypatch.setattr(batch.Transfer, "_put", fail)
+    with pytest.raises(StorageError):
+        here.replicate_from(db)
+    for thread in threading.enumerate():
+        if thread.name.startswith("pouchdb-"):
+            thread.join(10)
+    assert contents
+    assert all(each.closed for each in contents)

@@ -21,6 +21,8 @@ __all__ = ["DEFAULT_TYPE", "RemoteAttachment"]
 DEFAULT_TYPE = "application/octet-stream"
 PACKED = 32 + zlib.MAX_WBITS
 """gzip or zlib, as the first bytes say."""
+PIECE = 4 * CHUNK
+"""Bytes that are read at once: several come at the same time, and less would be much switching between them."""
 TRIES = 5
 """How often a broken transfer is taken up again without getting further."""
 
@@ -152,7 +154,7 @@ class RemoteAttachment(io.RawIOBase):
         return bool(self._rest)
 
     def _more_once(self) -> bool:
-        raw = self._response.raw_bytes(CHUNK)
+        raw = self._response.raw_bytes(PIECE)
         if not raw:
             self._end()
         else:

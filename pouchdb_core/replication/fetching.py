@@ -1,0 +1,109 @@
+"""Attachments on their way from a server: those of the next batch come while this one is written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.documents.attachments import Incoming, parse_content
+from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.replication.background import Background, Interrupted, Task
+from pouchdb_core.replication.batch import ends_all
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["AT_ONCE", "Fetch", "Key", "open_one"]
+
+AT_ONCE = 6
+"""Attachments that are fetched at the same time: more only wait for each other in the server."""
+
+Key = tuple[str, str, str]
+"""(id, rev, name) of an attachment."""
+
+
+def open_one(source: SyncPouchDB, key: Key) -> Any:
+    """Return an open attachment, the error if it is that attachment's alone, or None if it is not there any more.
+
+    Raises what would end the reading of others too.
+    """
+    id, rev, name = key
+    try:
+        return source.open_attachment(id, name, rev)
+    except NotFound:
+        # Compacted or purged since the document was read: the target says so, and it is tried again.
+        return None
+    except PouchDBError as error:
+        if ends_all(error):
+            raise
+        return _of_attachment(error, name)
+
+
+class Fetch:
+    """The attachments of one batch. Begins at once; whoever makes it closes it, which removes what was fetched."""
+
+    def __init__(
+        self, source: SyncPouchDB, background: Background, gate: threading.Semaphore, wanted: Sequence[Key]
+    ) -> None:
+        """``gate`` lets so many through at a time, of this batch and the next together."""
+        self._source, self._background, self._gate, self._wanted = source, background, gate, wanted
+        self._lock = threading.Lock()
+        self._fetched: list[Incoming] = []
+        self._closed = False
+        self._task: Task[Mapping[Key, Incoming | PouchDBError]] | None = background.start(self._all) if wanted else None
+
+    def result(self) -> Mapping[Key, Incoming | PouchDBError]:
+        """Wait for all of them; return the content, or the error, of those that there are.
+
+        Raises Interrupted, and what ends more than one document.
+        """
+        return {} if self._task is None else self._task.result()
+
+    def close(self) -> None:
+        """Remove the temporary files; what comes later is not kept."""
+        with self._lock:
+            self._closed = True
+            fetched, self._fetched = self._fetched, []
+        for content in fetched:
+            content.close()
+
+    def _all(self) -> Mapping[Key, Incoming | PouchDBError]:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pouchdb-attachment") as threads:
+            answers = list(threads.map(self._one, self._wanted))
+        return {key: answer for key, answer in zip(self._wanted, answers, strict=True) if answer is not None}
+
+    def _one(self, key: Key) -> Incoming | PouchDBError | None:
+        with self._gate:
+            return self._fetch(key)
+
+    def _fetch(self, key: Key) -> Incoming | PouchDBError | None:
+        if self._closed or self._background.interrupted:
+            raise Interrupted()
+        file = open_one(self._source, key)
+        if file is None or isinstance(file, PouchDBError):
+            return file
+        try:
+            with file:
+                content = parse_content(key[2], file, {})
+        except PouchDBError as error:
+            if ends_all(error):
+                # Does it break off because of what is sent, or can nothing be asked any more? Then this raises.
+                self._source.info()
+            return _of_attachment(error, key[2])
+        with self._lock:
+            kept = not self._closed
+            if kept:
+                self._fetched.append(content)
+        if not kept:
+            content.close()
+            raise Interrupted()
+        return content
+
+
+def _of_attachment(error: PouchDBError, name: str) -> PouchDBError:
+    """Have an error say which attachment it is about."""
+    if error.details.setdefault("attachment", name) == name and repr(name) not in error.message:
+        error.message = f"attachment {name!r}: {error.message}"
+    return error
