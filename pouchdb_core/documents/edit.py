@@ -27,7 +27,7 @@ ROW = 0
 class Draft:
     """A document while it is being changed. ``seq`` 0: it has no row yet."""
 
-    __slots__ = ("body", "deleted", "id", "new_seq", "rev", "seq", "tree", "was")
+    __slots__ = ("body", "deleted", "id", "merged", "new_seq", "rev", "seq", "tree", "was")
 
     def __init__(self, id: str, seq: int, rev: str, deleted: bool, tree: Tree | None, body: bytes | None) -> None:
         self.id, self.seq, self.rev, self.deleted = id, seq, rev, deleted
@@ -39,6 +39,8 @@ class Draft:
         """Whether the row counted as deleted before the batch; None if there was no row."""
         self.new_seq = 0
         """The place in the feed it moves to; 0 while nothing has changed."""
+        self.merged = False
+        """Whether revisions were added to its tree, which may have grown beyond what is kept."""
 
     def grown(self) -> Tree:
         """Return the tree, made explicit."""
@@ -132,6 +134,8 @@ class Batch:
                 changes.removed.append((draft.seq,))
                 self._count(draft, None)
                 continue
+            if tree is not None and draft.merged:
+                self._shrink(draft, tree)
             conflicts, packed = 0, None
             if tree is not None and len(tree) > 1:
                 conflicts, packed = (0 if draft.deleted else len(tree.conflicts())), tree.dumps()
@@ -161,7 +165,6 @@ class Batch:
         if len(parsed.path) > 1:
             tree = Tree.single(parsed.path[-1], body=None)
             tree.merge(parsed.path, deleted=parsed.deleted, body=ROW)
-            self._stem(parsed.id, tree)
         if self._unique and tree is None and parsed.id[:8] != DESIGN:
             counters = self._counters
             counters.update_seq += 1
@@ -174,6 +177,7 @@ class Batch:
             )
             return
         draft = Draft(parsed.id, 0, parsed.rev, parsed.deleted, tree, body)
+        draft.merged = tree is not None
         self._touch(draft)
         self._drafts[parsed.id] = draft
 
@@ -185,10 +189,9 @@ class Batch:
     def _merge(self, draft: Draft, tree: Tree, parsed: Parsed) -> None:
         if parsed.rev in tree:
             # Its ancestors may be news nevertheless, which can make of a leaf an inner revision.
-            before = tree.copy()
-            tree.merge(parsed.path)
-            if tree == before:
+            if tree.holds(parsed.path):
                 return
+            tree.merge(parsed.path)
             self._touch(draft)
             self._elect(draft, tree)
         else:
@@ -205,8 +208,13 @@ class Batch:
                 self._changes.bodies.append((pointer, draft.id, body))
                 tree.set_body(parsed.rev, pointer)
                 self._elect(draft, tree)
+        draft.merged = True
+
+    def _shrink(self, draft: Draft, tree: Tree) -> None:
+        """Forget what is not kept: once a batch, as that looks at the whole tree."""
         if self._auto_compaction:
-            self._compact(draft, tree)
+            for rev, pointer in tree.compact():
+                self._drop(draft.id, rev, pointer)
         if len(tree) > self._counters.revs_limit:
             self._stem(draft.id, tree)
 
@@ -254,10 +262,6 @@ class Batch:
                 # It is in the row, or will be moved from there.
                 body = row[5]
         return body or b"{}"
-
-    def _compact(self, draft: Draft, tree: Tree) -> None:
-        for rev, pointer in tree.compact():
-            self._drop(draft.id, rev, pointer)
 
     def _stem(self, id: str, tree: Tree) -> None:
         for rev, pointer in tree.stem(self._counters.revs_limit):

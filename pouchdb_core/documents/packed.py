@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from pouchdb_core.documents.parse import Parsed
-from pouchdb_core.documents.read import compose, fitting, tree_of
+from pouchdb_core.documents.read import Trees, compose, fitting
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import Damaged, NotFound, PouchDBError
 from pouchdb_core.jsontext import dump, load_record
 from pouchdb_core.requests import ReadOptions
 from pouchdb_core.results import Record
-from pouchdb_core.revisions import revisions_from_path
+from pouchdb_core.revisions import Tree, revisions_from_path
 from pouchdb_core.revisions.stored import InvalidTree, read_branches
 
-__all__ = ["Packed", "read_packed"]
+__all__ = ["Answer", "Packed", "read_packed"]
 
 WITH_REVISIONS = ReadOptions(revs=True, latest=True)
 
@@ -56,38 +56,41 @@ class Packed:
         return Parsed(self.id, self.rev, None, self.path, self.deleted, self.body, {}, None)
 
 
-def read_packed(
-    store: Store, revisions: Sequence[tuple[str, str]], size: int
-) -> list[Packed | Record | PouchDBError | None]:
-    """Return revisions, or the newest of what was made from them: about ``size`` bytes, then it stops.
+Answer = Packed | Record | PouchDBError | list[Packed | Record] | None
+"""What there is of a revision: itself, the leaves that were made from it, or why it cannot be read."""
+
+
+def read_packed(store: Store, revisions: Sequence[tuple[str, str]], size: int) -> list[Answer]:
+    """Return revisions, or the leaves that were made from them: about ``size`` bytes, then it stops.
 
     What has attachments is a document with stubs; what is not there is None, what cannot be read the error.
     """
     with store.snapshot():
         revisions = revisions[: fitting(store, [id for id, _ in revisions], size)]
         rows = store.rows(list(dict.fromkeys(id for id, _ in revisions)))
-        answers: list[Packed | Record | PouchDBError | None] = []
+        trees = Trees()
+        answers: list[Answer] = []
         total = 0
         for id, rev in revisions:
             row = rows.get(id)
             if row is not None and row[4] is None and row[2] == rev and b'"_attachments"' not in row[5]:  # type: ignore[operator]  # rows() brings bodies
                 answers.append(Packed(id, rev, (rev,), bool(row[3]), row[5]))  # type: ignore[arg-type]
                 continue
-            answer: Packed | Record | PouchDBError | None = None
+            answer: Answer = None
             try:
-                answer = None if row is None else _one(store, row, rev)
+                answer = None if row is None else _one(store, row, rev, trees)
             except Damaged as error:
                 answer = error
             answers.append(answer)
-            if isinstance(answer, Packed):
-                # Of losing leaves the length was not known.
-                total += len(answer.body) + 40 * len(answer.path)
-                if total > size:
-                    break
+            # Of losing leaves the length was not known.
+            leaves = answer if isinstance(answer, list) else (answer,)
+            total += sum(len(each.body) + 40 * len(each.path) for each in leaves if isinstance(each, Packed))
+            if total > size:
+                break
         return answers
 
 
-def _one(store: Store, row: Row, rev: str) -> Packed | Record | None:
+def _one(store: Store, row: Row, rev: str, trees: Trees) -> Packed | Record | list[Packed | Record] | None:
     if rev == row[2] and row[4] is not None and b'"_attachments"' not in row[5]:  # type: ignore[operator]  # rows() brings bodies
         # The winner of one branch, as most are: no tree need be made.
         try:
@@ -96,17 +99,22 @@ def _one(store: Store, row: Row, rev: str) -> Packed | Record | None:
             raise Damaged(f"document {row[1]!r} is damaged: {error}", id=row[1]) from error
         if len(branches) == 1:
             return Packed(row[1], rev, branches[0][0], bool(row[3]), row[5])  # type: ignore[arg-type]
-    tree = tree_of(row)
+    tree = trees.of(row)
     if rev not in tree:
         return None
-    rev = tree.latest(rev)
+    leaves = tree.leaves_of(rev)
+    found = [each for leaf in leaves if (each := _leaf(store, row, leaf, tree)) is not None]
+    return found if len(found) > 1 else found[0] if found else None
+
+
+def _leaf(store: Store, row: Row, rev: str, tree: Tree) -> Packed | Record | None:
     pointer = tree.body(rev)
     body = None if pointer is None else row[5] if rev == row[2] else store.body(pointer)
     if body is None:
         return None
     if b'"_attachments"' in body:
         try:
-            return compose(store, row, rev, WITH_REVISIONS)
+            return compose(store, row, rev, WITH_REVISIONS, tree)
         except NotFound:
             return None
     return Packed(row[1], rev, tree.path(rev), tree.is_deleted(rev), body)

@@ -260,15 +260,13 @@ def _deleted(doc: Mapping[str, Any]) -> bool:
 
 def _path(doc: Mapping[str, Any]) -> list[str]:
     revisions = doc.get("_revisions")
-    rev = doc.get("_rev")
     if revisions is None:
-        return [check_rev(rev)]
+        return [check_rev(doc.get("_rev"))]
     try:
         path = path_from_revisions(revisions["start"], revisions["ids"])
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest(f"_revisions must be {{'start': generation, 'ids': [newest, ...]}}: {error}") from None
-    if rev is not None and rev != path[0]:
-        raise BadRequest(f"_rev {rev!r} is not the newest of _revisions, {path[0]!r}")
+    # A `_rev` that says something else is passed over, as in CouchDB.
     return path
 
 

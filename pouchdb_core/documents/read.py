@@ -18,7 +18,7 @@ from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, generation, revisions_from_path
 from pouchdb_core.revisions.stored import InvalidTree
 
-__all__ = ["compose", "fitting", "parsed_body", "read", "stubs", "tree_of"]
+__all__ = ["Trees", "compose", "fitting", "parsed_body", "read", "stubs", "tree_of"]
 
 ROW = 200
 """Bytes a document takes beside its body, about."""
@@ -99,19 +99,36 @@ def parsed_body(body: bytes, id: str) -> Record:
         raise Damaged(f"document {id!r} is damaged: {error.message}", id=id) from error
 
 
+class Trees:
+    """The trees of rows: of one that is asked for again and again, the tree is made once."""
+
+    def __init__(self) -> None:
+        self._data: bytes | None = None
+        self._tree = Tree()
+
+    def of(self, row: Row) -> Tree:
+        """Return a row's revision tree. Whoever takes it changes nothing."""
+        data = row[4]
+        if data is None:
+            return tree_of(row)
+        if data != self._data:
+            self._tree, self._data = tree_of(row), data
+        return self._tree
+
+
 def stubs(doc: Record) -> None:
     """Mark the attachments of a document as stubs."""
     for entry in doc["_attachments"].values():
         entry["stub"] = True
 
 
-def compose(store: Store, row: Row, rev: str, options: ReadOptions) -> Record:
-    """Build the document of one revision, with what ``options`` add. Raises NotFound.
+def compose(store: Store, row: Row, rev: str, options: ReadOptions, tree: Tree | None = None) -> Record:
+    """Build the document of one revision, with what ``options`` add; ``tree`` if it is known. Raises NotFound.
 
     Members come in PouchDB's order: the body's, ``_id``, ``_rev``, then the added ones.
     """
     id = row[1]
-    tree = tree_of(row)
+    tree = tree_of(row) if tree is None else tree
     if options.latest and rev in tree:
         rev = tree.latest(rev)
     pointer = tree.body(rev) if rev in tree else None
@@ -157,29 +174,29 @@ def _common_generation(tree: Tree, rev: str, known: Sequence[str]) -> int:
 
 def _open_revs(store: Store, id: str, revs: str | Iterable[str], options: ReadOptions) -> list[Record]:
     with store.snapshot():
-        return _revisions_of(store, store.row(id), id, revs, options)
+        return _revisions_of(store, store.row(id), id, revs, options, Trees())
 
 
 def _revisions_of(
-    store: Store, row: Row | None, id: str, revs: str | Iterable[str], options: ReadOptions
+    store: Store, row: Row | None, id: str, revs: str | Iterable[str], options: ReadOptions, trees: Trees
 ) -> list[Record]:
     if row is None:
         if revs == "all":
             raise NotFound(id=id)
         return [Record(missing=rev) for rev in revs]
-    wanted: Iterable[str] = tree_of(row).leaves() if revs == "all" else revs
+    tree = trees.of(row)
     answers: list[Record] = []
     seen: set[str] = set()
-    for rev in wanted:
-        try:
-            doc = compose(store, row, rev, options)
-        except NotFound:
-            answers.append(Record(missing=rev))
-            continue
-        # With `latest`, two of the wanted revisions may have the same leaf.
-        if doc["_rev"] not in seen:
-            seen.add(doc["_rev"])
-            answers.append(Record(ok=doc))
+    for asked in tree.leaves() if revs == "all" else revs:
+        # With `latest` every leaf that was made from it, as in CouchDB; two of the asked may have the same ones.
+        for rev in tree.leaves_of(asked) if options.latest and asked in tree else (asked,):
+            if rev in seen:
+                continue
+            seen.add(rev)
+            try:
+                answers.append(Record(ok=compose(store, row, rev, options, tree)))
+            except NotFound:
+                answers.append(Record(missing=rev))
     return answers
 
 
@@ -190,17 +207,18 @@ def _many(store: Store, request: Read) -> Record:
         items = items[: fitting(store, [id for id, _, _ in items if encodes(id)], request.size)]
     # A snapshot each would cost as much as the reading; one of all would keep a database in memory from everybody.
     some = 1 if request.options.attachments else AT_ONCE
+    trees = Trees()
     for start in range(0, len(items), some):
         with store.snapshot():
             part = items[start : start + some]
             ids = [id for id, _, _ in part if encodes(id) and not id.startswith(LOCAL)]
             rows = store.rows(list(dict.fromkeys(ids)))
-            results += (_result(store, item, rows.get(item[0]), request.options) for item in part)
+            results += (_result(store, item, rows.get(item[0]), request.options, trees) for item in part)
     return Record(results=results)
 
 
 def _result(
-    store: Store, item: tuple[str, str | None, tuple[str, ...]], row: Row | None, options: ReadOptions
+    store: Store, item: tuple[str, str | None, tuple[str, ...]], row: Row | None, options: ReadOptions, trees: Trees
 ) -> Record:
     id, rev, atts_since = item
     if atts_since:
@@ -211,7 +229,7 @@ def _result(
         if id.startswith(LOCAL):
             docs = [Record(ok=local.read(store, id))]
         else:
-            answers = _revisions_of(store, row, id, "all" if rev is None else (rev,), options)
+            answers = _revisions_of(store, row, id, "all" if rev is None else (rev,), options, trees)
             docs = [each if "ok" in each else _missing(id, each["missing"]) for each in answers]
     except NotFound:
         docs = [_missing(id, rev or "undefined")]

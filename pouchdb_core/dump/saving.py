@@ -144,8 +144,8 @@ class _Dump:
             if isinstance(each, PouchDBError):
                 # A dump is of all there is, or there is none.
                 raise each
-            if each is not None:
-                docs.append(each.document() if isinstance(each, Packed) else each)
+            found = each if isinstance(each, list) else () if each is None else (each,)
+            docs += (leaf.document() if isinstance(leaf, Packed) else leaf for leaf in found)
         return docs, len(answers)
 
     def _plain(self, wanted: Sequence[Item]) -> tuple[list[Record], int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pouchdb_core.documents.attachments import Stored
-from pouchdb_core.documents.packed import Packed
+from pouchdb_core.documents.packed import Answer, Packed
 from pouchdb_core.errors import (
     BadRequest,
     DatabaseBusy,
@@ -188,10 +188,7 @@ class Transfer:
         )
         answer = source.plugins.read(source, request)
         if self.packs:
-            return [
-                () if found is None else (Refusal(*asked, found) if isinstance(found, PouchDBError) else found,)
-                for asked, found in zip(revisions, answer, strict=False)
-            ]
+            return [_packed(asked, found) for asked, found in zip(revisions, answer, strict=False)]
         return [
             [found for each in result["docs"] if (found := _answered(asked, each)) is not None]
             for asked, result in zip(revisions, answer["results"], strict=False)
@@ -312,6 +309,14 @@ def _answered(asked: Revision, answer: Record) -> Document | Refusal | None:
     error = KINDS.get(name, ServerError)(str(told.get("reason") or told.get("message") or name))
     error.name = name
     return Refusal(*asked, error)
+
+
+def _packed(asked: Revision, found: Answer) -> Sequence[Document | Refusal]:
+    if found is None:
+        return ()
+    if isinstance(found, PouchDBError):
+        return (Refusal(*asked, found),)
+    return found if isinstance(found, list) else (found,)
 
 
 def revision_of(document: Document) -> Revision:

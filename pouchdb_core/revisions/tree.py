@@ -23,13 +23,15 @@ class Tree(Ancestry):
     Not safe for threads that change one tree at the same time.
     """
 
-    __slots__ = ("_bodies", "_deleted", "_order")
+    __slots__ = ("_bodies", "_children", "_deleted", "_order", "_winner")
 
     def __init__(self) -> None:
         super().__init__()
         self._deleted: set[str] = set()
         self._bodies: dict[str, int] = {}
         self._order: list[str] | None = None
+        self._winner: str | None = None
+        self._children: dict[str, list[str]] | None = None
 
     @classmethod
     def single(cls, rev: str, *, deleted: bool = False, body: int | None = 0) -> "Tree":
@@ -142,14 +144,19 @@ class Tree(Ancestry):
         if order is None:
             order = self._order = list(self._leaves)
             if len(order) > 1:
-                order.sort(key=lambda rev: (rev not in self._deleted, *parse_rev(rev)), reverse=True)
+                order.sort(key=self._rank, reverse=True)
         return order
+
+    def _rank(self, rev: str) -> tuple[bool, int, str]:
+        return (rev not in self._deleted, *parse_rev(rev))
 
     def winner(self) -> str:
         """Return the revision that every replica shows as the document; raises UnknownRev for the empty tree."""
         if not self._parents:
             raise UnknownRev("the tree is empty")
-        return self._ordered()[0]
+        if self._winner is None:
+            self._winner = self._order[0] if self._order else max(self._leaves, key=self._rank)
+        return self._winner
 
     def conflicts(self) -> list[str]:
         """Return the living leaves that lost, best first."""
@@ -161,13 +168,40 @@ class Tree(Ancestry):
 
     def latest(self, rev: str) -> str:
         """Return the best leaf among a revision and its descendants."""
+        return self.leaves_of(rev)[0]
+
+    def leaves_of(self, rev: str) -> list[str]:
+        """Return the leaves among a revision and its descendants, best first: a leaf has itself only."""
         self._check(rev)
+        if rev in self._leaves:
+            return [rev]
+        if self._children is None:
+            self._children = {}
+            for child, parent in self._parents.items():
+                if parent is not None:
+                    self._children.setdefault(parent, []).append(child)
+            for child, others in self._more.items():
+                for parent in others:
+                    self._children.setdefault(parent, []).append(child)
+        found: set[str] = set()
         seen: set[str] = set()
-        for leaf in self._ordered():
-            self._climb(leaf, len(self), seen)
-            if rev in seen:
-                return leaf
-        raise AssertionError("every revision has a leaf above it")
+        waiting = [rev]
+        while waiting:
+            each = waiting.pop()
+            if each in seen:
+                continue
+            seen.add(each)
+            if each in self._leaves:
+                found.add(each)
+            waiting += self._children.get(each, ())
+        return sorted(found, key=self._rank, reverse=True)
+
+    def holds(self, path: Sequence[str]) -> bool:
+        """Return whether merging this path, newest first, would add nothing."""
+        parents, more = self._parents, self._more
+        if path[0] not in parents:
+            return False
+        return all(parents.get(child) == older or older in more.get(child, ()) for child, older in pairwise(path))
 
     # -- changes
 
@@ -191,8 +225,19 @@ class Tree(Ancestry):
                 self._deleted.add(path[0])
             if body is not None:
                 self._bodies[path[0]] = body
-        self._order = None
+        self._order = self._children = None
+        self._winner = self._winner_after(path, outcome)
         return outcome
+
+    def _winner_after(self, path: Sequence[str], outcome: Merge) -> str | None:
+        """Return the winner after a path was merged, None where all leaves have to be compared."""
+        before, new = self._winner, path[0]
+        if before is None or outcome is Merge.KNOWN:
+            return None
+        if before in self._leaves:
+            return max(before, new, key=self._rank)
+        # What was made from the winner wins, unless it is a deletion.
+        return new if before in path and self._rank(new) > self._rank(before) else None
 
     def stem(self, limit: int) -> list[tuple[str, int | None]]:
         """Drop what is not within `limit` generations of a leaf, itself counted; return it, newest first, with bodies.
@@ -229,5 +274,5 @@ class Tree(Ancestry):
     def _forget(self, kept: set[str]) -> list[tuple[str, int | None]]:
         gone = self._keep(kept)
         self._deleted &= kept
-        self._order = None
+        self._order = self._winner = self._children = None
         return [(rev, self._bodies.pop(rev, None)) for rev in gone]

@@ -207,7 +207,7 @@ LEAVES = [
         pytest.param("a", ([],), {}, [], id="none"),
         pytest.param("nope", (["1-a", "2-b"],), {}, [{"missing": "1-a"}, {"missing": "2-b"}], id="of a missing one"),
         pytest.param("a", (["2-b", "3-c"],), {"latest": True}, [LEAVES[0]], id="latest, each leaf once"),
-        pytest.param("a", (["1-a", "2-k"],), {"latest": True}, [LEAVES[0], LEAVES[1]], id="latest of two"),
+        pytest.param("a", (["1-a", "2-k"],), {"latest": True}, LEAVES, id="latest of two: all that was made"),
         pytest.param(
             "a",
             (["2-k"],),

@@ -105,6 +105,7 @@ class Machine(RuleBasedStateMachine):
         self.histories: dict[tuple[str, str], str | None] = {}
         """The parent of every revision there ever was."""
         self.purges = 0
+        self.edits = 0
 
     def teardown(self) -> None:
         self.environment.close()
@@ -121,17 +122,25 @@ class Machine(RuleBasedStateMachine):
         body: dict[str, Any],
         attachments: dict[str, bytes],
         moved: set[str],
+        *,
+        batch: bool = False,
     ) -> None:
         for rev, older in zip(path, [*path[1:], None], strict=True):
             if older is not None or (id, rev) not in self.histories:
                 self.histories[id, rev] = older
         doc = self.docs.setdefault(id, ModelDoc())
         if doc.merge(path, deleted, body, attachments):
-            if self.auto_compaction:
-                doc.compact()
-            if len(doc.parents) > self.limit:
-                doc.stem(self.limit)
             self._move(id, moved)
+            if not batch:
+                self._shrink(id)
+
+    def _shrink(self, id: str) -> None:
+        """Forget what is not kept: once for each document of a batch, as CouchDB."""
+        doc = self.docs[id]
+        if self.auto_compaction:
+            doc.compact()
+        if len(doc.parents) > self.limit:
+            doc.stem(self.limit)
 
     def _move(self, id: str, moved: set[str]) -> None:
         # Within a batch a document takes its place in the feed once.
@@ -152,6 +161,9 @@ class Machine(RuleBasedStateMachine):
     @rule(id=ids, which=numbers, n=numbers, deleted=st.booleans())
     def edit_a_leaf(self, id: str, which: int, n: int, deleted: bool) -> None:
         rev = self._pick(id, which)
+        # Of a leaf that was forgotten and came back, the same edit would be a revision that is there already.
+        self.edits += 1
+        n += 100 * self.edits
         given = {"_id": id, "n": n, **({"_rev": rev} if rev else {}), **({"_deleted": True} if deleted else {})}
         answer = self.db.put(given)
         self._merge(id, [answer.rev, *([rev] if rev else [])], deleted, {"n": n}, {}, set())
@@ -225,7 +237,9 @@ class Machine(RuleBasedStateMachine):
                 path.append(older)
             history = {"start": generation(rev), "ids": [each.partition("-")[2] for each in path]}
             docs.append({"_id": id, "n": rev, "_revisions": history, "_deleted": deleted})
-            self._merge(id, path, deleted, {"n": rev}, {}, moved)
+            self._merge(id, path, deleted, {"n": rev}, {}, moved, batch=True)
+        for id in moved:
+            self._shrink(id)
         assert self.db.bulk_docs(docs, new_edits=False) == []
 
     @rule(id=ids, which=numbers)

@@ -134,11 +134,14 @@ def _read_stored(database: SyncPouchDB, asked: list[tuple[int, Any]], results: l
                 # What there is to say of it is said where all options are known.
                 left.append(asking)
             elif isinstance(document, PouchDBError):
-                told = {"id": asking[1]["id"], "rev": asking[1]["rev"], **error_of(document.name, document.reason)}
-                results[asking[0]] = {"id": asking[1]["id"], "docs": [{"error": told}]}
+                error = {"id": asking[1]["id"], "rev": asking[1]["rev"], **error_of(document.name, document.reason)}
+                results[asking[0]] = {"id": asking[1]["id"], "docs": [{"error": error}]}
             else:
-                text = document.json() if isinstance(document, Packed) else dump(document)
-                results[asking[0]] = b'{"id":%b,"docs":[{"ok":%b}]}' % (dump(asking[1]["id"]), text)
+                leaves = document if isinstance(document, list) else (document,)
+                told = b",".join(
+                    b'{"ok":%b}' % (each.json() if isinstance(each, Packed) else dump(each)) for each in leaves
+                )
+                results[asking[0]] = b'{"id":%b,"docs":[%b]}' % (dump(asking[1]["id"]), told)
         start += len(found)
     return left
 
