@@ -68,13 +68,13 @@ def one_too_far(patch: Patch) -> None:
 
 def attachments(patch: Patch) -> None:
     """Content of attachments is taken from the winner."""
-    opened = Transfer._filled
+    opened = Transfer._open_all
 
-    def filled(self: Any, document: Any, name: str, entry: Any, lacking: Any) -> Any:
+    def open_all(self: Any, document: Any) -> Any:
         rev = self.source.get(document["_id"])["_rev"]
-        return opened(self, {**document, "_rev": rev}, name, entry, lacking)
+        return opened(self, type(document)({**document, "_rev": rev}))
 
-    patch.setattr(Transfer, "_filled", filled)
+    patch.setattr(Transfer, "_open_all", open_all)
 
 
 def deaf(patch: Patch) -> None:
