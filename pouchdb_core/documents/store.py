@@ -10,7 +10,7 @@ each call sees the newest committed state.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pouchdb_core.documents.content import Digests
 
-__all__ = ["Content", "Counters", "Head", "LocalRow", "Row", "RowChanges", "Store", "end_of_prefix"]
+__all__ = ["Announcer", "Content", "Counters", "Head", "LocalRow", "Row", "RowChanges", "Store", "end_of_prefix"]
 
 Head = tuple[int, str, int, "bytes | None"]
 """(seq, winning rev, deleted, tree): a document without its body. A tree of one revision is None."""
@@ -92,8 +92,25 @@ class Content(NamedTuple):
     """The key. None for what was damaged already when it was to get one (see ``schema``)."""
 
 
+class Announcer(Protocol):
+    """Who is told of commits: a ``changes.notify.Notifier``."""
+
+    def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call ``wake`` after every commit, until the returned function is called."""
+
+    def notify(self) -> None:
+        """Say that something was committed."""
+
+
 class Store(Protocol):
     """One database's rows."""
+
+    @property
+    def notifier(self) -> Announcer:
+        """What ``write()`` notifies after each commit that changed ``update_seq``, once the lock is free."""
+
+    def version(self) -> int:
+        """Return a number that changes with every commit that this process did not make, if there can be any."""
 
     def counters(self) -> Counters:
         """Read the counters."""
