@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Administrators", "administrators", "check_administrator"]
 
 FILE = "admins.json"
+EVERY = 1.0
+"""Seconds after which what another process has changed is seen."""
 
 
 class Administrators:
@@ -34,11 +38,14 @@ class Administrators:
         self._path = path
         self._known: dict[str, str] = {}
         self._seen: tuple[int, int] | None = None
+        self._looked = -math.inf
         self._lock = threading.Lock()
 
     def all(self) -> Mapping[str, str]:
         """Return names and hashes."""
-        if self._path is not None:
+        # Not for every request: looking lets other threads have the interpreter.
+        if self._path is not None and time.monotonic() - self._looked > EVERY:
+            self._looked = time.monotonic()
             self._refresh(self._path)
         return self._known
 

@@ -7,7 +7,6 @@ bounded: who finds it full is told to come back later.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,6 +20,8 @@ __all__ = ["Bulkhead", "Bulkheads"]
 
 T = TypeVar("T")
 
+KEPT = 500
+"""Databases whose shares are kept though nobody uses them just now."""
 RETRY_AFTER = "5"
 """Seconds after which who found a line full may come again."""
 
@@ -73,23 +74,25 @@ class Bulkhead:
                     share.limiter.release_on_behalf_of(borrower)
                 raise
         except BaseException:
-            self._leave(of, share)
+            if share is not None:
+                share.users -= 1
             raise
-        future = self.workers.run(function, *args)
 
         # When the thread is free, which may be after nobody waits for it any more.
-        def free(_: object) -> None:
+        def free() -> None:
             self._limiter.release_on_behalf_of(borrower)
             if share is not None:
                 share.limiter.release_on_behalf_of(borrower)
-            self._leave(of, share)
+                share.users -= 1
 
-        future.add_done_callback(free)
-        return await asyncio.shield(future)
+        return await self.workers.run(function, *args, after=free)
 
     def _share_of(self, database: str) -> _Share:
         share = self._shares.get(database)
         if share is None:
+            if len(self._shares) >= KEPT:
+                # Kept while there are few: making one takes as long as handing a function to a thread.
+                self._shares = {name: each for name, each in self._shares.items() if each.users}
             share = self._shares[database] = _Share(anyio.CapacityLimiter(self.share))
         share.users += 1
         return share
@@ -111,12 +114,6 @@ class Bulkhead:
                 await limiter.acquire_on_behalf_of(borrower)
             finally:
                 line.waiting -= 1
-
-    def _leave(self, database: str | None, share: _Share | None) -> None:
-        if share is not None and database is not None:
-            share.users -= 1
-            if share.users == 0:
-                del self._shares[database]
 
 
 class Bulkheads:

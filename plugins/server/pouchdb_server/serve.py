@@ -44,7 +44,9 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head = self._unread = 0
         self._in_head = self._in_url = True
-        self._head_clock = self.loop.call_later(FIRST, self._slow)
+        self._head_since = self.loop.time()
+        # One clock for all requests of the connection: a timer for each would take a tenth of a request.
+        self._head_clock = self.loop.call_later(FIRST, self._look)
         self._write_clock: asyncio.TimerHandle | None = None
         self._rest_clock: asyncio.TimerHandle | None = None
 
@@ -97,14 +99,12 @@ class Protocol(HttpToolsProtocol):
         self._in_head = self._in_url = True
         self._head = 0
         # The next request of a kept connection has as long as the first.
-        self._head_clock.cancel()
-        self._head_clock = self.loop.call_later(FIRST, self._slow)
+        self._head_since = self.loop.time()
         scope: Any = self.scope
         scope["extensions"] = {ABORT: self.transport.abort}
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_clock.cancel()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -120,9 +120,13 @@ class Protocol(HttpToolsProtocol):
             # The rest of a body that nobody wants.
             self._rest_clock = self.loop.call_later(self.patience, self.transport.abort)
 
-    def _slow(self) -> None:
-        if self._in_head:
+    def _look(self) -> None:
+        """Look whether the head of a request takes too long; if not, look again when one could."""
+        left = self._head_since + FIRST - self.loop.time() if self._in_head else FIRST
+        if left <= 0:
             self.transport.close()
+        else:
+            self._head_clock = self.loop.call_later(max(left, 0.01), self._look)
 
     # -- what goes -------------------------------------------------------------------------------
 

@@ -35,9 +35,12 @@ class Workers:
         self._numbers = itertools.count(1)
         self._closed = False
 
-    def run(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
-        """Call ``function`` on a thread; a result that nobody waits for any more is dropped."""
-        call, future = _call(function, args)
+    def run(self, function: Callable[..., T], *args: Any, after: Callable[[], None] | None = None) -> asyncio.Future[T]:
+        """Call ``function`` on a thread; a result that nobody waits for any more is dropped.
+
+        ``after()`` is called on the loop when the thread is free again, also when nobody waits for the result.
+        """
+        call, future = _call(function, args, after)
         with self._lock:
             self._busy += 1
             if self._busy > len(self._threads):
@@ -77,29 +80,33 @@ class Workers:
             del call
 
 
-def _call(function: Callable[..., T], args: tuple[Any, ...]) -> tuple[Callable[[], None], asyncio.Future[T]]:
+def _call(
+    function: Callable[..., T], args: tuple[Any, ...], after: Callable[[], None] | None
+) -> tuple[Callable[[], None], asyncio.Future[T]]:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
     def call() -> None:
+        result, error = None, None
         try:
             result = function(*args)
-        except BaseException as error:
-            tell = _fail, error
-        else:
-            tell = _succeed, result  # type: ignore[assignment]
+        except BaseException as raised:
+            error = raised
         # The loop may be closed by now; then nobody waits.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(tell[0], future, tell[1])
+            loop.call_soon_threadsafe(_report, future, result, error, after)
 
     return call, future
 
 
-def _succeed(future: asyncio.Future[Any], result: Any) -> None:
-    if not future.done():
+def _report(
+    future: asyncio.Future[Any], result: Any, error: BaseException | None, after: Callable[[], None] | None
+) -> None:
+    if after is not None:
+        after()
+    if future.done():
+        return
+    if error is None:
         future.set_result(result)
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
+    else:
         future.set_exception(error)
