@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     from pouchdb_core.requests import UserContext
     from pouchdb_core.transforms import Transforms
 
-__all__ = ["Engine", "Opened"]
+__all__ = ["DESTROYED", "Engine", "Opened"]
+
+DESTROYED = "database is destroyed"
+"""Why an object has ended whose database was destroyed."""
 
 H = TypeVar("H", bound="Handle")
 
@@ -261,7 +264,7 @@ class Engine:
             opened = self._opened.get((adapter.name, name))
             ended: list[Handle] = []
             if opened is not None:
-                ended = [handle for handle in opened.handles if handle._end("database is destroyed")]
+                ended = [handle for handle in opened.handles if handle._end(DESTROYED)]
                 self._forget(opened)
             adapter.destroy(self.place, name)
             if not adapter.lasting:
@@ -276,7 +279,7 @@ class Engine:
         with self._lock:
             for opened in list(self._opened.values()):
                 if opened.key[0] == adapter.name and opened.key[1].partition("\n")[0] == name:
-                    ended += [handle for handle in opened.handles if handle._end("database is destroyed")]
+                    ended += [handle for handle in opened.handles if handle._end(DESTROYED)]
                     self._forget(opened)
         return ended
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api.options import milliseconds, text_list
 from pouchdb_core.documents.parse import check_id, check_rev, mapping
+from pouchdb_core.engine import DESTROYED
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.requests import Action, Administer, Destroy
 from pouchdb_core.results import Record
@@ -141,7 +142,13 @@ def close(db: SyncPouchDB) -> None:
 
 
 def destroy(db: SyncPouchDB) -> Record:
-    """Remove the database with everything it has on disk. Other objects of it become unusable."""
+    """Remove the database with everything it has on disk. Other objects of it become unusable.
+
+    Of an object whose database was destroyed already there is nothing left to do; one of that name that was made
+    since stays.
+    """
+    if db._life.ended == DESTROYED:
+        return Record(ok=True)
     adapter = db.adapter
     db.plugins.destroy(
         db.environment.sync_view, Destroy(db.name, adapter.name, db.options if db.remote else {}, db.user, db.purpose)

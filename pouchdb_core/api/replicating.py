@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast
@@ -50,6 +51,8 @@ _DEFAULTS: dict[str, Any] = {
 }
 _OPTIONS = tuple(_DEFAULTS)
 _CALLBACKS = ("on_change", "complete", "onChange")
+
+logger = logging.getLogger("pouchdb.replication")
 
 Peer = Union[str, "SyncPouchDB", "AsyncPouchDB"]
 """A database: an object, or the name of one."""
@@ -123,7 +126,7 @@ def replicate(
     "errors", "last_seq", "start_time", "end_time", "status"}``. It resumes where the last run of
     the same pair got to; a run that was killed loses nothing. It ends at what the source had when
     it began. Each batch (``batch_size`` changes, about 4 MB) is one transaction on the target. A
-    source that is given by name must exist; a missing target is made, on a server unless it was
+    database here that is missing is made, a source with a logged warning; a missing target on a server unless it was
     opened with ``skip_setup`` (``create_target`` True makes it even then, False never).
 
     ``filter``, ``doc_ids``, ``selector``, ``view`` and ``since`` (a seq to start at) choose documents;
@@ -291,9 +294,9 @@ class _Peers:
         self._opened.close()
 
     def source(self, peer: Peer) -> SyncPouchDB:
-        """Return the database to read; a missing one is not made. Raises NotFound."""
+        """Return the database to read, made if it is missing: as in the original, and with a warning."""
         if isinstance(peer, str) and "://" not in peer and peer not in self._env.names():
-            raise NotFound(f"there is no database {peer!r} to replicate from")
+            logger.warning("there is no database %r to replicate from: it is made, and is empty", peer)
         return self.target(peer)
 
     def target(self, peer: Peer) -> SyncPouchDB:

@@ -115,6 +115,9 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_
             # What is wrong with a revision that cannot be read, the write tells.
             with suppress(NotFound):
                 content = db.get(id, rev=check_rev(rev))
+        elif db.remote and not db.adapter.holds(id):
+            # CouchDB would make a tombstone of a document that never was.
+            raise NotFound(id=id)
         content = content or {}
         tombstone.update({name: content[name] for name in keep_fields if name in content})
     return _write_one(db, tombstone, new_edits=True)

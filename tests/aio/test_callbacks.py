@@ -109,7 +109,6 @@ FAILURES: dict[str, tuple[Call, int, str]] = {
     "changes(complete=)": (lambda env, db, f: db.changes(complete=f, colour=1), 400, "bad_request"),
     "live changes": (lambda env, db, f: db.changes(f, live=True, descending=True), 400, "bad_request"),
     "replicate_to itself": (lambda env, db, f: db.replicate_to(db, f), 400, "bad_request"),
-    "replicate from nothing": (lambda env, db, f: db.replicate_from("nothing", complete=f), 404, "not_found"),
     "sync": (lambda env, db, f: db.sync("other", f, colour=1), 400, "bad_request"),
     "a wrong option in an object": (lambda env, db, f: db.allDocs({"limits": 1}, f), 400, "bad_request"),
     "an option twice": (lambda env, db, f: db.allDocs({"limit": 1}, f, limit=2), 400, "bad_request"),

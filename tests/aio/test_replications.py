@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pouchdb import AsyncEnvironment, AsyncPouchDB
-from pouchdb_core.errors import BadRequest, NotFound
+from pouchdb_core.errors import BadRequest
 
 
 def fill(db: AsyncPouchDB, count: int, prefix: str = "") -> None:
@@ -198,7 +198,6 @@ async def test_errors_reach_who_waits(
     calls: list[tuple[Callable[[], Any], Any]] = [
         (lambda: db.replicate_to(db), BadRequest),
         (lambda: db.replicate_to(5), BadRequest),  # type: ignore[arg-type]
-        (lambda: db.replicate_from("nothing"), NotFound),
         (lambda: db.replicate_to("other", colour=1), BadRequest),  # type: ignore[call-arg]
         (lambda: db.sync("other", batch_size=0), BadRequest),
         (lambda: db.sync("other", filter=fails), Exception),

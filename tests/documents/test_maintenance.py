@@ -476,3 +476,12 @@ def test_destroy(environment: SyncEnvironment, call: Callable[[SyncPouchDB], Any
     with pytest.raises(DatabaseClosed, match="database is destroyed"):
         call(database)
     assert "a" not in environment["test"]
+
+
+def test_destroying_what_was_destroyed(environment: SyncEnvironment) -> None:
+    """As the original answers; a database of that name that was made since stays."""
+    database, other = environment["test"], environment["test"]
+    assert database.destroy() == other.destroy() == database.destroy() == {"ok": True}
+    environment["test"].put({"_id": "a"})
+    assert database.destroy() == {"ok": True}
+    assert "a" in environment["test"]

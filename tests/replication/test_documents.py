@@ -375,10 +375,19 @@ def test_a_peer_is_an_object_or_a_name(environment: SyncEnvironment, selector: A
         environment.replicate(selector, "target")
 
 
-def test_a_missing_source_is_not_made(environment: SyncEnvironment) -> None:
-    with pytest.raises(NotFound, match="no database 'typo' to replicate from"):
-        environment.replicate("typo", "target")
-    assert "typo" not in environment
+def test_a_missing_source_is_made(environment: SyncEnvironment, caplog: pytest.LogCaptureFixture) -> None:
+    """As in PouchDB and the original, which a program may rely on; a log says so, for it may be a typing error."""
+    result = environment.replicate("typo", "target")
+    assert (result.ok, result.docs_read, result.status) == (True, 0, "complete")
+    assert "typo" in environment
+    assert "target" in environment
+    assert "there is no database 'typo' to replicate from" in caplog.text
+    caplog.clear()
+    assert environment["target"].replicate_from("typo").ok
+    assert not caplog.records
+
+
+def test_databases_that_are_missing_here(environment: SyncEnvironment) -> None:
     environment["source"].put({"_id": "a"})
     assert environment.replicate("source", "made").docs_written == 1
     assert environment.sync("made", "also-made").push.docs_written == 1

@@ -151,7 +151,10 @@ class Writer:
 
     def _put_document(self, out: Outgoing, new_edits: bool) -> Record:
         query = {} if new_edits else {"new_edits": False}
-        if out.parts:
+        if new_edits and _is_bare_tombstone(out.doc):
+            # CouchDB makes a tombstone of a document that never was when it is put or sent with others.
+            answer = self._session.json("DELETE", document_path(out.id), query={"rev": out.doc["_rev"]})
+        elif out.parts:
             sent = related(out.doc, out.parts)
             answer = self._session.json(
                 "PUT", document_path(out.id), query=query, body=sent.body, headers=sent.headers, again=not new_edits
@@ -252,6 +255,10 @@ class Writer:
 
     def _made(self, error: NotFound) -> bool:
         return is_missing_database(error) and self._create()
+
+
+def _is_bare_tombstone(doc: Mapping[str, Any]) -> bool:
+    return doc.keys() == {"_id", "_rev", "_deleted"} and doc["_deleted"] is True and type(doc["_rev"]) is str
 
 
 def _ok(answer: Any, out: Outgoing, new_edits: bool) -> Record:

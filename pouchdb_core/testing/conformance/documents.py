@@ -97,6 +97,14 @@ class Documents(Suite):
         assert three.startswith("3-")
         assert database.get("a")["n"] == 3
 
+    def test_what_never_was_cannot_be_removed(self, database: SyncPouchDB) -> None:
+        """Nor does it leave a tombstone."""
+        missing = "1-" + "0" * 32
+        for arguments in (("never", missing), ({"_id": "never", "_rev": missing},)):
+            with pytest.raises(NotFound, match="missing"):
+                database.remove(*arguments)
+        assert database.changes()["results"] == []
+
     def test_missing_documents(self, database: SyncPouchDB) -> None:
         with pytest.raises(NotFound, match="missing") as caught:
             database.get("nobody")
