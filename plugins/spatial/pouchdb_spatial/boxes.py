@@ -1,0 +1,115 @@
+"""What a function emits, as a box in some dimensions and a geometry (spec: plugins 6.1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["GEOMETRIES", "Entry", "Interval", "bounds_of", "entry_of", "geometry_of"]
+
+Interval = tuple[float, float]
+GEOMETRIES = frozenset(
+    ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"]
+)
+DEPTH = 20
+"""Levels of collections within collections."""
+
+
+class Entry(NamedTuple):
+    """A box, one interval for each dimension, and the GeoJSON geometry it is of, if it is of one."""
+
+    box: tuple[Interval, ...]
+    geometry: Mapping[str, Any] | None
+
+
+def geometry_of(value: Any) -> Mapping[str, Any] | None:
+    """Return the GeoJSON geometry that a value is: itself, a Feature's, or that of a Python geometry object."""
+    value = getattr(value, "__geo_interface__", value)
+    if isinstance(value, Mapping):
+        if value.get("type") == "Feature":
+            return geometry_of(value.get("geometry"))
+        if value.get("type") in GEOMETRIES:
+            return value
+    return None
+
+
+def entry_of(key: Any) -> Entry:
+    """Return the box of an emitted key. Raises ValueError for one that has none.
+
+    A geometry is its bounding box; a list whose first element is a geometry is that box with the rest as further
+    dimensions; of any other list each element is a dimension, a number or ``[low, high]``.
+    """
+    geometry = geometry_of(key)
+    if geometry is not None:
+        return Entry(bounds_of(geometry), geometry)
+    if isinstance(key, Mapping):
+        raise ValueError(f"{key.get('type')!r} is not a geometry of GeoJSON")
+    if not isinstance(key, Sequence):
+        raise ValueError(f"a key is a geometry or a list of numbers and [low, high] pairs, not {key!r}")
+    first = geometry_of(key[0]) if key else None
+    if first is not None:
+        return Entry((*bounds_of(first), *map(_interval, key[1:])), first)
+    return Entry(tuple(map(_interval, key)), None)
+
+
+def _interval(value: Any) -> Interval:
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        low, high = map(_number, value)
+        if low > high:
+            raise ValueError(f"{list(value)!r} ends before it begins")
+        return low, high
+    number = _number(value)
+    return number, number
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"a dimension is a number or [low, high], not {value!r}")
+    return value
+
+
+def bounds_of(geometry: Mapping[str, Any]) -> tuple[Interval, ...]:
+    """Return the bounding box of a geometry; its own ``bbox`` is believed. Raises ValueError for an empty one."""
+    given = geometry.get("bbox")
+    if isinstance(given, Sequence) and not isinstance(given, str) and len(given) >= 4 and len(given) % 2 == 0:
+        half = len(given) // 2
+        return tuple(_interval([low, high]) for low, high in zip(given[:half], given[half:], strict=True))
+    lows: list[float] = []
+    highs: list[float] = []
+    for position in _positions(geometry, 0):
+        numbers = [_number(each) for each in position]
+        if len(numbers) < 2:
+            raise ValueError(f"a position has at least two numbers, not {position!r}")
+        for place, number in enumerate(numbers):
+            if place == len(lows):
+                lows.append(number)
+                highs.append(number)
+            else:
+                lows[place] = min(lows[place], number)
+                highs[place] = max(highs[place], number)
+    if not lows:
+        raise ValueError(f"the {geometry.get('type')} is empty")
+    return tuple(zip(lows, highs, strict=True))
+
+
+def _positions(geometry: Mapping[str, Any], depth: int) -> Iterator[Sequence[Any]]:
+    if geometry.get("type") == "GeometryCollection":
+        if depth > DEPTH:
+            raise ValueError("collections are nested too deep")
+        for each in geometry.get("geometries") or ():
+            if not isinstance(each, Mapping) or each.get("type") not in GEOMETRIES:
+                raise ValueError(f"{each!r} in a collection is not a geometry")
+            yield from _positions(each, depth + 1)
+        return
+    yield from _leaves(geometry.get("coordinates"), 0)
+
+
+def _leaves(coordinates: Any, depth: int) -> Iterator[Sequence[Any]]:
+    if not isinstance(coordinates, Sequence) or isinstance(coordinates, str) or depth > 5:
+        raise ValueError(f"coordinates are lists of numbers, not {coordinates!r}")
+    if coordinates and not isinstance(coordinates[0], Sequence):
+        yield coordinates
+        return
+    for each in coordinates:
+        yield from _leaves(each, depth + 1)

@@ -1,0 +1,72 @@
+"""``_spatial``, ``_geo`` and their relatives for a server; imported only when there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pouchdb_server import Request, Route
+
+from pouchdb_core import SyncPouchDB
+from pouchdb_core.errors import QueryParseError
+from pouchdb_core.jsontext import from_text
+from pouchdb_spatial.querying import OPTIONS, asked, st_info
+from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES
+
+__all__ = ["cleanup", "geo", "geo_info", "geocouch", "routes"]
+
+_TEXTS = ("bbox", "plane_bounds", "relation", "stale", "format", "bookmark")
+
+
+def routes() -> Iterable[Route]:
+    """Return the endpoints, as the server wants them."""
+    return [
+        Route("database", "GET", "/_design/{ddoc}/_spatial/{name}", geocouch, slow=True),
+        Route("database", "POST", "/_design/{ddoc}/_spatial/{name}", geocouch, slow=True),
+        Route("database", "GET", "/_design/{ddoc}/_geo/{name}", geo, slow=True),
+        Route("database", "POST", "/_design/{ddoc}/_geo/{name}", geo, slow=True),
+        Route("database", "GET", "/_design/{ddoc}/_geo_info/{name}", geo_info, slow=True),
+        Route("database", "POST", "/_spatial_cleanup", cleanup, needs="admin", slow=True),
+        Route("database", "POST", "/_geo_cleanup", cleanup, needs="admin", slow=True),
+    ]
+
+
+def _options(request: Request) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name, text in request.query.items():
+        if name not in OPTIONS:
+            continue
+        if name in _TEXTS or (name == "g" and not text.lstrip().startswith("{")):
+            given[name] = text.strip('"')
+            continue
+        try:
+            given[name] = from_text(text)
+        except Exception as error:
+            raise QueryParseError(f"{name} is not JSON: {text!r}") from error
+    if request.method == "POST":
+        body = request.json()
+        if not isinstance(body, dict):
+            raise QueryParseError("the body is an object of options")
+        given.update({name: value for name, value in body.items() if name in OPTIONS})
+    return given
+
+
+def geocouch(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}/_design/{ddoc}/_spatial/{name}."""
+    return asked(database, f"{request.params['ddoc']}/{request.params['name']}", _options(request), SPATIAL)
+
+
+def geo(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}/_design/{ddoc}/_geo/{name}."""
+    return asked(database, f"{request.params['ddoc']}/{request.params['name']}", _options(request), ST_INDEXES)
+
+
+def geo_info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}/_design/{ddoc}/_geo_info/{name}."""
+    return st_info(database, f"{request.params['ddoc']}/{request.params['name']}")
+
+
+def cleanup(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """POST /{db}/_spatial_cleanup: drop indexes that no design document defines."""
+    database.view_cleanup()
+    return {"ok": True}

@@ -1,0 +1,362 @@
+"""``db.spatial``: an index or a function, options, answers."""
+
+from __future__ import annotations
+
+import base64
+import heapq
+import json
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
+from pouchdb_core.jsontext import dump
+from pouchdb_core.results import Record
+from pouchdb_core.tables import Table
+from pouchdb_core.views.index_store import Tables
+from pouchdb_core.views.register import indexes
+from pouchdb_core.views.servers import server_of
+from pouchdb_spatial.shapes import Place, number, place_of, shapely_of
+from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES, Bounds, Row, emitted_rows, overlaps, rows_of
+from pouchdb_spatial.sphere import RADIUS, boxes_around, distance
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["OPTIONS", "FeatureCollection", "asked", "spatial", "st_info"]
+
+OPTIONS = (
+    *("start_range", "end_range", "bbox", "plane_bounds", "g", "relation", "lat", "lon", "radius", "rangex", "rangey"),
+    *("nearest", "limit", "skip", "count", "bookmark", "include_docs", "conflicts", "stale", "update", "format", "key"),
+)
+MOST = 200
+"""Rows that Cloudant Geo answers at once."""
+USUAL = 100
+PAGE = 500
+_FORMATS = ("view", "geojson", "legacy", "application/vnd.geo+json")
+
+Read = Callable[[Bounds | None], Iterator[Row]]
+"""Yields the rows whose boxes overlap bounds, or all."""
+
+
+class FeatureCollection(Table):
+    """An answer in GeoJSON. ``save`` writes it to a file that any map viewer opens."""
+
+    __slots__ = ()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the collection to a file, without the bookmark."""
+        content = {name: value for name, value in self.items() if name != "bookmark"}
+        Path(path).write_bytes(dump(content))
+
+
+def spatial(db: SyncPouchDB, fun: Any, **options: Any) -> Record:
+    """Query a spatial index: ``"design/name"``, or a function, which reads the whole database and keeps nothing.
+
+    ``name`` is of the design document's ``spatial`` (GeoCouch: ``emit(key, value)``) or ``st_indexes`` (Cloudant Geo:
+    ``st_index(geometry)``). Where: ``start_range`` and ``end_range``, a number or None for each dimension, one of them
+    may be missing; ``bbox`` as (west, south, east, north), with ``plane_bounds`` around the date line; ``g``, WKT,
+    GeoJSON or an object with ``__geo_interface__``, and how it lies to what is found (``relation``, "intersects");
+    ``lat``, ``lon`` and ``radius``, or ``rangex`` and ``rangey`` for an ellipse, in metres on the sphere. ``nearest``
+    orders by the distance from there. ``limit``, ``skip``, ``bookmark``, ``count``, ``include_docs``, ``stale="ok"``,
+    and ``format="geojson"`` for a FeatureCollection.
+
+    Returns ``{"rows": [{"id", "key": [[low, high]], "geometry", "value", "bbox"}]}`` of ``spatial``, in the order of
+    writing, and ``{"rows": [{"id", "geometry"}], "bookmark"}`` of ``st_indexes``. Raises NotFound, QueryParseError,
+    BadRequest, and FunctionError for a function that does not compile.
+    """
+    for name in options:
+        if name not in OPTIONS:
+            raise BadRequest(f"spatial() has no option {name!r}; there are: {', '.join(OPTIONS)}")
+    if db.remote and isinstance(fun, str) and "(" not in fun:
+        return _asked_of_server(db, fun, options)
+    if isinstance(fun, str) and "(" not in fun:
+        return asked(db, fun, options)
+    return _Query(db, options, SPATIAL).answer(_temporary(db, fun))
+
+
+def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
+    """Query a stored index by ``"design/name"``. Raises as ``spatial`` does."""
+    design, _, name = path.partition("/")
+    name = name or design
+    ddoc = db.as_user(None).get(f"_design/{design}")
+    found = next(
+        (each for each in (SPATIAL, ST_INDEXES) if kind in (None, each) and name in (ddoc.get(each) or {})), None
+    )
+    if found is None:
+        raise NotFound("missing_named_view", id=ddoc["_id"])
+    query = _Query(db, options, found)
+    follower = indexes(db).follower(db, found, ddoc, name)
+    if query.updates:
+        follower.update(db)
+
+    with follower.snapshot() as place:
+        tables: Tables = place.tables
+        return query.answer(lambda bounds: rows_of(tables, bounds if bounds is not None else _EVERYTHING))
+
+
+_EVERYTHING: Bounds = [(None, None)] * 64
+"""Bounds of more dimensions than any key has."""
+
+
+def st_info(db: SyncPouchDB, path: str) -> Record:
+    """Return ``{"name", "geo_index": {"doc_count", "disk_size", "data_size"}}`` of an ``st_indexes`` index."""
+    design, _, name = path.partition("/")
+    ddoc = db.as_user(None).get(f"_design/{design}")
+    follower = indexes(db).follower(db, ST_INDEXES, ddoc, name)
+    follower.update(db)
+    with follower.snapshot() as place:
+        count, size = place.tables.one(
+            "SELECT count(DISTINCT id), ifnull(sum(length(box) + ifnull(length(geometry), 0)), 0) FROM {rows}"
+        )
+    return Record(name=f"_design/{design}/{name}", geo_index=Record(doc_count=count, disk_size=size, data_size=size))
+
+
+def _temporary(db: SyncPouchDB, fun: Any) -> Read:
+    """Return what maps all documents anew."""
+    if not callable(fun) and not isinstance(fun, str):
+        raise BadRequest(f"spatial() takes 'design/name', JavaScript or a function, not {fun!r}")
+    ddoc = {"_id": "_design/temporary", "language": "python" if callable(fun) else "javascript"}
+    functions = server_of(db, ddoc).open(db, ddoc)
+    functions.compile("spatial", "map", fun)
+
+    def read(bounds: Bounds | None) -> Iterator[Row]:
+        since: Any = 0
+        while True:
+            page = db.changes(since=since, limit=PAGE, include_docs=True)
+            docs = [
+                row["doc"]
+                for row in page["results"]
+                if row.get("doc") and not row.get("deleted") and not row["id"].startswith("_design/")
+            ]
+            for doc, (pairs,) in zip(docs, functions.map(["spatial"], [dump(doc) for doc in docs]), strict=True):
+                if isinstance(pairs, Exception):
+                    continue
+                try:
+                    rows = emitted_rows(doc["_id"], pairs)
+                except ValueError:
+                    # As in an index, which reports it: the document is left out.
+                    continue
+                yield from (row for row in rows if bounds is None or overlaps(row.box, bounds))
+            if len(page["results"]) < PAGE:
+                return
+            since = page["last_seq"]
+
+    return read
+
+
+class _Query:
+    """Checked options, and how they are answered."""
+
+    def __init__(self, db: SyncPouchDB, options: Mapping[str, Any], kind: str) -> None:
+        given = {name: value for name, value in options.items() if value is not None}
+        self._db, self._st = db, kind == ST_INDEXES
+        self._place: Place = place_of(given, exact_boxes=self._st)
+        self._nearest = _flag(given, "nearest")
+        self._count, self._docs = _flag(given, "count"), _flag(given, "include_docs")
+        self._conflicts = _flag(given, "conflicts")
+        stale, update = given.get("stale"), given.get("update", True)
+        if stale not in (None, "ok", "update_after", True, False):
+            raise QueryParseError(f'stale is "ok" or "update_after", not {stale!r}')
+        self.updates = not (stale in ("ok", "update_after", True) or update in (False, "false", "lazy"))
+        self._format = given.get("format", "view")
+        if self._format not in _FORMATS:
+            raise QueryParseError(f"format is one of {', '.join(_FORMATS[:3])}, not {self._format!r}")
+        self._skip = _whole(given, "skip", 0)
+        limit = _whole(given, "limit", None)
+        if self._st:
+            limit = USUAL if limit is None else limit
+            if limit > MOST:
+                raise QueryParseError(f"limit is at most {MOST}: go on with the bookmark")
+        self._limit = limit
+        if given.get("bookmark"):
+            self._skip += _from_bookmark(given["bookmark"])
+        if self._nearest and self._place.center is None:
+            raise QueryParseError("nearest orders by the distance from a place: give lat and lon, g, or a bbox")
+
+    def answer(self, read: Read) -> Record:
+        """Return the answer, of the rows that ``read`` yields."""
+        if self._count:
+            return Record(count=sum(1 for _ in self._found(read)))
+        rows = self._ordered(read) if self._nearest else self._found(read)
+        page: list[Row] = []
+        end = None if self._limit is None else self._skip + self._limit
+        for place, row in enumerate(rows):
+            if end is not None and place >= end:
+                break
+            if place >= self._skip:
+                page.append(row)
+        return self._shown(page)
+
+    def _found(self, read: Read) -> Iterator[Row]:
+        """Yield what is found, each once, in the order of writing (box by box, where there are several)."""
+        bounds: list[Bounds | None] = list(self._place.bounds) or [None]
+        exact = self._place.exact
+        seen: set[tuple[str, Any, Any]] = set()
+        for each in bounds:
+            for row in read(each):
+                if exact is not None and (row.geometry is None or not exact(shapely_of(row.geometry))):
+                    continue
+                if self._st or len(bounds) > 1:
+                    key = (row.id, row.box, json.dumps(row.geometry, sort_keys=True) if self._st else row.value is None)
+                    if key in seen:
+                        continue
+                    seen.add(key)
+                yield row
+
+    def _ordered(self, read: Read) -> Iterator[Row]:
+        """Yield rows by the distance of their geometries, ties in the order of ids."""
+        center = self._place.center
+        assert center is not None, "it was checked"
+        lon, lat = center
+
+        def away(row: Row) -> tuple[float, str]:
+            return distance(shapely_of(row.geometry), lon, lat), row.id
+
+        wanted = None if self._limit is None else self._skip + self._limit
+        if self._place.bounds or self._place.exact is not None or wanted is None:
+            rows = (row for row in self._found(read) if row.geometry is not None)
+            return iter(sorted(rows, key=away) if wanted is None else heapq.nsmallest(wanted, rows, key=away))
+        return self._widening(read, lon, lat, wanted, away)
+
+    def _widening(
+        self, read: Read, lon: float, lat: float, wanted: int, away: Callable[[Row], tuple[float, str]]
+    ) -> Iterator[Row]:
+        """Look in growing circles until there are enough: few of a big index are read."""
+        radius = 1_000.0
+        while True:
+            whole = radius >= 3.2 * RADIUS
+            found: list[tuple[tuple[float, str], int, Row]] = []
+            seen: set[tuple[str, Any]] = set()
+            boxes = [None] if whole else boxes_around(lon, lat, radius)
+            for box in boxes:
+                bounds: Bounds | None = None
+                if box is not None:
+                    bounds = [(box[0], box[2]), (box[1], box[3]), (None, None), (None, None), (None, None)]
+                for row in read(bounds):
+                    key = (row.id, json.dumps(row.geometry, sort_keys=True))
+                    if row.geometry is None or key in seen:
+                        continue
+                    seen.add(key)
+                    distant = away(row)
+                    if whole or distant[0] <= radius:
+                        found.append((distant, len(found), row))
+            if whole or len(found) >= wanted:
+                return (row for _, _, row in heapq.nsmallest(wanted, found))
+            radius *= 4
+
+    # -- answers -------------------------------------------------------------------------------------
+
+    def _shown(self, page: list[Row]) -> Record:
+        docs = self._documents(page) if self._docs or self._format != "view" else {}
+        if self._format != "view":
+            return self._features(page, docs)
+        rows = []
+        for row in page:
+            shown = Record(id=row.id)
+            if not self._st:
+                shown["key"] = [list(interval) for interval in row.box]
+            shown["geometry"] = row.geometry
+            if not self._st:
+                shown["value"] = row.value
+                shown["bbox"] = _flat(row)
+            if self._docs:
+                doc = docs.get(self._linked(row))
+                if doc is not None:
+                    shown["doc"] = doc
+            rows.append(shown)
+        answer = Table(rows=rows)
+        if self._st:
+            answer["bookmark"] = _bookmark(self._skip + len(page))
+        return answer
+
+    def _linked(self, row: Row) -> str:
+        """Return the id of the document of a row: the one its value names, or its own."""
+        linked = row.value.get("_id") if isinstance(row.value, Mapping) and not self._st else None
+        return linked if isinstance(linked, str) else row.id
+
+    def _documents(self, page: list[Row]) -> dict[str, Any]:
+        ids = list(dict.fromkeys(self._linked(row) for row in page))
+        if not ids:
+            return {}
+        listing = self._db.all_docs(keys=ids, include_docs=True, conflicts=self._conflicts)
+        return {row["key"]: row["doc"] for row in listing["rows"] if row.get("doc")}
+
+    def _features(self, page: list[Row], docs: Mapping[str, Any]) -> FeatureCollection:
+        features = []
+        for row in page:
+            if self._format == "legacy":
+                features.append(Record(id=row.id))
+                continue
+            feature = Record(_id=row.id, type="Feature", geometry=row.geometry)
+            doc = docs.get(self._linked(row)) or {}
+            properties = doc.get("properties")
+            feature["properties"] = properties if isinstance(properties, Mapping) else _members(doc, row)
+            if self._docs:
+                feature["doc"] = doc
+            features.append(feature)
+        answer = FeatureCollection(type="FeatureCollection", features=features)
+        answer["bookmark"] = _bookmark(self._skip + len(page))
+        return answer
+
+
+def _members(doc: Mapping[str, Any], row: Row) -> Record:
+    return Record({name: value for name, value in doc.items() if not name.startswith("_") and value != row.geometry})
+
+
+def _flat(row: Row) -> list[float]:
+    box = row.box[:2]
+    return [*(low for low, _ in box), *(high for _, high in box)]
+
+
+def _flag(given: Mapping[str, Any], name: str) -> bool:
+    value = given.get(name, False)
+    if value not in (True, False, "true", "false"):
+        raise QueryParseError(f"{name} is true or false, not {value!r}")
+    return value in (True, "true")
+
+
+def _whole(given: Mapping[str, Any], name: str, default: int | None) -> Any:
+    if given.get(name) is None:
+        return default
+    value = number(name, given[name], 0)
+    if value != int(value):
+        raise QueryParseError(f"{name} must be a whole number, not {value}")
+    return int(value)
+
+
+def _bookmark(place: int) -> str:
+    return base64.urlsafe_b64encode(f"spatial:{place}".encode()).decode()
+
+
+def _from_bookmark(text: Any) -> int:
+    try:
+        kind, _, place = base64.urlsafe_b64decode(str(text)).decode().partition(":")
+        if kind == "spatial":
+            return int(place)
+    except ValueError:
+        pass  # said below
+    raise QueryParseError(f"{text!r} is not a bookmark of an answer")
+
+
+def _asked_of_server(db: SyncPouchDB, path: str, options: Mapping[str, Any]) -> Record:
+    """Pass a query on to the server of a remote database."""
+    from urllib.parse import quote
+
+    design, _, name = path.partition("/")
+    name = name or design
+    ddoc = db.get(f"_design/{design}")
+    kind = "_geo" if name in (ddoc.get(ST_INDEXES) or {}) and name not in (ddoc.get(SPATIAL) or {}) else "_spatial"
+    query: dict[str, Any] = {}
+    for option, value in options.items():
+        if value is None:
+            continue
+        if option == "g" and not isinstance(value, str):
+            value = getattr(value, "wkt", None) or value
+        if option in ("bbox", "plane_bounds") and not isinstance(value, str):
+            value = ",".join(map(str, value))
+        query[option] = value
+    response = db.fetch(f"_design/{quote(design, safe='')}/{kind}/{quote(name, safe='')}", query=query)
+    answer = response.json()
+    return FeatureCollection(answer) if answer.get("type") == "FeatureCollection" else Table(answer)

@@ -1,0 +1,59 @@
+"""Distances on the Earth, taken as a sphere.
+
+Geometries are laid out flat around a point so that every distance from it is true (an azimuthal equidistant
+projection); of lines and areas the corners are exact, and edges straight between them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy
+import shapely  # type: ignore[import-untyped]  # its stubs are a distribution of their own
+
+__all__ = ["RADIUS", "boxes_around", "distance", "laid_out"]
+
+RADIUS = 6_371_008.8
+"""Metres: the mean radius of the Earth."""
+Box = tuple[float, float, float, float]
+
+
+def laid_out(geometry: Any, lon: float, lat: float) -> Any:
+    """Return a shapely geometry of degrees in metres around a point."""
+    lon0, lat0 = math.radians(lon), math.radians(lat)
+
+    def flat(points: Any) -> Any:
+        lons, lats = numpy.radians(points[:, 0]), numpy.radians(points[:, 1])
+        across = lons - lon0
+        # The haversine is exact for small distances, too.
+        half = numpy.sin((lats - lat0) / 2) ** 2 + math.cos(lat0) * numpy.cos(lats) * numpy.sin(across / 2) ** 2
+        away = 2 * numpy.arcsin(numpy.sqrt(numpy.clip(half, 0, 1))) * RADIUS
+        east = numpy.cos(lats) * numpy.sin(across)
+        north = math.cos(lat0) * numpy.sin(lats) - math.sin(lat0) * numpy.cos(lats) * numpy.cos(across)
+        bearing = numpy.arctan2(east, north)
+        return numpy.column_stack([away * numpy.sin(bearing), away * numpy.cos(bearing)])
+
+    return shapely.transform(shapely.force_2d(geometry), flat)
+
+
+def distance(geometry: Any, lon: float, lat: float) -> float:
+    """Return the metres from a point to a geometry, 0 inside of it."""
+    return float(shapely.distance(laid_out(geometry, lon, lat), shapely.Point(0, 0)))
+
+
+def boxes_around(lon: float, lat: float, radius: float) -> list[Box]:
+    """Return boxes of degrees (west, south, east, north) that hold all that is within so many metres of a point."""
+    # A little more: what is at the edge must not be lost by rounding.
+    angle = radius * 1.000_001 / RADIUS + 1e-12
+    reach = math.degrees(angle)
+    south, north = lat - reach, lat + reach
+    if south <= -90 or north >= 90 or angle >= math.pi / 2:
+        return [(-180.0, max(-90.0, south), 180.0, min(90.0, north))]
+    width = math.degrees(math.asin(min(1.0, math.sin(angle) / math.cos(math.radians(lat)))))
+    west, east = lon - width, lon + width
+    if west < -180:
+        return [(west + 360, south, 180.0, north), (-180.0, south, east, north)]
+    if east > 180:
+        return [(west, south, 180.0, north), (-180.0, south, east - 360, north)]
+    return [(west, south, east, north)]

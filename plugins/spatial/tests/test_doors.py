@@ -1,0 +1,89 @@
+"""The endpoints `_spatial` and `_geo`, a database on a server, the command `pouchdb near`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+import pouchdb
+
+PLACES = {"ams": [4.9, 52.37], "par": [2.35, 48.86], "syd": [151.2, -33.87]}
+DDOC = {
+    "_id": "_design/g",
+    "st_indexes": {"st": {"index": "function (doc) { if (doc.g) st_index(doc.g); }"}},
+    "spatial": {"sp": "function (doc) { if (doc.g) emit(doc.g, doc._id); }"},
+}
+
+
+def fill(db: Any) -> None:
+    db.bulk_docs([{"_id": id, "g": {"type": "Point", "coordinates": at}} for id, at in PLACES.items()])
+    db.put(DDOC)
+
+
+def test_the_server_answers_and_is_asked() -> None:
+    pytest.importorskip("pouchdb_server", reason="the server is a plug-in of its own")
+    from pouchdb_server.testing import couch_server
+
+    http = urllib3.PoolManager()
+    with pouchdb.setup(":memory:", plugins=["server", "spatial"]) as env, couch_server(env) as server:
+        fill(env["places"])
+
+        def get(path: str, **fields: str) -> Any:
+            answer = http.request("GET", f"{server.url}/places/_design/g/{path}", fields=fields)
+            return answer.status, json.loads(answer.data)
+
+        status, answer = get("_spatial/sp", start_range="[0,45]", end_range="[10,55]")
+        assert (status, sorted(row["id"] for row in answer["rows"])) == (200, ["ams", "par"])
+        assert get("_spatial/sp", bbox="0,45,10,55", count="true") == (200, {"count": 2})
+        status, answer = get("_geo/st", lat="50", lon="4", nearest="true", limit="2")
+        assert [row["id"] for row in answer["rows"]] == ["par", "ams"]
+        assert answer["bookmark"]
+        status, answer = get("_geo/st", g="POLYGON((0 45, 10 45, 10 55, 0 55, 0 45))", format="geojson")
+        assert (answer["type"], len(answer["features"])) == ("FeatureCollection", 2)
+        assert get("_geo_info/st")[1]["geo_index"]["doc_count"] == 3
+        assert get("_geo/sp")[0] == 404
+        assert get("_spatial/sp", start_range="x")[0] == 400
+        posted = http.request("POST", f"{server.url}/places/_design/g/_geo/st", json={"bbox": [0, 45, 10, 55]})
+        assert len(json.loads(posted.data)["rows"]) == 2
+        assert http.request("POST", f"{server.url}/places/_spatial_cleanup", json={}).status == 200
+
+        remote: Any = env.PouchDB(f"{server.url}/places")
+        assert {row.id for row in remote.spatial("g/sp", bbox=[0, 45, 10, 55]).rows} == {"ams", "par"}
+        assert [row.id for row in remote.spatial("g/st", lat=-30, lon=150, radius=1_000_000).rows] == ["syd"]
+        assert len(remote.spatial("g/sp", start_range=[None, 50], end_range=[None, None]).rows) == 1
+    http.clear()
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rich", reason="the command needs the extra cli")
+    from pouchdb.cli.app import run
+
+    monkeypatch.chdir(tmp_path)
+    with pouchdb.setup("data", plugins=[]) as env:
+        fill(env["places"])
+    assert run(["near", "places", "g/st", "--lat", "50", "--lon", "4", "--limit", "2"]) == 0
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["par", "ams"]
+    assert run(["near", "places", "g/st", "--lat", "50", "--lon", "4", "--geojson", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["type"] == "FeatureCollection"
+    assert run(["near", "places", "g/none", "--lat", "50", "--lon", "4"]) == 3
+
+
+def test_an_index_survives_reopening_and_is_dropped(tmp_path: Path) -> None:
+    with pouchdb.setup(tmp_path, plugins=["spatial"]) as env:
+        fill(env["places"])
+        places: Any = env["places"]
+        assert len(places.spatial("g/sp").rows) == 3
+    with pouchdb.setup(tmp_path, plugins=["spatial"]) as env:
+        places = env["places"]
+        assert len(places.spatial("g/sp", stale="ok").rows) == 3, "nothing is built again"
+        # Editing one index leaves the other as it is.
+        ddoc = places["_design/g"]
+        ddoc["st_indexes"]["st"]["index"] += " "
+        places.put(ddoc)
+        assert len(places.spatial("g/sp", stale="ok").rows) == 3
+        places.remove(places["_design/g"])
+        assert places.view_cleanup().ok
