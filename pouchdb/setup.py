@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -82,7 +83,8 @@ def setup(
     """Return the environment of a storage directory: ``setup("data")["notes"]`` is a database.
 
     ``storage_dir`` is made if it is missing (``~`` and variables are expanded); None is a new
-    temporary directory, removed with the environment; ``":memory:"`` keeps everything in memory.
+    temporary directory, removed with the environment; ``":memory:"`` keeps everything in memory. A URL, such as
+    ``"postgresql://..."``, is for the plug-in that keeps databases there.
     ``plugins`` are names, modules or objects; None takes all that are installed, ``[]`` none.
     ``options`` are defaults of database options, such as ``durability="normal"``. The same
     arguments give the same environment as long as it is in use. The original's spellings
@@ -101,6 +103,8 @@ def setup(
     given = None if plugins is None else list(plugins)
     chosen = _chosen(given)
     origin = (base_url, None if given is None else [_portable(plugin) for plugin in given], options)
+    if isinstance(storage_dir, str) and _URL.match(storage_dir):
+        return _kept(storage_dir, chosen, origin)
     if storage_dir == MEMORY:
         return _made(None, chosen, origin)
     if storage_dir is None:
@@ -115,11 +119,20 @@ def setup(
             _environments[_key(directory, chosen, origin)] = environment
         return environment
     directory = _directory(storage_dir)
-    key = _key(directory, chosen, origin)
+    return _kept(directory, chosen, origin)
+
+
+def _kept(where: Path | str, chosen: list[tuple[str, object]], origin: Origin) -> SyncEnvironment:
+    """Return the environment of a directory or URL that there is already, or make it."""
+    key = _key(where, chosen, origin)
     with _lock:
         found = _environments.get(key)
         if found is None or found.closed:
-            found = _environments[key] = _made(directory, chosen, origin)
+            if isinstance(where, Path):
+                found = _made(where, chosen, origin)
+            else:
+                found = _made(None, chosen, origin, url=where)
+            _environments[key] = found
         return found
 
 
@@ -144,6 +157,8 @@ def installed_plugins() -> list[tuple[str, object]]:
     return _chosen(None)
 
 
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
 Origin = tuple[str, "list[PluginLike] | None", Mapping[str, Any]]
 """Base URL, plug-ins and options of a call: with the directory, what makes the same environment again."""
 
@@ -157,23 +172,30 @@ def _spelled(original: str, options: dict[str, Any], name: str, value: Any, defa
     return options.pop(original)
 
 
-def _key(directory: Path, plugins: list[tuple[str, object]], origin: Origin) -> tuple[Any, ...]:
+def _key(where: Path | str, plugins: list[tuple[str, object]], origin: Origin) -> tuple[Any, ...]:
     base_url, _, options = origin
     # As long as the environment lives its plug-ins do, so that nothing else gets their ids.
     chosen = tuple((name, id(plugin)) for name, plugin in plugins)
-    return (directory.resolve(), base_url, chosen, repr(sorted(options.items())))
+    return (where.resolve() if isinstance(where, Path) else where, base_url, chosen, repr(sorted(options.items())))
 
 
 def _made(
-    directory: Path | None, plugins: list[tuple[str, object]], origin: Origin, *, temporary: bool = False
+    directory: Path | None,
+    plugins: list[tuple[str, object]],
+    origin: Origin,
+    *,
+    temporary: bool = False,
+    url: str | None = None,
 ) -> SyncEnvironment:
     base_url, again, options = origin
+    where = url if directory is None else str(directory)
     engine = Engine(
         directory,
         [*CORE_PLUGINS, *plugins],
         options=options,
         temporary=temporary,
-        origin=None if directory is None else (_again, (str(directory), base_url, again, dict(options))),
+        origin=None if where is None else (_again, (where, base_url, again, dict(options))),
+        url=url,
     )
     return cast("SyncEnvironment", sync_environment(engine))
 

@@ -87,7 +87,8 @@ class Engine:
     """One storage directory (or memory) with one set of plug-ins.
 
     ``directory`` None keeps databases in memory; ``temporary`` removes the directory when the
-    engine is closed or collected, in the process that made it. ``origin`` is how to get the same
+    engine is closed or collected, in the process that made it. ``url`` is where databases are kept instead of in a
+    directory. ``origin`` is how to get the same
     engine again in another process: a callable and its arguments.
     """
 
@@ -101,6 +102,7 @@ class Engine:
         origin: tuple[Callable[..., Any], tuple[Any, ...]] | None = None,
         new_id: Callable[[], str] | None = None,
         tools: Tools | None = None,
+        url: str | None = None,
     ) -> None:
         self.directory = directory
         self.origin = origin
@@ -109,6 +111,10 @@ class Engine:
         self.closed = False
         self._closing = False
         self.plugins = Plugins(plugins)
+        self.storage = None if url is None else self.plugins.storage(url)
+        """Where the databases are if not in a directory."""
+        if self.storage is not None:
+            self.directory = directory = self.storage.directory
         self.watcher = Watcher()
         self.dispatcher = Runner("pouchdb-events", threads=1)
         """Runs listeners, and steps live feeds: one thread, so that no two callbacks run at once."""
@@ -133,6 +139,7 @@ class Engine:
             watch=self.watcher.watch,
             side_directory=self._scratch.folder,
             options=databases,
+            url=url,
             announce_session=_weakly(self.plugins),
         )
         self.adapters: Mapping[str, type[Adapter]] = self.plugins.adapters()

@@ -215,7 +215,7 @@ class AbstractEnvironment(EventEmitter):
         return name, adapter, merged
 
     def __reduce__(self) -> Any:
-        if self.engine.directory is None:
+        if self.engine.directory is None and self.engine.storage is None:
             raise TypeError("an environment in memory cannot be pickled: only this process has its databases")
         if self.engine.origin is None:
             raise TypeError("this environment was not made by setup(): it cannot be pickled")

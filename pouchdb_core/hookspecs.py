@@ -19,7 +19,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from pouchdb_core.adapters.base import Adapter
+    from pouchdb_core.adapters.base import Adapter, Storage
     from pouchdb_core.adapters.http.http_session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
     from pouchdb_core.database import SyncPouchDB
@@ -78,6 +78,7 @@ __all__ = [
     "pouchdb_read",
     "pouchdb_reduce_functions",
     "pouchdb_replicate",
+    "pouchdb_storages",
     "pouchdb_transforms",
     "pouchdb_view_servers",
     "pouchdb_write",
@@ -104,6 +105,15 @@ def pouchdb_adapters() -> Iterable[type[Adapter]]:  # type: ignore[empty-body]
     """Return adapter classes. Two of one name are an error that names both plug-ins.
 
     Like the other hooks that collect, it cannot be wrapped.
+    """
+
+
+@hookspec(firstresult=True)
+def pouchdb_storages(url: str) -> Storage | None:
+    """Return how an environment keeps its databases at a URL (``setup("postgresql://...")``), or None for "not mine".
+
+    The storage names an adapter of ``pouchdb_adapters``, whose ``open``, ``names`` and ``destroy`` get the URL in
+    ``place.url``. Cannot be wrapped.
     """
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pluggy
 
 from pouchdb_core import hookspecs
-from pouchdb_core.adapters.base import Adapter
-from pouchdb_core.errors import PluginError
+from pouchdb_core.adapters.base import Adapter, Storage
+from pouchdb_core.errors import BadRequest, PluginError
 from pouchdb_core.transforms import Transform, Transforms
 
 if TYPE_CHECKING:
@@ -235,6 +235,18 @@ class Plugins:
             environment=environment, name=name, options=options
         )
         return chosen
+
+    def storage(self, url: str) -> Storage:
+        """Return how databases are kept at a URL. Raises BadRequest when no plug-in serves it."""
+        found = self.manager.hook.pouchdb_storages(url=url)
+        scheme = url.partition("://")[0]
+        if found is None:
+            cure = "a database on a server is opened by its URL: setup()[url]" if scheme in ("http", "https") else ""
+            said = f"no plug-in keeps databases at {scheme}:// URLs; setup() takes a directory"
+            raise BadRequest(said + (cure and f", and {cure}"))
+        if not isinstance(found, Storage):
+            raise PluginError(f"pouchdb_storages must be answered with a Storage or None, not {found!r}")
+        return found
 
     def http_session(self, url: str, session: HttpSession) -> None:
         self.manager.hook.pouchdb_http_session(url=url, session=session)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pluggy
 import pytest
 
 import pouchdb
 from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, Transform, hookimpl, hookspec, operation, registering
+from pouchdb_core.adapters.base import Place, Storage
 from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
 from pouchdb_core.dump import dump, load
 from pouchdb_core.errors import BadRequest, Conflict, Forbidden, NotFound, PluginError
@@ -123,6 +124,41 @@ def test_hook_adapters(set_up: SetUp) -> None:
     assert list(env) == ["notes", "other"]
     del env["notes"]
     assert list(env) == ["other"]
+
+
+def test_hook_storages(set_up: SetUp) -> None:
+    class Shelves(Log):
+        @hookimpl
+        def pouchdb_adapters(self) -> list[type[MemoryAdapter]]:
+            return [Shelf]
+
+        @hookimpl
+        def pouchdb_storages(self, url: str) -> Storage | None:
+            self.told.append(url)
+            return Storage("shelf") if url.startswith("shelf://") else None
+
+    class Shelf(MemoryAdapter):
+        name = "shelf"
+        urls: ClassVar[list[str | None]] = []
+
+        @classmethod
+        def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> MemoryAdapter:
+            cls.urls.append(place.url)
+            return super().open(place, name, options)
+
+    shelves = Shelves()
+    env = pouchdb.setup("shelf://anna:secret@wall/3", plugins=[shelves])
+    try:
+        assert env["notes"].info().adapter == "shelf"
+        assert (Shelf.urls, shelves.told) == (["shelf://anna:secret@wall/3"], ["shelf://anna:secret@wall/3"])
+        assert pouchdb.setup("shelf://anna:secret@wall/3", plugins=[shelves]) is env
+        assert env.plugin_directory("x").is_dir()
+    finally:
+        env.close()
+    with pytest.raises(BadRequest, match=r"no plug-in keeps databases at other:// URLs; setup\(\) takes a directory\"}$"):
+        pouchdb.setup("other://anna:secret@wall", plugins=[shelves])
+    with pytest.raises(BadRequest, match=r"a database on a server is opened by its URL: setup\(\)\[url\]"):
+        pouchdb.setup("http://127.0.0.1:5984", plugins=[])
 
 
 def test_hook_choose_adapter(set_up: SetUp) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pouchdb_core.documents.restore import Restore
     from pouchdb_core.views.index_store import IndexStore
 
-__all__ = ["Adapter", "Place", "Response"]
+__all__ = ["Adapter", "Place", "Response", "Storage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Place:
     """Where and how an engine keeps its databases: what an adapter is opened with."""
 
     directory: Path | None
-    """The storage directory; None keeps everything in memory."""
+    """The storage directory; None keeps everything in memory, or at ``url``."""
     new_id: Callable[[], str]
     tasks: Tasks
     watch: Callable[[Any, bool], None]
@@ -41,8 +41,20 @@ class Place:
     """The environment's defaults of the database options."""
     slots: Slots = field(default_factory=Slots)
     """State that the databases of an engine share; ``slots.get(SLOT, place)``."""
+    url: str | None = None
+    """Where the databases are instead, with its credentials: what ``setup()`` was given."""
     announce_session: Callable[[str, Any], None] = lambda url, session: None
     """Tell the plug-ins of a new session with a server: the hook ``pouchdb_http_session``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where an environment keeps its databases when that is no directory: see ``pouchdb_storages``."""
+
+    adapter: str
+    """The name of the adapter that opens them, and finds the URL in ``Place.url``."""
+    directory: Path | None = None
+    """A folder of this machine for files of plug-ins that belong to the environment; None: a temporary one."""
 
 
 class Response(Protocol):

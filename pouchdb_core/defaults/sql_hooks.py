@@ -23,5 +23,7 @@ def pouchdb_choose_adapter(environment: SyncEnvironment, name: str) -> str:
     """The usual adapter, unless only another one has the database: ``env[name]`` finds what ``env`` lists."""
     engine = environment.engine
     usual = MemoryAdapter.name if environment.directory is None else SqliteAdapter.name
+    if engine.storage is not None:
+        usual = engine.storage.adapter
     others = [other for other in engine.adapters if other != usual and engine.holds(other, name)]
     return others[0] if others and not engine.holds(usual, name) else usual
