@@ -155,7 +155,7 @@ def test_hook_storages(set_up: SetUp) -> None:
         assert env.plugin_directory("x").is_dir()
     finally:
         env.close()
-    with pytest.raises(BadRequest, match=r"no plug-in keeps databases at other:// URLs; setup\(\) takes a directory\"}$"):
+    with pytest.raises(BadRequest, match=r"databases at other:// URLs; setup\(\) takes a directory\"}$"):
         pouchdb.setup("other://anna:secret@wall", plugins=[shelves])
     with pytest.raises(BadRequest, match=r"a database on a server is opened by its URL: setup\(\)\[url\]"):
         pouchdb.setup("http://127.0.0.1:5984", plugins=[])

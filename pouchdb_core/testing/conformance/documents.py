@@ -122,8 +122,8 @@ class Documents(Suite):
 
     @pytest.mark.parametrize(
         "value",
-        [float("nan"), float("inf"), object(), {1: 2}, 2**70],
-        ids=["nan", "infinity", "an object", "a key that is no text", "a number beyond 64 bits"],
+        [float("nan"), float("inf"), object(), {1: 2}],
+        ids=["nan", "infinity", "an object", "a key that is no text"],
     )
     def test_values_that_json_does_not_have(self, database: SyncPouchDB, value: Any) -> None:
         with pytest.raises(BadRequest):
