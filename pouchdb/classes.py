@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pouchdb_all_dbs
     import pouchdb_auth
+    import pouchdb_couchapp
     import pouchdb_find
 
     from pouchdb_core.methods import operation
@@ -45,13 +46,20 @@ if TYPE_CHECKING:
         get_session = getSession = operation(pouchdb_auth.get_session, reads=True)
         get_user = getUser = operation(pouchdb_auth.get_user, reads=True)
         get_users_database_url = getUsersDatabaseUrl = operation(pouchdb_auth.get_users_database_url, reads=True)
+        list = operation(pouchdb_couchapp.list_, reads=True)
         login = log_in = logIn = operation(pouchdb_auth.login)
         logout = log_out = logOut = operation(pouchdb_auth.logout)
         multi_user_log_in = multiUserLogIn = operation(pouchdb_auth.multi_user_log_in)
         multi_user_session = multiUserSession = operation(pouchdb_auth.multi_user_session, reads=True)
         put_user = putUser = operation(pouchdb_auth.put_user)
+        rewrite = operation(pouchdb_couchapp.rewrite)
+        rewrite_result_request_object = rewriteResultRequestObject = operation(
+            pouchdb_couchapp.rewrite_result_request_object, reads=True
+        )
+        show = operation(pouchdb_couchapp.show, reads=True)
         sign_up_admin = signUpAdmin = operation(pouchdb_auth.sign_up_admin)
         signup = sign_up = signUp = operation(pouchdb_auth.signup)
+        update = operation(pouchdb_couchapp.update)
 
     class SyncPouchDB(_Database, database.SyncPouchDB): ...
 

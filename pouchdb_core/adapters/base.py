@@ -20,6 +20,7 @@ from pouchdb_core.tasks import Tasks
 
 if TYPE_CHECKING:
     from pouchdb_core.documents.restore import Restore
+    from pouchdb_core.errors import PouchDBError
     from pouchdb_core.views.index_store import IndexStore
 
 __all__ = ["Adapter", "Place", "Response", "Storage"]
@@ -73,6 +74,9 @@ class Response(Protocol):
 
     def json(self) -> Any:
         """Return the body parsed, objects as Records."""
+
+    def error(self) -> PouchDBError | None:
+        """Return the error that the answer is, None below status 400."""
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes; with ``stream=True`` it is not held in memory."""

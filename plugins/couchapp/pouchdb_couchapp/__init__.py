@@ -1,0 +1,44 @@
+"""couchapp: show, list, update and rewrite functions of design documents (spec: plugins, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core import hookimpl, operation
+from pouchdb_core.methods import Operation
+from pouchdb_couchapp.errors import DesignError, NotAcceptable, RewriteError
+from pouchdb_couchapp.methods import list_, rewrite, rewrite_result_request_object, show, update
+
+if TYPE_CHECKING:
+    from pouchdb_core.environment import SyncEnvironment
+
+__all__ = [
+    "DesignError",
+    "NotAcceptable",
+    "RewriteError",
+    "list_",
+    "rewrite",
+    "rewrite_result_request_object",
+    "show",
+    "update",
+]
+
+
+@hookimpl
+def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:
+    return [
+        operation(show, reads=True, long=True),
+        operation(list_, reads=True, long=True, name="list"),
+        operation(update),
+        operation(rewrite),
+        operation(rewrite_result_request_object, reads=True),
+    ]
+
+
+@hookimpl(optionalhook=True)
+def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
+    # Only a server asks, so there is one.
+    from pouchdb_couchapp.endpoints import routes
+
+    return routes()

@@ -1,0 +1,151 @@
+"""Rewrite rules: which one takes a request, and where it leads. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pouchdb_core.errors import NotFound
+from pouchdb_couchapp.errors import DesignError, RewriteError
+
+__all__ = ["Rule", "Target", "is_insecure", "parts_of", "rules_of", "target_of"]
+
+_ABSENT: Any = object()
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a request leads, below its design document."""
+
+    path: list[str]
+    query: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. ``source`` and ``target`` are the parts of ``from`` and ``to``."""
+
+    source: list[str]
+    target: list[str]
+    method: str
+    query: Mapping[str, Any]
+    formats: Mapping[str, Any]
+
+
+def parts_of(path: str) -> list[str]:
+    """Return the parts of a path; empty ones do not count."""
+    return [part for part in path.split("/") if part]
+
+
+def rules_of(rewrites: Any) -> list[Rule]:
+    """Return the rules of a design document.
+
+    Raises RewriteError for what is no list, DesignError ``invalid_rewrite_target`` for a rule without ``to``.
+    """
+    if not isinstance(rewrites, list):
+        raise RewriteError()
+    rules = []
+    for each in rewrites:
+        if not isinstance(each, Mapping) or not isinstance(each.get("to"), str):
+            raise DesignError("error", "invalid_rewrite_target")
+        source, query, formats = each.get("from", "*"), each.get("query"), each.get("formats")
+        if not isinstance(source, str):
+            raise DesignError("error", f"invalid_rewrite_source: from must be text, not {source!r}")
+        rules.append(
+            Rule(
+                parts_of(source),
+                parts_of(each["to"]),
+                str(each.get("method") or "*"),
+                query if isinstance(query, Mapping) else {},
+                formats if isinstance(formats, Mapping) else {},
+            )
+        )
+    return rules
+
+
+def is_insecure(rule: Rule) -> bool:
+    """Tell whether a rule leads out of its database, which CouchDB's secure rewrites do not allow."""
+    return rule.target.count("..") > 2
+
+
+def target_of(
+    rules: Sequence[Rule], method: str, path: Sequence[str], query: Mapping[str, Any], *, appends: bool
+) -> Target:
+    """Return where the first rule that takes a request leads. Raises NotFound.
+
+    ``appends``: as the original, what ``*`` matched beyond its first part is appended to a target without ``*``
+    too, and ``*`` in the rule's query is replaced; CouchDB does neither.
+    """
+    for rule in rules:
+        if rule.method not in ("*", method):
+            continue
+        bindings: dict[str, Any] = {}
+        rest = _matched(rule.source, path, bindings)
+        if rest is None:
+            continue
+        # What the path says goes before what the caller's query says.
+        known = {**query, **bindings}
+        own = {name: _replaced(value, known, rule.formats, star=appends) for name, value in rule.query.items()}
+        result = {**known, **own} if appends else {**own, **{name: known[name] for name in known if name not in own}}
+        result.pop("*", None)
+        return Target(_path(rule, {**known, **own}, rest, appends), result)
+    raise NotFound("missing")
+
+
+def _matched(source: Sequence[str], path: Sequence[str], bindings: dict[str, Any]) -> list[str] | None:
+    """Return what is left for ``*``; an empty list without one, None where the rule does not match."""
+    for place, part in enumerate(source):
+        if part == "*" and place == len(source) - 1:
+            rest = list(path[place:])
+            if rest:
+                bindings["*"] = rest[0]
+            return rest
+        if place >= len(path):
+            return None
+        if part.startswith(":") and len(part) > 1:
+            bindings[part[1:]] = path[place]
+        elif part != path[place]:
+            return None
+    return [] if len(path) == len(source) else None
+
+
+def _path(rule: Rule, bindings: Mapping[str, Any], rest: Sequence[str], appends: bool) -> list[str]:
+    made: list[str] = []
+    for part in rule.target:
+        if part == "*":
+            if not appends:
+                return made + list(rest)
+            made += rest[:1]
+            continue
+        value = bindings.get(part[1:], _ABSENT) if part.startswith(":") else part
+        made.append(part if value is _ABSENT else _segment(value))
+    return [*made, *rest[1:]] if appends else made
+
+
+def _segment(value: Any) -> str:
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _replaced(value: Any, bindings: Mapping[str, Any], formats: Mapping[str, Any], *, star: bool) -> Any:
+    if isinstance(value, str):
+        name = "*" if star and value == "*" else value[1:] if value.startswith(":") else ""
+        return _formatted(name, bindings[name], formats) if name and name in bindings else value
+    if isinstance(value, Mapping):
+        return {key: _replaced(each, bindings, formats, star=star) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_replaced(each, bindings, formats, star=star) for each in value]
+    return value
+
+
+def _formatted(name: str, value: Any, formats: Mapping[str, Any]) -> Any:
+    """Texts stay texts, unless the rule says that they are numbers or flags."""
+    wanted = formats.get(name)
+    if isinstance(value, str) and wanted == "int":
+        try:
+            return int(value)
+        except ValueError:
+            return value
+    if isinstance(value, str) and wanted == "bool" and value in ("true", "false"):
+        return value == "true"
+    return value

@@ -1,0 +1,89 @@
+"""Show functions: a document as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.javascript import Answer
+from pouchdb_core.results import Record
+from pouchdb_couchapp.errors import DesignError
+from pouchdb_couchapp.functions import Negotiation, design_document, found
+from pouchdb_couchapp.manners import LOCAL, Manners
+from pouchdb_couchapp.response import as_response, completed
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncPouchDB
+
+__all__ = ["joined", "run", "show_here"]
+
+READING = ("rev", "revs", "revs_info", "conflicts", "deleted_conflicts", "local_seq", "attachments", "latest")
+"""Options of a show that are those of the ``get`` of its document as well."""
+
+
+def show_here(
+    database: SyncPouchDB, ddoc: str, name: str, id: str, request: dict[str, Any], options: Mapping[str, Any]
+) -> Record:
+    """Return the completed response of a show function of a database that is here."""
+    reading = {each: options[each] for each in READING if each in options}
+    negotiation = Negotiation(LOCAL, request)
+    answer = run(database, ddoc, name, id, request, negotiation, LOCAL, reading)
+    response = joined(answer, negotiation)
+    head = LOCAL.head(answer)
+    return completed({**response, **(head or {})}, negotiation.content_type)
+
+
+def run(
+    database: SyncPouchDB,
+    ddoc: str,
+    name: str,
+    id: str,
+    request: Mapping[str, Any],
+    negotiation: Negotiation,
+    manners: Manners,
+    reading: Mapping[str, Any],
+) -> Answer:
+    """Call a show function with its document. Raises NotFound and what the function is or throws."""
+    design = design_document(database, ddoc)
+    call = found(database, design, "shows", "show", name, manners)
+    doc = _document(database, id, reading)
+    try:
+        return call.call([doc and manners.document(doc), request], negotiation)
+    except DesignError as error:
+        # It throws because there is nothing to show.
+        if id and doc is None and "thrown" in error.details:
+            raise NotFound("document not found", thrown=error.details["thrown"]) from error
+        raise
+
+
+def _document(database: SyncPouchDB, id: str, reading: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if not id:
+        return None
+    try:
+        doc: Mapping[str, Any] = database.get(id, **reading)
+    except PouchDBError:
+        # Missing, deleted, not for this user: the function is asked all the same, without it.
+        return None
+    return doc
+
+
+def joined(answer: Answer, negotiation: Negotiation) -> dict[str, Any]:
+    """Return what a function and its provider returned as one response, behind what was sent.
+
+    As in CouchDB what the function itself returned stays, and what the provider makes is appended; members that only
+    the provider has (``json``, ``headers``) are kept, which CouchDB loses.
+    """
+    response = as_response(answer.value)
+    if negotiation.own is not None:
+        own = as_response(negotiation.own.value)
+        if own:
+            response = {**response, **own, "body": _text(own) + _text(response)}
+    if answer.sent:
+        response = {**response, "body": answer.sent + _text(response)}
+    return response
+
+
+def _text(response: Mapping[str, Any]) -> str:
+    body = response.get("body")
+    return body if isinstance(body, str) else ""

@@ -1,0 +1,43 @@
+"""Databases for the tests of couchapp."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pouchdb
+
+# The folder is no package: what tests share is imported by name.
+sys.path.insert(0, str(Path(__file__).parent))
+
+Put = Callable[..., Any]
+
+
+@pytest.fixture
+def environment() -> Iterator[Any]:
+    environment = pouchdb.setup(":memory:", plugins=["couchapp", "validation", "all_dbs"])
+    yield environment
+    environment.close()
+
+
+@pytest.fixture
+def db(environment: Any) -> Any:
+    """The worked examples' database: d1, d2, d3 and the view v."""
+    db = environment["rw0"]
+    db.bulk_docs([{"_id": "d1", "k": 1}, {"_id": "d2", "k": [2, "x"]}, {"_id": "d3", "k": "str"}])
+    return db
+
+
+@pytest.fixture
+def design(db: Any) -> Put:
+    """Store members as ``_design/t``, with the view v."""
+
+    def design(**members: Any) -> None:
+        views = {"v": {"map": "function (doc) { emit(doc.k); }"}, **members.pop("views", {})}
+        db["_design/t"] = {"views": views, **members}
+
+    return design
