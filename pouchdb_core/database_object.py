@@ -129,6 +129,14 @@ class Handle(EventEmitter):
         """Whether the database is on a server."""
         return self._life.opened.adapter.remote
 
+    def is_there(self) -> bool:
+        """Return whether the storage still has the database: another process may have destroyed it.
+
+        True for databases in memory, and on servers without asking them. Raises DatabaseClosed.
+        """
+        adapter = self.adapter
+        return adapter.remote or not adapter.lasting or self.name in adapter.names(self._engine.place)
+
     @property
     def closed(self) -> bool:
         """Whether the object can no longer be used."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pouchdb_core.aio.async_environment import AsyncEnvironment
+    from pouchdb_core.plugins import Plugins
+    from pouchdb_core.replication.replicate import Replicator
 
 __all__ = ["AbstractEnvironment", "SyncEnvironment", "sync_environment"]
 
@@ -69,6 +71,24 @@ class AbstractEnvironment(EventEmitter):
         aio = importlib.import_module("pouchdb_core.aio")
         view: AsyncEnvironment = aio.make_async_environment(self.sync_view)
         return view
+
+    @property
+    def plugins(self) -> Plugins:
+        """The plug-ins of the environment, one method a hook; ``plugins.names`` are their names."""
+        return self.engine.plugins
+
+    def new_id(self) -> str:
+        """Return an id as ``post`` makes them: time-ordered, greater than every one before."""
+        return self.engine.place.new_id()
+
+    def replicators(self) -> list[Replicator]:
+        """Return the replications that are under way between databases of this view, whoever started them."""
+        found = tuple(self.engine.replicators)
+        if not self.prefix:
+            return list(found)
+        names = [(each, (each.source, each.target)) for each in found]
+        shown = lambda side: side.remote or self.short_name(side.name) is not None  # noqa: E731
+        return [each for each, sides in names if all(map(shown, sides))]
 
     @property
     def context(self) -> Context:

@@ -115,10 +115,13 @@ class Replication(LiveReplication):
         calls: CallLog,
         dispatcher: Runner,
         workers: Runner,
+        *,
+        run: Callable[[], Generator[Any, None, Any]] | None = None,
     ) -> None:
+        """``run`` is what is stepped instead of ``replicator.run``, around which it goes."""
         super().__init__(calls, dispatcher)
         self._unbegun()
-        self._begin(replicator, subscribe, workers)
+        self._begin(replicator, subscribe, workers, run)
 
     def _unbegun(self) -> None:
         self._stepping = threading.Lock()
@@ -128,10 +131,14 @@ class Replication(LiveReplication):
         self._when_idle: list[Callable[[], None]] = []
 
     def _begin(
-        self, replicator: Replicator, subscribe: Callable[[Callable[[], None]], Callable[[], None]], workers: Runner
+        self,
+        replicator: Replicator,
+        subscribe: Callable[[Callable[[], None]], Callable[[], None]],
+        workers: Runner,
+        run: Callable[[], Generator[Any, None, Any]] | None = None,
     ) -> None:
         self.replicator = replicator
-        self._run = replicator.run()
+        self._run = (run or replicator.run)()
         self._job: Job = workers.job(self._step)
         replicator.wake = self._job.wake
         # Before the first read, so that no write falls between.

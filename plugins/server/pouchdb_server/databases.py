@@ -53,7 +53,7 @@ class Databases:
             held = self._held.get(name)
             if held is not None:
                 now = time.monotonic()
-                if held.database.closed or (now - held.checked > CHECKED and not self._exists(held.database)):
+                if held.database.closed or (now - held.checked > CHECKED and not held.database.is_there()):
                     self._forget(name)
                     held = None
                 elif now - held.checked > CHECKED:
@@ -88,11 +88,6 @@ class Databases:
                 raise FileExists("The database could not be created, the file already exists.")
             self._forget(name)
             self._held[name] = _Held(self._environment.PouchDB(name))
-
-    def _exists(self, database: SyncPouchDB) -> bool:
-        """Look at the storage: what another process destroyed is still open here."""
-        adapter = database.adapter
-        return not adapter.lasting or database.name in adapter.names(self._environment.engine.place)
 
     def _forget(self, name: str) -> None:
         held = self._held.pop(name, None)

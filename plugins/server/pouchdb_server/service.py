@@ -102,7 +102,7 @@ class Service:
         self.environment = environment
         self.settings = settings
         self.spawn, self.feeds, self.is_stopping = spawn, feeds, is_stopping
-        plugins = environment.engine.plugins
+        plugins = environment.plugins
         if "server" not in plugins.names:
             raise PluginError(
                 "the environment was set up without the plug-in 'server': pouchdb.setup(..., plugins=['server', ...])"

@@ -25,7 +25,6 @@ from pouchdb_core.errors import BadRequest, StorageError
 __all__ = ["MemoryAdapter", "SqliteAdapter"]
 
 
-
 class _SqlAdapter(LocalAdapter):
     """What both kinds share: indexes beside the documents, and copies of files."""
 
@@ -63,6 +62,7 @@ class _SqlAdapter(LocalAdapter):
             raise file_error(error, f"backup to {target}") from error
         finally:
             files.discard(part)
+
 
 class SqliteAdapter(_SqlAdapter):
     """Databases in files of a directory."""

@@ -64,8 +64,7 @@ def uuids(request: Request, database: None) -> Response:
     count = number("count", request.query.get("count", "1"))
     if count > MOST_UUIDS:
         raise BadRequest(f"count parameter too large: at most {MOST_UUIDS}")
-    place = request.environment.engine.place
-    made = [place.new_id().replace("-", "") for _ in range(count)]
+    made = [request.environment.new_id().replace("-", "") for _ in range(count)]
     headers = {"cache-control": "no-cache, no-store, must-revalidate", "pragma": "no-cache"}
     return Response({"uuids": made}, headers=headers, etag=uuid.uuid4().hex)
 

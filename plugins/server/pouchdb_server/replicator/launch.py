@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Generator
+import contextlib
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.errors import Forbidden, NotFound
-from pouchdb_core.live import Replication, Starter
-from pouchdb_core.live.starter import OnChange, OnComplete, called_back, keep
+from pouchdb_core.errors import DatabaseClosed, Forbidden, NotFound
+from pouchdb_core.live import Replication
+from pouchdb_core.live.background import replicate_in_background
 from pouchdb_core.replication.replicate import Replicator
 from pouchdb_core.requests import UserContext
 from pouchdb_core.runner import Runner
@@ -22,44 +22,7 @@ from pouchdb_server.security import is_member, security_of
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
 
-__all__ = ["Background", "identify", "launch", "open_peers"]
-
-
-class Background(Starter):
-    """Runs replications in the background, also those that come to an end by themselves."""
-
-    blocks = False
-
-    def __init__(self, runner: Runner, check: Callable[[Replicator], None]) -> None:
-        self._runner, self._check = runner, check
-
-    def replication(
-        self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
-    ) -> Any:
-        """Return a Replication."""
-        # Nobody listens to the documents.
-        replicator.tells = False
-        self._check(replicator)
-        run = replicator.run
-        replicator.run = lambda: _checked(run(), lambda: self._check(replicator))  # type: ignore[method-assign]
-        subscribe = replicator.source.adapter.subscribe
-        handle = Replication(replicator, subscribe, env._calls, env.engine.dispatcher, self._runner)
-        keep(handle, replicator.source._life.live, replicator.target._life.live, env.engine.live)
-        return called_back(handle, on_change, complete)
-
-
-def _checked(run: Generator[Any, None, Any], check: Callable[[], None]) -> Generator[Any, None, Any]:
-    """Run, as long as ``check`` does not raise: asked before every batch."""
-    try:
-        while True:
-            check()
-            try:
-                event = next(run)
-            except StopIteration as stop:
-                return stop.value
-            yield event
-    finally:
-        run.close()
+__all__ = ["identify", "launch", "open_peers"]
 
 
 def identify(environment: SyncEnvironment, definition: Definition, rights: UserContext) -> str:
@@ -86,13 +49,19 @@ def launch(
     ``rights()`` is asked again while it runs: they may get fewer.
     """
     mine = rights()
-    view = copy.copy(environment.as_user(mine))
-    view.starter = Background(runner, lambda replicator: _check_rights(replicator, rights()))
+    view = environment.as_user(mine)
     with ExitStack() as opened:
         source, target = open_peers(view, definition, mine, opened)
-        handle: Any = view.replicate(source, target, complete=complete, **definition.options())
+        handle = replicate_in_background(
+            view,
+            source,
+            target,
+            runner=runner,
+            check=lambda replicator: _check_rights(replicator, rights()),
+            complete=complete,
+            **definition.options(),
+        )
         handle.on_done(opened.pop_all().close)
-    assert isinstance(handle, Replication)
     return handle
 
 
@@ -117,8 +86,14 @@ def _open(view: SyncEnvironment, definition: Definition, side: Endpoint, opened:
 
 def _opened(view: SyncEnvironment, name: str, opened: ExitStack, **options: Any) -> SyncPouchDB:
     database = view.PouchDB(name, **options)
-    opened.callback(database._close)
+    opened.callback(_closed, database)
     return database
+
+
+def _closed(database: SyncPouchDB) -> None:
+    # It may have been destroyed meanwhile.
+    with contextlib.suppress(DatabaseClosed):
+        database.as_user(None).close()
 
 
 def _missing(name: str) -> NotFound:

@@ -102,7 +102,7 @@ def _jobs(request: Request) -> list[dict[str, Any]]:
         return [each for each in rows if each["user"] == mine]
     # Those of _replicate, and those that the program itself has started.
     known = set() if supervisor is None else supervisor.replicators()
-    others = [each for each in tuple(request.environment.engine.replicators) if each not in known]
+    others = [each for each in request.environment.replicators() if each not in known]
     return rows + sorted((_other(each) for each in others), key=lambda row: str(row["id"]))
 
 

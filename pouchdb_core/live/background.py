@@ -1,0 +1,80 @@
+"""Replications in the background of a server: on its own threads, under a condition that is asked again and again."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.live.live_replication import Replication
+from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back, keep
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.replication.replicate import Replicator
+    from pouchdb_core.runner import Runner
+
+__all__ = ["replicate_in_background"]
+
+
+def replicate_in_background(
+    env: SyncEnvironment,
+    source: SyncPouchDB,
+    target: SyncPouchDB,
+    *,
+    runner: Runner,
+    check: Callable[[Replicator], None] = lambda replicator: None,
+    **options: Any,
+) -> Replication:
+    """Start a replication that goes on by itself, also one that is not live; return its handle.
+
+    It runs on the threads of ``runner``, and no listener gets documents. ``check(replicator)`` is called before it
+    starts and before every batch: what it raises ends the run, as its error. ``options`` are those of
+    ``env.replicate``. Raises what ``check`` raises at the start, BadRequest.
+    """
+    view = copy.copy(env)
+    view.starter = _Background(runner, check)
+    handle: Any = view.replicate(source, target, **options)
+    assert isinstance(handle, Replication), "this starter makes no other"
+    return handle
+
+
+class _Checked:
+    """A replicator that asks before every batch whether it may go on."""
+
+    def __init__(self, replicator: Replicator, check: Callable[[Replicator], None]) -> None:
+        self._run, self._check, self._replicator = replicator.run, check, replicator
+
+    def __call__(self) -> Generator[Any, None, Any]:
+        run = self._run()
+        try:
+            while True:
+                self._check(self._replicator)
+                try:
+                    event = next(run)
+                except StopIteration as stop:
+                    return stop.value
+                yield event
+        finally:
+            run.close()
+
+
+class _Background(Starter):
+    blocks = False
+
+    def __init__(self, runner: Runner, check: Callable[[Replicator], None]) -> None:
+        self._runner, self._check = runner, check
+
+    def replication(
+        self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
+    ) -> Any:
+        """Return a Replication."""
+        # Nobody listens to the documents.
+        replicator.tells = False
+        self._check(replicator)
+        engine, subscribe = env.engine, replicator.source.adapter.subscribe
+        run = _Checked(replicator, self._check)
+        handle = Replication(replicator, subscribe, env._calls, engine.dispatcher, self._runner, run=run)
+        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live)
+        return called_back(handle, on_change, complete)
