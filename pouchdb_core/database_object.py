@@ -194,14 +194,18 @@ class Handle(EventEmitter):
 
     def state(self, slot: Slot[S]) -> S:
         """Return a plug-in's state of this database object."""
-        return self._life.slots.get(slot, self._own())
+        return self._life.slots.of(slot, self._own)
 
     def store_state(self, slot: Slot[S]) -> S:
         """Return a plug-in's state that all objects of this database share in one engine.
 
         It may outlive this object: what it keeps of its owner may be closed before it is.
         """
-        return self._life.opened.slots.get(slot, self._own())
+        return self._life.opened.slots.of(slot, self._own)
+
+    def ask_guards_again(self) -> None:
+        """Have plug-ins asked about writes again that had answered ``NEVER`` for this database."""
+        self._life.opened.uninterested.clear()
 
     @property
     def transforms(self) -> Transforms | None:

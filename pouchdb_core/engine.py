@@ -57,6 +57,8 @@ class Opened:
         self.slots = Slots()
         self.transforms: Transforms | Literal[False] | None = False
         """What changes documents on their way in and out; False until plug-ins were asked."""
+        self.uninterested: dict[tuple[str, bool], frozenset[str]] = {}
+        """Plug-ins that never have to do with writes here, by hook and whether a user makes them."""
         self._asking = False
         self._lock = threading.RLock()
         self.handles: weakref.WeakSet[Handle] = weakref.WeakSet()

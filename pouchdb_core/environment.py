@@ -190,7 +190,7 @@ class AbstractEnvironment(EventEmitter):
         """Return a plug-in's state of this environment, shared by its views."""
         owner = self if self._origin is None else self._origin
         # On the program's own behalf, whoever is logged in.
-        return self.engine.slots.get(slot, owner.sync_view.as_user(None))
+        return self.engine.slots.of(slot, lambda: owner.sync_view.as_user(None))
 
     def plugin_directory(self, plugin: str) -> Path:
         """Return (making it) a folder for files of a plug-in that belong to the whole environment."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Destroy,
         Guard,
         Listing,
+        Never,
         Open,
         Query,
         Read,
@@ -253,23 +254,26 @@ def pouchdb_write(database: SyncPouchDB, request: Write) -> Sequence[Outcome] | 
 
 
 @hookspec
-def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
+def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never | None:
     """Return ``guard(proposed) -> list of PouchDBError or None``, or None to let everything pass.
 
     Asked once per write; the guard is called once per batch, after parsing and before revisions are
     checked, also for ``new_edits=False`` and replicated writes. An error becomes that document's
     result; the others go on. Guards run before the write lock is taken and are asked again about
-    documents that changed, or all if a design document did, before it was. Local documents are not
+    documents that changed, or all if a design document did, before it was. A plug-in that answers ``NEVER``
+    (pouchdb_core.requests) is not asked again for writes of this database: of users, or plain ones of the program,
+    whichever this is. Local documents are not
     judged, unless the guard is marked with ``judges_local``. Nothing is asked of databases elsewhere: their
     server judges.
     """
 
 
 @hookspec
-def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> None:
+def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> Never | None:
     """Documents were written and committed; ``results`` are the successes of one call, in input order.
 
-    Not called when there are none. What it raises reaches the writer, but the documents stay written.
+    Not called when there are none, nor again after the answer ``NEVER``. What it raises reaches the
+    writer, but the documents stay written.
     """
 
 

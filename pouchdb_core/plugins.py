@@ -11,6 +11,7 @@ import pluggy
 from pouchdb_core import hookspecs
 from pouchdb_core.adapters.base import Adapter, Storage
 from pouchdb_core.errors import BadRequest, PluginError
+from pouchdb_core.requests import NEVER
 from pouchdb_core.transforms import Transform, Transforms
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ class Plugins:
         """Whether listing is the core's alone."""
         self.writes_plainly = len(hook.pouchdb_write.get_hookimpls()) == 1
         """Whether writing is the core's alone, but for guards."""
-        self._guards = _answers(hook.pouchdb_write_guards)
-        self._tell_of_written = _answers(hook.pouchdb_documents_written)
+        self._guards = _asked_until_never(hook.pouchdb_write_guards)
+        self._tell_of_written = _asked_until_never(hook.pouchdb_documents_written)
         self.transforming = bool(hook.pouchdb_transforms.get_hookimpls())
         """Whether any plug-in may change documents of some database."""
         self.judges = bool(hook.pouchdb_write_guards.get_hookimpls())
@@ -282,7 +283,8 @@ class Plugins:
         return Transforms(found) if found else None
 
     def write_guards(self, database: SyncPouchDB, request: Write) -> list[Guard]:
-        return self._guards(database, request)
+        # A method of a plug-in with something to say to its own guard is never left out.
+        return self._guards(database, request, request.user is None and not request.context)
 
     def environment_opened(self, environment: SyncEnvironment) -> None:
         self.manager.hook.pouchdb_environment_opened(environment=environment)
@@ -303,7 +305,7 @@ class Plugins:
         self.manager.hook.pouchdb_database_destroyed(environment=environment, name=name)
 
     def documents_written(self, database: SyncPouchDB, results: Sequence[Record]) -> None:
-        self._tell_of_written(database, results)
+        self._tell_of_written(database, results, True)
 
 
 def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
@@ -333,24 +335,49 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
     return call
 
 
-def _answers(hook: pluggy.HookCaller) -> Callable[[Any, Any], list[Any]]:
-    """Return a callable of the hook's two arguments, which answers with what is not None.
+def _asked_until_never(hook: pluggy.HookCaller) -> Callable[[Any, Any, bool], list[Any]]:
+    """Return a callable of a database, the hook's other argument and whether the program itself is at work.
 
-    Implementations that are not wrapped are called directly: every put calls two such hooks, and pluggy's machinery
-    would be a twentieth of its time.
+    It answers with what is neither None nor NEVER, and leaves out who said NEVER of the database. Implementations
+    that are not wrapped are called directly: every put calls two such hooks, and pluggy's machinery would be a
+    twentieth of its time.
     """
     spec = hook.spec
     assert spec is not None, "hooks of the core are specified in hookspecs"
     first, second = spec.argnames
     implementations = hook.get_hookimpls()
-    if all(
-        not (each.wrapper or each.hookwrapper) and tuple(each.argnames) == (first, second) for each in implementations
-    ):
-        # As pluggy does, the last registered first.
-        functions = [each.function for each in reversed(implementations)]
-        return lambda subject, told: [
-            answer for function in functions if (answer := function(subject, told)) is not None
+    if any(each.wrapper or each.hookwrapper for each in implementations):
+        return lambda database, told, own: [
+            answer for answer in hook(**{first: database, second: told}) or () if answer not in (None, NEVER)
         ]
-    return lambda subject, told: [
-        answer for answer in hook(**{first: subject, second: told}) or () if answer is not None
-    ]
+    # As pluggy does, the last registered first.
+    functions = [(each.plugin_name, _taking(each, first, second)) for each in reversed(implementations)]
+
+    def ask(database: SyncPouchDB, told: Any, own: bool) -> list[Any]:
+        uninterested = database._life.opened.uninterested
+        left_out = uninterested.get((hook.name, own), _NOBODY)
+        if len(left_out) == len(functions):
+            return []
+        answers = []
+        for name, function in functions:
+            if name in left_out:
+                continue
+            answer = function(database, told)
+            if answer is NEVER:
+                uninterested[hook.name, own] = uninterested.get((hook.name, own), _NOBODY) | {name}
+            elif answer is not None:
+                answers.append(answer)
+        return answers
+
+    return ask
+
+
+_NOBODY: frozenset[str] = frozenset()
+
+
+def _taking(implementation: pluggy.HookImpl, first: str, second: str) -> Callable[[Any, Any], Any]:
+    """Return an implementation as a function of both arguments, though it may take fewer, in any order."""
+    function, names = implementation.function, tuple(implementation.argnames)
+    if names == (first, second):
+        return cast("Callable[[Any, Any], Any]", function)
+    return lambda one, other: function(*(one if name == first else other for name in names))

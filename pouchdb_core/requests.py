@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING",
+    "NEVER",
     "NOTHING",
     "Action",
     "Administer",
@@ -30,6 +31,7 @@ __all__ = [
     "Destroy",
     "Guard",
     "Listing",
+    "Never",
     "Open",
     "Proposed",
     "Purpose",
@@ -256,6 +258,18 @@ class Query:
     """
     user: UserContext | None = None
     purpose: Purpose = "api"
+
+
+class Never(Enum):
+    NEVER = "never"
+
+
+NEVER = Never.NEVER
+"""What a plug-in answers that will have nothing to do with writes of a database: it is not asked again.
+
+It holds while the database is open, for requests of users or for those of the program itself, whichever was
+asked about; ``database.ask_guards_again()`` ends it.
+"""
 
 
 class Wait:

@@ -55,6 +55,14 @@ class Slots:
                 self._states[slot] = slot.build(owner)
             return cast("S", self._states[slot])
 
+    def of(self, slot: Slot[S], owner: Callable[[], Any]) -> S:
+        """Return the state as ``get`` does; the owner is asked for only when the state has to be built."""
+        try:
+            found: S = self._states[slot]
+        except KeyError:
+            return self.get(slot, owner())
+        return found
+
     def close(self) -> None:
         """Close every state, the newest first, each even if another one's ``close`` raises."""
         with self._lock, contextlib.ExitStack() as closing:

@@ -13,7 +13,7 @@ import pytest
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB, hookimpl
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, PouchDBError, Unauthorized
-from pouchdb_core.requests import Proposed, UserContext, Write
+from pouchdb_core.requests import NEVER, Proposed, UserContext, Write
 
 Verdicts = Sequence[PouchDBError | None] | None
 WAIT = 60
@@ -340,6 +340,41 @@ def test_a_method_hands_its_context_to_the_guard(guarded: Any) -> None:
     assert db.request_context == {}
     with pytest.raises(TypeError):
         view.request_context["acme"] = 1
+
+
+def test_who_says_never_is_not_asked_again(guarded: Any) -> None:
+    class Reluctant(Guarding):
+        @hookimpl
+        def pouchdb_write_guards(self, database: SyncPouchDB, request: Write) -> Any:
+            self.requests.append(request)
+            return NEVER
+
+        @hookimpl
+        def pouchdb_documents_written(self, database: SyncPouchDB, results: Any) -> Any:
+            self.asked.append(results)
+            return NEVER
+
+    db = guarded(eager := Guarding(no_bad), plugin := Reluctant(no_bad))
+    for number in range(3):
+        db.put({"_id": str(number)})
+    with pytest.raises(Forbidden):
+        db.put({"_id": "a", "bad": "no"})
+    assert (len(plugin.requests), len(plugin.asked), len(eager.requests)) == (1, 1, 4)
+    # Of users' writes it said nothing yet; a method's own are always asked about.
+    ada = db.as_user({"name": "ada"})
+    for number in range(3):
+        ada.put({"_id": f"ada {number}"})
+        db.with_context({"acme": number}).put({"_id": f"acme {number}"})
+    assert [each.user and each.user.name for each in plugin.requests[1:]].count("ada") == 1
+    other = db.environment["other"]
+    other.put({"_id": "a"})
+    assert len(plugin.asked) == 2
+    asked = len(plugin.requests)
+    db.put({"_id": "x"})
+    assert len(plugin.requests) == asked
+    db.ask_guards_again()
+    db.put({"_id": "y"})
+    assert len(plugin.requests) == asked + 1
 
 
 # -- asked again ---------------------------------------------------------------------------------

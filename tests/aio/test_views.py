@@ -19,7 +19,7 @@ from pouchdb_core.state import Slot
 # Both have them, and they answer at once: they touch no storage, open, or are for plug-ins.
 AT_ONCE = {
     *("PouchDB", "as_user", "asUser", "defaults", "with_purpose", "new_id", "newId"),
-    *("with_context", "set_current_user", "setCurrentUser"),
+    *("with_context", "set_current_user", "setCurrentUser", "short_name", "ask_guards_again"),
     *("register_function", "registerFunction", "state", "store_state"),
     *("design_documents", "directory", "plugin_directory"),
     *("on", "once", "emit", "listeners", "addListener", "add_listener", "removeListener", "remove_listener"),

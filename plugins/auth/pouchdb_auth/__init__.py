@@ -16,7 +16,7 @@ from pouchdb_auth.auth_errors import AuthenticationError, TooManyAttempts
 from pouchdb_auth.auth_settings import AuthSettings, auth_settings, settings_of
 from pouchdb_auth.local_admins import admins_of
 from pouchdb_auth.peruser import follow, provide_for_all
-from pouchdb_auth.user_documents import is_users
+from pouchdb_auth.user_documents import USERS, is_users
 from pouchdb_auth.user_methods import (
     change_password,
     change_username,
@@ -37,6 +37,7 @@ from pouchdb_auth.user_methods import (
 from pouchdb_auth.user_rules import Users, add_design_document, rules
 from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, Transform, hookimpl, operation
 from pouchdb_core.methods import Operation
+from pouchdb_core.requests import NEVER, Never
 
 if TYPE_CHECKING:
     import click
@@ -117,12 +118,13 @@ def pouchdb_transforms(database: SyncPouchDB) -> Transform | None:
 
 
 @hookimpl
-def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
-    if is_users(database):
+def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never | None:
+    if database.name.endswith(USERS) and is_users(database):
         guard = rules(database, request)
         design = design_guard(database, request.user)
         return guard if design is None else _both(design, guard)
-    return None if request.user is None else design_guard(database, request.user)
+    # The program itself may do everything.
+    return NEVER if request.user is None else design_guard(database, request.user)
 
 
 def _both(first: Guard, second: Guard) -> Guard:
@@ -140,9 +142,11 @@ def pouchdb_database_created(database: SyncPouchDB) -> None:
 
 
 @hookimpl
-def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> None:
-    if is_users(database):
-        follow(database.environment.sync_view, [each["id"] for each in results])
+def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> Never | None:
+    if not (database.name.endswith(USERS) and is_users(database)):
+        return NEVER
+    follow(database.environment.sync_view, [each["id"] for each in results])
+    return None
 
 
 @hookimpl

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from pouchdb_core import AbstractEnvironment, Record, SyncEnvironment, SyncPouchDB, hookimpl
-from pouchdb_core.requests import Guard, UserContext, Write
+from pouchdb_core import AbstractEnvironment, Record, Slot, SyncEnvironment, SyncPouchDB, hookimpl
+from pouchdb_core.requests import NEVER, Guard, Never, UserContext, Write
 from pouchdb_server import hookspecs
 from pouchdb_server.accounts import Account
 from pouchdb_server.administrators import Administrators, administrators
@@ -21,6 +21,7 @@ from pouchdb_server.messages import Headers, Request, Response
 from pouchdb_server.metrics.counters import METRICS
 from pouchdb_server.passwords import Password
 from pouchdb_server.replicator.access import only_own, replication_guard
+from pouchdb_server.replicator.definition import is_replicator
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.routes import Route
 from pouchdb_server.rows import Rows
@@ -97,16 +98,33 @@ def pouchdb_http_authorise(request: Request, database: SyncPouchDB | None) -> No
 
 
 @hookimpl
-def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
+def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never | None:
     user = request.user
+    if user is None and not is_replicator(database.short_name):
+        return NEVER
     return every(design_guard(database, user), replication_guard(database, user), users_guard(database, user))
+
+
+class _Writes:
+    """Tells what shows the writes of a database; found once, because every put comes here."""
+
+    def __init__(self, database: SyncPouchDB) -> None:
+        self._name, self._remote = database.name, database.remote
+        self._updates = database.environment.state(UPDATES)
+        self._metrics = database.environment.state(METRICS)
+
+    def count(self, documents: int) -> None:
+        if not self._remote:
+            self._updates.add(self._name, "updated")
+            self._metrics.wrote(documents)
+
+
+_WRITES: Slot[_Writes] = Slot("writes that are shown", _Writes)
 
 
 @hookimpl
 def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> None:
-    if not database.remote:
-        database.environment.state(UPDATES).add(database.name, "updated")
-        database.environment.state(METRICS).wrote(len(results))
+    database.store_state(_WRITES).count(len(results))
 
 
 @hookimpl

@@ -27,7 +27,7 @@ from pouchdb_validation.rules import Validator
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.requests import Guard, Write
+    from pouchdb_core.requests import Guard, Never, Write
 
 __all__ = [
     "AlreadyInstalled",
@@ -69,5 +69,5 @@ def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:
 
 
 @hookimpl
-def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | None:
+def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never | None:
     return guard_of(database, request)

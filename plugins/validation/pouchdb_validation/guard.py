@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import NotFound, PouchDBError
-from pouchdb_core.requests import Proposed, Write
+from pouchdb_core.requests import NEVER, Never, Proposed, Write
 from pouchdb_core.state import Slot
 from pouchdb_validation.rules import NO_RULES, Case, PythonRule, Validator, rules_of
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
 __all__ = [
+    "CONCERNED",
     "CONTEXT",
     "INSTALLED",
     "VALIDATORS",
@@ -53,6 +54,8 @@ class Registered:
 
 
 INSTALLED: Slot[list[bool]] = Slot("validation methods installed", lambda database: [])
+CONCERNED: Slot[list[bool]] = Slot("validators of plain writes", lambda database: [])
+"""Something, as soon as an object of the database validates its plain writes, or validators of the program do."""
 VALIDATORS: Slot[list[Registered]] = Slot("python validators", lambda database: [])
 
 
@@ -140,14 +143,16 @@ def _with_content(proposed: Proposed, attachments: Mapping[str, Any]) -> dict[st
     return filled
 
 
-def guard_of(database: SyncPouchDB, request: Write) -> _Guard | None:
-    """Return the guard of a write, or None where nothing judges it.
+def guard_of(database: SyncPouchDB, request: Write) -> _Guard | Never | None:
+    """Return the guard of a write, or None where nothing judges it; NEVER until something could.
 
     Judged are the validating methods' writes, every write of a user (``as_user``, the environment's current user,
     a server's clients), and all writes of a database object on which the methods are installed. Validators that were
     registered with ``always`` judge every write.
     """
     options, user = request.context.get(CONTEXT), request.user
+    if options is None and user is None and not request.context and not database.store_state(CONCERNED):
+        return NEVER
     own = database.as_user(None)
     if options is not None:
         return _Guard(own, options, options.user)

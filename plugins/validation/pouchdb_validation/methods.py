@@ -9,7 +9,17 @@ from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.results import Record
 from pouchdb_validation.errors import AlreadyInstalled, NotInstalled
-from pouchdb_validation.guard import CONTEXT, INSTALLED, VALIDATORS, Options, Registered, admin, python_rules, security
+from pouchdb_validation.guard import (
+    CONCERNED,
+    CONTEXT,
+    INSTALLED,
+    VALIDATORS,
+    Options,
+    Registered,
+    admin,
+    python_rules,
+    security,
+)
 from pouchdb_validation.rules import Case, Validator, compiled
 
 if TYPE_CHECKING:
@@ -239,6 +249,7 @@ def install_validation_methods(db: SyncPouchDB) -> Record:
     if installed:
         raise AlreadyInstalled
     installed.append(True)
+    _judge_plain_writes(db)
     return Record(ok=True)
 
 
@@ -264,4 +275,10 @@ def validator(db: SyncPouchDB, function: Validator | None = None, *, always: boo
     if not callable(function):
         raise BadRequest(f"a validator is a function (new, old, user_ctx, security), not {function!r}")
     db.store_state(VALIDATORS).append(Registered(function, always))
+    _judge_plain_writes(db)
     return function
+
+
+def _judge_plain_writes(db: SyncPouchDB) -> None:
+    db.store_state(CONCERNED).append(True)
+    db.ask_guards_again()
