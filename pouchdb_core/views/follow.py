@@ -61,6 +61,7 @@ class Follower:
     def __init__(self, kind: str, place: IndexPlace, index: Index) -> None:
         self.kind, self.place, self.index = kind, place, index
         self.store: IndexStore = place.store
+        self._files_known = False
         self._reset()
 
     def _reset(self) -> None:
@@ -106,7 +107,7 @@ class Follower:
         counters = self.store.counters()
         target = _Target(counters.update_seq, counters.purge_seq)
         pause = SHORTEST
-        while not target.reached(self.entry()):
+        while not self._reached(target):
             with self._condition:
                 mine, self._building = not self._building, True
             if not mine:
@@ -121,6 +122,17 @@ class Follower:
                 with self._condition:
                     self._building = False
                     self._condition.notify_all()
+
+    def _reached(self, target: _Target) -> bool:
+        """Whether the index is up to date; once for each follower also whether its files are those it was built in."""
+        entry = self.entry()
+        if not target.reached(entry):
+            return False
+        if self._files_known or entry is None or not isinstance(self.index, OutsideIndex):
+            return True
+        self._files_known = True
+        seq, _, lineage = (self.index.mark() or "").partition(":")
+        return lineage == _lineage(entry) and seq.isdigit() and int(seq) >= entry.seq
 
     def close(self) -> None:
         """Let go of the index's files."""

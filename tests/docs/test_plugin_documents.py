@@ -14,6 +14,7 @@ PAGES = [
     "plugins/auth/README.md",
     "plugins/find/README.md",
     "plugins/gql/README.md",
+    "plugins/search/README.md",
     "plugins/spatial/README.md",
     "plugins/validation/README.md",
 ]

@@ -1,0 +1,42 @@
+"""search: full text, as pouchdb-search, Cloudant Search and Nouveau find it (spec: plugins, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core import hookimpl, operation
+from pouchdb_core.methods import Operation
+from pouchdb_search.searching import search
+from pouchdb_search.text_index import NouveauKind, SearchKind
+
+if TYPE_CHECKING:
+    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.views.index import IndexKind
+
+__all__ = ["search"]
+
+
+@hookimpl
+def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:
+    return [operation(search, reads=True, long=True, functions=["fun"])]
+
+
+@hookimpl
+def pouchdb_index_kinds() -> Iterable[IndexKind]:
+    return [SearchKind(), NouveauKind()]
+
+
+@hookimpl
+def pouchdb_commands(group: Any) -> None:
+    from pouchdb_search.commands import search as command
+
+    group.add_command(command)
+
+
+@hookimpl(optionalhook=True)
+def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
+    # Only a server asks, so there is one.
+    from pouchdb_search.endpoints import routes
+
+    return routes()
