@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-from pouchdb_server import Request, Response, Route
+from pouchdb_server import Request, Response, Route, Rows
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import NotFound, PouchDBError
-from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
 from pouchdb_find.definitions import requested
 from pouchdb_find.errors import FindError, shown
@@ -37,22 +36,7 @@ def routes() -> Iterable[Route]:
 def find(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_find: documents are sent while they are found."""
     results = Results(database, FindRequest.checked(request.json()))
-    return Response(_sent(results), content_type="application/json")
-
-
-def _sent(results: Results) -> Iterator[bytes]:
-    separator = b'{"docs":[\r\n'
-    for text in results.json():
-        yield separator + text
-        separator = b",\r\n"
-    closing = dump(results.closing())[1:]
-    yield (
-        (separator if separator[:1] == b"{" else b"")
-        + b"\r\n]"
-        + (b"" if closing == b"}" else b",\r\n")
-        + closing
-        + b"\n"
-    )
+    return Rows(results.json(), name="docs", tail=results.closing)
 
 
 def explain(request: Request, database: SyncPouchDB) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from typing import Any
 
 import pytest
 
+import pouchdb
+
 CROWD = 200
 WRITERS = GUESSERS = 64
 PATIENT = 3.0
@@ -212,3 +214,48 @@ def test_nobody_holds_up_the_others(place: Place, crowd: str) -> None:
     errors = place.stop()
     assert place.process.returncode in (0, -15)
     assert "Traceback" not in errors
+
+
+async def acknowledged(place: Place, number: int, done: list[str]) -> None:
+    """Write documents until the server ends; remember what was acknowledged."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        for n in range(10_000):
+            status, _ = await place.ask("PUT", f"/free/ack{number}-{n}", b"{}")
+            if status == 201:
+                done.append(f"ack{number}-{n}")
+            else:
+                assert status == 503
+
+
+async def feeds(place: Place, number: int) -> None:
+    """A feed that stays open; it ends with its last line."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+    writer.write(b"GET /free/_changes?feed=continuous&heartbeat=60000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    assert b'"last_seq"' in answer[-200:]
+    assert answer.endswith(b"0\r\n\r\n")
+
+
+def test_sigterm_in_the_middle_of_it_loses_nothing(place: Place) -> None:
+    async def campaign() -> list[str]:
+        done: list[str] = []
+        crowd = [(slow_heads, 50), (slow_uploads, 50), (feeds, 20)]
+        tasks = [asyncio.create_task(who(place, n)) for who, count in crowd for n in range(count)]
+        tasks += [asyncio.create_task(acknowledged(place, n, done)) for n in range(4)]
+        await asyncio.sleep(1)
+        place.process.terminate()
+        await asyncio.wait_for(asyncio.gather(*tasks), 60)
+        return done
+
+    began = time.monotonic()
+    done = asyncio.run(campaign())
+    _, errors = place.process.communicate(timeout=60)
+    # The grace time is 10 seconds.
+    assert time.monotonic() - began < 30
+    assert place.process.returncode in (0, -15)
+    assert "Traceback" not in errors
+    assert len(done) > 4
+    with pouchdb.setup(place.directory, plugins=[]) as environment:
+        found = environment["free"].all_docs(keys=done)["rows"]
+        assert [row["id"] for row in found if "error" not in row] == done
