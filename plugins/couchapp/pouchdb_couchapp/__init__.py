@@ -11,6 +11,8 @@ from pouchdb_couchapp.errors import DesignError, NotAcceptable, RewriteError
 from pouchdb_couchapp.methods import list_, rewrite, rewrite_result_request_object, show, update
 
 if TYPE_CHECKING:
+    import click
+
     from pouchdb_core.environment import SyncEnvironment
 
 __all__ = [
@@ -34,6 +36,14 @@ def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:
         operation(rewrite),
         operation(rewrite_result_request_object, reads=True),
     ]
+
+
+@hookimpl
+def pouchdb_commands(group: click.Group) -> None:
+    # Imported by the command line only: nothing else needs click.
+    from pouchdb_couchapp.commands import couchapp
+
+    group.add_command(couchapp)
 
 
 @hookimpl(optionalhook=True)

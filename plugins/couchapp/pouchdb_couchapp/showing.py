@@ -11,7 +11,7 @@ from pouchdb_core.results import Record
 from pouchdb_couchapp.errors import DesignError
 from pouchdb_couchapp.functions import Negotiation, design_document, found
 from pouchdb_couchapp.manners import LOCAL, Manners
-from pouchdb_couchapp.response import as_response, completed
+from pouchdb_couchapp.response import as_response, completed, has_header, json_text
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
@@ -78,12 +78,25 @@ def joined(answer: Answer, negotiation: Negotiation) -> dict[str, Any]:
     if negotiation.own is not None:
         own = as_response(negotiation.own.value)
         if own:
-            response = {**response, **own, "body": _text(own) + _text(response)}
-    if answer.sent:
-        response = {**response, "body": answer.sent + _text(response)}
-    return response
+            response = {**_behind(_text(own), response), **{name: own[name] for name in own if name not in _CONTENT}}
+    return _behind(answer.sent, response) if answer.sent else response
+
+
+_CONTENT = ("body", "json")
+
+
+def _behind(text: str, response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a response whose body comes behind a text; JSON becomes text, too."""
+    made = {name: value for name, value in response.items() if name not in _CONTENT}
+    made["body"] = text + _text(response)
+    headers = made.get("headers") or {}
+    if "json" in response and isinstance(headers, Mapping) and not has_header(headers, "Content-Type"):
+        made["headers"] = {**headers, "Content-Type": "application/json"}
+    return made
 
 
 def _text(response: Mapping[str, Any]) -> str:
+    if "json" in response:
+        return json_text(response["json"])
     body = response.get("body")
     return body if isinstance(body, str) else ""
