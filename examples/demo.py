@@ -21,6 +21,7 @@ from typing import Any
 
 import airportsdata
 import remote
+from people import people
 from questions import find, gather, group
 from replicas import live_sync
 from serving import serve
@@ -277,6 +278,7 @@ STEPS: list[Step] = [
     name_databases,
     live_sync,
     serve,
+    people,
     group,
     find,
     gather,

@@ -8,6 +8,7 @@ import pytest
 
 PAGES = [
     "docs/asking.md",
+    "docs/users.md",
     "docs/hooks.md",
     "docs/writing-a-plugin.md",
     "plugins/all_dbs/README.md",

@@ -133,7 +133,7 @@ def security(
     }
     if given is not None or removed or any(added.values()):
         found = database.get_security() if given is None else given
-        database.put_security(_changed(found, added, removed))
+        database.put_security(_changed(found, added, removed) if removed or any(added.values()) else found)
     shown = database.get_security()
     if session.output.json:
         session.output.data(shown)

@@ -65,15 +65,20 @@ def session_info(request: Request) -> Mapping[str, Any]:
 
 def authenticate(request: Request) -> UserContext | None:
     """Return whom a signed token or a proxy names; None if there is neither. Raises Unauthorized."""
-    settings = settings_of(request.server.environment)
-    if settings.jwt_keys:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            from pouchdb_auth.jwt_tokens import user_of
+    import pouchdb_server
 
-            user = user_of(token.strip(), settings)
-            request.authenticated = "jwt"
-            return user
+    settings = settings_of(request.server.environment)
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    kind = kind.lower()
+    if kind == "basic":
+        # Else the time would say which names nobody has.
+        request.server.accounts.expect(pouchdb_server.Password("", "", settings.iterations))
+    elif kind == "bearer" and settings.jwt_keys:
+        from pouchdb_auth.jwt_tokens import user_of
+
+        user = user_of(token.strip(), settings)
+        request.authenticated = "jwt"
+        return user
     if settings.proxy_secret is not None and _PROXY_USER in request.headers:
         user = _vouched(request, settings.proxy_secret)
         request.authenticated = "proxy"
