@@ -6,7 +6,7 @@ looked at before a checkpoint acknowledges anything:
 
 - It still has its checkpoint document, as it was last seen (``Checkpoints.check``).
 - It still is what it says of itself: uuid, epoch, ``instance_start_time``.
-- A remote side still has its *witnesses*: one revision of each batch, known to be on both sides. CouchDB 3 says
+- A remote side still has its *witnesses*: a few revisions of each batch, known to be on both sides. CouchDB 3 says
   ``instance_start_time: "0"`` of every database and PouchDB Server the start of its process, so what a database
   has is all that can be known of it there.
 """
@@ -23,9 +23,11 @@ from pouchdb_core.revisions import generation
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["WITNESSES", "Epoch", "Side"]
+__all__ = ["EACH", "WITNESSES", "Epoch", "Side"]
 
-WITNESSES = 500
+EACH = 8
+"""Revisions of each batch: of documents that are written again the older one proves nothing, so one is not enough."""
+WITNESSES = 2000
 """Revisions a side is asked for at once at most: with more a checkpoint is due."""
 
 SILENT = (Unauthorized, Forbidden, NotFound, NotSupported, BadRequest)
@@ -74,11 +76,11 @@ class Side:
         return Replaced(f"the {self._role} {self._database.name} is not the database it was: {why}")
 
     def confirmed(self) -> None:
-        """A checkpoint acknowledges what was seen: of the witnesses the newest is enough from here on.
+        """A checkpoint acknowledges what was seen: of the witnesses the newest are enough from here on.
 
         Whatever old copy may come in place of the database, it lacks the newest, or nothing.
         """
-        while len(self._witnesses) > 1:
+        while len(self._witnesses) > EACH:
             del self._witnesses[next(iter(self._witnesses))]
 
     def _ask(self) -> bool:

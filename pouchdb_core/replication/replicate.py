@@ -25,7 +25,7 @@ from pouchdb_core.replication.background import Background
 from pouchdb_core.replication.batch import Revision, Transfer, revision_of
 from pouchdb_core.replication.checkpoint import Checkpoints, seq_number
 from pouchdb_core.replication.identity import open_checkpoints
-from pouchdb_core.replication.lives import Side
+from pouchdb_core.replication.lives import EACH, Side
 from pouchdb_core.replication.remote import Ahead, ready, transfer_of
 from pouchdb_core.replication.replication_progress import Event, Pending, Progress, Refused
 from pouchdb_core.replication.source import check_distinct, reached, went_back
@@ -444,14 +444,15 @@ class Replicator:
             yield told
 
     def _witness(self, rows: list[Record], absent: set[Revision]) -> None:
-        """Remember one revision of a batch that both sides have now."""
-        for row in reversed(rows):
+        """Remember some revisions of a batch that both sides have now: the last one, and others from all over it."""
+        step = max(1, (len(rows) - 1) // (EACH - 1))
+        for row in (*rows[:-1:step], rows[-1]):
             for change in row["changes"]:
                 revision = row["id"], change["rev"]
                 if revision not in absent and revision not in self.refused:
                     for side in self._lives.values():
                         side.saw(*revision)
-                    return
+                    break
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
         if not wanted:

@@ -11,6 +11,8 @@ from replicas.seeds import play
 from pouchdb_core.live import Replication
 from pouchdb_core.replication import replicate
 from pouchdb_core.replication.batch import Transfer
+from pouchdb_core.replication.checkpoint import Checkpoints
+from pouchdb_core.replication.lives import Side
 from pouchdb_core.replication.replicate import Replicator
 from pouchdb_core.replication.replication_progress import Refused
 
@@ -85,6 +87,32 @@ def deaf(patch: Patch) -> None:
     )
 
 
+def learnt_at_the_start(patch: Patch) -> None:
+    """What was seen of the two sides at the beginning is never looked at again: A2 of version 0.1.0."""
+    patch.setattr(Side, "check", lambda self: None)
+    patch.setattr(Checkpoints, "_compare", lambda self, side, known, document: None)
+
+
+def only_checkpoints(patch: Patch) -> None:
+    """A side that still has its checkpoint is believed to have what was written since."""
+    patch.setattr(Side, "check", lambda self: None)
+
+
+def one_witness(patch: Patch) -> None:
+    """Of a batch only its last document is asked for."""
+    witness = Replicator._witness
+    patch.setattr(Replicator, "_witness", lambda self, rows, absent: witness(self, rows[-1:], absent))
+
+
+def sleeps(patch: Patch) -> None:
+    """What waits never looks whether both sides still are who they were."""
+
+    def look(self: Any) -> None:
+        self._look_at = self.tools.clock() + 60.0
+
+    patch.setattr(Replicator, "_look_idly", look)
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -95,6 +123,10 @@ def deaf(patch: Patch) -> None:
         one_too_far,
         attachments,
         deaf,
+        learnt_at_the_start,
+        only_checkpoints,
+        one_witness,
+        sleeps,
     ],
     ids=lambda mistake: mistake.__name__,
 )

@@ -42,11 +42,13 @@ def test_the_first_seeds_have_everything() -> None:
     planned = [plan(seed) for seed in range(SEEDS)]
     setups = [setup for setup, _ in planned]
     assert {len(setup.kinds) for setup in setups} == {2, 3, 4, 5, 6, 8}
-    assert {kind for setup in setups for kind in setup.kinds} == {"memory", "shared", "file"}
+    assert {kind for setup in setups for kind in setup.kinds} == {"memory", "shared", "file", "far"}
+    assert {says for setup in setups for says in setup.says_epoch} == {False, True}
     assert {setup.held for setup in setups} == {1, 3, 1000}
     assert any(setup.purges for setup in setups)
     assert any(setup.revs_limit for setup in setups)
     moves = {move.kind for _, moves in planned for move in moves}
     assert moves == {
-        "backup", "cancel", "guard", "heal", "kill", "restore", "start", "step", "tick", "weather", "write"
+        "backup", "cancel", "guard", "heal", "kill", "recreate", "restore", "start", "step", "swap", "tick", "weather",
+        "write",
     }  # fmt: skip

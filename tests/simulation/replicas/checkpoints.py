@@ -63,6 +63,9 @@ class Acknowledged:
         if link.known_checkpoints is replicator._checkpoints:
             return
         link.known_checkpoints = replicator._checkpoints
+        if replicator._checkpoints is link.doubtful:
+            # It is of another database: what is written now is not acknowledged.
+            return
         self._look_for_race(replicator.id)
         since: Any = request.since
         agreed = self._agreed.get(replicator.id, 0) if replicator.request.checkpoint is True else 0

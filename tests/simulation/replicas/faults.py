@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from typing_extensions import Self
+
 from pouchdb_core.adapters.base import Adapter
 from pouchdb_core.errors import DatabaseBusy, ServerError, StorageError
 from pouchdb_core.requests import Changes, Guard, Read, Write
@@ -77,6 +79,15 @@ class Reader:
 
     def __init__(self, file: Any, faults: Faults, what: str) -> None:
         self._file, self._faults, self._what = file, faults, what
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
     def read(self, size: int = -1) -> bytes:
         self._faults.point(f"within {self._what}")

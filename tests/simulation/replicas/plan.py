@@ -25,6 +25,8 @@ WEIGHTS = {
 }
 COPIES = {"backup": 5, "restore": 4}
 """Only where there are files."""
+OTHERS = {"recreate": 3}
+"""Another database in the place of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Setup:
 
     seed: int
     kinds: tuple[str, ...]
-    """Of each replica: ``memory``, ``shared`` (one environment for all of these) or ``file``."""
+    """Of each replica: ``memory``, ``shared`` (one environment for all of these), ``file``, ``far`` (on a server)."""
     edges: tuple[tuple[int, int], ...]
     ids: tuple[str, ...]
     revs_limit: int | None
@@ -59,6 +61,8 @@ class Setup:
     """How many refused revisions a checkpoint remembers."""
     fetch: int
     """How many documents are asked for at once."""
+    says_epoch: tuple[bool, ...]
+    """Of each replica on a server: whether that says which life of the database it is, as ours does."""
     watched: tuple[bool, ...]
     """Of each replica: whether a plug-in wraps reading and writing: then documents do not travel as they are stored."""
 
@@ -93,10 +97,17 @@ def plan(seed: int, moves: int | None = None) -> tuple[Setup, list[Move]]:
     count = chance.choice([2, 2, 2, 3, 3, 4, 5, 6, 8])
     files = chance.random() < 0.25
     shared = chance.random() < 0.3
-    kinds = tuple(
-        "file" if files and chance.random() < 0.5 else "shared" if shared and chance.random() < 0.7 else "memory"
-        for _ in range(count)
-    )
+    far = chance.random() < 0.4
+    others = chance.random() < 0.35
+
+    def kind() -> str:
+        if far and chance.random() < 0.6:
+            return "far"
+        if files and chance.random() < 0.5:
+            return "file"
+        return "shared" if shared and chance.random() < 0.7 else "memory"
+
+    kinds = tuple(kind() for _ in range(count))
     setup = Setup(
         seed=seed,
         kinds=kinds,
@@ -108,11 +119,18 @@ def plan(seed: int, moves: int | None = None) -> tuple[Setup, list[Move]]:
         raw=chance.random() < 0.5,
         held=chance.choice([1000, 1000, 3, 1]),
         fetch=chance.choice([1000, 1000, 1, 2]),
+        says_epoch=tuple(chance.random() < 0.4 for _ in range(count)),
         watched=tuple(chance.random() < 0.25 for _ in range(count)),
     )
     wanted = moves or chance.choice([40, 80, 120, 200])
     heals = {wanted // 2} if chance.random() < 0.4 else set()
-    weights = WEIGHTS if "file" not in kinds else {**WEIGHTS, **COPIES}
+    weights = dict(WEIGHTS)
+    if "file" in kinds or "far" in kinds:
+        weights.update(COPIES)
+    if others:
+        weights.update(OTHERS)
+        if kinds.count("far") > 1:
+            weights["swap"] = 2
     planned = []
     for number in range(1, wanted + 1):
         kind = "heal" if number in heals else chance.choices(list(weights), list(weights.values()))[0]

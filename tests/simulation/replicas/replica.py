@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from replicas.far import Waiting
 from replicas.scheduler import InOrder, Turns
 
 from pouchdb_core.database import SyncPouchDB
@@ -82,11 +83,12 @@ def environment(
     new_id: Callable[[], str],
     workers: Turns,
     events: Turns,
+    more: Sequence[type[Any]] = (),
 ) -> SyncEnvironment:
     """Make an environment that depends on nothing but its arguments."""
     plugins: list[tuple[str, object]] = [
         *CORE_PLUGINS,
-        ("faults", Adapters([adapter], adapter.name)),
+        ("faults", Adapters([adapter, *more], adapter.name)),
         ("guard", guard),
     ]
     if watched:
@@ -94,6 +96,7 @@ def environment(
     options = {} if directory is None else {"durability": "normal"}
     engine = Engine(directory, plugins, options=options, new_id=new_id, tools=tools)
     engine.workers, engine.dispatcher = workers, events
+    engine.remote_workers = workers
     ordered: Any = InOrder
     engine.live, engine.replicators = ordered(), ordered()
     return sync_environment(engine)
@@ -121,6 +124,16 @@ class Replica:
     db: SyncPouchDB = field(init=False)
     local: dict[str, Any] = field(default_factory=dict)
     backups: list[Backup] = field(default_factory=list)
+    far: Callable[[str], SyncPouchDB] | None = None
+    """Opens it by its address; None: it is here."""
+    says_epoch: bool = False
+    """Of one on a server: whether that says which life of the database it is."""
+    office: SyncEnvironment | None = None
+    """The environment of those who replicate with a server's."""
+    waits: list[Waiting] = field(default_factory=list)
+    lives: int = 0
+    """How often another database came into its place."""
+    _peer: SyncPouchDB | None = None
 
     def __post_init__(self) -> None:
         self._open()
@@ -128,7 +141,36 @@ class Replica:
     def _open(self) -> None:
         self.env = self.open()
         self.db = self.env.PouchDB(self.name, **self.options)
+        self._opened()
+
+    def _opened(self) -> None:
         self.db._life.live = InOrder()  # type: ignore[assignment]  # in place of a set
+        if self.far is not None:
+            self.db.adapter.subscribe(self._heard)
+
+    @property
+    def peer(self) -> SyncPouchDB:
+        """The database as those who replicate see it."""
+        if self.far is None:
+            return self.db
+        if self._peer is None:
+            self._peer = self.far(f"far://{self.name}")
+            self._peer._life.live = InOrder()  # type: ignore[assignment]  # in place of a set
+        return self._peer
+
+    @property
+    def runs_in(self) -> SyncEnvironment:
+        """The environment of what replicates with it."""
+        return self.env if self.office is None else self.office
+
+    def _heard(self) -> None:
+        self.end_waits(broken=False)
+
+    def end_waits(self, *, broken: bool) -> None:
+        """Answer those who wait for changes, or break their connections."""
+        waits, self.waits[:] = list(self.waits), []
+        for each in waits:
+            each.end(broken=broken)
 
     @property
     def refused(self) -> list[str]:
@@ -168,3 +210,30 @@ class Replica:
         shutil.copyfile(backup.path, path)
         self._open()
         self.local = dict(backup.local)
+        self.lives += 1
+
+    def recreate(self) -> None:
+        """Be a new database of the same name."""
+        self.env.destroy(self.name)
+        self.db = self.env.PouchDB(self.name, **self.options)
+        self._opened()
+        self.local, self.lives = {}, self.lives + 1
+
+    def swap(self, other: Replica) -> None:
+        """Have the databases of two addresses change places."""
+        paths: list[Path] = []
+        for each in (self, other):
+            adapter: Any = each.db.adapter
+            paths.append(adapter.path)
+            each.env.close()
+            for rest in adapter.path.parent.glob(adapter.path.name + "-*"):
+                rest.unlink()
+        spare = paths[0].with_name("spare")
+        paths[0].rename(spare)
+        paths[1].rename(paths[0])
+        spare.rename(paths[1])
+        for each in (self, other):
+            each._open()
+            each.lives += 1
+        self.local, other.local = other.local, self.local
+        self.backups, other.backups = other.backups, self.backups

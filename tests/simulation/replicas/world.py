@@ -16,6 +16,7 @@ from unittest import mock
 
 from replicas.actions import Actions, seeded
 from replicas.checkpoints import Acknowledged
+from replicas.far import AtOnce, InTurn, far_adapter
 from replicas.faults import Faults, Killed, faulty
 from replicas.healing import heal
 from replicas.oracle import Oracle
@@ -28,7 +29,7 @@ from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.live import Replication, live_replication
-from pouchdb_core.replication import batch, replication_progress
+from pouchdb_core.replication import batch, fetching, replicate, replication_progress
 from pouchdb_core.replication.backoff import Backoff
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
@@ -46,6 +47,8 @@ class Link:
     handle: Replication
     whole: bool
     known_checkpoints: Any = None
+    doubtful: Any = None
+    """The checkpoints it had read when another database came in the place of a side."""
 
     def __str__(self) -> str:
         kind = "live" if self.handle.replicator.request.live else "once"
@@ -85,18 +88,30 @@ class World:
             new_session=lambda: f"session-{next(self._sessions)}",
             backoff=lambda custom: Backoff(custom, chance.random),
         )
+        self.by_name: dict[str, Replica] = {}
+        self.office = self._office()
         self._shared: SyncEnvironment | None = None
         self._shared_guard = Guarding()
         self.replicas = [self._replica(place, kind) for place, kind in enumerate(setup.kinds)]
+        self.by_name.update((replica.name, replica) for replica in self.replicas)
         if setup.revs_limit:
             self._begin_deep(random.Random(setup.seed + 1))
 
     # -- making ----------------------------------------------------------------------------------
 
+    def _office(self) -> SyncEnvironment:
+        """Make the environment from which databases on servers are replicated."""
+        far = far_adapter(self.by_name)
+        nothing = faulty(MemoryAdapter, self.faults)
+        return environment(
+            None, nothing, Guarding(), False, self._tools, self._new_id, self.workers, self.events, more=[far]
+        )
+
     def _replica(self, place: int, kind: str) -> Replica:
         guard = self._shared_guard if kind == "shared" else Guarding()
-        adapter = faulty(SqliteAdapter if kind == "file" else MemoryAdapter, self.faults)
-        directory = self.directory / f"r{place}" if kind == "file" else None
+        stored = kind in ("file", "far")
+        adapter = faulty(SqliteAdapter if stored else MemoryAdapter, self.faults)
+        directory = self.directory / f"r{place}" if stored else None
         if directory is not None:
             directory.mkdir()
 
@@ -118,7 +133,17 @@ class World:
             return made
 
         options = {"auto_compaction": True} if self.setup.auto_compaction[place] else {}
-        return Replica(f"r{place}", kind, guard, open_it, options)
+        far = kind == "far"
+        return Replica(
+            f"r{place}",
+            kind,
+            guard,
+            open_it,
+            options,
+            far=self.office.PouchDB if far else None,
+            says_epoch=self.setup.says_epoch[place],
+            office=self.office if far else None,
+        )
 
     def _new_id(self) -> str:
         return f"{next(self._names):032x}"
@@ -170,7 +195,7 @@ class World:
         self.log(f"{replica.name} refuses {replica.refused}")
 
     def _backup(self, chance: random.Random) -> None:
-        files = [replica for replica in self.replicas if replica.kind == "file"]
+        files = [replica for replica in self.replicas if replica.kind in ("file", "far")]
         if files:
             replica, raw = chance.choice(files), self.setup.raw
             replica.backup(self.directory / f"{replica.name}-{len(self.trace)}", self.heals, raw=raw)
@@ -188,8 +213,36 @@ class World:
             replica, backup = usable[-1] if chance.random() < 0.5 else chance.choice(usable)
             self.log(f"{replica.name} restored from {backup.path.name}")
             self.oracle.lost = True
+            self._replaced(chance, replica)
             replica.restore(backup)
             self.acknowledged.forget(replica)
+
+    def _recreate(self, chance: random.Random) -> None:
+        replica = chance.choice(self.replicas)
+        self.log(f"{replica.name} is made anew")
+        self._replaced(chance, replica)
+        replica.recreate()
+        self.acknowledged.forget(replica)
+        for _ in range(chance.choice([0, 0, 1, 4])):
+            self.log(self.actions.act(replica, chance))
+
+    def _swap(self, chance: random.Random) -> None:
+        left, right = chance.sample([replica for replica in self.replicas if replica.kind == "far"], 2)
+        self.log(f"{left.name} and {right.name} change places")
+        for replica in (left, right):
+            self._replaced(chance, replica)
+        left.swap(right)
+        for replica in (left, right):
+            self.acknowledged.forget(replica)
+
+    def _replaced(self, chance: random.Random, replica: Replica) -> None:
+        """Another database comes in the place of one: what waits there is told, or is not."""
+        self.oracle.lost = True
+        for link in self.links:
+            if replica in (link.source, link.target):
+                link.doubtful = link.handle.replicator._checkpoints
+        if chance.random() < 0.5:
+            replica.end_waits(broken=True)
 
     def _heal(self, chance: random.Random) -> None:
         heal(self, chance)
@@ -220,22 +273,23 @@ class World:
         elif kind < 0.24 and not self.setup.raw:
             # One side alone can be believed only if a copy knows that it is one.
             options["checkpoint"] = chance.choice(["source", "target"])
-        env = chance.choice([source, target]).env
+        env = chance.choice([source, target]).runs_in
         if live and chance.random() < 0.3:
-            both = env.sync(source.db, target.db, **options)
+            both = env.sync(source.peer, target.peer, **options)
             self._link(source, target, both.push, options)
             self._link(target, source, both.pull, options)
         elif live:
-            self._link(source, target, env.replicate(source.db, target.db, **options), options)
+            self._link(source, target, env.replicate(source.peer, target.peer, **options), options)
         else:
             self._link(source, target, self._once(env, source, target, options), options)
 
     def _once(self, env: SyncEnvironment, source: Replica, target: Replica, options: dict[str, Any]) -> Replication:
         """Start what ``env.replicate`` does, so that it can be stepped."""
-        replicator = env.engine.plugins.replicate(env, Replicate(source.db, target.db, **options))
-        return Replication(replicator, source.db.adapter.subscribe, env._calls, self.events, self.workers)
+        replicator = env.engine.plugins.replicate(env, Replicate(source.peer, target.peer, **options))
+        return Replication(replicator, source.peer.adapter.subscribe, env._calls, self.events, self.workers)
 
     def _link(self, source: Replica, target: Replica, handle: Replication, options: dict[str, Any]) -> None:
+        handle.replicator._background.source = source  # type: ignore[attr-defined]  # it is AtOnce
         whole = not options.keys() & {"doc_ids", "filter", "winning_revs_only"}
         link = Link(next(self._numbers), source, target, handle, whole)
         told = {key: value for key, value in options.items() if key not in ("live", "filter")}
@@ -280,8 +334,9 @@ class World:
         handle._unsubscribe()
         self.workers.drop(handle._job)
         for each in (link.source, link.target):
-            each.env.engine.live.discard(handle)
-            each.db._life.live.discard(handle)
+            each.peer._engine.live.discard(handle)
+            each.peer._engine.replicators.discard(handle.replicator)
+            each.peer._life.live.discard(handle)
         self.links.remove(link)
 
     def _step(self, chance: random.Random, *, safe: bool = False) -> None:
@@ -328,7 +383,8 @@ class World:
         if error is None:
             return
         injected = isinstance(error, PouchDBError) and error.message.startswith("injected")
-        ended = getattr(error, "name", "") == "database_closed"
+        # Too often for one that does not wait.
+        ended = getattr(error, "name", "") in ("database_closed", "database_replaced")
         if not injected and not ended:
             raise error
 
@@ -342,6 +398,7 @@ class World:
         """Close every environment."""
         for replica in self.replicas:
             replica.env.close()
+        self.office.close()
 
 
 @contextlib.contextmanager
@@ -356,6 +413,8 @@ def world(setup: Setup, tell: Callable[[str], None] | None = None) -> Iterator[W
         # Nobody else writes, and a thread that looks for it would wake replications at any time.
         stack.enter_context(patch.object(Watcher, "watch", lambda watcher, store, listening: None))
         stack.enter_context(patch.object(live_replication, "STEPS", 1))
+        stack.enter_context(patch.object(replicate, "Background", AtOnce))
+        stack.enter_context(patch.object(fetching, "ThreadPoolExecutor", InTurn))
         stack.enter_context(patch.object(replication_progress, "HELD", setup.held))
         stack.enter_context(patch.object(batch, "FETCH", setup.fetch))
         if setup.fetch < 1000:
