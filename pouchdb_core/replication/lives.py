@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.errors import BadRequest, Forbidden, NotFound, NotSupported, Replaced, Unauthorized
+from pouchdb_core.errors import BadRequest, Forbidden, NotFound, NotSupported, RemoteError, Replaced, Unauthorized
 from pouchdb_core.requests import Listing
 from pouchdb_core.revisions import generation
 
@@ -100,10 +100,15 @@ class Side:
         database = self._database
         request = Listing(keys=tuple(lost), user=database.user, purpose="replication")
         rows = database.plugins.list(database, request)["rows"]
+        try:
+            limit = database.adapter.revs_limit()
+        except (*SILENT, RemoteError):
+            # PouchDB Server has none to tell, and calls a revision missing when it has no body of it any more.
+            limit = 1
         grown = {
             row["id"]
             for row in rows
-            if row.get("value") and generation(row["value"]["rev"]) > generation(lost.get(row["id"], "0-"))
+            if row.get("value") and generation(row["value"]["rev"]) - generation(lost[row["id"]]) >= limit
         }
         gone = [id for id in lost if id not in grown]
         if gone:

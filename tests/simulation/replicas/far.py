@@ -115,7 +115,8 @@ def far_adapter(replicas: Mapping[str, Replica]) -> type[Adapter]:
             raise NotSupported("nobody asks this from afar")
 
         def revs_limit(self, limit: int | None = None) -> int:
-            raise NotSupported("nobody asks this from afar")
+            number: int = self._there.revs_limit()
+            return number
 
         def security(self) -> Record:
             raise NotSupported("nobody asks this from afar")

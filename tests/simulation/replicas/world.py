@@ -272,7 +272,10 @@ class World:
             options["checkpoint"] = False
         elif kind < 0.24 and not self.setup.raw:
             # One side alone can be believed only if a copy knows that it is one.
-            options["checkpoint"] = chance.choice(["source", "target"])
+            side = chance.choice(["source", "target"])
+            # Of a server that does not say which life of a database it has, nobody can know.
+            if all(each.far is None or each.says_epoch for each in (source, target)):
+                options["checkpoint"] = side
         env = chance.choice([source, target]).runs_in
         if live and chance.random() < 0.3:
             both = env.sync(source.peer, target.peer, **options)
