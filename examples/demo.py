@@ -21,6 +21,7 @@ from typing import Any
 
 import airportsdata
 import remote
+from pages import make_pages
 from people import people
 from questions import find, gather, group
 from replicas import live_sync
@@ -282,6 +283,7 @@ STEPS: list[Step] = [
     group,
     find,
     gather,
+    make_pages,
     back_up,
     come_back,
 ]

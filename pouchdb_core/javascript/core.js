@@ -101,7 +101,7 @@
     only(" show list ", "send");
     begin();
     if (answer.started === null) { answer.started = "{}"; }
-    answer.sent += text(chunk);
+    answer.sent += chunk === undefined || chunk === null ? "" : text(chunk);
     while (answer.conversing && answer.sent.length >= CHUNK) { hand("send"); }
   }
   // What was sent, a piece at a time, not cut in the middle of a character of two halves.

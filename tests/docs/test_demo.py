@@ -21,6 +21,7 @@ def output() -> str:
     pytest.importorskip("airportsdata", reason="airportsdata is not installed: make demo installs it")
     pytest.importorskip("pouchdb_all_dbs")
     pytest.importorskip("pouchdb_find")
+    pytest.importorskip("pouchdb_couchapp")
     command = [sys.executable, "-X", "utf8", "-W", "error", "examples/demo.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr

@@ -20,9 +20,10 @@ def split(path: str, what: str) -> tuple[str, str, str]:
     """Return design document, function and the rest of a path. Raises BadRequest."""
     if not isinstance(path, str):
         raise BadRequest(f"{what}() takes a path such as 'design/{what}', not {path!r}")
-    ddoc, _, rest = path.removeprefix("_design/").partition("/")
+    ddoc, slash, rest = path.removeprefix("_design/").partition("/")
     name, _, rest = rest.partition("/")
-    return ddoc, name, rest
+    # The original's word for a path that ends before the function.
+    return ddoc, name if slash else "undefined", rest
 
 
 def design_document(database: SyncPouchDB, name: str) -> Mapping[str, Any]:

@@ -81,7 +81,7 @@ def begun(
     A missing view hides a missing function, as in the original. Raises NotFound and what ``query`` raises.
     """
     design = design_document(database, ddoc)
-    head, rows = _viewed(database, view, query)
+    head, rows = _viewed(database, view, query, manners)
     call = found(database, design, "lists", "list", name, manners)
     if query.get("include_docs"):
         rows = _ordered(rows, manners)
@@ -95,20 +95,26 @@ def _ordered(rows: Iterator[Any], manners: Manners) -> Iterator[Any]:
 
 
 def _viewed(
-    database: SyncPouchDB, view: tuple[str, str], query: Mapping[str, Any]
+    database: SyncPouchDB, view: tuple[str, str], query: Mapping[str, Any], manners: Manners
 ) -> tuple[dict[str, Any], Iterator[Any]]:
     try:
-        return rows_of(database, *view, query)
+        return rows_of(database, *view, query, counted=manners is not LOCAL)
     except NotFound as error:
         if error.message.startswith("missing_named_view"):
             raise NotFound(f"ddoc _design/{view[0]} has no view named {view[1]}") from error
+        if error.message.startswith("missing: "):
+            raise NotFound("missing") from error
         raise
 
 
 def _body_options(request: Mapping[str, Any], options: Mapping[str, Any]) -> Mapping[str, Any]:
     given = options.get("json")
     if given is None and request["body"] not in ("undefined", ""):
-        given = from_text(request["body"])
+        try:
+            given = from_text(request["body"])
+        except BadRequest:
+            # It is the function's, then, and holds no keys.
+            return {}
     return given if isinstance(given, Mapping) else {}
 
 

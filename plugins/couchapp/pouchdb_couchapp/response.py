@@ -7,12 +7,13 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from pouchdb_core.javascript import Answer
 from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record, record
 from pouchdb_core.revisions.ids import js_json
 from pouchdb_couchapp.errors import DesignError
 
-__all__ = ["as_response", "checked", "completed", "has_header", "json_text", "wire"]
+__all__ = ["answered", "as_response", "checked", "completed", "has_header", "json_text", "wire"]
 
 MEMBERS = ("code", "json", "body", "base64", "headers", "stop")
 HTML = "text/html; charset=utf-8"
@@ -23,6 +24,11 @@ def as_response(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         return {"body": value}
     return dict(value) if isinstance(value, Mapping) else {}
+
+
+def answered(answer: Answer) -> dict[str, Any]:
+    """Return what a function returned as a response; a Date is no text, though it is one in JSON."""
+    return {} if isinstance(answer.value, str) and answer.type != "string" else as_response(answer.value)
 
 
 def checked(response: Mapping[str, Any]) -> Mapping[str, Any]:

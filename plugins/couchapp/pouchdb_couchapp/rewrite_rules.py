@@ -85,7 +85,7 @@ def target_of(
         if rest is None:
             continue
         # What the path says goes before what the caller's query says.
-        known = {**query, **bindings}
+        known = {**bindings, **{name: value for name, value in query.items() if name not in bindings}}
         own = {name: _replaced(value, known, rule.formats, star=appends) for name, value in rule.query.items()}
         result = {**known, **own} if appends else {**own, **{name: known[name] for name in known if name not in own}}
         result.pop("*", None)

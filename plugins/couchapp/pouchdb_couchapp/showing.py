@@ -11,7 +11,7 @@ from pouchdb_core.results import Record
 from pouchdb_couchapp.errors import DesignError
 from pouchdb_couchapp.functions import Negotiation, design_document, found
 from pouchdb_couchapp.manners import LOCAL, Manners
-from pouchdb_couchapp.response import as_response, completed, has_header, json_text
+from pouchdb_couchapp.response import answered, completed, has_header, json_text
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
@@ -74,9 +74,9 @@ def joined(answer: Answer, negotiation: Negotiation) -> dict[str, Any]:
     As in CouchDB what the function itself returned stays, and what the provider makes is appended; members that only
     the provider has (``json``, ``headers``) are kept, which CouchDB loses.
     """
-    response = as_response(answer.value)
+    response = answered(answer)
     if negotiation.own is not None:
-        own = as_response(negotiation.own.value)
+        own = answered(negotiation.own)
         if own:
             response = {**_behind(_text(own), response), **{name: own[name] for name in own if name not in _CONTENT}}
     return _behind(answer.sent, response) if answer.sent else response

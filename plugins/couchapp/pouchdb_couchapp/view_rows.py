@@ -22,9 +22,11 @@ _KNOWN_OF_ALL_DOCS = (
 
 
 def rows_of(
-    database: SyncPouchDB, ddoc: str, view: str, options: Mapping[str, Any]
+    database: SyncPouchDB, ddoc: str, view: str, options: Mapping[str, Any], *, counted: bool
 ) -> tuple[dict[str, Any], Iterator[Any]]:
     """Return (head, rows): ``total_rows`` and ``offset`` unless the view is reduced, and an iterator.
+
+    ``counted``: the offset is the true one, as over HTTP; else it is ``skip``, as PouchDB has it.
 
     Raises NotFound for a view that is not there, and what ``query`` raises.
     """
@@ -34,10 +36,10 @@ def rows_of(
         raise NotFound(f"ddoc _design/{ddoc} has no view named {view}")
     options = dict(options)
     keys = options.get("keys")
-    answer = query_rows(database, f"{ddoc}/{view}", **{"offset": True, **options})
+    answer = query_rows(database, f"{ddoc}/{view}", **{"offset": counted, **options})
     rows: Iterator[Any] = answer.pop("rows")
     head = dict(answer)
-    if keys and "offset" in head:
+    if keys and counted and "offset" in head:
         first = query_rows(database, f"{ddoc}/{view}", startkey=keys[0], limit=0, offset=True, reduce=False)
         head["offset"] = first["offset"]
     return head, rows

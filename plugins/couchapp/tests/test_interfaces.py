@@ -28,7 +28,7 @@ def test_promises_and_both_spellings() -> None:
             assert (await db.show("t/s")).body == "null{}null"
             assert (await db.update("t/u/x")).code == 201
             assert (await db.list("t/l/v", query={"limit": 1})).body == "x"
-            assert (await db.rewrite("t/x", {"query": {"a": 1}})).body == 'x{"a":1,"id":"x"}null'
+            assert (await db.rewrite("t/x", {"query": {"a": 1}})).body == 'x{"id":"x","a":1}null'
             assert (await db.rewriteResultRequestObject("t/x")).path[-1] == "x"
             assert (await db.rewrite_result_request_object("t/x")).id == "x"
             with pytest.raises(PouchDBError):

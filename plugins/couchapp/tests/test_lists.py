@@ -43,7 +43,7 @@ def test_rows(db: Any, design: Put) -> None:
         ("start({code: 201}); start({code: 202}); return 'x';", 201, "x", None),
         ("getRow(); start({code: 404}); return 'z';", 200, "z", None),
         ("send('x'); return {json: {a: 1}};", 200, 'x{"a":1}', None),
-        ("send({}); send(5); return null;", 200, "[object Object]5", None),
+        ("send({}); send(5); send(); send(null); return null;", 200, "[object Object]5", None),
         ("return 'never read';", 200, "never read", None),
         ("while (getRow()) {} return String(getRow()) + getRow();", 200, "nullnull", None),
     ],
@@ -63,8 +63,8 @@ def test_responses(db: Any, design: Put, body: str, code: int, text: str, header
         ("t/l/v", {}, {"total_rows": 3, "offset": 0}, [1, "str", [2, "x"]]),
         ("t/l/v", {"limit": 1, "skip": 1}, {"total_rows": 3, "offset": 1}, ["str"]),
         ("t/l/v", {"descending": True, "skip": 1, "limit": 2}, {"total_rows": 3, "offset": 1}, ["str", 1]),
-        ("t/l/v", {"startkey": 2, "endkey": "z"}, {"total_rows": 3, "offset": 1}, ["str"]),
-        ("t/l/v", {"keys": ["str", 1]}, {"total_rows": 3, "offset": 1}, ["str", 1]),
+        ("t/l/v", {"startkey": 2, "endkey": "z"}, {"total_rows": 3, "offset": 0}, ["str"]),
+        ("t/l/v", {"keys": ["str", 1]}, {"total_rows": 3, "offset": 0}, ["str", 1]),
         ("t/l/v", {"key": 1, "format": "x", "own": [1]}, {"total_rows": 3, "offset": 0}, [1]),
         ("t/l/v", {"limit": "x"}, {"total_rows": 3, "offset": 0}, [1, "str", [2, "x"]]),
         ("t/l/r", {}, {}, [None]),
@@ -126,6 +126,7 @@ def test_errors(db: Any, design: Put) -> None:
         "t/l/no": "ddoc _design/t has no view named no",
         "t/no/no": "ddoc _design/t has no view named no",
         "t/l": "ddoc _design/t has no view named ",
+        "t/l/none/v": "missing",
     }.items():
         with pytest.raises(NotFound) as caught:
             listed(db, design, ROWS, path)

@@ -26,7 +26,7 @@ def shown(db: Any, design: Put, body: str, path: str = "t/s", /, **options: Any)
         ("return 'hi';", {"body": "hi", "code": 200, "headers": {"Vary": "Accept", "Content-Type": HTML}}),
         *(
             (f"return {value};", {"body": "", "code": 200, "headers": {"Vary": "Accept", "Content-Type": HTML}})
-            for value in ("42", "null", "[1]", "false", "", "undefined")
+            for value in ("42", "null", "[1]", "false", "", "undefined", "new Date(0)")
         ),
         (
             "return {code: 302, headers: {Location: '/x'}};",
@@ -209,6 +209,8 @@ def test_what_is_missing(db: Any, design: Put) -> None:
         with pytest.raises(NotFound) as caught:
             db.show(f"t/{name}")
         assert caught.value.message == f"missing show function {name} on design doc _design/t"
+    with pytest.raises(NotFound, match="missing show function undefined on design doc _design/t"):
+        db.show("t")
     design()
     with pytest.raises(NotFound, match="missing show function s on design doc _design/t"):
         db.show("t/s")
