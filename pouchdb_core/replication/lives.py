@@ -42,7 +42,7 @@ class Side:
         self._database, self._role = database, role
         self.remote = database.remote
         self._identity = _identity(info)
-        self._witnesses: dict[str, str] = {}
+        self._witnesses: dict[tuple[str, str], None] = {}
 
     @property
     def full(self) -> bool:
@@ -52,9 +52,9 @@ class Side:
     def saw(self, id: str, rev: str) -> None:
         """Remember that the side has a revision. Only a remote side is asked for it."""
         if self._database.remote:
-            # The newest last, whatever was known of the document.
-            self._witnesses.pop(id, None)
-            self._witnesses[id] = rev
+            # The newest last.
+            self._witnesses.pop((id, rev), None)
+            self._witnesses[id, rev] = None
 
     def check(self) -> None:
         """Raise Replaced if the database is not the one it was. Also raises what the database raises."""
@@ -85,17 +85,19 @@ class Side:
 
     def _ask(self) -> bool:
         """Ask for the witnesses; return whether there was an answer. Raises Replaced."""
-        witnesses = dict(self._witnesses)
+        asked: dict[str, list[str]] = {}
+        for id, rev in self._witnesses:
+            asked.setdefault(id, []).append(rev)
         try:
-            missing = self._database.revs_diff({id: [rev] for id, rev in witnesses.items()})
-            lost = {id: rev for id, rev in witnesses.items() if id in missing}
+            answer = self._database.revs_diff(asked)
+            lost = {id: sorted(each["missing"], key=generation) for id, each in answer.items() if each.get("missing")}
             if lost:
                 self._explain(lost)
         except SILENT:
             return False
         return True
 
-    def _explain(self, lost: Mapping[str, str]) -> None:
+    def _explain(self, lost: Mapping[str, Sequence[str]]) -> None:
         """Raise Replaced, unless each document has grown so far that old revisions may be forgotten."""
         database = self._database
         request = Listing(keys=tuple(lost), user=database.user, purpose="replication")
@@ -108,11 +110,11 @@ class Side:
         grown = {
             row["id"]
             for row in rows
-            if row.get("value") and generation(row["value"]["rev"]) - generation(lost[row["id"]]) >= limit
+            if row.get("value") and generation(row["value"]["rev"]) - generation(lost[row["id"]][-1]) >= limit
         }
         gone = [id for id in lost if id not in grown]
         if gone:
-            raise self.replaced(f"{lost[gone[0]]} of {gone[0]!r} is not there any more")
+            raise self.replaced(f"{lost[gone[0]][-1]} of {gone[0]!r} is not there any more")
 
 
 def _identity(info: Mapping[str, Any]) -> dict[str, Any]:

@@ -452,7 +452,6 @@ class Replicator:
                 if revision not in absent and revision not in self.refused:
                     for side in self._lives.values():
                         side.saw(*revision)
-                    break
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
         if not wanted:

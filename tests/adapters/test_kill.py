@@ -19,7 +19,7 @@ import pytest
 import pouchdb
 from pouchdb_core.database import SyncPouchDB
 
-ROUNDS = 40
+ROUNDS = int(os.environ.get("POUCHDB_KILLS", "40"))
 LIVES = 5
 """How many processes in a row write one database."""
 
