@@ -63,7 +63,7 @@ class Life:
         self.ended: str | None = None
         """Why the object cannot be used any more."""
         self.slots = Slots()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.live: set[LiveHandle] = set()
         """What goes on in the background on behalf of the object; it ends with it."""
         self.unstarted: weakref.WeakSet[LiveHandle] = weakref.WeakSet()

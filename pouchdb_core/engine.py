@@ -340,7 +340,7 @@ class _Scratch:
         self._mine = directory is not None
         self._pid = os.getpid()
         self._names: dict[tuple[str, str], Path] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def folder(self, name: str, kind: str = "database") -> Path:
         """Return a folder by name, making it if needed."""

@@ -36,6 +36,8 @@
             Damaged           500 damaged
             ReadOnlyStorage   500 read_only
             DatabaseBusy      503 busy
+              ReentrantWrite  503 busy
+            TooManyOpenFiles  500 too_many_open_files
             DiskFull          507 insufficient_storage
 
 Names and statuses are PouchDB 9's fixed catalogue (spec: pouchdb-api, Conventions); the rest
@@ -74,12 +76,14 @@ __all__ = [
     "PouchDBError",
     "QueryParseError",
     "ReadOnlyStorage",
+    "ReentrantWrite",
     "RemoteError",
     "Replaced",
     "ServerError",
     "StorageError",
     "TimedOut",
     "TooLarge",
+    "TooManyOpenFiles",
     "TooManyRequests",
     "Unauthorized",
     "Unreachable",
@@ -314,6 +318,24 @@ class ReadOnlyStorage(StorageError):
 
 class DatabaseBusy(StorageError):
     status, name, default_message = 503, "busy", "another process kept the database locked for too long"
+
+
+class ReentrantWrite(DatabaseBusy):
+    """Refuse a write by a thread that is in the middle of writing the same database.
+
+    A signal handler, a finalizer (``__del__``, a weakref's callback) or code of an index runs there. It could
+    neither wait for the write it interrupts nor be a part of it. Nothing was written: try again later, or hand
+    the work to another thread.
+    """
+
+    default_message = (
+        "this thread is in the middle of writing it: a signal handler, a finalizer or an index cannot write meanwhile; "
+        "try again later, or write in another thread"
+    )
+
+
+class TooManyOpenFiles(StorageError):
+    status, name, default_message = 500, "too_many_open_files", "the process has no file descriptor left"
 
 
 class DiskFull(StorageError):

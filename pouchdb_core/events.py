@@ -109,7 +109,7 @@ class EventEmitter:
         self._entries: dict[str, list[_Entry]] = {}
         self._limit = 0
         self._calls = calls or CallLog()
-        self._emitter_lock = threading.Lock()
+        self._emitter_lock = threading.RLock()
 
     def on(self, event: str, listener: Listener) -> Self:
         """Call ``listener`` at every ``event``; the same listener added twice is called twice."""

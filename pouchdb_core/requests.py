@@ -276,7 +276,7 @@ class Wait:
     """Lets somebody else end a request that waits."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._end: Callable[[], None] | None = None
         self.stopped = False
 

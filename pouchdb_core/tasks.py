@@ -59,7 +59,7 @@ class Tasks:
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
         self._announced: dict[tuple[str, str | None], Task] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @contextmanager
     def running(

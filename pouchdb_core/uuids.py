@@ -23,7 +23,7 @@ class UuidSource:
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._clock, self._random = clock, random
-        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._lock, self._pid = threading.RLock(), os.getpid()
         self._last = 0
 
     def __call__(self) -> str:
@@ -34,7 +34,7 @@ class UuidSource:
         if self._pid != os.getpid():
             # Forked: a thread of the parent may have held the lock. That both go on from one stamp
             # is covered by the random tail.
-            self._lock, self._pid = threading.Lock(), os.getpid()
+            self._lock, self._pid = threading.RLock(), os.getpid()
         with self._lock:
             stamp = max(millis << 26, self._last + 1)
             self._last = stamp

@@ -172,8 +172,12 @@ class LocalAdapter(Adapter):
     def restore(self, dump: str) -> Restore:
         def adopted(uuid: str) -> None:
             self._uuid = uuid
+            self.renamed()
 
         return Restore(self.store, self._rules(), dump, adopted)
+
+    def renamed(self) -> None:  # most stores do not care
+        """Called when the database was given another uuid, by loading a dump."""
 
     def loading(self) -> Mapping[str, Any] | None:
         begun: Mapping[str, Any] | None = self.store.metadata(LOADING)

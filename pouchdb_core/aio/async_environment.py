@@ -44,7 +44,7 @@ __all__ = ["AsyncContext", "AsyncEnvironment", "make_async_environment"]
 
 T = TypeVar("T")
 
-_making = threading.Lock()
+_making = threading.RLock()
 
 
 def _destroy(env: SyncEnvironment, /, name_: str | None = None, **options: Any) -> Record:

@@ -50,7 +50,7 @@ class AsyncFeed(AsyncHandle):
         """Rows that went by."""
         self._wanted = self._kept_alive = self._travelling = self._unheard = False
         self._stepping = threading.Lock()
-        self._hearing = threading.Lock()
+        self._hearing = threading.RLock()
         """Held to see who gets a row; taken after the other one, and never while a row is given."""
         self._job: Job | None = None
         self._end: Callable[[], None] | None = None

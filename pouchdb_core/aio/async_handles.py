@@ -33,7 +33,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._rows: deque[Record] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._closed = False
         self._waiters: list[asyncio.Future[None]] = []
 

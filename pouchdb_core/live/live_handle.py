@@ -47,7 +47,7 @@ class LiveHandle(EventEmitter):
         self._kept: dict[str, deque[tuple[Any, ...]]] = {}
         self._ended = False
         self._done = threading.Event()
-        self._ending = threading.Lock()
+        self._ending = threading.RLock()
         self._when_done: list[Callable[[], Any]] = []
         self._outcome: Any = None
         self._error: BaseException | None = None

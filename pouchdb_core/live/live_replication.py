@@ -127,7 +127,7 @@ class Replication(LiveReplication):
         self._stepping = threading.Lock()
         self._untold = 0
         """Changes that listeners have not seen yet."""
-        self._telling = threading.Lock()
+        self._telling = threading.RLock()
         self._when_idle: list[Callable[[], None]] = []
 
     def _begin(

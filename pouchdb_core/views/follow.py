@@ -67,7 +67,8 @@ class Follower:
     def _reset(self) -> None:
         self._pid = os.getpid()
         self._condition = threading.Condition()
-        self._building = False
+        self._building: object | None = None
+        """What stands for the call that builds just now."""
         self._token = f"{platform.node()}:{self._pid}:{uuid.uuid4().hex}"
 
     def entry(self) -> IndexEntry | None:
@@ -108,20 +109,24 @@ class Follower:
         target = _Target(counters.update_seq, counters.purge_seq)
         pause = SHORTEST
         while not self._reached(target):
-            with self._condition:
-                mine, self._building = not self._building, True
-            if not mine:
-                yield Idle(LONGEST)
-                continue
+            me = object()
             try:
+                # Values only: an asynchronous exception finds it taken and given back below, or not taken.
+                with self._condition:
+                    if self._building is None:
+                        self._building = me
+                if self._building is not me:
+                    yield Idle(LONGEST)
+                    continue
                 yield from self._build(database, target, name or self.place.ddoc["_id"].removeprefix("_design/"))
             except _Moved:
                 yield Idle(pause)
                 pause = min(pause * 2, LONGEST)
             finally:
-                with self._condition:
-                    self._building = False
-                    self._condition.notify_all()
+                if self._building is me:
+                    self._building = None
+                    with self._condition:
+                        self._condition.notify_all()
 
     def _reached(self, target: _Target) -> bool:
         """Whether the index is up to date; once for each follower also whether its files are those it was built in."""
@@ -143,16 +148,16 @@ class Follower:
     def _build(self, database: SyncPouchDB, target: _Target, name: str) -> Generator[Record, None, None]:
         entry = self.entry()
         self._check_builder(entry)
-        if isinstance(self.index, OutsideIndex):
-            entry = self._claim(entry, target)
-            self._check_files(self.index, entry, target)
-        elif entry is not None and self._purges_are_lost(entry):
-            with self.store.write():
-                self.store.drop(self._expect(entry).number)
-            entry = None
-        total = max(target.seq - (entry.seq if entry else 0), 0)
         claimed = isinstance(self.index, OutsideIndex)
         try:
+            if isinstance(self.index, OutsideIndex):
+                entry = self._claim(entry, target)
+                self._check_files(self.index, entry, target)
+            elif entry is not None and self._purges_are_lost(entry):
+                with self.store.write():
+                    self.store.drop(self._expect(entry).number)
+                entry = None
+            total = max(target.seq - (entry.seq if entry else 0), 0)
             tasks, ddoc = database.environment.engine.tasks, self.place.ddoc["_id"]
             with tasks.running("view_indexing", database.name, total, ddoc) as task:
                 for batch, step in self._batches(database, entry, target, task):

@@ -26,7 +26,7 @@ class Indexes:
         self.store: IndexStore = database.adapter.indexes()
         self._followers: dict[tuple[str, str], Follower] = {}
         self._recent: dict[tuple[str, str, str], tuple[str, str]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def follower(self, database: SyncPouchDB, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
         """Return what keeps an index up to date; ``member`` is its name where a design document has several.

@@ -62,7 +62,7 @@ class Renewing:
     def __init__(self, ask: Callable[[], Any]) -> None:
         self._ask = ask
         self._headers: dict[str, str] | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def headers(self) -> Headers:
         with self._lock:
@@ -87,7 +87,7 @@ class Login:
     def __init__(self, username: str, password: str, log_in: Callable[[str, str], str | None]) -> None:
         self._username, self._password, self._log_in = username, password, log_in
         self._headers: dict[str, str] | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def headers(self) -> Headers:
         with self._lock:

@@ -38,7 +38,7 @@ class Http:
     def __init__(self) -> None:
         self.logins: weakref.WeakSet[Login] = weakref.WeakSet()
         self.cookies = CookieJar()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._ended = threading.Event()
         self._calm: dict[str, float] = {}
         self._reset()

@@ -32,7 +32,7 @@ class Response:
         self.url = url
         self._raw = raw
         self._data: bytes | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._over = False
 
     @property

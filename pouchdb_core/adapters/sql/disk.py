@@ -1,22 +1,24 @@
-"""A database in a file: one connection per thread, shared with other processes."""
+"""A database in a file: connections that its users share, other processes too."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
+import sys
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import get_ident
+from time import monotonic
 from typing import Any, Literal
 
-import peewee
-
+from pouchdb_core.adapters.sql.connection import OPEN, Connection, Held, no_descriptor_left, too_many
 from pouchdb_core.adapters.sql.fork import GATE
-from pouchdb_core.adapters.sql.sqlite import Connection, Connections, Held, file_error, storage_error
-from pouchdb_core.errors import DatabaseClosed, NotFound
+from pouchdb_core.adapters.sql.sqlite import Connections, file_error
+from pouchdb_core.adapters.sql.write_lock import Turn
+from pouchdb_core.errors import NotFound, ReadOnlyStorage, ServerError, TooManyOpenFiles
 
 __all__ = ["Durability", "File"]
 
@@ -24,6 +26,10 @@ Durability = Literal["full", "normal"]
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another process before DatabaseBusy."""
+KEPT = 16
+"""Idle connections a file keeps: as many as the threads of a server read at once."""
+LOOK = 0.1
+"""Seconds after which a read looks whether the file is still the one that was opened; every write does."""
 
 # spec: store, section 4. A checkpoint every 4000 pages instead of 1000 makes bulk writes a quarter faster.
 PRAGMAS = (
@@ -46,89 +52,250 @@ class File(Connections):
         self.durability: Durability = durability
         self._made = _inode(self._path)
         self._uuid: Any = None
-        self._database = _PerThread(self)
-        self._local = self._database.local
-        self._in_use: weakref.WeakSet[Held] = weakref.WeakSet()
-        self._first: Held | None = None
-        self._snapshots = threading.local()
+        self._idle: list[Held] = []
+        """Connections that nobody uses; the last one was used last."""
+        self._generation = 0
+        """Counts the times all connections were let go of."""
+        self._all: weakref.WeakSet[Held] = weakref.WeakSet()
+        self._snapshots: dict[int, _Snapshot] = {}
+        self._look_at = monotonic() + LOOK
         super().__init__(what)
 
     @property
     def path(self) -> Path:
         return self._path
 
-    @property
-    def database(self) -> peewee.SqliteDatabase:
-        return self._database
+    # -- lending -----------------------------------------------------------------------------------
 
-    def _connection(self) -> Held:
-        # Not by AttributeError, which would hold on to a thread-local that a fork waits to see gone.
-        held: Held | None = getattr(self._local, "held", None)
-        return self._connect() if held is None else held
-
-    def _connect(self) -> Held:
-        held: Held | None = getattr(self._snapshots, "held", None)
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        held = self._bound.get(get_ident())
         if held is not None:
-            # A fork let go of it; its snapshot is not over yet.
-            return held
-        with GATE:
             try:
-                held = self._local.held = Held(self._database.connection())  # type: ignore[no-untyped-call]
-            except (sqlite3.Error, peewee.DatabaseError) as error:
-                raise storage_error(error, self._what) from error
-            self._in_use.add(held)
-            # The first lives as long as all of them. It keeps the file's inode from being used again while
-            # others write, and the journal from being folded in whenever the last thread of the moment ends.
-            self._first = self._first or held
-        return held
+                return held.execute(sql, params).fetchone()
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+            finally:
+                # A traceback must not keep it.
+                del held
+        if monotonic() > self._look_at:
+            self._look()
+        # The list of now: one that was let go of takes what comes back along.
+        idle = self._idle
+        try:
+            held = idle.pop()
+        except IndexError:
+            held = self._connect()
+        try:
+            return held.execute(sql, params).fetchone()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        finally:
+            held.fresh = True
+            if len(idle) < KEPT and not held.passing:
+                idle.append(held)
+            del held, idle
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        held = self._bound.get(get_ident())
+        if held is not None:
+            try:
+                return held.execute(sql, params).fetchall()
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+            finally:
+                del held
+        if monotonic() > self._look_at:
+            self._look()
+        idle = self._idle
+        try:
+            held = idle.pop()
+        except IndexError:
+            held = self._connect()
+        try:
+            return held.execute(sql, params).fetchall()
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        finally:
+            held.fresh = True
+            if len(idle) < KEPT and not held.passing:
+                idle.append(held)
+            del held, idle
+
+    def _lend(self) -> Held:
+        left = self._snapshots.get(get_ident())
+        if left is not None and left.lost():
+            left.leave()
+        if monotonic() > self._look_at:
+            self._look()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        return self._connect()
+
+    def _give_back(self, held: Held) -> None:
+        held.fresh = True
+        if held.generation == self._generation and len(self._idle) < KEPT and not held.passing:
+            self._idle.append(held)
+
+    def _drop(self, held: Held | None) -> None:
+        # It closes with its last reference.
+        pass
+
+    def close_idle(self, wanted: int | None, every: bool) -> int:
+        """Close connections that nobody uses, and unless ``every`` none that was used since the last time."""
+        closed, spared, idle = 0, [], self._idle
+        while wanted is None or closed < wanted:
+            try:
+                held = idle.pop(0)
+            except IndexError:
+                break
+            if held.fresh and not every:
+                held.fresh = False
+                spared.append(held)
+            else:
+                held = None  # type: ignore[assignment]  # closes it
+                closed += 1
+        idle[:0] = spared
+        return closed
 
     def _forget(self) -> None:
         """Let go of all connections. Each closes with its last reference: at once, unless it is being read."""
-        self._first, self._local = None, self._database.forget()
+        self._generation += 1
+        before, self._idle = self._idle, []
+        before.clear()
+
+    def _connected(self) -> bool:
+        # Not by len(): the callback that takes out what is gone may have been interrupted.
+        return any(True for _ in self._all)
+
+    # -- connecting ----------------------------------------------------------------------------------
+
+    def _connect(self) -> Held:
+        with GATE:
+            self.check()
+            try:
+                held = self._opened()
+            except sqlite3.Error as error:
+                if not no_descriptor_left():
+                    raise self._error(error) from error
+                # Others have idle ones.
+                OPEN.close_idle()
+                try:
+                    held = self._opened()
+                except sqlite3.Error as again:
+                    raise self._error(again) from again
+            held.generation = self._generation
+            self._all.add(held)
+            OPEN.add(self, held)
+        return held
+
+    def _opened(self) -> Held:
+        try:
+            # mode=rw: never makes a file, above all not in the place of one that was destroyed.
+            return self._open("mode=rw")
+        except sqlite3.OperationalError:
+            if no_descriptor_left() or self._read_only() is None:
+                raise
+        with suppress(sqlite3.OperationalError):
+            return self._open("mode=ro")
+        # SQLite shares memory with other readers by files beside the database, which cannot be made here.
+        if _size(f"{self._path}-wal"):
+            raise ReadOnlyStorage(
+                f"{self._what} cannot be read: its newest documents are in {self._path.name}-wal, which needs a "
+                f"directory that can be written; {self._path.parent} cannot be"
+            )
+        held = self._open("mode=ro&immutable=1")
+        # Who may write to the directory may write to the file: it is looked at anew each time.
+        held.passing = True
+        return held
+
+    def _open(self, mode: str) -> Held:
+        connection: Connection = sqlite3.connect(
+            f"{self._path.as_uri()}?{mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
+        )
+        try:
+            for name, value in (*PRAGMAS, *DURABILITY[self.durability]):
+                connection.execute(f"PRAGMA {name} = {value}")
+            self._identify(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return Held(connection)
 
     def check(self) -> None:
         super().check()
+        self._look()
+
+    def _look(self) -> None:
         if self._made is None or _inode(self._path) != self._made:
             # Another process destroyed it: writing to the unlinked file would lose the document.
             raise self._gone()
+        self._look_at = monotonic() + LOOK
 
-    def identify(self, connection: sqlite3.Connection) -> None:
+    def same(self) -> bool:
+        """Tell whether the file is still the one that was opened."""
+        try:
+            self.check()
+            if not self._connected():
+                # Another file may have come to its inode.
+                self._give_back(self._connect())
+        except NotFound:
+            return False
+        return True
+
+    def _identify(self, connection: sqlite3.Connection) -> None:
         """Raise NotFound if a new connection leads to another database than the first one.
 
         While there was no connection, another file may have come to the old one's inode.
         """
         try:
             row = connection.execute("SELECT value FROM metadata WHERE key = 'uuid'").fetchone()
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
             # It is just being made, or not ours: opening will tell.
             return
         if self._uuid not in (None, row):
             raise self._gone()
         self._uuid = row
 
+    def renamed(self) -> None:
+        """Take note that the database was given another identity."""
+        self._uuid = None
+
     def _gone(self) -> NotFound:
+        # From now on every call looks.
+        self._look_at = 0.0
         return NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
 
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        held = self._connection()
-        if held.connection.in_transaction:
-            yield
-            return
-        self._snapshots.held = held
-        try:
-            held.execute("BEGIN")
-            try:
-                yield
-            finally:
-                # There is nothing to commit, and SQLite ends a transaction by itself when a read fails badly.
-                held.rollback()
-        except sqlite3.Error as error:
-            raise storage_error(error, self._what) from error
-        finally:
-            # Nor must a traceback keep it.
-            self._snapshots.held = None
-            del held
+    def _error(self, error: Exception) -> ServerError:
+        ours = super()._error(error)
+        if isinstance(ours, ReadOnlyStorage):
+            if no_descriptor_left():
+                return TooManyOpenFiles(f"{self._what}: {too_many()}")
+            reason = self._read_only()
+            if reason is not None:
+                return ReadOnlyStorage(f"{self._what} cannot be written: {reason}")
+        return ours
+
+    def _read_only(self) -> str | None:
+        """Return why the database cannot be written, as far as permissions say."""
+        if not os.access(self._path, os.W_OK):
+            return f"the file {self._path} is read-only for this user"
+        if not os.access(self._path.parent, os.W_OK):
+            return f"the directory {self._path.parent} is read-only for this user, and SQLite writes beside the file"
+        return None
+
+    # -- reading one state -----------------------------------------------------------------------------
+
+    def snapshot(self) -> _Snapshot:
+        return _Snapshot(self)
 
     def sizes(self) -> dict[str, int]:
         sizes = super().sizes()
@@ -139,39 +306,99 @@ class File(Connections):
 
     def shrink(self) -> None:
         super().shrink()
-        with self._writing.lock:
+        with self._turn():
             self.check()
             # What is in the journal goes to the file, then the journal is emptied too.
             self.all("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    # -- forks -------------------------------------------------------------------------------------------
+
     def part(self, deadline: float) -> bool:
-        if self._writing.thread or getattr(self._snapshots, "held", None):
+        if get_ident() in self._bound:
             # The thread that forks is itself in the middle of something.
             return False
         self._forget()
-        while self._in_use:
+        while self._connected():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.001)
         return True
 
-    def rejoin(self, *, spoiled: bool) -> None:
+    def rejoin(self, *, spoiled: bool, child: bool) -> None:
         if spoiled:
             self._forget()
-            self._snapshots = threading.local()
-        super().rejoin(spoiled=spoiled)
+        if child:
+            self._snapshots.clear()
+        super().rejoin(spoiled=spoiled, child=child)
 
     def kin(self) -> object:
         return self._made
 
     def close(self) -> None:
-        with self._writing.lock, GATE:
+        with self._turn(), GATE:
             self._closed = True
-            mine: Held | None = getattr(self._local, "held", None)
+            mine = self._bound.get(get_ident())
             self._forget()
             if mine is not None:
                 # This thread is not reading; but the traceback of an error may hold on to it.
                 mine.connection.end()
+
+
+class _Snapshot(Turn):
+    """A read transaction of a thread; nothing inside of another one or of a write."""
+
+    __slots__ = ("_file", "_held")
+
+    def __init__(self, file: File) -> None:
+        self._file, self._held = file, None
+
+    _held: Held | None
+
+    def __enter__(self) -> None:
+        super().__init__(sys._getframe(1))
+        file, thread = self._file, self.thread
+        bound = file._bound
+        if thread in bound:
+            left = file._snapshots.get(thread)
+            if left is None or bound[thread] is not left._held or not left.lost():
+                return
+            left.leave()
+        try:
+            held = self._held = file._lend()
+            bound[thread] = held
+            file._snapshots[thread] = self
+            held.execute("BEGIN")
+        except BaseException as error:
+            self.leave()
+            if isinstance(error, sqlite3.Error):
+                raise file._error(error) from error
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        if self._held is not None:
+            self.leave()
+
+    def leave(self) -> None:
+        """End the snapshot."""
+        file, held = self._file, self._held
+        try:
+            # There is nothing to commit, and SQLite ends a transaction by itself when a read fails badly.
+            if held is not None and held.connection.in_transaction:
+                held.rollback()
+        except sqlite3.Error:
+            # Closed meanwhile; it closes with its last reference.
+            held = None
+        finally:
+            self._held = None
+            try:
+                if file._snapshots[self.thread] is self:
+                    del file._bound[self.thread]
+                    del file._snapshots[self.thread]
+            except KeyError:
+                pass
+            self.frame = None
+        if held is not None:
+            file._give_back(held)
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
@@ -184,40 +411,8 @@ def _inode(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-class _PerThread(peewee.SqliteDatabase):
-    """peewee's thread-local connections."""
-
-    def __init__(self, file: File) -> None:
-        super().__init__(
-            # mode=rw: never makes a file, above all not in the place of one that was destroyed.
-            f"{file.path.as_uri()}?mode=rw",
-            uri=True,
-            pragmas=(*PRAGMAS, *DURABILITY[file.durability]),
-            timeout=BUSY_SECONDS,
-            check_same_thread=False,
-            factory=Connection,
-        )
-        self._file = weakref.ref(file)
-
-    def _connect(self) -> Any:
-        file = self._file()
-        if file is None:
-            raise DatabaseClosed()
-        file.check()
-        connection: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # the stubs lack it
-        try:
-            file.identify(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    @property
-    def local(self) -> Any:
-        """Where each thread has its connection."""
-        return self._state
-
-    def forget(self) -> Any:
-        """Let go of the connections of all threads; return the thread-local that has none."""
-        self._state = peewee._ConnectionLocal()
-        return self._state
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -32,13 +32,13 @@ SPOILED: set[object] = set()
 class Parting(Protocol):
     """What has connections."""
 
-    def hold(self, deadline: float) -> bool:
-        """Keep writers out; False if one is in the middle of something beyond the deadline."""
+    def hold(self, timeout: float) -> bool:
+        """Keep writers out; False if one is in the middle of something for longer than ``timeout`` seconds."""
 
     def part(self, deadline: float) -> bool:
         """Close every connection; False if one is in use beyond the deadline."""
 
-    def rejoin(self, *, spoiled: bool) -> None:
+    def rejoin(self, *, spoiled: bool, child: bool) -> None:
         """Let others in again; ``spoiled``: this is a child that cannot use it."""
 
     def kin(self) -> object:
@@ -59,7 +59,7 @@ def part_at_forks(what: Parting) -> None:
 def _before() -> None:
     deadline = time.monotonic() + PATIENCE
     # In this order: a writer may be about to connect.
-    held = {each: each.hold(deadline) for each in list(_all)}
+    held = {each: each.hold(deadline - time.monotonic()) for each in list(_all)}
     GATE.acquire()
     for each in list(_all):
         well = held[each] if each in held else each.hold(0.0)
@@ -68,7 +68,7 @@ def _before() -> None:
 
 def _after_in_parent() -> None:
     for each in _parted:
-        each.rejoin(spoiled=False)
+        each.rejoin(spoiled=False, child=False)
     _parted.clear()
     GATE.release()
 
@@ -79,7 +79,7 @@ def _after_in_child() -> None:
     parted = dict(_parted) if told else dict.fromkeys(list(_all), False)
     SPOILED.update(each.kin() for each, well in parted.items() if not well)
     for each in parted:
-        each.rejoin(spoiled=each.kin() in SPOILED)
+        each.rejoin(spoiled=each.kin() in SPOILED, child=True)
     _parted.clear()
     if told:
         GATE.release()

@@ -1,18 +1,22 @@
-"""A database in memory: one connection behind one re-entrant lock.
+"""A database in memory: one connection, used by one thread at a time.
 
-peewee would give every thread its own empty database, and SQLite's shared cache locks readers out.
+Every thread would otherwise have its own empty database, and SQLite's shared cache locks readers out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
-import peewee
-
-from pouchdb_core.adapters.sql.sqlite import Connection, Connections, Held
+from pouchdb_core.adapters.sql.connection import Connection, Held
+from pouchdb_core.adapters.sql.fork import SPOILED
+from pouchdb_core.adapters.sql.sqlite import Connections
+from pouchdb_core.adapters.sql.write_lock import Reading
 
 __all__ = ["Memory"]
 
@@ -25,45 +29,71 @@ class Memory(Connections):
 
     def __init__(self, what: str, place: str = ":memory:", pragmas: Sequence[tuple[str, Any]] = ()) -> None:
         super().__init__(what)
-        self._database = peewee.SqliteDatabase(
-            place, pragmas, uri=True, thread_safe=False, check_same_thread=False, factory=Connection
-        )
-        self._held = Held(self._database.connection())  # type: ignore[no-untyped-call]
+        connection = sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False, factory=Connection)
+        self._held = Held(connection)
+        try:
+            for name, value in pragmas:
+                connection.execute(f"PRAGMA {name} = {value}")
+        except sqlite3.Error as error:
+            raise self._error(error) from error
 
     @property
     def path(self) -> None:
         return None
 
-    @property
-    def database(self) -> peewee.SqliteDatabase:
-        return self._database
-
-    def _connection(self) -> Held:
+    def _lend(self) -> Held:
         self.check()
         return self._held
 
+    def _give_back(self, held: Held) -> None:
+        pass
+
+    def _drop(self, held: Held | None) -> None:
+        pass
+
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        with self._writing.lock:
-            return super().one(sql, params)
+        turns = self._turns
+        owner = turns.record.get(0)
+        # The thread that has the turn already: in a transaction, a snapshot, or a signal handler.
+        turn = None if owner is not None and owner.thread == get_ident() else Reading(sys._getframe())
+        try:
+            if turn is not None:
+                turns.take(turn)
+            if self._closed or SPOILED:
+                self.check()
+            return self._held.execute(sql, params).fetchone()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            if turn is not None:
+                turns.give(turn)
 
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        with self._writing.lock:
-            return super().all(sql, params)
+        turns = self._turns
+        owner = turns.record.get(0)
+        # The thread that has the turn already: in a transaction, a snapshot, or a signal handler.
+        turn = None if owner is not None and owner.thread == get_ident() else Reading(sys._getframe())
+        try:
+            if turn is not None:
+                turns.take(turn)
+            if self._closed or SPOILED:
+                self.check()
+            return self._held.execute(sql, params).fetchall()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            if turn is not None:
+                turns.give(turn)
 
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._writing.lock:
-            super().many(sql, rows)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        with self._writing.lock:
-            yield
+    def snapshot(self) -> AbstractContextManager[None]:
+        # Nobody writes meanwhile.
+        return self._turn()
 
     def backup(self, target: Path) -> None:
-        with self._writing.lock:
+        with self._turn():
             super().backup(target)
 
     def close(self) -> None:
-        with self._writing.lock:
+        with self._turn():
             self._closed = True
             self._held.connection.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +21,8 @@ from pouchdb_core.adapters.sql.sqlite import Connections, file_error
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.integrity import check_content
 from pouchdb_core.errors import BadRequest, StorageError
+from pouchdb_core.requests import Guard, Write
+from pouchdb_core.results import Outcome
 
 __all__ = ["MemoryAdapter", "SqliteAdapter"]
 
@@ -32,6 +34,37 @@ class _SqlAdapter(LocalAdapter):
 
     def __init__(self, place: Place, name: str, connections: Connections, options: Mapping[str, Any]) -> None:
         super().__init__(place, name, SqlStore(connections), options)
+
+    # Whatever writes is refused at once in code that runs within a write of its own thread.
+
+    def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
+        self.store.alone()
+        return super().write(request, guards)
+
+    def compact(self, interval: float | None = None) -> None:
+        self.store.alone()
+        super().compact(interval)
+
+    def purge(self, revs: Mapping[str, Sequence[str]]) -> tuple[int, dict[str, list[str]], set[str]]:
+        self.store.alone()
+        return super().purge(revs)
+
+    def purged_infos_limit(self, limit: int | None = None) -> int:
+        if limit is not None:
+            self.store.alone()
+        return super().purged_infos_limit(limit)
+
+    def revs_limit(self, limit: int | None = None) -> int:
+        if limit is not None:
+            self.store.alone()
+        return super().revs_limit(limit)
+
+    def put_security(self, security: Mapping[str, Any]) -> None:
+        self.store.alone()
+        super().put_security(security)
+
+    def renamed(self) -> None:
+        self.store.connections.renamed()
 
     def indexes(self) -> SqlIndexStore:
         return SqlIndexStore(self.store)

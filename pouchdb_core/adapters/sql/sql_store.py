@@ -7,22 +7,25 @@ a batch are looked up by one join, rows are written by ``executemany`` (spec: st
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import orjson
 
-from pouchdb_core.adapters.sql.sqlite import Connections
+from pouchdb_core.adapters.sql.sqlite import Connections, Transaction, Writing
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.content import Digests
 from pouchdb_core.documents.store import Content, Counters, Head, LocalRow, Row, RowChanges, end_of_prefix
+from pouchdb_core.errors import ReentrantWrite
 from pouchdb_core.jsontext import dump, load
 
 __all__ = ["SqlStore", "join_list"]
 
 _COUNTERS = "update_seq, doc_count, doc_del_count, purge_seq, ddocs_seq, last_pointer, last_attachment, revs_limit"
+_NAMES = tuple(_COUNTERS.split(", "))
 _ROW = "seq, id, rev, deleted, tree, body"
 _SAVE_COUNTERS = (
     "UPDATE counters SET update_seq = ?, doc_count = ?, doc_del_count = ?, purge_seq = ?, "
@@ -30,6 +33,42 @@ _SAVE_COUNTERS = (
 )
 _BARE = "seq, id, rev, deleted, tree, NULL"
 _CONTENT = "a.number, a.length, a.digest, a.sha256"
+
+
+class _Write(Transaction):
+    """A write transaction with the counters of the database, which are saved at its end if they changed."""
+
+    __slots__ = ("_store", "_was", "counters")
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__(store.connections)
+        self._store = store
+
+    def _begun(self) -> Counters:
+        # Only the thread that has the turn gets here, so a plain attribute will do.
+        counters = self.counters = self._store._writing = self._store.counters()
+        self._was = _values(counters)
+        return counters
+
+    def _begun_in(self, outer: Transaction) -> Counters:
+        assert isinstance(outer, _Write), "a transaction of a store is within one of a store"
+        self.counters = outer.counters
+        self._was = _values(self.counters)
+        return self.counters
+
+    def _ending(self) -> None:
+        self._store._writing = None
+        now = _values(self.counters)
+        if now != self._was:
+            self._store._run(_SAVE_COUNTERS, now)
+
+    def _undone(self, outer: Transaction) -> None:
+        for name, value in zip(_NAMES, self._was, strict=True):
+            setattr(self.counters, name, value)
+
+    def _ended(self) -> None:
+        if self.counters.update_seq != self._was[0]:
+            self._store.notifier.notify()
 
 
 class SqlStore:
@@ -40,46 +79,26 @@ class SqlStore:
         self._one, self._all = connections.one, connections.all
         self._run, self._many = connections.run, connections.many
         self._writing: Counters | None = None
+        self._saving = 0
+        """The thread that is in the middle of changing rows, or 0."""
         self.notifier = Notifier()
 
     # -- counters and transactions ---------------------------------------------------------------
 
     def counters(self) -> Counters:
+        if self._saving:
+            self._check_whole()
         return Counters(*self._one(f"SELECT {_COUNTERS} FROM counters"))
 
-    @contextmanager
-    def write(self) -> Iterator[Counters]:
-        connections = self.connections
-        outermost = connections.begin()
-        try:
-            # Only the thread that holds the write lock gets here, so a plain attribute will do.
-            if outermost or self._writing is None:
-                self._writing = self.counters()
-            counters = self._writing
-            before = _values(counters)
-            yield counters
-            after = _values(counters)
-            if outermost:
-                self._writing = None
-                if after != before:
-                    self._run(_SAVE_COUNTERS, after)
-        except BaseException:
-            if outermost:
-                self._writing = None
-            connections.rollback(outermost)
-            raise
-        connections.commit(outermost)
-        if outermost and after[0] != before[0]:
-            self.notifier.notify()
+    def write(self) -> AbstractContextManager[Counters]:
+        return Writing(_Write(self))
+
+    def alone(self) -> None:
+        self.connections.alone()
 
     def version(self) -> int:
-        """Return a number that changes with every commit of another connection, and with the connection.
-
-        SQLite's ``data_version`` begins anew with each connection: after a fork what a child wrote would go unnoticed.
-        """
-        number = self.connections._connection().number
-        version: int = self._one("PRAGMA data_version")[0]
-        return number << 32 | version
+        """Return a number that changes with every commit of another connection."""
+        return self.connections.version()
 
     def check(self) -> None:
         self.connections.check()
@@ -89,7 +108,16 @@ class SqlStore:
 
     # -- documents -------------------------------------------------------------------------------
 
+    def _check_whole(self) -> None:
+        """Raise ReentrantWrite in code that runs while its own thread changes rows: it would see half of a document."""
+        if self._saving == get_ident():
+            raise ReentrantWrite(
+                "this thread is in the middle of writing documents; read them later, or in another thread"
+            )
+
     def row(self, id: str) -> Row | None:
+        if self._saving:
+            self._check_whole()
         row: Row | None = self._one(f"SELECT {_ROW} FROM documents WHERE id = ?", (id,))
         return row
 
@@ -104,6 +132,8 @@ class SqlStore:
         return dict(self._of_ids("d.id, length(d.body)", ids))
 
     def _of_ids(self, columns: str, ids: Sequence[str]) -> list[Any]:
+        if self._saving:
+            self._check_whole()
         if len(ids) == 1:
             return self._all(f"SELECT {columns} FROM documents AS d WHERE d.id = ?", ids)
         joined, single = join_list(ids)
@@ -119,6 +149,13 @@ class SqlStore:
         return None if row is None else row[0]
 
     def save(self, changes: RowChanges) -> None:
+        try:
+            self._saving = get_ident()
+            self._save(changes)
+        finally:
+            self._saving = 0
+
+    def _save(self, changes: RowChanges) -> None:
         for sql, rows in (
             (
                 "INSERT INTO bodies (pointer, id, body) SELECT ?, id, body FROM documents WHERE seq = ?",
@@ -151,6 +188,8 @@ class SqlStore:
         skip: int = 0,
         bodies: bool = False,
     ) -> list[Row]:
+        if self._saving:
+            self._check_whole()
         conditions, params = ["deleted = 0"], []
         after, before = ("<", ">") if descending else (">", "<")
         if start is not None:
@@ -173,6 +212,8 @@ class SqlStore:
     def scan_seqs(
         self, after: int, before: int, *, limit: int, descending: bool = False, bodies: bool = False
     ) -> list[Row]:
+        if self._saving:
+            self._check_whole()
         return self._all(
             f"SELECT {_ROW if bodies else _BARE} FROM documents WHERE seq > ? AND seq < ? "
             f"ORDER BY seq {'DESC' if descending else 'ASC'} LIMIT ?",

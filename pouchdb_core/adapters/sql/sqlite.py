@@ -1,38 +1,45 @@
 """What is SQLite's own: connections, transactions, locks, errors.
 
-``disk.File`` has one connection per thread, ``memory.Memory`` one behind a lock for all. Both offer
+``disk.File`` lends connections of a file, ``memory.Memory`` has one that is used in turns. Both offer
 the same few calls to ``store``.
+
+A write by the thread that is in the middle of one (a signal handler, a finalizer, code of an index) is
+refused by ``Connections.alone``: it could not wait, and joining would undo it when the other one fails.
+What the store itself nests is a savepoint.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import itertools
-import os
 import sqlite3
-import threading
-import time
+import sys
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from threading import get_ident
+from types import FrameType
 from typing import Any
 
 import peewee
 
+from pouchdb_core.adapters.sql.connection import Held, too_many
 from pouchdb_core.adapters.sql.fork import SPOILED, part_at_forks
+from pouchdb_core.adapters.sql.write_lock import Holding, Reading, Turn, Turns
 from pouchdb_core.errors import (
     DatabaseBusy,
     DatabaseClosed,
     DiskFull,
     NotADatabase,
     ReadOnlyStorage,
+    ReentrantWrite,
     ServerError,
     StorageError,
+    TooManyOpenFiles,
 )
 
-__all__ = ["APPLICATION_ID", "Connection", "Connections", "Held", "WriteLock", "file_error", "storage_error"]
+__all__ = ["APPLICATION_ID", "Connections", "Transaction", "Writing", "file_error", "storage_error"]
 
 APPLICATION_ID = 0x504F5543
 """Marks our files ("POUC"), so that a SQLite file of another program is refused."""
@@ -66,6 +73,8 @@ def storage_error(error: Exception, what: str) -> ServerError:
 def file_error(error: OSError, what: str) -> StorageError:
     """Return an error of the operating system as one of ours."""
     text = f"{what}: {error.strerror or error}"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return TooManyOpenFiles(f"{what}: {too_many()}")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(text)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -73,62 +82,187 @@ def file_error(error: OSError, what: str) -> StorageError:
     return StorageError(text)
 
 
-class Connection(sqlite3.Connection):
-    """A connection that closes without Python 3.13's ResourceWarning, and never in a forked child.
+class Writing:
+    """A write transaction as a context manager: it commits, or an exception undoes all of it.
 
-    SQLite forbids closing in the child what the parent opened, should one get there (see ``fork``).
+    An exception that strikes at the first moment of ``__exit__`` leaves it without an end: then that is
+    where this object goes, or where the next one wants to write.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._pid = os.getpid()
-        super().__init__(*args, **kwargs)
+    __slots__ = ("_transaction",)
 
-    # The defaults are for the end of the interpreter, when the module is empty.
-    def end(self, _getpid: Any = os.getpid, _keep: Any = ctypes.pythonapi.Py_IncRef) -> None:
-        """Close, if it was opened by this process; else keep it for ever."""
-        if self._pid == _getpid():
-            self.close()
-        else:
-            _keep(ctypes.py_object(self))
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
 
-    __del__ = end
+    def __enter__(self) -> Any:
+        return self._transaction.enter(sys._getframe(1))
 
-
-_numbers = itertools.count(1)
-
-
-class Held:
-    """A connection that closes with the last reference to this: in a thread-local, with its thread.
-
-    sqlite3's own object is in a cycle with its cache of statements, so it would wait for the
-    collector. A caller that has not the write lock keeps this, not what it takes from it, as long
-    as it uses the connection: Python crashes when a connection is closed under its reader.
-    """
-
-    __slots__ = ("__weakref__", "connection", "execute", "executemany", "number", "rollback")
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.number = next(_numbers)
-        """Tells it from every connection before."""
-        self.execute, self.executemany = connection.execute, connection.executemany
-        self.rollback = connection.rollback
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        self._transaction.exit(kind)
 
     def __del__(self) -> None:
-        self.connection.end()
+        if not self._transaction.over:
+            self._transaction.abandon()
 
 
-class WriteLock:
-    """The write lock of a store in one process, and the transaction of the thread that holds it."""
+class Transaction(Turn):
+    """A write transaction.
 
-    __slots__ = ("doomed", "lock", "thread")
+    One at a time in the process, and by SQLite's own lock in the world. Inside of another one of the
+    same thread it is a part of that one, which is undone alone when it fails. Whatever exception strikes
+    whenever, the transaction ends: at once, or by the next one who wants to write.
+    """
 
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.thread = 0
-        """The thread whose transaction is open, or 0."""
+    __slots__ = ("_before", "_connections", "_held", "_outer", "_parts", "doomed", "over")
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._outer: Transaction | None = None
+        self._held: Held | None = None
+        self._before: Held | None = None
+        """What the thread read with before: a snapshot."""
+        self._parts: list[Transaction] = []
         self.doomed: ServerError | None = None
-        """The first error of SQLite in the transaction."""
+        """The first error of SQLite in the transaction: nothing of it can be kept."""
+        self.over = False
+
+    def enter(self, frame: FrameType) -> Any:
+        """Begin, on behalf of a call; return what ``with`` gives."""
+        super().__init__(frame)
+        connections = self._connections
+        turns, bound = connections._turns, connections._bound
+        owner = turns.owner
+        if owner is not None and (owner.thread != self.thread or turns.recover()):
+            owner = None
+        if owner is not None and not isinstance(owner, Reading):
+            return self._enter_part(owner)
+        try:
+            if owner is None:
+                turns.take(self)
+            else:
+                turns.interrupt(self, owner)
+            connections.check()
+            # Values only until BEGIN: whoever interrupts finds it either not there or complete.
+            held = connections._lend()
+            self._before, self._held = bound.get(self.thread), held
+            bound[self.thread] = held
+            # A deferred transaction that reads first fails at once with "database is locked" when
+            # it writes, busy timeout or not: always take the lock at the beginning.
+            held.execute("BEGIN IMMEDIATE")
+            return self._begun()
+        except BaseException as error:
+            self._leave()
+            if isinstance(error, sqlite3.Error):
+                raise connections._error(error) from error
+            raise
+
+    def exit(self, kind: type[BaseException] | None) -> None:
+        """Commit, or undo all of it if there was an exception of this kind."""
+        if self._outer is not None:
+            self._exit_part(self._outer, kind)
+            return
+        connections = self._connections
+        try:
+            if kind is None:
+                if self._parts:
+                    raise StorageError("a part of the transaction was left without its end")
+                self._ending()
+                if self.doomed is not None:
+                    raise self.doomed
+                if connections._turns.owner is not self:
+                    raise StorageError("the transaction was ended by another thread")
+                assert self._held is not None
+                self._held.execute("COMMIT")
+        except sqlite3.Error as failed:
+            raise connections._error(failed) from failed
+        finally:
+            try:
+                self._leave()
+            finally:
+                if kind is None:
+                    self._ended()
+
+    def _leave(self) -> None:
+        """Undo what is not committed, and give back the turn and the connection."""
+        connections, held = self._connections, self._held
+        try:
+            # A closed connection rolls back by itself.
+            if held is not None and held.connection.in_transaction:
+                held.rollback()
+        except sqlite3.Error:
+            connections._drop(held)
+            held = None
+        finally:
+            if self._held is not None:
+                self._held = None
+                if self._before is None:
+                    try:
+                        del connections._bound[self.thread]
+                    except KeyError:
+                        pass
+                else:
+                    connections._bound[self.thread] = self._before
+            connections._turns.give(self)
+            self.over = True
+        if held is not None:
+            connections._give_back(held)
+
+    def abandon(self) -> None:
+        if self._outer is None:
+            self._leave()
+
+    # -- a part of another one -----------------------------------------------------------------------
+
+    def _enter_part(self, outer: Turn) -> Any:
+        if not isinstance(outer, Transaction):
+            raise ReentrantWrite(f"{self._connections._what}: this thread is in the middle of reading it")
+        try:
+            self._outer = outer
+            outer._parts.append(self)
+            assert outer._held is not None
+            outer._held.execute(f"SAVEPOINT part_{len(outer._parts)}")
+            return self._begun_in(outer)
+        except BaseException as error:
+            outer.doomed = outer.doomed or StorageError("a part of the transaction could not begin")
+            if isinstance(error, sqlite3.Error):
+                raise self._connections._error(error) from error
+            raise
+
+    def _exit_part(self, outer: Transaction, kind: type[BaseException] | None) -> None:
+        doomed = outer.doomed
+        # Until its end is reached: an interrupted end is none.
+        outer.doomed = doomed or StorageError("a part of the transaction could not end")
+        name, held = f"part_{len(outer._parts)}", outer._held
+        try:
+            assert held is not None
+            if kind is not None or self.doomed is not None:
+                held.execute(f"ROLLBACK TO {name}")
+                self._undone(outer)
+            held.execute(f"RELEASE {name}")
+        except sqlite3.Error as error:
+            raise self._connections._error(error) from error
+        if self in outer._parts:
+            del outer._parts[outer._parts.index(self) :]
+        outer.doomed = doomed
+        if kind is None and self.doomed is not None:
+            raise self.doomed
+
+    # -- what a store adds -----------------------------------------------------------------------------
+
+    def _begun(self) -> Any:
+        """Called first in the transaction; returns what ``with`` gives."""
+
+    def _begun_in(self, outer: Transaction) -> Any:
+        """Called first in a part."""
+
+    def _ending(self) -> None:
+        """Called before the commit."""
+
+    def _undone(self, outer: Transaction) -> None:
+        """Called after a part was undone."""
+
+    def _ended(self) -> None:
+        """Called after the commit, or after an interrupted one."""
 
 
 class Connections(ABC):
@@ -137,54 +271,66 @@ class Connections(ABC):
     def __init__(self, what: str) -> None:
         self._what = what
         self._closed = False
-        self._writing = WriteLock()
-        self._held_back = False
+        self._turns = Turns()
+        self._holding: Turn | None = None
+        self._bound: dict[int, Held] = {}
+        """The connection of a thread that is in a transaction or a snapshot."""
+        self.database: peewee.SqliteDatabase = _Peewee(self)
+        """peewee's database, for the schema."""
         part_at_forks(self)
 
-    @property
     @abstractmethod
-    def database(self) -> peewee.SqliteDatabase:
-        """peewee's database, for the schema."""
+    def _lend(self) -> Held:
+        """Return a connection nobody uses, for ``_give_back``. Raises StorageError and what ``check`` does."""
 
     @abstractmethod
-    def _connection(self) -> Held:
-        """Return the calling thread's connection. Raises StorageError and what ``check`` does."""
+    def _give_back(self, held: Held) -> None:
+        """Take back what was lent."""
+
+    @abstractmethod
+    def _drop(self, held: Held | None) -> None:
+        """Close what was lent and cannot be used any more."""
+
+    @abstractmethod
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """Return the first row, or None."""
+
+    @abstractmethod
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows."""
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         """Execute one statement."""
         self.all(sql, params)
 
-    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        """Return the first row, or None."""
-        connection = self._connection()
-        try:
-            return connection.execute(sql, params).fetchone()
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-        finally:
-            # A traceback must not keep it.
-            del connection
-
-    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Return all rows."""
-        connection = self._connection()
-        try:
-            return connection.execute(sql, params).fetchall()
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-        finally:
-            # A traceback must not keep it.
-            del connection
-
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Execute one statement for each row of parameters."""
-        connection = self._connection()
+        """Execute one statement for each row of parameters; inside a transaction only."""
         try:
-            connection.executemany(sql, rows)
+            self._mine().executemany(sql, rows)
         except sqlite3.Error as error:
             raise self._failed(error) from error
+
+    def _mine(self) -> Held:
+        """Return the connection of the thread's transaction."""
+        held = self._bound.get(get_ident())
+        if held is None:
+            raise StorageError(f"{self._what}: rows are written in a transaction")
+        return held
+
+    @contextmanager
+    def _used(self) -> Iterator[Held]:
+        """Use a connection: that of the thread's transaction or snapshot, or one that is lent."""
+        held = self._bound.get(get_ident())
+        if held is not None:
+            yield held
+            return
+        held = self._lend()
+        try:
+            yield held
         finally:
-            del connection
+            self._give_back(held)
+            # A traceback must not keep it.
+            del held
 
     def _failed(self, error: Exception) -> ServerError:
         """Return an error of SQLite as one of ours; inside a write nothing of the transaction is kept.
@@ -192,81 +338,37 @@ class Connections(ABC):
         A full disk makes SQLite roll back by itself. If someone caught the error and went on, the
         rest would be committed statement by statement, so it goes into a transaction that is doomed.
         """
-        ours = storage_error(error, self._what)
-        writing = self._writing
-        if writing.thread == threading.get_ident():
-            writing.doomed = writing.doomed or ours
-            with suppress(sqlite3.Error, ServerError):
-                if not self._connection().connection.in_transaction:
-                    self._connection().execute("BEGIN")
+        ours = self._error(error)
+        owner = self._turns.owner
+        if isinstance(owner, Transaction) and owner.mine:
+            inner = owner._parts[-1] if owner._parts else owner
+            inner.doomed = inner.doomed or ours
+            held = owner._held
+            try:
+                if held is not None and not held.connection.in_transaction:
+                    # The savepoints are gone, too.
+                    owner.doomed = owner.doomed or ours
+                    held.execute("BEGIN")
+            except sqlite3.Error:
+                owner.doomed = owner.doomed or ours
         return ours
 
-    def begin(self) -> bool:
-        """Take the write lock and start a transaction; False when this thread has one already, which is joined.
+    def _error(self, error: Exception) -> ServerError:
+        return storage_error(error, self._what)
 
-        Each call needs one of ``commit`` or ``rollback``, also a joining one.
-        """
-        writing = self._writing
-        # SQLite's own lock polls with growing pauses; threads of one process queue here instead.
-        writing.lock.acquire()
-        thread = threading.get_ident()
-        if writing.thread == thread:
-            return False
-        try:
-            self.check()
-            # A deferred transaction that reads first fails at once with "database is locked" when
-            # it writes, busy timeout or not: always take the lock at the beginning.
-            self._connection().execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            writing.lock.release()
-            raise storage_error(error, self._what) from error
-        except BaseException:
-            writing.lock.release()
-            raise
-        writing.thread, writing.doomed = thread, None
-        return True
+    def write(self) -> Writing:
+        """Hold the write lock in a transaction."""
+        return Writing(Transaction(self))
 
-    def commit(self, outermost: bool) -> None:
-        """End what ``begin`` started; make it last if it was the outermost."""
-        writing = self._writing
-        try:
-            if outermost:
-                writing.thread = 0
-                if writing.doomed is not None:
-                    self._connection().rollback()
-                    raise writing.doomed
-                self._connection().execute("COMMIT")
-        except sqlite3.Error as error:
-            with suppress(sqlite3.Error):
-                self._connection().rollback()
-            raise storage_error(error, self._what) from error
-        finally:
-            writing.lock.release()
+    def alone(self) -> None:
+        """Raise ReentrantWrite if the calling thread is in the middle of a transaction."""
+        owner = self._turns.record.get(0)
+        if isinstance(owner, Transaction) and owner.thread == get_ident() and not self._turns.recover():
+            raise ReentrantWrite(f"{self._what}: {ReentrantWrite.default_message}")
 
-    def rollback(self, outermost: bool) -> None:
-        """End what ``begin`` started; undo it if it was the outermost."""
-        writing = self._writing
-        try:
-            if outermost:
-                writing.thread = 0
-                # A closed connection rolls back by itself.
-                with suppress(StorageError, DatabaseClosed):
-                    self._connection().rollback()
-        except sqlite3.Error as error:
-            raise storage_error(error, self._what) from error
-        finally:
-            writing.lock.release()
-
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        """Do ``begin``, and what ends it."""
-        outermost = self.begin()
-        try:
-            yield
-        except BaseException:
-            self.rollback(outermost)
-            raise
-        self.commit(outermost)
+    def _turn(self) -> Holding:
+        """Keep all writers out; nothing if the thread has the turn already."""
+        return Holding(self._turns)
 
     def check(self) -> None:
         """Raise DatabaseClosed, or what else forbids to use the database from now on."""
@@ -278,23 +380,29 @@ class Connections(ABC):
                 "fork when no thread reads or writes, and in a way that Python knows of"
             )
 
-    def hold(self, deadline: float) -> bool:
-        # Who has the lock may be waiting for the thread that forks.
-        self._held_back = self._writing.lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
-        return self._held_back
+    def hold(self, timeout: float) -> bool:
+        owner = self._turns.owner
+        if owner is not None and owner.mine and not self._turns.recover():
+            # The thread that forks is itself in the middle of something.
+            return False
+        # Who has the turn may be waiting for the thread that forks.
+        self._holding = Turn(None)
+        return self._turns.take(self._holding, max(0.0, timeout))
 
     def part(self, deadline: float) -> bool:
         return True
 
-    def rejoin(self, *, spoiled: bool) -> None:
-        if self._held_back:
-            self._held_back = False
-            if spoiled:
-                self._writing.thread = 0
-            self._writing.lock.release()
-        elif spoiled:
-            # The thread that has the old one is not in this process.
-            self._writing = WriteLock()
+    def rejoin(self, *, spoiled: bool, child: bool) -> None:
+        holding, self._holding = self._holding, None
+        if child:
+            # Those who wait or have a turn are threads that are not in this process.
+            self._turns = Turns()
+            mine = None if spoiled else self._bound.get(get_ident())
+            self._bound.clear()
+            if mine is not None:
+                self._bound[get_ident()] = mine
+        elif holding is not None:
+            self._turns.give(holding)
 
     def kin(self) -> object:
         return self
@@ -312,16 +420,20 @@ class Connections(ABC):
     def path(self) -> Path | None:
         """The file, or None in memory."""
 
+    def renamed(self) -> None:  # noqa: B027  # memory has nothing to note
+        """Take note that the database was given another identity."""
+
     def backup(self, target: Path) -> None:
         """Copy the database to ``target``: one moment of it, while others read and write."""
-        held = self._connection()
         try:
-            with closing(sqlite3.connect(target)) as copy:
-                held.connection.backup(copy)
+            with closing(sqlite3.connect(target)) as copy, self._used() as held:
+                try:
+                    held.connection.backup(copy)
+                finally:
+                    # A traceback must not keep it.
+                    del held
         except sqlite3.Error as error:
             raise storage_error(error, f"backup to {target.name}") from error
-        finally:
-            del held
 
     def sizes(self) -> dict[str, int]:
         """Return bytes: ``file`` is what the database takes, ``active`` what of it is in use."""
@@ -333,14 +445,54 @@ class Connections(ABC):
     def shrink(self) -> None:
         """Give free pages back to the file system; writers get their turn in between."""
         for _ in range(0, self.one("PRAGMA freelist_count")[0], PAGES):
-            with self._writing.lock:
+            with self._turn():
                 self.check()
                 try:
-                    # execute() would free one page: this statement is one that must be stepped to its end.
-                    self._connection().connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")
+                    with self._used() as held:
+                        # execute() would free one page: this statement is one that must be stepped to its end.
+                        try:
+                            held.connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")
+                        finally:
+                            del held
                 except sqlite3.Error as error:
-                    raise storage_error(error, self._what) from error
+                    raise self._error(error) from error
 
     def problems(self) -> list[str]:
         """Return what SQLite's own check finds."""
         return [text for (text,) in self.all("PRAGMA integrity_check") if text != "ok"]
+
+    def version(self) -> int:
+        """Return a number that grows when another connection than ours has committed something.
+
+        SQLite's ``data_version`` belongs to a connection: each is compared with what it said before.
+        """
+        try:
+            with self._used() as held:
+                try:
+                    now = held.execute("PRAGMA data_version").fetchone()[0]
+                    if now != held.seen:
+                        held.seen = now
+                        self._version += 1
+                finally:
+                    del held
+        except sqlite3.Error as error:
+            raise self._error(error) from error
+        return self._version
+
+    _version = 0
+
+
+class _Peewee(peewee.SqliteDatabase):
+    """peewee makes statements of models; what executes them is ours, and so are the errors."""
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(":memory:")
+        self._connections = weakref.ref(connections)
+
+    def execute_sql(self, sql: str, params: Any = None, commit: Any = None) -> Any:
+        connections = self._connections()
+        assert connections is not None
+        try:
+            return connections._mine().execute(sql, params or ())
+        except sqlite3.Error as error:
+            raise connections._failed(error) from error

@@ -45,7 +45,7 @@ class Promise(Thenable, Generic[T]):
         self._delivery = delivery
         self._name = name
         """What was called, for those who read of it."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._settled = False
         self._value: T | None = None
         self._traceback: Any = None

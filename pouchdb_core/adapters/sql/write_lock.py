@@ -1,0 +1,202 @@
+"""Whose turn it is: a lock that no asynchronous exception can lose.
+
+A KeyboardInterrupt, a soft time limit or ``PyThreadState_SetAsyncExc`` may strike between any two
+calls: after a lock was taken and before that is remembered, or while it is being given back. A plain
+lock is then held by nobody for ever. Here the lock *is* the record of who has it: one entry of a
+dictionary, which ``setdefault`` makes in a single step. Who finds the turn taken can see by whom, and
+whether the function that took it is still running; a turn whose function is gone is ended by the
+next one who wants it.
+
+CPython looks for such exceptions at the beginning of a function, after a call and when a loop goes
+back. Statements that only move values are never torn apart, and ``pass_on`` is written so.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections import deque
+from types import FrameType
+
+__all__ = ["Holding", "Reading", "Turn", "Turns"]
+
+LOOK = 1.0
+"""Seconds between two looks of a waiting thread at whether the turn still has an owner."""
+
+_GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+
+
+class Turn:
+    """A claim to be the only one: ``turns.take(turn)``, and ``turns.give(turn)`` in a ``finally``.
+
+    ``frame`` is the call whose end is the end of the turn.
+    """
+
+    __slots__ = ("beneath", "frame", "thread")
+
+    def __init__(self, frame: FrameType | None) -> None:
+        self.frame = frame
+        self.beneath: Turn | None = None
+        """The turn that this one interrupts, and gives back to."""
+        self.thread = threading.get_ident()
+
+    @property
+    def mine(self) -> bool:
+        """Whether it is the calling thread's."""
+        return self.thread == threading.get_ident()
+
+    def lost(self) -> bool:
+        """Tell whether the call that took it is over without having given it back."""
+        frame = self.frame
+        found = sys._current_frames().get(self.thread)
+        if found is None:
+            # The thread has ended.
+            return True
+        if frame is None or frame.f_code.co_flags & _GENERATORS or frame.f_globals.get("__name__") == "contextlib":
+            # What is suspended, or has put the end into other hands (ExitStack), is on no stack.
+            return False
+        while found is not None:
+            if found is frame:
+                return False
+            found = found.f_back
+        return True
+
+    def abandon(self) -> None:
+        """Undo what a lost turn left half done; called by the one who ends it."""
+
+
+class Reading(Turn):
+    """A turn for one statement, in the middle of which the same thread (a signal handler) may do more."""
+
+    __slots__ = ()
+
+
+class Holding(Turn):
+    """A turn as a context manager; nothing if the thread has one already."""
+
+    __slots__ = ("_taken", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        super().__init__(None)
+        self._turns, self._taken = turns, False
+
+    def __enter__(self) -> None:
+        self.frame = sys._getframe(1)
+        owner = self._turns.owner
+        if owner is not None and owner.mine and not self._turns.recover():
+            return
+        try:
+            self._taken = True
+            self._turns.take(self)
+        except BaseException:
+            self._turns.give(self)
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        if self._taken:
+            self._turns.give(self)
+
+
+class Turns:
+    """Gives turns, in the order in which they are asked for."""
+
+    __slots__ = ("_waiting", "record")
+
+    def __init__(self) -> None:
+        self.record: dict[int, Turn] = {}
+        """Under 0 the turn there is, if there is one."""
+        self._waiting: deque[tuple[threading.Lock, Turn]] = deque()
+
+    @property
+    def owner(self) -> Turn | None:
+        """Whose turn it is."""
+        return self.record.get(0)
+
+    def take(self, turn: Turn, timeout: float | None = None) -> bool:
+        """Wait until it is ``turn``'s turn; False if that takes longer than ``timeout`` seconds.
+
+        Not for a thread that has a turn already. If this is left by an exception, ``give`` takes back
+        what may have been taken.
+        """
+        owner = self.record
+        while owner.setdefault(0, turn) is not turn:
+            waiter = threading.Lock()
+            waiter.acquire()
+            entry = (waiter, turn)
+            pause = LOOK if timeout is None else min(LOOK, timeout)
+            try:
+                self._waiting.append(entry)
+                # It may have been given back since we looked, by one who did not see us.
+                woken = 0 not in owner or waiter.acquire(timeout=pause)
+            finally:
+                self._forget(entry)
+            if woken:
+                # It is handed over, or free.
+                continue
+            self.recover()
+            if timeout is not None:
+                timeout -= pause
+                if timeout <= 0:
+                    return owner.setdefault(0, turn) is turn
+        return True
+
+    def interrupt(self, turn: Turn, beneath: Turn) -> None:
+        """Take the turn from one of the same thread, until ``turn`` is given back."""
+        turn.beneath = beneath
+        self.record[0] = turn
+
+    def recover(self) -> bool:
+        """End a lost turn; tell whether there was one."""
+        lost = self.owner
+        if lost is None or not lost.lost():
+            return False
+        try:
+            lost.abandon()
+        finally:
+            self.give(lost)
+        return True
+
+    def give(self, turn: Turn) -> None:
+        """End a turn, if it is one, and wake the next."""
+        owner, waiting = self.record, self._waiting
+        try:
+            # From the look to the deletion nothing is called: it is done, or it is not.
+            if owner[0] is not turn:
+                return
+        except KeyError:
+            return
+        beneath = turn.beneath
+        if beneath is not None:
+            owner[0] = beneath
+            turn.frame = None
+            return
+        if not waiting:
+            del owner[0]
+            turn.frame = None
+            if waiting:
+                # It came in between, and may have looked before the deletion: it looks again.
+                self._wake()
+            return
+        try:
+            waiter, following = waiting.popleft()
+        except IndexError:
+            del owner[0]
+            turn.frame = None
+            return
+        owner[0] = following
+        turn.frame = None
+        waiter.release()
+
+    def _wake(self) -> None:
+        try:
+            self._waiting.popleft()[0].release()
+        except IndexError:
+            pass
+
+    def _forget(self, entry: tuple[threading.Lock, Turn]) -> None:
+        try:
+            self._waiting.remove(entry)
+        except ValueError:
+            # It was woken.
+            pass
