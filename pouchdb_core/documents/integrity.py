@@ -12,17 +12,26 @@ from pouchdb_core.errors import Damaged
 __all__ = ["check_content", "damage"]
 
 PAGE = 100
+CONTENTS = 10
+"""Attachments that are verified in one moment."""
 
 
 def damage(store: Store) -> Iterator[Damaged]:
-    """Yield what is damaged; reads everything."""
+    """Yield what is damaged; reads everything, a page at a time."""
     after = 0
-    while page := store.scan_seqs(after, 2**63 - 1, limit=PAGE, bodies=True):
-        for row in page:
-            try:
-                _check_document(store, row)
-            except Damaged as error:
-                yield error
+    while True:
+        found: list[Damaged] = []
+        # One moment for a page and what it names: a compaction or an edit in between is no damage.
+        with store.snapshot():
+            page = store.scan_seqs(after, 2**63 - 1, limit=PAGE, bodies=True)
+            for row in page:
+                try:
+                    _check_document(store, row)
+                except Damaged as error:
+                    found.append(error)
+        yield from found
+        if not page:
+            break
         after = page[-1][0]
     yield from _damaged_content(store)
 
@@ -54,11 +63,17 @@ def _check_document(store: Store, row: Row) -> None:
 
 def _damaged_content(store: Store) -> Iterator[Damaged]:
     after = 0
-    while page := store.content_after(after, PAGE):
-        for content, id, name in page:
-            try:
-                verify(store, content)
-            except Damaged as error:
-                text = f"attachment {name!r} of document {id!r} is damaged: {error.message}"
-                yield Damaged(text, id=id, attachment=name)
+    while True:
+        found: list[Damaged] = []
+        with store.snapshot():
+            page = store.content_after(after, CONTENTS)
+            for content, id, name in page:
+                try:
+                    verify(store, content)
+                except Damaged as error:
+                    text = f"attachment {name!r} of document {id!r} is damaged: {error.message}"
+                    found.append(Damaged(text, id=id, attachment=name))
+        yield from found
+        if not page:
+            return
         after = page[-1][0].number
