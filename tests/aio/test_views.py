@@ -20,6 +20,7 @@ from pouchdb_core.state import Slot
 AT_ONCE = {
     *("PouchDB", "as_user", "asUser", "defaults", "with_purpose", "new_id", "newId"),
     *("with_context", "set_current_user", "setCurrentUser", "short_name", "ask_guards_again"),
+    *("announce_task", "replicators", "is_there"),
     *("register_function", "registerFunction", "state", "store_state"),
     *("design_documents", "directory", "plugin_directory"),
     *("on", "once", "emit", "listeners", "addListener", "add_listener", "removeListener", "remove_listener"),
