@@ -294,8 +294,8 @@ class Replicator:
                 yield from self._checkpoint()
                 continue
             if self._doubted or (self.state == "paused" and self.tools.clock() >= self._look_at):
-                self._doubted = False
-                self._look_idly()
+                doubted, self._doubted = self._doubted, False
+                self._look_idly(asked=doubted)
                 continue
             if self.state != "paused":
                 self.state = "paused"
@@ -352,8 +352,11 @@ class Replicator:
         remote = self.target if self.target.remote else self.source
         self._call(remote, self._checkpoints.check)
 
-    def _look_idly(self) -> None:
-        """Look while there is nothing else to do: a server that is away just now says nothing about its database."""
+    def _look_idly(self, *, asked: bool = False) -> None:
+        """Look while there is nothing else to do: a server that is away just now says nothing about its database.
+
+        When somebody ``asked``, a database that is gone is waited for, and ends it.
+        """
         self._look_after = min(LONGEST_LOOK, 2 * self._look_after)
         self._look_at = self.tools.clock() + self._look_after
         try:
@@ -361,7 +364,7 @@ class Replicator:
         except (RemoteError, NotFound, Unauthorized, Forbidden) as error:
             for side in (self.source, self.target):
                 side.adapter.check()
-            if not (self.source.remote or self.target.remote):
+            if not (self.source.remote or self.target.remote) or (asked and isinstance(error, NotFound)):
                 raise
             logger.info("%s: whether both sides are who they were is not known: %s", self.id, error)
 

@@ -187,6 +187,8 @@ def test_made_anew_in_the_middle_of_a_one_shot(
 def test_restored_under_a_live_one(
     env: SyncEnvironment, here: SyncPouchDB, own: Place, side: str, way: str, raw: bool
 ) -> None:
+    if way == "sync" and side == "source":
+        pytest.skip("the push may make the database in the moment before the copy is in its place")
     begin = here if side == "target" else own.db
     fill(begin, *some("d", 10))
     if way == "sync":

@@ -83,7 +83,7 @@ def deaf(patch: Patch) -> None:
     """A live replication does not hear of writes."""
     begin = Replication._begin
     patch.setattr(
-        Replication, "_begin", lambda self, it, _, workers: begin(self, it, lambda wake: lambda: None, workers)
+        Replication, "_begin", lambda self, it, _, *rest: begin(self, it, lambda wake: lambda: None, *rest)
     )
 
 
@@ -107,7 +107,7 @@ def one_witness(patch: Patch) -> None:
 def sleeps(patch: Patch) -> None:
     """What waits never looks whether both sides still are who they were."""
 
-    def look(self: Any) -> None:
+    def look(self: Any, **options: Any) -> None:
         self._look_at = self.tools.clock() + 60.0
 
     patch.setattr(Replicator, "_look_idly", look)
