@@ -39,4 +39,4 @@ def advice(value: Any) -> str:
         said = ".tolist() makes Python's own value of it"
     if said is None:
         said = "convert it first"
-    return f" ({said}; or setup(default=function) says what to store)"
+    return f" ({said})"
