@@ -27,8 +27,9 @@ def fill(db: AsyncPouchDB, count: int) -> None:
 
 
 async def until(condition: Callable[[], Any]) -> None:
+    # Not in every turn of the loop, which would take the interpreter from the threads that are waited for.
     while not condition():  # noqa: ASYNC110  # it comes from a thread
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("env", ["file", "memory"], indirect=True)

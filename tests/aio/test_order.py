@@ -17,7 +17,7 @@ from pouchdb_core.errors import DatabaseClosed, NotFound
 
 async def entered(gate: Any) -> None:
     while not gate.entered.is_set():  # noqa: ASYNC110  # it comes from a thread
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("env", ["file", "memory"], indirect=True)

@@ -19,7 +19,7 @@ def fill(db: AsyncPouchDB, count: int, prefix: str = "") -> None:
 
 async def until(condition: Callable[[], Any]) -> None:
     while not condition():  # noqa: ASYNC110  # it comes from a thread
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
 
 def checkpoint(db: AsyncPouchDB) -> Any:
