@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pouchdb_auth.accounts import ADMIN
 from pouchdb_auth.user_documents import is_users, name_of
 from pouchdb_core.errors import Forbidden, NotFound, PouchDBError, Unauthorized
+from pouchdb_core.membership import is_member, is_named
 from pouchdb_core.requests import (
     Administer,
     AnyRequest,
@@ -60,9 +61,9 @@ def authorise(environment: SyncEnvironment, database: SyncPouchDB | None, reques
     security = database.as_user(None).get_security()
     if isinstance(request, Administer) and request.action in _OF_THE_SERVER:
         raise Unauthorized(_SERVER_ADMIN)
-    if not _is_member(security, user):
+    if not is_member(security, user):
         raise Unauthorized(_MEMBER)
-    if _administrates(request) and not _is_named(security, "admins", user):
+    if _administrates(request) and not is_named(security, "admins", user):
         raise Unauthorized(_DATABASE_ADMIN)
 
 
@@ -147,28 +148,5 @@ def design_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | Non
 
 
 def is_database_admin(database: SyncPouchDB, user: UserContext) -> bool:
-    """Return whether the security object names a user, or a role of his, as administrator."""
-    return _is_named(database.as_user(None).get_security(), "admins", user)
-
-
-# -- the security object ---------------------------------------------------------------------------------
-
-
-def _is_member(security: Mapping[str, Any], user: UserContext) -> bool:
-    """Return whether a user may read and write: everybody may where no members are named."""
-    members = security.get("members", {})
-    if not (_list(members, "names") or _list(members, "roles")):
-        return True
-    return _is_named(security, "members", user) or _is_named(security, "admins", user)
-
-
-def _is_named(security: Mapping[str, Any], group: str, user: UserContext) -> bool:
-    named = security.get(group, {})
-    if user.name is not None and user.name in _list(named, "names"):
-        return True
-    return any(role in user.roles for role in _list(named, "roles"))
-
-
-def _list(group: Any, member: str) -> Sequence[Any]:
-    found = group.get(member, ()) if isinstance(group, Mapping) else ()
-    return found if isinstance(found, (list, tuple)) else ()
+    """Return whether the security object names a user, or a role of theirs, as administrator."""
+    return is_named(database.as_user(None).get_security(), "admins", user)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import Forbidden, PouchDBError, Unauthorized
+from pouchdb_core.membership import is_member, is_named
 from pouchdb_core.requests import judges_local
 from pouchdb_server.roles import ADMIN
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pouchdb_core.requests import Guard, Proposed, UserContext
     from pouchdb_server.routes import Needs
 
-__all__ = ["DEFAULT", "authorise", "design_guard", "every", "is_admin", "is_member", "refusal", "security_of"]
+__all__ = ["DEFAULT", "authorise", "design_guard", "every", "is_admin", "refusal", "security_of"]
 
 ONLY_ADMINS = {"names": [], "roles": [ADMIN]}
 DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}
@@ -32,7 +33,7 @@ def authorise(needs: Needs, user: UserContext, database: SyncPouchDB | None) -> 
         if user.name is None:
             raise Unauthorized("You are not authorized to access this db.")
         raise Forbidden("You are not allowed to access this db.")
-    if needs == "admin" and not _named(security, "admins", user):
+    if needs == "admin" and not is_named(security, "admins", user):
         raise Unauthorized("You are not a server or db admin.")
 
 
@@ -42,16 +43,9 @@ def security_of(database: SyncPouchDB) -> Mapping[str, Any]:
     return database.as_user(None).get_security() or DEFAULT
 
 
-def is_member(security: Mapping[str, Any], user: UserContext) -> bool:
-    """Tell whether a user may read and write: everybody may where no members are named."""
-    members = security.get("members", {})
-    open_to_all = not (_list(members, "names") or _list(members, "roles"))
-    return open_to_all or _named(security, "members", user) or _named(security, "admins", user)
-
-
 def is_admin(database: SyncPouchDB, user: UserContext) -> bool:
     """Tell whether a user administers a database."""
-    return ADMIN in user.roles or _named(security_of(database), "admins", user)
+    return ADMIN in user.roles or is_named(security_of(database), "admins", user)
 
 
 def design_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | None:
@@ -83,18 +77,6 @@ def every(*guards: Guard | None) -> Guard | None:
         return verdicts
 
     return guard
-
-
-def _named(security: Mapping[str, Any], group: str, user: UserContext) -> bool:
-    named = security.get(group, {})
-    if user.name is not None and user.name in _list(named, "names"):
-        return True
-    return any(role in user.roles for role in _list(named, "roles"))
-
-
-def _list(group: Any, member: str) -> Sequence[Any]:
-    found = group.get(member, ()) if isinstance(group, Mapping) else ()
-    return found if isinstance(found, (list, tuple)) else ()
 
 
 def refusal(user: UserContext, message: str) -> PouchDBError:

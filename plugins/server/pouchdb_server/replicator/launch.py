@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import DatabaseClosed, Forbidden, NotFound
 from pouchdb_core.live import Replication
 from pouchdb_core.live.background import replicate_in_background
+from pouchdb_core.membership import is_member
 from pouchdb_core.replication.replicate import Replicator
 from pouchdb_core.requests import UserContext
 from pouchdb_core.runner import Runner
@@ -17,7 +18,7 @@ from pouchdb_server.handlers.databases import check_name
 from pouchdb_server.replicator.definition import Definition, filter_code
 from pouchdb_server.replicator.endpoints import Endpoint
 from pouchdb_server.roles import ADMIN
-from pouchdb_server.security import is_member, security_of
+from pouchdb_server.security import security_of
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
