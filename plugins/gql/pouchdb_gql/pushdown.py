@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.changes.pages import document_pages
 from pouchdb_gql.nodes import Binary, Expression, Literal, Name, Unary
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Source", "selector_of"]
 
-PAGE = 500
-"""Documents that are held at once while all are read."""
 _RANGES = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "=": "$eq"}
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 
@@ -95,17 +94,5 @@ class Source:
 
     def _all(self) -> Iterator[Mapping[str, Any]]:
         """Yield the winners of all documents in the order of the changes feed, a page at a time."""
-        since: Any = 0
-        while True:
-            page = self._database.changes(since=since, limit=PAGE, include_docs=True, conflicts=self._conflicts)
-            for row in page["results"]:
-                doc = row.get("doc")
-                if (
-                    doc is not None
-                    and not row.get("deleted")
-                    and (self._design or not row["id"].startswith("_design/"))
-                ):
-                    yield doc
-            if len(page["results"]) < PAGE:
-                return
-            since = page["last_seq"]
+        for page in document_pages(self._database, design=self._design, conflicts=self._conflicts):
+            yield from page

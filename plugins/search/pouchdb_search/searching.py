@@ -1,16 +1,15 @@
-"""``db.search``: options, hits, and what is said of them."""
+"""``db.search``: how hits are found, and what an answer shows of them."""
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tantivy
 
+from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
@@ -19,6 +18,8 @@ from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import server_of
 from pouchdb_search.analysis import analyzer_of
 from pouchdb_search.queries import MUST, SHOULD, Asked, everything, lucene, original
+from pouchdb_search.search_options import bookmark_at, count_of, drills_of, flag_of, json_of, list_of, place_of
+from pouchdb_search.sorting import Hit, SortKey, field_and_type, orderable, sort_key
 from pouchdb_search.text_index import (
     Definition,
     NouveauKind,
@@ -45,7 +46,6 @@ EVERY = 2_000_000
 """Hits that are looked at where they are sorted or grouped."""
 MORE = 200
 """Hits beyond the page that are looked at for ties."""
-PAGE = 500
 
 
 def search(db: SyncPouchDB, fun: Any, **options: Any) -> Record:
@@ -114,32 +114,13 @@ def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
     schema = schema_of()
     index = opened(None, schema)
     writer = index.writer(15_000_000, 1)
-    since: Any = 0
-    while True:
-        page = db.changes(since=since, limit=PAGE, include_docs=True)
-        docs = [
-            row["doc"]
-            for row in page["results"]
-            if row.get("doc") and not row.get("deleted") and not row["id"].startswith("_design/")
-        ]
+    for docs in document_pages(db):
         for doc, (pairs,) in zip(docs, functions.map(["search"], [dump(doc) for doc in docs]), strict=True):
             if not isinstance(pairs, Exception):
                 writer.add_document(indexed(definition, doc["_id"], pairs).tantivy(schema))
-        if len(page["results"]) < PAGE:
-            break
-        since = page["last_seq"]
     writer.commit()
     index.reload()
     return _Search(db, options, definition, schema, index, index.searcher(), {}).answer()
-
-
-class _Hit:
-    __slots__ = ("id", "length", "order", "score", "stored")
-
-    def __init__(self, id: str, score: float, stored: Mapping[str, Any]) -> None:
-        self.id, self.score, self.stored = id, score, stored
-        self.length = sum(stored["l"].values())
-        self.order: list[Any] = [score]
 
 
 class _Search:
@@ -161,17 +142,17 @@ class _Search:
         text = given.get("q", given.get("query"))
         if not isinstance(text, str):
             raise QueryParseError("Query must include a 'q' or 'query' argument")
-        self._limit = _count(given, "limit", None if definition.original else USUAL)
+        self._limit = count_of(given, "limit", None if definition.original else USUAL)
         if self._limit is not None and self._limit > MOST and not definition.original:
             raise QueryParseError(f"Value for limit is too large, must not exceed {MOST}")
-        self._skip = _count(given, "skip", 0) or 0
+        self._skip = count_of(given, "skip", 0) or 0
         if given.get("bookmark"):
-            self._skip = _from_bookmark(given["bookmark"])
-        self._docs = _flag(given, "include_docs")
-        self._sort = [_sort_key(each) for each in _list(given, "sort")]
+            self._skip = place_of(given["bookmark"])
+        self._docs = flag_of(given, "include_docs")
+        self._sort = [sort_key(each) for each in list_of(given, "sort")]
         self._asked = Asked(schema, index, searcher, definition.analyzer)
         self._query = (original if definition.original else lucene)(self._asked, text)
-        for drill in _drills(given.get("drilldown")):
+        for drill in drills_of(given.get("drilldown")):
             self._query = tantivy.Query.boolean_query([(MUST, self._query), (MUST, self._drill(*drill))])
 
     def _drill(self, name: str, values: Sequence[str]) -> Any:
@@ -185,12 +166,12 @@ class _Search:
 
     # -- hits ----------------------------------------------------------------------------------------
 
-    def _hits(self, count: int) -> tuple[list[_Hit], int]:
+    def _hits(self, count: int) -> tuple[list[Hit], int]:
         result = self._searcher.search(self._query, max(1, count))
         hits = []
         for score, address in result.hits:
             doc = self._searcher.doc(address)
-            hits.append(_Hit(doc["id"][0], float(score), json.loads(doc["stored"][0])))
+            hits.append(Hit(doc["id"][0], float(score), json.loads(doc["stored"][0])))
         return hits, result.count
 
     def answer(self) -> Record:
@@ -207,13 +188,13 @@ class _Search:
             # Tantivy keeps lengths roughly: of equal hits the shorter document is the better one.
             hits.sort(key=lambda hit: (-round(hit.score, 5), hit.length, hit.id))
         page = hits[self._skip : None if self._limit is None else self._skip + self._limit]
-        answer = Table(total_rows=total, bookmark=_bookmark(self._skip + len(page)), rows=self._rows(page))
+        answer = Table(total_rows=total, bookmark=bookmark_at(self._skip + len(page)), rows=self._rows(page))
         self._facets(answer)
         if self._definition.nouveau:
             return _as_nouveau(answer)
         return answer
 
-    def _sorted(self, hits: list[_Hit], sort: Sequence[_SortKey]) -> list[_Hit]:
+    def _sorted(self, hits: list[Hit], sort: Sequence[SortKey]) -> list[Hit]:
         for key in sort:
             key.check(hits)
         for hit in hits:
@@ -221,14 +202,14 @@ class _Search:
         # From the last key to the first: sorting is stable.
         hits.sort(key=lambda hit: hit.id)
         for place, key in reversed(list(enumerate(sort))):
-            hits.sort(key=lambda hit, place=place: _orderable(hit.order[place]), reverse=key.descending)  # type: ignore[misc]
+            hits.sort(key=lambda hit, place=place: orderable(hit.order[place]), reverse=key.descending)  # type: ignore[misc]
         return hits
 
-    def _rows(self, hits: Sequence[_Hit]) -> list[Record]:
+    def _rows(self, hits: Sequence[Hit]) -> list[Record]:
         ids = [hit.id for hit in hits]
         listing: Any = {"rows": []}
         if ids:
-            conflicts, attachments = (_flag(self._given, name) for name in ("conflicts", "attachments"))
+            conflicts, attachments = (flag_of(self._given, name) for name in ("conflicts", "attachments"))
             listing = self._db.all_docs(keys=ids, include_docs=self._docs, conflicts=conflicts, attachments=attachments)
         known = {row["key"]: row for row in listing["rows"]}
         wanted = self._given.get("include_fields")
@@ -257,21 +238,21 @@ class _Search:
     # -- groups --------------------------------------------------------------------------------------
 
     def _grouped(self, group: Any) -> Record:
-        name, kind = _field_and_type(str(group))
-        limit = _count(self._given, "group_limit", 1)
+        name, kind = field_and_type(str(group))
+        limit = count_of(self._given, "group_limit", 1)
         if limit is not None and limit < 1:
             raise QueryParseError("group_limit must be greater than zero")
         hits, total = self._hits(EVERY)
         hits.sort(key=lambda hit: (-round(hit.score, 5), hit.length, hit.id))
         if self._sort:
             hits = self._sorted(hits, self._sort)
-        groups: dict[Any, list[_Hit]] = {}
+        groups: dict[Any, list[Hit]] = {}
         for hit in hits:
             value = hit.stored["s"].get(name)
             groups.setdefault(value if kind == "number" or value is None else str(value), []).append(hit)
         names = list(groups)
-        for key in reversed([_sort_key(each) for each in _list(self._given, "group_sort")]):
-            names.sort(key=lambda each, key=key: _orderable(key.value(groups[each][0])), reverse=key.descending)  # type: ignore[misc]
+        for key in reversed([sort_key(each) for each in list_of(self._given, "group_sort")]):
+            names.sort(key=lambda each, key=key: orderable(key.value(groups[each][0])), reverse=key.descending)  # type: ignore[misc]
         shown = names[self._skip : None if self._limit is None else self._skip + self._limit]
         return Record(
             total_rows=total,
@@ -283,12 +264,12 @@ class _Search:
     # -- facets --------------------------------------------------------------------------------------
 
     def _facets(self, answer: Record) -> None:
-        counts = _list(self._given, "counts")
+        counts = list_of(self._given, "counts")
         if counts:
             answer["counts"] = Record({name: self._counted(name) for name in counts})
         ranges = self._given.get("ranges")
         if isinstance(ranges, str):
-            ranges = _json(ranges, "ranges")
+            ranges = json_of(ranges, "ranges")
         if ranges is not None:
             if not isinstance(ranges, Mapping):
                 raise QueryParseError("Invalid value for ranges: an object of fields")
@@ -318,14 +299,14 @@ class _Search:
 
     # -- highlights ----------------------------------------------------------------------------------
 
-    def _highlights(self, hit: _Hit) -> Record | None:
-        names = _list(self._given, "highlight_fields")
+    def _highlights(self, hit: Hit) -> Record | None:
+        names = list_of(self._given, "highlight_fields")
         if not names:
             return None
         before = str(self._given.get("highlight_pre_tag", "<em>"))
         after = str(self._given.get("highlight_post_tag", "</em>"))
-        number = _count(self._given, "highlight_number", 1) or 1
-        size = _count(self._given, "highlight_size", 100) or 100
+        number = count_of(self._given, "highlight_number", 1) or 1
+        size = count_of(self._given, "highlight_size", 100) or 100
         found = Record()
         for name in names:
             text = hit.stored["f"].get(name)
@@ -360,126 +341,6 @@ class _Search:
         return fragments
 
 
-class _SortKey:
-    """One key of ``sort``."""
-
-    def __init__(self, name: str, kind: str, descending: bool, value: Callable[[_Hit], Any]) -> None:
-        self.name, self.kind, self.descending, self.value = name, kind, descending, value
-
-    def check(self, hits: Sequence[_Hit]) -> None:
-        """Refuse values of another type. Raises BadRequest."""
-        if self.kind not in ("number", "string"):
-            return
-        for hit in hits:
-            value = self.value(hit)
-            if value is not None and isinstance(value, str) != (self.kind == "string"):
-                raise BadRequest(f"sort: {self.name!r} of {hit.id!r} is not a {self.kind}: {self.name}<{self.kind}>")
-
-
-def _sort_key(given: Any) -> _SortKey:
-    if not isinstance(given, str):
-        raise QueryParseError(f"Invalid value for sort: {given!r}")
-    descending, text = given.startswith("-"), given.lstrip("-")
-    if text == "<score>" or text == "relevance":
-        # The best first, unless turned round.
-        return _SortKey("score", "score", not descending, lambda hit: hit.score)
-    if text.startswith("<distance,"):
-        return _distance(text, descending)
-    if text == "<doc>":
-        return _SortKey("id", "doc", descending, lambda hit: hit.id)
-    name, kind = _field_and_type(text)
-    return _SortKey(name, kind, descending, lambda hit: hit.stored["s"].get(name))
-
-
-def _field_and_type(text: str) -> tuple[str, str]:
-    found = re.fullmatch(r"(.+?)(?:<(number|string|double)>)?", text)
-    if found is None:
-        raise QueryParseError(f"Invalid value for sort: {text!r}")
-    return found[1], {"double": "number", None: "number"}.get(found[2], found[2])
-
-
-def _distance(text: str, descending: bool) -> _SortKey:
-    parts = text.strip("<>").split(",")
-    if len(parts) not in (5, 6):
-        raise QueryParseError(f"Invalid value for sort: {text!r}; <distance,lonField,latField,lon,lat,km>")
-    try:
-        lon, lat = float(parts[3]), float(parts[4])
-    except ValueError:
-        raise QueryParseError(f"Invalid value for sort: {text!r}") from None
-    radius = 3958.7613 if len(parts) == 6 and parts[5] == "mi" else 6371.0088
-
-    def away(hit: _Hit) -> float | None:
-        x, y = hit.stored["s"].get(parts[1]), hit.stored["s"].get(parts[2])
-        if not isinstance(x, (int, float)) or not isinstance(y, (int, float)):
-            return None
-        a, b = math.radians(lat), math.radians(y)
-        half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(math.radians(x - lon) / 2) ** 2
-        return 2 * radius * math.asin(math.sqrt(min(1.0, half)))
-
-    return _SortKey("distance", "distance", descending, away)
-
-
-def _orderable(value: Any) -> tuple[int, Any]:
-    """Return a key that sorts numbers, then texts, then what is missing."""
-    if value is None:
-        return (2, 0)
-    return (1, value) if isinstance(value, str) else (0, value)
-
-
-def _flag(given: Mapping[str, Any], name: str) -> bool:
-    value = given.get(name, False)
-    if value not in (True, False, "true", "false"):
-        raise QueryParseError(f"Invalid value for {name}: {value!r}")
-    return value in (True, "true")
-
-
-def _count(given: Mapping[str, Any], name: str, default: int | None) -> int | None:
-    value = given.get(name)
-    if value is None:
-        return default
-    if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-        value = int(value)
-    if type(value) is not int:
-        raise QueryParseError(f"Invalid value for {name}: {value!r}")
-    if value < 0:
-        raise QueryParseError(f"{name} must be greater than or equal to zero")
-    return value
-
-
-def _json(text: str, name: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise QueryParseError(f"Invalid value for {name}: {text!r}") from None
-
-
-def _list(given: Mapping[str, Any], name: str) -> list[Any]:
-    value = given.get(name)
-    if value is None:
-        return []
-    if isinstance(value, str) and value[:1] in ("[", '"'):
-        value = _json(value, name)
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, (list, tuple)):
-        raise QueryParseError(f"Invalid value for {name}: {value!r}")
-    return list(value)
-
-
-def _drills(given: Any) -> list[tuple[str, list[str]]]:
-    if given is None:
-        return []
-    if isinstance(given, str):
-        given = _json(given, "drilldown")
-    drills = given if given and isinstance(given[0], (list, tuple)) else [given]
-    found = []
-    for each in drills:
-        if not isinstance(each, (list, tuple)) or len(each) < 2 or not all(isinstance(part, str) for part in each):
-            raise QueryParseError('Invalid value for drilldown: ["field", "value", ...], or a list of those')
-        found.append((each[0], list(each[1:])))
-    return found
-
-
 def _nouveau_range(each: Mapping[str, Any]) -> str:
     left = "[" if each.get("min_inclusive", True) else "{"
     right = "]" if each.get("max_inclusive", True) else "}"
@@ -488,20 +349,6 @@ def _nouveau_range(each: Mapping[str, Any]) -> str:
 
 def _escaped_name(name: str) -> str:
     return re.sub(r"([^\w])", r"\\\1", name)
-
-
-def _bookmark(place: int) -> str:
-    return base64.urlsafe_b64encode(f"search:{place}".encode()).decode()
-
-
-def _from_bookmark(text: Any) -> int:
-    try:
-        kind, _, place = base64.urlsafe_b64decode(str(text)).decode().partition(":")
-        if kind == "search":
-            return int(place)
-    except ValueError:
-        pass  # said below
-    raise QueryParseError(f"Invalid value for bookmark: {text!r}")
 
 
 def _as_nouveau(answer: Record) -> Record:

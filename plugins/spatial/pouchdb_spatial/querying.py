@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
@@ -33,7 +34,6 @@ OPTIONS = (
 MOST = 200
 """Rows that Cloudant Geo answers at once."""
 USUAL = 100
-PAGE = 500
 _FORMATS = ("view", "geojson", "legacy", "application/vnd.geo+json")
 
 Read = Callable[[Bounds | None], Iterator[Row]]
@@ -122,14 +122,7 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
     functions.compile("spatial", "map", fun)
 
     def read(bounds: Bounds | None) -> Iterator[Row]:
-        since: Any = 0
-        while True:
-            page = db.changes(since=since, limit=PAGE, include_docs=True)
-            docs = [
-                row["doc"]
-                for row in page["results"]
-                if row.get("doc") and not row.get("deleted") and not row["id"].startswith("_design/")
-            ]
+        for docs in document_pages(db):
             for doc, (pairs,) in zip(docs, functions.map(["spatial"], [dump(doc) for doc in docs]), strict=True):
                 if isinstance(pairs, Exception):
                     continue
@@ -139,9 +132,6 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
                     # As in an index, which reports it: the document is left out.
                     continue
                 yield from (row for row in rows if bounds is None or overlaps(row.box, bounds))
-            if len(page["results"]) < PAGE:
-                return
-            since = page["last_seq"]
 
     return read
 
