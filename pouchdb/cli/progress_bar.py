@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,25 +58,32 @@ def watching(
             _lines(output, parts, names)
         yield
         return
-    over = threading.Event()
     with bar(output) as progress:
         tasks = {
             name: progress.add_task(_title(name, names[name]), total=None, count="", state="")
             for name, part in parts.items()
         }
 
-        def look() -> None:
+        def look(over: threading.Event) -> None:
             while not over.wait(PERIOD):
                 for name, part in parts.items():
                     _show(progress, tasks[name], part.replicator)
 
-        watcher = threading.Thread(target=look, name="pouchdb-progress", daemon=True)
-        watcher.start()
-        try:
+        with _looking(look):
             yield
-        finally:
-            over.set()
-            watcher.join()
+
+
+@contextmanager
+def _looking(look: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run ``look`` in a thread while the block runs; the event that it gets is set at the end of the block."""
+    over = threading.Event()
+    watcher = threading.Thread(target=look, args=(over,), name="pouchdb-progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 def _title(name: str, names: tuple[str, str]) -> str:
@@ -139,9 +146,8 @@ def working(output: Output, database: Any) -> Iterator[None]:
     if not output.animated or database.remote:
         yield
         return
-    over = threading.Event()
 
-    def look() -> None:
+    def look(over: threading.Event) -> None:
         if over.wait(PATIENCE):
             return
         with bar(output) as progress:
@@ -153,10 +159,5 @@ def working(output: Output, database: Any) -> Iterator[None]:
                     done, total = each.get("completed_items") or 0, each.get("total_items")
                     progress.update(shown_tasks[each["id"]], completed=done, total=total or None, count=f"{done:,}")
 
-    watcher = threading.Thread(target=look, name="pouchdb-progress", daemon=True)
-    watcher.start()
-    try:
+    with _looking(look):
         yield
-    finally:
-        over.set()
-        watcher.join()

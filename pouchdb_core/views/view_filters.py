@@ -40,16 +40,21 @@ def resolved(database: SyncPouchDB, request: Changes) -> Changes:
 
 def design_function(database: SyncPouchDB, name: str, member: str) -> tuple[Record, str, Any]:
     """Return (design document, function's name, source) of ``"design/name"``. Raises NotFound."""
+    ddoc, function = _located(database, name)
+    functions = ddoc.get(member)
+    if not isinstance(functions, Mapping) or function not in functions:
+        raise NotFound(f"missing json key: {ddoc['_id']} has no {function!r} in {member!r}")
+    return ddoc, function, functions[function]
+
+
+def _located(database: SyncPouchDB, name: str) -> tuple[Record, str]:
+    """Return (design document, name in it) of ``"design/name"``; of ``"name"`` alone it is both. Raises NotFound."""
     ddoc_name, slash, function = name.removeprefix("_design/").partition("/")
-    function = function if slash else ddoc_name
     id = f"_design/{ddoc_name}"
     ddoc = next((each for each in database.design_documents() if each["_id"] == id), None)
     if ddoc is None:
         raise NotFound(f"missing: there is no design document {id!r}")
-    functions = ddoc.get(member)
-    if not isinstance(functions, Mapping) or function not in functions:
-        raise NotFound(f"missing json key: {id} has no {function!r} in {member!r}")
-    return ddoc, function, functions[function]
+    return ddoc, function if slash else ddoc_name
 
 
 def request_object(database: SyncPouchDB, request: Changes) -> dict[str, Any]:
@@ -94,12 +99,7 @@ class ViewFilter(ChangesFilter):
         wanted = request.view if request.view is not None else request.query_params.get("view")
         if not isinstance(wanted, str) or not wanted:
             raise BadRequest("filter '_view' needs view='design/name'")
-        ddoc_name, slash, view = wanted.removeprefix("_design/").partition("/")
-        view = view if slash else ddoc_name
-        id = f"_design/{ddoc_name}"
-        ddoc = next((each for each in database.design_documents() if each["_id"] == id), None)
-        if ddoc is None:
-            raise NotFound(f"missing: there is no design document {id!r}")
+        ddoc, view = _located(database, wanted)
         source = view_definition(ddoc, view)["map"]
         functions = functions_of(database, ddoc)
         identifier = f"map {view}"
