@@ -5,8 +5,8 @@
     env["diary"].put({"_id": "2026-11-30", "text": "rain"})
     env["diary"].replicate_to("https://server/diary")
 
-Every device has the key, the server does not. Documents are sealed with AES-256-GCM, bound to their id: whoever changes
-one, or puts it under another id, makes it unreadable and nothing else.
+Every device has the key, the server does not. Documents are sealed with AES-256-GCM, bound to their id: one that is
+changed, or put under another id, is unreadable and nothing else.
 
 What it does not do:
 
@@ -69,7 +69,7 @@ class _Sealing(Transform):
 
 
 def _travels(doc: Record, request: Any) -> bool:
-    """Tell whether a document stays as it is: replicas hold what is sealed, design documents are code."""
+    """Return whether a document stays as it is: replicas hold what is sealed, design documents are code."""
     replicated = request.purpose == "replication" or (isinstance(request, Write) and not request.new_edits)
     return replicated or doc["_id"].startswith("_design/")
 
