@@ -13,7 +13,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB, hookimpl
-from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
+from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter
 from pouchdb_core.errors import BadRequest, DatabaseClosed, NotFound, PouchDBError
 from pouchdb_core.requests import UserContext
 

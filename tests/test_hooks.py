@@ -14,7 +14,7 @@ import pytest
 import pouchdb
 from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, Transform, hookimpl, hookspec, operation, registering
 from pouchdb_core.adapters.base import Place, Storage
-from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
+from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter
 from pouchdb_core.dump import dump, load
 from pouchdb_core.errors import BadRequest, Conflict, Forbidden, NotFound, PluginError
 from pouchdb_core.requests import (

@@ -12,7 +12,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB, hookimpl, hookspec, operation
-from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
+from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.errors import BadRequest, PluginError
 from pouchdb_core.plugins import Plugins
@@ -62,10 +62,10 @@ REFUSALS: list[Any] = [
         id="an argument the hook does not have",
     ),
     pytest.param([plugin("one"), plugin("one")], r"two plug-ins are called 'one': .*one.* and .*one", id="one name"),
-    pytest.param([plugin("core-sql")], r"two plug-ins are called 'core-sql'", id="a name of the core"),
+    pytest.param([plugin("core-sqlite")], r"two plug-ins are called 'core-sqlite'", id="a name of the core"),
     pytest.param(
         [plugin("green", pouchdb_adapters=lambda: [MemoryAdapter])],
-        r"plug-ins 'core-sql' and 'green' both bring an adapter 'memory'",
+        r"plug-ins 'core-sqlite' and 'green' both bring an adapter 'memory'",
         id="an adapter of the core",
     ),
     pytest.param(

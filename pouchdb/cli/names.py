@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from pouchdb.cli.status import Failure, Status
-from pouchdb_core.adapters.sql import files
+from pouchdb_core.adapters.sqlite import files
 
 __all__ = ["DIRECTORY", "PASSWORD", "Place", "place_of", "similar", "without_credentials"]
 

@@ -9,7 +9,7 @@ from pouchdb_core.defaults import (
     mapreduce_hooks,
     operations_hooks,
     replication_hooks,
-    sql_hooks,
+    sqlite_hooks,
 )
 
 __all__ = ["CORE_PLUGINS"]
@@ -21,5 +21,5 @@ CORE_PLUGINS: tuple[tuple[str, object], ...] = (
     ("core-mapreduce", mapreduce_hooks),
     ("core-operations", operations_hooks),
     ("core-replication", replication_hooks),
-    ("core-sql", sql_hooks),
+    ("core-sqlite", sqlite_hooks),
 )

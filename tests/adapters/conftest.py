@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql.files import file_path, open_file
-from pouchdb_core.adapters.sql.memory import Memory
-from pouchdb_core.adapters.sql.schema import initialise
-from pouchdb_core.adapters.sql.sql_store import SqlStore
+from pouchdb_core.adapters.sqlite.files import file_path, open_file
+from pouchdb_core.adapters.sqlite.memory import Memory
+from pouchdb_core.adapters.sqlite.schema import initialise
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.environment import SyncEnvironment
 
 
@@ -37,27 +37,27 @@ def environment(directory: Path) -> Iterator[SyncEnvironment]:
 
 
 @pytest.fixture
-def open_store(directory: Path) -> Iterator[Callable[..., SqlStore]]:
+def open_store(directory: Path) -> Iterator[Callable[..., SqliteStore]]:
     """Open the store of a file database, with no engine around it; each call is another store of it."""
     with ExitStack() as stack:
 
-        def open_store(name: str = "test", durability: Any = "normal") -> SqlStore:
+        def open_store(name: str = "test", durability: Any = "normal") -> SqliteStore:
             file, _ = open_file(directory, name, durability)
             stack.callback(file.close)
-            return SqlStore(file)
+            return SqliteStore(file)
 
         yield open_store
 
 
 @pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, open_store: Callable[..., SqlStore]) -> Iterator[SqlStore]:
+def store(request: pytest.FixtureRequest, open_store: Callable[..., SqliteStore]) -> Iterator[SqliteStore]:
     """An empty store, on a file and in memory."""
     if request.param == "file":
         yield open_store()
         return
     memory = Memory("test")
     initialise(memory, "test")
-    yield SqlStore(memory)
+    yield SqliteStore(memory)
     memory.close()
 
 

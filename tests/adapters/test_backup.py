@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql.files import file_path
-from pouchdb_core.adapters.sql.sql_store import SqlStore
+from pouchdb_core.adapters.sqlite.files import file_path
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest, StorageError
@@ -275,7 +275,7 @@ def test_each_kind_of_damage_is_found(environment: SyncEnvironment, path: Path, 
     assert any(expected in problem for problem in found), found
 
 
-def test_what_sqlite_finds_is_told(open_store: Callable[..., SqlStore], path: Path) -> None:
+def test_what_sqlite_finds_is_told(open_store: Callable[..., SqliteStore], path: Path) -> None:
     open_store().close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA writable_schema = ON")

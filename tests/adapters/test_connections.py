@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql import fork
-from pouchdb_core.adapters.sql.connection import Connection, Held
-from pouchdb_core.adapters.sql.disk import KEPT
-from pouchdb_core.adapters.sql.sql_store import SqlStore
+from pouchdb_core.adapters.sqlite import fork
+from pouchdb_core.adapters.sqlite.connection import Connection, Held
+from pouchdb_core.adapters.sqlite.disk import KEPT
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.documents.content import Digests
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import DatabaseClosed, NotFound, StorageError
@@ -27,7 +27,7 @@ from pouchdb_core.errors import DatabaseClosed, NotFound, StorageError
 FULL, NORMAL = 2, 1
 
 
-def pragma(store: SqlStore, name: str) -> Any:
+def pragma(store: SqliteStore, name: str) -> Any:
     return store.connections.one(f"PRAGMA {name}")[0]
 
 
@@ -81,7 +81,7 @@ def test_the_durability_of_the_environment(directory: Path) -> None:
         assert pragma(environment["test"].adapter.store, "synchronous") == NORMAL  # type: ignore[attr-defined]
 
 
-def test_a_file_gives_pages_back(open_store: Callable[..., SqlStore]) -> None:
+def test_a_file_gives_pages_back(open_store: Callable[..., SqliteStore]) -> None:
     assert pragma(open_store(), "auto_vacuum") == 2
 
 
@@ -101,7 +101,7 @@ def open_files(path: Path) -> int:
     return found
 
 
-def test_threads_share_connections(open_store: Callable[..., SqlStore], path: Path) -> None:
+def test_threads_share_connections(open_store: Callable[..., SqliteStore], path: Path) -> None:
     """As many as were used at once, and no more than a few of them wait."""
     gc.collect()
     # Not the collector's merit.
@@ -137,7 +137,7 @@ def test_a_store_whose_opening_thread_ended_goes_on(environment: SyncEnvironment
     assert opened[0].get("a")["_id"] == "a"
 
 
-def test_close_closes_the_connections_of_all_threads(open_store: Callable[..., SqlStore], path: Path) -> None:
+def test_close_closes_the_connections_of_all_threads(open_store: Callable[..., SqliteStore], path: Path) -> None:
     store = open_store()
     ready, go = threading.Barrier(6), threading.Event()
     outcomes: list[Any] = []
@@ -166,7 +166,7 @@ def test_close_closes_the_connections_of_all_threads(open_store: Callable[..., S
     assert open_files(path) == 0
 
 
-def test_close_waits_for_a_write(open_store: Callable[..., SqlStore]) -> None:
+def test_close_waits_for_a_write(open_store: Callable[..., SqliteStore]) -> None:
     store = open_store()
     writing, closed = threading.Event(), threading.Event()
 
@@ -187,7 +187,7 @@ def test_close_waits_for_a_write(open_store: Callable[..., SqlStore]) -> None:
     assert open_store().local("_local/b") == (1, b"{}")
 
 
-def test_a_writer_that_waited_while_the_store_was_closed(open_store: Callable[..., SqlStore]) -> None:
+def test_a_writer_that_waited_while_the_store_was_closed(open_store: Callable[..., SqliteStore]) -> None:
     store = open_store()
     outcomes: list[Any] = []
     waiting = threading.Event()
@@ -212,7 +212,7 @@ def test_a_writer_that_waited_while_the_store_was_closed(open_store: Callable[..
     assert outcomes in (["wrote"], ["closed"])
 
 
-def test_closing_inside_a_write_undoes_it(open_store: Callable[..., SqlStore]) -> None:
+def test_closing_inside_a_write_undoes_it(open_store: Callable[..., SqliteStore]) -> None:
     store = open_store()
 
     def write() -> None:
@@ -279,7 +279,7 @@ def test_closing_under_readers_does_not_crash(directory: Path) -> None:
 
 
 def test_a_destroyed_database_is_not_written_by_who_has_it_open(
-    open_store: Callable[..., SqlStore], directory: Path, path: Path
+    open_store: Callable[..., SqliteStore], directory: Path, path: Path
 ) -> None:
     store = open_store()
     with store.write():
@@ -294,7 +294,7 @@ def test_a_destroyed_database_is_not_written_by_who_has_it_open(
     assert not list(directory.glob("test*"))
 
 
-def test_a_database_made_again_is_another_one(open_store: Callable[..., SqlStore], directory: Path) -> None:
+def test_a_database_made_again_is_another_one(open_store: Callable[..., SqliteStore], directory: Path) -> None:
     store = open_store()
     uuid = store.metadata("uuid")
     # The one thread that had a connection is gone: nothing keeps the file but the store itself.
@@ -335,7 +335,7 @@ def locks(path: Path) -> int:
 
 
 def test_a_child_has_locks_of_its_own(
-    open_store: Callable[..., SqlStore], path: Path, child: Callable[..., Any]
+    open_store: Callable[..., SqliteStore], path: Path, child: Callable[..., Any]
 ) -> None:
     """SQLite would think that it has those it had in the parent, and lose writes when the parent closes."""
     store = open_store()
@@ -354,7 +354,9 @@ def test_a_child_has_locks_of_its_own(
     assert locks(path) == mine
 
 
-def test_a_child_goes_on_when_the_parent_closes(open_store: Callable[..., SqlStore], child: Callable[..., Any]) -> None:
+def test_a_child_goes_on_when_the_parent_closes(
+    open_store: Callable[..., SqliteStore], child: Callable[..., Any]
+) -> None:
     store = open_store()
     with store.write():
         store.put_local("_local/a", 1, b"parent")
@@ -383,7 +385,7 @@ def test_a_child_goes_on_when_the_parent_closes(open_store: Callable[..., SqlSto
     assert open_store().local("_local/a") == (4, b"child")
 
 
-def test_parent_child_and_grandchild_write(store: SqlStore, child: Callable[..., Any]) -> None:
+def test_parent_child_and_grandchild_write(store: SqliteStore, child: Callable[..., Any]) -> None:
     in_memory = store.connections.path is None
 
     def add() -> int:
@@ -405,7 +407,7 @@ def test_parent_child_and_grandchild_write(store: SqlStore, child: Callable[...,
     assert add() == (2 if in_memory else 5)
 
 
-def test_a_fork_waits_for_reads_and_writes_of_other_threads(store: SqlStore, child: Callable[..., Any]) -> None:
+def test_a_fork_waits_for_reads_and_writes_of_other_threads(store: SqliteStore, child: Callable[..., Any]) -> None:
     stop = threading.Event()
     problems: list[Any] = []
 
@@ -442,7 +444,7 @@ def test_a_fork_waits_for_reads_and_writes_of_other_threads(store: SqlStore, chi
 
 
 def test_an_error_that_is_kept_does_not_keep_the_database(
-    open_store: Callable[..., SqlStore], child: Callable[..., Any], path: Path
+    open_store: Callable[..., SqliteStore], child: Callable[..., Any], path: Path
 ) -> None:
     store = open_store()
 
@@ -478,7 +480,7 @@ def test_an_error_that_is_kept_does_not_keep_the_database(
     assert open_files(path) == 0
 
 
-HELD: dict[str, Callable[[SqlStore], Any]] = {
+HELD: dict[str, Callable[[SqliteStore], Any]] = {
     "write": lambda store: store.write(),
     "snapshot": lambda store: store.snapshot(),
 }
@@ -487,19 +489,19 @@ HELD: dict[str, Callable[[SqlStore], Any]] = {
 @pytest.mark.parametrize("held", HELD.values(), ids=HELD.keys())
 @pytest.mark.parametrize("thread", ["this", "another"])
 def test_a_child_forked_in_the_middle_is_told(
-    open_store: Callable[..., SqlStore],
+    open_store: Callable[..., SqliteStore],
     child: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
-    held: Callable[[SqlStore], Any],
+    held: Callable[[SqliteStore], Any],
     thread: str,
 ) -> None:
     """A child that cannot be given the database safely gets an error; the parent notices nothing."""
-    monkeypatch.setattr("pouchdb_core.adapters.sql.fork.PATIENCE", 0.05)
+    monkeypatch.setattr("pouchdb_core.adapters.sqlite.fork.PATIENCE", 0.05)
     store, other = open_store(), open_store("other")
     store.counters()
     outcomes: list[Any] = []
 
-    def attempt(*stores: Callable[[], SqlStore]) -> list[Any]:
+    def attempt(*stores: Callable[[], SqliteStore]) -> list[Any]:
         outcomes = []
         for each in stores:
             try:
@@ -529,7 +531,7 @@ def test_a_child_forked_in_the_middle_is_told(
 
 
 def test_a_child_of_a_program_that_forks_below_python_is_told(
-    open_store: Callable[..., SqlStore], child: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    open_store: Callable[..., SqliteStore], child: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store()
     store.counters()
@@ -547,7 +549,7 @@ def test_a_child_of_a_program_that_forks_below_python_is_told(
 
 
 def test_a_closed_store_is_closed_in_a_child_too(
-    open_store: Callable[..., SqlStore], child: Callable[..., Any]
+    open_store: Callable[..., SqliteStore], child: Callable[..., Any]
 ) -> None:
     store = open_store()
     store.close()
@@ -562,7 +564,7 @@ def test_a_closed_store_is_closed_in_a_child_too(
     assert child(run).result() == "closed"
 
 
-def test_a_fork_that_fails_changes_nothing(store: SqlStore) -> None:
+def test_a_fork_that_fails_changes_nothing(store: SqliteStore) -> None:
     store.counters()
     fork._before()
     fork._after_in_parent()

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql.schema import MIGRATIONS
-from pouchdb_core.adapters.sql.sql_store import SqlStore
+from pouchdb_core.adapters.sqlite.schema import MIGRATIONS
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.documents.content import Digests
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import Damaged
@@ -132,7 +132,7 @@ def test_what_was_damaged_already_stays_known_to_be(old: Path, environment: Sync
     assert target.integrity_check() == []
 
 
-def test_two_processes_at_once(old: Path, open_store: Callable[..., SqlStore], child: Callable[..., None]) -> None:
+def test_two_processes_at_once(old: Path, open_store: Callable[..., SqliteStore], child: Callable[..., None]) -> None:
     def run(send: object, receive: object) -> object:
         with pouchdb.setup(old.parent, plugins=[]) as environment:
             return environment["old"].get_attachment("two", "shared").data

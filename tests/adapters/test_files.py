@@ -17,7 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pouchdb
-from pouchdb_core.adapters.sql.files import SUFFIX, file_path, filename, names, open_file, remove_file, side_directory
+from pouchdb_core.adapters.sqlite.files import (
+    SUFFIX,
+    file_path,
+    filename,
+    names,
+    open_file,
+    remove_file,
+    side_directory,
+)
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import NotADatabase, StorageError
 
@@ -271,7 +279,7 @@ def test_a_failed_making_leaves_nothing(directory: Path, monkeypatch: pytest.Mon
     def fail(*_: Any, **__: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("pouchdb_core.adapters.sql.schema.create_tables", fail)
+    monkeypatch.setattr("pouchdb_core.adapters.sqlite.schema.create_tables", fail)
     with pytest.raises(StorageError, match="test"):
         open_file(directory, "test", "full")
     assert list(directory.iterdir()) == []
@@ -372,7 +380,7 @@ def test_a_database_destroyed_while_it_is_opened_is_made_again(
 ) -> None:
     file, _ = open_file(directory, "test", "full")
     file.close()
-    from pouchdb_core.adapters.sql import files
+    from pouchdb_core.adapters.sqlite import files
 
     exists = files._exists
 

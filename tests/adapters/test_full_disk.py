@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql.sql_store import SqlStore
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import DiskFull, PouchDBError, StorageError
@@ -22,7 +22,7 @@ BIG = "x" * 20_000
 Limit = Callable[[], None]
 
 
-def limited(store: SqlStore, pages: int) -> tuple[Limit, Limit]:
+def limited(store: SqliteStore, pages: int) -> tuple[Limit, Limit]:
     """Limit the pages of a database; return how to begin and how to end that."""
 
     def begin() -> None:

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql.sql_store import SqlStore
-from pouchdb_core.adapters.sql.write_lock import Reading, Turn, Turns
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
+from pouchdb_core.adapters.sqlite.write_lock import Reading, Turn, Turns
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import Conflict, DatabaseBusy, PouchDBError, ReentrantWrite
 
@@ -338,7 +338,7 @@ def test_a_weak_reference_s_callback_that_writes(database: SyncPouchDB) -> None:
 
     thing = Thing()
     watched = weakref.ref(thing, gone)
-    store: SqlStore = database.adapter.store  # type: ignore[attr-defined]
+    store: SqliteStore = database.adapter.store  # type: ignore[attr-defined]
     with store.write():
         del thing
     assert watched() is None
@@ -366,7 +366,7 @@ CALLS: dict[str, Callable[[SyncPouchDB], Any]] = {
 def test_a_write_in_the_middle_of_a_write_is_refused_at_once(
     database: SyncPouchDB, call: Callable[[SyncPouchDB], Any]
 ) -> None:
-    store: SqlStore = database.adapter.store  # type: ignore[attr-defined]
+    store: SqliteStore = database.adapter.store  # type: ignore[attr-defined]
     with store.write():
         with pytest.raises(DatabaseBusy, match="in the middle of writing it"):
             call(database)
@@ -394,7 +394,7 @@ def test_a_listener_that_writes(database: SyncPouchDB) -> None:
 
 
 def test_a_failed_part_is_undone_alone(database: SyncPouchDB) -> None:
-    store: SqlStore = database.adapter.store  # type: ignore[attr-defined]
+    store: SqliteStore = database.adapter.store  # type: ignore[attr-defined]
 
     def fail() -> None:
         with store.write() as inner:
@@ -420,7 +420,7 @@ def test_a_failed_part_is_undone_alone(database: SyncPouchDB) -> None:
 
 
 def test_an_error_of_sqlite_in_a_part_undoes_the_part(database: SyncPouchDB) -> None:
-    store: SqlStore = database.adapter.store  # type: ignore[attr-defined]
+    store: SqliteStore = database.adapter.store  # type: ignore[attr-defined]
 
     def fail() -> None:
         with store.write():
@@ -438,7 +438,7 @@ def test_an_error_of_sqlite_in_a_part_undoes_the_part(database: SyncPouchDB) -> 
 
 
 def test_a_part_without_its_end_undoes_all(database: SyncPouchDB) -> None:
-    store: SqlStore = database.adapter.store  # type: ignore[attr-defined]
+    store: SqliteStore = database.adapter.store  # type: ignore[attr-defined]
 
     kept: list[Any] = []
 
@@ -480,7 +480,7 @@ def test_a_turn_whose_call_is_over_is_ended_by_the_next() -> None:
 
 
 def test_a_turn_of_a_thread_that_ended_is_lost(database: SyncPouchDB) -> None:
-    store: SqlStore = database.adapter.store  # type: ignore[attr-defined]
+    store: SqliteStore = database.adapter.store  # type: ignore[attr-defined]
     kept = store.write()
     thread = threading.Thread(target=lambda: kept.__enter__())
     thread.start()
@@ -489,7 +489,7 @@ def test_a_turn_of_a_thread_that_ended_is_lost(database: SyncPouchDB) -> None:
 
 
 def test_a_lost_write_is_undone_by_the_next_writer(database: SyncPouchDB) -> None:
-    store: SqlStore = database.adapter.store  # type: ignore[attr-defined]
+    store: SqliteStore = database.adapter.store  # type: ignore[attr-defined]
 
     kept: list[Any] = []
     outcomes: list[Any] = []

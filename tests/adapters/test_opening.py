@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql.disk import File
-from pouchdb_core.adapters.sql.schema import MIGRATIONS, upgrade
-from pouchdb_core.adapters.sql.sql_store import SqlStore
+from pouchdb_core.adapters.sqlite.disk import File
+from pouchdb_core.adapters.sqlite.schema import MIGRATIONS, upgrade
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest, NewerSchema, NotADatabase, PouchDBError, StorageError
 
@@ -177,7 +177,7 @@ def add_table(connections: Any) -> None:
 NEXT = (*MIGRATIONS, add_column, add_table)
 
 
-def test_an_older_schema_is_carried_forward(open_store: Callable[..., SqlStore], path: Path) -> None:
+def test_an_older_schema_is_carried_forward(open_store: Callable[..., SqliteStore], path: Path) -> None:
     store = open_store()
     with store.write() as counters:
         store.put_local("_local/kept", 1, b"{}")
@@ -190,7 +190,7 @@ def test_an_older_schema_is_carried_forward(open_store: Callable[..., SqlStore],
     assert store.connections.all("SELECT id FROM extras") == []
 
 
-def test_a_step_that_fails_changes_nothing(open_store: Callable[..., SqlStore], path: Path) -> None:
+def test_a_step_that_fails_changes_nothing(open_store: Callable[..., SqliteStore], path: Path) -> None:
     def failing(connections: Any) -> None:
         connections.run("CREATE TABLE half (id TEXT)")
         connections.run("CREATE TABLE half (id TEXT)")
@@ -205,7 +205,7 @@ def test_a_step_that_fails_changes_nothing(open_store: Callable[..., SqlStore], 
 
 
 def test_two_processes_carry_a_file_forward_once(
-    open_store: Callable[..., SqlStore], path: Path, child: Callable[..., Any]
+    open_store: Callable[..., SqliteStore], path: Path, child: Callable[..., Any]
 ) -> None:
     open_store().close()
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pouchdb_core.adapters.sql.memory import Memory
-from pouchdb_core.adapters.sql.schema import initialise
-from pouchdb_core.adapters.sql.sql_store import SqlStore
-from pouchdb_core.adapters.sql.sqlite import Connections
+from pouchdb_core.adapters.sqlite.memory import Memory
+from pouchdb_core.adapters.sqlite.schema import initialise
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
+from pouchdb_core.adapters.sqlite.transactions import Connections
 from pouchdb_core.documents.content import Digests
 from pouchdb_core.documents.store import Content, Counters, RowChanges
 from pouchdb_core.errors import DatabaseClosed, ReentrantWrite, StorageError
@@ -23,7 +23,7 @@ from pouchdb_core.errors import DatabaseClosed, ReentrantWrite, StorageError
 IDS = ["a", "b", "c", "d", "e", "f"]
 
 
-def insert(store: SqlStore, *ids: str, deleted: int = 0, conflicts: int = 0, tree: bytes | None = None) -> None:
+def insert(store: SqliteStore, *ids: str, deleted: int = 0, conflicts: int = 0, tree: bytes | None = None) -> None:
     with store.write() as counters:
         rows = []
         for id in ids:
@@ -36,7 +36,7 @@ def insert(store: SqlStore, *ids: str, deleted: int = 0, conflicts: int = 0, tre
         store.save(RowChanges(inserted=rows))
 
 
-def everything(store: SqlStore) -> dict[str, list[Any]]:
+def everything(store: SqliteStore) -> dict[str, list[Any]]:
     """Return every row of every table."""
     tables = store.connections.all("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     return {name: store.connections.all(f'SELECT * FROM "{name}" ORDER BY 1, 2') for (name,) in tables}
@@ -45,11 +45,11 @@ def everything(store: SqlStore) -> dict[str, list[Any]]:
 # -- counters and transactions -------------------------------------------------------------------
 
 
-def test_counters_of_an_empty_store(store: SqlStore) -> None:
+def test_counters_of_an_empty_store(store: SqliteStore) -> None:
     assert store.counters() == Counters()
 
 
-def test_counters_are_saved_at_the_end_of_a_write(store: SqlStore) -> None:
+def test_counters_are_saved_at_the_end_of_a_write(store: SqliteStore) -> None:
     with store.write() as counters:
         assert counters.next_seq() == 1
         assert counters.next_seq() == 2
@@ -62,13 +62,13 @@ def test_counters_are_saved_at_the_end_of_a_write(store: SqlStore) -> None:
         assert counters == Counters(2, 3, 4, 5, 6, 1, 1, 7)
 
 
-def test_a_write_that_changes_no_counter_still_commits(store: SqlStore) -> None:
+def test_a_write_that_changes_no_counter_still_commits(store: SqliteStore) -> None:
     with store.write():
         store.put_local("_local/a", 1, b"{}")
     assert store.local("_local/a") == (1, b"{}")
 
 
-def test_nested_writes_are_one(store: SqlStore) -> None:
+def test_nested_writes_are_one(store: SqliteStore) -> None:
     with store.write() as outer:
         outer.next_seq()
         with store.write() as inner:
@@ -83,7 +83,7 @@ def test_nested_writes_are_one(store: SqlStore) -> None:
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, StorageError, GeneratorExit])
 @pytest.mark.parametrize("nested", [False, True], ids=["outer", "nested"])
 def test_an_exception_leaves_rows_and_counters_untouched(
-    store: SqlStore, error: type[BaseException], nested: bool
+    store: SqliteStore, error: type[BaseException], nested: bool
 ) -> None:
     insert(store, *IDS)
     before = everything(store)
@@ -110,7 +110,7 @@ def test_an_exception_leaves_rows_and_counters_untouched(
     assert store.counters().update_seq == len(IDS) + 1
 
 
-def test_what_an_inner_write_did_goes_with_the_outer_one(store: SqlStore) -> None:
+def test_what_an_inner_write_did_goes_with_the_outer_one(store: SqliteStore) -> None:
     def fail() -> None:
         with store.write():
             insert(store, "inner")
@@ -122,7 +122,7 @@ def test_what_an_inner_write_did_goes_with_the_outer_one(store: SqlStore) -> Non
     assert store.counters() == Counters()
 
 
-def test_an_error_of_the_store_that_someone_caught_still_undoes_the_write(store: SqlStore) -> None:
+def test_an_error_of_the_store_that_someone_caught_still_undoes_the_write(store: SqliteStore) -> None:
     insert(store, "a")
     before = everything(store)
 
@@ -140,14 +140,14 @@ def test_an_error_of_the_store_that_someone_caught_still_undoes_the_write(store:
     assert set(store.heads(["a", "b", "c"])) == {"a", "b"}
 
 
-def test_rows_are_visible_to_their_writer_at_once(store: SqlStore) -> None:
+def test_rows_are_visible_to_their_writer_at_once(store: SqliteStore) -> None:
     with store.write():
         insert(store, "a")
         assert set(store.heads(["a"])) == {"a"}
         assert store.row("a") is not None
 
 
-def test_a_write_inside_a_snapshot(store: SqlStore) -> None:
+def test_a_write_inside_a_snapshot(store: SqliteStore) -> None:
     """As a signal handler does: on a file the snapshot stands still, in memory nobody writes meanwhile."""
     in_memory = isinstance(store.connections, Memory)
     with store.snapshot():
@@ -166,7 +166,7 @@ def test_a_write_inside_a_snapshot(store: SqlStore) -> None:
 # -- documents -----------------------------------------------------------------------------------
 
 
-def test_one_row(store: SqlStore) -> None:
+def test_one_row(store: SqliteStore) -> None:
     insert(store, "a", tree=b"tree")
     insert(store, "gone", deleted=1)
     assert store.row("a") == (1, "a", "1-" + "a" * 32, 0, b"tree", b'{"of":"a"}')
@@ -174,7 +174,7 @@ def test_one_row(store: SqlStore) -> None:
     assert store.row("missing") is None
 
 
-def test_heads_and_rows_return_what_exists(store: SqlStore) -> None:
+def test_heads_and_rows_return_what_exists(store: SqliteStore) -> None:
     insert(store, *IDS)
     wanted = ["c", "missing", "a", "c", ""]
     assert store.heads(wanted) == {"a": (1, "1-" + "a" * 32, 0, None), "c": (3, "1-" + "a" * 32, 0, None)}
@@ -182,7 +182,7 @@ def test_heads_and_rows_return_what_exists(store: SqlStore) -> None:
     assert store.heads([]) == store.rows([]) == {}
 
 
-def test_many_thousand_ids_at_once(store: SqlStore) -> None:
+def test_many_thousand_ids_at_once(store: SqliteStore) -> None:
     ids = [f"{n:06}" for n in range(40_000)]
     insert(store, *ids)
     assert len(store.heads(ids)) == len(store.rows(ids)) == len(ids)
@@ -223,7 +223,7 @@ STRANGE = [
 ]
 
 
-def test_ids_of_any_characters(store: SqlStore) -> None:
+def test_ids_of_any_characters(store: SqliteStore) -> None:
     insert(store, *STRANGE)
     assert set(store.heads(STRANGE)) == set(STRANGE)
     for id, row in store.rows(STRANGE).items():
@@ -244,7 +244,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 def test_ids_are_found_and_ordered_by_code_point(ids: set[str], data: st.DataObject) -> None:
     memory = Memory("test")
     initialise(memory, "test")
-    store = SqlStore(memory)
+    store = SqliteStore(memory)
     try:
         insert(store, *ids)
         wanted = data.draw(st.lists(st.sampled_from(sorted(ids)) | texts))
@@ -255,7 +255,7 @@ def test_ids_are_found_and_ordered_by_code_point(ids: set[str], data: st.DataObj
         memory.close()
 
 
-def test_save_applies_its_parts_in_their_order(store: SqlStore) -> None:
+def test_save_applies_its_parts_in_their_order(store: SqliteStore) -> None:
     insert(store, "stays", "updated", "touched", "purged")
     with store.write() as counters:
         counters.update_seq = 6
@@ -308,7 +308,7 @@ SCANS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("options", "expected"), SCANS)
 @pytest.mark.parametrize("bodies", [False, True])
-def test_scan_ids(store: SqlStore, options: dict[str, Any], expected: str, bodies: bool) -> None:
+def test_scan_ids(store: SqliteStore, options: dict[str, Any], expected: str, bodies: bool) -> None:
     insert(store, "d", "a")
     insert(store, "c", deleted=1)
     insert(store, "e", "b")
@@ -334,7 +334,7 @@ def test_scan_ids(store: SqlStore, options: dict[str, Any], expected: str, bodie
         ("z", False, False, 4),
     ],
 )
-def test_count_before(store: SqlStore, id: str, inclusive: bool, descending: bool, expected: int) -> None:
+def test_count_before(store: SqliteStore, id: str, inclusive: bool, descending: bool, expected: int) -> None:
     insert(store, "d", "a")
     insert(store, "c", deleted=1)
     insert(store, "e", "b")
@@ -355,7 +355,9 @@ def test_count_before(store: SqlStore, id: str, inclusive: bool, descending: boo
         (0, 2**63 - 1, 100, False, [1, 2, 3, 4, 5, 6]),
     ],
 )
-def test_scan_seqs(store: SqlStore, after: int, before: int, limit: int, descending: bool, expected: list[int]) -> None:
+def test_scan_seqs(
+    store: SqliteStore, after: int, before: int, limit: int, descending: bool, expected: list[int]
+) -> None:
     insert(store, "f", "e", "d")
     insert(store, "c", deleted=1)
     insert(store, "b", "a")
@@ -365,7 +367,7 @@ def test_scan_seqs(store: SqlStore, after: int, before: int, limit: int, descend
         assert all((row[5] is not None) is bodies for row in rows)
 
 
-def test_paging_by_key_sees_every_row_once(store: SqlStore) -> None:
+def test_paging_by_key_sees_every_row_once(store: SqliteStore) -> None:
     ids = [f"{n:03}" for n in range(257)]
     insert(store, *ids)
     seen: list[str] = []
@@ -380,7 +382,7 @@ def test_paging_by_key_sees_every_row_once(store: SqlStore) -> None:
     assert seqs == list(range(1, 258))
 
 
-def test_conflicted_in_pages(store: SqlStore) -> None:
+def test_conflicted_in_pages(store: SqliteStore) -> None:
     insert(store, "c", "a", "b", conflicts=1, tree=b"t")
     insert(store, "calm")
     insert(store, "d", conflicts=3, tree=b"t")
@@ -389,7 +391,7 @@ def test_conflicted_in_pages(store: SqlStore) -> None:
     assert store.conflicted("d", 2) == []
 
 
-def test_bodies_in_pages(store: SqlStore) -> None:
+def test_bodies_in_pages(store: SqliteStore) -> None:
     insert(store, "a")
     with store.write():
         store.save(RowChanges(bodies=[(3, "a", b"3"), (1, "a", b"1"), (2, "b", b"2")]))
@@ -402,17 +404,17 @@ def test_bodies_in_pages(store: SqlStore) -> None:
 # -- attachments ---------------------------------------------------------------------------------
 
 
-def add(store: SqlStore, *pieces: bytes) -> Content:
+def add(store: SqliteStore, *pieces: bytes) -> Content:
     return store.add_content(Digests(b"".join(pieces)), iter(pieces))
 
 
-def chunk(store: SqlStore, content: Content, index: int = 0) -> bytes | None:
+def chunk(store: SqliteStore, content: Content, index: int = 0) -> bytes | None:
     found = store.attachment_chunk(content.number, index)
     assert found is None or found[1] == zlib.crc32(found[0])
     return None if found is None else found[0]
 
 
-def test_attachments_in_pieces(store: SqlStore) -> None:
+def test_attachments_in_pieces(store: SqliteStore) -> None:
     insert(store, "a")
     with store.write() as counters:
         content = add(store, b"abc", b"def")
@@ -430,7 +432,7 @@ def test_attachments_in_pieces(store: SqlStore) -> None:
     assert store.content_after(content.number, 5) == []
 
 
-def test_an_empty_attachment(store: SqlStore) -> None:
+def test_an_empty_attachment(store: SqliteStore) -> None:
     with store.write():
         content = add(store)
     assert store.content(content.sha256 or b"") == content
@@ -438,7 +440,7 @@ def test_an_empty_attachment(store: SqlStore) -> None:
     assert chunk(store, content) is None
 
 
-def test_content_goes_with_its_last_use(store: SqlStore) -> None:
+def test_content_goes_with_its_last_use(store: SqliteStore) -> None:
     insert(store, "a", "b")
     with store.write():
         one, other = add(store, b"1"), add(store, b"2")
@@ -461,7 +463,7 @@ def test_content_goes_with_its_last_use(store: SqlStore) -> None:
     assert store.counters().last_attachment == other.number + 1
 
 
-def test_two_contents_of_one_md5(store: SqlStore) -> None:
+def test_two_contents_of_one_md5(store: SqliteStore) -> None:
     """The store does not look whether they are: it believes the digests it is given."""
 
     class Same(Digests):
@@ -473,7 +475,7 @@ def test_two_contents_of_one_md5(store: SqlStore) -> None:
     assert [chunk(store, content) for content in contents] == [b"1", b"2"]
 
 
-def test_a_source_that_fails_leaves_no_content(store: SqlStore) -> None:
+def test_a_source_that_fails_leaves_no_content(store: SqliteStore) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"abc"
         raise OSError("unplugged")
@@ -491,7 +493,7 @@ def test_a_source_that_fails_leaves_no_content(store: SqlStore) -> None:
 # -- local documents, metadata, purges -----------------------------------------------------------
 
 
-def test_local_documents(store: SqlStore) -> None:
+def test_local_documents(store: SqliteStore) -> None:
     with store.write():
         store.put_local("_local/a", 1, b"one")
         store.put_local("_local/a", 2, b"two")
@@ -505,7 +507,7 @@ def test_local_documents(store: SqlStore) -> None:
     assert store.counters() == Counters()
 
 
-def test_metadata(store: SqlStore) -> None:
+def test_metadata(store: SqliteStore) -> None:
     assert store.metadata("key") is None
     for value in ("text", 1, {"a": [None, True]}, None):
         with store.write():
@@ -516,7 +518,7 @@ def test_metadata(store: SqlStore) -> None:
     assert store.metadata("uuid") != store.metadata("epoch")
 
 
-def test_purges_are_logged_and_forgotten(store: SqlStore) -> None:
+def test_purges_are_logged_and_forgotten(store: SqliteStore) -> None:
     with store.write():
         for purge_seq in range(1, 6):
             store.add_purge(purge_seq, f"id{purge_seq}", ["2-b", "1-a"], keep=3)
@@ -547,7 +549,7 @@ def in_thread(function: Callable[[], Any]) -> Iterator[threading.Thread]:
         raise errors[0]
 
 
-def test_a_snapshot_of_a_file_stands_still_while_another_thread_writes(open_store: Callable[..., SqlStore]) -> None:
+def test_a_snapshot_of_a_file_stands_still_while_another_thread_writes(open_store: Callable[..., SqliteStore]) -> None:
     store = open_store()
     insert(store, "a")
     with store.snapshot():
@@ -564,7 +566,7 @@ def test_a_snapshot_of_a_file_stands_still_while_another_thread_writes(open_stor
     assert store.row("b") is not None
 
 
-def test_a_snapshot_in_memory_holds_writers_back(store: SqlStore) -> None:
+def test_a_snapshot_in_memory_holds_writers_back(store: SqliteStore) -> None:
     if not isinstance(store.connections, Memory):
         pytest.skip("about memory")
     insert(store, "a")
@@ -584,7 +586,7 @@ def test_a_snapshot_in_memory_holds_writers_back(store: SqlStore) -> None:
     assert store.row("b") is not None
 
 
-def test_half_a_transaction_is_never_seen(store: SqlStore) -> None:
+def test_half_a_transaction_is_never_seen(store: SqliteStore) -> None:
     begun, seen, looked = threading.Event(), [], threading.Event()
 
     def look() -> None:
@@ -603,7 +605,7 @@ def test_half_a_transaction_is_never_seen(store: SqlStore) -> None:
     assert seen in ([(0, 0)], [(200, 200)])
 
 
-def test_an_exception_ends_a_snapshot(store: SqlStore) -> None:
+def test_an_exception_ends_a_snapshot(store: SqliteStore) -> None:
     def fail() -> None:
         with store.snapshot():
             store.counters()
@@ -618,7 +620,7 @@ def test_an_exception_ends_a_snapshot(store: SqlStore) -> None:
 # -- the end -------------------------------------------------------------------------------------
 
 
-CALLS: dict[str, Callable[[SqlStore], Any]] = {
+CALLS: dict[str, Callable[[SqliteStore], Any]] = {
     "counters": lambda store: store.counters(),
     "write": lambda store: insert(store, "z"),
     "snapshot": lambda store: store.snapshot().__enter__() or store.counters(),
@@ -633,7 +635,7 @@ CALLS: dict[str, Callable[[SqlStore], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-def test_after_close_every_call_says_so(store: SqlStore, call: Callable[[SqlStore], Any]) -> None:
+def test_after_close_every_call_says_so(store: SqliteStore, call: Callable[[SqliteStore], Any]) -> None:
     insert(store, "a")
     store.close()
     store.close()
@@ -657,8 +659,8 @@ class Plans:
             rows = self.connections.all("EXPLAIN QUERY PLAN " + sql, params)
             self.plans.append(" / ".join(detail for *_, detail in rows))
 
-    def note(self, call: Callable[[SqlStore], Any]) -> list[str]:
-        store = SqlStore(self.connections)
+    def note(self, call: Callable[[SqliteStore], Any]) -> list[str]:
+        store = SqliteStore(self.connections)
 
         def noted(function: Any, first: bool = False) -> Any:
             def run(sql: str, params: Any = ()) -> Any:
@@ -677,15 +679,15 @@ class Plans:
         return self.plans
 
 
-def saved(changes: RowChanges) -> Callable[[SqlStore], None]:
-    def save(store: SqlStore) -> None:
+def saved(changes: RowChanges) -> Callable[[SqliteStore], None]:
+    def save(store: SqliteStore) -> None:
         with store.write():
             store.save(changes)
 
     return save
 
 
-def removed_local(store: SqlStore) -> None:
+def removed_local(store: SqliteStore) -> None:
     with store.write():
         store.remove_local("a")
 
@@ -696,7 +698,7 @@ USES = "USING PRIMARY KEY (id=? AND rev=?"
 OF_USE = "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)"
 CHUNKS = "attachment_chunks USING INDEX sqlite_autoindex_attachment_chunks_1"
 
-PLANS: list[tuple[str, Callable[[SqlStore], Any], str]] = [
+PLANS: list[tuple[str, Callable[[SqliteStore], Any], str]] = [
     ("row", lambda s: s.row("a"), f"SEARCH documents {BY_ID} (id=?)"),
     ("one head", lambda s: s.heads(["a"]), f"SEARCH d {BY_ID} (id=?)"),
     ("heads", lambda s: s.heads(["a", "b"]), f"SCAN j VIRTUAL TABLE INDEX 1: / SEARCH d {BY_ID} (id=?)"),
@@ -740,19 +742,19 @@ PLANS: list[tuple[str, Callable[[SqlStore], Any], str]] = [
 
 
 @pytest.mark.parametrize(("call", "expected"), [case[1:] for case in PLANS], ids=[case[0] for case in PLANS])
-def test_how_a_read_is_answered(store: SqlStore, call: Callable[[SqlStore], Any], expected: str) -> None:
+def test_how_a_read_is_answered(store: SqliteStore, call: Callable[[SqliteStore], Any], expected: str) -> None:
     insert(store, *IDS)
     assert Plans(store.connections).note(call) == [expected]
 
 
-def test_ids_with_nul_are_looked_up_one_by_one(store: SqlStore) -> None:
+def test_ids_with_nul_are_looked_up_one_by_one(store: SqliteStore) -> None:
     plans = Plans(store.connections).note(lambda store: store.heads(["\0", "a", "b", "\0\0"]))
     one, all = f"SEARCH d {BY_ID} (id=?)", f"SCAN j VIRTUAL TABLE INDEX 1: / SEARCH d {BY_ID} (id=?)"
     # In whatever order: those with a NUL alone, the others together.
     assert sorted(plans) == sorted([one, one, all])
 
 
-WRITES: list[tuple[str, Callable[[SqlStore], Any]]] = [
+WRITES: list[tuple[str, Callable[[SqliteStore], Any]]] = [
     ("moved", saved(RowChanges(moved=[(50, 1)]))),
     ("removed", saved(RowChanges(removed=[(1,)]))),
     ("touched", saved(RowChanges(touched=[(50, 0, None, 1)]))),
@@ -763,7 +765,7 @@ WRITES: list[tuple[str, Callable[[SqlStore], Any]]] = [
 
 
 @pytest.mark.parametrize("call", [case[1] for case in WRITES], ids=[case[0] for case in WRITES])
-def test_no_write_scans_a_table(store: SqlStore, call: Callable[[SqlStore], Any]) -> None:
+def test_no_write_scans_a_table(store: SqliteStore, call: Callable[[SqliteStore], Any]) -> None:
     insert(store, *IDS)
     with store.write():
         number = add(store, b"x").number

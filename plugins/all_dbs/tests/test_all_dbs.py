@@ -12,7 +12,7 @@ import pouchdb_all_dbs
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter
+from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter
 from pouchdb_core.hookspecs import hookimpl
 
 

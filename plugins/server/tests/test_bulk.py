@@ -9,7 +9,7 @@ import pytest
 from pouchdb_server.handlers import paging
 from pouchdb_server.handlers.paging import PageSize
 
-from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter, SqliteAdapter
+from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter, SqliteAdapter
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from replicas.plan import Move, Setup
 from replicas.replica import Guarding, Replica, environment
 from replicas.scheduler import Clock, Turns
 
-from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter, SqliteAdapter
+from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter, SqliteAdapter
 from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import PouchDBError

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import orjson
 
-from pouchdb_core.adapters.sql.disk import Durability, File
-from pouchdb_core.adapters.sql.schema import initialise, upgrade
-from pouchdb_core.adapters.sql.sqlite import file_error, storage_error
+from pouchdb_core.adapters.sqlite.disk import Durability, File
+from pouchdb_core.adapters.sqlite.schema import initialise, upgrade
+from pouchdb_core.adapters.sqlite.transactions import file_error, storage_error
 from pouchdb_core.errors import NotADatabase, NotFound
 
 if sys.platform != "win32":

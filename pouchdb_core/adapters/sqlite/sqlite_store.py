@@ -15,14 +15,14 @@ from typing import Any
 
 import orjson
 
-from pouchdb_core.adapters.sql.sqlite import Connections, Transaction, Writing
+from pouchdb_core.adapters.sqlite.transactions import Connections, Transaction, Writing
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.content import Digests
 from pouchdb_core.documents.store import Content, Counters, Head, LocalRow, Row, RowChanges, end_of_prefix
 from pouchdb_core.errors import ReentrantWrite
 from pouchdb_core.jsontext import dump, load
 
-__all__ = ["SqlStore", "join_list"]
+__all__ = ["SqliteStore", "join_list"]
 
 _COUNTERS = "update_seq, doc_count, doc_del_count, purge_seq, ddocs_seq, last_pointer, last_attachment, revs_limit"
 _NAMES = tuple(_COUNTERS.split(", "))
@@ -40,7 +40,7 @@ class _Write(Transaction):
 
     __slots__ = ("_store", "_was", "counters")
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: SqliteStore) -> None:
         super().__init__(store.connections)
         self._store = store
 
@@ -71,7 +71,7 @@ class _Write(Transaction):
             self._store.notifier.notify()
 
 
-class SqlStore:
+class SqliteStore:
     """A ``Store`` (see documents/store.py for the contract of every method)."""
 
     def __init__(self, connections: Connections) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from pouchdb_core.adapters.sql.content_migration import key_content
-from pouchdb_core.adapters.sql.models import create_tables
-from pouchdb_core.adapters.sql.sqlite import APPLICATION_ID, Connections
+from pouchdb_core.adapters.sqlite.content_migration import key_content
+from pouchdb_core.adapters.sqlite.models import create_tables
+from pouchdb_core.adapters.sqlite.transactions import APPLICATION_ID, Connections
 from pouchdb_core.errors import NewerSchema, NotADatabase
 
 __all__ = ["MIGRATIONS", "Migration", "initialise", "upgrade"]

@@ -13,10 +13,10 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any
 
-from pouchdb_core.adapters.sql.connection import Connection, Held
-from pouchdb_core.adapters.sql.fork import SPOILED
-from pouchdb_core.adapters.sql.sqlite import Connections
-from pouchdb_core.adapters.sql.write_lock import Reading
+from pouchdb_core.adapters.sqlite.connection import Connection, Held
+from pouchdb_core.adapters.sqlite.fork import SPOILED
+from pouchdb_core.adapters.sqlite.transactions import Connections
+from pouchdb_core.adapters.sqlite.write_lock import Reading
 
 __all__ = ["Memory"]
 

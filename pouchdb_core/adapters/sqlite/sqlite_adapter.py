@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 from pouchdb_core.adapters.base import Place
 from pouchdb_core.adapters.local import LOCAL_OPTIONS, LocalAdapter, check_options
-from pouchdb_core.adapters.sql import files
-from pouchdb_core.adapters.sql.disk import Durability, File
-from pouchdb_core.adapters.sql.memory import Memory
-from pouchdb_core.adapters.sql.schema import initialise
-from pouchdb_core.adapters.sql.sql_index_store import SqlIndexStore, scratch_store
-from pouchdb_core.adapters.sql.sql_store import SqlStore
-from pouchdb_core.adapters.sql.sqlite import Connections, file_error
+from pouchdb_core.adapters.sqlite import files
+from pouchdb_core.adapters.sqlite.disk import Durability, File
+from pouchdb_core.adapters.sqlite.memory import Memory
+from pouchdb_core.adapters.sqlite.schema import initialise
+from pouchdb_core.adapters.sqlite.sqlite_index_store import SqliteIndexStore, scratch_store
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
+from pouchdb_core.adapters.sqlite.transactions import Connections, file_error
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.integrity import check_content
 from pouchdb_core.errors import BadRequest, StorageError
@@ -27,13 +27,13 @@ from pouchdb_core.results import Outcome
 __all__ = ["MemoryAdapter", "SqliteAdapter"]
 
 
-class _SqlAdapter(LocalAdapter):
+class _SqliteAdapter(LocalAdapter):
     """What both kinds share: indexes beside the documents, and copies of files."""
 
-    store: SqlStore
+    store: SqliteStore
 
     def __init__(self, place: Place, name: str, connections: Connections, options: Mapping[str, Any]) -> None:
-        super().__init__(place, name, SqlStore(connections), options)
+        super().__init__(place, name, SqliteStore(connections), options)
 
     # Whatever writes is refused at once in code that runs within a write of its own thread.
 
@@ -66,10 +66,10 @@ class _SqlAdapter(LocalAdapter):
     def renamed(self) -> None:
         self.store.connections.renamed()
 
-    def indexes(self) -> SqlIndexStore:
-        return SqlIndexStore(self.store)
+    def indexes(self) -> SqliteIndexStore:
+        return SqliteIndexStore(self.store)
 
-    def scratch(self) -> SqlIndexStore:
+    def scratch(self) -> SqliteIndexStore:
         return scratch_store()
 
     def file_error(self, error: OSError, what: str) -> StorageError:
@@ -97,7 +97,7 @@ class _SqlAdapter(LocalAdapter):
             files.discard(part)
 
 
-class SqliteAdapter(_SqlAdapter):
+class SqliteAdapter(_SqliteAdapter):
     """Databases in files of a directory."""
 
     name: ClassVar[str] = "sqlite"
@@ -165,7 +165,7 @@ def _finish_copy(path: Path) -> None:
     try:
         # That of a database in memory has another journal.
         file.run("PRAGMA journal_mode = WAL")
-        store = SqlStore(file)
+        store = SqliteStore(file)
         check_content(store)
         with store.write() as counters:
             # Numbers up to here are the same in both lives.
@@ -177,7 +177,7 @@ def _finish_copy(path: Path) -> None:
         file.close()
 
 
-class MemoryAdapter(_SqlAdapter):
+class MemoryAdapter(_SqliteAdapter):
     """Databases in memory: shared by all objects of an engine, gone with it."""
 
     name: ClassVar[str] = "memory"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pouchdb_core.adapters.sql.sql_adapter import MemoryAdapter, SqliteAdapter
+from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter, SqliteAdapter
 from pouchdb_core.hookspecs import hookimpl
 
 if TYPE_CHECKING:

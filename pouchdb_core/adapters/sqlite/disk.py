@@ -14,10 +14,10 @@ from threading import get_ident
 from time import monotonic
 from typing import Any, Literal
 
-from pouchdb_core.adapters.sql.connection import OPEN, Connection, Held, no_descriptor_left, too_many
-from pouchdb_core.adapters.sql.fork import GATE
-from pouchdb_core.adapters.sql.sqlite import Connections, file_error
-from pouchdb_core.adapters.sql.write_lock import Turn
+from pouchdb_core.adapters.sqlite.connection import OPEN, Connection, Held, no_descriptor_left, too_many
+from pouchdb_core.adapters.sqlite.fork import GATE
+from pouchdb_core.adapters.sqlite.transactions import Connections, file_error
+from pouchdb_core.adapters.sqlite.write_lock import Turn
 from pouchdb_core.errors import NotFound, ReadOnlyStorage, ServerError, TooManyOpenFiles
 
 __all__ = ["Durability", "File"]

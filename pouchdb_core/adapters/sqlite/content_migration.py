@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pouchdb_core.adapters.sql.sqlite import Connections
+from pouchdb_core.adapters.sqlite.transactions import Connections
 from pouchdb_core.documents.attachments import Incoming
 from pouchdb_core.documents.content import Digests, compare, is_compressible
 from pouchdb_core.errors import ContentMismatch

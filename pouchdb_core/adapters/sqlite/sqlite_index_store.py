@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pouchdb_core.adapters.sql.memory import Memory
-from pouchdb_core.adapters.sql.schema import initialise
-from pouchdb_core.adapters.sql.sql_store import SqlStore, join_list
-from pouchdb_core.adapters.sql.sqlite import Connections
+from pouchdb_core.adapters.sqlite.memory import Memory
+from pouchdb_core.adapters.sqlite.schema import initialise
+from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore, join_list
+from pouchdb_core.adapters.sqlite.transactions import Connections
 from pouchdb_core.documents.store import Counters
 
 if TYPE_CHECKING:
     from pouchdb_core.views.index_store import EntryRow, Position, Span, TotalsRow, ViewRow
 
-__all__ = ["SqlIndexStore", "SqlTables", "SqlViewRows", "scratch_store"]
+__all__ = ["SqliteIndexStore", "SqliteTables", "SqliteViewRows", "scratch_store"]
 
 _COLUMNS = "number, kind, signature, seq, purge_seq, fresh_until, state, mark, builder, heartbeat"
 _STATE = 6
 
 
-class SqlIndexStore:
+class SqliteIndexStore:
     """An ``IndexStore``."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self._connections = store.connections
 
@@ -82,11 +82,11 @@ class SqlIndexStore:
             self._connections.run(f'DROP TABLE "{found[0]}"')
         self._connections.run("DELETE FROM indexes WHERE number = ?", (number,))
 
-    def tables(self, number: int) -> SqlTables:
-        return SqlTables(self._connections, number)
+    def tables(self, number: int) -> SqliteTables:
+        return SqliteTables(self._connections, number)
 
-    def view_rows(self, number: int) -> SqlViewRows:
-        return SqlViewRows(self._connections, number)
+    def view_rows(self, number: int) -> SqliteViewRows:
+        return SqliteViewRows(self._connections, number)
 
     def close(self) -> None:
         self._connections.close()
@@ -100,7 +100,7 @@ def _table(number: int, name: str) -> str:
     return f"index_{number}_{name}"
 
 
-class SqlTables:
+class SqliteTables:
     """``Tables`` of one index."""
 
     def __init__(self, connections: Connections, number: int) -> None:
@@ -136,7 +136,7 @@ _TOTALS = (
 )
 
 
-class SqlViewRows(SqlTables):
+class SqliteViewRows(SqliteTables):
     """``ViewRows`` of one index."""
 
     def create(self) -> None:
@@ -241,10 +241,10 @@ def _where(view: int, span: Span, *, bounded_below: bool = True, bounded_above: 
     return " AND ".join(conditions), params
 
 
-def scratch_store() -> SqlIndexStore:
+def scratch_store() -> SqliteIndexStore:
     """Return a store for the index of a temporary view: of its own, gone when it is closed."""
     # In memory; beyond some megabytes in a file without a name.
     pragmas = (("journal_mode", "OFF"), ("synchronous", "OFF"), ("cache_size", -16000))
     connections = Memory("temporary view", "file:", pragmas)
     initialise(connections, "")
-    return SqlIndexStore(SqlStore(connections))
+    return SqliteIndexStore(SqliteStore(connections))
