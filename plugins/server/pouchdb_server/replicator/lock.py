@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import weakref
 from pathlib import Path
 
 if sys.platform == "win32":
@@ -15,27 +17,33 @@ __all__ = ["Lock"]
 
 
 class Lock:
-    """A lock on a file, which the operating system takes back when the process ends, however it does."""
+    """A lock on a file, which the operating system takes back when the process ends, however it does.
+
+    It belongs to the process that took it. A child that is forked gets a copy of the descriptor, and the lock would
+    last as long as the copy, so the child closes it.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """``path`` None is a place that no other process can see."""
         self._path = path
         self._descriptor: int | None = None
+        _all.add(self)
 
     def acquire(self) -> bool:
         """Take the lock, if nobody else has it; tell whether it is ours."""
         if self._path is None or self._descriptor is not None:
             return True
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
+        with _forks:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                if sys.platform == "win32":
+                    msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+                else:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(descriptor)
+                return False
+            self._descriptor = descriptor
         return True
 
     def release(self) -> None:
@@ -43,3 +51,20 @@ class Lock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+# Of the process, as forks are.
+_all: weakref.WeakSet[Lock] = weakref.WeakSet()
+_forks = threading.Lock()
+"""Held during a fork, so that no descriptor is copied before it is known."""
+
+
+def _after_in_child() -> None:
+    for each in list(_all):
+        # To close a copy does not unlock: the parent still has its own.
+        each.release()
+    _forks.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_forks.acquire, after_in_parent=_forks.release, after_in_child=_after_in_child)
