@@ -6,6 +6,9 @@ object's members count in their order, name before value.
 
 One byte says the type, then come the members; arrays, objects and strings end with a zero byte,
 which is lower than any type. A range of keys is a range of bytes, so SQL can scan it.
+
+``encode_raw`` has the order of Erlang's terms, which CouchDB's ``"collation": "raw"`` asks for: numbers < false <
+null < true < objects < arrays < strings.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ __all__ = [
     "STRING",
     "TRUE",
     "encode",
+    "encode_raw",
     "encoder",
     "group_of",
 ]
@@ -32,6 +36,11 @@ __all__ = [
 END = b"\x00"
 NULL, FALSE, TRUE = b"\x10", b"\x20", b"\x21"
 NUMBER, STRING, ARRAY, OBJECT = b"\x30", b"\x40", b"\x50", b"\x60"
+
+_RAW_ATOMS = {False: b"\x31", None: b"\x32", True: b"\x33"}
+_RAW_OBJECT, _RAW_ARRAY, _RAW_STRING = b"\x34", b"\x35", b"\x36"
+_STRINGS, _ARRAYS = (STRING, _RAW_STRING), (ARRAY, _RAW_ARRAY)
+_NESTED = (ARRAY, OBJECT, _RAW_ARRAY, _RAW_OBJECT)
 
 AFTER = b"\xff"
 """Comes after every continuation of a key: ``key + AFTER`` ends the range of what begins with ``key``."""
@@ -172,13 +181,34 @@ def encoder(text: Callable[[str], bytes]) -> Callable[[Any], bytes]:
     return encode_by
 
 
+def encode_raw(key: Any) -> bytes:
+    """Return the bytes of a JSON value in the order of Erlang's terms. Raises ValueError as ``encode`` does."""
+    try:
+        return _raw(key)
+    except RecursionError:
+        raise ValueError("the key is nested too deeply") from None
+
+
+def _raw(value: Any) -> bytes:
+    if value is None or isinstance(value, bool):
+        return _RAW_ATOMS[value]
+    if isinstance(value, str):
+        return _RAW_STRING + _string(value)[1:]
+    if isinstance(value, (list, tuple)):
+        return _RAW_ARRAY + b"".join([_raw(each) for each in value]) + END
+    if isinstance(value, Mapping):
+        encode(dict.fromkeys(value))  # refuses names that are no text
+        return _RAW_OBJECT + b"".join([_raw(name) + _raw(member) for name, member in value.items()]) + END
+    return _encode(value)
+
+
 def group_of(key: bytes, level: int) -> tuple[bytes, bool]:
     """Return where the group of a key begins, by the first ``level`` members of arrays.
 
     True beside it says that the group is all that continues these bytes, False that it is just this
     key, because that is no array or a shorter one.
     """
-    if key[:1] != ARRAY:
+    if key[:1] not in _ARRAYS:
         return key, False
     at = 1
     for _ in range(level):
@@ -200,9 +230,9 @@ def _skip(data: bytes, at: int) -> int:
             if not _BIG_NEGATIVE < number < _BIG:
                 mark = int.from_bytes(data[at : at + 2], "big")
                 at += 2 + (mark - _ABOVE if mark >= _ABOVE else _BELOW - mark if mark <= _BELOW else 0)
-        elif tag == STRING:
+        elif tag in _STRINGS:
             at = data.index(END, at) + 1
-        elif tag in (ARRAY, OBJECT):
+        elif tag in _NESTED:
             depth += 1
         elif tag == END:
             depth -= 1

@@ -75,6 +75,7 @@ def test_strings_in_the_order_of_icu(database: SyncPouchDB, design: Design, icu:
         assert keys_of(database, view, reduce=False, keys=["b", "a"]) == ["b", "a"]
         with pytest.raises(QueryParseError, match="No rows can match"):
             database.query(view, reduce=False, startkey="b", endkey="A")
+    # Raw or not, strings among themselves are in one order.
     for view in ("app/plain", "all/raw"):
         assert keys_of(database, view, reduce=False) == sorted(STRINGS)
     assert [(row.key, row.value) for row in database.query("app/icu", group=True).rows] == [(key, 1) for key in BY_ICU]
@@ -116,7 +117,7 @@ def test_without_icu_a_view_that_needs_it_is_refused_and_no_other(
     for _ in range(2):
         with pytest.raises(NotSupported, match="collation 'icu' needs PyICU"):
             database.query("app/icu")
-        with pytest.raises(NotSupported, match="no collation 'odd'; there are: icu, raw"):
+        with pytest.raises(NotSupported, match="no collation 'odd'; there are: default, icu, raw"):
             database.query("app/odd")
         assert keys_of(database, "app/plain") == ["a", "b"]
     design("all", options={"collation": "icu"}, views={"a": {"map": MAP}})
@@ -124,6 +125,40 @@ def test_without_icu_a_view_that_needs_it_is_refused_and_no_other(
         database.query("all/a")
     design("raw", options={"collation": "raw"}, views={"a": {"map": MAP}})
     assert keys_of(database, "raw/a") == ["a", "b"]
+
+
+RAW = [-1, 0, 2.5, 10, False, None, True, {}, {"a": 1}, {"a": 1, "b": 0}, {"a": None}, {"b": 1}]
+RAW += [[], [1], [1, "x"], [None], [{}], [[]], ["a"], ["a", 1], ["b"], "", "A", "B", "a", "aa", "b", "é", "\U0001f600"]
+
+
+def test_raw_collation_is_the_order_of_terms(database: SyncPouchDB, design: Design) -> None:
+    """``couch_mrview``: raw compares keys as Erlang compares terms."""
+    raw = {"map": MAP, "reduce": "_count", "options": {"collation": "raw"}}
+    design("app", views={"raw": raw, "plain": {"map": MAP, "options": {"collation": "default"}}})
+    design("all", options={"collation": "raw"}, views={"raw": {"map": MAP, "reduce": "_count"}})
+    store(database, *RAW[::-1])
+    for view in ("app/raw", "all/raw"):
+        assert keys_of(database, view, reduce=False) == RAW
+        assert keys_of(database, view, reduce=False, descending=True) == RAW[::-1]
+        assert keys_of(database, view, reduce=False, startkey={}, endkey=[[]]) == RAW[7:18]
+        assert keys_of(database, view, reduce=False, startkey="") == RAW[21:]
+        assert keys_of(database, view, reduce=False, endkey=False, inclusive_end=False) == RAW[:4]
+        assert keys_of(database, view, reduce=False, keys=[None, "b", 10]) == [None, "b", 10]
+        with pytest.raises(QueryParseError, match="No rows can match"):
+            database.query(view, reduce=False, startkey="a", endkey=[])
+        rows = [(row.key, row.value) for row in database.query(view, startkey=[], endkey="", group_level=1).rows]
+        assert rows == [([], 1), ([1], 2), ([None], 1), ([{}], 1), ([[]], 1), (["a"], 2), (["b"], 1), ("", 1)]
+    assert keys_of(database, "app/plain")[:4] == [None, False, True, -1]
+
+
+def test_raw_collation_refuses_what_is_no_key(database: SyncPouchDB, design: Design) -> None:
+    design("app", views={"raw": {"map": MAP, "options": {"collation": "raw"}}})
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    for wrong in ({1: 2}, object(), float("nan"), deep):
+        with pytest.raises(QueryParseError):
+            database.query("app/raw", key=wrong)
 
 
 def test_an_index_of_another_icu_is_built_again(
