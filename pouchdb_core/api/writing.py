@@ -137,7 +137,7 @@ def bulk_docs(
     ``{"ok": True, "id", "rev"}`` or the error ``{"status", "name", "message", "reason", "error":
     True, "id"?}``; a document that fails does not stop the others. With ``atomic=True`` all or
     none are written and the first error is raised. With ``new_edits=False`` revisions are stored
-    as given and only errors are answered, as CouchDB does. Documents of one id are applied in
+    as given and only errors are answered, with ``rev``, as CouchDB does. Documents of one id are applied in
     order. ``timeout`` is taken because PouchDB takes it, and like there it changes nothing: a
     remote database has an option of that name.
 
@@ -163,7 +163,15 @@ def bulk_docs(
     outcomes = db.plugins.write(db, _request(db, docs, new_edits=new_edits, atomic=atomic))
     if new_edits:
         return [Record(each.as_dict()) if isinstance(each, PouchDBError) else each for each in outcomes]
-    return [Record(each.as_dict()) for each in outcomes if isinstance(each, PouchDBError)]
+    return [_refused(doc, each) for doc, each in zip(docs, outcomes, strict=True) if isinstance(each, PouchDBError)]
+
+
+def _refused(doc: Any, error: PouchDBError) -> Record:
+    """Return why a revision was not stored, with its name: several of one document may have been given."""
+    answer = Record(error.as_dict())
+    if isinstance(doc, Mapping) and isinstance(doc.get("_rev"), str):
+        answer.setdefault("rev", doc["_rev"])
+    return answer
 
 
 def put_attachment(

@@ -328,8 +328,13 @@ COUCHDB_SAYS = {
 """Errors that CouchDB has another name for than PouchDB, by name and reason."""
 
 
-def error_of(name: str, reason: str) -> dict[str, Any]:
-    """Return the members by which CouchDB tells an error, given PouchDB's words for it."""
+def error_of(name: str, reason: Any) -> dict[str, Any]:
+    """Return the members by which CouchDB tells an error, given PouchDB's words for it.
+
+    The reason of a validation function is what it gave: any JSON.
+    """
+    if not isinstance(reason, str):
+        return {"error": name, "reason": reason}
     if (name, reason) == ("conflict", "Document update conflict"):
         reason += "."
     return {"error": COUCHDB_SAYS.get((name, reason), name), "reason": reason}

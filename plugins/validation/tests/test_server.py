@@ -57,6 +57,28 @@ def test_every_way_to_write_is_judged(ask: Any) -> None:
     assert ask("PUT", "/_design/d", {"f": "no"})[0] == 201
 
 
+@pytest.mark.parametrize("message", [{"field": "f"}, ["no", 1], 5, True], ids=str)
+def test_a_message_may_be_any_json(ask: Any, server: Any, message: Any) -> None:
+    assert ask("PUT", "/a", {"f": message}) == (403, {"error": "forbidden", "reason": message})
+    _, (entry,) = ask("POST", "/_bulk_docs", {"docs": [{"_id": "a", "u": message}]})
+    assert entry == {"id": "a", "error": "unauthorized", "reason": message}
+    with pouchdb.setup(":memory:", plugins=[]) as local:
+        remote = local.PouchDB(f"{server.url}/test")
+        with pytest.raises(pouchdb.Forbidden) as caught:
+            remote.put({"_id": "a", "f": message})
+        assert caught.value.message == message
+        assert remote.bulk_docs([{"_id": "a", "u": message}])[0].message == message
+
+
+def test_a_replicator_hears_which_revision_was_refused(ask: Any) -> None:
+    docs = [{"_id": "r", "_rev": f"1-{each}", "f": "no"} for each in "ab"] + [{"_id": "s", "_rev": "1-d"}]
+    _, entries = ask("POST", "/_bulk_docs", {"docs": docs, "new_edits": False})
+    assert [(each["id"], each["rev"], each["error"]) for each in entries] == [
+        ("r", "1-a", "forbidden"),
+        ("r", "1-b", "forbidden"),
+    ]
+
+
 def test_what_functions_see(ask: Any) -> None:
     status, answer = ask("PUT", "/a", {"show": 1})
     shown = json.loads(answer["reason"])

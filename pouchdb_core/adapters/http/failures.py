@@ -65,6 +65,9 @@ def server_error(status: int | None, answer: Any, **details: Any) -> PouchDBErro
         status = told["status"] if type(told.get("status")) is int else None
     kind = _BY_NAME.get(name or "") or _BY_STATUS.get(status or 0)
     error = (kind or RemoteError)(reason if isinstance(reason, str) and reason else None, **details)
+    if isinstance(error, (Unauthorized, Forbidden)) and reason is not None and not isinstance(reason, str):
+        # A validation function may give any JSON as its message.
+        error.message, error.args = reason, (reason,)
     if status is not None:
         error.status = status
     if name is not None:

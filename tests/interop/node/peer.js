@@ -18,6 +18,12 @@ function open(name) {
   return databases.get(name);
 }
 
+// Errors lose their name and message in JSON.
+function plain(value) {
+  return JSON.parse(JSON.stringify(value, (key, each) =>
+    each instanceof Error ? { ...each, name: each.name, message: each.message, status: each.status } : each));
+}
+
 const methods = {
   version: async () => PouchDB.version,
   bulk: async (name, docs, options) => open(name).bulkDocs(docs, options || {}),
@@ -29,6 +35,15 @@ const methods = {
     const start = process.hrtime.bigint();
     const result = await PouchDB.replicate(from, to, options);
     return { ok: result.ok, seconds: Number(process.hrtime.bigint() - start) / 1e9 };
+  },
+  // What a replication ("to"), or a sync of source and target, says, with its events of documents that were denied.
+  watched: async (source, target, how) => {
+    const [from, to] = [open(source), open(target)];
+    const running = how === 'sync' ? from.sync(to) : from.replicate.to(to);
+    const denied = [];
+    running.on('denied', (event) => denied.push(plain(event)));
+    const result = plain(await running);
+    return { result, denied };
   },
   info: async (name) => open(name).info(),
   // Every leaf of every document, with what identifies its attachments.
