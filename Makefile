@@ -3,6 +3,7 @@
 #
 #   make demo     a tour of the database, in a temporary directory; SERVER=http://user:password@host:5984 brings one in
 #   make test     lint, types, layers and all tests: what CI runs
+#   make dist     wheels and sdists of all distributions, in dist/
 #   make bench    the benchmarks, with the peers where node and npm are installed
 #   make help     the rest
 #
@@ -32,10 +33,10 @@ SEED ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint types layers peers pytest screenshots bench scale clean distclean
+.PHONY: help install demo test lint types layers peers pytest screenshots simulate dist dist-check docs-installed bench scale clean distclean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 # --------------------------------------------------------------------------------------------------------- environment
 $(BIN)/python:
@@ -116,6 +117,17 @@ screenshots: $(INSTALLED) ## the pictures in docs/, by the tests of the pages in
 
 simulate: $(INSTALLED) ## replicas under random trouble: make simulate SEEDS=5000 START=0, one seed: SEED=42
 	@$(BIN)/python tests/simulation $(if $(SEED),$(SEED) --trace,--start $(START) --seeds $(SEEDS))
+
+# ------------------------------------------------------------------------------------------------------------ publishing
+dist: $(INSTALLED) ## wheels and sdists of the core and all plug-ins, in dist/
+	@$(BIN)/python tests/installed/distributions.py dist
+	@$(BIN)/twine check --strict dist/* >/dev/null && echo 'twine: descriptions and metadata are valid'
+
+dist-check: dist ## installs what was built, alone, together and with every Python found, and runs the sdists' tests
+	@$(BIN)/python tests/installed/check.py dist
+
+docs-installed: $(INSTALLED) ## follows every document in clean environments: what it tells to install, then its code
+	@$(BIN)/python tests/installed/documents.py
 
 # ------------------------------------------------------------------------------------------------------------- measuring
 bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results.md

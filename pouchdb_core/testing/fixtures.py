@@ -1,4 +1,8 @@
-"""Fixtures for tests of plug-ins: ``from pouchdb_core.testing.fixtures import *`` in a conftest.py."""
+"""Fixtures for tests of plug-ins: ``pytest_plugins = ["pouchdb_core.testing.fixtures"]`` in your conftest.py.
+
+``environment`` and ``database`` have the plug-ins that your fixture ``plugins`` returns; ``couch_server`` is a running
+server and ``run_command`` the command ``pouchdb``, both with what is installed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,19 @@ from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.engine import Engine
 from pouchdb_core.environment import SyncEnvironment, sync_environment
+from pouchdb_core.testing.commands import CommandResult
+from pouchdb_core.testing.commands import run_command as run_in
+from pouchdb_core.testing.server import couch_server as start_server
 
-__all__ = ["database", "environment", "make_environment", "open_environment", "plugins"]
+__all__ = [
+    "couch_server",
+    "database",
+    "environment",
+    "make_environment",
+    "open_environment",
+    "plugins",
+    "run_command",
+]
 
 
 def open_environment(directory: Path | None = None, *plugins: object, **options: Any) -> SyncEnvironment:
@@ -70,3 +85,26 @@ def database(environment: SyncEnvironment) -> Iterator[SyncPouchDB]:
     yield database
     if not database.closed:
         assert database.integrity_check() == []
+
+
+@pytest.fixture
+def couch_server() -> Iterator[Any]:
+    """A running server with an empty environment in memory: ``couch_server.url``, ``couch_server.environment``.
+
+    Routes of plug-ins that are installed answer as at any server. See ``pouchdb_core.testing.server``.
+    """
+    with start_server() as server:
+        yield server
+
+
+@pytest.fixture
+def run_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., CommandResult]:
+    """Run the command on a directory of databases: ``run_command("put", "notes", "{}").status``.
+
+    The directory is ``tmp_path / "data"``. See ``pouchdb_core.testing.commands``.
+    """
+    for name in ("POUCHDB_DIRECTORY", "POUCHDB_PASSWORD", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    directory = tmp_path / "data"
+    directory.mkdir()
+    return lambda *words: run_in(directory, *words)

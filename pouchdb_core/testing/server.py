@@ -7,21 +7,18 @@
         server.fail(503, "/_bulk_docs", times=2)
         my_program(server.url)
 
-Or the pytest fixture of that name: put ``pytest_plugins = ["pouchdb_core.testing.server"]`` into your
-``conftest.py``. It needs the plug-in ``server`` (``pip install pouchdb[server]``).
+It needs the plug-in ``server`` (``pip install 'pouchdb[server]'``), not pytest. The pytest fixture of that name is in
+``pouchdb_core.testing.fixtures``: put ``pytest_plugins = ["pouchdb_core.testing.fixtures"]`` into your ``conftest.py``.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from pouchdb_core.errors import PluginError
 
-__all__ = ["couch_server", "couch_server_fixture"]
+__all__ = ["couch_server"]
 
 
 def couch_server(environment: Any = None, **settings: Any) -> Any:
@@ -35,13 +32,7 @@ def couch_server(environment: Any = None, **settings: Any) -> Any:
         testing = importlib.import_module("pouchdb_server.testing")
     except ModuleNotFoundError as error:
         raise PluginError(
-            f"couch_server() needs the plug-in 'server': pip install pouchdb[server] ({error})"
+            f"couch_server() needs the plug-in 'server': pip install 'pouchdb[server]' ({error})"
         ) from error
     return testing.couch_server(environment, **settings)
 
-
-@pytest.fixture(name="couch_server")
-def couch_server_fixture() -> Iterator[Any]:
-    """A running server with an empty environment in memory: ``couch_server.url``."""
-    with couch_server() as server:
-        yield server

@@ -344,7 +344,7 @@ def test_below_a_path_of_another_application(environment):
 
 def test_the_fixture_for_test_suites(tmp_path):
     """A suite of somebody else gets a server for each test, by one line in its conftest.py."""
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["pouchdb_core.testing.server"]\n')
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["pouchdb_core.testing.fixtures"]\n')
     (tmp_path / "test_theirs.py").write_text(
         "import json\n"
         "from urllib.request import Request, urlopen\n\n\n"

@@ -1,0 +1,92 @@
+"""Checks built distributions: ``python tests/installed/check.py dist``.
+
+Every wheel alone and all together in clean environments, imported with warnings as errors; ``pouchdb[all]`` with every
+Python found (python3.10 to python3.14, or those of the variable PYTHONS); the tests of each plug-in's sdist.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from distributions import members
+from environments import Environment
+
+VERSIONS = [f"python3.{minor}" for minor in range(10, 15)]
+SMOKE = """
+import importlib.metadata, sys, pouchdb
+for point in importlib.metadata.entry_points(group="pouchdb"):
+    point.load()
+with pouchdb.setup("data") as env:
+    env["a"].put({"_id": "b"})
+    assert len(env["a"]) == 1
+    ddoc = {"_id": "_design/v", "views": {"v": {"map": "function (doc) { emit(doc._id) }"}}}
+    env["a"].put(ddoc)
+    assert len(env["a"].query("v/v").rows) == 1
+print(*sorted(point.name for point in importlib.metadata.entry_points(group="pouchdb")))
+"""
+
+
+def interpreters() -> list[str]:
+    """Return the Pythons to check with: this one first, then every other version that runs."""
+    found = {sys.version_info[:2]: sys.executable}
+    for name in os.environ.get("PYTHONS", "").split() or VERSIONS:
+        if (path := shutil.which(name)) is None:
+            continue
+        code = "import ensurepip, sys; print(*sys.version_info[:2])"
+        said = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False)
+        if said.returncode == 0:
+            major, minor = said.stdout.split()
+            found.setdefault((int(major), int(minor)), path)
+    return list(found.values())
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    dist = Path(sys.argv[1]).resolve()
+    names = ["pouchdb", *(f"pouchdb-{member.name.replace('_', '-')}" for member in members()[1:])]
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            environment = Environment(Path(folder) / "environment", dist, sys.executable)
+            environment.install([name])
+            say(f"alone     {name}: {environment.run(['-c', SMOKE], Path(folder)).strip() or 'no plug-ins'}")
+    for interpreter in interpreters():
+        with tempfile.TemporaryDirectory() as folder:
+            environment = Environment(Path(folder) / "environment", dist, interpreter)
+            environment.install(["pouchdb[all]"])
+            version = environment.run(["-V"], Path(folder)).strip()
+            environment.check()
+            say(f"together  {version}: {environment.run(['-c', SMOKE], Path(folder)).strip()}")
+            environment.run(["-m", "pouchdb", "plugins"], Path(folder))
+            if interpreter == sys.executable:
+                sdists(environment, dist, Path(folder))
+    return 0
+
+
+def sdists(environment: Environment, dist: Path, folder: Path) -> None:
+    """Run the tests of each plug-in's sdist, with what is installed."""
+    environment.install(["hypothesis", "pytest", "pyjwt[crypto]"])
+    for archive in sorted(dist.glob("pouchdb_*.tar.gz")):
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        tree = folder / archive.name.removesuffix(".tar.gz")
+        # What is installed is tested, not the source beside the tests.
+        for package in tree.glob("pouchdb_*"):
+            shutil.rmtree(package)
+        said = environment.run(["-m", "pytest", "-q", "--import-mode=importlib", "tests"], tree, warnings=True)
+        say(f"sdist     {archive.name}: {said.strip().splitlines()[-1]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
