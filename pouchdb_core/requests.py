@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pouchdb_core.errors import PouchDBError
+from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
@@ -142,6 +143,11 @@ class Proposed(ABC):
         ``_rev`` and ``_revisions`` are those of the parent and absent without one; a replicated document
         (``new_edits=False``) brings its own. Attachments are stubs.
         """
+
+    @property
+    def sent_json(self) -> bytes:
+        """``sent`` as JSON text: for who hands it on as text, it is made without parsing the document."""
+        return dump(self.sent)
 
     @property
     @abstractmethod

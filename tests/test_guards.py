@@ -13,6 +13,7 @@ import pytest
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB, hookimpl
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, PouchDBError, ReentrantWrite, Unauthorized
+from pouchdb_core.jsontext import load
 from pouchdb_core.requests import NEVER, Proposed, UserContext, Write
 
 Verdicts = Sequence[PouchDBError | None] | None
@@ -256,6 +257,25 @@ def test_a_guard_sees_a_document_as_it_was_sent(guarded: Any) -> None:
         db.put({"_id": "a", "_rev": "7-abc"})
     assert plugin.asked[3][0].sent == {"_id": "a", "_rev": "7-abc", "_revisions": {"start": 7, "ids": ["abc"]}}
     assert plugin.asked[3][0].parent is None
+
+
+def test_the_text_of_a_document_is_what_was_sent(guarded: Any) -> None:
+    def compares(proposed: Sequence[Proposed]) -> None:
+        for each in proposed:
+            text, sent = each.sent_json, each.sent
+            assert load(text) == sent
+            assert list(load(text)) == list(sent), "members have one order"
+
+    db = guarded(plugin := Guarding(compares))
+    attached = {"t": {"data": b"x", "content_type": "text/plain"}}
+    one = db.put({"_id": "a"})
+    two = db.put({"_id": "a", "_rev": one.rev, "n": {"nested": [1.5, None, "é\ud800"]}})
+    db.remove("a", two.rev)
+    db.bulk_docs(
+        [{"_id": "a", "n": 1}, {"n": 2}, {"_id": "b", "_attachments": attached}, {"_id": "c", "_deleted": True}]
+    )
+    db.bulk_docs([{"_id": "r", "_rev": "2-b", "n": 1, "_revisions": {"start": 2, "ids": ["b", "a"]}}], new_edits=False)
+    assert sum(map(len, plugin.asked)) == 8
 
 
 def test_a_guard_sees_a_replicated_document_as_it_was_sent(guarded: Any) -> None:

@@ -12,7 +12,7 @@ from pouchdb_core.documents.parse import Parsed, rehash
 from pouchdb_core.documents.read import stubs, tree_of
 from pouchdb_core.documents.store import Counters, Head, Row, Store
 from pouchdb_core.errors import NotFound, PluginError, PouchDBError
-from pouchdb_core.jsontext import load
+from pouchdb_core.jsontext import dump, load
 from pouchdb_core.requests import Guard, Proposed
 from pouchdb_core.results import Record, record
 from pouchdb_core.revisions import revisions_from_path
@@ -148,13 +148,27 @@ class _Document(Proposed):
         except AttributeError:
             pass
         parsed = self._parsed
-        path = list(parsed.path)
-        if self._new_edits:
-            path = [] if parsed.parent is None else [parsed.parent]
-            if path and self._row is not None and path[0] in (tree := tree_of(self._row)):
-                path = tree.path(path[0])
-        self._sent = _with_stubs(_shown(parsed.id, path, parsed.deleted, load(parsed.body)), parsed)
+        self._sent = _with_stubs(_shown(parsed.id, self._sent_path(), parsed.deleted, load(parsed.body)), parsed)
         return self._sent
+
+    @property
+    def sent_json(self) -> bytes:
+        parsed = self._parsed
+        if parsed.attachments is not None:
+            return dump(self.sent)
+        more = dump(_shown(parsed.id, self._sent_path(), parsed.deleted, {}))
+        return more if len(parsed.body) < 3 else b"%b,%b" % (parsed.body[:-1], more[1:])
+
+    def _sent_path(self) -> Sequence[str]:
+        """Return the revisions of the document as it was sent: its parent's, or its own if it was replicated."""
+        parsed = self._parsed
+        if not self._new_edits:
+            return list(parsed.path)
+        if parsed.parent is None:
+            return []
+        if self._row is not None and parsed.parent in (tree := tree_of(self._row)):
+            return tree.path(parsed.parent)
+        return [parsed.parent]
 
     @property
     def old(self) -> Record | None:

@@ -107,9 +107,9 @@ class Sandbox:
         return self._each_line("reduce", identifiers, head, groups, row, lambda error: [error for _ in identifiers])
 
     def call_each(
-        self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
+        self, identifier: str, arguments: Iterable[Sequence[Any] | bytes], shared: Sequence[Any] = ()
     ) -> list[Outcome]:
-        """Call one function for many argument lists, `shared` after each: filters, validation.
+        """Call one function for many argument lists (or JSON texts of them), `shared` after each: filters, validation.
 
         No call sees what another one did to its arguments. At most six arguments in all.
         """

@@ -134,7 +134,7 @@ class JavaScriptFunctions:
         return _asked(lambda: self.sandbox.reduce_groups(identifiers, groups, rereduce))
 
     def call_each(
-        self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
+        self, identifier: str, arguments: Iterable[Sequence[Any] | bytes], shared: Sequence[Any] = ()
     ) -> list[Outcome]:
         return _asked(lambda: self.sandbox.call_each(identifier, arguments, shared))
 

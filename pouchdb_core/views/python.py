@@ -210,13 +210,13 @@ class PythonFunctions:
         return [[_called(function, (*load(group), rereduce)) for function in functions] for group in groups]
 
     def call_each(
-        self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
+        self, identifier: str, arguments: Iterable[Sequence[Any] | bytes], shared: Sequence[Any] = ()
     ) -> list[Outcome]:
         function = self._compiled[identifier]
         if self._kinds[identifier] == "filter":
             count = 2 if takes_second(function, "req") else 1
-            return [_passes(function, (*each, *shared)[:count]) for each in arguments]
-        return [_called(function, (*each, *shared)) for each in arguments]
+            return [_passes(function, (*_listed(each), *shared)[:count]) for each in arguments]
+        return [_called(function, (*_listed(each), *shared)) for each in arguments]
 
     def call(
         self,
@@ -306,6 +306,11 @@ def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
     except Exception as error:
         return error
     return pairs
+
+
+def _listed(arguments: Sequence[Any] | bytes) -> Sequence[Any]:
+    listed: Sequence[Any] = load(arguments) if isinstance(arguments, bytes) else arguments
+    return listed
 
 
 def _called(function: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:

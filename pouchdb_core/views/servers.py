@@ -42,9 +42,12 @@ class Functions(Protocol):
         """Reduce groups, each ``[[[key, id], ...], [value, ...]]`` or ``[null, values]`` as JSON text."""
 
     def call_each(
-        self, identifier: str, arguments: Iterable[Sequence[Any]], shared: Sequence[Any] = ()
+        self, identifier: str, arguments: Iterable[Sequence[Any] | bytes], shared: Sequence[Any] = ()
     ) -> list[Outcome]:
-        """Call one function for many argument lists, ``shared`` after each: filters, validation."""
+        """Call one function for many argument lists, ``shared`` after each: filters, validation.
+
+        An argument list may be given as JSON text.
+        """
 
     def call(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import NEVER, Never, Proposed, Write
 from pouchdb_core.state import Slot
 from pouchdb_validation.rules import NO_RULES, Case, PythonRule, Validator, rules_of
@@ -96,24 +97,34 @@ class _Guard:
         if options is None:
             # A database that has none yet is shown with nobody in it, so that functions can read its lists.
             guarded_by: Mapping[str, Any] = {**security(), **database.get_security()}
-            cases = [Case(each.id, *_as_couchdb(each)) for each in proposed]
+            cases = [_as_couchdb(each) for each in proposed]
         else:
             guarded_by = options.security
-            cases = [Case(each.id, *_as_original(each, options)) for each in proposed]
+            cases = [_as_original(each, options) for each in proposed]
         return rules.judge(cases, self._user, guarded_by, more=more, original=options is not None)
 
 
-def _as_couchdb(proposed: Proposed) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
-    return proposed.sent, proposed.parent
+def _as_couchdb(proposed: Proposed) -> Case:
+    parent = proposed.parent
+    return Case(proposed.id, _text(proposed.sent_json, parent), lambda: (proposed.sent, parent))
 
 
-def _as_original(proposed: Proposed, options: Options) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+def _text(new: bytes, old: Mapping[str, Any] | None) -> bytes:
+    return b"[%b,%b]" % (new, b"null" if old is None else dump(old))
+
+
+def _as_original(proposed: Proposed, options: Options) -> Case:
     """Return what functions see of a validating method: the winner as the old document, new content as base64."""
     old = proposed.old
+    shown = options.shown.get(proposed.id)
+    if old is None and shown is None:
+        sent = proposed.sent_json
+        if b'"_attachments"' not in sent and b'"_revisions"' not in sent:
+            # The usual new document: nothing is shown in it that was not sent, and nothing is left out.
+            return Case(proposed.id, _text(sent, None), lambda: (proposed.sent, None))
     if old is not None and old.get("_deleted"):
         old = None
     new: dict[str, Any] = dict(proposed.sent)
-    shown = options.shown.get(proposed.id)
     if shown is not None:
         new = {**shown, "_id": proposed.id}
     elif new.get("_attachments"):
@@ -122,7 +133,7 @@ def _as_original(proposed: Proposed, options: Options) -> tuple[Mapping[str, Any
         new["_revisions"] = old["_revisions"]
     else:
         new.pop("_revisions", None)
-    return new, old
+    return Case.of(proposed.id, new, old)
 
 
 def _with_content(proposed: Proposed, attachments: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class _Validation:
         new = dict(doc)
         if old is not None:
             new["_revisions"] = old["_revisions"]
-        return Case(str(id), new, old)
+        return Case.of(str(id), new, old)
 
 
 def _merged(default: dict[str, Any], given: Any, name: str) -> dict[str, Any]:

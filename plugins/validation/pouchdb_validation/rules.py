@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.errors import FunctionError, PouchDBError
+from pouchdb_core.jsontext import dump
 from pouchdb_core.results import record
 from pouchdb_core.signatures import positionals
 from pouchdb_core.state import Slot
@@ -26,12 +27,22 @@ IDENTIFIER = "validate_doc_update"
 logger = logging.getLogger("pouchdb.validation")
 
 
+Members = Mapping[str, Any]
+
+
 class Case(NamedTuple):
-    """A document to be judged, as JSON: what is to be written, and what it is written over (or None)."""
+    """A document to be judged: what is to be written, and what it is written over (or None)."""
 
     id: str
-    new: Mapping[str, Any]
-    old: Mapping[str, Any] | None
+    text: bytes
+    """Both as JSON, in a list: what functions of design documents are given."""
+    members: Callable[[], tuple[Members, Members | None]]
+    """Both as mappings, which Python validators get copies of."""
+
+    @classmethod
+    def of(cls, id: str, new: Members, old: Members | None) -> Case:
+        """Make a case of documents that are at hand."""
+        return cls(id, dump([new, old]), lambda: (new, old))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class _Stored:
     functions: Functions
 
     def judge(self, cases: Sequence[Case], user: Any, security: Any) -> Sequence[Any]:
-        return self.functions.call_each(IDENTIFIER, [(case.new, case.old) for case in cases], (user, security))
+        return self.functions.call_each(IDENTIFIER, [case.text for case in cases], (user, security))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,8 @@ class PythonRule:
 
     def _one(self, case: Case, user: Any, security: Any) -> Any:
         # Copies: what a validator changes is not written, and no other one sees it.
-        given = (_copy(case.new), _copy(case.old), _copy(user), _copy(security))
+        new, old = case.members()
+        given = (_copy(new), _copy(old), _copy(user), _copy(security))
         try:
             self.function(*given[: positionals(self.function)])
         except Exception as error:
