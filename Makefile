@@ -23,6 +23,7 @@ INTEROP := tests/interop/node/node_modules/.package-lock.json
 
 # Of the package only what is built: its dependencies are those of building it, hundreds of them.
 FAUXTON := tests/interop/fauxton/package/dist/release/index.html
+AUTHENTICATION := tests/interop/authentication/package/dist/pouchdb.authentication.js
 
 # pytest's options for one run, e.g. make test PYTEST="-x -k conflict"
 PYTEST ?=
@@ -78,6 +79,12 @@ $(FAUXTON): tests/interop/fauxton/fauxton.sha256
 	  && sha256sum --check --quiet fauxton.sha256 && tar xzf fauxton-*.tgz && rm fauxton-*.tgz
 	@touch $@
 
+$(AUTHENTICATION): tests/interop/authentication/pouchdb-authentication.sha256
+	@echo "Fetching pouchdb-authentication into tests/interop/authentication"
+	@cd tests/interop/authentication && npm pack --silent $$(sed 's/.*  \(.*\)-\([0-9.]*\)\.tgz/\1@\2/' pouchdb-authentication.sha256) >/dev/null \
+	  && sha256sum --check --quiet pouchdb-authentication.sha256 && tar xzf pouchdb-authentication-*.tgz && rm pouchdb-authentication-*.tgz
+	@touch $@
+
 install: $(INSTALLED) ## the virtual environment with the core, all plug-ins and the development tools
 
 # --------------------------------------------------------------------------------------------------------------- running
@@ -103,8 +110,8 @@ layers: $(INSTALLED) ## import-linter
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }; echo "import-linter: $$(echo "$$report" | tail -n 1)"
 
 # Without node the tests against real peers are skipped, loudly.
-peers: ## PouchDB, PouchDB Server and Fauxton for the tests, where node and npm are installed
-	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(INTEROP) $(FAUXTON) \
+peers: ## PouchDB, its plug-in for logins, PouchDB Server and Fauxton for the tests, where node and npm are installed
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(INTEROP) $(FAUXTON) $(AUTHENTICATION) \
 	  || echo '*** the peers could not be installed: NO TEST against PouchDB and PouchDB Server ***' >&2; \
 	else echo '*** node and npm are not installed: NO TEST against PouchDB and PouchDB Server ***' >&2; fi
 
@@ -146,4 +153,4 @@ clean: ## removes caches and what was built
 	  \( -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also removes the virtual environments and the node peers
-	@rm -rf .venv .venv-* bench/node/node_modules tests/interop/node/node_modules tests/interop/fauxton/package
+	@rm -rf .venv .venv-* bench/node/node_modules tests/interop/node/node_modules tests/interop/*/package
