@@ -68,14 +68,17 @@ def query(
     Returns ``{"total_rows", "offset", "rows": [{"id", "key", "value", "doc"?}]}`` or, reduced,
     ``{"rows": [{"key", "value"}]}``. ``reduce`` False reads the rows; a name (``"_sum"``) or a function
     is used instead of the view's. ``group`` reduces by key, ``group_level`` by the first members of
-    array keys. ``keys`` are answered in their order. ``include_docs`` brings the document that a row's
-    value names by ``_id`` (and ``_rev``), else its own. ``update`` False (``stale="ok"``) answers from
-    the index as it is, ``"lazy"`` (``"update_after"``) brings it up to date afterwards. ``offset`` is
-    ``skip``, or with ``offset=True`` the true one. ``queries`` is a list of such options, answered as
-    ``{"results": [...]}``. Answers are Tables (``to_pandas()``...).
+    array keys. ``keys`` are answered in their order, backwards with ``descending`` unless they are reduced.
+    ``key`` goes before ``startkey`` and ``endkey``, ``keys`` before all of them. ``include_docs`` brings the
+    document that a row's value names by ``_id`` and ``_rev`` (either may be its own), else its own.
+    ``update`` False (``stale="ok"``) answers from the index as it is, ``"lazy"`` (``"update_after"``)
+    brings it up to date afterwards. ``offset`` is ``skip``, or with ``offset=True`` the true one. ``queries``
+    is a list of such options, answered as ``{"results": [...]}``. Answers are Tables (``to_pandas()``...).
 
-    Raises NotFound, QueryParseError, and FunctionError when a function cannot run, is stopped, or
-    fails while it reduces; a document whose map function fails is left out and told by ``error`` events.
+    Raises NotFound, QueryParseError, and FunctionError when a function cannot run or is stopped. A document
+    whose map function fails is left out; a row whose reduce function throws has the value None; both are reported
+    by ``error`` events. A built-in function over values it does not take has an object with ``error`` and
+    ``reason`` as its value, and a row whose result does not shrink has ``error`` and ``reason`` instead of a value.
     """
     given = dict(locals())
     del given["db"], given["fun"], given["queries"]
@@ -136,18 +139,18 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
         raise QueryParseError(f"reduce must be a boolean, a name or a function, not {reduce!r}")
     startkey = _either("startkey", given["startkey"], given["start_key"])
     endkey = _either("endkey", given["endkey"], given["end_key"])
-    # None is "not given", here too.
-    keys, inclusive_end = given["keys"], given["inclusive_end"] is not False
+    keys = given["keys"]
     if given["key"] is not MISSING:
-        if startkey is not MISSING or endkey is not MISSING:
-            raise QueryParseError("key cannot be given together with startkey or endkey")
+        # As PouchDB: key goes before startkey and endkey, keys before all three.
         startkey = endkey = given["key"]
-        inclusive_end = True
     if keys is not None:
-        if startkey is not MISSING or endkey is not MISSING:
-            raise QueryParseError("keys cannot be given together with key, startkey or endkey")
         if not isinstance(keys, (list, tuple)):
             raise QueryParseError(f"keys must be a list, not {keys!r}")
+        startkey = endkey = MISSING
+        if len(keys) == 1:
+            # As CouchDB, where one key of a reduced view needs no grouping.
+            startkey = endkey = keys[0]
+            keys = None
     flags(**{name: given[name] for name in _FLAGS})
     # CouchDB's level 0 is one group of everything.
     level = count("group_level", given["group_level"])
@@ -162,7 +165,8 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
         endkey=endkey,
         startkey_docid=_document("startkey_docid", given["startkey_docid"], given["start_key_doc_id"]),
         endkey_docid=_document("endkey_docid", given["endkey_docid"], given["end_key_doc_id"]),
-        inclusive_end=inclusive_end,
+        # None is "not given", here too.
+        inclusive_end=given["inclusive_end"] is not False,
         keys=None if keys is None else tuple(keys),
         descending=bool(given["descending"]),
         limit=count("limit", given["limit"]),

@@ -179,7 +179,8 @@ def all_docs(
 
     Returns ``{"total_rows", "offset", "rows": [{"id", "key", "value": {"rev"}, "doc"?}]}``, one moment
     of the database. ``total_rows`` counts all documents, not the matches; ``offset`` is ``skip``,
-    or with ``offset=True`` the true one. Descending reads from ``startkey`` downwards. With ``keys``
+    or with ``offset=True`` the true one. Descending reads from ``startkey`` downwards. ``key`` is a start and
+    an end; as in CouchDB, there is no row of it with ``inclusive_end=False``. With ``keys``
     rows come in their order, ``{"key", "error": "not_found"}`` for unknown ones and ``value.deleted``
     for deleted ones. ``update_seq=True`` adds that. The answer is a Table (``to_pandas()``...). Raises QueryParseError.
     """
@@ -201,7 +202,6 @@ def all_docs(
             raise QueryParseError(f"keys must be a list, not {keys!r}")
     if key is not None:
         start = end = key
-        inclusive_end = True
     request = Listing(
         startkey=start,
         endkey=end,

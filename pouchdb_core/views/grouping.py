@@ -6,14 +6,16 @@ of their keys; each is (key as JSON has it, value).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from pouchdb_core.errors import FunctionError
+from pouchdb_core.errors import FunctionError, PouchDBError
 from pouchdb_core.jsontext import dump, load
+from pouchdb_core.results import Record
 from pouchdb_core.views.collate import group_of
 from pouchdb_core.views.index_store import Span, ViewRows
 from pouchdb_core.views.mapreduce import function_error
@@ -24,7 +26,9 @@ from pouchdb_core.views.servers import Functions
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Reducer", "by_group", "by_key", "reducer_of", "whole"]
+__all__ = ["Failures", "Overflow", "Reducer", "by_group", "by_key", "reducer_of", "whole"]
+
+logger = logging.getLogger("pouchdb.views")
 
 PAGE = 1000
 CHUNK_ROWS, CHUNK_BYTES = 500, 256 * 1024
@@ -41,8 +45,43 @@ OVERFLOW_BYTES, OVERFLOW_RATIO = 4906, 2
 Group = tuple[Any, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """What a group whose result did not shrink has instead of a value; its row has ``error`` and ``reason``."""
+
+    reason: str
+
+
+class _Failed:
+    """A partial result that there is not: it is that of every group it is part of. ``value`` is told instead."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Failures:
+    """What functions threw in one query; the first is reported."""
+
+    def __init__(self, database: SyncPouchDB) -> None:
+        self._database = database
+        self._first: PouchDBError | None = None
+        self._reported = False
+
+    def add(self, error: PouchDBError) -> None:
+        self._first = self._first or error
+
+    def report(self) -> None:
+        """Log what went wrong, and emit it as an ``error`` event; once a query."""
+        if self._first is not None and not self._reported:
+            self._reported = True
+            logger.warning("a row has no value: %s", self._first)
+            self._database.emit("error", self._first)
+
+
 class Reducer:
-    """A reduce function, whoever runs it."""
+    """A reduce function, whoever runs it. What goes wrong in it is the value of its group alone."""
 
     source: str | None = None
     """What SQL can answer it from: see ReduceFunction.source."""
@@ -59,58 +98,113 @@ class Reducer:
         raise NotImplementedError
 
     def finalize(self, partial: Any) -> Any:
-        return partial
+        """Return the value of a group, or an Overflow."""
+        return partial.value if isinstance(partial, _Failed) else partial
 
 
 class _Builtin(Reducer):
-    def __init__(self, function: ReduceFunction) -> None:
+    def __init__(self, function: ReduceFunction, failures: Failures) -> None:
         self.source = function.source
-        self.answer, self.finalize = function.answer, function.finalize  # type: ignore[method-assign]
-        self.rereduce = function.rereduce  # type: ignore[method-assign]
-        self._function = function
+        self._function, self._failures = function, failures
+
+    def answer(self, known: Any) -> Any:
+        try:
+            return self._function.answer(known)
+        except Exception as error:
+            return self._failed(error).value
 
     def reduce(self, chunks: Sequence[bytes]) -> list[Any]:
-        partials = []
+        partials: list[Any] = []
         for chunk in chunks:
             rows: Any = load(chunk)
             keys, values = rows
-            partials.append(self._function.reduce([key for key, _ in keys], values))
+            try:
+                partials.append(self._function.reduce([key for key, _ in keys], values))
+            except Exception as error:
+                partials.append(self._failed(error))
         return partials
+
+    def rereduce(self, partials: Sequence[Any]) -> Any:
+        failed = _failed_of(partials)
+        if failed is not None:
+            return failed
+        try:
+            return self._function.rereduce(partials)
+        except Exception as error:
+            return self._failed(error)
+
+    def finalize(self, partial: Any) -> Any:
+        if isinstance(partial, _Failed):
+            return partial.value
+        try:
+            return self._function.finalize(partial)
+        except Exception as error:
+            return self._failed(error).value
+
+    def _failed(self, error: Exception) -> _Failed:
+        if isinstance(error, FunctionError):
+            told = {"error": error.name, "reason": error.message}
+            return _Failed(Record({**told, **{name: error.details[name] for name in _TOLD if name in error.details}}))
+        self._failures.add(function_error(error, f"reduce function {self._function.name}"))
+        return _Failed(None)
+
+
+_TOLD = ("caused_by",)
+
+
+def _failed_of(partials: Sequence[Any]) -> _Failed | None:
+    return next((partial for partial in partials if isinstance(partial, _Failed)), None)
 
 
 class _Custom(Reducer):
-    def __init__(self, functions: Functions, name: str) -> None:
-        self._functions, self._name = functions, name
+    def __init__(self, functions: Functions, name: str, failures: Failures) -> None:
+        self._functions, self._name, self._failures = functions, name, failures
 
     def reduce(self, chunks: Sequence[bytes]) -> list[Any]:
         return self._run(chunks, False)
 
     def rereduce(self, partials: Sequence[Any]) -> Any:
-        return self._run([b"[null," + dump(list(partials)) + b"]"], True)[0]
+        failed = _failed_of(partials)
+        return failed or self._run([b"[null," + dump(list(partials)) + b"]"], True)[0]
 
     def _run(self, texts: Sequence[bytes], rereduce: bool) -> list[Any]:
-        results = [outcomes[0] for outcomes in self._functions.reduce_groups([self._name], texts, rereduce)]
-        for text, result in zip(texts, results, strict=True):
+        outcomes = [outcomes[0] for outcomes in self._functions.reduce_groups([self._name], texts, rereduce)]
+        results: list[Any] = []
+        for text, result in zip(texts, outcomes, strict=True):
             if isinstance(result, Exception):
-                raise function_error(result, self._name)
-            size = len(dump(result)) if isinstance(result, (str, list, dict)) else 0
-            if size > OVERFLOW_BYTES and size * OVERFLOW_RATIO > len(text):
-                raise FunctionError(
-                    f"{self._name}: Reduce output must shrink more rapidly: input size: {len(text)} "
-                    f"output size: {size}",
-                    name="reduce_overflow_error",
-                )
+                # As CouchDB: null, which is reduced on if there is more of its group.
+                self._failures.add(function_error(result, self._name))
+                result = None
+            elif isinstance(result, (str, list, dict)):
+                # CouchDB measures its results in brackets, and lines of its protocol.
+                size = len(dump(result)) + 2
+                if size > OVERFLOW_BYTES and size * OVERFLOW_RATIO > (given := _line(text, rereduce)):
+                    result = _Failed(
+                        Overflow(f"Reduce output must shrink more rapidly: input size: {given} output size: {size}")
+                    )
+            results.append(result)
         return results
 
 
-def reducer_of(database: SyncPouchDB, source: Any, name: str, functions: Functions) -> Reducer:
+def _line(text: bytes, rereduce: bool) -> int:
+    """Return the length of the line by which CouchDB asks its view server for the same, without the source."""
+    if rereduce:
+        return len(text) + 11
+    rows: Any = load(text)
+    return len(text) + 12 + 2 * len(rows[0])
+
+
+def reducer_of(
+    database: SyncPouchDB, source: Any, name: str, functions: Functions, failures: Failures | None = None
+) -> Reducer:
     """Return the reduce function of a view: a built-in's name, a Python function, or source. Raises FunctionError."""
+    failures = failures or Failures(database)
     if isinstance(source, str) and source.strip().startswith("_"):
-        return _Builtin(builtin(source.strip(), database.plugins.reduce_functions().values()))
+        return _Builtin(builtin(source.strip(), database.plugins.reduce_functions().values()), failures)
     if callable(source):
         functions = PythonFunctions({}, name)
     functions.compile(name, "reduce", source)
-    return _Custom(functions, name)
+    return _Custom(functions, name, failures)
 
 
 def whole(rows: ViewRows, view: int, span: Span, reducer: Reducer, *, descending: bool) -> Iterator[Group]:

@@ -15,7 +15,7 @@ from pouchdb_core.results import Record, record
 from pouchdb_core.views.collate import encode
 from pouchdb_core.views.collation import Encode, encode_of
 from pouchdb_core.views.follow import Follower, build_once
-from pouchdb_core.views.grouping import Reducer, by_group, by_key, reducer_of, whole
+from pouchdb_core.views.grouping import Failures, Overflow, Reducer, by_group, by_key, reducer_of, whole
 from pouchdb_core.views.index import IndexPlace
 from pouchdb_core.views.index_store import EVERYTHING, IndexEntry, Span, ViewRows
 from pouchdb_core.views.mapreduce import ViewIndex, ViewKind, view_definition
@@ -35,13 +35,14 @@ FIRST, GROUPS, DOCUMENTS = 200, 50, 32
 """Rows of a streamed answer that are read at a time: first, of groups, and with their documents."""
 PAGE_BYTES = 1024 * 1024
 """About how much of a streamed answer is read at a time."""
-EMPTY = "No rows can match your key range, reverse your start_key and end_key or set descending=true"
+EMPTY = "No rows can match your key range, reverse your start_key and end_key or set descending={}"
 
 
 def query(database: SyncPouchDB, request: Query) -> Record:
     """Answer a query of a database that is here.
 
-    Raises NotFound, QueryParseError, and FunctionError for whatever a function does.
+    Raises NotFound, QueryParseError, and FunctionError where no function can run. What a function throws is the
+    value of its row, or leaves its document out, and is reported by ``error`` events.
     """
     return _saved(database, request) if request.view is not None else _temporary(database, request)
 
@@ -62,6 +63,7 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
     label = f"{id.removeprefix('_design/')}/{name}"
     if request.update == "true":
         _update(database, follower, index, name, label)
+    failures = Failures(database)
     with follower.store.snapshot():
         entry = follower.entry()
         if entry is None:
@@ -71,13 +73,32 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
             reading = _Reading(database, request, follower.place.rows, index.number(name), entry, spans)
             reducer = None
             if reducing:
-                reducer = reducer_of(database, reduce, f"reduce {name}", functions_of(database, ddoc))
+                functions = functions_of(database, ddoc)
+                reducer = reducer_of(database, reduce, f"reduce {name}", functions, failures)
             answer = reading.answer(reducer)
         if request.update_seq:
             answer["update_seq"] = entry.seq if entry else 0
+    if reducing:
+        # Listeners may read and write: not in the snapshot.
+        _report(answer, failures, request.stream)
     if request.update == "lazy":
         database.environment.engine.workers.call(_later, database, follower, label)
     return answer
+
+
+def _report(answer: Record, failures: Failures, stream: bool) -> None:
+    """Report what functions threw: now, or once the rows are read."""
+    if stream:
+        answer["rows"] = _reported(answer["rows"], failures)
+    else:
+        failures.report()
+
+
+def _reported(rows: Iterator[Record], failures: Failures) -> Iterator[Record]:
+    try:
+        yield from rows
+    finally:
+        failures.report()
 
 
 def _update(database: SyncPouchDB, follower: Follower, index: ViewIndex, name: str, label: str) -> None:
@@ -113,7 +134,7 @@ def _temporary(database: SyncPouchDB, request: Query) -> Record:
         functions = PythonFunctions({}, "temporary view")
     else:
         functions = server_of(database, ddoc).open(database, ddoc)
-    store = database.adapter.scratch()
+    store, failures = database.adapter.scratch(), Failures(database)
     try:
         place = IndexPlace(database, store, ViewKind.name, "temp", ddoc)
         index = ViewIndex(place, functions)
@@ -123,13 +144,14 @@ def _temporary(database: SyncPouchDB, request: Query) -> Record:
         reading = _Reading(database, request, place.rows, 0, entry, spans)
         reducer = None
         if request.map_reduce is not None and request.reduce is not False:
-            reducer = reducer_of(database, request.map_reduce, "reduce temp", functions)
+            reducer = reducer_of(database, request.map_reduce, "reduce temp", functions, failures)
         answer = reading.answer(reducer)
         if request.update_seq:
             answer["update_seq"] = entry.seq
-        return answer
     finally:
         store.close()
+    failures.report()
+    return answer
 
 
 def _check(request: Query, reduces: bool, encode: Encode) -> list[Span]:
@@ -146,9 +168,11 @@ def _check(request: Query, reduces: bool, encode: Encode) -> list[Span]:
         raise QueryParseError("{conflicts:true} is invalid for reduce")
     if request.keys is None:
         return [span_of(request, encode)]
-    if reduces and not (request.group and request.group_level is None):
+    if reduces and not (request.group_level or (request.group and request.group_level is None)):
         raise QueryParseError("Multi-key fetches for reduce views must use {group: true}")
-    return [Span(low=key, high=key) for key in (_encoded(key, encode) for key in request.keys)]
+    spans = [_span(request, key, key) for key in (_encoded(key, encode) for key in request.keys)]
+    # As CouchDB: what is reduced stays in the order of the keys.
+    return spans[::-1] if request.descending and not reduces else spans
 
 
 def _encoded(key: Any, encode: Encode) -> bytes:
@@ -162,20 +186,21 @@ def span_of(request: Query, encode: Encode = encode) -> Span:
     """Return the range of a query. Raises QueryParseError when no row can be in it."""
     start = None if request.startkey is MISSING else _encoded(request.startkey, encode)
     end = None if request.endkey is MISSING else _encoded(request.endkey, encode)
+    span = _span(request, start, end)
+    if start is not None and end is not None and (start < end if request.descending else start > end):
+        raise QueryParseError(EMPTY.format("false" if request.descending else "true"))
+    return span
+
+
+def _span(request: Query, start: bytes | None, end: bytes | None) -> Span:
     # As in CouchDB, an id without its key says nothing.
     start_id = request.startkey_docid if start is not None else None
     end_id = request.endkey_docid if end is not None else None
     if start is None and end is None:
         return EVERYTHING
     if request.descending:
-        span = Span(end, end_id, request.inclusive_end, start, start_id, True)
-    else:
-        span = Span(start, start_id, True, end, end_id, request.inclusive_end)
-    if span.low is not None and span.high is not None:
-        ids = span.low_id is not None and span.high_id is not None and span.low_id > span.high_id
-        if span.low > span.high or (span.low == span.high and ids):
-            raise QueryParseError(EMPTY)
-    return span
+        return Span(end, end_id, request.inclusive_end, start, start_id, True)
+    return Span(start, start_id, True, end, end_id, request.inclusive_end)
 
 
 class _Reading:
@@ -232,9 +257,11 @@ class _Reading:
 
     def _offset(self) -> int:
         request = self._request
-        if not request.offset or request.keys is not None or request.startkey is MISSING:
+        if not request.offset or not self._spans or (request.keys is None and request.startkey is MISSING):
             return request.skip
-        span = self._spans[0]
+        # Of several keys: that of the first row that there is.
+        found = (span for span in self._spans if self._rows.page(self._view, span, descending=False, limit=1))
+        span = self._spans[0] if request.keys is None else next(found, self._spans[0])
         if request.descending:
             before = Span(low=span.high, low_id=span.high_id, with_low=not span.with_high)
         else:
@@ -285,12 +312,8 @@ class _Reading:
             wanted: list[tuple[str, str | None]] = []
             for row in page:
                 value = row["value"]
-                linked = value.get("_id") if isinstance(value, dict) else None
-                if isinstance(linked, str):
-                    rev = value.get("_rev")
-                    wanted.append((linked, rev if isinstance(rev, str) else None))
-                else:
-                    wanted.append((row["id"], None))
+                linked, rev = (value.get("_id"), value.get("_rev")) if isinstance(value, dict) else (None, None)
+                wanted.append((linked if isinstance(linked, str) else row["id"], rev if isinstance(rev, str) else None))
             ids = tuple(dict.fromkeys(id for id, rev in wanted if rev is None))
             listing = Listing(keys=ids, include_docs=True, options=request.options, user=user, purpose=purpose)
             found = {row["key"]: row.get("doc") for row in database.plugins.list(database, listing)["rows"]}
@@ -317,7 +340,7 @@ class _Reading:
         end = None if request.limit is None else request.skip + request.limit
         rows = itertools.islice(self._groups(reducer), request.skip, end)
         # By half-hundreds: a function may take long for each.
-        while page := [Record(key=key, value=_wrapped(value)) for key, value in itertools.islice(rows, GROUPS)]:
+        while page := [_reduced(key, value) for key, value in itertools.islice(rows, GROUPS)]:
             yield page
 
     def _groups(self, reducer: Reducer) -> Iterator[tuple[Any, Any]]:
@@ -331,6 +354,12 @@ class _Reading:
             else:
                 found = whole(self._rows, self._view, span, reducer, descending=request.descending)
             yield from found
+
+
+def _reduced(key: Any, value: Any) -> Record:
+    if isinstance(value, Overflow):
+        return Record(key=key, error="reduce_overflow_error", reason=value.reason)
+    return Record(key=key, value=_wrapped(value))
 
 
 def _values(texts: Sequence[bytes | None]) -> list[Any]:

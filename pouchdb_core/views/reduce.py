@@ -39,7 +39,8 @@ class Totals(NamedTuple):
 class ReduceFunction(ABC):
     """A reduce function that a view names instead of bringing its source: ``"reduce": "_sum"``.
 
-    The name begins with an underscore. What any method raises is an error of the query.
+    The name begins with an underscore. What a method raises is the value of that group alone: of a FunctionError
+    ``{"error": name, "reason": message}``, with its detail ``caused_by``; of anything else null, and it is reported.
     """
 
     name: str
@@ -68,9 +69,9 @@ class ReduceFunction(ABC):
 
 
 def _wrong(function: str, what: str, value: Any) -> FunctionError:
-    text = repr(value)
+    """Return the error of a value that a function does not take, in CouchDB's words."""
     return FunctionError(
-        f"The {function} function requires that map values be {what}, not {text[:200]}", name="builtin_reduce_error"
+        f"The {function} function requires that map values be {what}", name="builtin_reduce_error", caused_by=value
     )
 
 
@@ -92,6 +93,15 @@ def _json(function: str, number: int | float) -> int | float:
     return number
 
 
+def _plus(a: Any, b: Any) -> Any:
+    """Add two numbers. Beside an integer beyond all doubles, a double is its nearest integer."""
+    try:
+        return a + b
+    except OverflowError:
+        whole, double = (a, b) if isinstance(a, int) else (b, a)
+        return whole + round(double) if isfinite(double) else double
+
+
 def _too_large(function: str) -> FunctionError:
     return FunctionError(
         f"The {function} function has a result that is too large for a number", name="builtin_reduce_error"
@@ -102,8 +112,9 @@ class _Sum(ReduceFunction):
     name = "_sum"
     source = "totals"
     _what = (
-        "numbers, arrays of numbers, or objects (objects are not mixed with other values, and their members are again "
-        "numbers, arrays of numbers or objects)"
+        "numbers, arrays of numbers, or objects. Objects cannot be mixed with other data structures. Objects can be "
+        "arbitrarily nested, provided that the values for all fields are themselves numbers, arrays of numbers, or "
+        "objects."
     )
 
     def reduce(self, keys: Sequence[Any], values: Sequence[Any]) -> Any:
@@ -118,7 +129,7 @@ class _Sum(ReduceFunction):
     def _add(self, total: Any, value: Any) -> Any:
         if _number(value):
             if _number(total):
-                return total + value
+                return _plus(total, value)
             if type(total) is list:
                 return self._arrays(total, [value])
         elif isinstance(value, list):
@@ -142,7 +153,7 @@ class _Sum(ReduceFunction):
             if not _number(value):
                 raise _wrong("_sum", self._what, value)
         longer, shorter = (total, values) if len(total) >= len(values) else (values, total)
-        return [a + b for a, b in zip(longer, shorter, strict=False)] + longer[len(shorter) :]
+        return [_plus(a, b) for a, b in zip(longer, shorter, strict=False)] + longer[len(shorter) :]
 
     def finalize(self, partial: Any) -> Any:
         if isinstance(partial, dict):
@@ -220,11 +231,11 @@ class _Stats(ReduceFunction):
             return [self._add(a, b) for a, b in zip(total, value, strict=True)]
         if type(total) is tuple and type(value) is tuple:
             return (
-                total[0] + value[0],
-                total[1] + value[1],
+                _plus(total[0], value[0]),
+                _plus(total[1], value[1]),
                 min(total[2], value[2]),
                 max(total[3], value[3]),
-                total[4] + value[4],
+                _plus(total[4], value[4]),
             )
         raise _wrong("_stats", "all numbers or all arrays of one length", value)
 
@@ -309,7 +320,7 @@ BUILTINS: tuple[ReduceFunction, ...] = (_Sum(), _Count(), _Stats(), _Distinct(),
 
 
 def builtin(name: str, known: Iterable[ReduceFunction]) -> ReduceFunction:
-    """Return the function of a name. Raises FunctionError for an unknown one."""
+    """Return the function whose name ``name`` is, or begins with. Raises FunctionError for an unknown one."""
     functions = {function.name: function for function in known}
     if name in functions:
         return functions[name]
@@ -317,5 +328,9 @@ def builtin(name: str, known: Iterable[ReduceFunction]) -> ReduceFunction:
         digits = name.removeprefix(start)
         if name.startswith(start) and digits.isdecimal() and 1 <= int(digits) <= 100:
             return _Ranked(name, int(digits), top=start == "_top_")
+    # As CouchDB, which looks at the beginning alone: a comment may follow.
+    begun = [known for known in functions if name.startswith(known)]
+    if begun:
+        return functions[max(begun, key=len)]
     there = ", ".join([*sorted(functions), "_top_N", "_bottom_N"])
     raise FunctionError(f"{name!r} is no built-in reduce function; there are: {there}", name="invalid_reduce")

@@ -72,7 +72,6 @@ def test_ranges(
     expected = sorted(STORED, reverse=descending)
     if key is not None:
         low = high = start = key
-        inclusive_end = True
     before = [id for id in expected if start is not None and (id > start if descending else id < start)]
     expected = [id for id in expected if (low is None or id >= low) and (high is None or id <= high)]
     last = low if descending else high

@@ -179,7 +179,8 @@ def selected(rows: list[Any], options: dict[str, Any]) -> list[Any]:
     if options.get("descending"):
         rows = turned(rows)
     if "keys" in options:
-        return [row for key in options["keys"] for row in rows if compare(row[0], key) == 0]
+        keys = options["keys"][::-1] if options.get("descending") else options["keys"]
+        return [row for key in keys for row in rows if compare(row[0], key) == 0]
     sign = -1 if options.get("descending") else 1
 
     def beyond(row: Any, name: str) -> int:

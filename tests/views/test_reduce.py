@@ -100,7 +100,8 @@ def test_sum_of_arrays_and_objects(values: list[Any], total: Any) -> None:
 def test_sum_refuses_what_is_no_number(values: list[Any]) -> None:
     with pytest.raises(FunctionError, match="_sum function requires") as caught:
         run("_sum", values)
-    assert (caught.value.status, caught.value.name) == (500, "builtin_reduce_error")
+    assert caught.value.name == "builtin_reduce_error"
+    assert "caused_by" in caught.value.details
 
 
 @pytest.mark.parametrize("values", [["1"], [None], [1, [1]], [[1], [1, 2]], [{"sum": 1}], [{"a": 1}]], ids=str)
@@ -133,9 +134,9 @@ def test_what_no_number_can_hold_is_an_error_and_no_infinity(
 ) -> None:
     database.bulk_docs([{"_id": str(n), "v": wrap(value)} for n, value in enumerate(values)])
     for level in (0, 1):
-        with pytest.raises(FunctionError, match=f"{name} function has a result that is too large") as caught:
-            database.query(lambda doc: [([1, doc["_id"]], doc["v"])], reduce=name, group_level=level)
-        assert caught.value.name == "builtin_reduce_error"
+        [row] = database.query(lambda doc: [([1, doc["_id"]], doc["v"])], reduce=name, group_level=level).rows
+        reason = f"The {name} function has a result that is too large for a number"
+        assert row.value == {"error": "builtin_reduce_error", "reason": reason}
 
 
 def test_sums_of_integers_are_exact_whoever_adds(database: SyncPouchDB) -> None:
@@ -156,10 +157,55 @@ def test_whole_sums_are_integers_whoever_adds(database: SyncPouchDB) -> None:
     assert "'sum': 4," in str(database.query(lambda doc: [(1, [doc["v"]])], reduce="_stats").rows[0].value)
 
 
-@pytest.mark.parametrize("name", ["_median", "_top_0", "_top_101", "_top_x", "_", "_sums"])
+@pytest.mark.parametrize("name", ["_median", "_top_0", "_top_101", "_top_x", "_", "_su", "sum"])
 def test_an_unknown_name_is_refused_and_the_known_ones_are_told(name: str) -> None:
     with pytest.raises(FunctionError, match="there are: _approx_count_distinct, _count"):
         builtin(name, BUILTINS)
+
+
+@pytest.mark.parametrize("rest", ["\n", "\n// adds up", "s", " ", "_of_ones_own"])
+@pytest.mark.parametrize("name", ["_sum", "_count", "_stats", "_approx_count_distinct", "_first", "_last"])
+def test_a_name_is_known_by_its_beginning(name: str, rest: str) -> None:
+    """CouchDB: ``<<"_sum", _/binary>>``."""
+    assert builtin(name + rest, BUILTINS) is builtin(name, BUILTINS)
+
+
+def test_a_whole_name_and_the_longest_beginning_go_first() -> None:
+    class Squares(ReduceFunction):
+        name = "_sum_of_squares"
+
+        def reduce(self, keys: Any, values: Any) -> Any:
+            return self.rereduce([value * value for value in values])
+
+        def rereduce(self, partials: Any) -> Any:
+            return sum(partials)
+
+    known = [*BUILTINS, Squares()]
+    for name in ("_sum_of_squares", "_sum_of_squares\n"):
+        assert builtin(name, known) is known[-1]
+    assert builtin("_sum_of", known).name == "_sum"
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([HUGE, 1.5], HUGE + 2),
+        ([1.5, HUGE], HUGE + 2),
+        ([HUGE, -1e100, 0.25], HUGE - int(1e100)),
+        ([0.5, 2**64], 2.0**64),
+        ([[HUGE], [2.0]], [HUGE + 2]),
+        ([{"a": 1.0}, {"a": -HUGE}], {"a": 1 - HUGE}),
+    ],
+    ids=["huge first", "huge last", "three", "a double holds it", "arrays", "objects"],
+)
+def test_integers_beyond_all_doubles_meet_doubles(values: list[Any], total: Any) -> None:
+    assert run("_sum", values) == total
+    if not isinstance(values[0], dict):
+        stats = run("_stats", values)
+        assert (stats["sum"] if isinstance(stats, dict) else [each["sum"] for each in stats]) == total
 
 
 def test_a_function_of_ones_own() -> None:

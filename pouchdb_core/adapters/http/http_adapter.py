@@ -126,8 +126,25 @@ class HttpAdapter(Adapter):
             )
             return answer
         ddoc, name = request.view
+        if request.map_reduce is not None:
+            self._check_reduce(ddoc, name, request.map_reduce)
         path = f"{document_path(ddoc)}/_view/{document_path(name)}"
         return ask_rows(self.session, path, view_query(request), request.options)
+
+    def _check_reduce(self, ddoc: str, name: str, reduce: Any) -> None:
+        """Raise NotSupported for a reduce function other than the view's own: a server knows no other."""
+        views = self.session.json("GET", document_path(ddoc)).get("views")
+        view = views.get(name) if isinstance(views, Mapping) else None
+        if not isinstance(view, Mapping):
+            # The server says so itself.
+            return
+        own = view.get("reduce")
+        if not isinstance(reduce, str) or own != reduce:
+            wanted = repr(reduce) if isinstance(reduce, str) else "a function"
+            raise NotSupported(
+                f"a server reduces a view by its own function, which is {own!r}, not by {wanted}: "
+                f"save a view with it, or query with reduce=False"
+            )
 
     def view_cleanup(self) -> None:
         self.session.request("POST", "_view_cleanup", json={})

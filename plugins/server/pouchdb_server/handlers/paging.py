@@ -41,7 +41,6 @@ def by_range(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterato
     rest = {name: value for name, value in options.items() if name not in ("skip", "update_seq", "limit")}
     if "key" in rest:
         rest["startkey"] = rest["endkey"] = rest.pop("key")
-        rest["inclusive_end"] = True
     docs = rest.get("include_docs", False)
     # Documents without additions are sent as they are stored: their JSON is not parsed.
     raw = docs and database.lists_plainly and not rest.get("conflicts") and not rest.get("attachments")
