@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -68,14 +69,24 @@ def test_every_hook_has_a_test_named_after_it() -> None:
     assert [hook for hook in HOOKS if f"test_hook_{hook.removeprefix('pouchdb_')}" not in tests] == []
 
 
+def signatures(specs: ModuleType) -> list[str]:
+    """Return the hooks of a module as they are written; annotations are strings, which repr() quotes."""
+    hooks = [name for name in vars(specs) if name.startswith("pouchdb_") and name in specs.__all__]
+    return [f"{hook}{inspect.signature(getattr(specs, hook))}".replace("'", "") for hook in hooks]
+
+
+def headings() -> list[str]:
+    return re.findall(r"^### `(.*)`$", (ROOT / "docs" / "hooks.md").read_text("utf-8"), re.MULTILINE)
+
+
 def test_every_hook_has_its_exact_signature_as_a_heading() -> None:
-    headings = re.findall(r"^### `(.*)`$", (ROOT / "docs" / "hooks.md").read_text("utf-8"), re.MULTILINE)
-    # Annotations are text; repr() quotes them.
-    signatures = [f"{hook}{inspect.signature(getattr(hookspecs, hook))}".replace("'", "") for hook in HOOKS]
-    assert sorted(headings) == sorted(signatures)
     # In the order of the specifications, which is the order in which a database lives through them.
-    sections = [heading.partition("(")[0] for heading in headings]
-    assert sections == HOOKS
+    assert headings()[: len(HOOKS)] == signatures(hookspecs)
+
+
+def test_every_hook_of_the_server_has_its_exact_signature_as_a_heading() -> None:
+    specs = pytest.importorskip("pouchdb_server.hookspecs")
+    assert sorted(headings()[len(HOOKS) :]) == sorted(signatures(specs))
 
 
 def test_every_hook_has_a_docstring_and_typed_arguments() -> None:

@@ -1,4 +1,4 @@
-"""The template for plug-ins is what it says: installed as a third party's, its own tests pass."""
+"""What `pouchdb new-plugin` makes is a plug-in that passes its own tests; examples/plugin-template shows one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = ROOT / "examples" / "plugin-template"
@@ -53,4 +55,53 @@ def test_the_template_passes_its_own_tests(tmp_path: Path) -> None:
 
 def test_the_template_is_short() -> None:
     lines = (TEMPLATE / "pouchdb_tags" / "__init__.py").read_text("utf-8").splitlines()
-    assert sum(bool(line.strip()) for line in lines) <= 60
+    assert sum(bool(line.strip()) for line in lines) <= 80
+
+
+def test_the_example_is_what_the_command_makes() -> None:
+    """``pouchdb new-plugin tags examples/plugin-template`` writes it again."""
+    pytest.importorskip("rich", reason="the command needs the extra cli")
+    from pouchdb.cli.new_plugin import rendered
+
+    made = rendered("tags")
+    assert set(made) >= {"README.md", "pyproject.toml", "pouchdb_tags/__init__.py", "tests/test_plugin.py"}
+    for path, text in made.items():
+        assert (TEMPLATE / path).read_text("utf-8") == text, path
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "reason"),
+    [
+        (["Tags"], 2, "lower-case letters"),
+        (["9"], 2, "lower-case letters"),
+        (["my-tags"], 2, "lower-case letters"),
+        (["all_dbs"], 1, "a plug-in of the name all_dbs is installed"),
+        (["recipes", "there"], 4, "there exists"),
+    ],
+)
+def test_what_the_command_refuses(
+    words: list[str], status: int, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rich", reason="the command needs the extra cli")
+    pytest.importorskip("pouchdb_all_dbs")
+    from pouchdb_core.testing.commands import run_command
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    done = run_command(tmp_path, "new-plugin", *words)
+    assert done.status == status
+    assert reason in done.err
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "there"]
+
+
+def test_the_command_makes_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("rich", reason="the command needs the extra cli")
+    from pouchdb_core.testing.commands import run_command
+
+    monkeypatch.chdir(tmp_path)
+    assert run_command(tmp_path, "new-plugin", "my_recipes").status == 0
+    project = (tmp_path / "pouchdb-my-recipes" / "pyproject.toml").read_text("utf-8")
+    assert 'name = "pouchdb-my-recipes"' in project
+    assert 'my_recipes = "pouchdb_my_recipes"' in project
+    assert (tmp_path / "pouchdb-my-recipes" / "pouchdb_my_recipes" / "py.typed").exists()
+    assert "{{" not in project

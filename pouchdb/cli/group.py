@@ -144,7 +144,7 @@ SECTIONS: list[tuple[str, list[str]]] = [
     ("Databases", ["create", "destroy", "info", "compact", "views", "doctor"]),
     ("Files", ["import", "export", "dump", "load", "backup"]),
     ("Synchronisation", ["replicate", "sync", "checkpoints"]),
-    ("The rest", ["shell", "plugins", "completion", "help"]),
+    ("The rest", ["shell", "plugins", "new-plugin", "completion", "help"]),
 ]
 
 Callback = Callable[..., Any]

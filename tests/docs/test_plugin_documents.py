@@ -12,6 +12,7 @@ PAGES = [
     "docs/asking.md",
     "docs/users.md",
     "docs/hooks.md",
+    "docs/plugin-objects.md",
     "docs/writing-a-plugin.md",
     # In an unpacked sdist of the core there are none.
     *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("plugins/*/README.md"))),
