@@ -130,12 +130,13 @@ class Handle(EventEmitter):
         return self._life.opened.adapter.remote
 
     def is_there(self) -> bool:
-        """Return whether the storage still has the database: another process may have destroyed it.
+        """Return whether the storage still has the database that was opened.
 
-        True for databases in memory, and on servers without asking them. Raises DatabaseClosed.
+        Another process may have destroyed it, or made another one of its name: then open it again. True for
+        databases in memory, and on servers without asking them. Costs about as much as asking for a file's status.
+        Raises DatabaseClosed.
         """
-        adapter = self.adapter
-        return adapter.remote or not adapter.lasting or self.name in adapter.names(self._engine.place)
+        return self.adapter.same()
 
     @property
     def closed(self) -> bool:

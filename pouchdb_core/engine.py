@@ -147,6 +147,8 @@ class Engine:
         self.adapters: Mapping[str, type[Adapter]] = self.plugins.adapters()
         """The adapter classes by name."""
         self._opened: dict[tuple[str, str], Opened] = {}
+        self._left: weakref.WeakSet[Opened] = weakref.WeakSet()
+        """What was open when another process destroyed or replaced its database; it belongs to its objects."""
         # For the finalizer: not with the slots, whose states may know the engine and would keep it alive.
         self._stores: dict[tuple[str, str], Adapter] = {}
         self._lock = threading.RLock()
@@ -213,7 +215,9 @@ class Engine:
     def names(self) -> list[str]:
         """Return the names of the local databases, in code point order."""
         with self._lock:
-            found = {opened.key[1] for opened in self._opened.values() if not opened.adapter.remote}
+            # Of what lasts the place knows better: another process may have destroyed what is open here.
+            open_here = [each for each in self._opened.values() if not (each.adapter.remote or each.adapter.lasting)]
+        found = {each.key[1] for each in open_here}
         for adapter in self.adapters.values():
             found.update(adapter.names(self.place))
         return sorted(found)
@@ -222,7 +226,7 @@ class Engine:
         """Tell whether an adapter has a local database of this name."""
         with self._lock:
             opened = self._opened.get((adapter, name))
-        if opened is not None:
+        if opened is not None and (opened.adapter.remote or not opened.adapter.lasting):
             return not opened.adapter.remote
         return name in self.adapters[adapter].names(self.place)
 
@@ -232,7 +236,8 @@ class Engine:
         """Make an object of the store of a name, opening it if needed; tell whether the database is new.
 
         Objects of one store share its options: those given last apply to all. Raises BadRequest for one
-        that cannot be changed while the store is open.
+        that cannot be changed while the store is open. Objects of a database that another process has destroyed or
+        replaced keep its store, which refuses everything, and new ones get the database that is there now.
         """
         self.check_options(options, adapter)
         key = (adapter.name, name)
@@ -243,6 +248,10 @@ class Engine:
         with self._lock:
             self.check_open()
             opened = self._opened.get(key)
+            if opened is not None and not opened.adapter.same():
+                del self._opened[key], self._stores[key]
+                self._left.add(opened)
+                opened = None
             if opened is not None:
                 opened.configure(options)
                 return make(opened), False
@@ -261,7 +270,7 @@ class Engine:
         """Close a store that no database object uses any more; what lives in memory stays."""
         with self._lock:
             used = any(not handle.closed for handle in opened.handles)
-            if not used and opened.adapter.lasting and self._opened.get(opened.key) is opened:
+            if not used and opened.adapter.lasting and (opened in self._left or self._opened.get(opened.key) is opened):
                 self._forget(opened)
 
     def remove(self, adapter: type[Adapter], name: str, options: Mapping[str, Any] | None = None) -> list[Handle]:
@@ -293,7 +302,12 @@ class Engine:
         return ended
 
     def _forget(self, opened: Opened) -> None:
-        del self._opened[opened.key], self._stores[opened.key]
+        if opened in self._left:
+            self._left.discard(opened)
+        else:
+            del self._opened[opened.key]
+            # At the interpreter's end they may have been closed already.
+            self._stores.pop(opened.key, None)
         with contextlib.closing(opened.adapter):
             opened.slots.close()
 
@@ -313,11 +327,13 @@ class Engine:
             if self.closed:
                 return
             self.closed = self._closing = True
-            stores = list(self._opened.values())
+            stores = [*self._opened.values(), *self._left]
         # Everything is closed even if something raises, in reverse order: objects, stores, environment, files.
         with contextlib.ExitStack() as closing:
             closing.callback(self._opened.clear)
             closing.callback(self._finalizer)
+            for opened in list(self._left):
+                closing.callback(opened.adapter.close)
             closing.callback(self.watcher.close)
             # What they are at ends before the files go, unless it takes too long.
             closing.callback(self.dispatcher.close, 1.0)

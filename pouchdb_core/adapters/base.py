@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pouchdb_core.errors import BadRequest, NotSupported
+from pouchdb_core.errors import BadRequest, NotFound, NotSupported
 from pouchdb_core.requests import Changes, Guard, Listing, Query, Read, Write
 from pouchdb_core.results import Outcome, Record
 from pouchdb_core.state import Slots
@@ -271,6 +271,18 @@ class Adapter(ABC):
         Costs about as much as asking for a file's status. Of a server nothing is asked.
         """
         return
+
+    def same(self) -> bool:
+        """Tell whether the database is still the one that was opened; asked whenever it is taken up again.
+
+        Another process may have destroyed it, or made another of its name. Costs about as much as ``check()``. Of a
+        server nothing is asked.
+        """
+        try:
+            self.check()
+        except NotFound:
+            return False
+        return True
 
     def identify_again(self) -> None:
         """Forget what ``id()`` has asked a server for: another one may be at its address."""

@@ -61,7 +61,8 @@ class Side:
         if not self._database.remote:
             self._database.adapter.check()
         asked = bool(self._witnesses) and self._ask()
-        if not asked:
+        # Witnesses alone are not enough: in a sync the other direction may have brought them back meanwhile.
+        if self._identity or not asked:
             self.compare(self._database.info())
 
     def compare(self, info: Mapping[str, Any]) -> None:

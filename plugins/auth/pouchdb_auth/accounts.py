@@ -62,14 +62,18 @@ class Accounts:
     def database(self) -> SyncPouchDB:
         """Return the database of the users, on the program's own behalf; it is made if it is missing."""
         with self._lock:
-            if self._opened is None or self._opened.closed:
-                self._opened = self._environment[USERS]
-            return self._opened
+            opened = self._opened
+            if opened is not None and not opened.closed and not opened.is_there():
+                # Another process destroyed it or made it again: the users are those of the new one.
+                opened.close()
+            if opened is None or opened.closed:
+                opened = self._opened = self._environment[USERS]
+            return opened
 
     def existing(self) -> SyncPouchDB | None:
         """Return the database of the users, or None when there is none."""
         opened = self._opened
-        if opened is not None and not opened.closed:
+        if opened is not None and not opened.closed and opened.is_there():
             return opened
         return self.database() if USERS in self._environment else None
 

@@ -421,3 +421,20 @@ def test_forbidden_is_no_way_to_a_role(env: Any, db: Any) -> None:
         env["_users"].put(doc)
     errors = env["_users"].bulk_docs([{**doc, "_rev": "9-abc"}], new_edits=False)
     assert [each.name for each in errors] == ["forbidden"]
+
+
+def test_users_that_another_process_made_again(tmp_path: Path) -> None:
+    with pouchdb.setup(tmp_path, plugins=["auth"]) as env, pouchdb.setup(tmp_path, plugins=[]) as other:
+        env.auth_settings(iterations=10)
+        db = env["notes"]
+        db.signup("ada", "secret")
+        assert db.login("ada", "secret").ok
+        db.logout()
+        for _ in range(3):
+            other.destroy("_users")
+            with pytest.raises(Unauthorized):
+                db.login("ada", "secret")
+            db.signup("ada", "new secret")
+            assert db.login("ada", "new secret").ok
+            db.logout()
+            assert [row["id"] for row in other["_users"].all_docs(startkey="org")["rows"]] == [USER + "ada"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -15,15 +14,12 @@ __all__ = ["MISSING", "Databases"]
 
 MISSING = "Database does not exist."
 
-CHECKED = 1.0
-"""Seconds for which a database that is there is believed to be: another process may destroy it."""
-
 
 class _Held:
-    __slots__ = ("checked", "database", "users")
+    __slots__ = ("database", "users")
 
     def __init__(self, database: SyncPouchDB) -> None:
-        self.database, self.users, self.checked = database, 0, time.monotonic()
+        self.database, self.users = database, 0
 
 
 class Databases:
@@ -51,13 +47,10 @@ class Databases:
         """Return a database that stays open until it is given back. Raises NotFound."""
         with self._lock:
             held = self._held.get(name)
-            if held is not None:
-                now = time.monotonic()
-                if held.database.closed or (now - held.checked > CHECKED and not held.database.is_there()):
-                    self._forget(name)
-                    held = None
-                elif now - held.checked > CHECKED:
-                    held.checked = now
+            # Another process may have destroyed it, or made it again.
+            if held is not None and (held.database.closed or not held.database.is_there()):
+                self._forget(name)
+                held = None
             if held is None:
                 # Reading must not make it.
                 if name not in self._environment.names():

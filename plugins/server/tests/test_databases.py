@@ -7,6 +7,9 @@ import threading
 import time
 
 import pytest
+from pouchdb_server.testing import CouchServer
+
+import pouchdb
 
 
 def test_root(client, environment):
@@ -247,3 +250,53 @@ def test_an_announced_task_is_taken_over_or_withdrawn(environment):
     assert names() == ["something"]
     withdraw()
     assert names() == []
+
+
+@pytest.fixture
+def two(tmp_path, call):
+    """Clients of two servers on one directory, as two processes have them."""
+    with (
+        pouchdb.setup(tmp_path, plugins=["server", "all_dbs"]) as first,
+        pouchdb.setup(tmp_path, plugins=["server", "all_dbs"], durability="normal") as second,
+        CouchServer(first) as one,
+        CouchServer(second) as other,
+    ):
+        yield call(one), call(other)
+
+
+def test_what_one_server_destroys_and_makes_again_the_other_serves(two):
+    one, other = two
+    for number in range(10):
+        assert one.put("/db").status == 201
+        assert one.put("/db/doc", {"of": "old"}).status == 201
+        assert other.get("/db/doc").json["of"] == "old"
+        assert other.delete("/db").status == 200
+        if number % 2:
+            assert one.get("/db/doc").json == {"error": "not_found", "reason": "Database does not exist."}
+            assert one.get("/_all_dbs").json == []
+            assert one.put("/db/doc", {}).status == 404
+        assert other.put("/db").status == 201
+        assert other.put("/db/doc", {"of": "new"}).status == 201
+        assert one.get("/db/doc").json["of"] == "new"
+        assert one.put("/db/more", {}).status == 201
+        assert [row["id"] for row in other.get("/db/_all_docs").json["rows"]] == ["doc", "more"]
+        assert one.delete("/db").status == 200
+        assert other.get("/db").status == 404
+
+
+def test_a_replicator_database_that_another_process_made_again(two, tmp_path):
+    one, other = two
+    replication = {"source": "a", "target": "b", "create_target": True, "user_ctx": {"roles": ["_admin"]}}
+    for name in ("/_replicator", "/a"):
+        one.put(name)
+    for number in range(3):
+        one.put(f"/a/{number}", {})
+        assert other.put("/_replicator/doc", replication).status == 201
+        since = 0
+        while one.get("/_replicator/doc").json.get("_replication_state") != "completed":
+            told = one.get(f"/_replicator/_changes?feed=longpoll&timeout=20000&since={since}").json
+            assert told["results"]
+            since = told["last_seq"]
+        assert len(one.get("/b/_all_docs").json["rows"]) == number + 1
+        other.delete("/_replicator")
+        assert other.put("/_replicator").status == 201

@@ -120,6 +120,11 @@ class SqliteAdapter(_SqliteAdapter):
 
     path: Path
 
+    def same(self) -> bool:
+        file = self.store.connections
+        assert isinstance(file, File)
+        return file.same()
+
     def configure(self, options: Mapping[str, Any]) -> None:
         file = self.store.connections
         assert isinstance(file, File)

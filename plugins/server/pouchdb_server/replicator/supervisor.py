@@ -238,13 +238,14 @@ class Supervisor:
         self._job.wake()
 
     def _discover(self) -> None:
-        gone = [each for each in self._followed.values() if each.database.closed]
+        # Destroyed, by another process too, which may have made it again.
+        gone = [each for each in self._followed.values() if each.database.closed or not each.database.is_there()]
         if not (self._look or gone):
             return
         self._look = False
         names = {name for name in self._environment.names() if is_replicator(name)}
         for each in tuple(self._followed.values()):
-            if each.database.closed or each.name not in names:
+            if each in gone or each.name not in names:
                 each.end()
                 del self._followed[each.name]
                 with self._lock:
