@@ -177,7 +177,11 @@ class Follower:
                         batch = Batch(rest, (), batch.fresh, batch.report)
         finally:
             if claimed:
-                self._release()
+                try:
+                    if isinstance(self.index, OutsideIndex):
+                        self.index.finish()
+                finally:
+                    self._release()
 
     def _batches(
         self, database: SyncPouchDB, entry: IndexEntry | None, target: _Target, task: Task
@@ -227,6 +231,8 @@ class Follower:
             index.apply(batch, work)
             mark = f"{step.seq}:{_lineage(entry)}"
             index.commit(mark)
+            if step.done:
+                index.finish()
         with self.store.write():
             current = self._expect(entry) if entry is not None else self._create(target)
             if isinstance(index, InsideIndex):

@@ -37,6 +37,7 @@ An ``OutsideIndex`` keeps files in ``place.directory`` instead. ``apply`` writes
 makes it last together with a mark that the database then remembers too; a directory whose mark is older
 or another one (it was lost, or came back from a backup) is emptied and the index built anew. After a
 crash between the two the same documents come again, so ``apply`` must be idempotent: delete by id, add.
+``finish()`` ends a build, before the next builder may begin.
 
 A design document with several indexes of a kind, which change apart, has a definition for each::
 
@@ -198,6 +199,9 @@ class OutsideIndex(Index):
     @abstractmethod
     def mark(self) -> str | None:
         """Return the mark of the last commit; None if there was none or the files are unreadable."""
+
+    def finish(self) -> None:
+        """Let go of what only a builder needs, such as a lock: building is done, or has failed. May come twice."""
 
     def reset(self) -> None:
         """Start again in an empty folder; called with the old one gone. ``close`` was called before."""

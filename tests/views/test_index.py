@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -76,6 +77,19 @@ class OutsideWords(OutsideIndex):
     def mark(self) -> str | None:
         path = self.place.directory / "mark"
         return path.read_text() if path.exists() else None
+
+
+class LockedWords(OutsideWords):
+    """Builders take a lock, as those of search engines do."""
+
+    def apply(self, batch: Batch, work: Any) -> None:
+        super().apply(batch, work)
+        (self.place.directory.parent / "lock").touch()
+        if any(change.document().get("text") == "bad" for change in batch.living):
+            raise OSError("the disk is full")
+
+    def finish(self) -> None:
+        (self.place.directory.parent / "lock").unlink(missing_ok=True)
 
 
 class WordKind(IndexKind):
@@ -177,6 +191,31 @@ def test_each_member_of_a_design_document_has_an_index_of_its_own(tmp_path: Path
             built("three")
         assert register.cleanup(db) == 1
         assert built("one") == one
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_build_ends_with_finish_before_another_may_begin(tmp_path: Path, bad: bool) -> None:
+    class Plugin:
+        @hookimpl
+        def pouchdb_index_kinds(self) -> list[IndexKind]:
+            return [WordKind("words", LockedWords)]
+
+    with pouchdb.setup(tmp_path, plugins=[Plugin()]) as env:
+        db = env["test"]
+        db.put({"_id": "_design/d", "words": 1})
+        db.bulk_docs([{"_id": f"{n:03}", "text": "bad" if bad and n == 150 else "fox"} for n in range(250)])
+        follower = indexes(db).follower(db, "words", db.get("_design/d"))
+        lock = follower.place.directory.parent / "lock"
+        steps, seen = follower.steps(db), []
+        with pytest.raises(OSError, match="full") if bad else contextlib.nullcontext():
+            for _ in steps:
+                entry = follower.entry()
+                assert entry is not None
+                seen.append((entry.builder is not None, lock.exists()))
+        assert seen == ([(True, True)] if bad else [(True, True), (True, True), (False, False)])
+        entry = follower.entry()
+        assert entry is not None
+        assert (entry.builder, lock.exists()) == (None, False)
 
 
 def test_the_winner_of_a_conflict_is_indexed(database: SyncPouchDB, kind: str) -> None:

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core import hookimpl, operation
 from pouchdb_core.methods import Operation
-from pouchdb_search.searching import search
+from pouchdb_search.searching import search, search_completions, search_suggestions
 from pouchdb_search.text_index import NouveauKind, SearchKind
 
 if TYPE_CHECKING:
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.views.index import IndexKind
 
-__all__ = ["search"]
+__all__ = ["search", "search_completions", "search_suggestions"]
 
 
 @hookimpl
 def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:
-    return [operation(search, reads=True, long=True, functions=["fun"])]
+    return [
+        operation(search, reads=True, long=True, functions=["fun"]),
+        operation(search_completions, reads=True, long=True),
+        operation(search_suggestions, reads=True, long=True),
+    ]
 
 
 @hookimpl
@@ -29,9 +33,11 @@ def pouchdb_index_kinds() -> Iterable[IndexKind]:
 
 @hookimpl
 def pouchdb_commands(group: Any) -> None:
+    from pouchdb_search.commands import complete, suggest
     from pouchdb_search.commands import search as command
 
-    group.add_command(command)
+    for each in (command, complete, suggest):
+        group.add_command(each)
 
 
 @hookimpl(optionalhook=True)

@@ -12,8 +12,9 @@ import snowballstemmer  # type: ignore[import-untyped]  # it has none
 import tantivy
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_search import tokens
 
-__all__ = ["ORIGINAL", "Analyzer", "Term", "analyzer_of", "analyzers_of", "known_analyzers"]
+__all__ = ["ORIGINAL", "Analyzer", "Term", "analyzer_of", "analyzers_of", "known_analyzers", "porter"]
 
 
 class Term(NamedTuple):
@@ -40,34 +41,47 @@ STANDARD_STOP_WORDS = frozenset(
     to was will with""".split()
 )
 
-_WORDS = re.compile(r"\w+(?:[.'’]\w+)*")
-_LETTERS = re.compile(r"[^\W\d_]+")
-_BLANKS = re.compile(r"\S+")
-_EMAILS = re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+|\w+(?:[.'’]\w+)*")
 _ENDS = re.compile(r"\A\W+|\W+\Z")
+_ELIDED = re.compile(r"\A(?:l|m|t|qu|n|s|j|d|c|jusqu|quoiqu|lorsqu|puisqu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)
 
 LANGUAGES = frozenset(
-    """arabic danish dutch english finnish french german greek hungarian italian norwegian portuguese romanian russian
-    spanish swedish turkish""".split()
+    """arabic armenian basque catalan danish dutch english finnish french german greek hindi hungarian indonesian irish
+    italian norwegian portuguese romanian russian spanish swedish turkish""".split()
 )
 _STOPPED = frozenset(
-    "danish dutch english finnish french german hungarian italian norwegian portuguese russian spanish swedish".split()
+    "danish dutch finnish french german hungarian italian norwegian portuguese russian spanish swedish".split()
 )
-REFUSED = frozenset(
-    """armenian basque bulgarian brazilian catalan chinese cjk czech galician hindi indonesian irish japanese latvian
-    persian polish thai""".split()
-)
-_SIMPLE = frozenset("keyword simple whitespace standard classic email simple_asciifolding".split())
+_SNOWBALL = frozenset("armenian basque catalan hindi indonesian irish".split())
+"""Stemmed by snowballstemmer: tantivy has no stemmer for these."""
+REFUSED = frozenset("bulgarian brazilian chinese czech galician japanese latvian persian polish thai".split())
+_SIMPLE = frozenset("keyword simple whitespace standard classic email simple_asciifolding cjk".split())
+KEPT = 100_000
+"""Words whose terms an analyzer remembers."""
 
 
 class Analyzer:
     """Splits text by a pattern (None: the whole text is one word), then filters each word."""
 
-    def __init__(self, name: str, pattern: re.Pattern[str] | None, word: Filter, *, lowers: bool = True) -> None:
+    def __init__(
+        self, name: str, pattern: re.Pattern[str] | None, word: Filter, *, normal: Callable[[str], str] = str.lower
+    ) -> None:
         self.name = name
+        self.stems = name == "original" or name in LANGUAGES
+        """Whether terms are stems: other than the words they stand for."""
         self._pattern = pattern
-        self._word = lru_cache(maxsize=50_000)(word)
-        self._lowers = lowers
+        self._word = word
+        self._known: dict[str, str | None] = {}
+        self.folded = normal
+        """Turns part of a word, as of a wildcard, into the form that terms have, without stemming."""
+
+    def _term(self, word: str) -> str | None:
+        try:
+            return self._known[word]
+        except KeyError:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            term = self._known[word] = self._word(word) or None
+            return term
 
     def terms(self, text: str) -> Iterator[Term]:
         """Yield the terms of a text."""
@@ -76,35 +90,58 @@ class Analyzer:
                 yield Term(text, 0, len(text))
             return
         for found in self._pattern.finditer(text):
-            term = self._word(found[0])
+            term = self._term(found[found.lastindex or 0])
             if term:
-                yield Term(term, found.start(), found.end())
+                yield Term(term, *found.span(found.lastindex or 0))
+
+    def spaced(self, text: str) -> list[str | None]:
+        """Return the terms, and None where a word was dropped: it keeps its neighbours apart."""
+        if self._pattern is None:
+            return [text] if text else []
+        if self._pattern.groups:
+            return [self._term(found[found.lastindex or 0]) for found in self._pattern.finditer(text)]
+        return list(map(self._term, self._pattern.findall(text)))
 
     def words(self, text: str) -> list[str]:
         """Return the terms alone."""
-        return [term.text for term in self.terms(text)]
-
-    def folded(self, text: str) -> str:
-        """Return part of a word, as of a wildcard, in the case that terms have."""
-        return text.lower() if self._lowers else text
+        return [term for term in self.spaced(text) if term]
 
 
 _porter = snowballstemmer.stemmer("porter")
+# Porter's own later rule, which his first paper lacks, and lunr has: "logi" is "log" where the stem has a measure.
+_LOGI = re.compile(r"\A(?:[^aeiou][^aeiouy]*)?[aeiouy][aeiou]*[^aeiou].*logi\Z")
+
+
+@lru_cache(maxsize=KEPT)
+def porter(word: str) -> str:
+    """Return the stem of a word as lunr's Porter stemmer has it: what is shorter than three letters stays."""
+    if len(word) < 3:
+        return word
+    stem = str(_porter.stemWord(word))
+    return stem[:-1] if stem.endswith("logi") and _LOGI.match(stem) else stem
 
 
 def _original(word: str) -> str | None:
     word = _ENDS.sub("", word).lower()
     if not word or word in ORIGINAL_STOP_WORDS:
         return None
-    return str(_porter.stemWord(word))
+    return porter(word)
 
 
-ORIGINAL = Analyzer("original", _BLANKS, _original)
+ORIGINAL = Analyzer("original", tokens.BLANKS, _original)
 """What pouchdb-search does, but that letters beyond ASCII are letters."""
 
 
 def _fold(word: str) -> str:
-    return "".join(letter for letter in unicodedata.normalize("NFKD", word) if not unicodedata.combining(letter))
+    folded = unicodedata.normalize("NFKD", word.lower())
+    kept = "".join(letter for letter in folded if not unicodedata.combining(letter))
+    return kept.translate(_LIGATURES)
+
+
+# What has no decomposition: Lucene's ASCIIFoldingFilter writes these so.
+_LIGATURES = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "ł": "l", "ħ": "h", "ı": "i"}
+)
 
 
 def _stopped(stop: frozenset[str]) -> Filter:
@@ -115,13 +152,50 @@ def _stopped(stop: frozenset[str]) -> Filter:
     return apply
 
 
+def _classic(stop: frozenset[str]) -> Filter:
+    def apply(word: str) -> str | None:
+        word = word.lower()
+        if "'" in word:
+            word = word.removesuffix("'s")
+        elif re.fullmatch(r"(?:[^\W\d_]\.){2,}", word):
+            word = word.replace(".", "")
+        return None if word in stop else word
+
+    return apply
+
+
+def _english(stop: frozenset[str]) -> Filter:
+    def apply(word: str) -> str | None:
+        word = re.sub(r"['’]s\Z", "", word.lower())
+        return None if word in stop else porter(word)
+
+    return apply
+
+
+def _snowball(name: str, stop: frozenset[str]) -> Filter:
+    stemmer = snowballstemmer.stemmer(name)
+
+    def apply(word: str) -> str | None:
+        word = word.lower()
+        return None if word in stop else str(stemmer.stemWord(word))
+
+    return apply
+
+
 def _language(name: str, stop: frozenset[str] | None) -> Filter:
+    if name == "english":
+        return _english(STANDARD_STOP_WORDS if stop is None else stop)
+    if name in _SNOWBALL:
+        return _snowball(name, stop or frozenset())
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.raw()).filter(tantivy.Filter.lowercase())
     if stop is None and name in _STOPPED:
         builder = builder.filter(tantivy.Filter.stopword(name))
     analyzer = builder.filter(tantivy.Filter.stemmer(name)).build()
+    elides = name in ("french", "italian")
 
     def apply(word: str) -> str | None:
+        if elides:
+            word = _ELIDED.sub("", word)
         if stop is not None and word.lower() in stop:
             return None
         found = analyzer.analyze(word)
@@ -154,29 +228,39 @@ def analyzer_of(given: Any) -> Analyzer:
 
 @lru_cache(maxsize=100)
 def _made(name: str, stop: frozenset[str] | None) -> Analyzer:
-    if name in ("keyword", "simple", "whitespace") and stop is not None:
+    if name in ("keyword", "simple", "whitespace", "simple_asciifolding") and stop is not None:
         raise BadRequest(f"the analyzer {name!r} takes no stopwords")
+    usual = STANDARD_STOP_WORDS if stop is None else stop
     if name == "keyword":
-        return Analyzer(name, None, lambda word: word, lowers=False)
+        return Analyzer(name, None, str, normal=str)
     if name == "whitespace":
-        return Analyzer(name, _BLANKS, lambda word: word, lowers=False)
+        return Analyzer(name, tokens.BLANKS, str, normal=str)
     if name == "simple":
-        return Analyzer(name, _LETTERS, str.lower)
+        return Analyzer(name, tokens.LETTERS, str.lower)
     if name == "simple_asciifolding":
-        return Analyzer(name, _LETTERS, lambda word: _fold(word.lower()))
-    if name in ("standard", "classic"):
-        return Analyzer(name, _WORDS, _stopped(STANDARD_STOP_WORDS if stop is None else stop))
+        return Analyzer(name, tokens.LETTERS, _fold, normal=_fold)
+    if name == "standard":
+        return Analyzer(name, tokens.standard(), _stopped(usual))
+    if name == "classic":
+        return Analyzer(name, tokens.classic(), _classic(usual))
     if name == "email":
-        return Analyzer(name, _EMAILS, _stopped(STANDARD_STOP_WORDS if stop is None else stop))
+        return Analyzer(name, tokens.emails(), _stopped(usual))
+    if name == "cjk":
+        return Analyzer(name, tokens.bigrams(), _stopped(usual))
     if name in LANGUAGES:
-        return Analyzer(name, _WORDS, _language(name, stop))
+        return Analyzer(name, tokens.standard(), _language(name, stop))
     raise BadRequest(f"there is no analyzer {name!r}; there are: {', '.join(known_analyzers())}")
 
 
 def analyzers_of(given: Any, fields: Mapping[str, Any] | None = None) -> Callable[[str], Analyzer]:
-    """Return which analyzer a field has: of ``{"name": "perfield", "default", "fields"}``, or Nouveau's ``fields``."""
+    """Return which analyzer a field has: of ``{"name": "perfield", "default", "fields"}``, or Nouveau's ``fields``.
+
+    Raises BadRequest.
+    """
     if isinstance(given, Mapping) and given.get("name") == "perfield":
-        fields, given = given.get("fields") or {}, given.get("default", "standard")
+        fields, given = given.get("fields"), given.get("default", "standard")
+    if fields is not None and not isinstance(fields, Mapping):
+        raise BadRequest(f"fields is an object with an analyzer for each field, not {fields!r}")
     default = analyzer_of(given)
     own = {name: analyzer_of(each) for name, each in (fields or {}).items()}
     return lambda field: own.get(field, default)

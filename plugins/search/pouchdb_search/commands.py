@@ -11,13 +11,14 @@ from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.progress_bar import working
 
-__all__ = ["search"]
+__all__ = ["complete", "search", "suggest"]
 
 
 @click.command(cls=Command)
 @click.argument("db")
 @click.argument("index", metavar="DDOC/INDEX")
-@click.argument("query")
+@click.argument("query", required=False)
+@click.option("--like", metavar="ID", help="Documents like this one, instead of a query or together with it.")
 @click.option("--limit", type=click.IntRange(0, 200), default=25, show_default=True, help="At most so many hits.")
 @click.option("--sort", multiple=True, metavar="KEY", help="Such as '-year<number>'; may be repeated.")
 @click.option("--counts", multiple=True, metavar="FIELD", help="Count the values of a facet; may be repeated.")
@@ -28,17 +29,26 @@ def search(
     /,
     db: str,
     index: str,
-    query: str,
+    query: str | None,
+    like: str | None,
     limit: int,
     sort: tuple[str, ...],
     counts: tuple[str, ...],
     docs: bool,
 ) -> None:
     """Search a text index of a design document."""
+    if query is None and like is None:
+        raise click.UsageError("give a query, or --like with the id of a document")
     database: Any = session.database(db)
     with working(session.output, database):
         answer = database.search(
-            index, q=query, limit=limit, sort=list(sort) or None, counts=list(counts) or None, include_docs=docs
+            index,
+            q=query,
+            more_like=like,
+            limit=limit,
+            sort=list(sort) or None,
+            counts=list(counts) or None,
+            include_docs=docs,
         )
     output = session.output
     rows = answer.get("rows", answer.get("hits", ()))
@@ -50,3 +60,43 @@ def search(
     for name, values in (answer.get("counts") or {}).items():
         output.note(f"{name}: {', '.join(f'{value} {count}' for value, count in values.items())}")
     output.note(f"{len(rows):,} of {answer.get('total_rows', answer.get('total_hits', 0)):,} hits")
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.argument("index", metavar="DDOC/INDEX")
+@click.argument("prefix")
+@click.option("--field", default="default", show_default=True, help="The field that has the words.")
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="At most so many words.")
+@click.pass_obj
+def complete(session: Session, /, db: str, index: str, prefix: str, field: str, limit: int) -> None:
+    """List the words of a text index that begin with PREFIX, the most frequent first."""
+    database: Any = session.database(db)
+    with working(session.output, database):
+        answer = database.search_completions(index, prefix, field=field, limit=limit)
+    for each in answer["completions"]:
+        _printed(session, each, each["text"], each["count"])
+
+
+@click.command(cls=Command)
+@click.argument("db")
+@click.argument("index", metavar="DDOC/INDEX")
+@click.argument("text")
+@click.option("--field", default="default", show_default=True, help="The field that has the words.")
+@click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="At most so many for a word.")
+@click.pass_obj
+def suggest(session: Session, /, db: str, index: str, text: str, field: str, limit: int) -> None:
+    """Print what misspelt words of TEXT may mean in a text index, the best first."""
+    database: Any = session.database(db)
+    with working(session.output, database):
+        answer = database.search_suggestions(index, text, field=field, limit=limit)
+    for each in answer["words"]:
+        _printed(session, each, each["word"], ", ".join(found["text"] for found in each["suggestions"]))
+    session.output.note(f"did you mean: {answer['text']}" if answer["text"] != text else "nothing to suggest")
+
+
+def _printed(session: Session, row: Any, *columns: Any) -> None:
+    if session.output.json:
+        session.output.document(row)
+    else:
+        session.output.table((), [tuple(map(str, columns))])

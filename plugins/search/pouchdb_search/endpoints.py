@@ -9,10 +9,11 @@ from pouchdb_server import Request, Route
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest
-from pouchdb_search.searching import OPTIONS, analyze, asked, search_info
+from pouchdb_search.search_options import json_of
+from pouchdb_search.searching import OPTIONS, analyze, asked, search_info, worded
 from pouchdb_search.text_index import NouveauKind, SearchKind
 
-__all__ = ["analysis", "cleanup", "clouseau", "info", "nouveau", "nouveau_info", "routes"]
+__all__ = ["analysis", "cleanup", "clouseau", "completed", "info", "nouveau", "nouveau_info", "routes", "suggested"]
 
 
 def routes() -> Iterable[Route]:
@@ -25,6 +26,8 @@ def routes() -> Iterable[Route]:
         ),
         Route("database", "GET", "/_design/{ddoc}/_search_info/{index}", info, slow=True),
         Route("database", "GET", "/_design/{ddoc}/_nouveau_info/{index}", nouveau_info, slow=True),
+        Route("database", "GET", "/_design/{ddoc}/_search_completions/{index}", completed, slow=True),
+        Route("database", "GET", "/_design/{ddoc}/_search_suggestions/{index}", suggested, slow=True),
         Route("database", "POST", "/_search_cleanup", cleanup, needs="admin", slow=True),
         Route("database", "POST", "/_nouveau_cleanup", cleanup, needs="admin", slow=True),
         Route("server", "POST", "/_search_analyze", analysis),
@@ -34,6 +37,8 @@ def routes() -> Iterable[Route]:
 
 def _options(request: Request) -> dict[str, Any]:
     given: dict[str, Any] = {name: text for name, text in request.query.items() if name in OPTIONS}
+    if given.get("more_like", "").startswith("{"):
+        given["more_like"] = json_of(given["more_like"], "more_like")
     if request.method == "POST":
         body = request.json()
         if not isinstance(body, dict):
@@ -54,6 +59,16 @@ def clouseau(request: Request, database: SyncPouchDB) -> dict[str, Any]:
 def nouveau(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """GET and POST /{db}/_design/{ddoc}/_nouveau/{index}."""
     return asked(database, _path(request), _options(request), NouveauKind.name)
+
+
+def completed(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}/_design/{ddoc}/_search_completions/{index}?prefix=...&field=...&limit=..."""
+    return worded(database, _path(request), "completions", dict(request.query))
+
+
+def suggested(request: Request, database: SyncPouchDB) -> dict[str, Any]:
+    """GET /{db}/_design/{ddoc}/_search_suggestions/{index}?q=...&field=...&limit=..."""
+    return worded(database, _path(request), "suggestions", dict(request.query))
 
 
 def info(request: Request, database: SyncPouchDB) -> dict[str, Any]:

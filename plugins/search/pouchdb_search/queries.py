@@ -1,90 +1,209 @@
-"""Queries to tantivy's: pouchdb-search's plain words, and Lucene's classic syntax."""
+"""Parts of queries: terms, patterns, phrases of a field as tantivy finds them; pouchdb-search's plain words."""
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import tantivy
-from luqum.exceptions import ParseError  # type: ignore[import-untyped]  # it has none
-from luqum.parser import lexer, parser  # type: ignore[import-untyped]
-from luqum.tree import (  # type: ignore[import-untyped]
-    AndOperation,
-    Boost,
-    FieldGroup,
-    Fuzzy,
-    Group,
-    Not,
-    OrOperation,
-    Phrase,
-    Plus,
-    Prohibit,
-    Proximity,
-    Range,
-    Regex,
-    SearchField,
-    UnknownOperation,
-    Word,
-)
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_search.analysis import Analyzer
-from pouchdb_search.text_index import bucket, hexed, prefixed
+from pouchdb_search.analysis import Analyzer, analyzer_of
+from pouchdb_search.schema import bucket, prefixed
+from pouchdb_search.text_index import Names
 
-__all__ = ["Asked", "everything", "lucene", "original"]
+__all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "range_pattern"]
 
 DEFAULT = "default"
 EXPANSIONS = 200
-"""Terms that a prefix of the original's queries stands for, the most frequent."""
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
-_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&\-~/\"<>@]")
+"""Terms that a prefix of the original's queries stands for each with a weight of its own: the most frequent."""
+PLACEMENTS = 1000
+"""Ways to place the words of a phrase with slop that are looked for one by one."""
 MUST, SHOULD, NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
+_ANY = r"[\x{0}-\x{10FFFF}]"
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&\-~/\"<>@]")
 
 
 class Asked:
     """What a query is compiled with, and which terms it looks for, for highlights."""
 
-    def __init__(self, schema: Any, index: Any, searcher: Any, analyzer: Callable[[str], Analyzer]) -> None:
-        self.schema, self.index, self.searcher, self.analyzer = schema, index, searcher, analyzer
+    def __init__(
+        self, schema: Any, index: Any, searcher: Any, analyzer: Callable[[str], Analyzer], names: Names
+    ) -> None:
+        self.schema, self.index, self.searcher, self.names = schema, index, searcher, names
+        self._analyzer = analyzer
         self.tests: dict[str, list[Callable[[str], bool]]] = {}
         """By field: whether a term of it is one that was looked for."""
 
+    def analyzer(self, name: str) -> Analyzer:
+        """Return the analyzer of a field: texts that Nouveau calls strings have none."""
+        return analyzer_of("keyword") if name in self.names.strings else self._analyzer(name)
+
+    @contextmanager
+    def unmarked(self) -> Iterator[None]:
+        """Let terms within not be highlighted: what must not be found."""
+        kept = {name: list(tests) for name, tests in self.tests.items()}
+        yield
+        self.tests = kept
+
+    def marks(self, name: str, test: Callable[[str], bool]) -> None:
+        """Let the terms of a field that pass a test be highlighted."""
+        self.tests.setdefault(name, []).append(test)
+
+    def _boosts(self, name: str) -> list[float]:
+        return self.names.boosts.get(name) or [1.0]
+
+    def weighed(self, name: str, words: Sequence[str], made: Callable[[float], Any]) -> Any:
+        """Return a query for words of a field, whatever boost they were indexed with; ``made`` makes that of one boost.
+
+        Tantivy thinks a word rare that few documents have with one boost: that is set right here.
+        """
+        boosts = self._boosts(name)
+        if boosts == [1.0]:
+            return made(1.0)
+        field, parts = bucket(name), []
+        for boost in boosts:
+            weight = boost
+            for word in words:
+                every = [self.searcher.doc_freq(field, prefixed(name, word, each)) for each in boosts]
+                own = self.searcher.doc_freq(field, prefixed(name, word, boost))
+                weight *= (self._idf(sum(every)) / self._idf(own)) ** (1 / len(words))
+            parts.append((SHOULD, tantivy.Query.boost_query(made(boost), weight)))
+        return tantivy.Query.boolean_query(parts)
+
+    def _idf(self, frequency: int) -> float:
+        count = self.searcher.num_docs
+        frequency = min(frequency, count)
+        return math.log(1 + (count - frequency + 0.5) / (frequency + 0.5))
+
     def term(self, name: str, term: str) -> Any:
         """Return a query for one term."""
-        self.tests.setdefault(name, []).append(lambda found: found == term)
-        return tantivy.Query.term_query(self.schema, bucket(name), prefixed(name, term))
+        self.marks(name, lambda found: found == term)
+        return self.weighed(
+            name,
+            [term],
+            lambda boost: tantivy.Query.term_query(self.schema, bucket(name), prefixed(name, term, boost)),
+        )
 
-    def pattern(self, name: str, regex: str) -> Any:
+    def pattern(self, name: str, regex: str, test: Callable[[str], bool] | None = None) -> Any:
         """Return a query for terms that match a regular expression of tantivy's. Raises BadRequest."""
+        if test is None:
+            try:
+                compiled = re.compile(regex)
+            except re.error:
+                compiled = None
+            if compiled is not None:
+                self.marks(name, lambda found: compiled.fullmatch(found) is not None)
+        else:
+            self.marks(name, test)
+
+        def made(boost: float) -> Any:
+            return tantivy.Query.regex_query(self.schema, bucket(name), f"{prefixed(name, '', boost)}({regex})")
+
         try:
-            test = re.compile(regex)
-        except re.error:
-            test = None
-        if test is not None:
-            self.tests.setdefault(name, []).append(lambda found: test.fullmatch(found) is not None)
-        try:
-            return tantivy.Query.regex_query(self.schema, bucket(name), f"{prefixed(name, '')}({regex})")
+            return self.weighed(name, [], made)
         except ValueError as error:
             raise BadRequest(f"{regex!r} is not a regular expression: {error}") from error
 
-    def terms_of(self, name: str, prefix: str = "", limit: int | None = None) -> list[str]:
-        """Return the terms of a field that begin so, the most frequent first."""
-        found = self.searcher.terms_with_prefix(bucket(name), prefixed(name, prefix), limit=limit)
-        length = len(prefixed(name, ""))
-        return [term[length:] for term, _ in found]
+    def wildcard(self, name: str, parts: Sequence[str]) -> Any:
+        """Return a query for terms: every second part is a ``*`` or ``?``, the others are text."""
+        meant = {"*": f"{_ANY}*", "?": _ANY}
+        regex = "".join(meant[part] if place % 2 else _escaped(part) for place, part in enumerate(parts))
+        simple = {"*": ".*", "?": "."}
+        test = re.compile(
+            "".join(simple[part] if place % 2 else re.escape(part) for place, part in enumerate(parts)), re.DOTALL
+        )
+        return self.pattern(name, regex, lambda found: test.fullmatch(found) is not None)
+
+    def phrase(self, name: str, words: Sequence[str | None], slop: int) -> Any:
+        """Return a query for words at their places, None where any word may be; None if there are no words.
+
+        ``slop`` is Lucene's: how far the words may be moved, all in all, from where the phrase has them.
+        """
+        placed = [(place, word) for place, word in enumerate(words) if word is not None]
+        if not placed:
+            return None
+        if len(placed) == 1:
+            return self.term(name, placed[0][1])
+        for _, word in placed:
+            self.marks(name, lambda found, word=word: found == word)  # type: ignore[misc]
+        ways = _placements([place for place, _ in placed], slop)
+
+        def made(boost: float) -> Any:
+            terms = [prefixed(name, word, boost) for _, word in placed]
+            if ways is None:
+                return tantivy.Query.phrase_query(self.schema, bucket(name), [*terms], slop)
+            each = []
+            for way, moved in ways:
+                query = tantivy.Query.phrase_query(self.schema, bucket(name), list(zip(way, terms, strict=True)))
+                each.append(tantivy.Query.boost_query(query, 1 / (1 + moved)) if moved else query)
+            # One document has the words in several of these ways: the best one counts.
+            return each[0] if len(each) == 1 else tantivy.Query.disjunction_max_query(each)
+
+        return self.weighed(name, [word for _, word in placed], made)
+
+    def near(self, name: str, word: str, distance: int) -> Any:
+        """Return a query for terms with at most so many letters changed; the nearer, the better."""
+        self.marks(name, lambda found: is_near(found, word, distance))
+        if distance == 0:
+            return self.term(name, word)
+
+        def made(boost: float) -> Any:
+            term = prefixed(name, word, boost)
+            # Each of these finds the nearer ones, too: they add up.
+            each = [
+                tantivy.Query.fuzzy_term_query(self.schema, bucket(name), term, distance=least)
+                for least in range(1, distance + 1)
+            ]
+            exact = tantivy.Query.const_score_query(tantivy.Query.term_query(self.schema, bucket(name), term), 1.0)
+            return tantivy.Query.boolean_query([(SHOULD, query) for query in (exact, *each)])
+
+        return self.weighed(name, [], made)
+
+    def terms_of(self, name: str, prefix: str = "", limit: int | None = None) -> list[tuple[str, int]]:
+        """Return the terms of a field that begin so, with how many documents have each, the most frequent first."""
+        counts: dict[str, int] = {}
+        for boost in self._boosts(name):
+            length = len(prefixed(name, "", boost))
+            for term, count in self.searcher.terms_with_prefix(
+                bucket(name), prefixed(name, prefix, boost), limit=limit
+            ):
+                counts[term[length:]] = counts.get(term[length:], 0) + count
+        found = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+        return found if limit is None else found[:limit]
+
+    def frequency(self, name: str, term: str) -> int:
+        """Return how many documents have a term."""
+        field = bucket(name)
+        return sum(self.searcher.doc_freq(field, prefixed(name, term, boost)) for boost in self._boosts(name))
+
+
+def _placements(places: Sequence[int], slop: int) -> list[tuple[tuple[int, ...], int]] | None:
+    """Return all places of words that a sloppy phrase allows, and how far each moves them; None if there are too many.
+
+    Lucene takes from each word's place in a text its place in the phrase: what is left may differ by so much.
+    """
+    count = len(places)
+    if (slop + 1) ** count - slop**count > PLACEMENTS:
+        return None
+    found = []
+    for moves in itertools.product(range(slop + 1), repeat=count):
+        if min(moves) != 0:
+            continue
+        way = [place + move for place, move in zip(places, moves, strict=True)]
+        if len(set(way)) == count:
+            least = min(way)
+            found.append((tuple(each - least for each in way), max(moves)))
+    return found
 
 
 def everything(schema: Any) -> Any:
     """Return the query that every document matches."""
     return tantivy.Query.term_query(schema, "kind", "doc")
-
-
-def _all(schema: Any, parts: list[tuple[Any, Any]]) -> Any:
-    if not any(occur != NOT for occur, _ in parts):
-        return tantivy.Query.empty_query()
-    return parts[0][1] if len(parts) == 1 else tantivy.Query.boolean_query(parts)
 
 
 def original(asked: Asked, text: str) -> Any:
@@ -96,188 +215,94 @@ def original(asked: Asked, text: str) -> Any:
     if ":" in text:
         name, words = text.split(":")[:2]
     terms = asked.analyzer(name).words(words)
-    if not terms:
-        return tantivy.Query.empty_query()
     parts = []
     for term in terms:
         expansions = []
-        for found in asked.terms_of(name, term, EXPANSIONS):
-            weight = 1.0 if found == term else 1 / math.log(max(3, len(found) - len(term)) + 1)
+        for found, _ in asked.terms_of(name, term, EXPANSIONS):
+            weight = 1.0 if found == term else 1 / math.log(max(3, len(found) - len(term)))
             expansions.append((SHOULD, tantivy.Query.boost_query(asked.term(name, found), weight)))
         if not expansions:
             return tantivy.Query.empty_query()
-        parts.append((MUST, _all(asked.schema, expansions)))
-    return _all(asked.schema, parts)
+        if len(expansions) == EXPANSIONS:
+            # The rarer ones together: found, and last.
+            expansions.append((SHOULD, tantivy.Query.boost_query(asked.wildcard(name, [term, "*"]), 1e-3)))
+        parts.append((MUST, tantivy.Query.boolean_query(expansions)))
+    return tantivy.Query.boolean_query(parts) if parts else tantivy.Query.empty_query()
 
 
-def lucene(asked: Asked, text: str) -> Any:
-    """Compile a query in Lucene's classic syntax, ``OR`` between words. Raises BadRequest that says where."""
-    if not text.strip():
-        raise BadRequest("the query is empty")
-    try:
-        # ply keeps where it is: a lexer of one's own for each query.
-        tree = parser.parse(_prepared(text), lexer=lexer.clone())
-    except (ParseError, RecursionError) as error:
-        raise BadRequest(f"the query {text!r} cannot be parsed: {_said(error)}") from error
-    return _compiled(asked, tree, DEFAULT)
-
-
-def _said(error: Exception) -> str:
-    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-
-
-def _prepared(text: str) -> str:
-    """Write ``&&``, ``||`` and ``!`` as words, outside of quotes and where they are not escaped."""
-
-    def replaced(found: re.Match[str]) -> str:
-        token = found[0]
-        return {"&&": " AND ", "||": " OR ", "!": " NOT "}.get(token, token)
-
-    return re.sub(r'\\.|"(?:[^"\\]|\\.)*"|&&|\|\||(?<![\w])!(?=[\w("+*])', replaced, text)
-
-
-def _compiled(asked: Asked, node: Any, name: str) -> Any:
-    if isinstance(node, SearchField):
-        field = _unescaped(node.name)
-        if field == "*" and isinstance(node.expr, Word) and node.expr.value == "*":
-            return everything(asked.schema)
-        return _compiled(asked, node.expr, field)
-    if isinstance(node, (Group, FieldGroup)):
-        return _compiled(asked, node.expr, name)
-    if isinstance(node, (AndOperation, OrOperation, UnknownOperation)):
-        usual = MUST if isinstance(node, AndOperation) else SHOULD
-        return _all(asked.schema, [_clause(asked, each, name, usual) for each in node.children])
-    if isinstance(node, Plus):
-        return _compiled(asked, node.a, name)
-    if isinstance(node, (Prohibit, Not)):
-        # Nothing but what must not be: Lucene finds nothing.
-        return tantivy.Query.empty_query()
-    if isinstance(node, Boost):
-        return tantivy.Query.boost_query(_compiled(asked, node.expr, name), float(node.force))
-    return _leaf(asked, node, name)
-
-
-def _clause(asked: Asked, node: Any, name: str, usual: Any) -> tuple[Any, Any]:
-    if isinstance(node, (Prohibit, Not)):
-        return NOT, _compiled(asked, node.a, name)
-    return MUST if isinstance(node, Plus) else usual, _compiled(asked, node, name)
-
-
-def _leaf(asked: Asked, node: Any, name: str) -> Any:
-    if isinstance(node, Word):
-        return _word(asked, node.value, name)
-    if isinstance(node, Phrase):
-        return _phrase(asked, _unescaped(node.value[1:-1]), name, 0)
-    if isinstance(node, Proximity):
-        return _phrase(asked, _unescaped(node.term.value[1:-1]), name, int(node.degree or 0))
-    if isinstance(node, Fuzzy):
-        return _fuzzy(asked, _unescaped(node.term.value), name, node.degree)
-    if isinstance(node, Range):
-        return _range(asked, node, name)
-    if isinstance(node, Regex):
-        return asked.pattern(name, node.value[1:-1])
-    raise BadRequest(f"{node} cannot be searched for")
-
-
-def _word(asked: Asked, value: str, name: str) -> Any:
-    if re.search(r"(?<!\\)[*?]", value):
-        if value == "*":
-            return asked.pattern(name, ".*")
-        if value[0] in "*?":
-            raise BadRequest(f"{value!r}: a wildcard may not stand at the beginning of a word")
-        parts = re.split(r"(?<!\\)([*?])", asked.analyzer(name).folded(value))
-        regex = "".join({"*": ".*", "?": "."}.get(part, _escaped(_unescaped(part))) for part in parts)
-        return asked.pattern(name, regex)
-    text = _unescaped(value)
-    found = _phrase(asked, text, name, 0)
-    if _NUMBER.match(text):
-        number = tantivy.Query.term_query(asked.schema, f"n.{hexed(name)}", float(text))
-        return tantivy.Query.boolean_query([(SHOULD, found), (SHOULD, number), (SHOULD, asked.term(name, text))])
-    return found
-
-
-def _phrase(asked: Asked, text: str, name: str, slop: int) -> Any:
-    words = asked.analyzer(name).words(text)
-    if not words:
-        return tantivy.Query.empty_query()
-    queries = [asked.term(name, word) for word in words]
-    if len(words) == 1:
-        return queries[0]
-    return tantivy.Query.phrase_query(asked.schema, bucket(name), [prefixed(name, word) for word in words], slop)
-
-
-def _fuzzy(asked: Asked, text: str, name: str, degree: Any) -> Any:
-    words = asked.analyzer(name).words(text) or [asked.analyzer(name).folded(text)]
-    asked_for = float(degree) if degree is not None else 2.0
-    # Older queries say how alike words are: 0.8 of five letters is one change.
-    distance = int(asked_for) if asked_for >= 1 else min(2, round((1 - asked_for) * len(words[0])))
-    if distance > 2:
-        raise BadRequest(f"{text}~{degree}: at most 2 changes can be looked for")
-    for word in words:
-        asked.tests.setdefault(name, []).append(lambda found, word=word: _near(found, word, distance))  # type: ignore[misc]
-    if distance == 0:
-        return asked.term(name, words[0])
-    return _all(
-        asked.schema,
-        [
-            (MUST, tantivy.Query.fuzzy_term_query(asked.schema, bucket(name), prefixed(name, word), distance=distance))
-            for word in words
-        ],
-    )
-
-
-def _near(left: str, right: str, most: int) -> bool:
-    """Whether two words are within so many changes of each other."""
+def is_near(left: str, right: str, most: int) -> bool:
+    """Whether two words are within so many letters added, dropped, changed or swapped."""
     if abs(len(left) - len(right)) > most:
         return False
+    before: list[int] = []
     row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
-        before, row[0] = row[0], i
+        before, last, row = row, before, [i]
         for j, b in enumerate(right, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
     return row[-1] <= most
 
 
-def _range(asked: Asked, node: Range, name: str) -> Any:
-    low, high = _bound(node.low), _bound(node.high)
-    numeric = [each is None or _NUMBER.match(each) or each in ("Infinity", "-Infinity") for each in (low, high)]
-    if all(numeric) and not (low is None and high is None):
-        begin = "*" if low in (None, "-Infinity") else low
-        end = "*" if high in (None, "Infinity") else high
-        if begin == end == "*":
-            begin, end = "-1e308", "1e308"
-        # Exclusive ends cannot be open.
-        left = "[" if node.include_low or begin == "*" else "{"
-        right = "]" if node.include_high or end == "*" else "}"
-        try:
-            return asked.index.parse_query(f"n.{hexed(name)}:{left}{begin} TO {end}{right}")
-        except ValueError as error:
-            raise BadRequest(f"{node} is not a range: {error}") from error
-    folded = asked.analyzer(name).folded
-
-    def within(term: str) -> bool:
-        if low is not None and (term < folded(low) or (term == folded(low) and not node.include_low)):
-            return False
-        return not (high is not None and (term > folded(high) or (term == folded(high) and not node.include_high)))
-
-    found = [term for term in asked.terms_of(name) if within(term)]
-    return _any(asked, name, found)
-
-
-def _any(asked: Asked, name: str, terms: Iterable[str]) -> Any:
-    parts = [(SHOULD, asked.term(name, term)) for term in terms]
-    return _all(asked.schema, parts) if parts else tantivy.Query.empty_query()
-
-
-def _bound(node: Any) -> str | None:
-    value = node.value if isinstance(node, (Word, Phrase)) else str(node)
-    value = _unescaped(value.strip().strip('"'))
-    return None if value == "*" else value
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text)
-
-
 def _escaped(text: str) -> str:
+    """Return text as a regular expression of tantivy's that matches it."""
     return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)
+
+
+def _class(low: int, high: int) -> str | None:
+    return f"[\\x{{{low:x}}}-\\x{{{high:x}}}]" if low <= high else None
+
+
+def _from(text: str, inclusive: bool) -> list[str]:
+    """Return expressions for what is not before a text."""
+    found = []
+    for place, letter in enumerate(text):
+        above = _class(ord(letter) + 1, 0x10FFFF)
+        if above:
+            found.append(f"{_escaped(text[:place])}{above}{_ANY}*")
+    found.append(f"{_escaped(text)}{_ANY}{'*' if inclusive else '+'}")
+    return found
+
+
+def _upto(text: str, inclusive: bool) -> list[str]:
+    """Return expressions for what is not after a text, but not the empty one."""
+    found = []
+    for place, letter in enumerate(text):
+        below = _class(0, ord(letter) - 1)
+        if below:
+            found.append(f"{_escaped(text[:place])}{below}{_ANY}*")
+        if place:
+            found.append(_escaped(text[:place]))
+    if inclusive and text:
+        found.append(_escaped(text))
+    return found
+
+
+def range_pattern(low: str | None, high: str | None, with_low: bool, with_high: bool) -> str | None:
+    """Return a regular expression for the texts between two, by code points; None is open, and no answer is nothing."""
+    if high is None:
+        return "|".join(_from(low or "", with_low))
+    if low is None:
+        parts = _upto(high, with_high)
+        return f"({'|'.join(parts)})?" if high and parts else ("" if with_high else None)
+    if low > high or (low == high and not (with_low and with_high)):
+        return None
+    if low == high:
+        return _escaped(low)
+    same = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
+    begin, low, high = _escaped(low[:same]), low[same:], high[same:]
+    if not low:
+        parts = _upto(high, with_high)
+        return f"{begin}({'|'.join(parts)}){'?' if with_low else ''}" if parts else (begin if with_low else None)
+    parts = [f"{_escaped(low[0])}({'|'.join(_from(low[1:], with_low))})"]
+    between = _class(ord(low[0]) + 1, ord(high[0]) - 1)
+    if between:
+        parts.append(f"{between}{_ANY}*")
+    rest = _upto(high[1:], with_high)
+    if rest:
+        parts.append(f"{_escaped(high[0])}({'|'.join(rest)})")
+    if len(high) > 1 or with_high:
+        parts.append(_escaped(high[0]))
+    return f"{begin}({'|'.join(parts)})"

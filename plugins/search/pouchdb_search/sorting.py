@@ -1,26 +1,53 @@
-"""The order of hits: the keys that ``sort`` and ``group_sort`` describe."""
+"""The order of hits: the keys that ``sort`` and ``group_sort`` describe, and hits in that order."""
 
 from __future__ import annotations
 
+import heapq
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pouchdb_core.errors import BadRequest, QueryParseError
+import tantivy
 
-__all__ = ["Hit", "SortKey", "field_and_type", "orderable", "sort_key"]
+from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_search.queries import Asked
+from pouchdb_search.schema import WEIGHT
+
+__all__ = ["Hit", "SortKey", "all_hits", "best_hits", "field_and_type", "sort_key", "sorted_hits", "sorted_page"]
 
 
 class Hit:
-    """A document that was found, with what the index stores of it."""
+    """A document that was found; what the index stores of it is read when somebody asks."""
 
-    __slots__ = ("id", "length", "order", "score", "stored")
+    __slots__ = ("_read", "_searcher", "address", "order", "score")
 
-    def __init__(self, id: str, score: float, stored: Mapping[str, Any]) -> None:
-        self.id, self.score, self.stored = id, score, stored
-        self.length = sum(stored["l"].values())
-        self.order: list[Any] = [score]
+    def __init__(self, searcher: Any, address: Any, score: float | None, order: list[Any] | None = None) -> None:
+        self._searcher, self.address, self.score = searcher, address, score
+        self._read: tuple[str, Mapping[str, Any]] | None = None
+        self.order: list[Any] = [score] if order is None else order
+
+    def _document(self) -> tuple[str, Mapping[str, Any]]:
+        if self._read is None:
+            doc = self._searcher.doc(self.address)
+            self._read = doc["id"][0], json.loads(doc["stored"][0])
+        return self._read
+
+    @property
+    def id(self) -> str:
+        """The document's id."""
+        return self._document()[0]
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The stored fields."""
+        found: Mapping[str, Any] = self._document()[1]["f"]
+        return found
+
+    def value(self, name: str) -> Any:
+        """Return what the hit is sorted by, None without it."""
+        return self._document()[1]["s"].get(name)
 
 
 class SortKey:
@@ -28,64 +55,160 @@ class SortKey:
 
     def __init__(self, name: str, kind: str, descending: bool, value: Callable[[Hit], Any]) -> None:
         self.name, self.kind, self.descending, self.value = name, kind, descending, value
+        self.place: tuple[str, str, Callable[[Any, Any], float | None]] | None = None
+        """Of distances: the fields of longitude and latitude, and the distance of two values of theirs."""
 
-    def check(self, hits: Sequence[Hit]) -> None:
-        """Refuse values of another type. Raises BadRequest."""
-        if self.kind not in ("number", "string"):
-            return
-        for hit in hits:
-            value = self.value(hit)
-            if value is not None and isinstance(value, str) != (self.kind == "string"):
-                raise BadRequest(f"sort: {self.name!r} of {hit.id!r} is not a {self.kind}: {self.name}<{self.kind}>")
+    def check(self, hit: Hit, value: Any) -> None:
+        """Refuse a value of another type. Raises BadRequest."""
+        if (
+            self.kind in ("number", "string")
+            and value is not None
+            and isinstance(value, str) != (self.kind == "string")
+        ):
+            raise BadRequest(f"sort: {self.name!r} of {hit.id!r} is not a {self.kind}: {self.name}<{self.kind}>")
+
+    def orders(self, hits: list[Hit], place: int) -> None:
+        """Sort hits by the value at a place of their order; those without one come last, whatever the direction."""
+        there = [hit for hit in hits if hit.order[place] is not None]
+        there.sort(key=lambda hit: hit.order[place], reverse=self.descending)
+        hits[:] = [*there, *(hit for hit in hits if hit.order[place] is None)]
 
 
 def sort_key(given: Any) -> SortKey:
     """Return the key that ``sort`` describes: ``"-field<string>"``, ``"<score>"``. Raises QueryParseError."""
-    if not isinstance(given, str):
+    if not isinstance(given, str) or given in ("", "-"):
         raise QueryParseError(f"Invalid value for sort: {given!r}")
-    descending, text = given.startswith("-"), given.lstrip("-")
-    if text == "<score>" or text == "relevance":
+    descending, text = given.startswith("-"), given.removeprefix("-")
+    if text in ("<score>", "relevance"):
         # The best first, unless turned round.
         return SortKey("score", "score", not descending, lambda hit: hit.score)
-    if text.startswith("<distance,"):
+    if text.startswith("<distance"):
         return _distance(text, descending)
     if text == "<doc>":
         return SortKey("id", "doc", descending, lambda hit: hit.id)
     name, kind = field_and_type(text)
-    return SortKey(name, kind, descending, lambda hit: hit.stored["s"].get(name))
+    return SortKey(name, kind, descending, lambda hit: hit.value(name))
 
 
 def field_and_type(text: str) -> tuple[str, str]:
     """Return (field, ``"number"`` or ``"string"``) of ``"field<type>"``. Raises QueryParseError."""
-    found = re.fullmatch(r"(.+?)(?:<(number|string|double)>)?", text)
+    found = re.fullmatch(r"([^<>]+)(?:<(number|string|double)>)?", text)
     if found is None:
-        raise QueryParseError(f"Invalid value for sort: {text!r}")
+        raise QueryParseError(f"Invalid value for sort: {text!r}; a field, or a field with <number> or <string>")
     return found[1], {"double": "number", None: "number"}.get(found[2], found[2])
 
 
 def _distance(text: str, descending: bool) -> SortKey:
-    parts = text.strip("<>").split(",")
-    if len(parts) not in (5, 6):
-        raise QueryParseError(f"Invalid value for sort: {text!r}; <distance,lonField,latField,lon,lat,km>")
+    parts = [part.strip() for part in text.removeprefix("<").removesuffix(">").split(",")]
+    wanted = f"Invalid value for sort: {text!r}; <distance,lonField,latField,lon,lat,km>"
+    if len(parts) not in (5, 6) or not text.endswith(">") or parts[0] != "distance":
+        raise QueryParseError(wanted)
     try:
         lon, lat = float(parts[3]), float(parts[4])
     except ValueError:
-        raise QueryParseError(f"Invalid value for sort: {text!r}") from None
+        raise QueryParseError(wanted) from None
+    if not (abs(lon) <= 360 and abs(lat) <= 90) or (len(parts) == 6 and parts[5] not in ("km", "mi")):
+        raise QueryParseError(wanted)
     radius = 3958.7613 if len(parts) == 6 and parts[5] == "mi" else 6371.0088
+    a = math.radians(lat)
 
-    def away(hit: Hit) -> float | None:
-        x, y = hit.stored["s"].get(parts[1]), hit.stored["s"].get(parts[2])
+    def away(x: Any, y: Any) -> float | None:
         if not isinstance(x, (int, float)) or not isinstance(y, (int, float)):
             return None
-        a, b = math.radians(lat), math.radians(y)
+        b = math.radians(y)
         half = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(math.radians(x - lon) / 2) ** 2
         return 2 * radius * math.asin(math.sqrt(min(1.0, half)))
 
-    return SortKey("distance", "distance", descending, away)
+    key = SortKey("distance", "distance", descending, lambda hit: away(hit.value(parts[1]), hit.value(parts[2])))
+    key.place = parts[1], parts[2], away
+    return key
 
 
-def orderable(value: Any) -> tuple[int, Any]:
-    """Return a key that sorts numbers, then texts, then what is missing."""
-    if value is None:
-        return (2, 0)
-    return (1, value) if isinstance(value, str) else (0, value)
+# -- hits in an order ----------------------------------------------------------------------------------
+
+
+def best_hits(asked: Asked, query: Any, skip: int, limit: int | None, weighed: bool) -> tuple[list[Hit], int]:
+    """Return a page of hits, the best first, and how many there are.
+
+    Hits of one score come in the order in which tantivy has them, so that pages fit together; ``weighed``: in the
+    order of their lengths, the shorter first.
+    """
+    searcher = asked.searcher
+    limit = max(0, searcher.num_docs - skip) if limit is None else min(limit, max(0, searcher.num_docs - skip))
+    if limit == 0:
+        return [], searcher.search(query, 1).count
+    by_length = {"weight_by_field": WEIGHT} if weighed else {}
+    found = searcher.search(query, limit, offset=skip, **by_length)
+    return [Hit(searcher, address, float(score)) for score, address in found.hits], found.count
+
+
+def all_hits(asked: Asked, query: Any, weighed: bool) -> list[Hit]:
+    """Return all hits, the best first."""
+    return best_hits(asked, query, 0, None, weighed)[0]
+
+
+def sorted_page(
+    asked: Asked, query: Any, keys: Sequence[SortKey], skip: int, limit: int | None, weighed: bool
+) -> tuple[list[Hit], int]:
+    """Return a page of hits in the order of some keys, and how many hits there are. Raises BadRequest.
+
+    One field that has a column is sorted by tantivy, distances are computed of two columns; else what is stored of
+    each hit is read.
+    """
+    searcher = asked.searcher
+    if len(keys) == 1 and limit is not None:
+        key = keys[0]
+        column = _column(asked, key)
+        if column is not None:
+            count = min(limit, max(0, searcher.num_docs - skip))
+            order = tantivy.Order.Desc if key.descending else tantivy.Order.Asc
+            found = searcher.search(query, max(1, count), offset=skip, order_by_field=column, order=order)
+            page = [Hit(searcher, address, None, [value]) for value, address in found.hits[:count]]
+            return page, found.count
+        if key.place is not None:
+            nearest = _by_distance(asked, query, key, skip + limit, weighed)
+            if nearest is not None:
+                return nearest[0][skip:], nearest[1]
+    hits = all_hits(asked, query, weighed)
+    total = len(hits)
+    sorted_hits(hits, keys)
+    return hits[skip : None if limit is None else skip + limit], total
+
+
+def _column(asked: Asked, key: SortKey) -> str | None:
+    """Return the column that sorts like a key does, if there is one."""
+    if key.kind == "doc":
+        return "id"
+    text = key.kind == "string"
+    if key.kind not in ("number", "string") or asked.names.slots.of(key.name, not text) is not None:
+        # Of both types: the hits must be looked at.
+        return None
+    return asked.names.slots.of(key.name, text)
+
+
+def _by_distance(asked: Asked, query: Any, key: SortKey, count: int, weighed: bool) -> tuple[list[Hit], int] | None:
+    assert key.place is not None
+    columns = [asked.names.slots.of(name, False) for name in key.place[:2]]
+    if None in columns:
+        return None
+    hits = all_hits(asked, query, weighed)
+    addresses = [hit.address for hit in hits]
+    places = zip(*(asked.searcher.fast_field_values(column, addresses) for column in columns), strict=True)
+    far = math.inf
+    away = []
+    for number, (x, y) in enumerate(places):
+        distance = key.place[2](x, y)
+        hits[number].order = [distance]
+        away.append((far if distance is None else -distance if key.descending else distance, number))
+    return [hits[number] for _, number in heapq.nsmallest(count, away)], len(hits)
+
+
+def sorted_hits(hits: list[Hit], keys: Sequence[SortKey]) -> None:
+    """Sort hits by some keys, in place; equal ones stay in their order. Raises BadRequest."""
+    for hit in hits:
+        hit.order = [key.value(hit) for key in keys]
+        for key, value in zip(keys, hit.order, strict=True):
+            key.check(hit, value)
+    # From the last key to the first: sorting is stable.
+    for place, key in reversed(list(enumerate(keys))):
+        key.orders(hits, place)

@@ -1,0 +1,179 @@
+"""A search with its options checked, and the answer: rows, groups, facets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import tantivy
+
+from pouchdb_core.errors import QueryParseError
+from pouchdb_core.results import Record
+from pouchdb_core.tables import Table
+from pouchdb_search.facets import counts_of, drilled, ranges_of
+from pouchdb_search.highlights import Highlighter
+from pouchdb_search.likeness import alike
+from pouchdb_search.lucene import lucene
+from pouchdb_search.queries import MUST, Asked, original
+from pouchdb_search.search_options import bookmark_at, count_of, drills_of, flag_of, list_of, place_of
+from pouchdb_search.sorting import Hit, SortKey, all_hits, best_hits, field_and_type, sort_key, sorted_hits, sorted_page
+from pouchdb_search.text_index import Names, TextSource
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["Opened", "Search"]
+
+USUAL, MOST = 25, 200
+
+
+@dataclass
+class Opened:
+    """An index as a search sees it."""
+
+    source: TextSource
+    schema: Any
+    index: Any
+    searcher: Any
+    names: Names
+
+    def asked(self) -> Asked:
+        """Return what compiles queries."""
+        return Asked(self.schema, self.index, self.searcher, self.source.definition.analyzer, self.names)
+
+
+class Search:
+    """Checked options, and how they are answered. Raises QueryParseError, BadRequest."""
+
+    def __init__(self, db: SyncPouchDB, options: Mapping[str, Any], opened: Opened) -> None:
+        given = {name: value for name, value in options.items() if value is not None}
+        self._db, self._given, self._definition = db, given, opened.source.definition
+        self._original = self._definition.original
+        text, model = given.get("q", given.get("query")), given.get("more_like")
+        if not isinstance(text, str) and (model is None or text is not None):
+            raise QueryParseError("Query must include a 'q' or 'query' argument")
+        self._limit = count_of(given, "limit", None if self._original else USUAL)
+        if self._limit is not None and self._limit > MOST and not self._original:
+            raise QueryParseError(f"Value for limit is too large, must not exceed {MOST}")
+        self._skip = count_of(given, "skip", 0) or 0
+        if given.get("bookmark"):
+            self._skip = place_of(given["bookmark"])
+        self._docs = flag_of(given, "include_docs")
+        self._sort = [sort_key(each) for each in list_of(given, "sort")]
+        self._shown = list_of(given, "include_fields") if "include_fields" in given else None
+        self._highlighter = Highlighter(given)
+        self._asked = opened.asked()
+        parts = []
+        if text is not None:
+            parts.append((original if self._original else lucene)(self._asked, text))
+        if model is not None:
+            parts.append(alike(db, self._asked, opened.source, model))
+        query = parts[0] if len(parts) == 1 else tantivy.Query.boolean_query([(MUST, each) for each in parts])
+        self._query = drilled(self._asked, query, drills_of(given.get("drilldown")))
+
+    def answer(self) -> Record:
+        """Return the answer."""
+        for name in ("group_field", "group_by"):
+            if name in self._given:
+                return self._grouped(name)
+        if self._sort:
+            page, total = sorted_page(self._asked, self._query, self._sort, self._skip, self._limit, self._original)
+        else:
+            page, total = best_hits(self._asked, self._query, self._skip, self._limit, self._original)
+        answer = Table(total_rows=total, bookmark=bookmark_at(self._skip + len(page)), rows=self._rows(page))
+        for facets, name in ((counts_of, "counts"), (ranges_of, "ranges")):
+            found = facets(self._asked, self._query, self._given)
+            if found is not None:
+                answer[name] = found
+        return _as_nouveau(answer) if self._definition.nouveau else answer
+
+    def _rows(self, hits: Sequence[Hit]) -> list[Record]:
+        ids = [hit.id for hit in hits]
+        listing: Any = {"rows": []}
+        if ids:
+            conflicts, attachments = (flag_of(self._given, name) for name in ("conflicts", "attachments"))
+            listing = self._db.all_docs(keys=ids, include_docs=self._docs, conflicts=conflicts, attachments=attachments)
+        known = {row["key"]: row for row in listing["rows"]}
+        rows = []
+        for hit in hits:
+            row = known.get(hit.id, {})
+            fields = hit.fields
+            shown = Record(
+                id=hit.id,
+                key=hit.id,
+                value=Record(rev=(row.get("value") or {}).get("rev")),
+                score=hit.score,
+                order=[*hit.order, 0],
+                fields=Record(
+                    fields
+                    if self._shown is None
+                    else {name: value for name, value in fields.items() if name in self._shown}
+                ),
+            )
+            if self._highlighter.names:
+                shown["highlights"] = self._highlighter.of(fields, self._asked.tests, self._asked.analyzer)
+            if self._docs:
+                shown["doc"] = row.get("doc")
+            rows.append(shown)
+        return rows
+
+    def _grouped(self, option: str) -> Record:
+        name, kind = field_and_type(str(self._given[option]))
+        limit = count_of(self._given, "group_limit", 1)
+        assert limit is not None, "it has a default"
+        if limit < 1:
+            raise QueryParseError("group_limit must be greater than zero")
+        if limit > MOST:
+            raise QueryParseError(f"Value for group_limit is too large, must not exceed {MOST}")
+        order = [sort_key(each) for each in list_of(self._given, "group_sort")]
+        hits = all_hits(self._asked, self._query, self._original)
+        total = len(hits)
+        if self._sort:
+            sorted_hits(hits, self._sort)
+        groups: dict[Any, list[Hit]] = {}
+        for hit in hits:
+            value = hit.value(name)
+            groups.setdefault(value if kind == "number" or value is None else str(value), []).append(hit)
+        if order:
+            # By each group's first hit.
+            firsts = {found[0]: by for by, found in groups.items()}
+            names = [firsts[hit] for hit in _in_order(list(firsts), order)]
+        else:
+            names = list(groups)
+        shown = names[self._skip : None if self._limit is None else self._skip + self._limit]
+        # The older option answers with the older names.
+        hits_name, total_name = ("rows", "total_rows") if option == "group_field" else ("hits", "total_hits")
+        answer = Record({total_name: total})
+        if option == "group_by":
+            answer["total_grouped_hits"] = total
+        answer["groups"] = [
+            Record({"by": each, total_name: len(groups[each]), hits_name: self._rows(groups[each][:limit])})
+            for each in shown
+        ]
+        return answer
+
+
+def _in_order(hits: list[Hit], keys: Sequence[SortKey]) -> list[Hit]:
+    """Return hits sorted by some keys; what rows show of their order stays."""
+    orders = [hit.order for hit in hits]
+    found = list(hits)
+    sorted_hits(found, keys)
+    for hit, order in zip(hits, orders, strict=True):
+        hit.order = order
+    return found
+
+
+def _as_nouveau(answer: Record) -> Record:
+    hits = [
+        Record({name: row[name] for name in ("id", "order", "fields", "doc", "highlights") if name in row})
+        for row in answer["rows"]
+    ]
+    shown = Record(
+        hits=hits,
+        total_hits=answer["total_rows"],
+        total_hits_relation="EQUAL_TO",
+        bookmark=answer["bookmark"],
+    )
+    shown.update({name: answer[name] for name in ("counts", "ranges") if name in answer})
+    return shown

@@ -1,0 +1,222 @@
+"""What an index function gives for a document: its calls of ``index`` as an entry of the index."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import tantivy
+
+from pouchdb_core.errors import BadRequest
+from pouchdb_search.analysis import ORIGINAL, Analyzer, analyzers_of
+from pouchdb_search.schema import WEIGHT, Slots, bucket, hexed, joined, weight_of
+
+__all__ = ["Definition", "Document", "clouseau_definition", "indexed", "nouveau_definition"]
+
+LONGEST = 256
+"""Characters of a text that rows can be sorted by."""
+_REFUSED = "index() of {name!r} takes text, a number or a boolean, not {value!r}"
+
+
+@dataclass
+class Document:
+    """What a function gave for one document."""
+
+    id: str
+    terms: dict[tuple[str, float], list[str | None]] = field(default_factory=dict)
+    """By field and boost; None where a word was dropped."""
+    numbers: dict[str, list[float]] = field(default_factory=dict)
+    facets: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    """The texts as they were given, where somebody wants them: by field."""
+    shown: dict[str, Any] = field(default_factory=dict)
+    """Fields that rows bring."""
+    sorted: dict[str, Any] = field(default_factory=dict)
+    """Values that rows can be sorted by."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to find it by, and nothing to show."""
+        return not (self.terms or self.numbers or self.facets or self.shown)
+
+    def add_shown(self, name: str, value: Any) -> None:
+        """Keep a value for rows; several become a list."""
+        if name in self.shown:
+            before = self.shown[name]
+            self.shown[name] = [*before, value] if isinstance(before, list) else [before, value]
+        else:
+            self.shown[name] = value
+
+    def tantivy(self, schema: tantivy.Schema, slots: Slots) -> tantivy.Document:
+        """Return it as tantivy takes it."""
+        found: dict[str, Any] = {"id": self.id, "kind": "doc"}
+        length = 0
+        for (name, boost), terms in self.terms.items():
+            length += len(terms)
+            found.setdefault(bucket(name), []).append(joined(name, terms, boost))
+        if self.numbers:
+            found["n"] = {hexed(name): values for name, values in self.numbers.items()}
+        if self.facets:
+            # A mark before it: a text of digits is no number.
+            found["s"] = {hexed(name): [f"={value}" for value in values] for name, values in self.facets.items()}
+        found[WEIGHT] = weight_of(length)
+        for name, value in self.sorted.items():
+            text = isinstance(value, str)
+            slot = slots.given(name, text)
+            if slot is not None:
+                found[slot] = value if text else float(value)
+        found["stored"] = json.dumps({"f": self.shown, "s": self.sorted})
+        return tantivy.Document.from_dict(found, schema)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """How a design document wants an index."""
+
+    source: Any
+    analyzer: Callable[[str], Analyzer]
+    original: bool
+    """As pouchdb-search: no analyzer is named."""
+    nouveau: bool = False
+
+    def wrapped(self, language: str) -> Any:
+        """Return a map function that emits what the index function is called with."""
+        if language != "javascript" or not isinstance(self.source, str):
+            return self.source
+        source = self.source.strip().removesuffix(";")
+        return (
+            "function (doc) { function index() { emit(Array.prototype.slice.call(arguments).map(function (each) {"
+            " return each === undefined ? null : each; }), null); } return ("
+            f"{source}\n)(doc); }}"
+        )
+
+
+def clouseau_definition(entry: Any) -> Definition:
+    """Return what an entry of ``indexes`` means. Raises BadRequest."""
+    if not isinstance(entry, Mapping):
+        entry = {"index": entry}
+    given = entry.get("analyzer")
+    if given is None:
+        return Definition(entry.get("index"), lambda field: ORIGINAL, original=True)
+    return Definition(entry.get("index"), analyzers_of(given), original=False)
+
+
+def nouveau_definition(entry: Any) -> Definition:
+    """Return what an entry of ``nouveau`` means. Raises BadRequest."""
+    if not isinstance(entry, Mapping):
+        raise BadRequest(f"an index of nouveau is an object with a function, not {entry!r}")
+    analyzers = analyzers_of(entry.get("default_analyzer", "standard"), entry.get("field_analyzers"))
+    return Definition(entry.get("index"), analyzers, original=False, nouveau=True)
+
+
+def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, texts: bool = False) -> Document:
+    """Return a document's entry of the calls of ``index``; with its ``texts``, too, if they are wanted.
+
+    Raises ValueError for a call that is wrong.
+    """
+    doc = Document(id)
+    for key, value in pairs:
+        if isinstance(key, str):
+            # A Python function yields (name, value) or (name, (value, options)).
+            call = [key, *value] if isinstance(value, (list, tuple)) and len(value) == 2 else [key, value]
+        elif isinstance(key, (list, tuple)):
+            call = list(key)
+        else:
+            raise ValueError(f"a function yields the name of a field and its value, not {key!r}")
+        if definition.nouveau and len(call) >= 3:
+            found = _nouveau(definition, doc, *call[:4])
+        else:
+            name, given, *rest = [*call, None, None][: max(2, len(call))]
+            found = _clouseau(definition, doc, name, given, rest[0] if rest else None)
+        if texts and found is not None:
+            doc.texts.setdefault(found[0], []).append(found[1])
+    return doc
+
+
+def _text(value: Any) -> str:
+    """Return a value as JavaScript shows it: what pouchdb-search indexes."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return "[object Object]" if isinstance(value, Mapping) else str(value)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"index() takes finite numbers, not {value!r}")
+    return number
+
+
+def _boost(options: Mapping[str, Any]) -> float:
+    """Return a boost, with two digits: each other one is a term of its own in queries."""
+    boost = options.get("boost")
+    if boost is None:
+        return 1.0
+    number = _number(boost)
+    if number is None or number <= 0:
+        raise ValueError(f"boost is a number above 0, not {boost!r}")
+    return float(f"{number:.2g}")
+
+
+def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, options: Any) -> tuple[str, str] | None:
+    if not isinstance(name, str):
+        raise ValueError(f"index() takes the name of a field first, not {name!r}")
+    options = options if isinstance(options, Mapping) else {}
+    if not definition.original and not isinstance(value, (str, int, float, bool)):
+        raise ValueError(_REFUSED.format(name=name, value=value))
+    number = _number(value)
+    text = _text(value)
+    searched = options.get("index", True) not in (False, "no", "false")
+    if searched:
+        if number is not None:
+            doc.numbers.setdefault(name, []).append(number)
+        whole = number is not None and not definition.original
+        terms: list[str | None] = [text] if whole else definition.analyzer(name).spaced(text)
+        doc.terms.setdefault((name, _boost(options)), []).extend(terms)
+    if options.get("facet"):
+        doc.facets.setdefault(name, []).append(text)
+    if options.get("store") not in (None, False, "no", "false"):
+        doc.add_shown(name, value)
+    if number is not None or len(text) <= LONGEST:
+        doc.sorted.setdefault(name, value if number is not None else text)
+    return (name, text) if searched and number is None else None
+
+
+def _nouveau(
+    definition: Definition, doc: Document, kind: Any, name: Any, value: Any, options: Any = None
+) -> tuple[str, str] | None:
+    if not isinstance(name, str):
+        raise ValueError(f"index() takes the name of a field second, not {name!r}")
+    options = options if isinstance(options, Mapping) else {}
+    found = None
+    if kind == "text" and isinstance(value, str):
+        doc.terms.setdefault((name, _boost(options)), []).extend(definition.analyzer(name).spaced(value))
+        found = name, value
+    elif kind == "string" and isinstance(value, str):
+        doc.terms.setdefault((name, _boost(options)), []).append(value)
+        doc.facets.setdefault(name, []).append(value)
+        doc.sorted.setdefault(name, value[:LONGEST])
+    elif kind == "double" and _number(value) is not None:
+        doc.numbers.setdefault(name, []).append(float(value))
+        doc.sorted.setdefault(name, value)
+    elif kind != "stored":
+        raise ValueError(
+            f"index({kind!r}, {name!r}, ...) takes text, string, double or stored with a value of that kind"
+        )
+    if kind == "stored" or options.get("store"):
+        doc.add_shown(name, value)
+    return found

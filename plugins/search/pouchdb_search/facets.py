@@ -1,0 +1,93 @@
+"""Counts of values and of ranges among the hits, and conditions on facets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tantivy
+
+from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.results import Record
+from pouchdb_search.lucene import lucene
+from pouchdb_search.queries import MUST, SHOULD, Asked
+from pouchdb_search.schema import hexed
+from pouchdb_search.search_options import json_of, list_of
+
+__all__ = ["counts_of", "drilled", "ranges_of"]
+
+VALUES = 10_000
+"""Values of a facet that are counted, the most frequent."""
+_RANGE = re.compile(r"\s*[\[{]\s*\S+\s+TO\s+\S+\s*[\]}]\s*\Z")
+
+
+def _check_facet(asked: Asked, name: Any) -> None:
+    if name not in asked.names.facets:
+        raise BadRequest(f"The field {name!r} was not indexed with facet: true", field=name)
+
+
+def drilled(asked: Asked, query: Any, drills: Sequence[tuple[str, Sequence[str]]]) -> Any:
+    """Return a query narrowed to facets: of several values of one field any one, of several fields all."""
+    for name, values in drills:
+        _check_facet(asked, name)
+        terms = [tantivy.Query.term_query(asked.schema, f"s.{hexed(name)}", f"={value}") for value in values]
+        either = tantivy.Query.boolean_query([(SHOULD, term) for term in terms])
+        # How often a facet is there says nothing about how good a hit is.
+        query = tantivy.Query.boolean_query([(MUST, query), (MUST, tantivy.Query.const_score_query(either, 0.0))])
+    return query
+
+
+def counts_of(asked: Asked, query: Any, given: Mapping[str, Any]) -> Record | None:
+    """Return ``{field: {value: documents}}`` of the option ``counts``; None without it. Raises BadRequest."""
+    names = list_of(given, "counts")
+    return Record({name: _counted(asked, query, name) for name in names}) if names else None
+
+
+def _counted(asked: Asked, query: Any, name: Any) -> Record:
+    _check_facet(asked, name)
+    found = asked.searcher.aggregate(query, {"counts": {"terms": {"field": f"s.{hexed(name)}", "size": VALUES}}})
+    return Record({bucket["key"][1:]: bucket["doc_count"] for bucket in found["counts"]["buckets"]})
+
+
+def ranges_of(asked: Asked, query: Any, given: Mapping[str, Any]) -> Record | None:
+    """Return ``{field: {label: documents}}`` of the option ``ranges``; None without it. Raises BadRequest."""
+    ranges = given.get("ranges")
+    if isinstance(ranges, str):
+        ranges = json_of(ranges, "ranges")
+    if ranges is None:
+        return None
+    if not isinstance(ranges, Mapping):
+        raise QueryParseError("Invalid value for ranges: an object of fields")
+    return Record({name: _ranged(asked, query, name, each) for name, each in ranges.items()})
+
+
+def _ranged(asked: Asked, query: Any, name: str, wanted: Any) -> Record:
+    if name not in asked.names.numbers:
+        raise BadRequest(f"The field {name!r} was not indexed as a number", field=name)
+    if isinstance(wanted, list):
+        wanted = dict(map(_nouveau_range, wanted))
+    if not isinstance(wanted, Mapping):
+        raise QueryParseError(f"Invalid value for ranges: {name} has labels with ranges such as [0 TO 10]")
+    found = Record()
+    for label, text in wanted.items():
+        if not isinstance(text, str) or not _RANGE.match(text):
+            raise QueryParseError(f"Invalid value for ranges: {label} of {name} is a range such as [0 TO 10]")
+        with asked.unmarked():
+            within = lucene(asked, f"{_escaped_name(name)}:{text.strip()}")
+        both = tantivy.Query.boolean_query([(MUST, query), (MUST, within)])
+        found[label] = asked.searcher.search(both, 1).count
+    return found
+
+
+def _escaped_name(name: str) -> str:
+    """Return the name of a field as a query has it."""
+    return re.sub(r"([^\w])", r"\\\1", name)
+
+
+def _nouveau_range(each: Any) -> tuple[str, str]:
+    if not isinstance(each, Mapping) or not isinstance(each.get("label"), str):
+        raise QueryParseError("Invalid value for ranges: each is an object with label, min, max")
+    left = "[" if each.get("min_inclusive", True) else "{"
+    right = "]" if each.get("max_inclusive", True) else "}"
+    return each["label"], f"{left}{each.get('min', '-Infinity')} TO {each.get('max', 'Infinity')}{right}"

@@ -1,0 +1,68 @@
+"""Pieces of stored texts with the words that were found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pouchdb_core.errors import QueryParseError
+from pouchdb_core.results import Record
+from pouchdb_search.analysis import Analyzer
+from pouchdb_search.search_options import count_of, list_of
+
+__all__ = ["Highlighter"]
+
+Test = Callable[[str], bool]
+
+
+class Highlighter:
+    """The checked options of highlighting. Raises QueryParseError."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.names = list_of(given, "highlight_fields")
+        self._before = str(given.get("highlight_pre_tag", "<em>"))
+        self._after = str(given.get("highlight_post_tag", "</em>"))
+        self._number = count_of(given, "highlight_number", 1)
+        self._size = count_of(given, "highlight_size", 100)
+        if self._number == 0 or self._size == 0:
+            raise QueryParseError("highlight_number and highlight_size must be greater than zero")
+
+    def of(
+        self, fields: Mapping[str, Any], tests: Mapping[str, Sequence[Test]], analyzer: Callable[[str], Analyzer]
+    ) -> Record:
+        """Return the fragments of each field that has any."""
+        found = Record()
+        for name in self.names:
+            texts = fields.get(name)
+            fragments: list[str] = []
+            for text in texts if isinstance(texts, list) else [texts]:
+                if isinstance(text, str):
+                    fragments += self._fragments(text, tests.get(name, ()), analyzer(name))
+            if fragments:
+                found[name] = fragments[: self._number]
+        return found
+
+    def _fragments(self, text: str, tests: Sequence[Test], analyzer: Analyzer) -> list[str]:
+        assert self._size is not None, "it has a default"
+        spans = [(term.start, term.end) for term in analyzer.terms(text) if any(test(term.text) for test in tests)]
+        fragments: list[str] = []
+        reached = 0
+        for start, end in spans:
+            if start < reached:
+                continue
+            # Around the word, from the beginning of a word to the end of one.
+            begin = max(reached, start - self._size // 2)
+            if begin > reached:
+                begin = min(start, text.find(" ", begin, start) + 1 or start)
+            until = min(len(text), max(begin + self._size, end))
+            if until < len(text) and not text[until].isspace():
+                until = max(end, text.rfind(" ", begin, until))
+            parts, place = [], begin
+            for left, right in spans:
+                # Of words that overlap, as pairs of characters do, the first.
+                if place <= left and right <= until:
+                    parts += [text[place:left], self._before, text[left:right], self._after]
+                    place = right
+            fragments.append("".join([*parts, text[place:until]]))
+            reached = until
+        return fragments

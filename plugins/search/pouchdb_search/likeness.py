@@ -1,0 +1,72 @@
+"""``more_like``: documents with the same telling words."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import tantivy
+
+from pouchdb_core.errors import QueryParseError
+from pouchdb_search.queries import DEFAULT, NOT, SHOULD, Asked
+from pouchdb_search.text_index import TextSource
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["alike"]
+
+TERMS = 25
+"""Words that are looked for, unless ``max_terms`` says otherwise."""
+_MEMBERS = frozenset(["id", "text", "fields", "max_terms"])
+
+
+def alike(db: SyncPouchDB, asked: Asked, source: TextSource, model: Any) -> Any:
+    """Return a query for documents like a model, an id or ``{"id" or "text", "fields", "max_terms"}``.
+
+    Looked for are the words that the model has often and other documents seldom; the model itself is not found.
+    Raises QueryParseError, and NotFound for a document that is not there.
+    """
+    given = {"id": model} if isinstance(model, str) else model
+    if not isinstance(given, Mapping) or given.keys() - _MEMBERS or ("id" in given) == ("text" in given):
+        raise QueryParseError('Invalid value for more_like: an id, or {"id" or "text", "fields", "max_terms"}')
+    fields, most, id = given.get("fields"), given.get("max_terms", TERMS), given.get("id")
+    if fields is not None and (not isinstance(fields, list) or not all(isinstance(name, str) for name in fields)):
+        raise QueryParseError("Invalid value for more_like: fields is a list of names")
+    if type(most) is not int or not 1 <= most <= 1000:
+        raise QueryParseError("Invalid value for more_like: max_terms is a number from 1 to 1000")
+    texts = _texts(db, source, given)
+    scored = []
+    least = 1 if id is None else 2
+    for name, each in texts.items():
+        if fields is not None and name not in fields:
+            continue
+        words = Counter(word for text in each for word in asked.analyzer(name).words(text))
+        for word, count in words.items():
+            frequency = asked.frequency(name, word)
+            # Of the model's words those that others have, too.
+            if frequency >= least:
+                scored.append((count * math.log(1 + asked.searcher.num_docs / frequency), name, word))
+    scored.sort(key=lambda each: (-each[0], each[1], each[2]))
+    if not scored:
+        return tantivy.Query.empty_query()
+    parts = [
+        (SHOULD, tantivy.Query.boost_query(asked.term(name, word), score / scored[0][0]))
+        for score, name, word in scored[:most]
+    ]
+    if id is not None:
+        parts.append((NOT, tantivy.Query.term_query(asked.schema, "id", id)))
+    return tantivy.Query.boolean_query(parts)
+
+
+def _texts(db: SyncPouchDB, source: TextSource, given: Mapping[str, Any]) -> Mapping[str, list[str]]:
+    if "id" not in given:
+        if not isinstance(given["text"], str):
+            raise QueryParseError("Invalid value for more_like: text is a string")
+        return {name: [given["text"]] for name in given.get("fields") or [DEFAULT]}
+    if not isinstance(given["id"], str):
+        raise QueryParseError("Invalid value for more_like: id is a string")
+    entries = source.texts([db.get(given["id"])])
+    return entries[0].texts if entries else {}

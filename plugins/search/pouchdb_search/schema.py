@@ -1,0 +1,131 @@
+"""How entries are stored in tantivy.
+
+Fields are not known beforehand. A term is stored with a hash of its field's name before it, in one of some text
+fields of tantivy's by that hash, so that fields have lengths of their own. What was indexed with a boost has a hash of
+its own, so that a query can weigh it (``queries.Asked``). Numbers and facets go into JSON fields by the name in
+hexadecimal digits. The first fields that rows may be sorted by have columns of their own (``Slots``). What rows show
+and sort by is stored as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import zlib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import tantivy
+
+__all__ = ["MARK", "WEIGHT", "Slots", "bucket", "hexed", "joined", "opened", "prefixed", "schema_of", "weight_of"]
+
+BUCKETS = 16
+SEPARATOR = "\x1e"
+GAP = "\x1d"
+"""Stands where a word was dropped: tantivy counts its position and forgets it."""
+MARK = "\x00mark"
+"""The id of the document that holds the mark: ids of documents have no such beginning."""
+WEIGHT = "weight"
+"""The column that orders documents of one score by their lengths."""
+SLOTS = 16
+
+
+@lru_cache(maxsize=10_000)
+def _prefix(name: str, boost: float) -> str:
+    key = name if boost == 1 else f"{name}\x1d{boost!r}"
+    return f"{hashlib.md5(key.encode('utf-8', 'surrogatepass'), usedforsecurity=False).hexdigest()[:12]}\x1f"
+
+
+def prefixed(name: str, term: str, boost: float = 1.0) -> str:
+    """Return a term as it is stored for a field. Hashes differ by more letters than a fuzzy query may change."""
+    return _prefix(name, boost) + term
+
+
+def joined(name: str, terms: Iterable[str | None], boost: float) -> str:
+    """Return the terms of a field as one text for tantivy."""
+    prefix = _prefix(name, boost)
+    return SEPARATOR.join([GAP if term is None else prefix + term for term in terms])
+
+
+@lru_cache(maxsize=10_000)
+def bucket(name: str) -> str:
+    """Return the text field of tantivy's that a field's terms are in."""
+    return f"t{zlib.crc32(name.encode('utf-8', 'surrogatepass')) % BUCKETS}"
+
+
+@lru_cache(maxsize=10_000)
+def hexed(name: str) -> str:
+    """Return a field's name as a key of tantivy's JSON fields."""
+    return f"f{name.encode('utf-8', 'surrogatepass').hex()}"
+
+
+def weight_of(length: int) -> float:
+    """Return the weight of a document with so many terms: less for longer ones, and too little to outweigh a score.
+
+    Tantivy keeps lengths roughly; it multiplies scores by ``log2(2 + weight)``.
+    """
+    return 2e-3 * max(0.0, 1 - math.log1p(length) / 20)
+
+
+class Slots:
+    """Which column of tantivy's a field is sorted by: the first fields of numbers and of texts have one.
+
+    Kept in the index's state: columns are given out in the order in which fields come.
+    """
+
+    def __init__(self, state: Mapping[str, Any] | None) -> None:
+        self.known: dict[str, str] = dict((state or {}).get("slots", {}))
+
+    def of(self, name: str, text: bool) -> str | None:
+        """Return the column of a field, if it has one."""
+        return self.known.get(("t:" if text else "n:") + name)
+
+    def given(self, name: str, text: bool) -> str | None:
+        """Return the column of a field, a new one if there are any left."""
+        key = ("t:" if text else "n:") + name
+        found = self.known.get(key)
+        if found is None:
+            count = sum(1 for each in self.known if each[0] == key[0])
+            if count >= SLOTS:
+                return None
+            found = self.known[key] = f"{'text' if text else 'number'}{count}"
+        return found
+
+
+def schema_of() -> tantivy.Schema:
+    """Return the schema, the same for all indexes."""
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("id", stored=True, fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
+    for number in range(BUCKETS):
+        builder.add_text_field(f"t{number}", tokenizer_name="terms")
+    builder.add_json_field("n", fast=True, tokenizer_name="raw")
+    builder.add_json_field("s", fast=True, tokenizer_name="raw")
+    builder.add_float_field(WEIGHT, fast=True)
+    for number in range(SLOTS):
+        builder.add_float_field(f"number{number}", fast=True)
+        builder.add_text_field(f"text{number}", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("stored", stored=True, tokenizer_name="raw", index_option="basic")
+    return builder.build()
+
+
+def opened(directory: Path | None, schema: tantivy.Schema) -> Any:
+    """Open tantivy's index in a folder, made if it is not there; without one in memory."""
+    if directory is None:
+        index = tantivy.Index(schema)
+    else:
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            index = tantivy.Index(schema, path=str(directory))
+        except ValueError:
+            # Half-written, or of an older form: it has no mark, and is built anew.
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(parents=True)
+            index = tantivy.Index(schema, path=str(directory))
+    # Terms come as they are, with a mark between them.
+    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(f"[^{SEPARATOR}]+"))
+    index.register_tokenizer("terms", words.filter(tantivy.Filter.custom_stopword([GAP])).build())
+    return index

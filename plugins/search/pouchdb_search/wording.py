@@ -1,0 +1,146 @@
+"""Words for whoever types a query: completions of a beginning, and what a misspelt one may mean.
+
+An index may keep stems only. The words that they stand for are read from documents that have them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import tantivy
+
+from pouchdb_core.errors import QueryParseError
+from pouchdb_core.results import Record
+from pouchdb_search.analysis import Term
+from pouchdb_search.answering import Opened
+from pouchdb_search.queries import MUST, NOT, is_near
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["MOST_WORDS", "checked", "completions", "suggestions"]
+
+MOST_WORDS = 100
+SAMPLE = 5
+"""Documents that are read to see what words a stem stands for."""
+CANDIDATES = 20
+"""Words that are compared to find what a misspelt one may mean."""
+
+
+class _Wording:
+    """An index, and the documents it is of."""
+
+    def __init__(self, db: SyncPouchDB, opened: Opened, field: str) -> None:
+        self._db, self._opened, self.field = db, opened, field
+        self.asked = opened.asked()
+        self.analyzer = self.asked.analyzer(field)
+
+    def words(self, query: Any, count: int) -> tuple[list[str], Iterator[tuple[str, str]]]:
+        """Return the ids of some documents that a query finds, and (term, word) for each word of the field in them."""
+        searcher = self._opened.searcher
+        ids = [searcher.doc(address)["id"][0] for _, address in searcher.search(query, count, count=False).hits]
+        listing = self._db.all_docs(keys=ids, include_docs=True)["rows"] if ids else []
+        entries = self._opened.source.texts([row["doc"] for row in listing if row.get("doc")])
+        return ids, (
+            (term.text, self._word(text, term))
+            for entry in entries
+            for text in entry.texts.get(self.field, ())
+            for term in self.analyzer.terms(text)
+        )
+
+    def _word(self, text: str, term: Term) -> str:
+        # Terms that are no stems are words already.
+        return re.sub(r"\A\W+|\W+\Z", "", text[term.start : term.end]).lower() if self.analyzer.stems else term.text
+
+    def word_of(self, term: str, prefix: str = "") -> str | None:
+        """Return the word that a term stands for most often, of those that begin so; None if there is none."""
+        if not self.analyzer.stems:
+            return term if term.startswith(prefix) else None
+        _, found = self.words(self.asked.term(self.field, term), SAMPLE)
+        words = Counter(word for each, word in found if each == term and word.startswith(prefix))
+        return min(words, key=lambda word: (-words[word], word)) if words else None
+
+
+def completions(db: SyncPouchDB, opened: Opened, prefix: str, field: str, limit: int) -> Record:
+    """Return ``{"completions": [{"text", "count"}]}``: words of a field that begin so, the most frequent first."""
+    wording = _Wording(db, opened, field)
+    asked, analyzer = wording.asked, wording.analyzer
+    beginning = analyzer.folded(prefix)
+    terms = dict(asked.terms_of(field, beginning, limit if not analyzer.stems else 3 * limit))
+    if analyzer.stems and beginning:
+        # A stem may be shorter than what was typed of its word.
+        shorter = {beginning[:length] for length in range(2, len(beginning))} | set(analyzer.words(prefix))
+        terms.update({term: count for term in shorter if (count := asked.frequency(field, term))})
+    found: dict[str, int] = {}
+    for term, count in sorted(terms.items(), key=lambda each: (-each[1], each[0])):
+        word = wording.word_of(term, beginning)
+        if word is not None:
+            found[word] = found.get(word, 0) + count
+        if len(found) == limit:
+            break
+    ordered = sorted(found.items(), key=lambda each: (-each[1], each[0]))
+    return Record(completions=[Record(text=word, count=count) for word, count in ordered])
+
+
+def suggestions(db: SyncPouchDB, opened: Opened, text: str, field: str, limit: int) -> Record:
+    """Return ``{"text", "words": [{"word", "suggestions": [{"text", "distance", "count"}]}]}``.
+
+    ``text`` is what was asked with the best suggestion for each word that no document has.
+    """
+    wording = _Wording(db, opened, field)
+    parts, words, reached = [], [], 0
+    for term in wording.analyzer.terms(text):
+        if wording.asked.frequency(field, term.text):
+            continue
+        found = _alternatives(wording, term.text, limit)
+        word = text[term.start : term.end]
+        words.append(Record(word=word, suggestions=found))
+        if found:
+            parts += [text[reached : term.start], found[0]["text"]]
+            reached = term.end
+    return Record(text="".join([*parts, text[reached:]]), words=words)
+
+
+def _alternatives(wording: _Wording, term: str, limit: int) -> list[Record]:
+    found: dict[str, tuple[int, int]] = {}
+    for distance in (1, 2):
+        # A short word with two changes is another word.
+        if found or distance >= len(term):
+            break
+        for near in _near(wording, term, distance):
+            found[near] = (distance, wording.asked.frequency(wording.field, near))
+    best = sorted(found, key=lambda each: (found[each][0], -found[each][1], each))[:limit]
+    return [
+        Record(text=word, distance=found[each][0], count=found[each][1])
+        for each in best
+        if (word := wording.word_of(each)) is not None
+    ]
+
+
+def _near(wording: _Wording, term: str, distance: int) -> Sequence[str]:
+    """Return the terms of a field within so many changes: each search leaves out those that were found before."""
+    asked, field = wording.asked, wording.field
+    found: list[str] = []
+    query = asked.near(field, term, distance)
+    without: list[tuple[Any, Any]] = []
+    while len(found) < CANDIDATES:
+        ids, words = wording.words(tantivy.Query.boolean_query([(MUST, query), *without]), CANDIDATES)
+        if not ids:
+            break
+        new = {each for each, _ in words if each not in found and is_near(each, term, distance)}
+        found += sorted(new)
+        without += [(NOT, asked.term(field, each)) for each in new]
+        if not new:
+            # Documents that have changed since: none of these words is in them any more.
+            without += [(NOT, tantivy.Query.term_query(asked.schema, "id", id)) for id in ids]
+    return found
+
+
+def checked(name: str, value: Any) -> str:
+    """Return an option that is text. Raises QueryParseError."""
+    if not isinstance(value, str) or not value.strip():
+        raise QueryParseError(f"Invalid value for {name}: {value!r}")
+    return value
