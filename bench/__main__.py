@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from .aio import aio
+from .asking import compare_asking
 from .compare import RESULTS, compare
 from .find import compare_find
 from .http import compare_http
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--views", action="store_true", help="views instead of documents; with --scale, too")
     parser.add_argument("--replication", action="store_true", help="replication instead; with --scale, too")
     parser.add_argument("--find", action="store_true", help="Mango queries instead")
+    parser.add_argument("--asking", action="store_true", help="validated writes, and Google's query language, instead")
     parser.add_argument("--http", action="store_true", help="replication with a server instead")
     parser.add_argument(
         "--attachments", type=int, default=100, help="how many of 1 MB, with --http (default: %(default)s)"
@@ -52,6 +54,9 @@ def main() -> int:
         if options.http:
             sizes = options.documents, options.attachments
             failures = compare_http(directory, *sizes, options.rounds, set(options.without), write)
+            return int(bool(failures) and options.strict)
+        if options.asking:
+            failures = compare_asking(directory, options.rounds, write)
             return int(bool(failures) and options.strict)
         if options.find:
             failures = compare_find(directory, options.documents, options.rounds, set(options.without), write)

@@ -23,7 +23,7 @@ import airportsdata
 import remote
 from pages import make_pages
 from people import people
-from questions import find, gather, group
+from questions import ask, find, gather, group
 from replicas import live_sync
 from serving import serve
 from tour import Step, Tour, run
@@ -282,6 +282,7 @@ STEPS: list[Step] = [
     people,
     group,
     find,
+    ask,
     gather,
     make_pages,
     back_up,

@@ -8,7 +8,7 @@ from tour import Tour
 
 import pouchdb
 
-__all__ = ["find", "gather", "group"]
+__all__ = ["ask", "find", "gather", "group"]
 
 
 def group(tour: Tour) -> None:
@@ -79,6 +79,40 @@ def find(tour: Tour) -> None:
         plan = db.explain(request).plan
     tour.list([f"reads {plan.reads.partition('/')[0]}", *plan.ranges[1:], f"then judges by {plan.filter}"])
     tour.command("""pouchdb find airports '{"country": "NP", "elevation": {"$gt": 7000}}' --fields name,elevation""")
+
+
+def ask(tour: Tour) -> None:
+    """Ask for tables, in Google's query language.
+    It reads like SQL over the members of documents: groups, pivots, order, labels and formats. Conditions use an index
+    where one serves. The answer prints as a table, and is a data frame with to_pandas() or to_polars().
+    """
+    db = tour.env["airports"]
+    with tour.code():
+        highest = db.gql(
+            "select country, max(elevation) group by country order by max(elevation) desc limit 4 "
+            "label max(elevation) 'highest' format max(elevation) '#,##0 ft'"
+        )
+    tour.list(highest.to_text().splitlines())
+    tour.say(f"Every airport was looked at, in {tour.seconds * 1000:.0f} ms.")
+    with tour.code():
+        zones = db.gql(
+            "select tz, count(iata) where country = 'MX' or country = 'CL' group by tz pivot country "
+            "order by tz label count(iata) 'airports'"
+        )
+        box = db.gql("select min(lat), max(lat), min(lon), max(lon) where country = 'IS'")
+    tour.list([*zones.to_text().splitlines(), "", *box.to_text().splitlines()])
+    with tour.code():
+        steps = db.gql("select name where country = 'IS' and elevation > 1000 order by name", explain=True).steps
+    tour.list(steps)
+    tour.command("""pouchdb gql airports "select country, avg(elevation) group by country" """.rstrip())
+    airports = [row.doc for row in db.all_docs(include_docs=True).rows if row.doc.get("country")]
+    top = max(airport["elevation"] for airport in airports)
+    tour.check(highest.rows[0]["highest"] == f"{top:,.0f} ft", "the highest is first")
+    iceland = [airport["lat"] for airport in airports if airport["country"] == "IS"]
+    corners = box.rows[0]["min(lat)"], box.rows[0]["max(lat)"]
+    tour.check(corners == (min(iceland), max(iceland)), "the box is Iceland's")
+    tour.check("CL airports" in zones.rows[0] and len(zones.rows) > 8, "a column for each country")
+    tour.check("by-country" in steps[0], "the index of the step before is used")
 
 
 def gather(tour: Tour) -> None:

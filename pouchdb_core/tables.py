@@ -81,6 +81,26 @@ class Table(Record):
             self._csv(target, docs)
         return None
 
+    def to_text(self, *, docs: bool | None = None, width: int = 40) -> str:
+        """Return a table for a terminal or a log: a line of names, then one of each row; numbers are on the right.
+
+        Objects and arrays are JSON text, null is empty, controls are escaped, cells are cut at ``width`` characters.
+        """
+        columns = self.to_columns(docs=docs)
+        cells = [[_words(name), *map(_words, values)] for name, values in columns.items()]
+        cut = [[each if len(each) <= width else each[: max(width - 1, 0)] + "…" for each in column] for column in cells]
+        sizes = [max(map(len, column)) for column in cut]
+        right = [_numbers(values) for values in columns.values()]
+        rules = ["-" * size for size in sizes]
+        lines = list(zip(*cut, strict=True))
+        return "\n".join(
+            "  ".join(
+                cell.rjust(size) if number else cell.ljust(size)
+                for cell, size, number in zip(line, sizes, right, strict=True)
+            ).rstrip()
+            for line in (*lines[:1], rules, *lines[1:])
+        )
+
     def _csv(self, file: Any, docs: bool | None) -> None:
         columns = self.to_columns(docs=docs)
         writer = csv.writer(file)
@@ -115,6 +135,19 @@ def _cells(row: Sequence[Any]) -> list[Any]:
 
 
 _PLAIN = (str, int, float)
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return str(value) if type(value) in _PLAIN else _json(value)
+    return value if value.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
+
+
+def _numbers(values: Sequence[Any]) -> bool:
+    found = {type(value) for value in values if value is not None}
+    return bool(found) and found <= {int, float}
 
 
 def _json(value: Any) -> str:

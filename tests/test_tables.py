@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import pouchdb
 from pouchdb_core.errors import NotSupported
@@ -75,6 +77,31 @@ def test_csv(table: Table, tmp_path: Path) -> None:
     file = io.StringIO(newline="")
     table.to_csv(file)
     assert file.getvalue() == "\r\n".join(lines)
+
+
+def test_text(table: Table) -> None:
+    assert Table(rows=[{"country": "NP", "highest": 12400}, {"country": "CH", "highest": 5.5}]).to_text().split(
+        "\n"
+    ) == [
+        "country  highest",
+        "-------  -------",
+        "NP         12400",
+        "CH           5.5",
+    ]
+    assert table.to_text(width=7).splitlines() == [
+        "_id    n  name     place    tags   odd   ok",
+        "---  ---  -------  -------  -----  ----  ----",
+        'a      1  Ann      {"x":1…  ["p"]',
+        "b    2.5                           1",
+        'c         Zoë, "…                  text  true',
+    ]
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=3), st.none() | st.text() | st.integers() | st.booleans())))
+def test_a_row_is_a_line(rows: list[dict[str, Any]]) -> None:
+    table = Table(rows=rows)
+    if table.to_columns():
+        assert len(table.to_text().split("\n")) == len(rows) + 2
 
 
 def test_pandas(table: Table) -> None:

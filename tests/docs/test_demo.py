@@ -22,6 +22,7 @@ def output() -> str:
     pytest.importorskip("pouchdb_all_dbs")
     pytest.importorskip("pouchdb_find")
     pytest.importorskip("pouchdb_couchapp")
+    pytest.importorskip("pouchdb_gql")
     command = [sys.executable, "-X", "utf8", "-W", "error", "examples/demo.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr

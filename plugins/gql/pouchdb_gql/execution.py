@@ -12,7 +12,7 @@ from pouchdb_gql.aggregation import Aggregate, aggregate, sort_key
 from pouchdb_gql.checking import check
 from pouchdb_gql.evaluation import compiled, truthy
 from pouchdb_gql.formatting import formatter, plain
-from pouchdb_gql.nodes import Call, Expression, Query, aggregates, text_of
+from pouchdb_gql.nodes import Expression, Query, aggregates, text_of
 from pouchdb_gql.parser import parse
 from pouchdb_gql.pushdown import Source
 
@@ -72,7 +72,7 @@ class Answer:
 
     def __iter__(self) -> Iterator[Record]:
         rows = self._grouped() if self._calls or self.query.group_by else self._listed()
-        if self.query.skipping is not None:
+        if self.query.skipping:
             rows = islice(rows, 0, None, self.query.skipping)
         end = None if self.query.limit is None else self.query.offset + self.query.limit
         return islice(rows, self.query.offset, end)
@@ -132,7 +132,7 @@ class Answer:
             )
 
         limit = self.query.limit
-        if limit is None or self.query.skipping is not None:
+        if limit is None or self.query.skipping:
             return sorted(rows, key=key)
         return heapq.nsmallest(self.query.offset + limit, rows, key=key)
 
@@ -152,7 +152,7 @@ class Answer:
         pivots = [compiled(each) for each in query.pivot]
         groups: dict[tuple[bytes, ...], _Group] = {}
         columns: dict[tuple[bytes, ...], str] = {}
-        arguments = [(call, compiled(call.arguments[0])) for call in self._calls]
+        arguments = [compiled(call.arguments[0]) for call in self._calls]
         for doc in self._documents():
             values = {text: value(doc) for text, value in keys}
             place = tuple(sort_key(value) for value in values.values())
@@ -163,8 +163,11 @@ class Answer:
             column = tuple(sort_key(value) for value in found)
             if column not in columns:
                 columns[column] = ", ".join(_pivot_text(value) for value in found)
-            for call, argument in arguments:
-                group.aggregate(column, call).add(argument(doc))
+            cells = group.cells.get(column)
+            if cells is None:
+                cells = group.cells[column] = [aggregate(call.function) for call in self._calls]
+            for cell, argument in zip(cells, arguments, strict=True):
+                cell.add(argument(doc))
         ordered = [groups[place] for place in sorted(groups, reverse=self._descending and not query.order_by)]
         rows = [self._row(group, columns) for group in ordered]
         if query.order_by:
@@ -183,16 +186,25 @@ class Answer:
                 if text not in row:
                     row[text] = compiled(each, {name: name for name in group.values})(row)
             elif not self.query.pivot:
-                row[text] = _cell(each, group, ())
+                row[text] = self._cell(each, group, ())
         if self.query.pivot:
             for column in sorted(columns):
                 for each in self.query.select or ():
                     if any(True for _ in aggregates(each)):
                         text = text_of(each)
                         key = f"{columns[column]} {text}"
-                        row[key] = _cell(each, group, column)
+                        row[key] = self._cell(each, group, column)
                         labels[key] = (columns[column], text)
         return row, labels
+
+    def _cell(self, expression: Expression, group: _Group, column: tuple[bytes, ...]) -> Any:
+        """Return the value of an expression over aggregates; these are null where a pivot has no such cell."""
+        cells = group.cells.get(column)
+        results = {
+            text_of(call): None if cells is None else cells[number].value for number, call in enumerate(self._calls)
+        }
+        values = {**group.values, **results}
+        return compiled(expression, {text: text for text in values})(values)
 
     def _projected(self, row: Row, labels: Mapping[str, tuple[str, str]]) -> Record:
         finished = Record()
@@ -215,30 +227,12 @@ def _of_first(value: Key) -> Key:
 
 
 class _Group:
-    __slots__ = ("_aggregates", "values")
+    __slots__ = ("cells", "values")
 
     def __init__(self, values: Row) -> None:
         self.values = values
-        self._aggregates: dict[tuple[Any, str], Aggregate] = {}
-
-    def aggregate(self, column: tuple[bytes, ...], call: Call) -> Aggregate:
-        """Return the aggregate of a column, making it."""
-        key = (column, text_of(call))
-        found = self._aggregates.get(key)
-        if found is None:
-            found = self._aggregates[key] = aggregate(call.function)
-        return found
-
-    def value(self, column: tuple[bytes, ...], call: Call) -> Any:
-        """Return the result of an aggregate; null where a pivot has no such cell."""
-        found = self._aggregates.get((column, text_of(call)))
-        return None if found is None else found.value
-
-
-def _cell(expression: Expression, group: _Group, column: tuple[bytes, ...]) -> Any:
-    results = {text_of(call): group.value(column, call) for call in aggregates(expression)}
-    values = {**group.values, **results}
-    return compiled(expression, {text: text for text in values})(values)
+        self.cells: dict[tuple[bytes, ...], list[Aggregate]] = {}
+        """By pivot column, the aggregates in the order of the query's calls."""
 
 
 def _pivot_text(value: Any) -> str:

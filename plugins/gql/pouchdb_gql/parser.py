@@ -86,8 +86,6 @@ def _take(query: Query, clause: str, key: str, value: Any) -> None:
         return
     if not isinstance(value, str):
         raise GqlError("not_recognized", f"the clause {key!r} must be text, not {value!r}")
-    if not value.strip() and clause != "where":
-        return
     if not value.strip():
         return
     setattr(query, clause, _parsed(_STARTS[clause], value, key))
@@ -96,9 +94,8 @@ def _take(query: Query, clause: str, key: str, value: Any) -> None:
 def _count(clause: str, value: Any) -> int:
     if isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value):
         value = int(value)
-    if type(value) is not int or value < (1 if clause == "skipping" else 0):
-        least = "1 or more" if clause == "skipping" else "0 or more"
-        raise GqlError("parsing_error", f"{clause} must be a whole number, {least}, not {value!r}", clause=clause)
+    if type(value) is not int or value < 0:
+        raise GqlError("parsing_error", f"{clause} must be a whole number, 0 or more, not {value!r}", clause=clause)
     return value
 
 
@@ -134,9 +131,29 @@ def _check_quotes(text: str, clause: str) -> None:
         position += 1
 
 
+def _is_function(name: str) -> bool:
+    return name.lower() in AGGREGATES or name.lower() in SCALARS
+
+
+def _still_open(text: str) -> int | None:
+    """Return where the innermost bracket is that nothing closes."""
+    opened: list[int] = []
+    for position, letter in enumerate(_unquoted(text)):
+        if letter == "(":
+            opened.append(position)
+        elif letter == ")" and opened:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
+def _unquoted(text: str) -> str:
+    """Return a text of the same length with spaces for what is in quotes."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", lambda found: " " * len(found[0]), text)
+
+
 def _check_depth(text: str, clause: str) -> None:
     depth = 0
-    for position, letter in enumerate(re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", lambda found: " " * len(found[0]), text)):
+    for position, letter in enumerate(_unquoted(text)):
         depth += {"(": 1, ")": -1}.get(letter, 0)
         if depth > DEPTH:
             raise located("parsing_error", f"brackets are nested deeper than {DEPTH}", clause, text, position)
@@ -148,8 +165,10 @@ def _unexpected(error: UnexpectedInput, text: str, clause: str) -> GqlError:
     position = getattr(error, "pos_in_stream", None)
     if isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END"):
         expected = getattr(error, "accepts", None) or getattr(error, "expected", None) or ()
-        if "RPAR" in expected and text.count("(") > text.count(")"):
-            return located("parsing_error", "Expected closing parenthesis ')'", clause, text, len(text))
+        if "RPAR" in expected and (opened := _still_open(text)) is not None:
+            function = re.search(r"([A-Za-z]+)\s*\Z", text[:opened])
+            what = f"for function {function[1]}" if function and _is_function(function[1]) else "')'"
+            return located("parsing_error", f"Expected closing parenthesis {what}", clause, text, len(text))
         return located("parsing_error", "Unexpected token: (end)", clause, text, len(text))
     if isinstance(error, UnexpectedToken):
         position = error.token.start_pos if error.token.start_pos is not None else position
@@ -235,7 +254,7 @@ class _Builder(Transformer[Token, Any]):
     def call(self, token: Token, *arguments: Any) -> Call:
         function = str(token).lower()
         given = tuple(each for each in arguments if each is not None)
-        if function not in AGGREGATES and function not in SCALARS:
+        if not _is_function(function):
             raise located(
                 "parsing_error", f"Unrecognized function: {token}", self._clause, self._text, token.start_pos or 0
             )
