@@ -123,7 +123,7 @@ def _groups(directory: Path, rounds: int) -> dict[str, list[float]]:
         db: Any = environment["grouped"]
         for batch in batches(docs):
             db.bulk_docs(batch)
-        path = next((directory / "grouped").glob("grouped*"))
+        path = next((directory / "grouped").glob("grouped*.pouchdb"))
         for number in range(rounds + 1):
             gc.collect()
             taken = {FLOOR: _floor(path)}

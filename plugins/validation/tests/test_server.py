@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -136,3 +137,63 @@ def test_check_http_judges_before_it_is_sent(server: Any) -> None:
             "ok",
             "forbidden",
         ]
+
+
+# -- hostile functions -------------------------------------------------------------------------------
+
+HOSTILE = {
+    "loop": "for (;;) {}",
+    "caught": "for (;;) { try { for (;;) {} } catch (e) {} }",
+    "finally": "try { for (;;) {} } finally { for (;;) {} }",
+    "array": "var a = []; for (;;) a.push(new Array(1e6).join('x'));",
+    "string": "var s = 'x'; for (;;) s += s;",
+    "recursion": "function f() { return [1].map(f); } f();",
+    "regexp": "/^(a+)+$/.test(new Array(60).join('a') + '!'); for (;;) {}",
+    "sort": "new Array(5e7).join('x').split('').sort(); for (;;) {}",
+    "thrown": "throw {toString: function () { for (;;) {} }, toJSON: function () { for (;;) {} }};",
+    "getter": "throw {get forbidden() { for (;;) {} }};",
+    "prototypes": "Object.prototype.toJSON = function () { for (;;) {} }; throw {forbidden: {}};",
+    "promises": "(function f() { Promise.resolve().then(f); })(); for (;;) {}",
+}
+
+
+@pytest.mark.parametrize("name", list(HOSTILE))
+def test_a_hostile_function_stops_its_own_database_only(name: str) -> None:
+    source = f"function () {{ {HOSTILE[name]} }}"
+    with (
+        pouchdb.setup(":memory:", plugins=["server", "validation"], js_limits={"seconds": 0.5}) as environment,
+        couch_server(environment, admins={"root": "secret"}) as server,
+    ):
+        # It comes by replication, as such functions do.
+        environment["elsewhere"].put({"_id": "_design/v", "validate_doc_update": source})
+        assert environment["elsewhere"].replicate_to("test").docs_written == 1
+        environment["other"].put({"_id": "_design/v", "validate_doc_update": "function () {}"})
+        environment["test"].put_security({"members": {"names": [], "roles": []}})
+        http = urllib3.PoolManager(headers={"Content-Type": "application/json"})
+        root = urllib3.make_headers(basic_auth="root:secret")
+
+        def write(path: str, answers: list[tuple[int, Any]]) -> None:
+            answer = http.request("PUT", f"{server.url}/{path}", body=b"{}", headers={**http.headers, **root})
+            answers.append((answer.status, json.loads(answer.data)))
+
+        hostile: list[tuple[int, Any]] = []
+        writer = threading.Thread(target=write, args=("test/a", hostile))
+        writer.start()
+        others: list[tuple[int, Any]] = []
+        for number in range(3):
+            write(f"other/{number}", others)
+        writer.join(30)
+        assert [status for status, _ in others] == [201] * 3
+        ((status, answer),) = hostile
+        assert status in (403, 500)
+        assert answer["error"]
+        assert answer["reason"] is not None
+        if answer["error"] == "os_process_timeout":
+            assert "0.5 s" in answer["reason"], "it says what the limit is"
+        assert "a" not in environment["test"]
+        rev = environment["test"]["_design/v"]["_rev"]
+        deleted = http.request("DELETE", f"{server.url}/test/_design/v?rev={rev}", headers=root)
+        assert deleted.status == 200
+        write("test/b", others)
+        assert others[-1][0] == 201
+        http.clear()
