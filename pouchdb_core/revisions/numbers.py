@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["MAX_DIGITS", "MAX_SAFE", "digits_of", "integer_of", "js_number", "too_long"]
+import math
+import sys
+from typing import Any, TypeGuard
+
+__all__ = [
+    "MAX_DIGITS",
+    "MAX_SAFE",
+    "clamped",
+    "digits_of",
+    "integer_of",
+    "is_double",
+    "js_number",
+    "plus",
+    "too_long",
+]
 
 MAX_SAFE = 2**53 - 1
 """JavaScript's largest exact integer."""
@@ -19,6 +33,33 @@ def too_long(number: int) -> bool:
     """Tell whether an integer has more than ``MAX_DIGITS`` digits."""
     # Ten is 2 ** 3.3219...
     return number.bit_length() > MAX_DIGITS * 3 and abs(number) >= 10**MAX_DIGITS
+
+
+def is_double(value: Any) -> TypeGuard[float]:
+    """Tell whether a value is a number, no boolean, that a finite double holds or comes near to."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def clamped(number: float) -> float:
+    """Return the nearest finite double of a number."""
+    try:
+        return max(-sys.float_info.max, min(sys.float_info.max, float(number)))
+    except OverflowError:
+        return sys.float_info.max if number > 0 else -sys.float_info.max
+
+
+def plus(a: float, b: float) -> float:
+    """Add two numbers. Beside an integer beyond all doubles, a double is its nearest integer."""
+    try:
+        return a + b
+    except OverflowError:
+        whole, double = (a, b) if isinstance(a, int) else (b, a)
+        return whole + round(double) if math.isfinite(double) else double
 
 
 def digits_of(number: int) -> str:

@@ -78,7 +78,8 @@ def _digest(function: Callable[..., Any]) -> str:
 def _parts(value: Any, seen: set[int]) -> Iterator[str]:
     """Yield text that is equal for equal functions and constants, without addresses and orders that are by chance."""
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
-        yield repr(value)
+        # Python writes no more than some thousand decimal digits.
+        yield hex(value) if isinstance(value, int) and value.bit_length() > 10_000 else repr(value)
         return
     yield type(value).__qualname__
     if id(value) in seen:

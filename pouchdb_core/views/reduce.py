@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.results import Record
-from pouchdb_core.revisions.numbers import too_long
+from pouchdb_core.revisions.numbers import plus, too_long
 from pouchdb_core.views.collate import encode
 
 __all__ = ["BUILTINS", "ReduceFunction", "Totals", "builtin"]
@@ -93,15 +93,6 @@ def _json(function: str, number: int | float) -> int | float:
     return number
 
 
-def _plus(a: Any, b: Any) -> Any:
-    """Add two numbers. Beside an integer beyond all doubles, a double is its nearest integer."""
-    try:
-        return a + b
-    except OverflowError:
-        whole, double = (a, b) if isinstance(a, int) else (b, a)
-        return whole + round(double) if isfinite(double) else double
-
-
 def _too_large(function: str) -> FunctionError:
     return FunctionError(
         f"The {function} function has a result that is too large for a number", name="builtin_reduce_error"
@@ -129,7 +120,7 @@ class _Sum(ReduceFunction):
     def _add(self, total: Any, value: Any) -> Any:
         if _number(value):
             if _number(total):
-                return _plus(total, value)
+                return plus(total, value)
             if type(total) is list:
                 return self._arrays(total, [value])
         elif isinstance(value, list):
@@ -153,7 +144,7 @@ class _Sum(ReduceFunction):
             if not _number(value):
                 raise _wrong("_sum", self._what, value)
         longer, shorter = (total, values) if len(total) >= len(values) else (values, total)
-        return [_plus(a, b) for a, b in zip(longer, shorter, strict=False)] + longer[len(shorter) :]
+        return [plus(a, b) for a, b in zip(longer, shorter, strict=False)] + longer[len(shorter) :]
 
     def finalize(self, partial: Any) -> Any:
         if isinstance(partial, dict):
@@ -231,11 +222,11 @@ class _Stats(ReduceFunction):
             return [self._add(a, b) for a, b in zip(total, value, strict=True)]
         if type(total) is tuple and type(value) is tuple:
             return (
-                _plus(total[0], value[0]),
-                _plus(total[1], value[1]),
+                plus(total[0], value[0]),
+                plus(total[1], value[1]),
                 min(total[2], value[2]),
                 max(total[3], value[3]),
-                _plus(total[4], value[4]),
+                plus(total[4], value[4]),
             )
         raise _wrong("_stats", "all numbers or all arrays of one length", value)
 

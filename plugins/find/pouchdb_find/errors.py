@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import dump
 
 __all__ = ["FindError", "shown"]
 
@@ -34,5 +35,9 @@ def _restore(name: str, message: str, status: int, details: dict[str, Any]) -> F
 
 def shown(value: Any) -> str:
     """Return a value as a message shows it: short."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        # An integer with more digits than Python writes at once.
+        text = dump(value).decode()
     return text if len(text) <= 80 else text[:77] + "..."

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Any
 
+from pouchdb_core.revisions.numbers import digits_of, plus, too_long
 from pouchdb_core.views.collate import encode
 from pouchdb_gql.errors import GqlError
 
-__all__ = ["Aggregate", "aggregate", "sort_key"]
+__all__ = ["Aggregate", "aggregate", "sort_key", "stored"]
 
 
 def sort_key(value: Any) -> bytes:
     """Return bytes that sort as CouchDB collates: null, booleans, numbers, text, arrays, objects; dates as text."""
     return encode(value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else value)
+
+
+def stored(number: Any) -> Any:
+    """Return a number as a result, null for one that JSON or a database does not have: infinite, or too long."""
+    if isinstance(number, int):
+        return None if too_long(number) else number
+    return number if math.isfinite(number) else None
 
 
 class Aggregate:
@@ -53,12 +62,12 @@ class _Sum(Aggregate):
             return
         if type(value) not in (int, float):
             raise GqlError("select_error", f"All values being {self.word} must be numbers, but {_shown(value)} is not.")
-        self._sum += value
+        self._sum = plus(self._sum, value)
         self._count += 1
 
     @property
     def value(self) -> Any:
-        return self._sum if self._count else None
+        return stored(self._sum) if self._count else None
 
 
 class _Average(_Sum):
@@ -68,8 +77,12 @@ class _Average(_Sum):
     def value(self) -> Any:
         if not self._count:
             return None
-        average = self._sum / self._count
-        return int(average) if isinstance(average, float) and average.is_integer() and abs(average) < 2**53 else average
+        try:
+            average = self._sum / self._count
+        except OverflowError:
+            # Beyond all doubles: the nearest integer.
+            return stored((2 * self._sum + self._count) // (2 * self._count))
+        return int(average) if average.is_integer() and abs(average) < 2**53 else stored(average)
 
 
 class _Extreme(Aggregate):
@@ -104,4 +117,4 @@ def aggregate(function: str) -> Aggregate:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return digits_of(value) if isinstance(value, int) else str(value)

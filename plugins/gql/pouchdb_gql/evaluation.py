@@ -15,6 +15,8 @@ from typing import Any
 
 import re2  # type: ignore[import-untyped]  # a binding without stubs
 
+from pouchdb_core.revisions.numbers import digits_of, plus
+from pouchdb_gql.aggregation import stored
 from pouchdb_gql.errors import GqlError
 from pouchdb_gql.nodes import Binary, Call, Expression, Literal, Name, Unary, text_of
 from pouchdb_gql.scalars import SCALAR_FUNCTIONS
@@ -107,20 +109,18 @@ def _arithmetic(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             return None
         try:
             value = apply(left, right)
-        except (ZeroDivisionError, OverflowError):
+        except (ZeroDivisionError, OverflowError, ValueError):
+            # A ValueError is fmod's word for dividing by zero.
             return None
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                return None
-            if value.is_integer() and abs(value) < 2**53:
-                # JSON has one kind of number: 4 / 2 is 2.
-                return int(value)
-        return value
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+            # JSON has one kind of number: 4 / 2 is 2.
+            return int(value)
+        return stored(value)
 
     return calculate
 
 
-_sum = _arithmetic(operator.add)
+_sum = _arithmetic(plus)
 
 
 def _add(left: Any, right: Any) -> Any:
@@ -134,7 +134,7 @@ def _add(left: Any, right: Any) -> Any:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return digits_of(value) if isinstance(value, int) else str(value)
 
 
 def _modulo(left: Any, right: Any) -> Any:
@@ -209,7 +209,7 @@ def _text(apply: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": _add,
-    "-": _arithmetic(operator.sub),
+    "-": _arithmetic(lambda left, right: plus(left, -right)),
     "*": _arithmetic(operator.mul),
     "/": _arithmetic(operator.truediv),
     "%": _arithmetic(_modulo),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections.abc import Callable
 from typing import Any
 
 from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_decimal
 
+from pouchdb_core.revisions.numbers import MAX_DIGITS, digits_of
 from pouchdb_gql.errors import GqlError
 from pouchdb_gql.temporal import temporal
 
@@ -45,7 +47,11 @@ def _formatted(value: Any, pattern: str) -> Any:
         yes, colon, no = pattern.partition(":")
         return (yes if value else no) if colon else str(value).lower()
     if isinstance(value, (int, float)):
-        return format_decimal(value, format=pattern, locale=_LOCALE)
+        with decimal.localcontext() as context:
+            # All digits of an integer, and those of the longest double.
+            context.prec = MAX_DIGITS + 400
+            number = decimal.Decimal(digits_of(value)) if isinstance(value, int) else value
+            return format_decimal(number, format=pattern, locale=_LOCALE)
     moment = temporal(value)
     if isinstance(moment, datetime.datetime):
         return format_datetime(moment, pattern, locale=_LOCALE)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+from pouchdb_core.revisions.numbers import is_double
 
 __all__ = ["GEOMETRIES", "Entry", "Interval", "bounds_of", "entry_of", "geometry_of"]
 
@@ -64,7 +65,7 @@ def _interval(value: Any) -> Interval:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_double(value):
         raise ValueError(f"a dimension is a number or [low, high], not {value!r}")
     return value
 

@@ -13,6 +13,7 @@ from shapely.geometry import shape  # type: ignore[import-untyped]
 
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import from_text
+from pouchdb_core.revisions.numbers import is_double
 from pouchdb_spatial.boxes import geometry_of
 from pouchdb_spatial.spatial_index import Bounds
 from pouchdb_spatial.sphere import RADIUS, boxes_around, distance, laid_out
@@ -44,7 +45,7 @@ def number(name: str, value: Any, least: float | None = None, most: float | None
             value = float(value)
         except ValueError:
             raise BadRequest(f"{name} must be a number, not {value!r}") from None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_double(value):
         raise BadRequest(f"{name} must be a number, not {value!r}")
     if (least is not None and value < least) or (most is not None and value > most):
         raise BadRequest(f"{name} must be from {least} to {most}, not {value}")

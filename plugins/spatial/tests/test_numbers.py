@@ -1,0 +1,38 @@
+"""A coordinate beyond all doubles is refused as every other that is no number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pouchdb_spatial.boxes import bounds_of
+
+import pouchdb
+from pouchdb_core.errors import BadRequest
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize("coordinates", [[HUGE, 1], [1, -HUGE], [float("inf"), 1]], ids=["east", "south", "infinite"])
+def test_coordinates(coordinates: list[Any]) -> None:
+    with pytest.raises(ValueError, match="a dimension is a number"):
+        bounds_of({"type": "Point", "coordinates": coordinates})
+    errors: list[Any] = []
+    with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:
+        db = environment["places"]
+        db.on("error", errors.append)
+        environment.register_function("at", lambda doc: [(doc.get("at"), None)] if "at" in doc else [])
+        db.put({"_id": "_design/s", "language": "python", "spatial": {"at": "at"}})
+        db.bulk_docs([{"_id": "good", "at": [1, 1]}])
+        point = {"type": "Point", "coordinates": [HUGE if abs(each) == float("inf") else each for each in coordinates]}
+        db.put({"_id": "bad", "at": point})
+        assert [row["id"] for row in db.spatial("s/at", bbox=[0, 0, 2, 2])["rows"]] == ["good"]
+        assert len(errors) == 1
+
+
+def test_options() -> None:
+    with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:
+        db = environment["places"]
+        db.put({"_id": "_design/s", "spatial": {"at": "function (doc) { emit(doc.at); }"}})
+        with pytest.raises(BadRequest, match="must be a number"):
+            db.spatial("s/at", bbox=[0, 0, HUGE, 2])
