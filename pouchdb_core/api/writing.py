@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.api.options import flags, milliseconds, text_list
-from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, mapping
+from pouchdb_core.documents.parse import DESIGN, LOCAL, check_id, check_rev, mapping
 from pouchdb_core.errors import BadRequest, Conflict, MissingId, NotFound, PouchDBError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import generation, parse_rev, rev_order
 from pouchdb_core.typing import AttachmentData, Document, DocumentInput
+from pouchdb_core.views.design_check import check_design
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
+
+logger = logging.getLogger("pouchdb.views")
 
 __all__ = ["bulk_docs", "post", "put", "put_attachment", "remove", "remove_attachment", "resolve"]
 
@@ -40,6 +44,8 @@ def put(
     ``_deleted: True`` deletes, keeping the body as the tombstone's. ``force`` writes a sibling of
     ``_rev``'s next revision whatever happened since: it makes a conflict instead of raising one.
     ``new_edits=False`` stores the revision as given. Returns ``{"ok": True, "id", "rev"}``.
+
+    A design document that CouchDB would refuse is stored, as PouchDB does, and reported by a ``warning`` event.
 
     Raises Conflict when ``_rev`` is not a leaf any more, MissingId, BadRequest, DocValidation,
     MissingStub, and what write guards raise. Atomic and, with full durability, on disk on return.
@@ -162,6 +168,9 @@ def bulk_docs(
     milliseconds("timeout", timeout)
     outcomes = db.plugins.write(db, _request(db, docs, new_edits=new_edits, atomic=atomic))
     if new_edits:
+        for doc, outcome in zip(docs, outcomes, strict=True):
+            if not isinstance(outcome, PouchDBError) and outcome["id"].startswith(DESIGN):
+                _look_at_design(db, doc, outcome)
         return [Record(each.as_dict()) if isinstance(each, PouchDBError) else each for each in outcomes]
     return [_refused(doc, each) for doc, each in zip(docs, outcomes, strict=True) if isinstance(each, PouchDBError)]
 
@@ -188,6 +197,8 @@ def put_attachment(
     memory. ``rev`` is needed when the document exists. Returns ``{"ok": True, "id", "rev"}`` of
     the new revision. Raises Conflict, BadRequest.
     """
+    if name == "":
+        raise BadRequest("the attachment needs a name")
     doc = _with_attachments(db, id, rev)
     if doc is None:
         if rev is not None:
@@ -287,7 +298,22 @@ def _write_one(db: SyncPouchDB, doc: DocumentInput, *, new_edits: bool) -> Recor
     outcome = db.plugins.write(db, _request(db, (doc,), new_edits=new_edits))[0]
     if isinstance(outcome, PouchDBError):
         raise outcome
+    if new_edits and outcome["id"].startswith(DESIGN):
+        _look_at_design(db, doc, outcome)
     return outcome
+
+
+def _look_at_design(db: SyncPouchDB, doc: DocumentInput, outcome: Record) -> None:
+    """Report what is wrong with a design document that the program wrote; what a user writes is the server's affair."""
+    given = mapping(doc)
+    if db.remote or db.user is not None or given.get("_deleted"):
+        return
+    try:
+        check_design(db, {**given, "_id": outcome["id"]})
+    except BadRequest as error:
+        error.details["id"] = outcome["id"]
+        logger.warning("%s of %s is stored, but %s", outcome["id"], db.name, error.message)
+        db.emit("warning", error)
 
 
 def _request(db: SyncPouchDB, docs: Sequence[Any], *, new_edits: bool = True, atomic: bool = False) -> Write:

@@ -195,7 +195,8 @@ def close_all(attachments: Mapping[str, Incoming] | None) -> None:
 
 def check_name(name: Any) -> str:
     """Return ``name`` if an attachment may be called so. Raises BadRequest."""
-    if type(name) is not str or not name:
+    # An empty one is odd, but CouchDB and PouchDB take it, so it comes by replication.
+    if type(name) is not str:
         raise BadRequest(f"an attachment's name must be text, not {name!r}")
     if name.startswith("_"):
         raise BadRequest(

@@ -34,8 +34,13 @@ def maps_of(ddoc: Mapping[str, Any]) -> dict[str, Any]:
     views = ddoc.get("views")
     if not isinstance(views, Mapping):
         return {}
-    named = {name: view for name, view in sorted(views.items()) if name != LIBRARY and isinstance(view, Mapping)}
-    return {name: view["map"] for name, view in named.items() if "map" in view}
+    named = {name: view for name, view in sorted(views.items()) if isinstance(view, Mapping) and "map" in view}
+    # What is called as the library is one unless it has the form of a view.
+    return {name: view["map"] for name, view in named.items() if name != LIBRARY or _is_view(view)}
+
+
+def _is_view(library: Mapping[str, Any]) -> bool:
+    return isinstance(library["map"], str) and library.keys() <= {"map", "reduce", "options"}
 
 
 def view_definition(ddoc: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -223,7 +223,6 @@ def test_new_content_has_the_generation_of_the_edit(database: SyncPouchDB) -> No
         pytest.param({"x": {"data": "", "revpos": "1"}}, id="revpos is text"),
         pytest.param({"x": {"stub": True, "digest": 1}}, id="digest is a number"),
         pytest.param({"_x": {"data": ""}}, id="reserved name"),
-        pytest.param({"": {"data": ""}}, id="empty name"),
         pytest.param({5: {"data": ""}}, id="name is a number"),
         pytest.param({"x": {"data": "", "revpos": 10**30}}, id="revpos beyond 64 bits"),
     ],
@@ -234,6 +233,15 @@ def test_refuses_inline(database: SyncPouchDB, attachments: Any, new_edits: bool
     with pytest.raises(BadRequest):
         database.put(doc, new_edits=new_edits)
     assert database.info().update_seq == 0
+
+
+@pytest.mark.parametrize("new_edits", [True, False], ids=["edit", "replicated"])
+def test_an_empty_name_comes_by_replication(database: SyncPouchDB, new_edits: bool) -> None:
+    """CouchDB and PouchDB take it."""
+    doc = {"_id": "a", "_attachments": {"": {"data": "eA=="}}, **({} if new_edits else {"_rev": "1-a"})}
+    database.put(doc, new_edits=new_edits)
+    assert list(database.get("a")._attachments) == [""]
+    assert database.get_attachment("a", "").data == b"x"
 
 
 NAMES = [

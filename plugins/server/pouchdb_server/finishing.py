@@ -14,10 +14,6 @@ def finish(request: Request, response: Response) -> Response:
     headers = response.headers
     names = {name.lower() for name, _ in headers}
     content_type = response.content_type
-    if content_type == "application/json":
-        accept: str | None = request.headers.get("accept")
-        if accept is not None and "json" not in accept and "*/*" not in accept and "application/*" not in accept:
-            content_type = response.content_type = "text/plain; charset=utf-8"
     if response.etag is not None:
         etag = f'"{response.etag}"'
         headers.append(("etag", etag))

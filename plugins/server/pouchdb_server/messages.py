@@ -34,6 +34,7 @@ __all__ = [
     "error_of",
     "error_response",
     "header_text",
+    "parsed",
     "target",
 ]
 
@@ -216,19 +217,20 @@ class Request:
         if not self.body:
             if not required:
                 return {}
-            raise BadRequest("Request body is empty: it must be JSON")
-        value = from_text(self._unpacked())
+            raise BadRequest(NO_JSON)
+        value = parsed(self._unpacked())
         if not isinstance(value, kind):
             raise BadRequest("Request body must be a JSON object" if kind is dict else "Request body has a wrong type")
         return value
 
     def check_json(self) -> None:
-        """Refuse a body that is not said to be JSON. Raises UnsupportedMediaType.
+        """Refuse the body of a POST that is not said to be JSON. Raises UnsupportedMediaType.
 
-        Of a POST it must be said, also where there is no body, as CouchDB insists: every page of the
+        It must be said, also where there is no body, as CouchDB insists: every page of the
         web may make a visitor's browser POST without a type, or with the type of a form, and nobody is asked.
+        Of a PUT any type will do, as for CouchDB: curl says by itself that what it sends is a form.
         """
-        if self.content_type != "application/json" and (self.content_type or self.method == "POST"):
+        if self.method == "POST" and self.content_type != "application/json":
             raise UnsupportedMediaType()
 
     def _unpacked(self) -> bytes:
@@ -306,6 +308,18 @@ class Response:
         return self
 
 
+NO_JSON = "invalid UTF-8 JSON"
+"""What CouchDB says of everything that is not JSON."""
+
+
+def parsed(text: str | bytes) -> Any:
+    """Return what a JSON text of a request says. Raises BadRequest, in CouchDB's words."""
+    try:
+        return from_text(text)
+    except BadRequest as error:
+        raise BadRequest(NO_JSON) from error
+
+
 def target(path: str, query: Mapping[str, str] | str | None) -> tuple[str, str]:
     """Return path and query of an inner request, both encoded."""
     path, _, own = path.partition("?")
@@ -326,6 +340,20 @@ COUCHDB_SAYS = {
     ("missing_id", "_id is required for puts"): "illegal_docid",
 }
 """Errors that CouchDB has another name for than PouchDB, by name and reason."""
+WORDS = [
+    (name, re.compile(pattern, re.DOTALL), words)
+    for name, pattern, words in (
+        ("conflict", r"Document update conflict", "Document update conflict."),
+        ("not_found", r"missing: there is no design document .*", "missing"),
+        ("not_found", r"missing_named_view: _design/.*", "missing_named_view"),
+        ("not_found", r"missing json key: _design/.* has no '([^']*)' in '.*", r"missing json key: \1"),
+        ("query_parse_error", r"(Multi-key fetches for reduce views must use) {group: true}", r"\1 `group=true`"),
+        ("query_parse_error", r"{include_docs:true} is invalid for reduce", "`include_docs` is invalid for reduce"),
+        ("bad_request", r"since must be a sequence number .*", "Malformed sequence supplied in 'since' parameter."),
+        ("bad_request", r"(Invalid rev format): .*", r"\1"),
+    )
+]
+"""Reasons for which CouchDB has words that clients compare; ours say more."""
 
 
 def error_of(name: str, reason: Any) -> dict[str, Any]:
@@ -335,14 +363,18 @@ def error_of(name: str, reason: Any) -> dict[str, Any]:
     """
     if not isinstance(reason, str):
         return {"error": name, "reason": reason}
-    if (name, reason) == ("conflict", "Document update conflict"):
-        reason += "."
-    return {"error": COUCHDB_SAYS.get((name, reason), name), "reason": reason}
+    error = COUCHDB_SAYS.get((name, reason), name)
+    for named, pattern, words in WORDS:
+        if named == name and (found := pattern.fullmatch(reason)) is not None:
+            return {"error": error, "reason": found.expand(words)}
+    return {"error": error, "reason": reason}
 
 
 def error_response(error: PouchDBError) -> Response:
     """Return what CouchDB answers for an error."""
     told = error_of(error.name, error.message)
+    if error.name == "missing_stub" and {"attachment", "id"} <= error.details.keys():
+        told["reason"] = f"Invalid attachment stub in {error.details['id']} for {error.details['attachment']}"
     # PouchDB's catalogue has 500 and 412 for what CouchDB takes for the client's mistake.
     status = 400 if told["error"] in ("doc_validation", "illegal_docid") else error.status
     response = Response(told, status)

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, QueryParseError
-from pouchdb_core.jsontext import from_text
+from pouchdb_core.jsontext import dump
+from pouchdb_server.messages import parsed
 
 if TYPE_CHECKING:
     from pouchdb_server.messages import Request
 
-__all__ = ["LISTING", "READING", "VIEWING", "chosen", "flag", "is_number", "json", "number", "parameters"]
+__all__ = [
+    "LISTING",
+    "READING",
+    "VIEWING",
+    "as_values",
+    "chosen",
+    "flag",
+    "is_number",
+    "json",
+    "number",
+    "parameters",
+    "switch",
+]
 
 READING = {
-    "conflicts": "flag",
-    "deleted_conflicts": "flag",
-    "local_seq": "flag",
-    "meta": "flag",
-    "revs": "flag",
-    "revs_info": "flag",
+    "conflicts": "switch",
+    "deleted_conflicts": "switch",
+    "local_seq": "switch",
+    "meta": "switch",
+    "revs": "switch",
+    "revs_info": "switch",
 }
+"""Of a document: what is not ``true`` is passed over, as CouchDB does."""
 LISTING = {
     "attachments": "flag",
     "conflicts": "flag",
@@ -50,15 +65,22 @@ VIEWING = {
     "startkey_docid": "text",
     "update": "text",
 }
+INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
 def flag(name: str, text: Any) -> bool:
-    """Return a parameter that is true or false. Raises QueryParseError."""
-    if text in ("true", True):
-        return True
-    if text in ("false", False):
-        return False
-    raise QueryParseError(f"Invalid boolean parameter: {name}={text}")
+    """Return a parameter of a list that is true or false, in any spelling. Raises QueryParseError."""
+    if text is True or text is False:
+        return bool(text)
+    said = text.lower() if isinstance(text, str) else ""
+    if said not in ("true", "false"):
+        raise QueryParseError(f"Invalid boolean parameter: {_shown(text)}")
+    return said == "true"
+
+
+def switch(name: str, text: Any) -> bool | None:
+    """Return True for a parameter that is ``true``, None for every other: it is passed over."""
+    return True if text in ("true", True) else None
 
 
 def is_number(text: str) -> bool:
@@ -72,24 +94,25 @@ def number(name: str, text: Any) -> int:
         return text
     if isinstance(text, str) and is_number(text):
         return int(text)
-    raise QueryParseError(f"Invalid value for positive integer: {name}={text}")
+    is_integer = type(text) is int or (isinstance(text, str) and INTEGER.fullmatch(text))
+    kind = "positive integer" if is_integer else "integer"
+    raise QueryParseError(f"Invalid value for {kind}: {_shown(text)}")
 
 
 def json(name: str, text: Any) -> Any:
-    """Return a parameter that is JSON. Raises QueryParseError."""
-    if not isinstance(text, str):
-        return text
-    try:
-        return from_text(text)
-    except BadRequest as error:
-        raise QueryParseError(f"{name}: {error.message}") from None
+    """Return a parameter that is JSON. Raises BadRequest."""
+    return parsed(text) if isinstance(text, str) else text
+
+
+def _shown(value: Any) -> str:
+    return dump(value).decode()
 
 
 def chosen(given: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
     """Return those parameters that are known, as values; others are left alone, as CouchDB does.
 
     ``known`` tells the kind of each, or the name it is another spelling of. What comes from a body
-    is a value already.
+    is a value already. ``key`` is a start and an end: of those that say something else, the last counts.
     """
     values: dict[str, Any] = {}
     for name, text in given.items():
@@ -98,30 +121,28 @@ def chosen(given: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]
             continue
         if kind not in _KINDS:
             name, kind = kind, known[kind]
-        values[name] = _KINDS[kind](name, text)
+        value = _KINDS[kind](name, text)
+        if name == "key":
+            values["startkey"] = values["endkey"] = value
+        elif kind != "switch" or value is not None:
+            values[name] = value
     return values
 
 
 def parameters(request: Request, known: Mapping[str, str]) -> dict[str, Any]:
-    """Return the known parameters of the URL, and of the body of a POST, which count more."""
-    values = chosen(request.query, known)
+    """Return the known parameters of the body of a POST, and of the URL, which count more, as for CouchDB."""
+    values: dict[str, Any] = {}
     if request.method == "POST":
         body = request.json(required=False)
-        _check_keys(body)
-        # Texts of a body are texts, not JSON in a text.
-        for name, value in body.items():
-            kind = known.get(name)
-            if kind is None:
-                continue
-            if kind not in _KINDS:
-                name, kind = kind, known[kind]
-            values[name] = value if kind == "json" else _KINDS[kind](name, value)
-    return values
+        if "keys" in body and not isinstance(body["keys"], list):
+            raise BadRequest("`keys` body member must be an array.")
+        values = chosen(body, as_values(known))
+    return {**values, **chosen(request.query, known)}
 
 
-def _check_keys(body: Mapping[str, Any]) -> None:
-    if "keys" in body and not isinstance(body["keys"], list):
-        raise BadRequest("`keys` body member must be an array.")
+def as_values(known: Mapping[str, str]) -> dict[str, str]:
+    """Return the kinds of parameters as they are in a body, where texts are texts, not JSON in a text."""
+    return {name: "text" if kind == "json" else kind for name, kind in known.items()}
 
 
 _KINDS: dict[str, Callable[[str, Any], Any]] = {
@@ -129,5 +150,6 @@ _KINDS: dict[str, Callable[[str, Any], Any]] = {
     "json": json,
     "leaves": lambda name, text: text if text == "all" else json(name, text),
     "number": number,
+    "switch": switch,
     "text": lambda name, text: text,
 }

@@ -12,7 +12,20 @@ from pouchdb_core.errors import BadRequest, NotFound, PluginError, PouchDBError
 if TYPE_CHECKING:
     from pouchdb_server.messages import Request, Response
 
-__all__ = ["Found", "Handler", "IllegalId", "Level", "MethodNotAllowed", "Needs", "Route", "Table", "decoded"]
+__all__ = ["Found", "Handler", "Level", "MethodNotAllowed", "Needs", "Route", "Table", "decoded"]
+
+OF_PLUGINS = {
+    "_explain": "find",
+    "_find": "find",
+    "_index": "find",
+    "_list": "couchapp",
+    "_rewrite": "couchapp",
+    "_search": "search",
+    "_show": "couchapp",
+    "_spatial": "spatial",
+    "_update": "couchapp",
+}
+"""What plug-ins of this project answer, below a database or one of its design documents."""
 
 Level = Literal["server", "database", "document"]
 Needs = Literal["nobody", "member", "admin", "server"]
@@ -22,10 +35,6 @@ Handler = Callable[["Request", Any], "Response | dict[str, Any] | list[Any]"]
 
 class MethodNotAllowed(PouchDBError):
     status, name, default_message = 405, "method_not_allowed", "Method not allowed"
-
-
-class IllegalId(BadRequest):
-    name = "illegal_docid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,7 @@ class Table:
                     )
                 owners[key] = owner
                 pattern.routes[method] = route
+        self._words = {part for parts in self._levels["database"] for part in parts}
         # What is spelled out goes before what stands for anything: sorted by where the first brace is.
         for level, patterns in self._levels.items():
             ordered = sorted(patterns.items(), key=lambda item: [part.startswith("{") for part in item[0]])
@@ -165,14 +175,22 @@ class Table:
             if found is not None:
                 return Found(found[0], found[1], name)
         id, rest = _document(below)
-        if not id:
-            return Found({}, {}, name, error=IllegalId("Document id must not be empty"))
-        if id in ("_local", "_local/", "_design/"):
-            return Found({}, {}, name, error=BadRequest(f"Invalid {id.rstrip('/')} document id."))
+        if id == "_local":
+            return Found({}, {}, name, error=BadRequest("Invalid _local document id."))
+        absent = self._absent(below[0] if not rest else rest[0] if id.startswith("_design/") else "")
+        if absent is not None:
+            return Found({}, {}, name, error=absent)
         found = self._match("document", rest)
         if found is None:
             return Found({}, {}, name, id, error=NotFound())
         return Found(found[0], found[1], name, id)
+
+    def _absent(self, part: str) -> NotFound | None:
+        """Return the error for an endpoint of a plug-in of ours that is not installed."""
+        plugin = OF_PLUGINS.get(part)
+        if plugin is None or part in self._words:
+            return None
+        return NotFound(f"{part} comes with the plug-in {plugin!r}, which is not installed")
 
     def _match(self, level: str, path: tuple[str, ...]) -> tuple[Mapping[str, Route], dict[str, str]] | None:
         index = self._by_first[level]
@@ -198,12 +216,16 @@ def _document(path: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 
 
 def decoded(raw_path: str) -> tuple[str, ...]:
-    """Return the parts of a path, decoded. Raises BadRequest for what is not UTF-8."""
-    parts = raw_path.strip("/").split("/") if raw_path.strip("/") else []
+    """Return the parts of a path, decoded; empty ones are dropped. Raises BadRequest for what is not UTF-8.
+
+    A plus is a blank, as for CouchDB (its ``decode_plus_to_space``, which is on unless somebody turns it off).
+    """
+    parts = [part for part in raw_path.split("/") if part]
+    if "+" in raw_path:
+        parts = [part.replace("+", " ") for part in parts]
     if "%" not in raw_path:
         return tuple(parts)
     try:
-        # A plus is a plus in a path.
         return tuple(unquote_to_bytes(part).decode() for part in parts)
     except UnicodeDecodeError:
         raise BadRequest("the path is not percent-encoded UTF-8") from None

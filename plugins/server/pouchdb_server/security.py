@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT", "authorise", "design_guard", "every", "is_admin", "refusal", "security_of"]
 
-ONLY_ADMINS = {"names": [], "roles": [ADMIN]}
+ONLY_ADMINS = {"roles": [ADMIN]}
 DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}
 """The security of a database that nobody gave one: as in CouchDB 3, for administrators only."""
 

@@ -45,6 +45,8 @@ ABORT = "pouchdb.abort"
 LARGE = 4 * 1024 * 1024
 """Bytes of a body that takes much memory when it is parsed: only two of them at a time."""
 SERVER_NAME = "pouchdb for Python"
+OVERRIDES = ("GET", "HEAD", "POST", "PUT", "DELETE", "COPY")
+"""Methods that ``X-HTTP-Method-Override`` of a POST may stand for."""
 
 
 class Server:
@@ -323,11 +325,16 @@ def _request(scope: Scope) -> Request:
     if root:
         raw_path = raw_path.removeprefix(root.encode())
     client = scope.get("client")
+    headers = Headers(scope["headers"])
+    method = scope["method"].upper()
+    if method == "POST" and headers.get("x-http-method-override") in OVERRIDES:
+        # For clients that can send nothing but GET and POST.
+        method = headers["x-http-method-override"]
     return Request(
-        scope["method"].upper(),
+        method,
         raw_path.decode("latin-1"),
         scope["query_string"].decode("latin-1"),
-        Headers(scope["headers"]),
+        headers,
         peer="" if client is None else client[0],
         scheme=scope.get("scheme", "http"),
         root=root,

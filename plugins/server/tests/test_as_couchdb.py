@@ -45,13 +45,41 @@ def test_a_put_that_deletes_is_answered_200(client):
         ("PUT", "/db/a", {}, 409, "conflict", "Document update conflict."),
         ("PUT", "/db/_a", {}, 400, "illegal_docid", "Only reserved document ids may start with underscore."),
         ("PUT", "/db/b", {"_x": 1}, 400, "doc_validation", "Bad special document member: _x"),
-        ("PUT", "/db//b", {}, 400, "illegal_docid", "Document id must not be empty"),
         ("GET", "/db/_local", None, 400, "bad_request", "Invalid _local document id."),
         ("PUT", "/db/_local/a/file", b"x", 400, "bad_request", "_local documents do not accept attachments."),
         ("DELETE", "/db/_local/a/file", None, 400, "bad_request", "_local documents do not accept attachments."),
         ("POST", "/db/_bulk_docs", {}, 400, "bad_request", "POST body must include `docs` parameter."),
         ("POST", "/db/_bulk_docs", {"docs": 1}, 400, "bad_request", "`docs` parameter must be an array."),
-        ("POST", "/db/_none", {}, 404, "not_found", "missing"),
+        ("POST", "/db/_none", {}, 400, "bad_request", "Referer header required."),
+        ("GET", "/db/_none", None, 404, "not_found", "missing"),
+        ("POST", "/db/_find", {}, 404, "not_found", "_find comes with the plug-in 'find', which is not installed"),
+        (
+            "GET",
+            "/db/_design/a/_show/b",
+            None,
+            404,
+            "not_found",
+            "_show comes with the plug-in 'couchapp', which is not installed",
+        ),
+        ("PUT", "/db/b", [], 400, "bad_request", "Document must be a JSON object"),
+        ("PUT", "/db/b", b"{", 400, "bad_request", "invalid UTF-8 JSON"),
+        ("PUT", "/db/b", {"_id": 1}, 400, "illegal_docid", "Document id must be a string"),
+        ("POST", "/db", {"_id": ""}, 400, "illegal_docid", "Document id must not be empty"),
+        ("POST", "/db", {"_id": "_design/"}, 400, "illegal_docid", "Illegal document id `_design/`"),
+        ("PUT", "/db/b", {"_rev": None}, 400, "bad_request", "Invalid rev format"),
+        ("PUT", "/db/b", {"_deleted": 1}, 400, "doc_validation", "Bad special document member: _deleted"),
+        ("PUT", "/db/b", {"_revisions": {}}, 400, "doc_validation", "_revisions.start isn't an integer."),
+        ("PUT", "/db/b", {"_revisions": {"start": 1}}, 400, "doc_validation", "_revisions.ids isn't a array."),
+        ("PUT", "/db/b", {"_attachments": 1}, 400, "doc_validation", "Bad special document member: _attachments"),
+        ("PUT", "/db/b", {"_attachments": {"x": {}}}, 400, "bad_request", "Invalid attachment data for x"),
+        (
+            "PUT",
+            "/db/b",
+            {"_attachments": {"x": {"stub": True}}},
+            412,
+            "missing_stub",
+            "Invalid attachment stub in b for x",
+        ),
         ("POST", "/", {}, 405, "method_not_allowed", "Only GET,HEAD allowed"),
         ("PUT", "/db", None, 412, "file_exists", "The database could not be created, the file already exists."),
     ],
@@ -77,12 +105,142 @@ def test_every_answer_has_the_common_headers(client):
     assert client.get("/").headers["X-Couch-Request-ID"] != client.get("/").headers["X-Couch-Request-ID"]
 
 
-def test_what_does_not_take_json_gets_text(client):
+def test_json_is_said_to_be_json_whatever_the_client_takes(client):
     client.put("/db/a", {})
     for path in ("/", "/db/a", "/db/_all_docs", "/db/_changes", "/db/none"):
-        assert client.get(path, Accept="text/html").headers["Content-Type"] == "text/plain; charset=utf-8"
-        for accept in ("application/json", "*/*", "text/html, application/*;q=0.1"):
+        for accept in ("text/html", "text/plain", "application/json", "*/*", "text/html, application/*;q=0.1"):
             assert client.get(path, Accept=accept).headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+def test_a_put_may_have_any_type(client, kind):
+    """curl says that what it sends is a form unless it is told otherwise."""
+    headers = {} if kind is None else {"Content-Type": kind}
+    for path, body in (
+        ("/db/a", "{}"),
+        ("/db/_design/a", "{}"),
+        ("/db/_local/a", "{}"),
+        ("/db/_security", "{}"),
+        ("/db/_revs_limit", "10"),
+        ("/db/_purged_infos_limit", "10"),
+    ):
+        assert client.put(path, body, headers).status in (200, 201), path
+
+
+def test_empty_parts_of_a_path_are_dropped(client):
+    assert client.put("/db//a", {}).json["id"] == "a"
+    assert client.get("//db///a/").json["_id"] == "a"
+    assert client.get("/db//_all_docs").json["total_rows"] == 1
+    rev = client.get("/db/a").json["_rev"]
+    assert client.put(f"/db/a//f?rev={rev}", b"x").status == 201
+    assert client.get("/db/a//f").body == b"x"
+
+
+def test_a_plus_in_a_path_is_a_blank(client):
+    assert client.put("/db/a+b", {}).json["id"] == "a b"
+    assert client.get("/db/a%20b").status == 200
+    assert client.put("/db/a%2Bb", {}).json["id"] == "a+b"
+    assert client.put("/a+b").status == 400
+    assert client.put("/a%2Bb").status == 201
+
+
+def test_the_id_of_the_url_counts(client):
+    assert client.put("/db/a", {"_id": "b"}).json["id"] == "a"
+    assert client.put("/db/c", {"_id": "_bad"}).status == 400
+    assert client.get("/db/a").json["_id"] == "a"
+    assert client.get("/db/b").status == 404
+
+
+def test_a_post_may_stand_for_another_method(client):
+    override = {**JSON, "X-HTTP-Method-Override": "PUT"}
+    assert client.post("/db/a", {"x": 1}, override).status == 201
+    assert client.post("/db/a", None, {"X-HTTP-Method-Override": "GET"}).json["x"] == 1
+    # Of other methods it says nothing, nor does one that there is not.
+    assert client.call("GET", "/db/a", headers={"X-HTTP-Method-Override": "DELETE"}).status == 200
+    assert client.post("/db", {}, {**JSON, "X-HTTP-Method-Override": "PATCH"}).status == 201
+
+
+def test_what_is_batched_has_no_revision_yet(client):
+    answer = client.put("/db/a?batch=ok", {})
+    assert (answer.status, answer.json) == (202, {"ok": True, "id": "a"})
+    answer = client.post("/db?batch=ok", {"_id": "b"})
+    assert (answer.status, answer.json) == (202, {"ok": True, "id": "b"})
+    assert client.get("/db").json["doc_count"] == 2
+    rev = client.get("/db/a").json["_rev"]
+    assert client.delete(f"/db/a?rev={rev}&batch=ok").json["rev"]
+
+
+def test_deleting_what_is_gone(client):
+    rev = client.put("/db/a", {}).json["rev"]
+    client.delete(f"/db/a?rev={rev}")
+    for path in (f"/db/a?rev={rev}", "/db/a"):
+        answer = client.delete(path)
+        assert (answer.status, answer.json["reason"]) == (404, "deleted")
+    assert client.delete("/db/_local/a").status == 404
+    assert client.delete("/db/_local/a?rev=0-1").status == 404
+    row = client.post("/db/_bulk_docs", {"docs": [{"_id": "no", "_rev": "1-a", "_deleted": True}]}).json[0]
+    assert (row["id"], row["error"]) == ("no", "conflict")
+
+
+def test_latest_opens_the_winner_and_deleted_a_tombstone(client):
+    first = client.put("/db/a", {"n": 1}).json["rev"]
+    second = client.put("/db/a", {"n": 2, "_rev": first}).json["rev"]
+    assert client.get(f"/db/a?rev={first}").json["n"] == 1
+    for asked in (first, "9-none"):
+        assert client.get(f"/db/a?rev={asked}&latest=true").json["_rev"] == second
+    gone = client.delete(f"/db/a?rev={second}").json["rev"]
+    assert client.get("/db/a?deleted=true").json == {"_id": "a", "_rev": gone, "_deleted": True}
+    assert client.get("/db/a?deleted=false").status == 404
+    assert client.get("/db/none?deleted=true").status == 404
+
+
+@pytest.mark.parametrize("value", ["maybe", "1", "True", "TRUE", "false", ""])
+def test_of_a_document_only_true_is_true(client, value):
+    rev = client.put("/db/a", {}).json["rev"]
+    plain = {"_id": "a", "_rev": rev}
+    for name in ("revs", "revs_info", "conflicts", "deleted_conflicts", "meta", "local_seq", "attachments", "latest"):
+        assert client.get(f"/db/a?{name}={value}").json == plain
+    assert client.get("/db/a?revs=true").json != plain
+    assert client.put(f"/db/b?new_edits={value}", {}).status == (201 if value != "false" else 400)
+
+
+@pytest.mark.parametrize(("value", "taken"), [("True", True), ("TRUE", True), ("fAlSe", False)])
+def test_in_lists_the_case_of_booleans_does_not_matter(client, value, taken):
+    client.put("/db/a", {})
+    assert ("doc" in client.get(f"/db/_all_docs?include_docs={value}").json["rows"][0]) is taken
+    assert client.get("/db/_all_docs?include_docs=1").json == {
+        "error": "query_parse_error",
+        "reason": 'Invalid boolean parameter: "1"',
+    }
+
+
+def test_the_last_of_key_and_range_counts(client):
+    client.post("/db/_bulk_docs", {"docs": [{"_id": id} for id in "abc"]})
+
+    def ids(query, body=None):
+        path = f"/db/_all_docs?{query}"
+        answer = client.get(path) if body is None else client.post(path, body)
+        return "".join(row["id"] for row in answer.json["rows"])
+
+    assert ids('key="c"&startkey="b"') == "bc"
+    assert ids('startkey="b"&key="c"') == "c"
+    assert ids('key="b"&inclusive_end=false') == ""
+    # In CouchDB's order of ids everything else is before all texts.
+    assert ids("startkey={}") == ids("startkey=null") == "abc"
+    assert ids("endkey={}") == ids("endkey=5") == ids("key=[]") == ""
+    assert ids("descending=true&startkey={}") == ""
+    assert ids("descending=true&endkey={}") == "cba"
+    # The URL counts more than the body.
+    assert ids("limit=2", {"limit": 1, "descending": True}) == "cb"
+    assert ids('keys=["a"]&key="b"') == "a"
+    assert client.get('/db/_all_docs?keys=["a","b"]&key="b"').status == 400
+
+
+def test_copying_takes_no_url(client):
+    client.put("/db/a", {"x": 1})
+    for wrong in ("http://localhost:5984/db/b", "https://other/db/b", "_bad", "b?rev=x"):
+        assert client.call("COPY", "/db/a", headers={"Destination": wrong}).status == 400, wrong
+    assert client.call("COPY", "/db/a", headers={"Destination": "/b"}).json["id"] == "b"
 
 
 def test_of_a_header_that_comes_twice_the_first_counts(client):

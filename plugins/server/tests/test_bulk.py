@@ -21,18 +21,43 @@ def filled(client):
 
 
 def test_bulk_docs(filled):
-    answer = filled.post("/db/_bulk_docs", {"docs": [{"_id": "doc0"}, {"_id": "new"}, {"_id": "_bad"}]})
+    answer = filled.post("/db/_bulk_docs", {"docs": [{"_id": "doc0"}, {"_id": "new"}]})
     assert answer.status == 201
-    conflict, new, bad = answer.json
+    conflict, new = answer.json
     assert (conflict["id"], conflict["error"]) == ("doc0", "conflict")
     assert new["ok"]
-    assert bad["error"] == "illegal_docid"
     replicated = {"docs": [{"_id": "r", "_rev": "3-c", "_revisions": {"start": 3, "ids": ["c", "b", "a"]}}]}
     assert filled.post("/db/_bulk_docs", {**replicated, "new_edits": False}).json == []
     assert filled.post("/db/_bulk_docs", {**replicated, "new_edits": False}).json == []
     assert filled.get("/db/r").json["_rev"] == "3-c"
     for wrong in ({}, {"docs": {}}, {"docs": [1]}, {"docs": [], "new_edits": 1}):
         assert filled.post("/db/_bulk_docs", wrong).status == 400
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        ({"_id": "_bad"}, "illegal_docid"),
+        ({"_id": 1}, "illegal_docid"),
+        ({"_id": ""}, "illegal_docid"),
+        ({"_own": 1}, "doc_validation"),
+        ({"_rev": "bad"}, "bad_request"),
+        ({"_rev": None}, "bad_request"),
+        ({"_deleted": "yes"}, "doc_validation"),
+        ({"_attachments": []}, "doc_validation"),
+        ({"_attachments": {"_a": {"data": ""}}}, "bad_request"),
+        ({"_attachments": {"a": {"data": "!"}}}, "bad_request"),
+        (1, "bad_request"),
+    ],
+)
+@pytest.mark.parametrize("new_edits", [True, False])
+def test_of_one_that_cannot_be_taken_none_is_written(filled, bad, error, new_edits):
+    docs = [{"_id": "before", "_rev": "1-a"}, bad, {"_id": "after", "_rev": "1-a"}]
+    answer = filled.post("/db/_bulk_docs", {"docs": docs, "new_edits": new_edits})
+    assert (answer.status, answer.json["error"]) == (400, error)
+    assert filled.get("/db").json["doc_count"] == 5
+    without = {"docs": [{"_id": "x"}], "new_edits": False}
+    assert "needs `_rev` or `_revisions`" in filled.post("/db/_bulk_docs", without).json["reason"]
 
 
 def test_bulk_get_answers_each_thing_that_was_asked_in_order(filled):
@@ -144,8 +169,9 @@ def test_all_docs(filled):
     assert ids('/db/_all_docs?keys=["doc1"]') == ["doc1"]
     both = filled.post("/db/_all_docs/queries", {"queries": [{"key": "doc1"}, {"limit": 1}]}).json["results"]
     assert [each["rows"][0]["id"] for each in both] == ["doc1", "doc0"]
-    for wrong in ("limit=-1", "limit=many", "descending=1", "startkey=doc", 'keys=["a"]&key="a"'):
+    for wrong in ("limit=-1", "limit=many", "descending=1", 'keys=["a","b"]&key="a"'):
         assert filled.get(f"/db/_all_docs?{wrong}").json["error"] == "query_parse_error"
+    assert filled.get("/db/_all_docs?startkey=doc").json["error"] == "bad_request"
     assert filled.post("/db/_all_docs", {"keys": "doc"}).status == 400
 
 

@@ -53,7 +53,7 @@ def test_illegal_names(client, environment, name):
     assert list(environment) == ["db"]
 
 
-@pytest.mark.parametrize("name", ["a%2Fb", "_users", "_replicator", "a+b-c_$()"])
+@pytest.mark.parametrize("name", ["a%2Fb", "_users", "_replicator", "a%2Bb-c_$()"])
 def test_legal_names(client, environment, name):
     assert client.put(f"/{name}").status == 201
     assert client.get(f"/{name}").json["doc_count"] == 0
@@ -153,7 +153,7 @@ def test_purge(client):
     rev = client.put("/db/a", {}).json["rev"]
     answer = client.post("/db/_purge", {"a": [rev], "b": ["1-x"]})
     assert answer.status == 201
-    assert answer.json == {"purge_seq": 1, "purged": {"a": [rev]}}
+    assert answer.json == {"purge_seq": 1, "purged": {"a": [rev], "b": []}}
     assert client.get("/db/a").status == 404
     assert client.post("/db/_purge", {"a": rev}).status == 400
     assert client.get("/db/_purged_infos").json == {"purged_infos": [{"id": "a", "revs": [rev]}]}
@@ -172,11 +172,6 @@ def test_methods_that_are_not_allowed(client):
     assert answer.headers["Allow"] == "GET,HEAD,POST"
     assert client.call("PATCH", "/db").status == 405
     assert client.call("OPTIONS", "/db/_all_docs").headers["Allow"] == "GET,HEAD,OPTIONS,POST"
-
-
-def test_accept(client):
-    assert client.get("/", Accept="application/json").headers["Content-Type"] == "application/json"
-    assert client.get("/", Accept="text/plain").headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_updates_of_databases(client):

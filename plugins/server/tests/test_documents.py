@@ -60,10 +60,8 @@ def test_ids_that_cannot_be(client, id):
     [
         ("{", JSON, 400),
         ("[]", JSON, 400),
-        ("{}", {"Content-Type": "text/plain"}, 415),
-        ("{}", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
         ("", JSON, 400),
-        ('{"_id": "other"}', JSON, 400),
+        ('{"_id": "_other"}', JSON, 400),
         ('{"_unknown": 1}', JSON, 400),
         ('{"_rev": 5}', JSON, 400),
         ('{"a":' + "[" * 300 + "]" * 300 + "}", JSON, 400),
@@ -90,7 +88,6 @@ def test_options(client):
     assert doc["_local_seq"] == 2
     assert client.get(f"/db/a?rev={rev}").headers["ETag"] == f'"{rev}"'
     assert client.get("/db/a?rev=1-none").status == 404
-    assert client.get("/db/a?revs=maybe").json["error"] == "query_parse_error"
     leaves = client.get("/db/a?open_revs=all").json
     assert [each["ok"]["_rev"] for each in leaves] == ["1-zzz", rev]
     some = client.get(f'/db/a?open_revs=["{rev}","1-x"]&latest=true').json
@@ -139,5 +136,5 @@ def test_forms_of_attachments(client):
     assert client.get("/db/a/note.txt").body == b"hello"
     assert client.get("/db/a").json["x"] == 1
     assert client.post("/db/a", "\r\n".join(lines), headers).status == 409
-    assert client.post("/db/a", "{}", JSON).status == 415
+    assert client.post("/db/a", "{}", {**JSON, "Referer": headers["Referer"]}).status == 415
     assert client.post("/db/_find", "{}", JSON).status == 404

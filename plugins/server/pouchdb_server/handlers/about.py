@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_server.handlers.databases import described
 from pouchdb_server.messages import Request, Response
-from pouchdb_server.query import chosen, number
+from pouchdb_server.query import chosen, is_number
 
 __all__ = [
     "active_tasks",
@@ -61,9 +61,12 @@ def favicon(request: Request, database: None) -> Response:
 
 def uuids(request: Request, database: None) -> Response:
     """GET /_uuids?count=."""
-    count = number("count", request.query.get("count", "1"))
+    text = request.query.get("count", "1")
+    if not is_number(text):
+        raise BadRequest("count must be a positive integer")
+    count = int(text)
     if count > MOST_UUIDS:
-        raise BadRequest(f"count parameter too large: at most {MOST_UUIDS}")
+        raise BadRequest("count parameter too large")
     made = [request.environment.new_id().replace("-", "") for _ in range(count)]
     headers = {"cache-control": "no-cache, no-store, must-revalidate", "pragma": "no-cache"}
     return Response({"uuids": made}, headers=headers, etag=uuid.uuid4().hex)
@@ -99,11 +102,11 @@ def _seconds(stamp: str) -> int:
 
 def dbs_info(request: Request, database: None) -> list[Any]:
     """GET /_dbs_info, or POST {keys}: what GET /{db} tells, of many."""
-    keys: Sequence[Any]
+    keys: Any
     if request.method == "POST":
         keys = request.json().get("keys")
         if not isinstance(keys, list):
-            raise BadRequest("`keys` member must exist and be an array.")
+            raise BadRequest("`keys` member must exist." if keys is None else "`keys` member must be an array.")
         if len(keys) > MOST_INFOS:
             raise BadRequest(f"`keys` must not have more than {MOST_INFOS} members")
     else:

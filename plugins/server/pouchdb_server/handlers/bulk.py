@@ -7,12 +7,14 @@ from typing import Any
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.packed import Packed
-from pouchdb_core.documents.parse import LOCAL, check_rev
-from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.documents.parse import LOCAL
+from pouchdb_core.errors import BadRequest, Conflict, PouchDBError
 from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.requests import Read
+from pouchdb_server.document_check import check_rev_text, checked_all
 from pouchdb_server.handlers.multiparts import bulk_parts
 from pouchdb_server.handlers.paging import PageSize
+from pouchdb_server.handlers.writing import check_design_of
 from pouchdb_server.messages import Request, Response, error_of
 from pouchdb_server.multipart import new_boundary
 from pouchdb_server.query import chosen
@@ -36,18 +38,42 @@ def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
     docs = given["docs"]
     if not isinstance(docs, list):
         raise BadRequest("`docs` parameter must be an array.")
-    if not all(isinstance(doc, dict) for doc in docs):
-        raise BadRequest("Document must be a JSON object")
     new_edits = given.get("new_edits", True)
     if type(new_edits) is not bool:
         raise BadRequest("`new_edits` parameter must be a boolean.")
-    return Response([_outcome(each) for each in database.bulk_docs(docs, new_edits=new_edits)], 201)
+    # Before anything is written: of one that cannot be taken, none is.
+    checked_all(docs, new_edits=new_edits)
+    refused = _refused_designs(database, docs) if new_edits else {}
+    if refused:
+        docs = [doc for place, doc in enumerate(docs) if place not in refused]
+    rows = database.bulk_docs(docs, new_edits=new_edits)
+    # Of replicated ones there are only errors.
+    outcomes = [_outcome(row, doc) for row, doc in zip(rows, docs if new_edits else [{}] * len(rows), strict=True)]
+    for place, error in refused.items():
+        outcomes.insert(place, error)
+    return Response(outcomes, 201)
 
 
-def _outcome(row: dict[str, Any]) -> dict[str, Any]:
+def _refused_designs(database: SyncPouchDB, docs: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Return why design documents are not to be written, by their places in ascending order."""
+    refused = {}
+    for place, doc in enumerate(docs):
+        if "_id" in doc and doc["_id"].startswith("_design/"):
+            try:
+                check_design_of(database, doc)
+            except BadRequest as error:
+                refused[place] = {"id": doc["_id"], **error_of(error.name, error.message)}
+    return refused
+
+
+def _outcome(row: dict[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]:
     if row.get("ok"):
         return row
-    told = {"id": row.get("id"), **error_of(row["name"], row["reason"])}
+    name, reason = row["name"], row["reason"]
+    if name == "not_found" and doc.get("_deleted"):
+        # What is not there cannot be deleted, for which CouchDB has no other word here.
+        name, reason = Conflict.name, Conflict.default_message
+    told = {"id": row.get("id"), **error_of(name, reason)}
     if row.get("rev") is not None:
         told["rev"] = row["rev"]
     return told
@@ -158,18 +184,18 @@ def _refused(doc: Any) -> dict[str, Any] | None:
     """Return the result for something that cannot be asked for, None for what can be."""
     id, rev = None, None
     try:
-        if not isinstance(doc, Mapping):
+        if not isinstance(doc, Mapping) or not doc:
             raise BadRequest("document must be a JSON object")
         if not isinstance(doc.get("id"), str):
             raise BadRequest("document id missed")
         id, rev = doc["id"], doc.get("rev")
         if rev is not None:
-            check_rev(rev)
+            check_rev_text(rev)
         since = doc.get("atts_since") or ()
         if not isinstance(since, (list, tuple)):
             raise BadRequest("att_since value must be array of revs.")
         for each in since:
-            check_rev(each)
+            check_rev_text(each)
     except BadRequest as error:
         told = {"id": id, "rev": rev, "error": error.name, "reason": error.message}
         return {"id": id, "docs": [{"error": told}]}

@@ -14,7 +14,7 @@ from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.runner import Idle
 from pouchdb_server.messages import Request, Response, Subscribe
-from pouchdb_server.query import flag, is_number, json, number
+from pouchdb_server.query import is_number, json, number
 from pouchdb_server.rows import Rows
 
 __all__ = ["Clock", "Timing", "changes", "timing"]
@@ -25,6 +25,9 @@ OWN = frozenset(
 )
 """Parameters of the feed; every other one is the filter's."""
 FEEDS = ("normal", "longpoll", "continuous", "eventsource")
+FLAGS = ("attachments", "conflicts", "descending", "include_docs")
+LOOKED_UP = 100
+"""Documents that CouchDB looks up by id, when no more are asked for by ``doc_ids``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,11 @@ def timing(request: Request) -> Timing:
     most = request.server.settings.max_heartbeat
     beat = request.query.get("heartbeat")
     if beat is not None and beat != "false":
-        milliseconds = most if beat == "true" else min(number("heartbeat", beat), most)
-        if milliseconds < 1:
-            raise BadRequest("heartbeat must be true or a number of milliseconds above 0")
+        if beat != "true" and not is_number(beat.removeprefix("-")):
+            raise BadRequest("Invalid heartbeat value. Expecting a positive integer value (in milliseconds).")
+        if beat.startswith("-") or beat.strip("0") == "":
+            raise BadRequest("The heartbeat value should be a positive integer (in milliseconds).")
+        milliseconds = most if beat == "true" else min(int(beat), most)
         return Timing(milliseconds / 1000, None, is_stopping=request.server.is_stopping)
     timeout = request.query.get("timeout")
     seconds = (most if timeout is None else min(number("timeout", timeout), most)) / 1000
@@ -57,7 +62,7 @@ def changes(request: Request, database: SyncPouchDB) -> Response:
     feed = request.query.get("feed", "normal")
     feed = {"live": "continuous"}.get(feed, feed)
     if feed not in FEEDS:
-        raise BadRequest(f"Supported `feed` types: {', '.join(FEEDS)}")
+        raise BadRequest("Supported `feed` types: normal, continuous, live, longpoll, eventsource")
     asked = _asked(request, database, live=feed != "normal")
     content_type = "text/event-stream" if feed == "eventsource" else "application/json"
     if feed == "normal":
@@ -109,25 +114,27 @@ def _asked(request: Request, database: SyncPouchDB, *, live: bool) -> Changes:
     style = query.get("style", "main_only")
     if style not in ("main_only", "all_docs"):
         raise BadRequest(f"style must be main_only or all_docs, not {style}")
-    flags: dict[str, Any] = {name: flag(name, query[name]) for name in ("conflicts", "attachments") if name in query}
-    name = query.get("filter")
-    doc_ids = body.get("doc_ids", json("doc_ids", query["doc_ids"]) if "doc_ids" in query else None)
-    selector = body.get("selector")
-    if name == "_doc_ids" or (name is None and doc_ids is not None):
+    # What is not true is passed over, as CouchDB does.
+    flags = {name: query.get(name) == "true" for name in FLAGS}
+    name = query.get("filter") or None
+    doc_ids = None
+    if name == "_doc_ids":
+        # Without the filter, ids mean nothing.
+        doc_ids = body.get("doc_ids", json("doc_ids", query["doc_ids"]) if "doc_ids" in query else None)
         if not isinstance(doc_ids, list) or not all(isinstance(each, str) for each in doc_ids):
             raise BadRequest("`doc_ids` filter parameter is not a list of doc ids.")
-        name = None
-    else:
-        doc_ids = None
+    _check_filter(name, query)
+    selector = body.get("selector")
     if name == "_selector" and not isinstance(selector, dict):
-        raise BadRequest("selector must be a JSON object")
+        wrong = "must be specified in POST payload" if selector is None else "error: expected a JSON object"
+        raise BadRequest(f"Selector {wrong}")
     since: Any = request.headers.get("last-event-id") or query.get("last-event-id") or query.get("since", "0")
     if since == "now" and live:
         since = database.info()["update_seq"]
     elif isinstance(since, str) and since[:1] in '"[' and since[:1]:
         since = json("since", since)
     limit = number("limit", query["limit"]) if "limit" in query else None
-    descending = "descending" in query and flag("descending", query["descending"])
+    descending = flags["descending"]
     return Changes(
         since=since,
         # From the newest downwards there is an end.
@@ -135,16 +142,30 @@ def _asked(request: Request, database: SyncPouchDB, *, live: bool) -> Changes:
         limit=limit,
         descending=descending,
         style=style,  # type: ignore[arg-type]  # checked above
-        include_docs="include_docs" in query and flag("include_docs", query["include_docs"]),
-        options=ReadOptions(**flags),
+        include_docs=flags["include_docs"],
+        options=ReadOptions(conflicts=flags["conflicts"], attachments=flags["attachments"]),
         doc_ids=None if doc_ids is None else tuple(doc_ids),
-        filter=name,
+        filter=None if name == "_doc_ids" else name,
         query_params={key: value for key, value in query.items() if key not in OWN},
         selector=selector if name == "_selector" else None,
         progress=True,
         user=database.user,
         purpose=database.purpose,
     )
+
+
+def _check_filter(name: str | None, query: Mapping[str, str]) -> None:
+    """Refuse what cannot be a filter, in CouchDB's words. Raises BadRequest."""
+    if name is None or name in ("_doc_ids", "_design", "_selector"):
+        return
+    if name == "_view":
+        view = query.get("view", "")
+        if not view:
+            raise BadRequest("`view` filter parameter is not provided.")
+        if view.count("/") != 1:
+            raise BadRequest("`view` must be of the form `designname/viewname`")
+    elif name.count("/") != 1:
+        raise BadRequest("`filter` must be of the form `designname/filtername`")
 
 
 class _Rows:
@@ -155,6 +176,14 @@ class _Rows:
         self._rows: Iterator[Any] = iter(database.plugins.changes(database, asked))
         self.last_seq: Any = asked.since
         self._gone = False
+        self._left: int | None = None
+        looks_up = asked.doc_ids is not None and len(asked.doc_ids) <= LOOKED_UP
+        if not asked.live and (looks_up or asked.filter == "_design"):
+            # CouchDB looks these up, and counts the changes that it did not come across as pending.
+            since: Any = 0 if asked.descending else asked.since
+            if isinstance(since, str) and is_number(since):
+                since = int(since)
+            self._left = database.adapter.pending(since) if type(since) is int else None
         if isinstance(self.last_seq, str):
             self.last_seq = int(self.last_seq) if is_number(self.last_seq) else self.last_seq
 
@@ -172,6 +201,8 @@ class _Rows:
             return None
         if not isinstance(row, Idle):
             self.last_seq = row["seq"]
+            if self._left is not None:
+                self._left -= 1
         elif row.seq is not None:
             self.last_seq = row.seq
         return row
@@ -179,6 +210,8 @@ class _Rows:
     def end(self) -> dict[str, Any]:
         """Return the last line: where to go on, and how much there is."""
         seq = self.last_seq
+        if self._left is not None:
+            return {"last_seq": seq, "pending": max(0, self._left)}
         pending = 0
         if type(seq) is int and not self._gone:
             with contextlib.suppress(DatabaseClosed):
@@ -193,7 +226,7 @@ class _Rows:
 
 def _normal(database: SyncPouchDB, asked: Changes) -> Response:
     rows = _Rows(database, asked)
-    return Rows(_each(rows), name="results", tail=rows.end, newline=b"\n")
+    return Rows(_each(rows), name="results", tail=rows.end, newline=b"\n", etag=True)
 
 
 def _each(rows: _Rows) -> Iterator[Any]:

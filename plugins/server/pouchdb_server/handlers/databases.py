@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest, PouchDBError
 from pouchdb_core.results import Record
+from pouchdb_server.document_check import check_rev_text
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.security import security_of
 
@@ -38,6 +39,8 @@ logger = logging.getLogger("pouchdb.server")
 LEGAL = re.compile(r"[a-z][a-z0-9_$()+/-]*\Z")
 SYSTEM = ("_users", "_replicator", "_global_changes")
 LONGEST = 238
+OPEN: dict[str, Any] = {"members": {}}
+"""What an empty security object is kept as: the core takes an empty one for none."""
 
 
 class IllegalName(PouchDBError):
@@ -147,7 +150,8 @@ def compact(request: Request, database: SyncPouchDB) -> Response:
 
 def get_security(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """GET /{db}/_security."""
-    return dict(security_of(database))
+    security = dict(security_of(database))
+    return {} if security == OPEN else security
 
 
 def put_security(request: Request, database: SyncPouchDB) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def put_security(request: Request, database: SyncPouchDB) -> dict[str, Any]:
             if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
                 raise BadRequest(f"{group}.{member} must be a JSON list of strings")
     # An empty object is not the same as none: it lets everybody in, as in CouchDB.
-    database.put_security(given or {"admins": {}, "members": {}})
+    database.put_security(given or OPEN)
     return {"ok": True}
 
 
@@ -197,12 +201,13 @@ def put_purged_infos_limit(request: Request, database: SyncPouchDB) -> dict[str,
 def purge(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_purge {id: [rev]}."""
     given = request.json()
-    for id, revs in given.items():
+    for revs in given.values():
         if not isinstance(revs, list):
-            raise BadRequest(f"purge takes {{id: [rev, ...]}}; of {id!r} it got no list")
+            raise BadRequest("Invalid list of revisions")
+        for rev in revs:
+            check_rev_text(rev)
     done = database.purge(given)
-    purged = {id: revs for id, revs in done["purged"].items() if revs}
-    return Response({"purge_seq": done["purge_seq"], "purged": purged}, 201)
+    return Response({"purge_seq": done["purge_seq"], "purged": done["purged"]}, 201)
 
 
 def _positive(request: Request, what: str) -> int:

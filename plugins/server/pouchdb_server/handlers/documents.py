@@ -6,20 +6,22 @@ from typing import Any
 from urllib.parse import unquote
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.errors import BadRequest, Conflict
+from pouchdb_core.errors import BadRequest, Conflict, NotFound
+from pouchdb_server.document_check import check_id, check_rev_text, checked
 from pouchdb_server.handlers.multiparts import put_related, send_open_revs, send_related, upload_form
-from pouchdb_server.handlers.writing import addressed, rev_of, written
+from pouchdb_server.handlers.writing import addressed, check_design_of, rev_of, written
 from pouchdb_server.messages import Request, Response
-from pouchdb_server.query import READING, chosen, flag
+from pouchdb_server.query import READING, chosen
 
 __all__ = ["copy", "delete", "get", "post", "put", "put_form"]
 
 LOCAL = "_local/"
 OPTIONS = {
     **READING,
-    "attachments": "flag",
+    "attachments": "switch",
     "atts_since": "json",
-    "latest": "flag",
+    "deleted": "switch",
+    "latest": "switch",
     "open_revs": "leaves",
     "rev": "text",
 }
@@ -32,6 +34,8 @@ def get(request: Request, database: SyncPouchDB) -> Response:
     if not options:
         doc = database.get(id)
         return Response(doc, etag=doc["_rev"])
+    if options.get("rev") is not None:
+        check_rev_text(options["rev"])
     if "open_revs" in options:
         if request.accepts("multipart/mixed", "multipart/*"):
             return send_open_revs(request, database, id, options)
@@ -41,10 +45,28 @@ def get(request: Request, database: SyncPouchDB) -> Response:
     # Attachments that changed since are wanted whole, as CouchDB does.
     if "atts_since" in options:
         options["attachments"] = True
-    if options.get("latest") and options.get("rev") is None:
-        del options["latest"]
-    doc = database.get(id, **options)
-    return Response(doc, etag=doc["_rev"] if set(options) == {"rev"} else None)
+    if options.pop("latest", False):
+        # CouchDB opens the winner then, whatever revision is asked for.
+        options.pop("rev", None)
+    doc = _even_deleted(database, id, options) if options.pop("deleted", False) else database.get(id, **options)
+    if id.startswith(LOCAL) and options.get("revs"):
+        doc["_revisions"] = {"start": 0, "ids": [doc["_rev"].partition("-")[2]]}
+    # Nothing but the revision makes another answer of it.
+    return Response(doc, etag=doc["_rev"] if set(options) <= {"rev"} else None)
+
+
+def _even_deleted(database: SyncPouchDB, id: str, options: dict[str, Any]) -> Any:
+    """Return the document, or the tombstone of the newest deletion. Raises NotFound."""
+    try:
+        return database.get(id, **options)
+    except NotFound as error:
+        known = database.all_docs(keys=[id])["rows"][0].get("value", {})
+        if not known.get("deleted"):
+            raise
+        try:
+            return database.get(id, **{**options, "rev": known["rev"]})
+        except NotFound:
+            raise error from None
 
 
 def _open_revs(database: SyncPouchDB, id: str, options: dict[str, Any]) -> list[Any]:
@@ -57,26 +79,28 @@ def put(request: Request, database: SyncPouchDB) -> Response:
     id = _id(request)
     if request.content_type == "multipart/related":
         return put_related(request, database, id, _new_edits(request), rev_of(request))
-    doc = addressed(request.json(), id, rev_of(request))
-    return written(request, database.put(doc, new_edits=_new_edits(request)), deleted=doc.get("_deleted") is True)
+    doc, new_edits = addressed(request.json(kind=object), id, rev_of(request)), _new_edits(request)
+    if new_edits:
+        check_design_of(database, doc)
+    return written(request, database.put(doc, new_edits=new_edits), deleted=doc.get("_deleted") is True)
 
 
 def post(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}: a document with or without an id."""
-    doc = request.json()
+    doc = checked(request.json(kind=object))
+    check_design_of(database, doc)
     # An ETag would be of the document, not of what was asked for.
-    return written(request, database.post(doc, new_edits=_new_edits(request)))
+    return written(request, database.post(doc))
 
 
 def delete(request: Request, database: SyncPouchDB) -> Response:
     """DELETE /{db}/{docid}?rev=."""
     id, rev = _id(request), rev_of(request)
+    # Unknown and deleted ones are 404, known ones ask for a revision.
+    known = database.get(id)
     if id.startswith(LOCAL):
-        rev = rev or database.get(id)["_rev"]
-        return Response(database.put({"_id": id, "_rev": rev, "_deleted": True}))
+        return Response(database.put({"_id": id, "_rev": rev or known["_rev"], "_deleted": True}))
     if rev is None:
-        # Unknown documents are 404, known ones ask for a revision.
-        database.get(id)
         raise Conflict()
     done = database.remove(id, rev)
     return Response(done, etag=None, headers={"etag": f'"{done["rev"]}"'})
@@ -87,17 +111,21 @@ def copy(request: Request, database: SyncPouchDB) -> Response:
     destination = request.headers.get("destination")
     if not destination:
         raise BadRequest("Destination header is mandatory for COPY.")
+    if destination.startswith(("http://", "https://")):
+        raise BadRequest("Destination URL must be relative.")
     target, _, query = destination.partition("?")
-    # Some clients send a URL.
-    if "://" in target:
-        target = target.partition("://")[2].partition("/")[2].partition("/")[2]
     id, rev = _id(request), request.query.get("rev")
+    if rev is not None:
+        check_rev_text(rev)
     doc = dict(database.get(id) if rev is None else database.get(id, rev=rev))
-    doc["_id"] = unquote(target)
+    doc["_id"] = unquote(target.strip("/"))
+    check_id(doc["_id"])
     doc.pop("_rev", None)
     known = query.removeprefix("rev=") if query.startswith("rev=") else None
     if known:
+        check_rev_text(known)
         doc["_rev"] = known
+    check_design_of(database, doc)
     return written(request, database.put(doc))
 
 
@@ -107,7 +135,7 @@ def put_form(request: Request, database: SyncPouchDB) -> Response:
 
 
 def _new_edits(request: Request) -> bool:
-    return flag("new_edits", request.query.get("new_edits", "true"))
+    return request.query.get("new_edits") != "false"
 
 
 def _id(request: Request) -> str:

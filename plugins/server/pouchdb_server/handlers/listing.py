@@ -10,7 +10,7 @@ from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_server.handlers.paging import by_keys, by_range
 from pouchdb_server.messages import Request, Response
-from pouchdb_server.query import LISTING, chosen, parameters
+from pouchdb_server.query import LISTING, as_values, chosen, parameters
 from pouchdb_server.rows import Lists, Rows
 
 __all__ = [
@@ -67,12 +67,8 @@ def _several(request: Request, database: SyncPouchDB, listed: Callable[[SyncPouc
         raise BadRequest("`queries` member must exist and be an array of objects.")
     common = chosen(request.query, LISTING)
     # What is wrong with any of them is reported before the first is answered.
-    asked = [_prepared({**common, **chosen(each, _RAW)}) for each in queries]
+    asked = [_prepared({**common, **chosen(each, as_values(LISTING))}) for each in queries]
     return Lists(listed(database, options) for options in asked)
-
-
-_RAW = {name: ("text" if kind == "json" else kind) for name, kind in LISTING.items()}
-"""The parameters as they are in a body: values already."""
 
 
 def _all(database: SyncPouchDB, options: dict[str, Any]) -> Listed:
@@ -82,6 +78,12 @@ def _all(database: SyncPouchDB, options: dict[str, Any]) -> Listed:
 def _design(database: SyncPouchDB, options: dict[str, Any]) -> Listed:
     ids = [doc["_id"] for doc in database.design_documents()]
     wanted, offset = _selected(ids, options)
+    if offset is not None:
+        # As CouchDB, which counts the other documents before them, but never more than there are of these.
+        down = bool(options.get("descending"))
+        edge = "_design0" if down else "_design/"
+        before = database.all_docs(startkey=edge, descending=down, limit=1, offset=True)["offset"]
+        offset = min(len(ids), before + offset)
     head: dict[str, Any] = {"total_rows": len(ids), "offset": offset}
     if options.get("update_seq"):
         head["update_seq"] = database.info()["update_seq"]
@@ -132,12 +134,10 @@ def _selected(ids: list[str], options: dict[str, Any]) -> tuple[list[Any], int |
     else:
         down = bool(options.get("descending"))
         start, end = options.get("startkey"), options.get("endkey")
-        if "key" in options:
-            start = end = options["key"]
         low, high = (end, start) if down else (start, end)
         first = 0 if low is None else bisect_left(ids, low)
         last = len(ids) if high is None else bisect_right(ids, high)
-        if not options.get("inclusive_end", True) and end is not None and "key" not in options:
+        if not options.get("inclusive_end", True) and end is not None:
             first = bisect_right(ids, end) if down else first
             last = last if down else bisect_left(ids, end)
         found = ids[first:last][::-1] if down else ids[first:last]
@@ -150,20 +150,15 @@ def _selected(ids: list[str], options: dict[str, Any]) -> tuple[list[Any], int |
 def _prepared(options: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(options.get("keys", []), list):
         raise BadRequest("`keys` parameter must be an array.")
-    if "keys" in options and any(name in options for name in ("key", "startkey", "endkey")):
-        raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
-    # Ids are texts: another key is before all of them or after.
-    if not isinstance(options.get("key", ""), str):
-        return {**_without(options, "key"), "keys": []}
-    down = bool(options.get("descending"))
-    for name in ("startkey", "endkey"):
-        if isinstance(options.get(name, ""), str):
-            continue
-        after = isinstance(options[name], (list, dict))
-        options = _without(options, name)
-        if after != ((name == "endkey") != down):
-            return {**_without(options, "startkey", "endkey"), "keys": []}
-    return options
+    if "keys" in options:
+        if len(options["keys"]) > 1 and any(name in options for name in ("startkey", "endkey")):
+            raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
+        return _without(options, "startkey", "endkey")
+    # Ids are texts: in CouchDB's order of ids everything else is before all of them.
+    first, last = ("endkey", "startkey") if options.get("descending") else ("startkey", "endkey")
+    if not isinstance(options.get(last, ""), str):
+        return {**_without(options, first, last), last: ""}
+    return options if isinstance(options.get(first, ""), str) else _without(options, first)
 
 
 def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.attachments import parse_content
 from pouchdb_core.errors import BadRequest, Conflict, NotFound
-from pouchdb_core.jsontext import dump, from_text
+from pouchdb_core.jsontext import dump
 from pouchdb_core.revisions import generation
-from pouchdb_server.handlers.writing import addressed, written
+from pouchdb_server.document_check import check_id
+from pouchdb_server.handlers.writing import addressed, check_design_of, written
 from pouchdb_server.http_errors import UnsupportedMediaType
-from pouchdb_server.messages import Request, Response, header_text
+from pouchdb_server.messages import Request, Response, header_text, parsed
 from pouchdb_server.multipart import MultipartReader, Part, boundary_of, new_boundary, quoted
 from pouchdb_server.unpacking import Limited, Packed
 
@@ -161,10 +162,9 @@ def put_related(request: Request, database: SyncPouchDB, id: str, new_edits: boo
     first = next(parts, None)
     if first is None:
         raise BadRequest("the multipart body has no parts")
-    doc = from_text(first.text(request.server.settings.max_body))
-    if not isinstance(doc, dict):
-        raise BadRequest("Document must be a JSON object")
-    doc = addressed(doc, id, rev)
+    doc = addressed(parsed(first.text(request.server.settings.max_body)), id, rev)
+    if new_edits:
+        check_design_of(database, doc)
     with contextlib.ExitStack() as files:
         _take_in(doc, parts, files, request.server.settings.max_attachment, new_edits=new_edits)
         done = database.put(doc, new_edits=new_edits)
@@ -227,12 +227,10 @@ def _spooled(source: Any, most: int | None) -> IO[bytes]:
 
 def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:
     """POST /{db}/{docid} as multipart/form-data: fields ``_rev`` and ``_attachments``, or ``_doc``."""
-    if id.startswith("_") and not id.startswith("_design/"):
-        # Rather an endpoint of a plug-in that is not there.
-        raise NotFound()
+    _check_referer(request)
+    check_id(id)
     if request.content_type != "multipart/form-data":
         raise UnsupportedMediaType("Content-Type must be multipart/form-data; a document is written by PUT")
-    _check_referer(request)
     with contextlib.ExitStack() as files:
         rev: str | None = None
         doc: Any = None
@@ -243,7 +241,7 @@ def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:
             if part.field == "_rev":
                 rev = part.text(1000).decode("utf-8", "replace").strip() or None
             elif part.field == "_doc":
-                doc = from_text(part.text(request.server.settings.max_body))
+                doc = parsed(part.text(request.server.settings.max_body))
             elif part.field == "_attachments" and part.name:
                 content = files.enter_context(_spooled(part, request.server.settings.max_attachment))
                 content.seek(0)
@@ -257,6 +255,7 @@ def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:
         if not isinstance(known, dict):
             raise BadRequest("_attachments must be an object of objects")
         doc = {**doc, "_id": id, "_attachments": {**known, **uploaded}}
+        check_design_of(database, doc)
         return written(request, database.put(doc))
 
 

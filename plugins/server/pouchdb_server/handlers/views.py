@@ -10,17 +10,26 @@ from pouchdb_core.api.querying import query_rows
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.views.state import index_state
 from pouchdb_server.messages import Request, Response
-from pouchdb_server.query import VIEWING, chosen, parameters
+from pouchdb_server.query import VIEWING, as_values, chosen, parameters
 from pouchdb_server.rows import Lists, Rows
 
 __all__ = ["cleanup", "compact", "design_info", "must_build", "queries", "query", "temporary"]
 
-RAW = {name: ("text" if kind == "json" else kind) for name, kind in VIEWING.items()}
-
 
 def query(request: Request, database: SyncPouchDB) -> Response:
     """GET and POST /{db}/_design/{ddoc}/_view/{view}."""
-    return Rows(*_answer(database, _name(request), parameters(request, VIEWING)), etag=True)
+    if request.method == "POST" and "queries" in request.json(required=False):
+        raise BadRequest("The `queries` parameter is no longer supported at this endpoint")
+    return Rows(*_answer(database, _name(request), _single(parameters(request, VIEWING))), etag=True)
+
+
+def _single(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with a range instead of a single key, as CouchDB reads it: what says more of the range counts."""
+    keys = options.get("keys")
+    if not isinstance(keys, list) or len(keys) != 1:
+        return options
+    rest = {name: value for name, value in options.items() if name != "keys"}
+    return {"startkey": keys[0], "endkey": keys[0], **rest}
 
 
 def must_build(request: Request, database: SyncPouchDB) -> bool:
@@ -40,7 +49,7 @@ def queries(request: Request, database: SyncPouchDB) -> Response:
     if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
         raise BadRequest("`queries` member must exist and be an array of objects.")
     name = _name(request)
-    options = [chosen(each, RAW) for each in asked]
+    options = [chosen(each, as_values(VIEWING)) for each in asked]
     return Lists(_answer(database, name, each) for each in options)
 
 

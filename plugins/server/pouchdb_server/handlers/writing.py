@@ -6,24 +6,41 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.views.design_check import check_design
+from pouchdb_server.document_check import checked
 from pouchdb_server.messages import Request, Response
+from pouchdb_server.security import is_admin
 
-__all__ = ["addressed", "rev_of", "written"]
+__all__ = ["addressed", "check_design_of", "rev_of", "written"]
 
 
-def addressed(doc: dict[str, Any], id: str, rev: str | None) -> dict[str, Any]:
-    """Give a document the id of its URL and the revision that was said elsewhere. Raises BadRequest."""
-    known = doc.get("_id")
-    if known is None:
-        doc["_id"] = id
-    elif known != id:
-        raise BadRequest(f"Document ID must match the URL: {known!r} is not {id!r}")
+def addressed(given: Any, id: str, rev: str | None) -> dict[str, Any]:
+    """Check a document, and give it the id of its URL and the revision that was said elsewhere. Raises BadRequest.
+
+    Whatever its own id is, that of the URL counts, as for CouchDB.
+    """
+    doc = checked(given)
+    # Where it is: the order of members is hashed.
+    doc["_id"] = id
     if rev is not None:
         if doc.get("_rev") not in (None, rev):
             raise BadRequest("Document rev from request body and query string have different values")
         doc["_rev"] = rev
     return doc
+
+
+def check_design_of(database: SyncPouchDB, doc: Mapping[str, Any]) -> None:
+    """Refuse a design document that CouchDB would not save. Raises BadRequest.
+
+    Who may not write one hears that instead, by the write guard.
+    """
+    id = doc.get("_id")
+    if isinstance(id, str) and id.startswith("_design/") and doc.get("_deleted") is not True:
+        user = database.user
+        if user is None or is_admin(database, user):
+            check_design(database, doc)
 
 
 def rev_of(request: Request) -> str | None:
@@ -41,16 +58,15 @@ def written(
 ) -> Response:
     """Answer a write of a document, or of one of its attachments."""
     id: str = done["id"]
-    name = quote(request.path[0], safe="")
-    below = id if id.startswith(("_design/", "_local/")) else None
-    path = quote(id, safe="" if below is None else "/")
+    name, path = quote(request.path[0], safe=""), quote(id, safe="")
     if attachment is not None:
         path += "/" + quote(attachment, safe="")
     headers = {"location": f"{request.origin}/{name}/{path}"}
     if request.id is not None and attachment is None:
         # Of a POST to the database it would be of what is not at that URL.
         headers["etag"] = f'"{done["rev"]}"'
-    if request.query.get("batch") == "ok":
-        # It is written already: what was answered is kept.
-        return Response(done, 202, headers)
+    if attachment is None and request.query.get("batch") == "ok" and request.method in ("POST", "PUT"):
+        # It is written already: what was answered is kept. CouchDB does not know the revision at this time.
+        headers.pop("etag", None)
+        return Response({"ok": True, "id": id}, 202, headers)
     return Response(done, 200 if deleted else 201, headers)

@@ -31,9 +31,10 @@ def jobs(request: Request, database: None) -> dict[str, Any]:
 
 
 def job(request: Request, database: None) -> dict[str, Any]:
-    """GET /_scheduler/jobs/{id}."""
+    """GET /_scheduler/jobs/{id}; a plus in the path is a blank, but ids have no blanks."""
+    wanted = request.params["id"].replace(" ", "+")
     for each in _jobs(request):
-        if each["id"] == request.params["id"]:
+        if each["id"] == wanted:
             return each
     raise NotFound("missing")
 
