@@ -97,6 +97,8 @@ class Read:
     """With ``items``: answer those that take about so many bytes, at least one, and leave the rest."""
     packed: bool = False
     """With ``items``: answer a list of Packed, documents with stubs, errors and None, as ``Adapter.packs`` allows."""
+    insist: bool = True
+    """With ``items``: ask a server again that fails; False where its failing is what is being looked for."""
     user: UserContext | None = None
     purpose: Purpose = "api"
 

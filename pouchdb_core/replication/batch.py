@@ -13,23 +13,21 @@ from pouchdb_core.documents.attachments import Stored
 from pouchdb_core.documents.packed import Answer, Packed
 from pouchdb_core.errors import (
     BadRequest,
-    DatabaseBusy,
-    DatabaseClosed,
     Forbidden,
     MissingStub,
     NotFound,
     PouchDBError,
-    RemoteError,
     ServerError,
     Unauthorized,
 )
+from pouchdb_core.replication.isolation import Failed, Isolation, ends_all
 from pouchdb_core.requests import Read, ReadOptions, Write
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Answers", "Refusal", "Revision", "Transfer", "ends_all", "revision_of"]
+__all__ = ["Answers", "Refusal", "Revision", "Transfer", "revision_of"]
 
 BYTES = 4 * 1024 * 1024
 """About how much of documents is fetched, and written, at once."""
@@ -50,14 +48,6 @@ KINDS: Mapping[str, type[PouchDBError]] = {
     "forbidden": Forbidden,
     "bad_request": BadRequest,
 }
-
-
-def ends_all(error: PouchDBError) -> bool:
-    """Tell whether other documents would meet an error of reading one, too: it is of the database or the way there."""
-    if isinstance(error, RemoteError):
-        # What the server itself failed at with one document is that document's error.
-        return error.status != 500
-    return isinstance(error, (Unauthorized, Forbidden, DatabaseClosed, DatabaseBusy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +86,13 @@ class Transfer:
     """What could not be read since something was written."""
     packs: bool = False
     """Whether stored JSON can travel as it is: nobody changes documents on their way."""
+    isolation: Isolation[Revision, Answers] = field(init=False)
 
     def __post_init__(self) -> None:
         source, target = self.source, self.target
         both = source.adapter.packs and (target.adapter.packs or target.adapter.takes_packed)
         self.packs = both and source.reads_plainly and target.writes_plainly
+        self.isolation = Isolation(self._ask, FETCH)
 
     def missing(self, revs: Mapping[str, Sequence[str]]) -> list[Revision]:
         """Return which of the revisions the target lacks."""
@@ -162,20 +154,12 @@ class Transfer:
 
     def _read(self, revisions: list[Revision]) -> Answers:
         """Read the first of these revisions, as many as fit; what cannot be read is refused in its place."""
-        try:
-            return self._ask(revisions)
-        except PouchDBError as error:
-            if ends_all(error):
-                raise
-            failed = error
-        except RecursionError:
-            failed = BadRequest("the document is nested too deep to be read")
-        if len(revisions) > 1:
-            # One of them: the first half, and so on, until it is alone. The others are asked for again.
-            return Transfer._read(self, revisions[: len(revisions) // 2])
-        return [(Refusal(*revisions[0], failed),)]
+        found = self.isolation.read(revisions)
+        if isinstance(found, Failed):
+            return [(Refusal(*revision, found.error),) for revision in revisions[: found.count]]
+        return found
 
-    def _ask(self, revisions: list[Revision]) -> Answers:
+    def _ask(self, revisions: list[Revision], insist: bool) -> Answers:
         source = self.source
         request = Read(
             "",
@@ -183,6 +167,7 @@ class Transfer:
             items=tuple((id, rev, ()) for id, rev in revisions),
             size=BYTES,
             packed=self.packs,
+            insist=insist,
             user=source.user,
             purpose="replication",
         )

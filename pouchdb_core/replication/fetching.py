@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.documents.attachments import Incoming, parse_content
 from pouchdb_core.errors import NotFound, PouchDBError
 from pouchdb_core.replication.background import Background, Interrupted, Task
-from pouchdb_core.replication.batch import ends_all
+from pouchdb_core.replication.isolation import ends_all
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

@@ -275,6 +275,70 @@ def test_a_server_that_fails_at_one_document(couch: Couch, db: SyncPouchDB, here
     assert here.replicate_from(db)["docs_written"] == 1
 
 
+def bulk_gets(server: Server) -> list[int]:
+    return [len(asked.json()["docs"]) for asked in server.asked if asked.path.endswith("_bulk_get")]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 61, 200])
+def test_a_server_that_fails_at_everything_is_not_asked_for_each_document(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB, server: Server, count: int
+) -> None:
+    couch.db.bulk_docs([{"_id": f"{number:03}"} for number in range(count)])
+    couch.before = lambda asked: couch.told(500, "unknown_error") if asked.path.endswith("_bulk_get") else None
+    result = here.replicate_from(db)
+    assert (result["docs_written"], result["doc_write_failures"], result["ok"]) == (0, count, False)
+    assert [each["id"] for each in result["errors"]] == [f"{number:03}" for number in range(count)][-100:]
+    asked = bulk_gets(server)
+    # The whole four times, its halves once each down to a single one, and some others.
+    assert asked[:4] == [min(count, 100)] * 4
+    assert len(asked) <= 4 + 2 * count.bit_length() + 7
+    assert sum(asked) <= 6 * count + 7
+    couch.before = lambda asked: None
+    assert here.replicate_from(db)["docs_written"] == count
+
+
+@pytest.mark.parametrize("bad", [[0], [60], [30], [7, 8, 9], list(range(0, 61, 6)), list(range(40))], ids=str)
+def test_documents_that_a_server_fails_at_are_found_in_few_requests(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB, server: Server, bad: list[int]
+) -> None:
+    couch.db.bulk_docs([{"_id": f"{number:03}"} for number in range(61)])
+    names = {f"{number:03}" for number in bad}
+
+    def failing(asked: Any) -> Any:
+        if asked.path.endswith("_bulk_get") and not names.isdisjoint(each["id"] for each in asked.json()["docs"]):
+            return couch.told(500, "unknown_error", "badmatch")
+        return None
+
+    couch.before = failing
+    # Which others are asked for is by chance: of many bad ones they can all be bad.
+    for _ in range(20):
+        if here.replicate_from(db)["docs_written"]:
+            break
+    assert {f"{number:03}" for number in range(61)} - set(here) == names
+    assert len(bulk_gets(server)) <= 40 + 14 * len(names)
+    couch.before = lambda asked: None
+    assert here.replicate_from(db)["docs_written"] == len(names)
+
+
+def test_a_server_without_bulk_get_that_fails_at_one_document(
+    couch: Couch, db: SyncPouchDB, here: SyncPouchDB, server: Server
+) -> None:
+    couch.db.bulk_docs([{"_id": f"{number:03}"} for number in range(40)])
+
+    def failing(asked: Any) -> Any:
+        if asked.path.endswith("_bulk_get"):
+            return couch.told(404, "not_found")
+        return couch.told(500, "unknown_error", "badmatch") if asked.path.endswith("/020") else None
+
+    couch.before = failing
+    result = here.replicate_from(db)
+    assert result["docs_written"] == 39
+    assert [(each["id"], each["name"], each["message"]) for each in result["errors"]] == [
+        ("020", "unknown_error", "badmatch")
+    ]
+    assert len([asked for asked in server.asked if "open_revs" in asked.query]) == 39 + 4
+
+
 def test_an_error_in_place_of_a_document(couch: Couch, db: SyncPouchDB, here: SyncPouchDB) -> None:
     couch.db.bulk_docs([{"_id": f"{number}"} for number in range(4)])
 

@@ -112,7 +112,7 @@ def test_the_step_with_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
         assert tour.run(place, remote.steps(server.url.replace("//", "//anna:secret@"))) == 0
         assert list(server.environment) == []
         assert list(env) == ["airports"]
-        # Every document is asked for alone and again; how long that waits in between does not matter here.
+        # It is asked again and again; how long that waits in between does not matter here.
         monkeypatch.setattr("pouchdb_core.adapters.http.http_session.FIRST_DELAY", 0.001)
         server.fail(500, "_bulk_get", times=None)
         assert tour.run(place, remote.steps(server.url.replace("//", "//anna:secret@"))) == 1

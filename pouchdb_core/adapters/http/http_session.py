@@ -86,10 +86,12 @@ class HttpSession:
         timeout: float | None = None,
         check: bool = True,
         credentials: bool = True,
+        insist: bool = True,
     ) -> Response:
         """Send a request and return the answer; ``path`` is quoted, below the database or, with a slash, the server.
 
-        ``again`` tells whether it may be sent twice (so are GET, HEAD and OPTIONS). ``stream`` leaves the body to be
+        ``again`` tells whether it may be sent twice (so are GET, HEAD and OPTIONS); with ``insist=False`` it is not for
+        an answer 500, which a server gives that fails at what it was asked for. ``stream`` leaves the body to be
         read by the caller. With ``check=False`` answers of any status are returned; with ``credentials=False`` the
         cookies of the environment say who asks, as a login left them, not the database's credentials. Raises the
         server's error, Unreachable, TimedOut, NotACouchDB, TooManyRequests.
@@ -131,7 +133,8 @@ class HttpSession:
                     self.http.calm(self._host, delay)
                     tried += 1
                     continue
-                if not (response.status in PASSING and again and tried < self.retries):
+                passing = response.status in PASSING and (insist or response.status != 500)
+                if not (passing and again and tried < self.retries):
                     if check:
                         _raise_for(response)
                     return response

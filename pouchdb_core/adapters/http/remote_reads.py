@@ -12,7 +12,7 @@ from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.remote_attachments import RemoteAttachment
 from pouchdb_core.documents.attachments import Blob
 from pouchdb_core.documents.parse import LOCAL, check_id
-from pouchdb_core.errors import BadRequest, MissingId, NotACouchDB, NotFound, NotSupported
+from pouchdb_core.errors import BadRequest, MissingId, NotACouchDB, NotFound, NotSupported, RemoteError
 from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.requests import MISSING, Listing, Query, Read, ReadOptions
 from pouchdb_core.results import Record
@@ -38,7 +38,7 @@ class Reader:
     def read(self, request: Read) -> Any:
         """Answer a read as ``documents.read`` does."""
         if request.items is not None:
-            return Record(results=self._many(request.items, request.options, request.size))
+            return Record(results=self._many(request.items, request.options, request.size, request.insist))
         if request.attachment is not None:
             return self._attachment(request, request.attachment)
         try:
@@ -100,12 +100,12 @@ class Reader:
 
     # -- many ------------------------------------------------------------------------------------
 
-    def _many(self, items: Sequence[Item], options: ReadOptions, size: int | None) -> list[Record]:
+    def _many(self, items: Sequence[Item], options: ReadOptions, size: int | None, insist: bool) -> list[Record]:
         if size is not None:
             # As many as will take about so much; the caller asks for the rest.
             items = items[: FIRST if not self._average else max(1, min(MOST, int(size / self._average)))]
         wanted = [item for item in items if encodes(item[0]) and not item[0].startswith(LOCAL)]
-        found = self._bulk_get(wanted, options) if wanted else {}
+        found = self._bulk_get(wanted, options, insist) if wanted else {}
         alone = {id for id in found if sum(item[0] == id for item in items) == 1} if len(found) < 3 else _once(items)
         results = []
         for id, rev, _ in items:
@@ -122,7 +122,7 @@ class Reader:
         except NotFound:
             return [_missing(id, None)]
 
-    def _bulk_get(self, items: Sequence[Item], options: ReadOptions) -> dict[str, list[Record]]:
+    def _bulk_get(self, items: Sequence[Item], options: ReadOptions, insist: bool) -> dict[str, list[Record]]:
         """Return the answers by id: ``{"ok": document}`` and whatever says that there is none."""
         if not self._has_bulk_get:
             return self._one_by_one(items, options)
@@ -136,7 +136,9 @@ class Reader:
             docs.append(asked)
         query = {name: value for name, value in _query(options).items() if name in ("revs", "latest", "attachments")}
         try:
-            response = self._session.request("POST", "_bulk_get", query=query, json={"docs": docs}, again=True)
+            response = self._session.request(
+                "POST", "_bulk_get", query=query, json={"docs": docs}, again=True, insist=insist
+            )
             answer = response.json()
         except (NotFound, NotSupported, BadRequest) as error:
             if is_missing_database(error):
@@ -173,6 +175,11 @@ class Reader:
                 if is_missing_database(error):
                     raise
                 return []
+            except RemoteError as error:
+                if error.status != 500:
+                    raise
+                # What the server fails at is that document's error: the others are there.
+                return [Record(error=Record(id=pair[0], error=error.name, reason=error.message))]
 
         answers = self._session.http.threads().map(ask, by_id.items())
         return dict(zip(by_id, answers, strict=True))
