@@ -104,7 +104,7 @@ def ask(tour: Tour) -> None:
     with tour.code():
         steps = db.gql("select name where country = 'IS' and elevation > 1000 order by name", explain=True).steps
     tour.list(steps)
-    tour.command("""pouchdb gql airports "select country, avg(elevation) group by country" """.rstrip())
+    tour.command("pouchdb gql airports 'select country, avg(elevation) group by country'")
     airports = [row.doc for row in db.all_docs(include_docs=True).rows if row.doc.get("country")]
     top = max(airport["elevation"] for airport in airports)
     tour.check(highest.rows[0]["highest"] == f"{top:,.0f} ft", "the highest is first")

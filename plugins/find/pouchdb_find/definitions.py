@@ -127,7 +127,7 @@ def requested(request: Any, *, strict: bool = False) -> Definition:
     if kind == "text":
         raise FindError(
             "index_service_unavailable",
-            "text indexes are not made here: define a search index (pouchdb-search)",
+            "text indexes need the plug-in search: pip install pouchdb-search",
             status=503,
         )
     if kind != "json":

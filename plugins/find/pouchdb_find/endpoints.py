@@ -10,12 +10,11 @@ from pouchdb_server import Request, Response, Route, Rows
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import NotFound, PouchDBError
 from pouchdb_core.results import Record
-from pouchdb_find.definitions import requested
 from pouchdb_find.errors import FindError, shown
 from pouchdb_find.execution import Results
 from pouchdb_find.explaining import explained
 from pouchdb_find.find_request import FindRequest
-from pouchdb_find.managing import build, create, delete, listed
+from pouchdb_find.managing import create, delete, listed
 
 __all__ = ["bulk_delete", "create_index", "delete_index", "explain", "find", "indexes", "routes"]
 
@@ -53,7 +52,9 @@ def indexes(request: Request, database: SyncPouchDB) -> dict[str, Any]:
 
 
 def _partitioned(index: Record) -> Record:
-    return Record(ddoc=index["ddoc"], name=index["name"], type="json", partitioned=False, **{"def": index["def"]})
+    return Record(
+        ddoc=index["ddoc"], name=index["name"], type=index["type"], partitioned=False, **{"def": index["def"]}
+    )
 
 
 def _number(request: Request, name: str, default: int, least: int) -> int:
@@ -71,10 +72,7 @@ def _number(request: Request, name: str, default: int, least: int) -> int:
 
 def create_index(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """POST /{db}/_index."""
-    definition = requested(request.json(), strict=True)
-    answer = create(database, definition)
-    build(database, definition)
-    return answer
+    return create(database, request.json(), strict=True)
 
 
 def delete_index(request: Request, database: SyncPouchDB) -> dict[str, Any]:

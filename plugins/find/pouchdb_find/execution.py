@@ -18,10 +18,11 @@ from pouchdb_find.fields import parse_field, projection
 from pouchdb_find.find_request import NO_BOOKMARK, FindRequest
 from pouchdb_find.mango_index import encode_of
 from pouchdb_find.matching import compiled
-from pouchdb_find.planner import Plan, planned
+from pouchdb_find.planner import Plan, planned, searches
 from pouchdb_find.selectors import Selector, conjuncts, single
-from pouchdb_find.sources import DocumentSource, IndexSource, Source, UnionSource
+from pouchdb_find.sources import DocumentSource, IndexSource, Source, TextSource, UnionSource
 from pouchdb_find.spans import Position
+from pouchdb_find.text_definitions import text_definitions
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -52,7 +53,8 @@ class Results:
         self._encode: Encode = encode_of(database)
         known = [each for _, found in definitions(database) for each in found]
         after, index = _unpacked(request)
-        self.plan: Plan = planned(request, known, self._encode, wanted=index)
+        texts = text_definitions(database) if searches(request.selector) else ()
+        self.plan: Plan = planned(request, known, self._encode, wanted=index, texts=texts)
         self.keys_examined = self.docs_examined = self.returned = 0
         self._complete = False
         self._position: Position | None = None
@@ -69,6 +71,10 @@ class Results:
             if request.update:
                 source.follower.update(database, _label(plan))
             return source
+        if plan.text is not None:
+            if after is not None and not (len(after) == 2 and after[0].isdigit()):
+                raise _invalid(request.bookmark)
+            return TextSource(database, plan, update=request.update, conflicts=conflicts, after=after)
         if plan.union:
             union = UnionSource(database, plan.union, self._encode, conflicts=conflicts, after=after)
             for follower in union.followers if request.update else ():
@@ -231,7 +237,8 @@ def needles(selector: Selector) -> list[bytes]:
 
 def _packed(plan: Plan, request: FindRequest, position: Position) -> str:
     *keys, id = position
-    index = None if plan.definition is None else [plan.definition.ddoc, plan.definition.name]
+    used = plan.definition or plan.text
+    index = None if used is None else [used.ddoc, used.name]
     value = [1, index, request.descending, [base64.b64encode(key).decode() for key in keys], id]
     text = json.dumps(value, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

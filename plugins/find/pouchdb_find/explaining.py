@@ -12,9 +12,10 @@ from pouchdb_find.find_request import FindRequest
 from pouchdb_find.intervals import ALL_IDS, of_ids
 from pouchdb_find.key_range import KeyRange, key_range, ranged_fields
 from pouchdb_find.mango_index import encode_of
-from pouchdb_find.planner import REASONS, Candidate, Plan, describe_range, planned
+from pouchdb_find.planner import REASONS, Candidate, Plan, describe_range, planned, searches
 from pouchdb_find.selectors import Selector, conjuncts, single
 from pouchdb_find.spans import Reading
+from pouchdb_find.text_definitions import TextDefinition, text_definitions
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -29,13 +30,14 @@ def explained(database: SyncPouchDB, request: FindRequest) -> Record:
     """Return how a query would be answered. Nothing is read but design documents."""
     encode = encode_of(database)
     known = [each for _, found in definitions(database) for each in found]
-    plan = planned(request, known, encode, explain=True)
+    texts = text_definitions(database) if searches(request.selector) else ()
+    plan = planned(request, known, encode, explain=True, texts=texts)
     low, high = _keys(plan, request, encode)
     covering = plan.definition is not None and _covers(plan.definition, request)
     start, end = (high, low) if request.descending else (low, high)
     answer = Record(
         dbname=database.name,
-        index=None if plan.missing else _json(plan.definition),
+        index=None if plan.missing else _json(plan.definition or plan.text),
         partitioned=False,
         selector=request.selector,
         opts=request.options,
@@ -63,16 +65,18 @@ def explained(database: SyncPouchDB, request: FindRequest) -> Record:
     return answer
 
 
-def _json(definition: Definition | None) -> Record:
+def _json(definition: Definition | TextDefinition | None) -> Record:
     if definition is None:
         return Record(ALL_DOCS)
     answer = definition.json()
-    return Record(ddoc=answer["ddoc"], name=answer["name"], type="json", partitioned=False, **{"def": answer["def"]})
+    return Record(
+        ddoc=answer["ddoc"], name=answer["name"], type=answer["type"], partitioned=False, **{"def": answer["def"]}
+    )
 
 
 def _keys(plan: Plan, request: FindRequest, encode: Encode) -> tuple[Any, Any]:
     """Return the ends of the range as CouchDB tells them."""
-    if plan.empty or plan.missing:
+    if plan.empty or plan.missing or plan.text is not None:
         return None, None
     if plan.definition is None:
         found = key_range(request.selector, "_id", encode) or KeyRange()
@@ -153,7 +157,7 @@ def _plan(plan: Plan, request: FindRequest, encode: Encode) -> Record:
     return answer
 
 
-def _title(definition: Definition | None) -> str:
+def _title(definition: Definition | TextDefinition | None) -> str:
     return "_all_docs" if definition is None else f"{definition.ddoc.removeprefix('_design/')}/{definition.name}"
 
 
@@ -162,6 +166,8 @@ def _reads(plan: Plan) -> str:
         return "union of " + ", ".join(dict.fromkeys(_title(part.definition) for part in plan.union))
     if plan.definition is not None:
         return f"index {_title(plan.definition)}"
+    if plan.text is not None:
+        return f"text index {_title(plan.text)}"
     if of_ids(plan.selector) != ALL_IDS:
         return "documents in a range of ids"
     return "all documents"
@@ -169,6 +175,9 @@ def _reads(plan: Plan) -> str:
 
 def _read(plan: Plan, encode: Encode) -> tuple[list[str], Sequence[Selector]]:
     """Return the ranges of a plan in words, and the conditions that documents are judged by."""
+    if plan.text is not None:
+        rest = [each for each in conjuncts(plan.selector) if single(each)[0] != "$default"]
+        return [f"$text {plan.words!r}"], rest
     if plan.definition is None:
         rest = [each for each in conjuncts(plan.selector) if single(each)[0] != "_id"]
         bounds = [each for each in conjuncts(plan.selector) if single(each)[0] == "_id"]

@@ -9,15 +9,18 @@ from pouchdb_core.errors import Conflict, NotFound, PouchDBError
 from pouchdb_core.requests import Read, Write
 from pouchdb_core.results import Record
 from pouchdb_core.views.register import indexes
-from pouchdb_find.definitions import LANGUAGE, Definition, definitions
+from pouchdb_find.definitions import LANGUAGE, Definition, definitions, requested
 from pouchdb_find.errors import FindError
 from pouchdb_find.explaining import ALL_DOCS
 from pouchdb_find.sources import follower_of
+from pouchdb_find.text_definitions import TextDefinition, has_search, requested_text, text_definitions
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["build", "create", "delete", "listed"]
+__all__ = ["create", "delete", "listed"]
+
+Index = Definition | TextDefinition
 
 TRIES = 5
 """How often an edit of a design document is made again when others were faster."""
@@ -25,12 +28,38 @@ TRIES = 5
 
 def listed(database: SyncPouchDB) -> list[Record]:
     """Return all indexes: the one of all documents, then those of design documents, by document and name."""
-    found = [each.json() for _, several in definitions(database) for each in several]
-    return [Record(ALL_DOCS), *found]
+    found = sorted(_known(database), key=lambda each: (each.ddoc, each.name))
+    return [Record(ALL_DOCS), *(each.json() for each in found)]
 
 
-def create(database: SyncPouchDB, definition: Definition) -> Record:
-    """Write an index's design document; ``result`` is "exists" if there is the same index already."""
+def create(database: SyncPouchDB, request: Any, *, strict: bool = False) -> Record:
+    """Write the design document of the index that a request asks for, and build it.
+
+    ``strict`` as in ``requested``. ``result`` is "exists" if there is the same index already. Raises FindError.
+    """
+    text = isinstance(request, Mapping) and request.get("type") == "text" and has_search(database)
+    definition: Index = requested_text(request) if text else requested(request, strict=strict)
+    answer = _written(database, definition)
+    if isinstance(definition, TextDefinition):
+        # Its first search builds it.
+        getattr(database, "search")(definition.path, q="*:*", limit=1)  # noqa: B009  # of another plug-in
+    else:
+        follower_of(database, definition).update(
+            database, f"{definition.ddoc.removeprefix('_design/')}/{definition.name}"
+        )
+    return answer
+
+
+def _known(database: SyncPouchDB) -> list[Index]:
+    return [*(each for _, several in definitions(database) for each in several), *text_definitions(database)]
+
+
+def _member(text: bool) -> str:
+    return "indexes" if text else "views"
+
+
+def _written(database: SyncPouchDB, definition: Index) -> Record:
+    member = _member(isinstance(definition, TextDefinition))
     for _ in range(TRIES):
         ddoc = _read(database, definition.ddoc) or {"_id": definition.ddoc, "language": LANGUAGE}
         if ddoc.get("language") != LANGUAGE:
@@ -39,21 +68,15 @@ def create(database: SyncPouchDB, definition: Definition) -> Record:
                 f"Existing design doc has an invalid language: {ddoc.get('language')!r}; {definition.ddoc} must be "
                 f"{LANGUAGE!r} to hold indexes: use another ddoc",
             )
-        views = ddoc.get("views")
-        views = dict(views) if isinstance(views, Mapping) else {}
-        known = [each for _, several in definitions(database) for each in several]
-        same = [each for each in known if (each.ddoc, each.name) == (definition.ddoc, definition.name)]
-        if same and _equal(same[0], definition):
+        entries = ddoc.get(member)
+        entries = dict(entries) if isinstance(entries, Mapping) else {}
+        names = definition.ddoc, definition.name
+        if any((each.ddoc, each.name) == names and _equal(each, definition) for each in _known(database)):
             return Record(id=definition.ddoc, name=definition.name, result="exists")
-        views[definition.name] = definition.view
-        if _write(database, {**ddoc, "views": views}):
+        entries[definition.name] = definition.stored if isinstance(definition, TextDefinition) else definition.view
+        if _write(database, {**ddoc, member: entries}):
             return Record(id=definition.ddoc, name=definition.name, result="created")
     raise FindError("error_saving_ddoc", "Encountered a conflict while saving the design document.", status=500)
-
-
-def build(database: SyncPouchDB, definition: Definition) -> None:
-    """Bring the index of a definition up to date."""
-    follower_of(database, definition).update(database, f"{definition.ddoc.removeprefix('_design/')}/{definition.name}")
 
 
 def delete(database: SyncPouchDB, ddoc: str, name: str | None = None, kind: str = "json") -> None:
@@ -63,19 +86,24 @@ def delete(database: SyncPouchDB, ddoc: str, name: str | None = None, kind: str 
     """
     id = f"_design/{ddoc.removeprefix('_design/')}"
     for _ in range(TRIES):
-        known = [each for _, several in definitions(database) for each in several if each.ddoc == id]
-        found = [each for each in known if name is None or each.name == name]
-        if kind != "json" or len(found) != 1:
+        known = [each for each in _known(database) if each.ddoc == id]
+        found = [
+            each
+            for each in known
+            if name is None or (each.name == name and isinstance(each, TextDefinition) == (kind == "text"))
+        ]
+        if kind not in ("json", "text") or len(found) != 1:
             raise NotFound("missing")
         doc = _read(database, id)
         if doc is None:
             raise NotFound("missing")
-        views = {each: view for each, view in doc["views"].items() if each != found[0].name}
-        rest = {key: value for key, value in doc.items() if key not in ("_id", "_rev", "language", "views")}
-        if views or rest:
-            edit = {**doc, "views": views}
-            if not views:
-                del edit["views"]
+        member = _member(isinstance(found[0], TextDefinition))
+        entries = {each: entry for each, entry in doc[member].items() if each != found[0].name}
+        rest = {key: value for key, value in doc.items() if key not in ("_id", "_rev", "language", member)}
+        if entries or rest:
+            edit = {**doc, member: entries}
+            if not entries:
+                del edit[member]
         else:
             edit = {"_id": id, "_rev": doc["_rev"], "_deleted": True}
         if _write(database, edit):
@@ -84,7 +112,9 @@ def delete(database: SyncPouchDB, ddoc: str, name: str | None = None, kind: str 
     raise FindError("error_saving_ddoc", "Encountered a conflict while saving the design document.", status=500)
 
 
-def _equal(one: Definition, other: Definition) -> bool:
+def _equal(one: Index, other: Index) -> bool:
+    if isinstance(one, TextDefinition) or isinstance(other, TextDefinition):
+        return isinstance(one, TextDefinition) and isinstance(other, TextDefinition) and one.stored == other.stored
     return (one.fields, one.directions, one.partial) == (other.fields, other.directions, other.partial)
 
 

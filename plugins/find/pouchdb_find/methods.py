@@ -9,12 +9,11 @@ from pouchdb_core.errors import BadRequest
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
 from pouchdb_find import remote
-from pouchdb_find.definitions import requested
 from pouchdb_find.errors import FindError, shown
 from pouchdb_find.execution import Results
 from pouchdb_find.explaining import explained
 from pouchdb_find.find_request import FindRequest
-from pouchdb_find.managing import build, create, delete, listed
+from pouchdb_find.managing import create, delete, listed
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -104,6 +103,9 @@ def create_index(
     used where ``use_index`` names it. Without a name it is called as PouchDB calls it. Returns ``{"id", "name",
     "result"}``; ``result`` is "created", or "exists" if the same index is there.
 
+    ``{"index": {}, "type": "text"}`` makes an index of texts, which ``$text`` needs, with the plug-in search: of all
+    fields, or of ``"fields": [{"name": ..., "type": "string"}]``.
+
     Raises FindError (400), and what writing a design document raises.
     """
     request = index
@@ -112,10 +114,7 @@ def create_index(
         request = {**request, **added}
     if db.remote:
         return remote.create_index(db, request)
-    definition = requested(request)
-    answer = create(db, definition)
-    build(db, definition)
-    return answer
+    return create(db, request)
 
 
 def get_indexes(db: SyncPouchDB) -> Record:

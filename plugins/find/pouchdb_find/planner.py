@@ -20,8 +20,9 @@ from pouchdb_find.find_request import FindRequest
 from pouchdb_find.intervals import ALL_IDS, of_ids
 from pouchdb_find.key_range import KeyRange, key_range, ranged_fields
 from pouchdb_find.selectors import Selector, conjuncts, single
+from pouchdb_find.text_definitions import TextDefinition
 
-__all__ = ["NO_INDEX", "REASONS", "Candidate", "Plan", "describe_range", "planned", "prefix_of"]
+__all__ = ["NO_INDEX", "REASONS", "Candidate", "Plan", "describe_range", "planned", "prefix_of", "searches"]
 
 NO_INDEX = "No matching index found, create an index to optimize query time."
 _EMPTY_OPERATORS = ("$all", "$and", "$or", "$in")
@@ -60,6 +61,10 @@ class Plan:
     selector: Selector
     definition: Definition | None = None
     """The index; None reads the documents in the order of their ids."""
+    text: TextDefinition | None = None
+    """The text index, of a query with ``$text``."""
+    words: str = ""
+    """What the text index is asked for."""
     union: tuple[Plan, ...] = ()
     """Of a ``$or``: read each of these, in the order of ids, each document once."""
     empty: bool = False
@@ -77,17 +82,27 @@ def planned(
     *,
     explain: bool = False,
     wanted: tuple[str, str] | None = None,
+    texts: Sequence[TextDefinition] = (),
 ) -> Plan:
     """Choose an index. Raises FindError ``no_usable_index`` and ``invalid_index``.
 
-    ``wanted`` is the (design document, name) of the index that a bookmark belongs to; empty names are no index.
+    ``texts`` are the text indexes there are. ``wanted`` is the (design document, name) of the index that a bookmark
+    belongs to; empty names are no index.
     """
     candidates = [_judged(each, request) for each in definitions]
     special = Candidate(None)
-    if _searches(request.selector):
+    if searches(request.selector):
         special.usable, special.reason = False, "needs_text_search"
+        plan = _text_plan(request, texts, wanted)
+        if plan is not None:
+            plan.candidates = _ranked([], [*candidates, special])
+            return plan
         if not explain:
-            raise FindError("no_usable_index", "No index exists for $text: it needs a search index (pouchdb-search).")
+            raise FindError(
+                "no_usable_index",
+                "No index exists for $text: make one, create_index({'index': {}, 'type': 'text'}), with the plug-in "
+                "pouchdb-search.",
+            )
     elif request.sort and request.sorted_by != ("_id",):
         special.usable, special.reason = False, "sort_order_mismatch"
     usable = [each for each in (*candidates, special) if each.usable]
@@ -140,6 +155,29 @@ def planned(
     return plan
 
 
+def _text_plan(request: FindRequest, texts: Sequence[TextDefinition], wanted: tuple[str, str] | None) -> Plan | None:
+    """Return how a text index answers ``$text``; None if there is none. Raises FindError."""
+    parts = conjuncts(request.selector)
+    words = [argument["$text"] for name, argument in map(single, parts) if name == "$default"]
+    if any(searches(part) for part in parts if single(part)[0] != "$default"):
+        raise FindError("bad_arg", "$text stands beside the other conditions, not in $or: ask for each alone")
+    if request.sort:
+        raise FindError("no_usable_index", "$text answers the best first: it cannot be sorted by fields")
+    named = [each for each in texts if request.use_index and _named(each, request.use_index)]
+    usable = named or [each for each in texts if not each.partial]
+    if wanted is not None:
+        usable = [each for each in usable if (each.ddoc, each.name) == wanted]
+    if not usable:
+        return None
+    warnings = []
+    if request.use_index and not named:
+        if not request.allow_fallback:
+            raise FindError("invalid_index", f"{_name(request.use_index)} is no text index, which $text needs.")
+        warnings.append(f"{_name(request.use_index)} was not used because it is no text index.")
+    text = words[0] if len(words) == 1 else " AND ".join(f"({each})" for each in words)
+    return Plan(request.selector, text=usable[0], words=text, warnings=warnings)
+
+
 def _is_noop(selector: Selector) -> bool:
     """Tell whether a selector is nothing but an operator over nothing, which CouchDB does not run."""
     return bool(selector) and single(selector)[0] in _EMPTY_OPERATORS and not single(selector)[1]
@@ -156,7 +194,7 @@ def _judged(definition: Definition, request: FindRequest) -> Candidate:
         candidate.reason = "is_partial"
     elif _unmet(request.selector, frozenset(needed)):
         candidate.reason = "field_mismatch"
-    elif _searches(request.selector):
+    elif searches(request.selector):
         candidate.reason = "needs_text_search"
     elif not _sorts(definition.fields, request):
         candidate.reason = "sort_order_mismatch"
@@ -164,7 +202,7 @@ def _judged(definition: Definition, request: FindRequest) -> Candidate:
     return candidate
 
 
-def _named(definition: Definition | None, use_index: Sequence[str]) -> bool:
+def _named(definition: Definition | TextDefinition | None, use_index: Sequence[str]) -> bool:
     if definition is None or definition.ddoc != f"_design/{use_index[0]}":
         return False
     return len(use_index) == 1 or definition.name == use_index[1]
@@ -190,11 +228,12 @@ def _unmet(selector: Selector, fields: frozenset[str]) -> frozenset[str]:
     return fields - {name}
 
 
-def _searches(selector: Selector) -> bool:
+def searches(selector: Selector) -> bool:
+    """Tell whether a selector has ``$text`` where an index of texts could answer it."""
     if not selector:
         return False
     name, argument = single(selector)
-    return name == "$default" or (name in ("$and", "$or") and any(map(_searches, argument)))
+    return name == "$default" or (name in ("$and", "$or") and any(map(searches, argument)))
 
 
 def _sorts(columns: Sequence[str], request: FindRequest) -> bool:

@@ -28,11 +28,13 @@ from pouchdb_find.spans import Position, Range, Reading
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Batch", "DocumentSource", "IndexSource", "Source", "UnionSource", "follower_of"]
+__all__ = ["Batch", "DocumentSource", "IndexSource", "Source", "TextSource", "UnionSource", "follower_of"]
 
 NO_DESIGN_DOCUMENTS: Intervals[str] = [("", "_design/"), ("_design0", None)]
 _CONFLICTS = ReadOptions(conflicts=True)
 _FIRST_IDS, _MOST_IDS = 1000, 50_000
+_HITS = 200
+"""Hits that a search gives at a time."""
 
 
 class Batch(NamedTuple):
@@ -182,6 +184,31 @@ class DocumentSource(Source):
             ids.append(self._left.pop()[0])
         documents = self._reader.of_ids(ids)
         return [documents[id] for id in ids if id in documents]
+
+
+class TextSource(Source):
+    """Documents that a text index finds, the best first. Their positions are their places among all hits."""
+
+    def __init__(
+        self, database: SyncPouchDB, plan: Plan, *, update: bool, conflicts: bool, after: Position | None
+    ) -> None:
+        assert plan.text is not None
+        self._reader = _Reader(database, conflicts)
+        self._path, self._words, self._search = plan.text.path, plan.words, getattr(database, "search")  # noqa: B009
+        self._place = 0 if after is None else int(after[0])
+        # The first page brings the index up to date; the others go on in what that one saw.
+        self._stale = None if update else "ok"
+
+    def batch(self, size: int) -> Batch:
+        wanted = min(size, _HITS)
+        rows = self._search(self._path, q=self._words, limit=wanted, skip=self._place, stale=self._stale)["rows"]
+        self._stale = "ok"
+        ids = [row["id"] for row in rows]
+        documents = self._reader.of_ids(ids)
+        found = [(documents[id], place) for place, id in enumerate(ids, self._place + 1) if id in documents]
+        self._place += len(ids)
+        positions = [(b"%d" % place, doc.id) for doc, place in found]
+        return Batch([doc for doc, _ in found], positions, len(ids), len(ids) < wanted)
 
 
 class UnionSource(Source):

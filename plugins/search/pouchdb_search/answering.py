@@ -18,7 +18,8 @@ from pouchdb_search.lucene import lucene
 from pouchdb_search.queries import MUST, Asked, original
 from pouchdb_search.search_options import bookmark_at, count_of, drills_of, flag_of, list_of, place_of
 from pouchdb_search.sorting import Hit, SortKey, all_hits, best_hits, field_and_type, sort_key, sorted_hits, sorted_page
-from pouchdb_search.text_index import Names, TextSource
+from pouchdb_search.text_index import Names
+from pouchdb_search.text_source import TextSource
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

@@ -11,7 +11,7 @@ import tantivy
 
 from pouchdb_core.errors import QueryParseError
 from pouchdb_search.queries import DEFAULT, NOT, SHOULD, Asked
-from pouchdb_search.text_index import TextSource
+from pouchdb_search.text_source import TextSource
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

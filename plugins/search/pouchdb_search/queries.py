@@ -13,12 +13,11 @@ import tantivy
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_search.analysis import Analyzer, analyzer_of
-from pouchdb_search.schema import bucket, prefixed
+from pouchdb_search.schema import DEFAULT, bucket, prefixed
 from pouchdb_search.text_index import Names
 
 __all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "range_pattern"]
 
-DEFAULT = "default"
 EXPANSIONS = 200
 """Terms that a prefix of the original's queries stands for each with a weight of its own: the most frequent."""
 PLACEMENTS = 1000

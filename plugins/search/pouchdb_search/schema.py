@@ -20,8 +20,22 @@ from typing import Any
 
 import tantivy
 
-__all__ = ["MARK", "WEIGHT", "Slots", "bucket", "hexed", "joined", "opened", "prefixed", "schema_of", "weight_of"]
+__all__ = [
+    "DEFAULT",
+    "MARK",
+    "WEIGHT",
+    "Slots",
+    "bucket",
+    "hexed",
+    "joined",
+    "opened",
+    "prefixed",
+    "schema_of",
+    "weight_of",
+]
 
+DEFAULT = "default"
+"""The field that a query looks in without a name."""
 BUCKETS = 16
 SEPARATOR = "\x1e"
 GAP = "\x1d"

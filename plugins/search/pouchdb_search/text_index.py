@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import tantivy
 
-from pouchdb_core.errors import FunctionError
-from pouchdb_core.jsontext import dump
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, OutsideIndex
-from pouchdb_core.views.servers import Functions, functions_of, server_of
-from pouchdb_search.entries import Definition, Document, clouseau_definition, indexed, nouveau_definition
+from pouchdb_core.views.servers import functions_of, server_of
+from pouchdb_search.entries import Definition, Document, clouseau_definition, nouveau_definition
+from pouchdb_search.mango_source import LANGUAGE, MangoSource
 from pouchdb_search.schema import MARK, Slots, opened, schema_of
+from pouchdb_search.text_source import TextSource
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Names", "NouveauKind", "SearchKind", "TextIndex", "TextSource", "temporary_source"]
+__all__ = ["Names", "NouveauKind", "SearchKind", "TextIndex", "temporary_source"]
 
 logger = logging.getLogger("pouchdb.search")
 
@@ -58,39 +58,6 @@ class Names:
             "boosts": self.boosts,
             "slots": self.slots.known,
         }
-
-
-class TextSource:
-    """A compiled index function."""
-
-    def __init__(self, functions: Functions, definition: Definition, language: str, name: str) -> None:
-        self.definition = definition
-        self._functions, self._language, self._name = functions, language, name
-
-    def compile(self) -> None:
-        """Compile the function, unless it is. Raises FunctionError."""
-        self._functions.compile(self._name, "map", self.definition.wrapped(self._language))
-
-    def entries(
-        self, ids: Sequence[str], documents: Sequence[bytes], *, texts: bool = False
-    ) -> list[Document | Exception]:
-        """Return the entry of each document, or why it has none: its function throws, or calls ``index`` wrongly."""
-        found: list[Document | Exception] = []
-        for id, (pairs,) in zip(ids, self._functions.map([self._name], documents), strict=True):
-            if isinstance(pairs, Exception):
-                found.append(pairs)
-                continue
-            try:
-                found.append(indexed(self.definition, id, pairs, texts=texts))
-            except (ValueError, TypeError) as error:
-                found.append(FunctionError(str(error), name="index_error"))
-        return found
-
-    def texts(self, documents: Sequence[Mapping[str, Any]]) -> list[Document]:
-        """Return the entries of documents as they are now, with their texts; those that have none are left out."""
-        self.compile()
-        found = self.entries([doc["_id"] for doc in documents], [dump(doc) for doc in documents], texts=True)
-        return [each for each in found if isinstance(each, Document)]
 
 
 class TextIndex(OutsideIndex):
@@ -199,6 +166,8 @@ class SearchKind(IndexKind):
         found = ddoc.get(self.name)
         if not isinstance(found, Mapping):
             return {}
+        if ddoc.get("language") == LANGUAGE:
+            return {name: [LANGUAGE, each] for name, each in found.items()}
         rest = {name: value for name, value in ddoc.items() if not name.startswith("_") and name not in _OTHERS}
         return {name: [each, rest] for name, each in found.items()}
 
@@ -209,6 +178,8 @@ class SearchKind(IndexKind):
     def open(self, database: SyncPouchDB, place: IndexPlace) -> TextIndex:
         entry = place.ddoc[self.name][place.member]
         language = place.ddoc.get("language", "javascript")
+        if language == LANGUAGE:
+            return TextIndex(place, MangoSource(entry))
         functions = functions_of(database, place.ddoc)
         return TextIndex(place, TextSource(functions, self.defined(entry), language, f"{place.signature} search"))
 

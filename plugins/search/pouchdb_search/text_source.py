@@ -1,0 +1,46 @@
+"""What an index takes from documents: the calls of an index function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pouchdb_core.errors import FunctionError
+from pouchdb_core.jsontext import dump
+from pouchdb_core.views.servers import Functions
+from pouchdb_search.entries import Definition, Document, indexed
+
+__all__ = ["TextSource"]
+
+
+class TextSource:
+    """A compiled index function."""
+
+    def __init__(self, functions: Functions, definition: Definition, language: str, name: str) -> None:
+        self.definition = definition
+        self._functions, self._language, self._name = functions, language, name
+
+    def compile(self) -> None:
+        """Compile the function, unless it is. Raises FunctionError."""
+        self._functions.compile(self._name, "map", self.definition.wrapped(self._language))
+
+    def entries(
+        self, ids: Sequence[str], documents: Sequence[bytes], *, texts: bool = False
+    ) -> list[Document | Exception]:
+        """Return the entry of each document, or why it has none: its function throws, or calls ``index`` wrongly."""
+        found: list[Document | Exception] = []
+        for id, (pairs,) in zip(ids, self._functions.map([self._name], documents), strict=True):
+            if isinstance(pairs, Exception):
+                found.append(pairs)
+                continue
+            try:
+                found.append(indexed(self.definition, id, pairs, texts=texts))
+            except (ValueError, TypeError) as error:
+                found.append(FunctionError(str(error), name="index_error"))
+        return found
+
+    def texts(self, documents: Sequence[Mapping[str, Any]]) -> list[Document]:
+        """Return the entries of documents as they are now, with their texts; those that have none are left out."""
+        self.compile()
+        found = self.entries([doc["_id"] for doc in documents], [dump(doc) for doc in documents], texts=True)
+        return [each for each in found if isinstance(each, Document)]
