@@ -7,7 +7,7 @@ from typing import Any
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.api.querying import query_rows
-from pouchdb_core.errors import BadRequest, NotFound
+from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_core.views.state import index_state
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import VIEWING, as_values, chosen, parameters
@@ -20,13 +20,18 @@ def query(request: Request, database: SyncPouchDB) -> Response:
     """GET and POST /{db}/_design/{ddoc}/_view/{view}."""
     if request.method == "POST" and "queries" in request.json(required=False):
         raise BadRequest("The `queries` parameter is no longer supported at this endpoint")
-    return Rows(*_answer(database, _name(request), _single(parameters(request, VIEWING))), etag=True)
+    return Rows(*_answer(database, _name(request), parameters(request, VIEWING)), etag=True)
 
 
 def _single(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with a range instead of a single key, as CouchDB reads it: what says more of the range counts."""
+    """Return options with a range instead of a single key, as CouchDB reads it: what says more of the range counts.
+
+    Raises QueryParseError for several keys and a range.
+    """
     keys = options.get("keys")
     if not isinstance(keys, list) or len(keys) != 1:
+        if keys and ("startkey" in options or "endkey" in options):
+            raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
         return options
     rest = {name: value for name, value in options.items() if name != "keys"}
     return {"startkey": keys[0], "endkey": keys[0], **rest}
@@ -107,5 +112,5 @@ def _name(request: Request) -> str:
 
 
 def _answer(database: SyncPouchDB, name: str, options: dict[str, Any]) -> tuple[Iterator[Any], dict[str, Any]]:
-    answer = query_rows(database, name, **options, offset=True)
+    answer = query_rows(database, name, **_single(options), offset=True)
     return answer.pop("rows"), answer
