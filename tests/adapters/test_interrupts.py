@@ -23,7 +23,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
-from pouchdb_core.adapters.sqlite.write_lock import Reading, Turn, Turns
+from pouchdb_core.adapters.write_lock import Reading, Turn, Turns
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import Conflict, DatabaseBusy, PouchDBError, ReentrantWrite
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pouchdb_core.adapters.sqlite.connection import OPEN, Connection, Held, no_descriptor_left, too_many
 from pouchdb_core.adapters.sqlite.fork import GATE
 from pouchdb_core.adapters.sqlite.transactions import Connections, file_error
-from pouchdb_core.adapters.sqlite.write_lock import Turn
+from pouchdb_core.adapters.write_lock import Turn
 from pouchdb_core.errors import NotFound, ReadOnlyStorage, ServerError, TooManyOpenFiles
 
 __all__ = ["Durability", "File"]

@@ -16,7 +16,7 @@ from typing import Any
 from pouchdb_core.adapters.sqlite.connection import Connection, Held
 from pouchdb_core.adapters.sqlite.fork import SPOILED
 from pouchdb_core.adapters.sqlite.transactions import Connections
-from pouchdb_core.adapters.sqlite.write_lock import Reading
+from pouchdb_core.adapters.write_lock import Reading
 
 __all__ = ["Memory"]
 

@@ -26,7 +26,7 @@ import peewee
 
 from pouchdb_core.adapters.sqlite.connection import Held, too_many
 from pouchdb_core.adapters.sqlite.fork import SPOILED, part_at_forks
-from pouchdb_core.adapters.sqlite.write_lock import Holding, Reading, Turn, Turns
+from pouchdb_core.adapters.write_lock import Holding, Reading, Turn, Turns
 from pouchdb_core.errors import (
     DatabaseBusy,
     DatabaseClosed,

@@ -1,0 +1,71 @@
+"""What a URL says: where the server is, and which of its databases are ours.
+
+Everything that libpq understands may stand in the query of the URL. Three members are ours, and taken out of it:
+``schema``, where the list of the databases is kept, ``pool_size`` and ``pool_timeout``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from pouchdb_core.errors import BadRequest
+
+__all__ = ["SCHEMES", "Address", "address_of"]
+
+SCHEMES = ("postgresql", "postgres")
+
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where databases are kept."""
+
+    conninfo: str
+    """For libpq; it may have a password."""
+    shown: str
+    """The same for error messages, without one."""
+    schema: str
+    """The schema that lists the databases; theirs begin with its name."""
+    pool_size: int
+    """The most connections that this process opens, besides the one that listens."""
+    pool_timeout: float
+    """Seconds to wait for one of them, or for the server."""
+
+
+def address_of(url: str) -> Address:
+    """Read a URL. Raises BadRequest, which never shows the password."""
+    if "#" in url:
+        # What is before it may be half of a password: nothing is shown.
+        raise BadRequest("the URL of the PostgreSQL server cannot be read: a '#' in a password must be written %23")
+    try:
+        parts = urlsplit(url)
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        given = parse_qsl(parts.query, keep_blank_values=True)
+    except ValueError as error:
+        raise BadRequest(f"the URL of the PostgreSQL server cannot be read: {error}") from None
+    ours = {"schema": "pouchdb", "pool_size": "20", "pool_timeout": "10"}
+    theirs = []
+    for name, value in given:
+        if name in ours:
+            ours[name] = value
+        else:
+            theirs.append((name, value))
+    if not _SCHEMA.fullmatch(ours["schema"]) or ours["schema"].startswith("pg_"):
+        raise BadRequest(
+            f"{shown}: schema must be 1 to 40 small letters, digits and '_', not beginning with a digit or 'pg_'; "
+            f"not {ours['schema']!r}"
+        )
+    size = _number("pool_size", ours["pool_size"], shown)
+    if size != int(size) or size < 2:
+        raise BadRequest(f"{shown}: pool_size must be a whole number from 2 on, not {ours['pool_size']!r}")
+    libpq = parts._replace(scheme="postgresql", query=urlencode(theirs)).geturl()
+    return Address(libpq, shown, ours["schema"], int(size), _number("pool_timeout", ours["pool_timeout"], shown))
+
+
+def _number(name: str, text: str, shown: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text) or float(text) == 0:
+        raise BadRequest(f"{shown}: {name} must be a number greater than 0, not {text!r}")
+    return float(text)

@@ -1,0 +1,261 @@
+"""Connections: how values travel, how connections are lent, what every session is set to.
+
+Text of PostgreSQL cannot hold NUL, and ids of documents may. So in every text that travels, either way, the first
+two characters are written as pairs: U+0000 as 1 1, U+0001 as 1 2. That keeps the order of texts, and which begins
+with which, so ranges and sorting need no care; text without those two is stored as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.types.string import StrBinaryDumper, StrDumper
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from pouchdb_core.errors import BadRequest, DatabaseBusy, DatabaseClosed, StorageError
+from pouchdb_postgres.address import Address
+from pouchdb_postgres.failures import connection_failed, storage_error
+
+__all__ = ["Json", "Server", "Session"]
+
+logger = logging.getLogger("pouchdb.adapter")
+
+CONNECT_SECONDS = 10
+IDLE_SECONDS = 60.0
+"""After which a connection that nobody used is closed."""
+LOCK_SECONDS = 60
+"""How long a writer waits for another host before DatabaseBusy; how long a paused host may hold others up."""
+
+SETTINGS = (
+    "SET client_min_messages TO warning; "
+    # Every statement is made for an index. Plans are kept: one that was made while a table was empty would read it
+    # whole, for ever, and the cost that this is given must not have it compiled.
+    "SET enable_seqscan TO off; SET jit TO off; "
+    f"SET lock_timeout TO '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout TO '{LOCK_SECONDS}s'; "
+    "SET bytea_output TO hex; SET standard_conforming_strings TO on; SET default_transaction_isolation TO "
+    "'read committed'; SET default_transaction_read_only TO off"
+)
+
+
+class Json(bytes):
+    """Bytes that are text already: JSON in UTF-8, for a column of text."""
+
+    __slots__ = ()
+
+
+def _dumped(value: Any) -> Buffer:
+    if type(value) is Json:
+        return value
+    text: bytes = value.encode()
+    if b"\0" in text or b"\1" in text:
+        text = text.replace(b"\1", b"\1\2").replace(b"\0", b"\1\1")
+    return text
+
+
+class _Dumper(StrDumper):
+    def dump(self, obj: str) -> Buffer:
+        return _dumped(obj)
+
+
+class _BinaryDumper(StrBinaryDumper):
+    def dump(self, obj: str) -> Buffer:
+        return _dumped(obj)
+
+
+class _Loader(Loader):
+    def load(self, data: Buffer) -> str:
+        text = bytes(data)
+        if b"\1" in text:
+            text = text.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1")
+        return text.decode()
+
+
+class _BinaryLoader(_Loader):
+    format = pq.Format.BINARY
+
+
+class Session(psycopg.Connection[tuple[Any, ...]]):
+    """A connection."""
+
+    path: str = ""
+    """The schema it is at."""
+    fresh: bool = True
+    """Whether it was made for who has it now: what fails then is not that it became old."""
+    rows: psycopg.Cursor[tuple[Any, ...]]
+    """Asks with parameters; answers come in binary form."""
+    plain: psycopg.Cursor[tuple[Any, ...]]
+    """Sends several statements at once, which have no parameters."""
+
+    def prepared(self) -> None:
+        """Set the session up."""
+        for kind in (Json, str):
+            self.adapters.register_dumper(kind, _Dumper)
+            self.adapters.register_dumper(kind, _BinaryDumper)
+        for name in ("text", "varchar", "name"):
+            self.adapters.register_loader(name, _Loader)
+            self.adapters.register_loader(name, _BinaryLoader)
+        self.rows, self.plain = self.cursor(binary=True), self.cursor()
+        self.plain.execute(SETTINGS, prepare=False)
+
+    def at(self, schema: str) -> str:
+        """Return what to send before the first statement for a schema: nothing if the session is there."""
+        return "" if self.path == schema else f'SET search_path TO "{schema}"; '
+
+    def go(self, schema: str) -> None:
+        """Go to a schema."""
+        if self.path != schema:
+            self.plain.execute(f'SET search_path TO "{schema}"', prepare=False)
+            self.path = schema
+
+
+class Server:
+    """A PostgreSQL server as one process sees it: its pool of connections. Forked children get one of their own."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._conninfo = _conninfo(address)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._pid = os.getpid()
+        self._pool: ConnectionPool[Session] | None = None
+        self._ends: list[Callable[[], None]] = []
+        self.listener: Any = None
+        """The ``listening.Listener`` of the process, once something listens."""
+
+    def lend(self) -> Session:
+        """Return a connection that nobody uses, for ``give_back``. Raises what ``connect`` does, and DatabaseBusy."""
+        pool = self._pool
+        if pool is None or self._pid != os.getpid():
+            pool = self._opened()
+        try:
+            session = pool.getconn()
+        except PoolTimeout:
+            # The pool does not say why: another connection does.
+            self.connect().close()
+            raise DatabaseBusy(
+                f"{self.address.shown}: no connection became free within {self.address.pool_timeout:g} seconds; this "
+                f"process has {self.address.pool_size} (pool_size in the URL)"
+            ) from None
+        except PoolClosed:
+            raise DatabaseClosed("the environment is closed") from None
+        except (psycopg.Error, OSError) as error:
+            raise connection_failed(error, self.address.shown) from error
+        return session
+
+    def give_back(self, session: Session) -> None:
+        """Take back what was lent; a transaction that is left open is undone."""
+        session.fresh = False
+        if session.info.transaction_status != TransactionStatus.IDLE and not session.closed:
+            try:
+                session.plain.execute("ROLLBACK", prepare=False)
+            except psycopg.Error:
+                # In the middle of a statement, or broken.
+                session.close()
+            # A search_path that was set in the transaction went with it.
+            session.path = ""
+        pool = self._pool
+        if pool is None or self._pid != os.getpid():
+            session.close()
+            return
+        pool.putconn(session)
+
+    def connect(self) -> Session:
+        """Make a connection outside of the pool. Raises Unreachable, Unauthorized, DatabaseBusy, StorageError."""
+        try:
+            session = Session.connect(self._conninfo, autocommit=True)
+        except (psycopg.Error, OSError) as error:
+            raise connection_failed(error, self.address.shown) from error
+        try:
+            session.prepared()
+        except psycopg.Error as error:
+            session.close()
+            raise storage_error(error, self.address.shown) from error
+        return session
+
+    def _opened(self) -> ConnectionPool[Session]:
+        if self._pid != os.getpid():
+            # What was inherited is the parent's: it is neither used nor closed here.
+            _INHERITED.append((self._pool, self._lock))
+            self._lock, self._pool, self._pid = threading.Lock(), None, os.getpid()
+        with self._lock:
+            if self._closed:
+                raise DatabaseClosed("the environment is closed")
+            if self._pool is None:
+                self._check()
+                self._pool = pool = ConnectionPool(
+                    self._conninfo,
+                    connection_class=Session,
+                    kwargs={"autocommit": True},
+                    configure=Session.prepared,
+                    min_size=0,
+                    max_size=self.address.pool_size,
+                    timeout=self.address.pool_timeout,
+                    max_idle=IDLE_SECONDS,
+                    reconnect_timeout=self.address.pool_timeout,
+                    name=f"pouchdb-{self.address.shown}",
+                    open=True,
+                )
+                weakref.finalize(self, _close, pool, os.getpid())
+            return self._pool
+
+    def _check(self) -> None:
+        """Connect once by hand, for the pool would not say what is wrong."""
+        session = self.connect()
+        try:
+            encoding = session.info.parameter_status("server_encoding")
+            if encoding not in ("UTF8", None):
+                raise StorageError(
+                    f"{self.address.shown}: the encoding of the database is {encoding}, and documents need UTF8; "
+                    "make one with: createdb --encoding=UTF8 --template=template0"
+                )
+        finally:
+            session.close()
+
+    def at_end(self, end: Callable[[], None]) -> None:
+        """Have something called when the server is let go of."""
+        self._ends.append(end)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for end in self._ends:
+            end()
+        self._closed = True
+        if self._pool is not None:
+            _close(self._pool, self._pid)
+
+
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "pouchdb",
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+}
+
+
+def _conninfo(address: Address) -> str:
+    try:
+        given = conninfo_to_dict(address.conninfo)
+    except psycopg.Error as error:
+        raise BadRequest(f"{address.shown}: the URL cannot be read: {' '.join(str(error).split())}") from None
+    return make_conninfo(**{**_DEFAULTS, **given, "client_encoding": "utf8"})
+
+
+_INHERITED: list[object] = []
+"""Kept for ever: what is collected in a child would tell the server that the parent's connection ends."""
+
+
+def _close(pool: ConnectionPool[Session], pid: int) -> None:
+    if pid == os.getpid():
+        pool.close()

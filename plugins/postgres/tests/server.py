@@ -1,0 +1,116 @@
+"""A PostgreSQL server of the tests' own: in a temporary directory, on a port nobody has, by a user that may run one."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+__all__ = ["Postgres", "binaries", "missing"]
+
+PLACES = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
+
+
+def binaries() -> Path | None:
+    """Return the folder of initdb and postgres: the newest there is."""
+    found = [Path(path) for path in (shutil.which("initdb"),) if path]
+    for place in PLACES:
+        found += sorted(Path(place).glob("*/bin/initdb"), reverse=True)
+    return found[0].parent if found else None
+
+
+def missing() -> str | None:
+    """Return why no server can be started."""
+    if binaries() is None:
+        return "PostgreSQL is not installed: apt-get install postgresql"
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        return "PostgreSQL does not run as root, and there is no setpriv"
+    return None
+
+
+class Postgres:
+    """One server; ``stop`` and ``kill`` end it, ``start`` starts it again where it was."""
+
+    def __init__(self) -> None:
+        folder = binaries()
+        assert folder is not None
+        self.binaries = folder
+        # Not below pytest's, which other users cannot enter.
+        self.home = Path(tempfile.mkdtemp(prefix="pouchdb-postgres-"))
+        self.data = self.home / "data"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._become: list[str] = []
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("nobody")
+            os.chown(self.home, user.pw_uid, user.pw_gid)
+            self._become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+        self._run("initdb", "-D", self.data, "-U", "pouchdb", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        self.process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def _run(self, program: str, *arguments: object) -> None:
+        command = [*self._become, str(self.binaries / program), *map(str, arguments)]
+        done = subprocess.run(command, cwd=self.home, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def url(self, **query: object) -> str:
+        asked = "&".join(f"{name}={value}" for name, value in query.items())
+        return f"postgresql://pouchdb@127.0.0.1:{self.port}/postgres{'?' if asked else ''}{asked}"
+
+    def start(self) -> None:
+        with (self.home / "log").open("ab") as log:
+            options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": self.home, "port": self.port}
+            # Tests end processes, not the machine: what was written to a file is kept.
+            options["fsync"] = "off"
+            self.process = subprocess.Popen(
+                [*self._become, str(self.binaries / "postgres"), "-D", str(self.data)]
+                + [f"-c{name}={value}" for name, value in options.items()],
+                cwd=self.home,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self.url()).close()
+            except psycopg.OperationalError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError((self.home / "log").read_text("utf-8", "replace")) from error
+                time.sleep(0.02)
+            else:
+                return
+
+    def kill(self) -> None:
+        """kill -9 of all of its processes: what a power cut leaves, but for the disk's cache."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        """End it; who is connected loses the connection."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+    def remove(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.home)
+
+    def run(self, sql: str) -> list[tuple[object, ...]]:
+        """Execute a statement as another program would."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
