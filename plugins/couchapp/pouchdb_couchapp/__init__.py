@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core import hookimpl, operation
 from pouchdb_core.methods import Operation
 from pouchdb_couchapp.errors import DesignError, NotAcceptable, RewriteError
+from pouchdb_couchapp.lists import list_over
 from pouchdb_couchapp.methods import list_, rewrite, rewrite_result_request_object, show, update
 
 if TYPE_CHECKING:
@@ -20,11 +21,21 @@ __all__ = [
     "NotAcceptable",
     "RewriteError",
     "list_",
+    "list_over",
+    "list_response",
     "rewrite",
     "rewrite_result_request_object",
     "show",
     "update",
 ]
+
+
+def list_response(request: Any, database: Any, ddoc: str, name: str, source: Any) -> Any:
+    """Answer a server's request with a list function over rows of any kind: see ``list_over``."""
+    # Only a server asks, so there is one.
+    from pouchdb_couchapp.endpoints import list_response as response
+
+    return response(request, database, ddoc, name, source)
 
 
 @hookimpl

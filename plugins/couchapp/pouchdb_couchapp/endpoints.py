@@ -19,14 +19,14 @@ from pouchdb_core.views.servers import Streamed
 from pouchdb_couchapp import showing, updating
 from pouchdb_couchapp.errors import DesignError, NotAcceptable
 from pouchdb_couchapp.functions import Negotiation
-from pouchdb_couchapp.lists import begun
+from pouchdb_couchapp.lists import Source, begun, begun_over
 from pouchdb_couchapp.manners import COUCHDB, translated
 from pouchdb_couchapp.request_object import normalized
 from pouchdb_couchapp.response import as_response, has_header, json_text, wire
 from pouchdb_couchapp.rewriting import MOST_REWRITES, Wanted, rewritten, too_many
 from pouchdb_couchapp.routing import NEVER
 
-__all__ = ["list_", "nowhere", "request_of", "rewrite", "routes", "show", "update"]
+__all__ = ["list_", "list_response", "nowhere", "request_of", "rewrite", "routes", "show", "update"]
 
 ANY = "GET POST PUT DELETE"
 _JSON_KEYS = ("key", "keys", "startkey", "start_key", "endkey", "end_key")
@@ -112,7 +112,20 @@ def list_(request: Request, database: SyncPouchDB) -> Response:
     query = parameters(request, VIEWING)
     seen = request_of(request, database, None)
     negotiation = Negotiation(COUCHDB, seen)
-    streamed = begun(database, request.params["ddoc"], name, view, query, seen, negotiation, COUCHDB)
+    return _listed(begun(database, request.params["ddoc"], name, view, query, seen, negotiation, COUCHDB), negotiation)
+
+
+def list_response(request: Request, database: SyncPouchDB, ddoc: str, name: str, source: Source) -> Response:
+    """Answer a request with a list function over rows of any kind: see ``list_over``."""
+    seen = request_of(request, database, None)
+    negotiation = Negotiation(COUCHDB, seen)
+    query: dict[str, Any] = dict(request.query)
+    if request.method == "POST" and isinstance(body := request.json(), Mapping):
+        query.update(body)
+    return _listed(begun_over(database, ddoc, name, lambda: source(query), seen, negotiation, COUCHDB), negotiation)
+
+
+def _listed(streamed: Streamed, negotiation: Negotiation) -> Response:
     try:
         first = next(streamed, None)
     except NotAcceptable as error:

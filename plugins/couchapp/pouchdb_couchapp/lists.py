@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
@@ -11,6 +11,8 @@ from pouchdb_core.jsontext import from_text
 from pouchdb_core.results import Record
 from pouchdb_couchapp.functions import Negotiation, design_document, found
 from pouchdb_couchapp.manners import LOCAL, Manners, translated
+from pouchdb_couchapp.remote import asked
+from pouchdb_couchapp.request_object import given_options, request_object
 from pouchdb_couchapp.response import as_response, completed
 from pouchdb_couchapp.showing import joined
 from pouchdb_couchapp.view_rows import rows_of
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
     from pouchdb_core.views.servers import Streamed
 
-__all__ = ["begun", "list_here", "view_options"]
+__all__ = ["Source", "begun", "begun_over", "list_here", "list_over", "view_options"]
+
+Source = Callable[[Mapping[str, Any]], tuple[Mapping[str, Any], Iterable[Any]]]
+"""Returns (head, rows) for the query of a request; what it raises is the error of the list."""
 
 _NUMBERS = ("limit", "skip", "group_level")
 _FLAGS = ("attachments", "conflicts", "descending", "group", "include_docs", "inclusive_end", "update_seq")
@@ -33,15 +38,52 @@ def list_here(
 
     ``view`` is (design document, name). Raises BadRequest ``invalid_json`` for a body of another type.
     """
+    return _collected(
+        request,
+        options,
+        lambda query, negotiation: begun(database, ddoc, name, view, view_options(query), request, negotiation, LOCAL),
+    )
+
+
+def list_over(
+    database: SyncPouchDB,
+    ddoc: str,
+    name: str,
+    source: Source,
+    *,
+    path: Sequence[str],
+    options: Mapping[str, Any] | None = None,
+) -> Record:
+    """Run a list function over rows of any kind, for plug-ins that have some: a spatial index, say.
+
+    ``source`` gets the request's query, together with a JSON body's members. ``path`` is the path below the database
+    that the function sees, and where a remote database's server is asked; ``options`` are those of ``list``. Returns
+    and raises what ``list`` does.
+    """
+    given = given_options(options, {})
+    request = request_object(database, list(path), given)
+    if database.remote:
+        return asked(database, path, request, given.get("body"))
+    return _collected(
+        request,
+        given,
+        lambda query, negotiation: begun_over(database, ddoc, name, lambda: source(query), request, negotiation, LOCAL),
+    )
+
+
+def _collected(
+    request: dict[str, Any], options: Any, start: Callable[[Mapping[str, Any], Negotiation], Streamed]
+) -> Record:
+    """Return the completed response of a stream. Raises BadRequest ``invalid_json`` for a body of another type."""
     has_body = request["body"] not in ("undefined", "")
     type = str(request["headers"].get("Content-Type", "application/json")).partition(";")[0].strip().lower()
     if has_body and type != "application/json":
         raise BadRequest("invalid_json")
-    query = view_options(request["query"])
+    query = dict(request["query"])
     if request["method"] != "GET":
-        query.update(view_options(_body_options(request, options)))
+        query.update(_body_options(request, options))
     negotiation = Negotiation(LOCAL, request)
-    streamed = begun(database, ddoc, name, view, query, request, negotiation, LOCAL)
+    streamed = start(query, negotiation)
     sent, size = [], 0
     try:
         for piece in streamed:
@@ -80,12 +122,28 @@ def begun(
 
     A missing view hides a missing function, as in the original. Raises NotFound and what ``query`` raises.
     """
+
+    def viewed() -> tuple[Mapping[str, Any], Iterable[Any]]:
+        head, rows = _viewed(database, view, query, manners)
+        return head, _ordered(rows, manners) if query.get("include_docs") else rows
+
+    return begun_over(database, ddoc, name, viewed, request, negotiation, manners)
+
+
+def begun_over(
+    database: SyncPouchDB,
+    ddoc: str,
+    name: str,
+    rows: Callable[[], tuple[Mapping[str, Any], Iterable[Any]]],
+    request: Mapping[str, Any],
+    negotiation: Negotiation,
+    manners: Manners,
+) -> Streamed:
+    """Return the stream of a list function over rows of any kind. Raises NotFound and what ``rows`` raises."""
     design = design_document(database, ddoc)
-    head, rows = _viewed(database, view, query, manners)
+    head, each = rows()
     call = found(database, design, "lists", "list", name, manners)
-    if query.get("include_docs"):
-        rows = _ordered(rows, manners)
-    return call.stream([head, request], rows, negotiation)
+    return call.stream([head, request], iter(each), negotiation)
 
 
 def _ordered(rows: Iterator[Any], manners: Manners) -> Iterator[Any]:

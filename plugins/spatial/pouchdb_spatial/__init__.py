@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core import hookimpl, operation
 from pouchdb_core.methods import Operation
+from pouchdb_spatial.listing import spatial_list
 from pouchdb_spatial.querying import FeatureCollection, spatial
 from pouchdb_spatial.spatial_index import SpatialKind, StKind
 
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from pouchdb_core.environment import SyncEnvironment
     from pouchdb_core.views.index import IndexKind
 
-__all__ = ["FeatureCollection", "spatial"]
+__all__ = ["FeatureCollection", "spatial", "spatial_list"]
 
 
 @hookimpl
 def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:
-    return [operation(spatial, reads=True, long=True, functions=["fun"])]
+    return [
+        operation(spatial, reads=True, long=True, functions=["fun"]),
+        operation(spatial_list, reads=True, long=True),
+    ]
 
 
 @hookimpl

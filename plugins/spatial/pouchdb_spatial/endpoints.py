@@ -8,19 +8,18 @@ from typing import Any
 from pouchdb_server import Request, Route
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.errors import QueryParseError
-from pouchdb_core.jsontext import from_text
-from pouchdb_spatial.querying import OPTIONS, asked, st_info
+from pouchdb_core.errors import NotFound, QueryParseError
+from pouchdb_spatial.listing import couchapp, rows_of
+from pouchdb_spatial.querying import OPTIONS, asked, options_of, st_info
 from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES
 
 __all__ = ["cleanup", "geo", "geo_info", "geocouch", "routes"]
-
-_TEXTS = ("bbox", "plane_bounds", "relation", "stale", "format", "bookmark")
 
 
 def routes() -> Iterable[Route]:
     """Return the endpoints, as the server wants them."""
     return [
+        Route("database", "GET POST", "/_design/{ddoc}/_spatial/_list/{rest...}", listed, slow=True),
         Route("database", "GET", "/_design/{ddoc}/_spatial/{name}", geocouch, slow=True),
         Route("database", "POST", "/_design/{ddoc}/_spatial/{name}", geocouch, slow=True),
         Route("database", "GET", "/_design/{ddoc}/_geo/{name}", geo, slow=True),
@@ -32,17 +31,7 @@ def routes() -> Iterable[Route]:
 
 
 def _options(request: Request) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for name, text in request.query.items():
-        if name not in OPTIONS:
-            continue
-        if name in _TEXTS or (name == "g" and not text.lstrip().startswith("{")):
-            given[name] = text.strip('"')
-            continue
-        try:
-            given[name] = from_text(text)
-        except Exception as error:
-            raise QueryParseError(f"{name} is not JSON: {text!r}") from error
+    given = options_of(request.query)
     if request.method == "POST":
         body = request.json()
         if not isinstance(body, dict):
@@ -54,6 +43,16 @@ def _options(request: Request) -> dict[str, Any]:
 def geocouch(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """GET /{db}/_design/{ddoc}/_spatial/{name}."""
     return asked(database, f"{request.params['ddoc']}/{request.params['name']}", _options(request), SPATIAL)
+
+
+def listed(request: Request, database: SyncPouchDB) -> Any:
+    """GET and POST /{db}/_design/{ddoc}/_spatial/_list/{list}/{name}, or .../{list}/{other ddoc}/{name}."""
+    ddoc = request.params["ddoc"]
+    function, *rest = request.path[5:]
+    if not 1 <= len(rest) <= 2:
+        raise NotFound("the path of a list is a list function and a spatial index")
+    index = "/".join(rest if len(rest) == 2 else [ddoc, *rest])
+    return couchapp().list_response(request, database, ddoc, function, lambda query: rows_of(database, index, query))
 
 
 def geo(request: Request, database: SyncPouchDB) -> dict[str, Any]:

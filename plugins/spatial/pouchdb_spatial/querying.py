@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import base64
 import heapq
-import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy
+
 from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
-from pouchdb_core.jsontext import dump
+from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
 from pouchdb_core.views.index_store import Tables
 from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import server_of
-from pouchdb_spatial.shapes import Place, number, place_of, shapely_of
-from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES, Bounds, Row, emitted_rows, overlaps, rows_of
-from pouchdb_spatial.sphere import RADIUS, boxes_around, distance
+from pouchdb_spatial.geometries import shapes_of
+from pouchdb_spatial.shapes import Place, number, place_of
+from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES, Bounds, Row, count_of, emitted_rows, overlaps, rows_of
+from pouchdb_spatial.sphere import RADIUS, boxes_around, distances
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["OPTIONS", "FeatureCollection", "asked", "spatial", "st_info"]
+__all__ = ["OPTIONS", "FeatureCollection", "asked", "options_of", "spatial", "st_info"]
 
 OPTIONS = (
     *("start_range", "end_range", "bbox", "plane_bounds", "g", "relation", "lat", "lon", "radius", "rangex", "rangey"),
@@ -34,10 +37,13 @@ OPTIONS = (
 MOST = 200
 """Rows that Cloudant Geo answers at once."""
 USUAL = 100
+CHUNK = 1000
+"""Rows that are compared at a time."""
+_TEXTS = ("bbox", "plane_bounds", "relation", "stale", "format", "bookmark")
 _FORMATS = ("view", "geojson", "legacy", "application/vnd.geo+json")
 
-Read = Callable[[Bounds | None], Iterator[Row]]
-"""Yields the rows whose boxes overlap bounds, or all."""
+Read = Callable[[Bounds | None], Iterator[list[Row]]]
+"""Yields the rows whose boxes overlap bounds, or all, some at a time."""
 
 
 class FeatureCollection(Table):
@@ -51,7 +57,28 @@ class FeatureCollection(Table):
         Path(path).write_bytes(dump(content))
 
 
-def spatial(db: SyncPouchDB, fun: Any, **options: Any) -> Record:
+def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a query string that are ours, as values; other ones are somebody else's affair.
+
+    Raises QueryParseError for text that is not JSON where JSON is expected.
+    """
+    given: dict[str, Any] = {}
+    for name, text in query.items():
+        if name not in OPTIONS:
+            continue
+        if not isinstance(text, str):
+            given[name] = text
+        elif name in _TEXTS or (name == "g" and not text.lstrip().startswith("{")):
+            given[name] = text.strip('"')
+        else:
+            try:
+                given[name] = from_text(text)
+            except BadRequest as error:
+                raise QueryParseError(f"{name} is not JSON: {text!r}") from error
+    return given
+
+
+def spatial(db: SyncPouchDB, fun: Any, bbox: Any = None, **options: Any) -> Record:
     """Query a spatial index: ``"design/name"``, or a function, which reads the whole database and keeps nothing.
 
     ``name`` is of the design document's ``spatial`` (GeoCouch: ``emit(key, value)``) or ``st_indexes`` (Cloudant Geo:
@@ -66,6 +93,11 @@ def spatial(db: SyncPouchDB, fun: Any, **options: Any) -> Record:
     writing, and ``{"rows": [{"id", "geometry"}], "bookmark"}`` of ``st_indexes``. Raises NotFound, QueryParseError,
     BadRequest, and FunctionError for a function that does not compile.
     """
+    if isinstance(bbox, Mapping):
+        # Options as an object, as the original takes them.
+        options = {**bbox, **options}
+    elif bbox is not None:
+        options["bbox"] = bbox
     for name in options:
         if name not in OPTIONS:
             raise BadRequest(f"spatial() has no option {name!r}; there are: {', '.join(OPTIONS)}")
@@ -73,7 +105,7 @@ def spatial(db: SyncPouchDB, fun: Any, **options: Any) -> Record:
         return _asked_of_server(db, fun, options)
     if isinstance(fun, str) and "(" not in fun:
         return asked(db, fun, options)
-    return _Query(db, options, SPATIAL).answer(_temporary(db, fun))
+    return _Query(db, options, SPATIAL).answer(_temporary(db, fun), None)
 
 
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
@@ -93,11 +125,7 @@ def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | No
 
     with follower.snapshot() as place:
         tables: Tables = place.tables
-        return query.answer(lambda bounds: rows_of(tables, bounds if bounds is not None else _EVERYTHING))
-
-
-_EVERYTHING: Bounds = [(None, None)] * 64
-"""Bounds of more dimensions than any key has."""
+        return query.answer(lambda bounds: rows_of(tables, bounds), lambda bounds: count_of(tables, bounds))
 
 
 def st_info(db: SyncPouchDB, path: str) -> Record:
@@ -108,7 +136,8 @@ def st_info(db: SyncPouchDB, path: str) -> Record:
     follower.update(db)
     with follower.snapshot() as place:
         count, size = place.tables.one(
-            "SELECT count(DISTINCT id), ifnull(sum(length(box) + ifnull(length(geometry), 0)), 0) FROM {rows}"
+            "SELECT count(DISTINCT id), ifnull(sum(64 + ifnull(length(geometry), 0) + ifnull(length(shape), 0)), 0) "
+            "FROM {rows}"
         )
     return Record(name=f"_design/{design}/{name}", geo_index=Record(doc_count=count, disk_size=size, data_size=size))
 
@@ -121,19 +150,54 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
     functions = server_of(db, ddoc).open(db, ddoc)
     functions.compile("spatial", "map", fun)
 
-    def read(bounds: Bounds | None) -> Iterator[Row]:
+    def read(bounds: Bounds | None) -> Iterator[list[Row]]:
         for docs in document_pages(db):
-            for doc, (pairs,) in zip(docs, functions.map(["spatial"], [dump(doc) for doc in docs]), strict=True):
-                if isinstance(pairs, Exception):
-                    continue
-                try:
-                    rows = emitted_rows(doc["_id"], pairs)
-                except ValueError:
-                    # As in an index, which reports it: the document is left out.
-                    continue
-                yield from (row for row in rows if bounds is None or overlaps(row.box, bounds))
+            mapped = functions.map(["spatial"], [dump(doc) for doc in docs])
+            made = [
+                (doc["_id"], pairs)
+                for doc, (pairs,) in zip(docs, mapped, strict=True)
+                if not isinstance(pairs, Exception)
+            ]
+            # As in an index, which reports them: documents with a key that is no place are left out.
+            rows = [row for _, found in emitted_rows(made) if not isinstance(found, Exception) for row in found]
+            yield [row for row in rows if bounds is None or overlaps(row.box, bounds)]
 
     return read
+
+
+def _compared(rows: list[Row]) -> tuple[list[Row], Any]:
+    """Return those rows that have something to compare, and an array of it."""
+    rows = [row for row in rows if row.shape is not None]
+    return rows, shapes_of([row.shape for row in rows], [row.box for row in rows])
+
+
+class _Nearest:
+    """The rows nearest to a point of those that are added, each once; all that are within a radius are counted."""
+
+    def __init__(self, lon: float, lat: float, wanted: int | None, radius: float | None = None) -> None:
+        self._lon, self._lat, self._wanted, self._radius = lon, lat, wanted, radius
+        self._found: list[tuple[float, str, int, Row]] = []
+        self._seen: set[Any] = set()
+        self.count = 0
+
+    def add(self, rows: list[Row]) -> None:
+        """Look at some more rows."""
+        rows, shapes = _compared(rows)
+        if not rows:
+            return
+        for row, away in zip(rows, distances(shapes, self._lon, self._lat).tolist(), strict=True):
+            if (self._radius is not None and away > self._radius) or row.seen in self._seen:
+                continue
+            self._seen.add(row.seen)
+            self.count += 1
+            self._found.append((away, row.id, self.count, row))
+        if self._wanted is not None and len(self._found) > 4 * self._wanted + CHUNK:
+            self._found = heapq.nsmallest(self._wanted, self._found)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield them, the nearest first, of equal distances by id."""
+        found = sorted(self._found) if self._wanted is None else heapq.nsmallest(self._wanted, self._found)
+        return (row for _, _, _, row in found)
 
 
 class _Query:
@@ -165,75 +229,62 @@ class _Query:
         if self._nearest and self._place.center is None:
             raise QueryParseError("nearest orders by the distance from a place: give lat and lon, g, or a bbox")
 
-    def answer(self, read: Read) -> Record:
-        """Return the answer, of the rows that ``read`` yields."""
+    def answer(self, read: Read, counted: Callable[[Bounds | None], int] | None) -> Record:
+        """Return the answer, of the rows that ``read`` yields; ``counted`` counts them without reading."""
         if self._count:
+            place = self._place
+            if counted is not None and place.exact is None and not self._st and len(place.bounds) <= 1:
+                return Record(count=counted(place.bounds[0] if place.bounds else None))
             return Record(count=sum(1 for _ in self._found(read)))
-        rows = self._ordered(read) if self._nearest else self._found(read)
-        page: list[Row] = []
         end = None if self._limit is None else self._skip + self._limit
-        for place, row in enumerate(rows):
-            if end is not None and place >= end:
-                break
-            if place >= self._skip:
-                page.append(row)
-        return self._shown(page)
+        rows = self._ordered(read) if self._nearest else self._found(read)
+        return self._shown(list(islice(rows, self._skip, end)))
 
     def _found(self, read: Read) -> Iterator[Row]:
         """Yield what is found, each once, in the order of writing (box by box, where there are several)."""
         bounds: list[Bounds | None] = list(self._place.bounds) or [None]
         exact = self._place.exact
-        seen: set[tuple[str, Any, Any]] = set()
+        once = self._st or len(bounds) > 1
+        seen: set[Any] = set()
         for each in bounds:
-            for row in read(each):
-                if exact is not None and (row.geometry is None or not exact(shapely_of(row.geometry))):
-                    continue
-                if self._st or len(bounds) > 1:
-                    key = (row.id, row.box, json.dumps(row.geometry, sort_keys=True) if self._st else row.value is None)
-                    if key in seen:
-                        continue
-                    seen.add(key)
-                yield row
+            for rows in read(each):
+                if exact is not None:
+                    rows, shapes = _compared(rows)
+                    rows = [rows[place] for place in numpy.flatnonzero(exact(shapes))] if rows else []
+                for row in rows:
+                    if once:
+                        if row.seen in seen:
+                            continue
+                        seen.add(row.seen)
+                    yield row
 
     def _ordered(self, read: Read) -> Iterator[Row]:
         """Yield rows by the distance of their geometries, ties in the order of ids."""
         center = self._place.center
         assert center is not None, "it was checked"
-        lon, lat = center
-
-        def away(row: Row) -> tuple[float, str]:
-            return distance(shapely_of(row.geometry), lon, lat), row.id
-
         wanted = None if self._limit is None else self._skip + self._limit
         if self._place.bounds or self._place.exact is not None or wanted is None:
-            rows = (row for row in self._found(read) if row.geometry is not None)
-            return iter(sorted(rows, key=away) if wanted is None else heapq.nsmallest(wanted, rows, key=away))
-        return self._widening(read, lon, lat, wanted, away)
+            found = self._found(read)
+            nearest = _Nearest(*center, wanted)
+            while rows := list(islice(found, CHUNK)):
+                nearest.add(rows)
+            return nearest.rows()
+        return self._widening(read, *center, wanted)
 
-    def _widening(
-        self, read: Read, lon: float, lat: float, wanted: int, away: Callable[[Row], tuple[float, str]]
-    ) -> Iterator[Row]:
+    def _widening(self, read: Read, lon: float, lat: float, wanted: int) -> Iterator[Row]:
         """Look in growing circles until there are enough: few of a big index are read."""
         radius = 1_000.0
         while True:
             whole = radius >= 3.2 * RADIUS
-            found: list[tuple[tuple[float, str], int, Row]] = []
-            seen: set[tuple[str, Any]] = set()
-            boxes = [None] if whole else boxes_around(lon, lat, radius)
-            for box in boxes:
+            nearest = _Nearest(lon, lat, wanted, None if whole else radius)
+            for box in [None] if whole else boxes_around(lon, lat, radius):
                 bounds: Bounds | None = None
                 if box is not None:
                     bounds = [(box[0], box[2]), (box[1], box[3]), (None, None), (None, None), (None, None)]
-                for row in read(bounds):
-                    key = (row.id, json.dumps(row.geometry, sort_keys=True))
-                    if row.geometry is None or key in seen:
-                        continue
-                    seen.add(key)
-                    distant = away(row)
-                    if whole or distant[0] <= radius:
-                        found.append((distant, len(found), row))
-            if whole or len(found) >= wanted:
-                return (row for _, _, row in heapq.nsmallest(wanted, found))
+                for rows in read(bounds):
+                    nearest.add(rows)
+            if whole or nearest.count >= wanted:
+                return nearest.rows()
             radius *= 4
 
     # -- answers -------------------------------------------------------------------------------------
@@ -263,7 +314,8 @@ class _Query:
 
     def _linked(self, row: Row) -> str:
         """Return the id of the document of a row: the one its value names, or its own."""
-        linked = row.value.get("_id") if isinstance(row.value, Mapping) and not self._st else None
+        value = None if self._st else row.value
+        linked = value.get("_id") if isinstance(value, Mapping) else None
         return linked if isinstance(linked, str) else row.id
 
     def _documents(self, page: list[Row]) -> dict[str, Any]:

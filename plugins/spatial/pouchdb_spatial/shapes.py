@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import shapely  # type: ignore[import-untyped]  # its stubs are a distribution of their own
-from shapely.geometry import shape  # type: ignore[import-untyped]
 
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.revisions.numbers import is_double
 from pouchdb_spatial.boxes import geometry_of
+from pouchdb_spatial.geometries import RELATIONS, Exact, Geometries, related, shapely_of
 from pouchdb_spatial.spatial_index import Bounds
-from pouchdb_spatial.sphere import RADIUS, boxes_around, distance, laid_out
+from pouchdb_spatial.sphere import RADIUS, boxes_around, distances, laid_out
 
-__all__ = ["RELATIONS", "Place", "bbox_of", "geometry_from", "number", "place_of", "shapely_of"]
+__all__ = ["Place", "bbox_of", "geometry_from", "number", "place_of"]
 
-Exact = Callable[[Any], bool]
-"""Whether a geometry (of shapely) is found."""
-
-RELATIONS = "contains contains_properly covered_by covers crosses disjoint intersects overlaps touches within".split()
 _EARTH: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
 
 
@@ -107,27 +103,6 @@ def _valid(geometry: Any) -> Any:
     return geometry
 
 
-def shapely_of(geometry: Mapping[str, Any]) -> Any:
-    """Return the shapely geometry of a GeoJSON geometry. Raises BadRequest."""
-    try:
-        return shape(geometry)
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError, shapely.errors.ShapelyError) as error:
-        raise BadRequest(f"{geometry.get('type')} is not a geometry: {error}") from error
-
-
-def _parts(geometry: Any) -> list[Any]:
-    return [part for each in geometry.geoms for part in _parts(each)] if hasattr(geometry, "geoms") else [geometry]
-
-
-def _related(asked: Any, relation: str) -> Exact:
-    """Return a test of the relation of the query's geometry to a document's; of several parts any one will do."""
-    shapely.prepare(asked)
-    compare = getattr(shapely, relation)
-    if relation == "disjoint":
-        return lambda found: bool(compare(asked, found))
-    return lambda found: any(bool(compare(asked, part)) for part in _parts(found))
-
-
 def place_of(given: Mapping[str, Any], *, exact_boxes: bool) -> Place:
     """Return where to look. Raises BadRequest, QueryParseError for options that do not fit together.
 
@@ -169,7 +144,7 @@ def _box_place(given: Mapping[str, Any], exact_boxes: bool) -> Place:
         place.center = ((parts[0][0] + parts[0][2]) / 2, (parts[0][1] + parts[0][3]) / 2)
     if exact_boxes:
         area = shapely.union_all([shapely.box(*each) for each in parts])
-        place.exact = _related(area, given.get("relation") or "intersects")
+        place.exact = related(area, given.get("relation") or "intersects")
         place.center = (area.centroid.x, area.centroid.y)
         if given.get("relation") == "disjoint":
             place.bounds = []
@@ -181,7 +156,7 @@ def _geometry_place(given: Mapping[str, Any]) -> Place:
     relation = given.get("relation") or "intersects"
     west, south, east, north = geometry.bounds
     bounds = [] if relation == "disjoint" else [_bounds((west, south, east, north))]
-    return Place(bounds, _related(geometry, relation), (geometry.centroid.x, geometry.centroid.y))
+    return Place(bounds, related(geometry, relation), (geometry.centroid.x, geometry.centroid.y))
 
 
 def _around(given: Mapping[str, Any]) -> Place:
@@ -195,7 +170,7 @@ def _around(given: Mapping[str, Any]) -> Place:
         metres = number("radius", radius, 0, math.pi * RADIUS)
         return Place(
             [_bounds(each) for each in boxes_around(lon, lat, metres)],
-            lambda found: distance(found, lon, lat) <= metres,
+            lambda found: distances(found, lon, lat) <= metres,
             (lon, lat),
         )
     if rangex is None and rangey is None:
@@ -204,10 +179,10 @@ def _around(given: Mapping[str, Any]) -> Place:
         raise QueryParseError("an ellipse is given by both rangex and rangey")
     across, along = number("rangex", rangex, 0, math.pi * RADIUS), number("rangey", rangey, 0, math.pi * RADIUS)
 
-    def within(found: Any) -> bool:
+    def within(found: Geometries) -> Any:
         flat = laid_out(found, lon, lat)
         scaled = shapely.transform(flat, lambda points: points / [across or 1e-9, along or 1e-9])
-        return bool(shapely.distance(scaled, shapely.Point(0, 0)) <= 1)
+        return shapely.distance(scaled, shapely.Point(0, 0)) <= 1
 
     return Place([_bounds(each) for each in boxes_around(lon, lat, max(across, along))], within, (lon, lat))
 

@@ -1,10 +1,14 @@
-"""The index: rows in the order they were written, and an R*Tree over their boxes, in the database's file."""
+"""The index: rows in the order they were written, and R*Trees over their boxes, in the database's file.
+
+Boxes of up to two dimensions are in one tree, those of more in another: trees of few dimensions are quicker. Their
+numbers have 32 bits and are rounded outwards; the rows have the exact ones, and SQL compares both.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.jsontext import dump, load
@@ -12,6 +16,7 @@ from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
 from pouchdb_core.views.index_store import Tables
 from pouchdb_core.views.servers import Functions, functions_of
 from pouchdb_spatial.boxes import Interval, entry_of
+from pouchdb_spatial.geometries import stored_shapes
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -25,6 +30,7 @@ __all__ = [
     "SpatialIndex",
     "SpatialKind",
     "StKind",
+    "count_of",
     "emitted_rows",
     "overlaps",
     "rows_of",
@@ -35,20 +41,57 @@ DIMENSIONS = 5
 """An R*Tree has up to five; of longer keys the first five are in it, and all are compared afterwards."""
 TINY = 1e-37
 """The tree's numbers of 32 bits have nothing smaller; what is between is zero there."""
-CHUNK = 500
+CHUNK = 1000
 """Rows that are read at a time."""
+_PLACES = range(DIMENSIONS)
+_TREES = (("flat", 0, 2), ("deep", 3, DIMENSIONS))
+"""Each tree with the least and the most dimensions of its boxes; further ones of theirs are not in it."""
+_INTERVALS = ", ".join(f"r.low{place}, r.high{place}" for place in _PLACES)
+_COLUMNS = f"r.n, r.id, r.dims, r.geometry, r.value, r.shape, r.rest, {_INTERVALS}"
 
 Bounds = Sequence[tuple[float | None, float | None]]
 """An interval for each dimension; None is open."""
 
 
-class Row(NamedTuple):
-    """What one call of ``emit`` gave."""
+class Row:
+    """What one call of ``emit`` gave; its geometry and value are parsed when somebody asks for them."""
 
-    id: str
-    box: tuple[Interval, ...]
-    geometry: Any
-    value: Any
+    __slots__ = ("_geometry", "_value", "box", "id", "shape")
+
+    def __init__(
+        self,
+        id: str,
+        box: tuple[Interval, ...],
+        geometry: bytes | None,
+        value: bytes | None,
+        shape: bytes | None,
+    ) -> None:
+        self.id, self.box, self._geometry, self._value = id, box, geometry, value
+        self.shape = shape
+        """What is compared: WKB, empty for the point that the box is, None for what is no geometry of shapely's."""
+
+    @property
+    def geometry(self) -> Any:
+        """The GeoJSON geometry, None without one."""
+        return None if self._geometry is None else load(self._geometry)
+
+    @property
+    def value(self) -> Any:
+        """What was emitted with it."""
+        return None if self._value is None else load(self._value)
+
+    @property
+    def seen(self) -> tuple[str, tuple[Interval, ...], bytes | None]:
+        """What tells it from others: one that is met twice is shown once."""
+        return self.id, self.box, self._geometry
+
+    def columns(self, n: int) -> tuple[Any, ...]:
+        """Return it as a row of the table."""
+        box, count = self.box[:DIMENSIONS], len(self.box)
+        padded = [*box, *[(None, None)] * (DIMENSIONS - len(box))]
+        rest = json.dumps(self.box[DIMENSIONS:]) if count > DIMENSIONS else None
+        bounds = (bound for interval in padded for bound in interval)
+        return n, self.id, count, self._geometry, self._value, self.shape, rest, *bounds
 
 
 class SpatialIndex(InsideIndex):
@@ -61,64 +104,85 @@ class SpatialIndex(InsideIndex):
 
     def create(self) -> None:
         run = self.place.tables.run
+        # Bounds have no type: whole numbers stay whole.
+        bounds = ", ".join(f"low{place}, high{place}" for place in _PLACES)
         run(
-            "CREATE TABLE {rows} "
-            "(n INTEGER PRIMARY KEY, id TEXT NOT NULL, box TEXT NOT NULL, geometry BLOB, value BLOB)"
+            "CREATE TABLE {rows} (n INTEGER PRIMARY KEY, id TEXT NOT NULL, dims INTEGER NOT NULL, "
+            f"geometry BLOB, value BLOB, shape BLOB, rest TEXT, {bounds})"
         )
         run("CREATE INDEX {rows_by_document} ON {rows} (id)")
-        columns = ", ".join(f"low{place}, high{place}" for place in range(DIMENSIONS))
-        run(f"CREATE VIRTUAL TABLE {{boxes}} USING rtree(n, {columns})")
+        run("CREATE INDEX {rows_by_dimensions} ON {rows} (dims)")
+        for tree, _, most in _TREES:
+            columns = ", ".join(f"low{place}, high{place}" for place in range(most))
+            run(f"CREATE VIRTUAL TABLE {{{tree}}} USING rtree(n, {columns})")
 
     def prepare(self, batch: Batch) -> tuple[list[Row], int]:
         self._functions.compile(self._name, "map", self._source)
         living = batch.living
         emitted = self._functions.map([self._name], [change.text for change in living])
         rows: list[Row] = []
+        made: list[tuple[str, Any]] = []
         for change, (pairs,) in zip(living, emitted, strict=True):
             if isinstance(pairs, Exception):
                 batch.report(change.id, pairs)
-                continue
-            try:
-                rows.extend(emitted_rows(change.id, pairs))
-            except ValueError as error:
+            else:
+                made.append((change.id, pairs))
+        for id, found in emitted_rows(made):
+            if isinstance(found, Exception):
                 # The whole document is left out: half of it would be found, and half not.
-                batch.report(change.id, FunctionError(f"{error}", name="spatial_key_error"))
+                batch.report(id, FunctionError(f"{found}", name="spatial_key_error"))
+            else:
+                rows.extend(found)
         return rows, len(batch.changes)
 
     def apply(self, batch: Batch, work: list[Row]) -> None:
         tables = self.place.tables
         replaced = [(id,) for id in batch.replaced]
         if replaced:
-            tables.many("DELETE FROM {boxes} WHERE n IN (SELECT n FROM {rows} WHERE id = ?)", replaced)
+            for tree, _, _ in _TREES:
+                tables.many(f"DELETE FROM {{{tree}}} WHERE n IN (SELECT n FROM {{rows}} WHERE id = ?)", replaced)
             tables.many("DELETE FROM {rows} WHERE id = ?", replaced)
         if not work:
             return
         first = tables.one("SELECT ifnull(max(n), 0) + 1 FROM {rows}")[0]
-        tables.many(
-            "INSERT INTO {rows} (n, id, box, geometry, value) VALUES (?, ?, ?, ?, ?)",
-            [
-                (n, row.id, json.dumps(row.box), _json(row.geometry), _json(row.value))
+        marks = ", ".join("?" * (2 * DIMENSIONS + 7))
+        tables.many(f"INSERT INTO {{rows}} VALUES ({marks})", [row.columns(n) for n, row in enumerate(work, first)])
+        for tree, least, most in _TREES:
+            marks = ", ".join("?" * (2 * most + 1))
+            boxes = [
+                (n, *_padded(row.box, most))
                 for n, row in enumerate(work, first)
-            ],
-        )
-        marks = ", ".join("?" * (2 * DIMENSIONS + 1))
-        tables.many(
-            f"INSERT INTO {{boxes}} VALUES ({marks})", [(n, *_columns(row.box)) for n, row in enumerate(work, first)]
-        )
+                if least <= min(len(row.box), DIMENSIONS) <= most
+            ]
+            if boxes:
+                tables.many(f"INSERT INTO {{{tree}}} VALUES ({marks})", boxes)
 
 
-def emitted_rows(id: str, pairs: Sequence[Sequence[Any]]) -> list[Row]:
-    """Return the rows of a document. Raises ValueError for a key that is no place."""
-    return [Row(id, *entry_of(key), value) for key, value in pairs]
+def emitted_rows(
+    emitted: Sequence[tuple[str, Sequence[Sequence[Any]]]],
+) -> Iterator[tuple[str, list[Row] | ValueError]]:
+    """Yield (id, rows) of what documents emitted: for a document with a key that is no place, the error."""
+    entries: list[tuple[str, list[Any] | ValueError]] = []
+    for id, pairs in emitted:
+        try:
+            entries.append((id, [(entry_of(key), value) for key, value in pairs]))
+        except ValueError as error:
+            entries.append((id, error))
+    shapes = iter(stored_shapes([entry for _, each in entries if isinstance(each, list) for entry, _ in each]))
+    for id, each in entries:
+        if isinstance(each, ValueError):
+            yield id, each
+            continue
+        yield id, [Row(id, entry.box, _json(entry.geometry), _json(value), next(shapes)) for entry, value in each]
 
 
 def _json(value: Any) -> bytes | None:
     return None if value is None else dump(value)
 
 
-def _columns(box: Sequence[Interval]) -> list[float]:
-    # Dimensions that a box does not have are never asked about: any interval does.
-    padded = [*box[:DIMENSIONS], *[(0.0, 0.0)] * (DIMENSIONS - len(box))]
+def _padded(box: Sequence[Interval], dimensions: int) -> list[float]:
+    # Dimensions that a box does not have are not asked about in the tree (``_numbers``).
+    padded = [*box[:dimensions], *[(0.0, 0.0)] * (dimensions - len(box))]
     return [bound for interval in padded for bound in interval]
 
 
@@ -126,6 +190,7 @@ class SpatialKind(IndexKind):
     """``spatial``: GeoCouch's and geopouch's functions, which ``emit(key, value)``."""
 
     name = SPATIAL
+    version = 2
 
     def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)
@@ -166,37 +231,97 @@ def _library(ddoc: Mapping[str, Any]) -> Any:
     }
 
 
-def rows_of(tables: Tables, bounds: Bounds) -> Iterator[Row]:
-    """Yield the rows whose boxes overlap these bounds, in the order they were written.
+def rows_of(tables: Tables, bounds: Bounds | None) -> Iterator[list[Row]]:
+    """Yield the rows whose boxes overlap these bounds, in the order they were written, some at a time; None: all.
 
     Boxes with more dimensions than there are bounds do not match; further bounds are not asked.
     """
-    conditions: list[str] = []
-    params: list[float] = []
-    for place, (low, high) in enumerate(bounds[:DIMENSIONS]):
-        if low is not None:
-            conditions.append(f"high{place} >= ?")
-            params.append(low - TINY)
-        if high is not None:
-            conditions.append(f"low{place} <= ?")
-            params.append(high + TINY)
-    if conditions:
-        numbers = [n for (n,) in tables.all(f"SELECT n FROM {{boxes}} WHERE {' AND '.join(conditions)}", params)]
-        numbers.sort()
-    else:
-        numbers = [n for (n,) in tables.all("SELECT n FROM {rows} ORDER BY n")]
+    if bounds is None:
+        yield from _all_rows(tables)
+        return
+    exact, params = _exact(bounds)
+    numbers = _numbers(tables, bounds)
     for start in range(0, len(numbers), CHUNK):
-        chunk = numbers[start : start + CHUNK]
+        chunk = json.dumps(numbers[start : start + CHUNK])
         found = tables.all(
-            "SELECT r.id, r.box, r.geometry, r.value FROM json_each(?) AS j "
-            "CROSS JOIN {rows} AS r ON r.n = j.value ORDER BY r.n",
-            (json.dumps(chunk),),
+            f"SELECT {_COLUMNS} FROM json_each(?) AS j CROSS JOIN {{rows}} AS r ON r.n = j.value "
+            f"WHERE {exact} ORDER BY r.n",
+            (chunk, *params),
         )
-        for id, text, geometry, value in found:
-            box = tuple((low, high) for low, high in json.loads(text))
-            # The tree has numbers of 32 bits, rounded outwards.
-            if overlaps(box, bounds):
-                yield Row(id, box, None if geometry is None else load(geometry), None if value is None else load(value))
+        rows = map(_row, found)
+        yield [row for row in rows if len(row.box) <= DIMENSIONS or overlaps(row.box, bounds)]
+
+
+def count_of(tables: Tables, bounds: Bounds | None) -> int:
+    """Return how many rows there are whose boxes overlap these bounds; None: all."""
+    if bounds is None:
+        return int(tables.one("SELECT count(*) FROM {rows}")[0])
+    if len(bounds) > DIMENSIONS:
+        return sum(len(rows) for rows in rows_of(tables, bounds))
+    exact, params = _exact(bounds)
+    total = 0
+    for tree, condition, found in _asked_trees(tables, bounds):
+        total += tables.one(
+            f"SELECT count(*) FROM {{{tree}}} AS b CROSS JOIN {{rows}} AS r ON r.n = b.n WHERE {condition} AND {exact}",
+            (*found, *params),
+        )[0]
+    return total
+
+
+def _all_rows(tables: Tables) -> Iterator[list[Row]]:
+    last = -1
+    while found := tables.all(
+        f"SELECT {_COLUMNS} FROM {{rows}} AS r WHERE r.n > ? ORDER BY r.n LIMIT {CHUNK}", (last,)
+    ):
+        last = found[-1][0]
+        yield list(map(_row, found))
+
+
+def _asked_trees(tables: Tables, bounds: Bounds) -> Iterator[tuple[str, str, list[float]]]:
+    """Yield (tree, condition, parameters) for each tree that has boxes.
+
+    Asked are the dimensions that all of its boxes have: a box of fewer meets everything in the others.
+    """
+    for tree, least, most in _TREES:
+        above = "" if most == DIMENSIONS else f" AND dims <= {most}"
+        (fewest,) = tables.one(f"SELECT min(dims) FROM {{rows}} WHERE dims >= {least}{above}")
+        if fewest is None:
+            continue
+        conditions, params = ["1"], []
+        for place, (low, high) in enumerate(bounds[: min(fewest, most)]):
+            for column, sign, bound, margin in ((f"high{place}", ">=", low, -TINY), (f"low{place}", "<=", high, TINY)):
+                if bound is not None:
+                    conditions.append(f"b.{column} {sign} ?")
+                    params.append(bound + margin)
+        yield tree, " AND ".join(conditions), params
+
+
+def _numbers(tables: Tables, bounds: Bounds) -> list[int]:
+    found: list[int] = []
+    for tree, condition, params in _asked_trees(tables, bounds):
+        found += [n for (n,) in tables.all(f"SELECT n FROM {{{tree}}} AS b WHERE {condition}", params)]
+    found.sort()
+    return found
+
+
+def _exact(bounds: Bounds) -> tuple[str, list[float]]:
+    """Return the condition on rows, and its parameters."""
+    conditions: list[str] = ["r.dims <= ?"]
+    params: list[float] = [len(bounds)]
+    for place, (low, high) in enumerate(bounds[:DIMENSIONS]):
+        for column, sign, bound in ((f"high{place}", ">=", low), (f"low{place}", "<=", high)):
+            if bound is not None:
+                conditions.append(f"ifnull(r.{column} {sign} ?, 1)")
+                params.append(bound)
+    return " AND ".join(conditions), params
+
+
+def _row(found: Sequence[Any]) -> Row:
+    _, id, dims, geometry, value, shape, rest, *bounds = found
+    box = tuple(zip(bounds[0 : 2 * dims : 2], bounds[1 : 2 * dims : 2], strict=True))
+    if rest is not None:
+        box = (*box, *((low, high) for low, high in json.loads(rest)))
+    return Row(id, box, geometry, value, shape)
 
 
 def overlaps(box: Sequence[Interval], bounds: Bounds) -> bool:

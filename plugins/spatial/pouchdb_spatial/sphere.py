@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 import shapely  # type: ignore[import-untyped]  # its stubs are a distribution of their own
 
-__all__ = ["RADIUS", "boxes_around", "distance", "laid_out"]
+__all__ = ["RADIUS", "boxes_around", "distance", "distances", "laid_out"]
 
 RADIUS = 6_371_008.8
 """Metres: the mean radius of the Earth."""
@@ -20,7 +20,7 @@ Box = tuple[float, float, float, float]
 
 
 def laid_out(geometry: Any, lon: float, lat: float) -> Any:
-    """Return a shapely geometry of degrees in metres around a point."""
+    """Return a shapely geometry of degrees, or an array of them, in metres around a point."""
     lon0, lat0 = math.radians(lon), math.radians(lat)
 
     def flat(points: Any) -> Any:
@@ -40,6 +40,11 @@ def laid_out(geometry: Any, lon: float, lat: float) -> Any:
 def distance(geometry: Any, lon: float, lat: float) -> float:
     """Return the metres from a point to a geometry, 0 inside of it."""
     return float(shapely.distance(laid_out(geometry, lon, lat), shapely.Point(0, 0)))
+
+
+def distances(geometries: Any, lon: float, lat: float) -> Any:
+    """Return the metres from a point to each geometry of an array."""
+    return shapely.distance(laid_out(geometries, lon, lat), shapely.Point(0, 0))
 
 
 def boxes_around(lon: float, lat: float, radius: float) -> list[Box]:

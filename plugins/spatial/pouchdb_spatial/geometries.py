@@ -1,0 +1,105 @@
+"""Geometries as shapely has them, many at a time: what an index stores of them, and how they lie to one of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy
+import shapely  # type: ignore[import-untyped]  # its stubs are a distribution of their own
+from shapely.geometry import shape  # type: ignore[import-untyped]
+
+from pouchdb_core.errors import BadRequest
+from pouchdb_spatial.boxes import Entry, Interval
+
+__all__ = ["RELATIONS", "Exact", "Geometries", "related", "shapely_of", "shapes_of", "stored_shapes"]
+
+Geometries = Any
+"""An array of shapely geometries."""
+Exact = Callable[[Geometries], Any]
+"""For each geometry of an array, whether it is found."""
+
+RELATIONS = "contains contains_properly covered_by covers crosses disjoint intersects overlaps touches within".split()
+_WRONG = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError, shapely.errors.ShapelyError)
+
+
+def shapely_of(geometry: Mapping[str, Any]) -> Any:
+    """Return the shapely geometry of a GeoJSON geometry. Raises BadRequest."""
+    try:
+        return shape(geometry)
+    except _WRONG as error:
+        raise BadRequest(f"{geometry.get('type')} is not a geometry: {error}") from error
+
+
+def stored_shapes(entries: Sequence[Entry]) -> list[bytes | None]:
+    """Return what an index stores to compare each entry by: WKB, empty for a point that its box says, or None.
+
+    None is for what has no geometry, and for one that cannot be compared: rings of two points, wrong nesting. A polygon
+    that crosses itself is stored as the area that it covers.
+    """
+    found: list[bytes | None] = []
+    for _, geometry in entries:
+        if geometry is None:
+            found.append(None)
+        elif geometry.get("type") == "Point" and "bbox" not in geometry:
+            found.append(b"")
+        else:
+            found.append(_wkb(geometry))
+    return found
+
+
+def _wkb(geometry: Mapping[str, Any]) -> bytes | None:
+    try:
+        made = shape(geometry)
+        if not made.is_valid:
+            made = shapely.make_valid(made)
+        return None if made.is_empty else bytes(shapely.to_wkb(made))
+    except _WRONG:
+        # Its box is found, if there is one; with an exact question it is not.
+        return None
+
+
+def shapes_of(shapes: Sequence[bytes | None], boxes: Sequence[Sequence[Interval]]) -> Geometries:
+    """Return the geometries of stored shapes, None where there is none."""
+    made = numpy.empty(len(shapes), dtype=object)
+    points = [place for place, each in enumerate(shapes) if each == b""]
+    others = [place for place, each in enumerate(shapes) if each]
+    if points:
+        made[points] = shapely.points(
+            [boxes[place][0][0] for place in points], [boxes[place][1][0] for place in points]
+        )
+    if others:
+        made[others] = shapely.from_wkb([shapes[place] for place in others])
+    return made
+
+
+def related(asked: Any, relation: str) -> Exact:
+    """Return a test of the relation of the query's geometry to documents'; of several parts any one will do.
+
+    What lies within a geometry may lie in several of its parts, and what is disjoint is so from all of them.
+    """
+    shapely.prepare(asked)
+    compare = getattr(shapely, relation)
+
+    def test(found: Geometries) -> Any:
+        result = compare(asked, found)
+        if relation == "disjoint":
+            return result
+        several = numpy.flatnonzero(shapely.get_num_geometries(found) > 1)
+        if len(several):
+            parts, owners = _parts(found[several], several)
+            if relation not in ("within", "covered_by"):
+                result[several] = False
+            result[owners[compare(asked, parts)]] = True
+        return result
+
+    return test
+
+
+def _parts(geometries: Geometries, owners: Any) -> tuple[Geometries, Any]:
+    """Return the parts of geometries, and of which each is."""
+    while True:
+        parts, places = shapely.get_parts(geometries, return_index=True)
+        if len(parts) == len(geometries):
+            return parts, owners[places]
+        geometries, owners = parts, owners[places]
