@@ -13,7 +13,7 @@ from pouchdb_spatial.listing import couchapp, rows_of
 from pouchdb_spatial.querying import OPTIONS, asked, options_of, st_info
 from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES
 
-__all__ = ["cleanup", "geo", "geo_info", "geocouch", "routes"]
+__all__ = ["cleanup", "geo", "geo_info", "geocouch", "listed", "routes"]
 
 
 def routes() -> Iterable[Route]:
