@@ -201,6 +201,14 @@ def peer(node: str, tmp_path: Path) -> Iterator[Peer]:
     peer.close()
 
 
+@pytest.fixture(scope="module")
+def lasting_peer(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+    """One for all tests of a module."""
+    peer = Peer(node, tmp_path_factory.mktemp("peer"))
+    yield peer
+    peer.close()
+
+
 class Proxy:
     """Passes requests on to a server and breaks some: ``fault(method, path)`` names what happens to each.
 

@@ -3,7 +3,7 @@
 
 const path = require('path');
 const readline = require('readline');
-const PouchDB = require('pouchdb');
+const PouchDB = require('pouchdb').plugin(require('pouchdb-find'));
 
 const directory = process.argv[2];
 const databases = new Map();
@@ -44,6 +44,18 @@ const methods = {
     running.on('denied', (event) => denied.push(plain(event)));
     const result = plain(await running);
     return { result, denied };
+  },
+  // What pouchdb-find answers to each request, errors included, after the indexes are made.
+  find: async (name, indexes, requests) => {
+    const db = open(name);
+    for (const index of indexes) {
+      await db.createIndex(index);
+    }
+    const answers = [];
+    for (const request of requests) {
+      answers.push(await db.find(request).then((found) => ({ docs: found.docs }), (error) => ({ status: error.status || 400 })));
+    }
+    return answers;
   },
   info: async (name) => open(name).info(),
   // Every leaf of every document, with what identifies its attachments.
