@@ -22,7 +22,7 @@ from pouchdb_core.revisions.ids import written
 from pouchdb_core.revisions.numbers import MAX_DIGITS, digits_of, integer_of, too_long
 from pouchdb_core.unstorable import advice
 
-__all__ = ["MAX_DEPTH", "Unusable", "dump", "encodes", "from_text", "jsonable", "load", "load_record", "parse"]
+__all__ = ["CUT", "MAX_DEPTH", "Unusable", "dump", "encodes", "from_text", "jsonable", "load", "load_record", "parse"]
 
 MAX_DEPTH = 200
 """How many levels of arrays and objects a document may have, itself included."""

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from struct import Struct
 from typing import Any
 
+from pouchdb_core.jsontext import CUT
+
 __all__ = [
     "AFTER",
     "ARRAY",
@@ -57,11 +59,33 @@ _INFINITE = float("inf")
 
 
 def encode(key: Any) -> bytes:
-    """Return the bytes of a JSON value. Raises ValueError for what is none, or is nested too deeply."""
+    """Return the bytes of a JSON value. Raises ValueError for what is none, or is nested deeper than ``CUT`` levels."""
+    return _bounded(_encode, key)
+
+
+def _bounded(encoder: Callable[[Any], bytes], key: Any) -> bytes:
     try:
-        return _encode(key)
+        data = encoder(key)
     except RecursionError:
-        raise ValueError("the key is nested too deeply") from None
+        data = None
+    # Each level takes two bytes at least. How deep Python recurses is not the rule: a program may have raised it.
+    if data is None or (len(data) > 2 * CUT and _is_too_deep(key)):
+        raise ValueError(f"the key is nested deeper than {CUT} levels")
+    return data
+
+
+def _is_too_deep(key: Any) -> bool:
+    level = [key]
+    for _ in range(CUT):
+        level = [
+            member
+            for value in level
+            if isinstance(value, (list, tuple, Mapping))
+            for member in (value.values() if isinstance(value, Mapping) else value)
+        ]
+        if not level:
+            return False
+    return any(isinstance(value, (list, tuple, Mapping)) for value in level)
 
 
 def _encode(value: Any) -> bytes:
@@ -173,20 +197,14 @@ def encoder(text: Callable[[str], bytes]) -> Callable[[Any], bytes]:
         return _encode(value)
 
     def encode_by(key: Any) -> bytes:
-        try:
-            return one(key)
-        except RecursionError:
-            raise ValueError("the key is nested too deeply") from None
+        return _bounded(one, key)
 
     return encode_by
 
 
 def encode_raw(key: Any) -> bytes:
     """Return the bytes of a JSON value in the order of Erlang's terms. Raises ValueError as ``encode`` does."""
-    try:
-        return _raw(key)
-    except RecursionError:
-        raise ValueError("the key is nested too deeply") from None
+    return _bounded(_raw, key)
 
 
 def _raw(value: Any) -> bytes:

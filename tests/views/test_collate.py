@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import sys
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pouchdb_core.views.collate import AFTER, encode, group_of
+from pouchdb_core.jsontext import CUT
+from pouchdb_core.views.collate import AFTER, encode, encode_raw, encoder, group_of
 
 from .conftest import compare
 
@@ -112,15 +115,29 @@ def test_what_is_no_json_is_refused(key: Any) -> None:
         encode(key)
 
 
-def test_a_key_nested_too_deeply_is_refused() -> None:
-    key: Any = []
-    for _ in range(100_000):
-        key = [key]
-    with pytest.raises(ValueError, match="deep"):
-        encode(key)
-    # Taken apart level by level: the interpreter's own way would recurse.
-    while key:
-        key = key.pop()
+@pytest.mark.parametrize("encoded", [encode, encode_raw, encoder(str.encode)], ids=["encode", "raw", "by text"])
+@pytest.mark.parametrize("nest", [lambda key: [key], lambda key: {"a": key}, lambda key: [1, {"a": key}]])
+def test_a_key_nested_too_deeply_is_refused(
+    encoded: Callable[[Any], bytes], nest: Callable[[Any], Any]
+) -> None:
+    """One bound, however deep this program lets Python recurse: hypothesis, for one, raises that."""
+    before = sys.getrecursionlimit()
+    per_level = 2 if isinstance(nest(0), list) and len(nest(0)) == 2 else 1
+    key: Any = "x" * 1000
+    for _ in range(CUT // per_level):
+        key = nest(key)
+    sys.setrecursionlimit(20_000)
+    try:
+        assert encoded(key)
+        for deeper in (1, 3000):
+            for _ in range(deeper):
+                key = nest(key)
+            with pytest.raises(ValueError, match=f"deeper than {CUT} levels"):
+                encoded(key)
+    finally:
+        sys.setrecursionlimit(before)
+    with pytest.raises(ValueError, match=f"deeper than {CUT} levels"):
+        encoded(key)
 
 
 def test_depth_that_json_readers_allow_is_fine() -> None:

@@ -17,12 +17,11 @@ from pouchdb_server.replicator.lock import Lock
 
 lock = Lock(Path(sys.argv[1]))
 assert lock.acquire()
-child = os.fork()
-if child == 0:
-    # It ends with the pipe of the test.
+if os.fork() == 0:
+    # Here it has run what is registered for forked children. It ends with the pipe of the test.
+    print(os.getpid(), flush=True)
     sys.stdin.read()
     os._exit(0)
-print(child, flush=True)
 time.sleep(600)
 """
 
