@@ -34,7 +34,7 @@ SEED ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint types layers peers pytest screenshots simulate dist dist-check docs-installed bench scale clean distclean
+.PHONY: help install demo test lint types layers peers pytest screenshots simulate dist dist-check docs-installed site bench scale clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -135,6 +135,11 @@ dist-check: dist ## installs what was built, alone, together and with every Pyth
 
 docs-installed: $(INSTALLED) ## follows every document in clean environments: what it tells to install, then its code
 	@$(BIN)/python tests/installed/documents.py
+
+# A warning is an error: a link that leads nowhere, a page that is not listed, a name that does not exist.
+site: $(INSTALLED) ## the documents as a site, with a reference and a search that need no network: build/site/html
+	@$(BIN)/python website/assemble.py build/site/source
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f website/mkdocs.yml && echo 'site: build/site/html/index.html'
 
 # ------------------------------------------------------------------------------------------------------------- measuring
 bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results.md

@@ -151,9 +151,9 @@ class EventEmitter:
                 self._entries.pop(event, None)
         return self
 
-    def set_max_listeners(self, count: int) -> Self:
-        """Warn (RuntimeWarning) when an event has more than ``count`` listeners; 0, the default, is no limit."""
-        self._limit = count
+    def set_max_listeners(self, n: int) -> Self:
+        """Warn (RuntimeWarning) when an event has more than ``n`` listeners; 0, the default, is no limit."""
+        self._limit = n
         return self
 
     addListener = add_listener = on
