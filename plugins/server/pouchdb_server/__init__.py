@@ -20,6 +20,7 @@ from pouchdb_server.administrators import Administrators, administrators
 from pouchdb_server.messages import Headers, Request, Response
 from pouchdb_server.metrics.counters import METRICS
 from pouchdb_server.passwords import Password
+from pouchdb_server.processes.siblings import SIBLINGS
 from pouchdb_server.replicator.access import only_own, replication_guard
 from pouchdb_server.replicator.definition import is_replicator
 from pouchdb_server.replicator.seat import SEAT
@@ -112,11 +113,13 @@ class _Writes:
         self._name, self._remote = database.name, database.remote
         self._updates = database.environment.state(UPDATES)
         self._metrics = database.environment.state(METRICS)
+        self._siblings = database.environment.state(SIBLINGS)
 
     def count(self, documents: int) -> None:
         if not self._remote:
             self._updates.add(self._name, "updated")
             self._metrics.wrote(documents)
+            self._siblings.note("written", self._name)
 
 
 _WRITES: Slot[_Writes] = Slot("writes that are shown", _Writes)
@@ -130,13 +133,19 @@ def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) 
 @hookimpl
 def pouchdb_database_created(database: SyncPouchDB) -> None:
     if not database.remote:
-        database.environment.state(UPDATES).add(database.name, "created")
-        database.environment.state(SEAT).changed(database.name)
+        _came_or_went(database.environment, database.name, "created")
+        database.environment.state(SIBLINGS).send("databases", database.name, "created")
 
 
 @hookimpl
 def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
-    environment.state(UPDATES).add(name, "deleted")
+    _came_or_went(environment, name, "deleted")
+    # Before it is answered: whoever is asked next knows that it is gone.
+    environment.state(SIBLINGS).tell("databases", name, "deleted")
+
+
+def _came_or_went(environment: AbstractEnvironment, name: str, kind: str) -> None:
+    environment.state(UPDATES).add(name, kind)
     environment.state(SEAT).changed(name)
 
 

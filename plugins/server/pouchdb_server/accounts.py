@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
+import os
 import secrets
+import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -21,6 +25,7 @@ from pouchdb_server.administrators import administrators
 from pouchdb_server.guesses import Guesses
 from pouchdb_server.party import PARTY, Party
 from pouchdb_server.passwords import Password, kept
+from pouchdb_server.processes.siblings import SIBLINGS
 from pouchdb_server.roles import ADMIN
 
 if TYPE_CHECKING:
@@ -63,7 +68,9 @@ class Accounts:
         self._checked: dict[tuple[str, bytes], str] = {}
         """Passwords that were right, by name and digest: the key of the account at that time."""
         self._checking: dict[tuple[str, bytes], Future[bool]] = {}
-        self._guesses = Guesses()
+        siblings = environment.state(SIBLINGS)
+        self._guesses = Guesses(note=lambda noted: siblings.note("guesses", noted))
+        siblings.on("guesses", self._noted)
         self._lock = threading.Lock()
         self._slowest = Password("")
         for name in settings.admins:
@@ -186,6 +193,10 @@ class Accounts:
         self._checked[digest] = account.key
         return account.user
 
+    def _noted(self, noted: Iterable[tuple[str, str, int]]) -> None:
+        for each in noted:
+            self._guesses.noted(*each)
+
     def _digest(self, name: str, password: str) -> tuple[str, bytes]:
         return name, hmac.digest(self._secret, password.encode("utf-8", "replace"), "sha256")
 
@@ -279,12 +290,14 @@ def _kept_secret(environment: SyncEnvironment) -> str:
     if environment.directory is None:
         return secrets.token_hex(16)
     path: Path = environment.plugin_directory("server") / "secret"
-    try:
-        with path.open("x", encoding="ascii") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_hex(16))
-    except FileExistsError:
-        pass
-    found = path.read_text("ascii")
-    # Another process may just have made it, and not have written it yet.
-    return found or secrets.token_hex(16)
+    if not path.exists():
+        # Written first and named then: another process that makes one at the same time finds a whole one, the same.
+        descriptor, made = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(16))
+            with contextlib.suppress(FileExistsError):
+                os.link(made, path)
+        finally:
+            os.unlink(made)
+    return path.read_text("ascii")

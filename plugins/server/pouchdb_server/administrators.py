@@ -9,13 +9,14 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pouchdb_core import Slot
 from pouchdb_core.errors import BadRequest, Forbidden
 from pouchdb_server.passwords import hashed
+from pouchdb_server.processes.siblings import SIBLINGS
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment
@@ -34,8 +35,11 @@ class Administrators:
     whenever they may have changed.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path | None, tell: Callable[[dict[str, str]], None] = lambda known: None
+    ) -> None:
+        """``tell(names and hashes)`` is called after every change; see ``told``."""
+        self._path, self._tell = path, tell
         self._known: dict[str, str] = {}
         self._seen: tuple[int, int] | None = None
         self._looked = -math.inf
@@ -59,6 +63,8 @@ class Administrators:
         made = password if password.startswith("-pbkdf2") else hashed(password)
         with self._lock:
             self._keep({**self._read(), name: made})
+            changed = dict(self._known)
+        self._tell(changed)
 
     def remove(self, name: str, *, last: bool = False) -> bool:
         """Remove an administrator; False when there is none of the name.
@@ -74,7 +80,13 @@ class Administrators:
             if last and not known:
                 raise Forbidden("the last administrator cannot be removed: everybody would be one")
             self._keep(known)
+        self._tell(known)
         return True
+
+    def told(self, known: dict[str, str]) -> None:
+        """Take over what another process of this server has changed, at once."""
+        with self._lock:
+            self._known, self._seen, self._looked = known, None, -math.inf
 
     def _refresh(self, path: Path) -> None:
         try:
@@ -112,7 +124,13 @@ def check_administrator(name: str, password: str) -> None:
 
 def _made(environment: SyncEnvironment) -> Administrators:
     in_memory = environment.directory is None
-    return Administrators(None if in_memory else environment.plugin_directory("server") / FILE)
+    siblings = environment.state(SIBLINGS)
+    made = Administrators(
+        None if in_memory else environment.plugin_directory("server") / FILE,
+        lambda known: siblings.tell("administrators", known),
+    )
+    siblings.on("administrators", made.told)
+    return made
 
 
 _ADMINISTRATORS: Slot[Administrators] = Slot("administrators made at run time", _made)

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +17,9 @@ import pouchdb
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.status import Failure
 from pouchdb_server.app import create_app
+from pouchdb_server.processes.child import Plan
+from pouchdb_server.processes.parent import Parent, WorkerFailed
+from pouchdb_server.processes.sockets import listen
 from pouchdb_server.serve import serve
 
 __all__ = ["command"]
@@ -29,6 +33,8 @@ PASSWORD = "POUCHDB_ADMIN_PASSWORD"
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=5984, show_default=True, help="The port; 0 takes one that is free."
 )
+@click.option("--workers", "processes", type=click.IntRange(1, 256), default=1, show_default=True,
+              help="Processes that answer requests: as many as there are cores use the whole machine.")  # fmt: skip
 @click.option("--admin", metavar="NAME", help=f"The administrator, with the password of the variable {PASSWORD}.")
 @click.option("--cors", is_flag=True, help="Let in web pages of all origins.")
 @click.option(
@@ -47,6 +53,7 @@ def command(
     place: Path | None,
     host: str,
     port: int,
+    processes: int,
     admin: str | None,
     cors: bool,
     origins: tuple[str, ...],
@@ -79,9 +86,14 @@ def command(
     def end(number: int, frame: object) -> NoReturn:
         sys.exit(0)
 
+    where = ":memory:" if in_memory else session.directory if place is None else place
+    if processes > 1:
+        if in_memory:
+            raise click.UsageError("several --workers need a directory: what is in memory belongs to one process")
+        _serve_with(Plan(where, options, settings, tls), host, port, processes, started)
+        return
     # uvicorn hands the signal on when it has ended: then the databases are to be closed.
     signal.signal(signal.SIGTERM, end)
-    where = ":memory:" if in_memory else session.directory if place is None else place
     with contextlib.suppress(KeyboardInterrupt), pouchdb.setup(where, **options) as environment:
         try:
             serve(create_app(environment, **settings), host, port, started=started, **tls)
@@ -89,10 +101,32 @@ def command(
             # That is how uvicorn says that it could not listen; a signal ends it with 0.
             if not ended.code:
                 raise
-            raise Failure(
-                f"it cannot listen on {host}:{port}",
-                "choose another --port (0 takes one that is free), or end what listens there",
-            ) from ended
+            raise _taken(host, port) from ended
+
+
+def _serve_with(plan: Plan, host: str, port: int, processes: int, started: Callable[[int], None]) -> None:
+    """Serve a place with several processes until SIGINT or SIGTERM. Raises Failure, PouchDBError."""
+    # What is wrong with the place or the settings is found once, and what the processes share is made once.
+    with pouchdb.setup(plan.place, **plan.options) as environment:
+        create_app(environment, **plan.settings)
+    try:
+        sockets = listen(host, port, processes)
+    except OSError as error:
+        raise _taken(host, port) from error
+    try:
+        Parent(plan, sockets, lambda: started(sockets[0].getsockname()[1])).run()
+    except WorkerFailed as error:
+        raise Failure(str(error), "its own message is above") from error
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _taken(host: str, port: int) -> Failure:
+    return Failure(
+        f"it cannot listen on {host}:{port}",
+        "choose another --port (0 takes one that is free), or end what listens there",
+    )
 
 
 def _admins(host: str, admin: str | None) -> dict[str, str]:

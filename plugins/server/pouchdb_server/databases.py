@@ -74,13 +74,22 @@ class Databases:
                 held.database.close()
             self._held.clear()
 
+    def forget(self, name: str) -> None:
+        """Another process has destroyed a database: who is in the middle of using it is told that it is gone."""
+        with self._lock:
+            self._forget(name)
+
     def create(self, name: str) -> None:
         """Make a database. Raises FileExists."""
         with self._lock:
-            if name in self._environment.names():
+            made = None if name in self._environment.names() else self._environment.PouchDB(name)
+            if made is None or not made.adapter.created:
+                # The adapter knows it when another process was a moment earlier.
+                if made is not None:
+                    made.close()
                 raise FileExists("The database could not be created, the file already exists.")
             self._forget(name)
-            self._held[name] = _Held(self._environment.PouchDB(name))
+            self._held[name] = _Held(made)
 
     def _forget(self, name: str) -> None:
         held = self._held.pop(name, None)

@@ -29,8 +29,13 @@ class TooManyRequests(PouchDBError):
 class Guesses:
     """Failed attempts by (user name, address); the oldest of many are forgotten."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        note: Callable[[tuple[str, str, int]], None] = lambda noted: None,
+    ) -> None:
+        """``note((name, address, failures in a row))`` is called whenever the number has changed."""
+        self._clock, self._note = clock, note
         self._failed: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -38,10 +43,9 @@ class Guesses:
         """Count an attempt as failed, before it is known whether it is. Raises TooManyRequests."""
         now, key = self._clock(), (name, address)
         with self._lock:
-            self._failed[key] = (self._refused(key, now) + 1, now)
-            self._failed.move_to_end(key)
-            if len(self._failed) > KEPT:
-                self._failed.popitem(last=False)
+            count = self._refused(key, now) + 1
+            self._count(key, count, now)
+        self._note((name, address, count))
 
     def check(self, name: str, address: str) -> None:
         """Refuse who has to wait, without counting an attempt. Raises TooManyRequests.
@@ -70,3 +74,20 @@ class Guesses:
         """Forget the attempts: the password was right."""
         with self._lock:
             self._failed.pop((name, address), None)
+        self._note((name, address, 0))
+
+    def noted(self, name: str, address: str, count: int) -> None:
+        """Take over what another process has counted: who asks another one next does not begin anew."""
+        key, now = (name, address), self._clock()
+        with self._lock:
+            known, last = self._failed.get(key, (0, now))
+            if count == 0:
+                self._failed.pop(key, None)
+            elif count > known or now - last > FORGOTTEN:
+                self._count(key, count, now)
+
+    def _count(self, key: tuple[str, str], count: int, now: float) -> None:
+        self._failed[key] = (count, now)
+        self._failed.move_to_end(key)
+        if len(self._failed) > KEPT:
+            self._failed.popitem(last=False)

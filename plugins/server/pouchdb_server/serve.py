@@ -39,6 +39,9 @@ class Protocol(HttpToolsProtocol):
 
     limit = 64 * 1024
     patience = 60.0
+    linger = 0.0
+    """Seconds that one more request is waited for on a connection without any, when the server stops."""
+    is_stopping: Callable[[], bool] = staticmethod(lambda: False)
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -49,9 +52,13 @@ class Protocol(HttpToolsProtocol):
         self._head_clock = self.loop.call_later(FIRST, self._look)
         self._write_clock: asyncio.TimerHandle | None = None
         self._rest_clock: asyncio.TimerHandle | None = None
+        self._last_clock: asyncio.TimerHandle | None = None
+        if self.is_stopping():
+            # Accepted before the server stopped to listen: it has told the others already.
+            self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for clock in (self._head_clock, self._write_clock, self._rest_clock):
+        for clock in (self._head_clock, self._write_clock, self._rest_clock, self._last_clock):
             if clock is not None:
                 clock.cancel()
         super().connection_lost(exc)
@@ -106,6 +113,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        if self._last_clock is not None:
+            # It says so to the client, and closes the connection after the answer.
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         if self._rest_clock is not None:
@@ -127,6 +137,17 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self._head_clock = self.loop.call_later(max(left, 0.01), self._look)
+
+    def shutdown(self) -> None:
+        """End the connection when it is idle; a request that may be on its way just now is waited for."""
+        if self.linger and self._last_clock is None and self._is_idle():
+            self._last_clock = self.loop.call_later(self.linger, self.shutdown)
+        else:
+            super().shutdown()
+
+    def _is_idle(self) -> bool:
+        cycle: Any = self.cycle
+        return cycle is None or bool(cycle.response_complete)
 
     # -- what goes -------------------------------------------------------------------------------
 
@@ -173,10 +194,28 @@ def inner(app: ASGIApp) -> Server:
     return found
 
 
-def configured(app: ASGIApp, settings: Settings, host: str, port: int, **options: Any) -> uvicorn.Config:
-    """Return how uvicorn runs the application."""
-    limit = settings.max_headers
-    protocol = type("Protocol", (Protocol,), {"limit": limit, "patience": settings.patience})
+def configured(
+    app: ASGIApp,
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    linger: float = 0.0,
+    is_stopping: Callable[[], bool] = lambda: False,
+    **options: Any,
+) -> uvicorn.Config:
+    """Return how uvicorn runs the application.
+
+    ``linger`` is how long an idle connection is kept for one more request when the server stops: where others go on
+    at the same address, nobody is to notice. ``is_stopping()`` says that it does.
+    """
+    chosen = {
+        "limit": settings.max_headers,
+        "patience": settings.patience,
+        "linger": linger,
+        "is_stopping": staticmethod(is_stopping),
+    }
+    protocol = type("Protocol", (Protocol,), chosen)
     return uvicorn.Config(
         app,
         host,

@@ -22,6 +22,7 @@ from pouchdb_server.incoming import Incoming, Receive
 from pouchdb_server.messages import Headers, Request, Response, error_response, header_text
 from pouchdb_server.metrics.observer import Exchange, Observer
 from pouchdb_server.metrics.tracing import Span
+from pouchdb_server.processes.sharing import share
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.replicator.supervisor import Clocks, Limits, Supervisor
 from pouchdb_server.routes import Found
@@ -67,10 +68,13 @@ class Server:
         )
         self.clocks = Clocks()
         """Where the supervisor of replications takes the time from, if this server brings it."""
+        self.lingers = False
+        """Whether requests are answered that still come while it stops: others go on at the same address."""
         self._supervises = False
+        self._shared: list[Callable[[], None]] = []
         self._observer = Observer(self.environment)
         self._senders: set[Sender] = set()
-        self._stopping = False
+        self._stopping = self._closed = False
         self._numbers = itertools.count(1)
         self._prefix = os.urandom(4).hex()
 
@@ -97,6 +101,8 @@ class Server:
                 return Supervisor(self.environment, limits, self.clocks, lambda: accounts.nobody)
 
             self.environment.state(SEAT).take(self.environment.prefix, make)
+            if self.service.others.exist:
+                self._shared = share(self.service)
 
     def stop(self) -> None:
         """Have feeds end and take no new requests; on the event loop, before it waits for those under way."""
@@ -105,10 +111,13 @@ class Server:
             sender.stop()
 
     def close(self) -> None:
-        """Let go of threads and databases; the environment stays open."""
+        """Let go of threads and databases, and answer nothing any more; the environment stays open."""
+        self._stopping = self._closed = True
         if self._supervises and not self.environment.closed:
             self._supervises = False
             self.environment.state(SEAT).leave(self.environment.prefix)
+        for end in self._shared:
+            end()
         self.workers.close()
         self.service.close()
 
@@ -151,7 +160,7 @@ class Server:
             self._observer.ends(exchange)
 
     async def _respond(self, request: Request, incoming: Incoming, exchange: Exchange) -> Response:
-        if self._stopping:
+        if self._stopping and not (self.lingers and not self._closed):
             return finish(request, error_response(Unavailable("the server is shutting down")))
         call = self.service.find(request)
         exchange.route = call.route

@@ -23,6 +23,7 @@ from pouchdb_server.finishing import close_body, finish
 from pouchdb_server.gate import Gate
 from pouchdb_server.http_errors import ClientGone, RequestTooLarge, Unavailable
 from pouchdb_server.messages import Headers, Request, Response, error_response, target
+from pouchdb_server.processes.siblings import SIBLINGS, Others
 from pouchdb_server.roles import ADMIN
 from pouchdb_server.routes import Found, Route, Table, decoded
 from pouchdb_server.settings import Settings
@@ -117,6 +118,8 @@ class Service:
         """What clients may ask for, as ``GET /`` reports it."""
         self.accounts = Accounts(environment, settings, self._hook)
         self.databases = Databases(environment, settings.max_databases)
+        self.others = Others(environment.state(SIBLINGS), environment.prefix)
+        """The other processes that serve the same place."""
         self.gate = Gate(self._hook, self.accounts, self.databases)
         self.replications: dict[str, Any] = {}
         """Continuous replications that were asked for by _replicate, by id."""

@@ -1,4 +1,4 @@
-"""What happened to the databases of an environment, for _db_updates: the last thousand things, in this process."""
+"""What happened to the databases of an environment, for _db_updates: the last thousand things this process knows."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import copy
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core import Slot
+from pouchdb_server.processes.siblings import SIBLINGS
 from pouchdb_server.query import is_number
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncEnvironment
 
 __all__ = ["UPDATES", "Updates"]
 
@@ -86,4 +90,16 @@ class Updates:
         return int(number) if life == self._life and is_number(number) else 0
 
 
-UPDATES: Slot[Updates] = Slot("updates of databases", lambda environment: Updates())
+def _made(environment: SyncEnvironment) -> Updates:
+    made, siblings = Updates(), environment.state(SIBLINGS)
+
+    def add(written: Iterable[str]) -> None:
+        for name in written:
+            made.add(name, "updated")
+
+    siblings.on("written", add)
+    siblings.on("databases", made.add)
+    return made
+
+
+UPDATES: Slot[Updates] = Slot("updates of databases", _made)

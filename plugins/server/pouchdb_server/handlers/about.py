@@ -6,12 +6,15 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_server.handlers.databases import described
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import chosen, is_number
+
+if TYPE_CHECKING:
+    from pouchdb_server.service import Service
 
 __all__ = [
     "active_tasks",
@@ -20,6 +23,7 @@ __all__ = [
     "favicon",
     "membership",
     "root",
+    "tasks_here",
     "up",
     "uuids",
     "welcome_features",
@@ -74,7 +78,15 @@ def uuids(request: Request, database: None) -> Response:
 
 def active_tasks(request: Request, database: None) -> list[dict[str, Any]]:
     """GET /_active_tasks, in CouchDB's form."""
-    return [_task(each) for each in request.environment.active_tasks()]
+    tasks = [*tasks_here(request.server)]
+    for others in request.server.others.ask("tasks"):
+        tasks.extend(others)
+    return sorted(tasks, key=lambda task: task["started_on"])
+
+
+def tasks_here(service: Service) -> list[dict[str, Any]]:
+    """Return the tasks of this process."""
+    return [_task(each) for each in service.environment.active_tasks()]
 
 
 def _task(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.errors import BadRequest, DatabaseClosed
+from pouchdb_core.errors import BadRequest, DatabaseClosed, NotFound
 from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.runner import Idle
@@ -175,7 +175,7 @@ class _Rows:
         self._database = database
         self._rows: Iterator[Any] = iter(database.plugins.changes(database, asked))
         self.last_seq: Any = asked.since
-        self._gone = False
+        self._gone = self._has_begun = False
         self._left: int | None = None
         looks_up = asked.doc_ids is not None and len(asked.doc_ids) <= LOOKED_UP
         if not asked.live and (looks_up or asked.filter == "_design"):
@@ -195,10 +195,13 @@ class _Rows:
             if stop.value is not None:
                 self.last_seq = stop.value
             return None
-        except DatabaseClosed:
+        except (DatabaseClosed, NotFound) as error:
+            if not isinstance(error, DatabaseClosed) and not (self._has_begun and self._is_lost()):
+                raise
             # It was deleted: what was read of it stands, and there is no more.
             self._gone = True
             return None
+        self._has_begun = True
         if not isinstance(row, Idle):
             self.last_seq = row["seq"]
             if self._left is not None:
@@ -207,6 +210,14 @@ class _Rows:
             self.last_seq = row.seq
         return row
 
+    def _is_lost(self) -> bool:
+        """Return whether the database is not there any more: another process has deleted it."""
+        try:
+            self._database.info()
+        except (DatabaseClosed, NotFound):
+            return True
+        return False
+
     def end(self) -> dict[str, Any]:
         """Return the last line: where to go on, and how much there is."""
         seq = self.last_seq
@@ -214,7 +225,7 @@ class _Rows:
             return {"last_seq": seq, "pending": max(0, self._left)}
         pending = 0
         if type(seq) is int and not self._gone:
-            with contextlib.suppress(DatabaseClosed):
+            with contextlib.suppress(DatabaseClosed, NotFound):
                 pending = self._database.adapter.pending(seq)
         return {"last_seq": seq, "pending": pending}
 

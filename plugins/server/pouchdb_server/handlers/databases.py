@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pouchdb_core import SyncPouchDB
@@ -14,11 +14,15 @@ from pouchdb_server.document_check import check_rev_text
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.security import security_of
 
+if TYPE_CHECKING:
+    from pouchdb_server.service import Service
+
 __all__ = [
     "IllegalName",
     "all_dbs",
     "check_name",
     "compact",
+    "compacting_here",
     "create",
     "described",
     "destroy",
@@ -74,7 +78,8 @@ def described(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     known = database.info()
     sizes = known["sizes"]
     file = sizes.get("file", 0)
-    compacting = any(task["name"] == "database_compaction" for task in database.active_tasks())
+    name = database.short_name
+    compacting = compacting_here(request.server, name) or any(request.server.others.ask("compacting", name))
     return {
         "db_name": database.short_name,
         "doc_count": known["doc_count"],
@@ -88,6 +93,12 @@ def described(request: Request, database: SyncPouchDB) -> dict[str, Any]:
         "cluster": {"q": 1, "n": 1, "w": 1, "r": 1},
         "props": _life(request, known),
     }
+
+
+def compacting_here(service: Service, name: str) -> bool:
+    """Return whether this process compacts a database, or is about to."""
+    tasks = service.environment.active_tasks()
+    return any(task["name"] == "database_compaction" and task.get("database") == name for task in tasks)
 
 
 def _life(request: Request, known: Record) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import copy
 import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,8 +20,9 @@ from pouchdb_server.replicator.launch import open_peers
 
 if TYPE_CHECKING:
     from pouchdb_core.replication.replicate import Replicator
+    from pouchdb_server.service import Service
 
-__all__ = ["replicate"]
+__all__ = ["cancelled_here", "replicate", "running_here"]
 
 VERSION = 4
 ENTRY = (
@@ -38,17 +39,6 @@ ENTRY = (
     "doc_write_failures",
 )
 """What CouchDB tells of a run."""
-
-
-@dataclass(frozen=True)
-class _Running:
-    """A continuous replication, and what was asked for."""
-
-    handle: Any
-    identity: str
-
-    def cancel(self) -> None:
-        self.handle.cancel()
 
 
 class _Noticing(Starter):
@@ -72,12 +62,18 @@ def replicate(request: Request, database: None) -> Response:
     wanted = _definition(request, given)
     view = copy.copy(request.environment.as_user(request.user))
     starter = view.starter = _Noticing(view.starter)
+    id, running = _identity(request, wanted), request.server.replications
+    if wanted.continuous and (running_here(request.server, id) or any(request.server.others.ask("replications", id))):
+        # One of them is enough.
+        return _started(id)
     with ExitStack() as opened:
         source, target = open_peers(view, wanted, request.user, opened)
         if wanted.continuous:
             handle: Any = view.replicate(source, target, retry=True, **wanted.options())
             handle.on_done(opened.pop_all().close)
-            return _started(request, handle, wanted)
+            running[id] = handle
+            handle.on_done(lambda: running.pop(id, None) if running.get(id) is handle else None)
+            return _started(id)
         result = view.replicate(source, target, **wanted.options())
         log = None
         if wanted.use_checkpoints:
@@ -89,30 +85,30 @@ def replicate(request: Request, database: None) -> Response:
     return Response(_told(result, starter.replicator.progress.stats(), log, wanted.since_seq or 0))
 
 
-def _started(request: Request, handle: Any, wanted: Definition) -> Response:
-    id = handle.replicator.id.removeprefix("_local/") + "+continuous"
-    running = request.server.replications
-    known = running.get(id)
-    if known is not None and not known.handle.done:
-        # It runs already: one of them is enough.
-        handle.cancel()
-    else:
-        mine = running[id] = _Running(handle, _identity(request, wanted))
-        handle.on_done(lambda: running.pop(id, None) if running.get(id) is mine else None)
+def _started(id: str) -> Response:
     return Response({"ok": True, "_local_id": id}, 202)
 
 
 def _cancel(request: Request, given: Mapping[str, Any]) -> Response:
-    running = request.server.replications
-    id = given.get("replication_id") or given.get("_local_id")
-    if id is None:
-        identity = _identity(request, _definition(request, given))
-        id = next((key for key, each in tuple(running.items()) if each.identity == identity), None)
-    found = running.pop(id, None) if isinstance(id, str) else None
-    if found is None:
+    id = given.get("replication_id") or given.get("_local_id") or _identity(request, _definition(request, given))
+    if not (cancelled_here(request.server, id) or any(request.server.others.ask("cancel", id))):
         raise NotFound("no such replication is running")
-    found.cancel()
     return Response({"ok": True, "_local_id": id})
+
+
+def running_here(service: Service, id: str) -> bool:
+    """Return whether this process runs a continuous replication of an id."""
+    known = service.replications.get(id)
+    return known is not None and not known.done
+
+
+def cancelled_here(service: Service, id: Any) -> bool:
+    """Cancel a continuous replication that this process runs; False when it runs none of the id."""
+    found = service.replications.pop(id, None) if isinstance(id, str) else None
+    if found is None:
+        return False
+    found.cancel()
+    return True
 
 
 def _definition(request: Request, given: Mapping[str, Any]) -> Definition:

@@ -7,11 +7,12 @@ import math
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from pouchdb_core import Slot
 
-__all__ = ["METRICS", "Histogram", "Metrics"]
+__all__ = ["METRICS", "Counts", "Histogram", "Metrics"]
 
 BOUNDS = tuple(0.0001 * 2 ** (n / 4) for n in range(84))
 """Upper ends of the classes, in seconds: from a tenth of a millisecond to three minutes, four for each doubling."""
@@ -35,6 +36,15 @@ class Histogram:
         self.squares += seconds * seconds
         self.logs += math.log(max(seconds, 1e-9))
         self.least, self.most = min(self.least, seconds), max(self.most, seconds)
+
+    def __add__(self, other: Histogram) -> Histogram:
+        """Return what one would be that had counted both."""
+        both = Histogram()
+        both.classes = [mine + theirs for mine, theirs in zip(self.classes, other.classes, strict=True)]
+        both.count, both.sum = self.count + other.count, self.sum + other.sum
+        both.squares, both.logs = self.squares + other.squares, self.logs + other.logs
+        both.least, both.most = min(self.least, other.least), max(self.most, other.most)
+        return both
 
     def quantile(self, part: float) -> float:
         """Return the time that such a part of them took at most, as exactly as the classes are fine."""
@@ -70,6 +80,29 @@ def _percent(part: float) -> int:
     return 999 if part == 0.999 else round(part * 100)
 
 
+@dataclass
+class Counts:
+    """The numbers of one moment; those of several processes add up."""
+
+    methods: Counter[str]
+    statuses: Counter[int]
+    jobs: Counter[str]
+    """Replications of documents by state."""
+    numbers: Counter[str]
+    request_time: Histogram
+    uptime: float
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.methods + other.methods,
+            self.statuses + other.statuses,
+            self.jobs + other.jobs,
+            self.numbers + other.numbers,
+            self.request_time + other.request_time,
+            max(self.uptime, other.uptime),
+        )
+
+
 class Metrics:
     """The counters of one environment, since its first request or write."""
 
@@ -82,6 +115,24 @@ class Metrics:
         self.aborted = self.bytes_sent = 0
         self.reads = self.writes = self.batches = 0
         self.view_reads = self.bulk_requests = 0
+
+    def counts(self, jobs: Counter[str], **numbers: int) -> Counts:
+        """Return what was counted so far, with numbers that are counted elsewhere."""
+        with self.lock:
+            kept = Counter(
+                aborted=self.aborted,
+                batches=self.batches,
+                bulk_requests=self.bulk_requests,
+                bytes_sent=self.bytes_sent,
+                reads=self.reads,
+                view_reads=self.view_reads,
+                writes=self.writes,
+                **numbers,
+            )
+            uptime = time.monotonic() - self.began
+            # Added to nothing, it is a copy.
+            time_of_all = Histogram() + self.request_time
+            return Counts(self.methods.copy(), self.statuses.copy(), jobs, kept, time_of_all, uptime)
 
     def wrote(self, documents: int) -> None:
         """Count a batch of documents that was committed."""

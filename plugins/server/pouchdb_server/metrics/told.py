@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import NotFound
 from pouchdb_server.messages import Request, Response
-from pouchdb_server.metrics.counters import BOUNDS, METHODS, METRICS, QUANTILES, Histogram
+from pouchdb_server.metrics.counters import BOUNDS, METHODS, METRICS, QUANTILES, Counts, Histogram
 from pouchdb_server.replicator.seat import SEAT
 
-__all__ = ["Metric", "prometheus", "stats", "stats_of"]
+if TYPE_CHECKING:
+    from pouchdb_server.service import Service
+
+__all__ = ["Metric", "metrics_here", "prometheus", "stats", "stats_of"]
 
 JOBS = ("initializing", "error", "pending", "running", "crashing", "completed", "failed")
 BUCKETS = BOUNDS[8::8]
@@ -108,65 +111,69 @@ def _buckets(name: str, description: str, histogram: Histogram) -> Iterator[str]
     yield f"{name}_count {histogram.count}"
 
 
-def _metrics(request: Request) -> list[Metric]:
-    environment, server = request.environment, request.server
-    metrics = environment.state(METRICS)
+def metrics_here(service: Service) -> Counts:
+    """Return what this process has counted."""
+    environment = service.environment
     supervisor = environment.state(SEAT).supervisor(environment.prefix)
-    states = {} if supervisor is None else supervisor.counts()
-    with metrics.lock:
-        statuses = {200: 0, 201: 0, **dict(sorted(metrics.statuses.items()))}
-        methods = {name: metrics.methods[name] for name in (*METHODS, "OTHER")}
-        return [
-            Metric(("couchdb", "httpd", "requests"), "counter", "number of HTTP requests", sum(methods.values())),
-            Metric(("couchdb", "httpd", "bulk_requests"), "counter", "number of bulk requests", metrics.bulk_requests),
-            Metric(("couchdb", "httpd", "view_reads"), "counter", "number of view reads", metrics.view_reads),
-            Metric(
-                ("couchdb", "httpd", "aborted_requests"),
-                "counter",
-                "number of requests that got no answer, since the client was gone",
-                metrics.aborted,
-            ),
-            Metric(("couchdb", "httpd", "clients_requesting_changes"), "gauge", "number of open feeds", server.feeds()),
-            Metric(
-                ("couchdb", "httpd_request_methods"), "counter", "number of HTTP requests by method", methods, "method"
-            ),
-            Metric(("couchdb", "httpd_status_codes"), "counter", "number of HTTP answers by status", statuses, "code"),
-            Metric(("couchdb", "request_time"), "histogram", "length of a request", metrics.request_time),
-            Metric(("couchdb", "bytes_sent"), "counter", "bytes of bodies that were sent", metrics.bytes_sent),
-            Metric(
-                ("couchdb", "database_reads"),
-                "counter",
-                "number of times a document was read from a database",
-                metrics.reads,
-            ),
-            Metric(
-                ("couchdb", "database_writes"), "counter", "number of times a database was changed", metrics.batches
-            ),
-            Metric(("couchdb", "document_writes"), "counter", "number of document write operations", metrics.writes),
-            Metric(("couchdb", "open_databases"), "gauge", "number of open databases", len(server.databases)),
-            Metric(
-                ("couch_replicator", "jobs"),
-                "gauge",
-                "replications of documents by state",
-                {state: states.get(state, 0) for state in JOBS},
-                "state",
-            ),
-            Metric(
-                ("couch_replicator", "jobs_starts"),
-                "counter",
-                "number of replications that were started",
-                0 if supervisor is None else supervisor.starts,
-            ),
-            Metric(
-                ("couch_replicator", "jobs_crashes"),
-                "counter",
-                "number of replications that failed",
-                0 if supervisor is None else supervisor.crashes,
-            ),
-            Metric(
-                ("uptime_seconds",), "gauge", "seconds since it began to count", int(time.monotonic() - metrics.began)
-            ),
-        ]
+    jobs = Counter({} if supervisor is None else supervisor.counts())
+    return environment.state(METRICS).counts(
+        jobs,
+        feeds=service.feeds(),
+        open_databases=len(service.databases),
+        starts=0 if supervisor is None else supervisor.starts,
+        crashes=0 if supervisor is None else supervisor.crashes,
+    )
+
+
+def _metrics(request: Request) -> list[Metric]:
+    counts = sum(request.server.others.ask("metrics"), metrics_here(request.server))
+    numbers = counts.numbers
+    statuses = {200: 0, 201: 0, **dict(sorted(counts.statuses.items()))}
+    methods = {name: counts.methods[name] for name in (*METHODS, "OTHER")}
+    return [
+        Metric(("couchdb", "httpd", "requests"), "counter", "number of HTTP requests", sum(methods.values())),
+        Metric(("couchdb", "httpd", "bulk_requests"), "counter", "number of bulk requests", numbers["bulk_requests"]),
+        Metric(("couchdb", "httpd", "view_reads"), "counter", "number of view reads", numbers["view_reads"]),
+        Metric(
+            ("couchdb", "httpd", "aborted_requests"),
+            "counter",
+            "number of requests that got no answer, since the client was gone",
+            numbers["aborted"],
+        ),
+        Metric(("couchdb", "httpd", "clients_requesting_changes"), "gauge", "number of open feeds", numbers["feeds"]),
+        Metric(("couchdb", "httpd_request_methods"), "counter", "number of HTTP requests by method", methods, "method"),
+        Metric(("couchdb", "httpd_status_codes"), "counter", "number of HTTP answers by status", statuses, "code"),
+        Metric(("couchdb", "request_time"), "histogram", "length of a request", counts.request_time),
+        Metric(("couchdb", "bytes_sent"), "counter", "bytes of bodies that were sent", numbers["bytes_sent"]),
+        Metric(
+            ("couchdb", "database_reads"),
+            "counter",
+            "number of times a document was read from a database",
+            numbers["reads"],
+        ),
+        Metric(
+            ("couchdb", "database_writes"), "counter", "number of times a database was changed", numbers["batches"]
+        ),
+        Metric(("couchdb", "document_writes"), "counter", "number of document write operations", numbers["writes"]),
+        Metric(("couchdb", "open_databases"), "gauge", "number of open databases", numbers["open_databases"]),
+        Metric(
+            ("couch_replicator", "jobs"),
+            "gauge",
+            "replications of documents by state",
+            {state: counts.jobs[state] for state in JOBS},
+            "state",
+        ),
+        Metric(
+            ("couch_replicator", "jobs_starts"),
+            "counter",
+            "number of replications that were started",
+            numbers["starts"],
+        ),
+        Metric(
+            ("couch_replicator", "jobs_crashes"), "counter", "number of replications that failed", numbers["crashes"]
+        ),
+        Metric(("uptime_seconds",), "gauge", "seconds since it began to count", int(counts.uptime)),
+    ]
 
 
 def _check_node(request: Request) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from email.utils import parsedate_to_datetime
-from typing import Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, NotFound, Unauthorized
 from pouchdb_server.messages import Request
@@ -15,7 +17,10 @@ from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.replicator.supervisor import Supervisor
 from pouchdb_server.roles import ADMIN
 
-__all__ = ["doc", "docs", "job", "jobs"]
+if TYPE_CHECKING:
+    from pouchdb_server.service import Service
+
+__all__ = ["doc", "doc_here", "docs", "docs_here", "job", "jobs", "jobs_here"]
 
 LIMIT = 100
 """Rows that are told where nobody asks for a number: CouchDB's."""
@@ -54,10 +59,9 @@ def doc(request: Request, database: None) -> dict[str, Any]:
         raise NotFound("Database does not exist.")
     if id is None:
         return _docs(request, name)
-    supervisor = _supervisor(request)
-    row = None if supervisor is None else supervisor.doc(name, id)
     mine = _mine(request)
-    if row is None or supervisor is None or not (mine is None or supervisor.owner_of(name, id) == mine):
+    row = doc_here(request.server, name, id, mine) or next(iter(request.server.others.ask("doc", name, id, mine)), None)
+    if row is None:
         raise NotFound("missing")
     return row
 
@@ -67,15 +71,49 @@ def _docs(request: Request, wanted: str | None) -> dict[str, Any]:
     states = {each for each in request.query.get("states", "").split(",") if each} or STATES
     if unknown := states - STATES:
         raise BadRequest(f"there is no state {', '.join(sorted(unknown))}: there are {', '.join(sorted(STATES))}")
-    supervisor, mine = _supervisor(request), _mine(request)
-    total, rows = 0, list[dict[str, Any]]()
-    if supervisor is not None:
+    asked = (states, wanted, _mine(request), skip, limit)
+    # One process has them: the one that runs the replications.
+    found = max((docs_here(request.server, *asked), *request.server.others.ask("docs", *asked)), key=itemgetter(0))
+    return {"total_rows": found[0], "offset": skip, "docs": found[1]}
 
-        def asked(database: str, state: str, owner: str | None) -> bool:
-            return state in states and wanted in (None, database) and mine in (None, owner)
 
-        total, rows = supervisor.docs(asked, skip, limit)
-    return {"total_rows": total, "offset": skip, "docs": rows}
+# -- in one process ------------------------------------------------------------------------------
+
+
+def doc_here(service: Service, database: str, id: str, mine: str | None) -> dict[str, Any] | None:
+    """Return the row of a document, if this process runs the replications and it is the owner's who asks."""
+    supervisor = _supervisor(service)
+    row = None if supervisor is None else supervisor.doc(database, id)
+    if row is None or supervisor is None or not (mine is None or supervisor.owner_of(database, id) == mine):
+        return None
+    return row
+
+
+def docs_here(
+    service: Service, states: Collection[str], wanted: str | None, mine: str | None, skip: int, limit: int
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many documents this process knows, in these states, of a database, of an owner; and rows of some."""
+    supervisor = _supervisor(service)
+    if supervisor is None:
+        return 0, []
+
+    def asked(database: str, state: str, owner: str | None) -> bool:
+        return state in states and wanted in (None, database) and mine in (None, owner)
+
+    return supervisor.docs(asked, skip, limit)
+
+
+def jobs_here(service: Service, mine: str | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the replications of documents that this process runs, and the others that it runs."""
+    supervisor = _supervisor(service)
+    rows = [] if supervisor is None else supervisor.jobs()
+    if mine is not None:
+        return [each for each in rows if each["user"] == mine], []
+    # Those of _replicate, and those that the program itself has started.
+    known = set() if supervisor is None else supervisor.replicators()
+    others = [each for each in service.environment.replicators() if each not in known]
+    names = {each.replicator: id for id, each in tuple(service.replications.items())}
+    return rows, [_other(each, names.get(each)) for each in others]
 
 
 def _page(request: Request) -> tuple[int, int]:
@@ -83,8 +121,8 @@ def _page(request: Request) -> tuple[int, int]:
     return options.get("skip", 0), options.get("limit", LIMIT)
 
 
-def _supervisor(request: Request) -> Supervisor | None:
-    return request.environment.state(SEAT).supervisor(request.environment.prefix)
+def _supervisor(service: Service) -> Supervisor | None:
+    return service.environment.state(SEAT).supervisor(service.environment.prefix)
 
 
 def _mine(request: Request) -> str | None:
@@ -97,21 +135,19 @@ def _mine(request: Request) -> str | None:
 
 
 def _jobs(request: Request) -> list[dict[str, Any]]:
-    supervisor, mine = _supervisor(request), _mine(request)
-    rows = [] if supervisor is None else supervisor.jobs()
-    if mine is not None:
-        return [each for each in rows if each["user"] == mine]
-    # Those of _replicate, and those that the program itself has started.
-    known = set() if supervisor is None else supervisor.replicators()
-    others = [each for each in request.environment.replicators() if each not in known]
-    return rows + sorted((_other(each) for each in others), key=lambda row: str(row["id"]))
+    mine = _mine(request)
+    rows, others = jobs_here(request.server, mine)
+    for more, more_others in request.server.others.ask("jobs", mine):
+        rows, others = rows + more, others + more_others
+    return rows + sorted(others, key=lambda row: str(row["id"]))
 
 
-def _other(replicator: Any) -> dict[str, Any]:
+def _other(replicator: Any, id: str | None) -> dict[str, Any]:
     began = stamp(parsedate_to_datetime(replicator.start_time).timestamp())
     return {
         "database": None,
-        "id": replicator.id.removeprefix("_local/") + ("+continuous" if replicator.request.live else ""),
+        # One that the program started has none before both sides are known.
+        "id": id or replicator.id.removeprefix("_local/") + ("+continuous" if replicator.request.live else ""),
         "pid": "<0.0.0>",
         "source": without_credentials(replicator.source.name),
         "target": without_credentials(replicator.target.name),

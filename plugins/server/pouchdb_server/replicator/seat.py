@@ -5,10 +5,15 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pouchdb_core import Slot
+from pouchdb_server.processes.siblings import LEFT, SIBLINGS
 from pouchdb_server.replicator.definition import is_replicator
 from pouchdb_server.replicator.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from pouchdb_core import SyncEnvironment
 
 __all__ = ["SEAT", "Seat"]
 
@@ -46,6 +51,11 @@ class Seat:
             for prefix in tuple(self._supervisors):
                 self._end(prefix)
 
+    def wake(self) -> None:
+        """Have all of them look again."""
+        for supervisor in tuple(self._supervisors.values()):
+            supervisor.wake()
+
     def changed(self, name: str) -> None:
         """A database was made or destroyed; ``name`` is its full name."""
         for prefix, supervisor in tuple(self._supervisors.items()):
@@ -58,4 +68,12 @@ class Seat:
             supervisor.close()
 
 
-SEAT: Slot[Seat] = Slot("supervisors of replications", lambda environment: Seat(), Seat.close)
+def _made(environment: SyncEnvironment) -> Seat:
+    made, siblings = Seat(), environment.state(SIBLINGS)
+    siblings.on("databases", lambda name, kind: made.changed(name))
+    # The process that ran them may be the one that is gone.
+    siblings.on(LEFT, made.wake)
+    return made
+
+
+SEAT: Slot[Seat] = Slot("supervisors of replications", _made, Seat.close)
