@@ -45,8 +45,9 @@ H = TypeVar("H", bound="Handle")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-SETTINGS = ("js_engine", "js_limits")
-"""The JavaScript engine to use, by name, and what it may take (``javascript.Limits``)."""
+SETTINGS = ("collation", "js_engine", "js_limits")
+"""The order of strings in keys of views (``views.collation``), the JavaScript engine to use, by name, and what it may
+take (``javascript.Limits``)."""
 
 
 class Opened:

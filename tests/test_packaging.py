@@ -48,7 +48,7 @@ def test_versions_move_together(member: Path) -> None:
     wanted = [*about["dependencies"], *(each for name, words in extras.items() if name != "dev" for each in words)]
     unpinned = [each for each in ours(wanted) if not each.endswith(f"~={VERSION}")]
     assert unpinned == [each for each in unpinned if each.startswith("pouchdb[") and member == ROOT]
-    assert member == ROOT or any(re.match(r"pouchdb(\[cli\])?~=", each) for each in about["dependencies"])
+    assert member == ROOT or any(re.match(r"pouchdb(\[cli(,icu)?\])?~=", each) for each in about["dependencies"])
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=label)
@@ -73,6 +73,7 @@ def test_there_is_an_extra_for_each_plug_in() -> None:
     (everything,) = extras["all"]
     assert set(everything.removeprefix("pouchdb[").rstrip("]").split(",")) == {
         "cli",
+        "icu",
         *(name.removeprefix("pouchdb-") for name in names),
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pouchdb_core.hookspecs import hookimpl
 from pouchdb_core.javascript import builtin_engines
+from pouchdb_core.views.collation import check_collation
 from pouchdb_core.views.javascript_maps import JavaScriptServer, check_settings
 
 if TYPE_CHECKING:
@@ -28,3 +29,4 @@ def pouchdb_view_servers() -> Iterable[ViewServer]:
 @hookimpl
 def pouchdb_environment_opened(environment: SyncEnvironment) -> None:
     check_settings(environment.engine)
+    check_collation(environment.engine)

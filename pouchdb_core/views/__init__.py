@@ -4,7 +4,7 @@ What authors of plug-ins need is here; see ``index`` for what to write.
 """
 
 from pouchdb_core.views import collate
-from pouchdb_core.views.collation import Encode
+from pouchdb_core.views.collation import Encode, order_of
 from pouchdb_core.views.follow import Follower
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex, OutsideIndex
 from pouchdb_core.views.index_store import Tables, ViewRows
@@ -22,4 +22,5 @@ __all__ = [
     "ViewRows",
     "collate",
     "indexes",
+    "order_of",
 ]

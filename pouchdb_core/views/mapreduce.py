@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import FunctionError, NotFound, NotSupported, PouchDBError
 from pouchdb_core.javascript import JavaScriptError
 from pouchdb_core.jsontext import dump
-from pouchdb_core.views.collation import Encode, collation, encode_of, version_of
+from pouchdb_core.views.collation import CODEPOINT, Encode, default_of, encode_of, version_of
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
 from pouchdb_core.views.index_store import ViewRow
 from pouchdb_core.views.javascript_maps import failure
@@ -62,28 +62,26 @@ class ViewKind(IndexKind):
         maps = maps_of(ddoc)
         if not maps:
             return None
-        server = server_of(database, ddoc)
+        server, default = server_of(database, ddoc), default_of(database)
         options = ddoc.get("options")
         return [
             language_of(ddoc),
             options if isinstance(options, Mapping) else None,
             ddoc["views"].get(LIBRARY),
             [
-                [name, server.fingerprint(database, source), collation(ddoc, name), version_of(ddoc, name)]
-                if collation(ddoc, name)
-                else [name, server.fingerprint(database, source)]
+                [name, server.fingerprint(database, source), *version_of(default, ddoc, name)]
                 for name, source in maps.items()
             ],
         ]
 
     def open(self, database: SyncPouchDB, place: IndexPlace) -> ViewIndex:
-        return ViewIndex(place, functions_of(database, place.ddoc))
+        return ViewIndex(place, functions_of(database, place.ddoc), default_of(database))
 
 
 class ViewIndex(InsideIndex):
     """The views of one design document; ``state`` is ``{"totals": [rows of each view], "failed": {view: error}}``."""
 
-    def __init__(self, place: IndexPlace, functions: Functions) -> None:
+    def __init__(self, place: IndexPlace, functions: Functions, collation: str = CODEPOINT) -> None:
         super().__init__(place)
         options = place.ddoc.get("options")
         options = options if isinstance(options, Mapping) else {}
@@ -91,6 +89,7 @@ class ViewIndex(InsideIndex):
         self.local_seq = options.get("local_seq") is True
         self.maps = maps_of(place.ddoc)
         self.functions = functions
+        self._collation = collation
         self._encode: dict[str, Encode] = {}
 
     def create(self) -> None:
@@ -133,7 +132,7 @@ class ViewIndex(InsideIndex):
 
     def check(self, name: str) -> None:
         """Raise the FunctionError of a view whose function does not compile, NotSupported for its order of keys."""
-        self._encode[name] = encode_of(self.place.ddoc, name)
+        self._encode[name] = encode_of(self._collation, self.place.ddoc, name)
         self.functions.compile(f"map {name}", "map", self.maps[name])
 
     def _state(self) -> dict[str, Any]:

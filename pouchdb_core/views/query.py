@@ -13,7 +13,7 @@ from pouchdb_core.jsontext import load
 from pouchdb_core.requests import MISSING, Listing, Query, Read
 from pouchdb_core.results import Record, record
 from pouchdb_core.views.collate import encode
-from pouchdb_core.views.collation import Encode, encode_of
+from pouchdb_core.views.collation import Encode, default_of, encode_of
 from pouchdb_core.views.follow import Follower, build_once
 from pouchdb_core.views.grouping import Failures, Overflow, Reducer, by_group, by_key, reducer_of, whole
 from pouchdb_core.views.index import IndexPlace
@@ -54,7 +54,7 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
         raise NotFound(f"missing: there is no design document {id!r}")
     definition = view_definition(ddoc, name)
     reduce = definition.get("reduce") if request.map_reduce is None else request.map_reduce
-    spans = _check(request, reduce is not None, encode_of(ddoc, name))
+    spans = _check(request, reduce is not None, encode_of(default_of(database), ddoc, name))
     # Opened only if it is wanted: a view can be read whatever is wrong with its reduce function.
     reducing = reduce is not None and request.reduce is not False
     follower = indexes(database).follower(database, "views", ddoc)
@@ -127,8 +127,8 @@ def _temporary(database: SyncPouchDB, request: Query) -> Record:
     """Build the index of a view for this one query, in a store of its own that is gone afterwards."""
     # So all rows are read before.
     request = replace(request, stream=False)
-    spans = _check(request, request.map_reduce is not None, encode)
     ddoc: dict[str, Any] = {"_id": "_design/temp", "views": {"temp": {"map": request.map}}}
+    spans = _check(request, request.map_reduce is not None, encode_of(default_of(database), ddoc, "temp"))
     functions: Functions
     if callable(request.map):
         functions = PythonFunctions({}, "temporary view")
@@ -137,7 +137,7 @@ def _temporary(database: SyncPouchDB, request: Query) -> Record:
     store, failures = database.adapter.scratch(), Failures(database)
     try:
         place = IndexPlace(database, store, ViewKind.name, "temp", ddoc)
-        index = ViewIndex(place, functions)
+        index = ViewIndex(place, functions, default_of(database))
         # A mistake in it is told before anything is read, and also when there is nothing to read.
         index.check("temp")
         entry = build_once(database, index, "temp/temp")

@@ -117,7 +117,7 @@ def test_without_icu_a_view_that_needs_it_is_refused_and_no_other(
     for _ in range(2):
         with pytest.raises(NotSupported, match="collation 'icu' needs PyICU"):
             database.query("app/icu")
-        with pytest.raises(NotSupported, match="no collation 'odd'; there are: default, icu, raw"):
+        with pytest.raises(NotSupported, match="no collation 'odd'; there are: codepoint, default, icu, raw"):
             database.query("app/odd")
         assert keys_of(database, "app/plain") == ["a", "b"]
     design("all", options={"collation": "icu"}, views={"a": {"map": MAP}})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -17,27 +16,10 @@ from pouchdb_core.errors import PouchDBError
 from pouchdb_core.javascript import Limits
 
 pytest.importorskip("pouchdb_server")
-from pouchdb_server.testing import couch_server  # of an optional plug-in
+from pouchdb_server.recordings import Recording  # of an optional plug-in
+from pouchdb_server.testing import couch_server
 
-FOLDER = Path(__file__).parent / "couchdb"
-RECORDED = [json.loads(line) for line in (FOLDER / "couchapp.jsonl").read_text().splitlines()]
-ANSWERS = {(each["scenario"], each["step"]): each for each in RECORDED}
-SCENARIOS = {each["scenario"]: each["steps"] for each in json.loads((FOLDER / "scenarios_couchapp.json").read_text())}
-REV = re.compile(r"\b(\d+)-[0-9a-f]{32}\b")
-UUID = re.compile(r"\b[0-9a-f]{32}\b")
-
-PROVIDED = "what a provider makes as json is sent: CouchDB loses it and answers nothing"
-DIFFERENT = {
-    ("show/negotiate", 2): PROVIDED,
-    ("show/negotiate", 3): PROVIDED,
-    ("show/negotiate", 10): PROVIDED,
-    ("update/doc", 12): "a function's document with a revision that is none of the leaves is a conflict",
-    ("update/doc", 14): "its revision: one less was stored before",
-    ("update/doc", 16): "its revision: one less was stored before",
-    ("rewrite/none", 5): "design documents are stored whatever their rewrites are: a rewrite says what is wrong",
-    ("rewrite/none", 6): "so there is one",
-}
-"""Exchanges in which this server answers otherwise on purpose, and why."""
+RECORDING = Recording.load(Path(__file__).parent / "couchdb", "couchapp")
 
 
 @pytest.fixture(scope="module")
@@ -76,79 +58,10 @@ def client(server: Any) -> Client:
     return Client(server)
 
 
-def masked(value: Any, db: str) -> Any:
-    """Without what is a server's own."""
-    if isinstance(value, dict):
-        return {key: masked(each, db) for key, each in value.items() if not isinstance(each, str) or each[:1] != "<"}
-    if isinstance(value, list):
-        return [masked(each, db) for each in value]
-    if isinstance(value, str):
-        return UUID.sub("<uuid>", REV.sub(r"\1-#", value).replace(db, "{db}"))
-    return value
-
-
-OWN = ("cluster", "disk_format_version", "instance_start_time", "props", "purge_seq", "sizes", "update_seq", "uuid")
-
-
-def content(data: bytes, db: str) -> Any:
-    try:
-        value = json.loads(data)
-    except ValueError:
-        return masked(data.decode(), db) or None
-    if isinstance(value, dict):
-        value = {
-            key: each for key, each in value.items() if key not in OWN and not ("error" in value and key == "reason")
-        }
-    return masked(value, db)
-
-
-def recorded(body: Any) -> Any:
-    if body is None:
-        return None
-    if "json" not in body:
-        return body.get("text")
-    value = body["json"]
-    if isinstance(value, dict):
-        value = {
-            key: each
-            for key, each in value.items()
-            if key not in OWN and not ("error" in value and key in ("reason", "ref"))
-        }
-    return masked(value, "{db}")
-
-
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "validate"])
-def test_recorded(client: Client, name: str) -> None:
-    db = "recorded-" + re.sub("[^a-z]", "-", name)
-    assert client("PUT", f"/{db}")[0] == 201
-    number = 0
-    for step in SCENARIOS[name]:
-        path = step["path"].replace("{db}", db)
-        status, headers, data = client(step["method"], path, step["body"], step["headers"])
-        if step["options"].get("quiet"):
-            assert status < 300, data
-            continue
-        number += 1
-        answer = ANSWERS[name, number]["answer"]
-        if (name, number) in DIFFERENT:
-            continue
-        if answer["status"] >= 500 or answer["body"] == {"cut off": True}:
-            assert status < 600
-            assert answer["status"] < 500 or status >= 400, path
-            continue
-        assert (status, content(data, db)) == (answer["status"], recorded(answer["body"])), path
-        for header in ("content-type", "x-foo", "vary", "x-couch-id", "x-couch-update-newrev"):
-            if name.startswith(("show", "list", "update")) and answer["headers"].get(header, "<")[0] != "<":
-                found = masked(headers[header], db)
-                assert found.partition(";")[0] == answer["headers"][header].partition(";")[0], (path, header)
-                if header == "x-foo":
-                    assert found == answer["headers"][header]
-
-
-def test_every_difference_is_one(client: Client) -> None:
-    assert set(DIFFERENT) <= set(ANSWERS)
-    groups = itertools.groupby(sorted(DIFFERENT), key=lambda each: each[0])
-    assert {name for name, _ in groups} <= set(SCENARIOS)
+@pytest.mark.parametrize("scenario", RECORDING.scenarios)
+def test_recorded(server: Any, scenario: str) -> None:
+    differences = RECORDING.play(scenario, server.url, ("admin", "secret"))
+    assert RECORDING.unexpected(scenario, differences) == []
 
 
 @pytest.fixture

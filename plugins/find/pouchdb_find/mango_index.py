@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.views.collate import encode as by_code_point
-from pouchdb_core.views.collation import Encode
+from pouchdb_core.views.collation import Encode, order_of
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
 from pouchdb_find.definitions import Definition, defined
 from pouchdb_find.fields import Absent, getter
@@ -38,7 +37,7 @@ def columns(definition: Definition) -> list[str]:
 
 def encode_of(database: SyncPouchDB) -> Encode:
     """Return what makes bytes of the values of a database: how its strings sort."""
-    return by_code_point
+    return order_of(database)[0]
 
 
 class MangoKind(IndexKind):
@@ -48,7 +47,9 @@ class MangoKind(IndexKind):
 
     def definition(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Any:
         found = defined(ddoc)
-        return [[each.name, each.fields, each.partial] for each in found] or None
+        version = order_of(database)[1]
+        order = [] if version is None else ["icu", version]
+        return [[each.name, each.fields, each.partial, *order] for each in found] or None
 
     def open(self, database: SyncPouchDB, place: IndexPlace) -> MangoIndex:
         return MangoIndex(place, encode_of(database))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -17,11 +16,10 @@ import pouchdb
 from pouchdb_core.errors import NotFound, PouchDBError
 
 pytest.importorskip("pouchdb_server")
-from pouchdb_server.testing import couch_server  # of an optional plug-in
+from pouchdb_server.recordings import Recording  # of an optional plug-in
+from pouchdb_server.testing import couch_server
 
-RECORDED = [json.loads(line) for line in (Path(__file__).parent / "couchdb" / "find.jsonl").read_text().splitlines()]
-SCENARIOS = {name: list(rows) for name, rows in itertools.groupby(RECORDED, key=lambda each: each["scenario"])}
-ONLY = ("dbname", "index", "selector", "fields", "limit", "skip", "covering")
+RECORDING = Recording.load(Path(__file__).parent / "couchdb", "find")
 
 
 @pytest.fixture(scope="module")
@@ -51,44 +49,10 @@ def client(server: Any) -> Client:
     return Client(server)
 
 
-@pytest.mark.parametrize("name", list(SCENARIOS))
-def test_recorded(client: Client, name: str) -> None:
-    """Statuses and bodies, but for the words of reasons and warnings."""
-    db = "recorded-" + re.sub("[^a-z]", "-", name)
-    assert client("PUT", f"/{db}")[0] == 201
-    if name != "find/index errors":
-        assert client("POST", f"/{db}/_bulk_docs", {"docs": PEOPLE})[0] == 201
-    for exchange in SCENARIOS[name]:
-        request, answer = exchange["request"], exchange["answer"]
-        body = request["body"]
-        if isinstance(body, dict) and body.get("bookmark") == "<bookmark>":
-            body = {**body, "bookmark": "nonsense"}
-        status, found = client(
-            request["method"],
-            request["path"].replace("{db}", db),
-            body.encode() if isinstance(body, str) else body,
-        )
-        if answer["status"] >= 500:
-            assert status >= 400
-            continue
-        if request["path"].endswith("_explain"):
-            found = {key: found[key] for key in ONLY}
-        assert (status, masked(found, db)) == (answer["status"], masked(answer["body"]["json"], db)), request
-
-
-def masked(value: Any, db: str) -> Any:
-    """Without what is a server's own, and without words."""
-    text = json.dumps(value)
-    text = re.sub(r"\b1-[0-9a-f]{32}\b", "1-#", text).replace(db, "{db}")
-    text = re.sub(r"\b[0-9a-f]{40}\b", "<hash>", text)
-    value = json.loads(text)
-    for key in ("reason", "warning", "bookmark"):
-        if key in value and value[key] != "nil":
-            value[key] = f"<{key}>"
-    for key in ("execution_time_ms", "total_docs_examined", "total_keys_examined"):
-        if key in value.get("execution_stats", {}):
-            value["execution_stats"][key] = f"<{key}>"
-    return value
+@pytest.mark.parametrize("scenario", RECORDING.scenarios)
+def test_recorded(server: Any, scenario: str) -> None:
+    differences = RECORDING.play(scenario, server.url, None)
+    assert RECORDING.unexpected(scenario, differences) == []
 
 
 def test_documents_are_streamed_as_couchdb_formats_them(client: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_server.collation import order_as_couchdb
 from pouchdb_server.server import ASGIApp, Server
 from pouchdb_server.settings import Settings
 
@@ -22,9 +23,11 @@ def create_app(environment: AbstractEnvironment, **settings: Any) -> ASGIApp:
 
     ``environment`` is either view of one that was set up with the plug-in ``server``; ``settings``
     are those of ``Settings``. Run it with ``pouchdb_server.serve``, or mount it in another
-    application. Raises PluginError, BadRequest.
+    application. Unless the environment was set up with a ``collation``, its views order strings as CouchDB's do from
+    now on, where ICU can be had. Raises PluginError, BadRequest.
     """
     chosen = Settings(**settings)
+    order_as_couchdb(environment.sync_view.engine)
     server = Server(environment.sync_view, chosen)
     if not chosen.cors:
         return server

@@ -43,7 +43,7 @@ ROUTES = (
     Route("server",   "GET POST",    "/_dbs_info",             about.dbs_info,               "server", reads=True),
     Route("server",   "GET",         "/_active_tasks",         about.active_tasks,           "server"),
     Route("server",   "GET",         "/_db_updates",           updates.db_updates,           "server"),
-    Route("server",   "POST",        "/_replicate",            replication.replicate,        "server", slow=True),
+    Route("server",   "POST",        "/_replicate",            replication.replicate,        "nobody", slow=True),
     Route("server",   "GET",         "/_membership",           about.membership,             "server"),
     Route("server",   "GET POST",    "/_cluster_setup",        about.cluster_setup,          "server"),
     Route("server",   "GET",         "/_scheduler/jobs",       scheduler.jobs,         "nobody"),

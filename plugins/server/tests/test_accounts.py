@@ -152,7 +152,21 @@ def test_members_and_administrators(people):
     assert as_user("PUT", "/db/_security", "staff", {}) == 401
     assert as_user("PUT", "/db/_revs_limit", "boss", {}) == 400
     assert as_user("DELETE", "/db", "staff") == 401
-    assert as_user("POST", "/_replicate", "boss", {}) == 401
+    # Who is logged in may replicate, with their rights.
+    assert people.post("/_replicate", {"source": "db", "target": "to"}).status == 401
+    assert as_user("POST", "/_replicate", "stranger", {"source": "db", "target": "db"}) == 403
+    assert as_user("POST", "/_replicate", "boss", {"source": "db", "target": "to"}) == 404
+    assert as_user("POST", "/_replicate", "boss", {"source": "db", "target": "to", "create_target": True}) == 403
+    assert as_user("POST", "/_replicate", "staff", {"source": "db", "target": "db"}) == 200
+    people.put("/to", None, {"Authorization": ADA})
+    people.put("/to/_security", {"members": {"roles": ["staff"]}}, {"Authorization": ADA})
+    live = {"source": "db", "target": "to", "continuous": True}
+    id = people.post("/_replicate", live, {"X-User": "staff"}).json["_local_id"]
+    assert len(id.removesuffix("+continuous")) == 32
+    # What is another's is nobody's to end, but an administrator's by its id.
+    assert as_user("POST", "/_replicate", "boss", {**live, "cancel": True}) == 404
+    assert as_user("POST", "/_replicate", "staff", {"cancel": True, "_local_id": id}) == 401
+    assert as_user("POST", "/_replicate", "staff", {**live, "cancel": True}) == 200
     people.put("/db/_security", {"members": {"names": []}}, {"Authorization": ADA})
     assert people.get("/db").status == 200
 

@@ -25,18 +25,7 @@ def url() -> Iterator[str]:
     environment.close()
 
 
-OWED = {
-    "views/ranges": "strings are not in ICU's order yet; the offset where keys are given",
-}
-
-
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=OWED[name], strict=False)) if name in OWED else name
-        for name in RECORDING.scenarios
-    ],
-)
+@pytest.mark.parametrize("scenario", RECORDING.scenarios)
 def test_recorded(url, scenario):
     differences = RECORDING.play(scenario, url, ADMIN)
     assert RECORDING.unexpected(scenario, differences) == []

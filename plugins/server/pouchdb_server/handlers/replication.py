@@ -7,16 +7,18 @@ import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from pouchdb_core.errors import NotFound
+from pouchdb_core.errors import NotFound, Unauthorized
 from pouchdb_core.live import Starter
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import flag
 from pouchdb_server.replicator.definition import Definition, definition
 from pouchdb_server.replicator.endpoints import Endpoint
 from pouchdb_server.replicator.launch import open_peers
+from pouchdb_server.roles import ADMIN
 
 if TYPE_CHECKING:
     from pouchdb_core.replication.replicate import Replicator
@@ -25,19 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["cancelled_here", "replicate", "running_here"]
 
 VERSION = 4
-ENTRY = (
-    "session_id",
-    "start_time",
-    "end_time",
-    "start_last_seq",
-    "end_last_seq",
-    "recorded_seq",
-    "missing_checked",
-    "missing_found",
-    "docs_read",
-    "docs_written",
-    "doc_write_failures",
-)
+COUNTS = ("missing_checked", "missing_found", "docs_read", "docs_written", "doc_write_failures")
+ENTRY = ("session_id", "start_time", "end_time", "start_last_seq", "end_last_seq", "recorded_seq", *COUNTS)
 """What CouchDB tells of a run."""
 
 
@@ -55,7 +46,10 @@ class _Noticing(Starter):
 
 
 def replicate(request: Request, database: None) -> Response:
-    """POST /_replicate."""
+    """POST /_replicate: of everybody who is logged in, with their rights, as CouchDB."""
+    user = request.user
+    if user.name is None and ADMIN not in user.roles:
+        raise Unauthorized("You are not an authenticated user")
     given = request.json()
     if flag("cancel", given.get("cancel", False)):
         return _cancel(request, given)
@@ -68,6 +62,11 @@ def replicate(request: Request, database: None) -> Response:
         return _started(id)
     with ExitStack() as opened:
         source, target = open_peers(view, wanted, request.user, opened)
+        if source.name == target.name and not source.remote and not wanted.continuous:
+            # As CouchDB: there is nothing to do, and that is no error.
+            now = formatdate(usegmt=True)
+            done = {"ok": True, "last_seq": source.info()["update_seq"], "start_time": now, "end_time": now}
+            return Response(_told(done, dict.fromkeys(COUNTS, 0), None, wanted.since_seq or 0))
         if wanted.continuous:
             handle: Any = view.replicate(source, target, retry=True, **wanted.options())
             handle.on_done(opened.pop_all().close)
@@ -90,7 +89,11 @@ def _started(id: str) -> Response:
 
 
 def _cancel(request: Request, given: Mapping[str, Any]) -> Response:
-    id = given.get("replication_id") or given.get("_local_id") or _identity(request, _definition(request, given))
+    id = given.get("replication_id") or given.get("_local_id")
+    if id is not None and ADMIN not in request.user.roles:
+        # By an id anybody could end what is another's.
+        raise Unauthorized("You are not a server admin.")
+    id = id or _identity(request, _definition(request, given))
     if not (cancelled_here(request.server, id) or any(request.server.others.ask("cancel", id))):
         raise NotFound("no such replication is running")
     return Response({"ok": True, "_local_id": id})
@@ -112,18 +115,28 @@ def cancelled_here(service: Service, id: Any) -> bool:
 
 
 def _definition(request: Request, given: Mapping[str, Any]) -> Definition:
-    """Return what is to be replicated, with the rights of the administrator who asks. Raises BadRequest."""
+    """Return what is to be replicated, with the rights of who asks. Raises BadRequest."""
     wanted = replace(definition(given), owner=request.user)
     return replace(wanted, source=_own(request, wanted.source), target=_own(request, wanted.target))
 
 
 def _identity(request: Request, wanted: Definition) -> str:
-    """Return the same for all who ask for the same: with other credentials, or without saying how long."""
-    return replace(wanted, continuous=True, create_target=False).id(request.environment.uuid, None)
+    """Return the same for all who ask for the same: with other credentials, or without saying how long.
+
+    What a user asks for is nobody else's, and ends with their word only; administrators share theirs.
+    """
+    user, uuid = request.user, request.environment.uuid
+    whose = uuid if ADMIN in user.roles else f"{uuid} {user.name}"
+    return replace(wanted, continuous=True, create_target=False).id(whose, None)
 
 
 def _own(request: Request, side: Endpoint) -> Endpoint:
-    """The server itself needs no HTTP to get to its own databases."""
+    """Where everybody is an administrator, the server needs no HTTP to get to its own databases.
+
+    Else a URL brings credentials of its own, which count, not those of who asks.
+    """
+    if not request.server.accounts.is_party:
+        return side
     origin = request.origin + "/"
     name = unquote(side.name[len(origin) :].strip("/"))
     return Endpoint(name) if side.remote and side.name.startswith(origin) and name else side

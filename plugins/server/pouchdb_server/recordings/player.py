@@ -59,12 +59,14 @@ class Recording:
         lines = (folder / f"{name}.jsonl").read_text("utf-8").splitlines()
         return cls(name, scenarios, [json.loads(line) for line in lines])
 
-    def play(self, name: str, url: str, credentials: tuple[str, str], *, words: bool = False) -> list[Difference]:
+    def play(
+        self, name: str, url: str, credentials: tuple[str, str] | None, *, words: bool = False
+    ) -> list[Difference]:
         """Play one scenario against a server, and return the exchanges that differ.
 
         ``url`` is the server's, ``credentials`` are an administrator's, who makes the scenario's database (and makes
-        ``_users`` anew where the scenario says so). ``words`` compares the reasons of errors too. Raises OSError,
-        RuntimeError when the database cannot be made.
+        ``_users`` anew where the scenario says so), None where everybody is one. ``words`` compares the
+        reasons of errors too. Raises OSError, RuntimeError when the database cannot be made.
         """
         scenario = self.scenarios[name]
         options = scenario.get("options") or {}
@@ -99,13 +101,13 @@ class Recording:
 class _Player:
     """The client of one scenario."""
 
-    def __init__(self, url: str, credentials: tuple[str, str]) -> None:
+    def __init__(self, url: str, credentials: tuple[str, str] | None) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "", parts.port or 80)
         self._run = "".join("bcdfghjklmnpqrst"[int(digit, 16)] for digit in uuid.uuid4().hex[:8])
         self.db = f"rec{uuid.uuid4().hex[:9]}"
         self._masks = Masks(self.db, self._run, f"http://{self._address[0]}:{self._address[1]}")
-        self._administrator = self._masks.header("authorization", "Basic of " + ":".join(credentials))
+        self._administrator = credentials and self._masks.header("authorization", "Basic of " + ":".join(credentials))
 
     def make(self, name: str) -> None:
         """Make a database. Raises RuntimeError."""
@@ -121,7 +123,7 @@ class _Player:
         connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
-            if not {"authorization", "cookie"} & {name.lower() for name in given}:
+            if self._administrator and not {"authorization", "cookie"} & {name.lower() for name in given}:
                 connection.putheader("Authorization", self._administrator)
             for name, value in given.items():
                 # Authorization without a value: nobody is logged in.

@@ -73,8 +73,12 @@ def open_peers(
     source = _open(view, definition, definition.source, opened)
     if not definition.target.remote and definition.target.name not in view.names():
         _check_creation(definition.target.name, definition, rights)
+        _check_member(source, rights)
         return source, _opened(view, definition.target.name, opened)
-    return source, _open(view, definition, definition.target, opened)
+    target = _open(view, definition, definition.target, opened)
+    _check_member(source, rights)
+    _check_member(target, rights)
+    return source, target
 
 
 def _open(view: SyncEnvironment, definition: Definition, side: Endpoint, opened: ExitStack) -> SyncPouchDB:
