@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
     from pouchdb_core.views.servers import Streamed
 
-__all__ = ["Source", "begun", "begun_over", "list_here", "list_over", "view_options"]
+__all__ = ["Source", "begun", "begun_over", "list_here", "list_over", "missing_view", "view_options"]
 
 Source = Callable[[Mapping[str, Any]], tuple[Mapping[str, Any], Iterable[Any]]]
 """Returns (head, rows) for the query of a request; what it raises is the error of the list."""
@@ -101,9 +101,10 @@ def _collected(
     response = completed(joined(answer, negotiation), negotiation.content_type)
     head = LOCAL.head(streamed)
     if head is not None:
-        text = response.get("body")
         response.update(as_response(head))
         response["headers"] = {**(response.get("headers") or {}), "Transfer-Encoding": "chunked"}
+        # Members of start() replace those of what is returned, the body too.
+        text = response.get("body")
         response["body"] = "".join(sent) + (text if isinstance(text, str) else "")
     return response
 
@@ -158,11 +159,17 @@ def _viewed(
     try:
         return rows_of(database, *view, query, counted=manners is not LOCAL)
     except NotFound as error:
-        if error.message.startswith("missing_named_view"):
-            raise NotFound(f"ddoc _design/{view[0]} has no view named {view[1]}") from error
-        if error.message.startswith("missing: "):
-            raise NotFound("missing") from error
-        raise
+        told = missing_view(error, *view)
+        if told is None:
+            raise
+        raise told from error
+
+
+def missing_view(error: NotFound, ddoc: str, view: str) -> NotFound | None:
+    """Return what ``query`` says of a view that is not there in PouchDB's words; None for other errors."""
+    if error.message.startswith("missing_named_view"):
+        return NotFound(f"ddoc _design/{ddoc} has no view named {view}")
+    return NotFound("missing") if error.message.startswith("missing: ") else None
 
 
 def _body_options(request: Mapping[str, Any], options: Mapping[str, Any]) -> Mapping[str, Any]:

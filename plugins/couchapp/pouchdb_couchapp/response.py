@@ -37,11 +37,18 @@ def checked(response: Mapping[str, Any]) -> Mapping[str, Any]:
         if name not in MEMBERS:
             raise _invalid(name, value)
     code, headers = response.get("code"), response.get("headers")
-    if code is not None and (isinstance(code, bool) or not isinstance(code, (int, float)) or code != int(code)):
+    if not (code is None or _is_code(code)):
         raise _invalid("code", code)
     if headers is not None and not isinstance(headers, Mapping):
         raise _invalid("headers", headers)
     return response
+
+
+def _is_code(code: Any) -> bool:
+    if isinstance(code, str):
+        # As it is, as in the original.
+        return code.isascii() and code.isdigit()
+    return isinstance(code, (int, float)) and not isinstance(code, bool) and code == int(code)
 
 
 def _invalid(name: str, value: Any) -> DesignError:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 from pouchdb_core.errors import BadRequest, Forbidden, NotFound
 from pouchdb_core.jsontext import from_text
 from pouchdb_couchapp.errors import MethodNotAllowed
-from pouchdb_couchapp.lists import view_options
+from pouchdb_couchapp.lists import missing_view, view_options
 from pouchdb_couchapp.updating import validating
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _below(routed: _Routed, path: list[str], design: Any, attachment: Any) -> An
         if member in ("_show", "_list", "_update", "_rewrite"):
             return design(database, unquote(name), member, more)
         if member == "_view":
-            return database.query("/".join([unquote(name), *map(unquote, more)]), **view_options(routed.query))
+            return _viewed(routed, unquote(name), "/".join(map(unquote, more)))
         if member in ("_search", "_spatial"):
             method = getattr(database, member[1:], None)
             if method is None:
@@ -175,6 +175,16 @@ def _document(routed: _Routed, id: str, rest: list[str], attachment: Any) -> Any
         PUT=lambda: routed.writing("put_attachment")(id, name, attachment, type, rev),
         DELETE=lambda: routed.writing("remove_attachment")(id, name, rev),
     )
+
+
+def _viewed(routed: _Routed, ddoc: str, view: str) -> Any:
+    try:
+        return routed.database.query(f"{ddoc}/{view}", **view_options(routed.query))
+    except NotFound as error:
+        told = missing_view(error, ddoc, view)
+        if told is None:
+            raise
+        raise told from error
 
 
 def _with_id(doc: Any, id: str) -> Any:

@@ -41,6 +41,8 @@ def test_rows(db: Any, design: Put) -> None:
         ),
         ("send('a'); start({code: 404}); return 'z';", 200, "az", None),
         ("start({code: 201}); start({code: 202}); return 'x';", 201, "x", None),
+        ("start({code: 201, body: 'q'}); return 'y';", 201, "q", None),
+        ("start({body: 'q'}); send('x'); return 'y';", 200, "xq", None),
         ("getRow(); start({code: 404}); return 'z';", 200, "z", None),
         ("send('x'); return {json: {a: 1}};", 200, 'x{"a":1}', None),
         ("send({}); send(5); send(); send(null); return null;", 200, "[object Object]5", None),

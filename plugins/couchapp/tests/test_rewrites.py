@@ -156,12 +156,22 @@ def test_endpoints(site: Any, environment: Any) -> None:
     assert site.rewrite("t/up", method="POST", body='{"_id": "np"}').ok is True
     assert site.rewrite("t/db/_changes").last_seq
     assert site.rewrite("t/db/_security") == {}
-    assert site.rewrite("t/db/_compact", method="POST") is None or True
+    assert site.rewrite("t/db/_compact", method="POST") is None
     assert site.rewrite("t/db/_view_cleanup", method="POST").ok
     assert site.rewrite("t/db/_revs_diff", method="POST", body='{"x": ["1-a"]}') == {"x": {"missing": ["1-a"]}}
     results = site.rewrite("t/db/_bulk_docs", method="POST", body='{"docs": [{"_id": "b1"}]}')
     assert results[0].id == "b1"
     assert len(site.rewrite("t/db/_temp_view", method="POST", body='{"map": "function (d) { emit(1); }"}').rows) == 5
+
+
+def test_a_view_that_is_missing(site: Any) -> None:
+    for path, message in {
+        "t/db/_design/t/_view/ids": "ddoc _design/t has no view named ids",
+        "t/db/_design/none/_view/ids": "missing",
+    }.items():
+        with pytest.raises(NotFound) as caught:
+            site.rewrite(path)
+        assert (caught.value.status, caught.value.name, caught.value.message) == (404, "not_found", message)
 
 
 def test_documents_and_attachments(site: Any) -> None:

@@ -42,6 +42,10 @@ def shown(db: Any, design: Put, body: str, path: str = "t/s", /, **options: Any)
             },
         ),
         (
+            "return {code: '201', body: 'x'};",
+            {"body": "x", "code": "201", "headers": {"Vary": "Accept", "Content-Type": HTML}},
+        ),
+        (
             "return {json: 0};",
             {"json": 0, "body": "0", "code": 200, "headers": {"Vary": "Accept", "Content-Type": "application/json"}},
         ),

@@ -65,7 +65,7 @@ class _Validation:
         return self._db.remote and bool(self._check_http)
 
     def judge(self, docs: Sequence[Mapping[str, Any]]) -> list[PouchDBError | None]:
-        """Judge documents of a remote database: one request for its functions, one for each document they replace."""
+        """Judge documents; of a remote database by a request for its functions, and one for each that is replaced."""
         rules = compiled(self._db, self._db.design_documents())
         more = python_rules(self._db)
         if rules.empty and not more:
@@ -74,7 +74,7 @@ class _Validation:
         return rules.judge(cases, self._user, self._security, more=more, original=True)
 
     def check(self, doc: Mapping[str, Any]) -> None:
-        """Judge one document of a remote database. Raises what it is rejected with."""
+        """Judge one document. Raises what it is rejected with."""
         (error,) = self.judge([doc])
         if error is not None:
             raise error
@@ -89,7 +89,7 @@ class _Validation:
         new = dict(doc)
         if old is not None:
             new["_revisions"] = old["_revisions"]
-        return Case.of(str(id), new, old)
+        return Case.of(id if isinstance(id, str) else "", new, old)
 
 
 def _merged(default: dict[str, Any], given: Any, name: str) -> dict[str, Any]:
@@ -128,6 +128,9 @@ def validating_put(
         given = _document(doc)
         given.update({name: value for name, value in (("_id", id), ("_rev", rev)) if value is not None})
         validation.check(given)
+    elif not db.remote and id is None and isinstance(doc, Mapping) and doc.get("_id") is None:
+        # A rejection comes before the id is missed, too.
+        validation.check(doc)
     return validation.plain().put(doc, id, rev, **options)
 
 

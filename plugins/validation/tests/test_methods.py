@@ -10,6 +10,7 @@ import pytest
 
 import pouchdb
 from pouchdb import Conflict, Forbidden, NotFound, PouchDBError, Unauthorized
+from pouchdb_core.errors import MissingId
 
 SKELETON = {"admins": {"names": [], "roles": []}, "members": {"names": [], "roles": []}}
 
@@ -163,6 +164,14 @@ def test_a_rejection_comes_before_a_conflict(flags: Any) -> None:
         flags.validating_put({"_id": "a", "_rev": "1-stale", "f": "no"})
     with pytest.raises(Conflict):
         flags.validating_put({"_id": "a", "_rev": "1-stale"})
+
+
+def test_a_rejection_comes_before_a_missing_id(flags: Any) -> None:
+    assert seen(flags.validating_put, {"show": 1})["new"] == {"show": 1}
+    with pytest.raises(Unauthorized):
+        flags.validating_put({"u": "who?"})
+    with pytest.raises(MissingId):
+        flags.validating_put({"x": 1})
 
 
 def test_remove_shows_what_was_given(flags: Any) -> None:
