@@ -127,7 +127,7 @@ def _kept(where: Path | str, chosen: list[tuple[str, object]], origin: Origin) -
     key = _key(where, chosen, origin)
     with _lock:
         found = _environments.get(key)
-        if found is None or found.closed:
+        if found is None or not found.engine.give():
             if isinstance(where, Path):
                 found = _made(where, chosen, origin)
             else:

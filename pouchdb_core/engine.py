@@ -31,7 +31,7 @@ from pouchdb_core.uuids import UuidSource
 
 if TYPE_CHECKING:
     from pouchdb_core.database_object import Handle
-    from pouchdb_core.live import Replication
+    from pouchdb_core.live import LiveHandle, Replication
     from pouchdb_core.requests import UserContext
     from pouchdb_core.transforms import Transforms
 
@@ -113,6 +113,8 @@ class Engine:
         self.slots = Slots()
         self.closed = False
         self._closing = False
+        self._given, self._inside, self._left_blocks = 1, 0, 0
+        """How many calls of ``setup()`` got it, how many ``with`` blocks it is in, and how many of those have ended."""
         self.plugins = Plugins(plugins)
         self.storage = None if url is None else self.plugins.storage(url)
         """Where the databases are if not in a directory."""
@@ -127,6 +129,10 @@ class Engine:
         """Steps those with a server: one that does not answer holds a thread for as long as its time-out."""
         self.live: set[Replication] = set()
         """The replications that run in the background."""
+        self.going: set[LiveHandle] = set()
+        """All that goes on in the background, whoever keeps its handle: feeds with a listener, replications."""
+        self.unheard: weakref.WeakSet[LiveHandle] = weakref.WeakSet()
+        """Feeds without a listener: who iterates them keeps them, perhaps in a thread that knows of no end."""
         self.replicators: set[Replicator] = set()
         """Those that are running, whoever waits for them."""
         self.tools = tools or Tools()
@@ -156,7 +162,11 @@ class Engine:
         self._uuid: str | None = None
         self.current: UserContext | Callable[[], UserContext | None] | None = None
         """Who is logged in, or a function that says so."""
-        self._finalizer = weakref.finalize(self, _clean, self._stores, self._scratch)
+        self._runners = ((self.remote_workers, 5.0), (self.workers, 5.0), (self.dispatcher, 1.0))
+        # The finalizer is known to the interpreter, and what goes on knows the engine: as long as there is something,
+        # both stay, whoever has forgotten them, until it is cancelled, its environment is closed, or the program ends.
+        handles = (self.going, self.unheard)
+        self._finalizer = weakref.finalize(self, _clean, handles, self._runners, self._stores, self._scratch)
         self.check_options(self.place.options)
 
     @property
@@ -316,6 +326,29 @@ class Engine:
         """Return what steps long-lived work on these databases."""
         return self.remote_workers if any(each.remote for each in databases) else self.workers
 
+    def give(self) -> bool:
+        """Count one more call of ``setup()`` that gets it; False if it is being closed."""
+        with self._lock:
+            self._given += not self._closing
+            return not self._closing
+
+    def enter(self) -> None:
+        """Count a block that uses it."""
+        with self._lock:
+            self._inside += 1
+
+    def leave(self) -> bool:
+        """Count the end of a block; tell the last one to close: then nobody else uses it, in a block or without.
+
+        Who got it by ``setup()`` and has not ended a block of its own uses it still.
+        """
+        with self._lock:
+            self._inside -= 1
+            self._left_blocks += 1
+            last = not self._inside and self._left_blocks >= self._given
+            first, self._closing = not self._closing and last, self._closing or last
+        return first
+
     def start_closing(self) -> bool:
         """Tell the one caller that shall announce the end and call ``close()``."""
         with self._lock:
@@ -337,9 +370,8 @@ class Engine:
                 closing.callback(opened.adapter.close)
             closing.callback(self.watcher.close)
             # What they are at ends before the files go, unless it takes too long.
-            closing.callback(self.dispatcher.close, 1.0)
-            closing.callback(self.workers.close, 5.0)
-            closing.callback(self.remote_workers.close, 5.0)
+            for runner, patience in reversed(self._runners):
+                closing.callback(runner.close, patience)
             closing.callback(self.place.slots.close)
             closing.callback(self.slots.close)
             for opened in stores:
@@ -392,13 +424,25 @@ def _weakly(plugins: Plugins) -> Callable[[str, Any], None]:
     return announce
 
 
-def _clean(stores: dict[tuple[str, str], Adapter], scratch: _Scratch) -> None:
-    """End an engine that was closed or collected; must not refer to it."""
+def _clean(
+    live: tuple[Iterable[LiveHandle], Iterable[LiveHandle]],
+    runners: Iterable[tuple[Runner, float]],
+    stores: dict[tuple[str, str], Adapter],
+    scratch: _Scratch,
+) -> None:
+    """End an engine that was closed or collected, or whose program ends; must not refer to it but by what goes on."""
     with contextlib.ExitStack() as closing:
         closing.callback(scratch.remove)
-        for each in stores.values():
+        for each in list(stores.values()):
             closing.callback(each.close)
         stores.clear()
+        handles = [handle for each in live for handle in list(each)]
+        if handles:
+            # The program ends, and closed nothing: what goes on ends while its databases are open.
+            for runner, patience in reversed(tuple(runners)):
+                closing.callback(runner.close, patience)
+            for handle in handles:
+                closing.callback(handle.cancel)
 
 
 def _kept_uuid(path: Path) -> str:

@@ -260,7 +260,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
     """An environment whose databases block; also a mapping of names to databases.
 
     ``env[name]`` opens (and makes) a database, each time as a new object; ``name in env`` never
-    makes one; ``del env[name]`` destroys. Also a context manager that closes.
+    makes one; ``del env[name]`` destroys. Also a context manager that closes when its last user leaves.
     """
 
     @property
@@ -329,21 +329,30 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         self.emit("destroy", name)
 
     def close(self) -> None:
-        """Close every database; a temporary storage directory is removed. Calling it again does nothing."""
+        """Close every database, whoever uses it; a temporary storage directory is removed. Again it does nothing.
+
+        A ``with`` block closes it only when nobody else uses it: no other block, and nobody who got the same
+        environment by a ``setup()`` of its own and has not ended a block.
+        """
         if self.engine.start_closing():
-            try:
-                self.engine.plugins.environment_closing(self if self._origin is None else self._origin)
-            finally:
-                self.engine.close()
+            self._close()
+
+    def _close(self) -> None:
+        try:
+            self.engine.plugins.environment_closing(self if self._origin is None else self._origin)
+        finally:
+            self.engine.close()
 
     replicate = starting(replicating.replicate, REPLICATION)
     sync = starting(replicating.sync, SYNC)
 
     def __enter__(self) -> Self:
+        self.engine.enter()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
+        if self.engine.leave():
+            self._close()
 
     def __getitem__(self, name: str) -> SyncPouchDB:
         return self.PouchDB(name)

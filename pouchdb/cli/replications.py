@@ -17,7 +17,7 @@ from pouchdb.cli.status import Status, redacted
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.live import LiveHandle, Replication, Starter, Sync
-from pouchdb_core.live.starter import keep
+from pouchdb_core.live.live_handle import keep
 from pouchdb_core.replication.replicate import Replicator
 from pouchdb_core.results import Record
 
@@ -59,7 +59,7 @@ class Background(Starter):
         engine = env.engine
         subscribe = replicator.source.adapter.subscribe
         handle = Watched(replicator, subscribe, env._calls, engine.dispatcher, engine.workers)
-        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live)
+        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live, engine.going)
         return handle
 
 

@@ -226,6 +226,10 @@ class Adapter(ABC):
     def directory(self, plugin: str) -> Path:
         """Return (making it) a folder for files of a plug-in that belong to this database."""
 
+    def existing_directory(self, plugin: str) -> Path | None:
+        """Return the folder that ``directory`` makes if it has been made."""
+        return None
+
     @abstractmethod
     def backup(self, target: Path) -> None:
         """Copy the database to ``target`` while others read and write."""

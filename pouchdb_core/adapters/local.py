@@ -64,6 +64,7 @@ class LocalAdapter(Adapter):
         self._uuid: str = store.metadata("uuid")
         self._auto_compaction, self._deterministic = False, True
         self._purged_infos_limit = DEFAULT_PURGED_INFOS_LIMIT
+        self._has_files = False
         self._ddocs: tuple[int, tuple[Record, ...]] = (-1, ())
         self.configure(options)
 
@@ -205,7 +206,15 @@ class LocalAdapter(Adapter):
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise self.file_error(error, f"directory {directory}") from error
+        self._has_files = True
         return directory
+
+    def existing_directory(self, plugin: str) -> Path | None:
+        if not (self._has_files or self.lasting):
+            # Asking for a temporary folder would make it.
+            return None
+        directory = self.side_directory() / plugin
+        return directory if directory.is_dir() else None
 
     def side_directory(self) -> Path:
         """Return the folder for the files of plug-ins: a temporary one, unless the storage has a place for them."""

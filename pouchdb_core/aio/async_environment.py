@@ -77,7 +77,8 @@ class AsyncContext(Context):
 
 
 class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
-    """An environment whose databases answer with promises; also an ``async with`` block that closes.
+    """An environment whose databases answer with promises; also an ``async with`` block that closes when its
+    last user leaves.
 
     ``sync_view`` is the synchronous environment of the same engine: both may be used at once.
     """
@@ -105,6 +106,7 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
     destroy = operation(_destroy, name="destroy")
     close = operation(SyncEnvironment.close)
+    _close = operation(SyncEnvironment._close, name="close")
     # Declared: else pyright goes by what the base class declares.
     names: Operation[[], list[str]] = operation(AbstractEnvironment.names, reads=True)  # type: ignore[assignment]
     active_tasks: Operation[[], list[Record]] = operation(  # type: ignore[assignment]
@@ -186,10 +188,12 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
         return calls.make(view, operation, named, *sync_of(args, kwargs))
 
     async def __aenter__(self) -> Self:
+        self.engine.enter()
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self.close()
+        if self.engine.leave():
+            await self._close()
 
     def __copy__(self) -> Self:
         return type(self)(copy.copy(self._sync_view), self._async_database_class)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pouchdb_core.aio.async_handles import AsyncHandle, Mailbox
 from pouchdb_core.aio.calls import Calls
 from pouchdb_core.events import Listener
-from pouchdb_core.live.starter import keep
+from pouchdb_core.live.live_handle import keep
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle, Job
@@ -57,6 +57,7 @@ class AsyncFeed(AsyncHandle):
         """What ends it, once all rows were delivered."""
         self._unsubscribe: Callable[[], Any] = _nothing
         db._life.unstarted.add(self)
+        db._engine.unheard.add(self)
 
     def begin(self, db: SyncPouchDB, request: Changes, *, return_docs: bool) -> None:
         """Its turn among the calls on the database has come. Raises what is wrong with the request."""
@@ -134,7 +135,8 @@ class AsyncFeed(AsyncHandle):
         if not self._kept_alive:
             self._kept_alive = True
             self.db._life.unstarted.discard(self)
-            keep(self, self.db._life.live)
+            self.db._engine.unheard.discard(self)
+            keep(self, self.db._life.live, self.db._engine.going)
 
     def _want(self) -> None:
         self._wanted = True

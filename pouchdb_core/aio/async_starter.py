@@ -11,7 +11,8 @@ from pouchdb_core.aio.async_feed import AsyncFeed
 from pouchdb_core.aio.async_handles import AsyncHandle, AsyncReplication, AsyncSync
 from pouchdb_core.aio.calls import Calls, taken_callback
 from pouchdb_core.aio.queue import Way
-from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back, keep
+from pouchdb_core.live.live_handle import keep
+from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back
 from pouchdb_core.methods import Starting
 from pouchdb_core.requests import Changes
 
@@ -131,9 +132,10 @@ class _Starter(Starter):
         handle = self._replications.pop(0)
         self.reached = handle is self._handle
         called_back(handle, on_change, complete)
-        keep(handle, replicator.source._life.live, replicator.target._life.live, env.engine.live)
+        engine = env.engine
+        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live, engine.going)
         self._begins(handle, replicator.request.live)
-        handle.begin(replicator, env.engine.workers_of(replicator.source, replicator.target))
+        handle.begin(replicator, engine.workers_of(replicator.source, replicator.target))
         return handle
 
     def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:

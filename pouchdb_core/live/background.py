@@ -6,8 +6,9 @@ import copy
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.live.live_handle import keep
 from pouchdb_core.live.live_replication import Replication
-from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back, keep
+from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -76,5 +77,5 @@ class _Background(Starter):
         engine, subscribe = env.engine, replicator.source.adapter.subscribe
         run = _Checked(replicator, self._check)
         handle = Replication(replicator, subscribe, env._calls, engine.dispatcher, self._runner, run=run)
-        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live)
+        keep(handle, replicator.source._life.live, replicator.target._life.live, engine.live, engine.going)
         return called_back(handle, on_change, complete)

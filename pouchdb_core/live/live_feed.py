@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.events import CallLog, Listener
-from pouchdb_core.live.live_handle import LiveHandle
+from pouchdb_core.live.live_handle import LiveHandle, keep
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle, Job, Runner
 
@@ -55,6 +55,7 @@ class Feed(LiveHandle):
         self._unsubscribe = weakref.finalize(self, subscribe(lambda: _call(woken)))
         self._unsubscribe.atexit = False
         db._life.unstarted.add(self)
+        db._engine.unheard.add(self)
 
     def cancel(self) -> None:
         if self.cancelled or self.done:
@@ -100,9 +101,9 @@ class Feed(LiveHandle):
         if event == "change" and self._job is None:
             life = self.db._life
             # From now on it goes on also when nobody keeps the handle.
-            life.live.add(self)
             life.unstarted.discard(self)
-            self.on_done(lambda: life.live.discard(self))
+            self.db._engine.unheard.discard(self)
+            keep(self, life.live, self.db._engine.going)
             self._job = self._dispatcher.job(self._step)
             self._job.wake()
         return self

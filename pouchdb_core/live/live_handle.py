@@ -19,7 +19,7 @@ from pouchdb_core.runner import Runner
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["LiveHandle", "Work"]
+__all__ = ["LiveHandle", "Work", "keep"]
 
 logger = logging.getLogger("pouchdb.live")
 
@@ -154,6 +154,18 @@ class LiveHandle(EventEmitter):
                 self._tell("complete", outcome)
             else:
                 self._tell("error", error)
+
+
+def keep(handle: LiveHandle, *places: set[Any]) -> None:
+    """Have the handle known in these places while it is not over."""
+    for place in places:
+        place.add(handle)
+
+    def forget() -> None:
+        for place in places:
+            place.discard(handle)
+
+    handle.on_done(forget)
 
 
 class _Complete:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.live.live_feed import Feed
+from pouchdb_core.live.live_handle import keep
 from pouchdb_core.live.live_replication import Replication, Sync, replicate_now
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pouchdb_core.live.live_handle import LiveHandle
     from pouchdb_core.replication.replicate import Replicator
 
-__all__ = ["OnChange", "OnComplete", "Starter", "called_back", "keep", "told_of_errors"]
+__all__ = ["OnChange", "OnComplete", "Starter", "called_back", "told_of_errors"]
 
 OnChange = Callable[[Record], Any] | None
 OnComplete = Callable[..., Any] | None
@@ -57,7 +58,7 @@ class Starter:
         engine, source, target = env.engine, replicator.source, replicator.target
         workers = engine.workers_of(source, target)
         handle = Replication(replicator, source.adapter.subscribe, env._calls, engine.dispatcher, workers)
-        keep(handle, source._life.live, target._life.live, engine.live)
+        keep(handle, source._life.live, target._life.live, engine.live, engine.going)
         return called_back(handle, on_change, complete)
 
     def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:
@@ -68,18 +69,6 @@ class Starter:
         if complete is not None:
             complete(None, result)
         return result
-
-
-def keep(handle: LiveHandle, *places: set[Any]) -> None:
-    """Have the handle known in these places while it is not over."""
-    for place in places:
-        place.add(handle)
-
-    def forget() -> None:
-        for place in places:
-            place.discard(handle)
-
-    handle.on_done(forget)
 
 
 @contextmanager

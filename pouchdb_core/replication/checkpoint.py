@@ -1,8 +1,8 @@
 """Checkpoints: how far a replication got, remembered on both sides (spec: replication 4.2).
 
-A checkpoint is a local document ``{"session_id", "source_last_seq", "history": [...]}`` of the same
-content on source and target, as CouchDB writes it. Only what both remember is believed: a side that
-was restored from a backup remembers an older session, and the replication resumes from there.
+A checkpoint is a local document ``{"session_id", "source_last_seq", "history": [...]}`` of the same content on
+source and target, as CouchDB writes it, but for ``side``, which says whose it is. Only what both remember is
+believed: a side that was restored from a backup remembers an older session, and the replication resumes from there.
 """
 
 from __future__ import annotations
@@ -192,11 +192,12 @@ class Checkpoints:
         """Return where to resume."""
         if len(self._left_out) == 2:
             return Checkpoint()
-        source, target = self._load("source"), self._load("target")
-        for side, found in (("source", source), ("target", target)):
+        read = {side: self._load(side) for side in ("source", "target")}
+        for side, found in read.items():
             sessions = _history(found)
             if sessions and side not in self._left_out:
                 self._newest[side] = sessions[0]
+        source, target = _of("source", read["source"]), _of("target", read["target"])
         if not self._left_out and source is None and target is not None and self._unwritable("source"):
             self._left_out.add("source")
         alone = bool(self._left_out)
@@ -213,7 +214,7 @@ class Checkpoints:
             self._agreed = _shared(known if alone else source, known if alone else target, entry["session_id"])
             if alone or _agree(source, target):
                 self._written = (since, denied) if entry.get("epoch") == self._epoch.now else None
-        told = [each["session_id"] for side in (source, target) for each in _history(side)]
+        told = [each["session_id"] for side in read.values() for each in _history(side)]
         self._unbelieved = set(told) - self._agreed.keys()
         self._started = since
         return Checkpoint(since, {id: list(revs) for id, revs in denied.items()})
@@ -346,7 +347,7 @@ class Checkpoints:
             before = older
             if before is None:
                 before = self._before(current)
-            told = {**body, "history": [entry, *before][:HISTORY]}
+            told = {**body, "side": side, "history": [entry, *before][:HISTORY]}
             try:
                 self._sides[side].put(told if current is None else {**told, "_rev": current["_rev"]})
                 self._newest[side] = entry
@@ -368,6 +369,11 @@ class Checkpoints:
         if (known := self._newest.get(side)) is not None:
             self._compare(side, known, current)
         return current
+
+
+def _of(side: str, document: Record | None) -> Record | None:
+    """Return a side's document; None for one that the other side wrote: the two have changed places since."""
+    return document if document is None or document.get("side", side) == side else None
 
 
 def _shared(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None, newest: str) -> dict[str, Entry]:

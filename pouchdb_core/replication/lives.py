@@ -49,6 +49,11 @@ class Side:
         """Whether there are so many witnesses that they should be asked for soon."""
         return len(self._witnesses) >= WITNESSES
 
+    @property
+    def recognisable(self) -> bool:
+        """Whether there is anything by which another database in its place would be noticed."""
+        return not self.remote or bool(self._identity or self._witnesses)
+
     def saw(self, id: str, rev: str) -> None:
         """Remember that the side has a revision. Only a remote side is asked for it."""
         if self._database.remote:

@@ -98,6 +98,8 @@ class Replicator:
         self._lives: dict[str, Side] = {}
         self._begun = False
         self._restarts = self._missed = 0
+        self._vanished: set[Revision] = set()
+        """Revisions that a source told of and did not have when nothing else was known of it."""
         self._look_at, self._look_after = 0.0, FIRST_LOOK
         self._doubted = False
         self.wake: Callable[[], None] = lambda: None
@@ -438,6 +440,7 @@ class Replicator:
             if transfer.documents:
                 self._lives["target"].saw(*revision_of(transfer.documents[-1]))
         self._witness(rows, absent)
+        self._doubt_source(absent)
         self.last_seq, self._unsaved = last_seq, True
         self._pending.after(last_seq, len(rows))
         self._recover()
@@ -455,6 +458,17 @@ class Replicator:
                 if revision not in absent and revision not in self.refused:
                     for side in self._lives.values():
                         side.saw(*revision)
+
+    def _doubt_source(self, absent: set[Revision]) -> None:
+        """Raise Replaced if a source does not have what it told of, and nothing says that it still is what it was.
+
+        If it tells of the same ones again they are really missing there, compacted or damaged.
+        """
+        source = self._lives["source"]
+        if absent - self._vanished and not source.recognisable and self._restarts < RESTARTS:
+            self._vanished = absent
+            id, rev = next(iter(absent))
+            raise source.replaced(f"its feed told of {rev} of {id!r}, which is not there")
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
         if not wanted:

@@ -10,7 +10,8 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Generator, Iterator
+import weakref
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,12 +56,24 @@ class _Moved(Exception):
     """Somebody else worked on the index since we looked: look again."""
 
 
+def _close(index: Index) -> None:
+    try:
+        index.close()
+    except Exception:
+        # It may come from the last reference, where nobody hears of it.
+        logger.exception("an index could not be closed")
+
+
 class Follower:
     """One index and how far it has come. Shared by the threads of an engine."""
 
     def __init__(self, kind: str, place: IndexPlace, index: Index) -> None:
         self.kind, self.place, self.index = kind, place, index
         self.store: IndexStore = place.store
+        # Who uses it has it: an index whose definition changed is closed under nobody.
+        self.close: Callable[[], None] = weakref.finalize(self, _close, index)
+        """Let go of the index's files; so does the last reference to this."""
+        self.close.atexit = False
         self._files_known = False
         self._reset()
 
@@ -138,10 +151,6 @@ class Follower:
         self._files_known = True
         seq, _, lineage = (self.index.mark() or "").partition(":")
         return lineage == _lineage(entry) and seq.isdigit() and int(seq) >= entry.seq
-
-    def close(self) -> None:
-        """Let go of the index's files."""
-        self.index.close()
 
     # -- building ---------------------------------------------------------------------------------
 

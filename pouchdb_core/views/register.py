@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import FunctionError, NotFound
@@ -15,6 +16,7 @@ from pouchdb_core.views.index_store import IndexEntry, IndexStore
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.results import Record
 
 __all__ = ["Indexes", "indexes"]
 
@@ -26,11 +28,13 @@ class Indexes:
         self.store: IndexStore = database.adapter.indexes()
         self._followers: dict[tuple[str, str], Follower] = {}
         self._recent: dict[tuple[str, str, str], tuple[str, str]] = {}
+        self._ddocs_seq: int | None = None
         self._lock = threading.RLock()
 
     def follower(self, database: SyncPouchDB, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
         """Return what keeps an index up to date; ``member`` is its name where a design document has several.
 
+        It is closed with the last reference to it once its definition has changed or gone, or by ``close()``.
         Raises NotFound when the design document has no such index.
         """
         kinds = database.plugins.index_kinds()
@@ -40,17 +44,34 @@ class Indexes:
         if signature is None:
             raise NotFound(f"design document {ddoc['_id']!r} has no {kind!r}{f' {member!r}' if member else ''}")
         key = (kind, signature)
+        ddocs_seq = database.adapter.ddocs_seq()
         with self._lock:
+            if self._ddocs_seq != ddocs_seq:
+                self._let_go(database)
+                self._ddocs_seq = ddocs_seq
             found = self._followers.get(key)
             if found is None:
                 place = IndexPlace(database, self.store, kind, signature, ddoc, member)
                 found = self._followers[key] = Follower(kind, place, kinds[kind].open(database, place))
-            # What no design document leads to any more is let go of.
             self._recent[kind, ddoc["_id"], member] = key
             if len(self._followers) > len(self._recent):
-                for gone in set(self._followers) - set(self._recent.values()):
+                # Somebody came with a design document that he read before it changed.
+                for gone in self._followers.keys() - self._recent.values():
                     del self._followers[gone]
         return found
+
+    def _let_go(self, database: SyncPouchDB) -> None:
+        """Forget indexes that no design document leads to any more; who uses one just now has it a little longer."""
+        if not self._followers:
+            return
+        defined = {
+            (name, ddoc["_id"], member): (name, signature)
+            for name, ddoc, signatures in _defined(database.as_user(None))
+            for member, signature in signatures.items()
+        }
+        self._recent = {which: key for which, key in self._recent.items() if defined.get(which) == key}
+        for gone in self._followers.keys() - self._recent.values():
+            del self._followers[gone]
 
     def cleanup(self, database: SyncPouchDB) -> int:
         """Drop indexes, with their folders, that no design document defines; return how many.
@@ -58,16 +79,7 @@ class Indexes:
         Indexes of kinds whose plug-in is not there are left alone.
         """
         kinds = database.plugins.index_kinds()
-        ddocs = database.design_documents()
-        wanted: set[tuple[str, str]] = set()
-        for name, kind in kinds.items():
-            for ddoc in ddocs:
-                try:
-                    signatures = kind.signatures(database, ddoc)
-                except FunctionError:
-                    # Whatever it would index, it has not.
-                    continue
-                wanted.update((name, signature) for signature in signatures.values())
+        wanted = {(name, each) for name, _, signatures in _defined(database) for each in signatures.values()}
         dropped = 0
         for row in self.store.entries():
             entry = IndexEntry(*row)
@@ -81,7 +93,8 @@ class Indexes:
                     self.store.drop(entry.number)
                 dropped += 1
         for name in kinds:
-            for left in database.directory(folder(name)).iterdir():
+            files = database.adapter.existing_directory(folder(name))
+            for left in () if files is None else files.iterdir():
                 if (name, left.name) not in wanted:
                     shutil.rmtree(left, ignore_errors=True)
         return dropped
@@ -93,6 +106,16 @@ class Indexes:
             self._followers.clear()
         for follower in followers:
             follower.close()
+
+
+def _defined(database: SyncPouchDB) -> Iterator[tuple[str, Record, Mapping[str, str]]]:
+    """Yield kind, design document, and the signatures of its indexes by name."""
+    ddocs = database.design_documents()
+    for name, kind in database.plugins.index_kinds().items():
+        for ddoc in ddocs:
+            # Whatever one that does not compile would index, it has not.
+            with suppress(FunctionError):
+                yield name, ddoc, kind.signatures(database, ddoc)
 
 
 _INDEXES: Slot[Indexes] = Slot("indexes", Indexes, Indexes.close)

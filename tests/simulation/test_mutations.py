@@ -9,7 +9,7 @@ import pytest
 from replicas.seeds import play
 
 from pouchdb_core.live import Replication
-from pouchdb_core.replication import replicate
+from pouchdb_core.replication import lives, replicate
 from pouchdb_core.replication.batch import Transfer
 from pouchdb_core.replication.checkpoint import Checkpoints
 from pouchdb_core.replication.lives import Side
@@ -98,14 +98,21 @@ def only_checkpoints(patch: Patch) -> None:
     patch.setattr(Side, "check", lambda self: None)
 
 
+def says_nothing(patch: Patch) -> None:
+    """No database says who it is, as CouchDB's do not: no mistake by itself, but it hides none of the others."""
+    patch.setattr(lives, "_identity", lambda info: {})
+
+
 def one_witness(patch: Patch) -> None:
     """Of a batch only its last document is asked for."""
+    says_nothing(patch)
     witness = Replicator._witness
     patch.setattr(Replicator, "_witness", lambda self, rows, absent: witness(self, rows[-1:], absent))
 
 
 def sleeps(patch: Patch) -> None:
     """What waits never looks whether both sides still are who they were."""
+    says_nothing(patch)
 
     def look(self: Any, **options: Any) -> None:
         self._look_at = self.tools.clock() + 60.0

@@ -22,6 +22,12 @@ def test_all_replicas_are_equal_when_the_network_heals(start: int) -> None:
         pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
 
 
+@pytest.mark.parametrize("seed", [7000782, 7000897])
+def test_what_went_wrong_once(seed: int) -> None:
+    """A feed told of what another database in its place does not have; a source and its target changed places."""
+    assert play(seed) is None
+
+
 @pytest.mark.parametrize("seed", [4, 900258, 900766])
 def test_a_seed_is_the_same_in_another_process(seed: int) -> None:
     """With another order of sets, at another time, in another directory; also where files are restored under a sync."""

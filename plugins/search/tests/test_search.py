@@ -13,6 +13,7 @@ import urllib3
 from pouchdb_search.analysis import LANGUAGES, REFUSED, analyzer_of, known_analyzers
 
 import pouchdb
+from pouchdb_core.views import indexes
 
 
 @pytest.fixture
@@ -477,3 +478,15 @@ def test_every_language_works_or_is_refused_by_name() -> None:
     for name in (*REFUSED, "klingon", 5, {"name": "keyword", "stopwords": ["a"]}, {"stopwords": []}):
         with pytest.raises(pouchdb.BadRequest):
             analyzer_of(name)
+
+
+def test_an_index_whose_function_changed_is_closed(plain: Any) -> None:
+    opened: list[Any] = []
+    for number in range(4):
+        ddoc = plain.get("_design/d")
+        plain.put({**ddoc, "indexes": {"plain": {"index": PLAIN.replace("'num'", f"'num{number}'")}}})
+        assert ids(plain.search("d/plain", q="fox"))
+        [follower] = indexes(plain)._followers.values()
+        opened.append(follower.index)
+        del follower
+    assert [each._index is None for each in opened] == [True, True, True, False]

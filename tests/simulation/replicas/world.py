@@ -338,6 +338,7 @@ class World:
         self.workers.drop(handle._job)
         for each in (link.source, link.target):
             each.peer._engine.live.discard(handle)
+            each.peer._engine.going.discard(handle)
             each.peer._engine.replicators.discard(handle.replicator)
             each.peer._life.live.discard(handle)
         self.links.remove(link)
