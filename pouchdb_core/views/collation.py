@@ -29,6 +29,7 @@ __all__ = [
     "default_of",
     "encode_of",
     "has_icu",
+    "icu_version",
     "order_of",
     "version_of",
 ]
@@ -53,6 +54,12 @@ def check_collation(engine: Engine) -> None:
 def has_icu() -> bool:
     """Return whether strings can be sorted as ICU does."""
     return _icu() is not None
+
+
+def icu_version() -> str | None:
+    """Return the version of ICU, None where there is none."""
+    found = _icu()
+    return None if found is None else found[1]
 
 
 def order_of(database: SyncPouchDB) -> tuple[Encode, str | None]:

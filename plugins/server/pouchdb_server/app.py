@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["ASGIApp", "Server", "create_app"]
 
 METHODS = ["DELETE", "GET", "HEAD", "POST", "PUT", "COPY"]
-EXPOSED = ["ETag", "Location", "X-Couch-Request-ID", "X-Couch-Update-NewRev", "Content-Range", "Accept-Ranges"]
+EXPOSED = (
+    "Accept-Ranges Content-Range ETag Location Server X-Couch-Request-ID X-Couch-Update-NewRev X-CouchDB-Body-Time"
+).split()
 
 
 def create_app(environment: AbstractEnvironment, **settings: Any) -> ASGIApp:

@@ -88,7 +88,7 @@ class Lists(Pieces):
     """Several lists as a response, ``{"results": [...]}``: each is ``(rows, head)`` as ``Rows`` takes them."""
 
     def __init__(self, lists: Iterable[tuple[Iterable[Any], Mapping[str, Any]]]) -> None:
-        super().__init__(_lists_text(lists))
+        super().__init__(_lists_text(lists), etag=True)
 
 
 def members(values: Mapping[str, Any]) -> bytes:

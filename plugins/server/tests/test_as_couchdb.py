@@ -236,6 +236,47 @@ def test_the_last_of_key_and_range_counts(client):
     assert client.get('/db/_all_docs?keys=["a","b"]&key="b"').status == 400
 
 
+def test_local_documents_forget_attachments(client):
+    body = {"_attachments": {"x": {"data": "eA=="}}, "n": 1}
+    assert client.put("/db/_local/a", body).status == 201
+    assert client.get("/db/_local/a").json == {"_id": "_local/a", "_rev": "0-1", "n": 1}
+    assert client.get("/db/_local/a?revs=true").json["_revisions"] == {"start": 0, "ids": ["1"]}
+    assert client.get("/db/_local/a/x").status == 400
+
+
+@pytest.mark.parametrize("path", ["/db/a?revs=true", "/db/a?attachments=true", "/db/_changes", "/_db_updates"])
+def test_what_has_an_etag(client, path):
+    client.put("/db/a", {})
+    known = client.get(path).headers["ETag"]
+    assert client.get(path, If_None_Match=known).status == 304
+    rev = client.get("/db/a").json["_rev"]
+    client.put(f"/db/a?rev={rev}", {})
+    assert client.get(path).headers["ETag"] != known or path == "/_db_updates"
+    assert "ETag" not in client.get("/db/a?conflicts=true").headers
+    assert "ETag" in client.post("/db/_all_docs/queries", {"queries": [{}]}).headers
+
+
+def test_purging_tells_what_was_asked_for(client):
+    client.put("/db/a?new_edits=false", {"_rev": "3-c", "_revisions": {"start": 3, "ids": ["c", "b", "a"]}})
+    assert client.post("/db/_purge", {"a": ["3-c", "9-x"]}).json["purged"] == {"a": ["3-c"]}
+
+
+def test_what_is_skipped_beyond_the_end_does_not_count(client):
+    client.put("/db/a", {})
+    client.put("/db/_design/v", {"views": {"v": {"map": "function (doc) { emit(1); }"}}})
+    for path, total in (("_all_docs", 2), ("_design/v/_view/v", 1)):
+        answer = client.get(f"/db/{path}?skip=100").json
+        assert (answer["offset"], answer["total_rows"], answer["rows"]) == (total, total, [])
+
+
+def test_what_a_node_tells(client):
+    assert client.get("/_node/_local/_versions").json["collation_driver"]["name"] in ("libicu", "codepoint")
+    assert client.get("/_node/_local/_system").json["uptime"] >= 0
+    assert client.post("/_node/_local/_config/_reload", {}).json == {"ok": True}
+    assert client.get("/_node/_local/_config/log").json == {}
+    assert client.get("/_node/other/_versions").status == 404
+
+
 def test_copying_takes_no_url(client):
     client.put("/db/a", {"x": 1})
     for wrong in ("http://localhost:5984/db/b", "https://other/db/b", "_bad", "b?rev=x"):

@@ -28,6 +28,7 @@ class RangeNotSatisfiable(PouchDBError):
 def get(request: Request, database: SyncPouchDB) -> Response:
     """GET /{db}/{docid}/{attachment}: bytes, or with ``Range`` some of them."""
     id, rev = _id(request), request.query.get("rev")
+    _check_local(id)
     try:
         reader = database.open_attachment(id, request.params["attachment"], rev=rev)
     except NotFound:

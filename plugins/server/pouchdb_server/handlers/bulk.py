@@ -216,5 +216,5 @@ def missing_revs(request: Request, database: SyncPouchDB) -> Response:
 def _revisions(request: Request) -> dict[str, Any]:
     given: dict[str, Any] = request.json()
     if not all(isinstance(revs, list) for revs in given.values()):
-        raise BadRequest("the body must be {id: [rev, ...]}")
+        raise BadRequest("Invalid list of revisions")
     return given

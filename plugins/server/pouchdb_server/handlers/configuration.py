@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 from pouchdb_core.errors import Forbidden, NotFound
 from pouchdb_core.jsontext import dump
+from pouchdb_core.views.collation import has_icu, icu_version
 from pouchdb_server.messages import Request, Response
 
-__all__ = ["delete", "everything", "get", "node", "put", "restart", "section"]
+__all__ = ["delete", "everything", "get", "node", "put", "reload", "restart", "section", "system", "versions"]
+
+STARTED = time.monotonic()
 
 HIDDEN = "-hidden-"
 """Instead of hashes of passwords."""
@@ -18,6 +23,30 @@ def node(request: Request, database: None) -> dict[str, Any]:
     """GET /_node/{node}: what it is called."""
     _check_node(request)
     return {"name": "nonode@nohost"}
+
+
+def versions(request: Request, database: None) -> dict[str, Any]:
+    """GET /_node/{node}/_versions: of what runs functions and sorts strings."""
+    _check_node(request)
+    engines = request.environment.plugins.javascript_engines()
+    name = request.environment.engine.settings.get("js_engine") or next(iter(engines), "")
+    return {
+        "javascript_engine": {"name": name},
+        "collation_driver": {"name": "libicu" if has_icu() else "codepoint", "library_version": icu_version() or ""},
+    }
+
+
+def system(request: Request, database: None) -> dict[str, Any]:
+    """GET /_node/{node}/_system: of this process, as far as Python knows."""
+    _check_node(request)
+    return {"uptime": int(time.monotonic() - STARTED), "memory": {}, "process_count": threading.active_count()}
+
+
+def reload(request: Request, database: None) -> dict[str, Any]:
+    """POST /_node/{node}/_config/_reload: there is no file to be read again."""
+    _check_node(request)
+    request.check_json()
+    return {"ok": True}
 
 
 def restart(request: Request, database: None) -> Response:

@@ -218,7 +218,9 @@ def purge(request: Request, database: SyncPouchDB) -> Response:
         for rev in revs:
             check_rev_text(rev)
     done = database.purge(given)
-    return Response({"purge_seq": done["purge_seq"], "purged": done["purged"]}, 201)
+    # Of those that were asked for: ancestors that went with them are not told, as in CouchDB.
+    purged = {id: [rev for rev in given[id] if rev in gone] for id, gone in done["purged"].items()}
+    return Response({"purge_seq": done["purge_seq"], "purged": purged}, 201)
 
 
 def _positive(request: Request, what: str) -> int:

@@ -16,6 +16,7 @@ from pouchdb_server.query import READING, chosen
 __all__ = ["copy", "delete", "get", "post", "put", "put_form"]
 
 LOCAL = "_local/"
+BEYOND = frozenset(("conflicts", "deleted_conflicts", "local_seq", "meta", "revs_info"))
 OPTIONS = {
     **READING,
     "attachments": "switch",
@@ -51,8 +52,8 @@ def get(request: Request, database: SyncPouchDB) -> Response:
     doc = _even_deleted(database, id, options) if options.pop("deleted", False) else database.get(id, **options)
     if id.startswith(LOCAL) and options.get("revs"):
         doc["_revisions"] = {"start": 0, "ids": [doc["_rev"].partition("-")[2]]}
-    # Nothing but the revision makes another answer of it.
-    return Response(doc, etag=doc["_rev"] if set(options) <= {"rev"} else None)
+    # What says more than the revision may change without it.
+    return Response(doc, etag=None if BEYOND & options.keys() else doc["_rev"])
 
 
 def _even_deleted(database: SyncPouchDB, id: str, options: dict[str, Any]) -> Any:
@@ -80,6 +81,9 @@ def put(request: Request, database: SyncPouchDB) -> Response:
     if request.content_type == "multipart/related":
         return put_related(request, database, id, _new_edits(request), rev_of(request))
     doc, new_edits = addressed(request.json(kind=object), id, rev_of(request)), _new_edits(request)
+    if id.startswith(LOCAL):
+        # CouchDB takes them and forgets them.
+        doc.pop("_attachments", None)
     if new_edits:
         check_design_of(database, doc)
     return written(request, database.put(doc, new_edits=new_edits), deleted=doc.get("_deleted") is True)

@@ -50,6 +50,8 @@ def by_range(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterato
     begin = {"skip": options.get("skip", 0), "update_seq": options.get("update_seq", False), "offset": True}
     first = _page(database, {**rest, **begin, "limit": count}, raw)
     page = first.pop("rows")
+    # Rows that are skipped beyond the last do not count, as in CouchDB.
+    first["offset"] = min(first["offset"], first["total_rows"])
     return _rows(database, rest, raw, size, limit, page, ended=len(page) < count), first
 
 

@@ -62,7 +62,7 @@ def replicate(request: Request, database: None) -> Response:
         return _started(id)
     with ExitStack() as opened:
         source, target = open_peers(view, wanted, request.user, opened)
-        if source.name == target.name and not source.remote and not wanted.continuous:
+        if source.name == target.name and not wanted.continuous:
             # As CouchDB: there is nothing to do, and that is no error.
             now = formatdate(usegmt=True)
             done = {"ok": True, "last_seq": source.info()["update_seq"], "start_time": now, "end_time": now}

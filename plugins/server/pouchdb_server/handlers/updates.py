@@ -11,6 +11,7 @@ from pouchdb_core.runner import Idle
 from pouchdb_server.handlers.changes import Clock, Timing, timing
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import number
+from pouchdb_server.rows import etag_of
 from pouchdb_server.updates import UPDATES, Updates
 
 __all__ = ["db_updates"]
@@ -23,7 +24,8 @@ def db_updates(request: Request, database: None) -> Response:
     since = updates.number_of(request.headers.get("last-event-id") or request.query.get("since", "0"))
     limit = number("limit", request.query["limit"]) if "limit" in request.query else None
     if feed == "normal":
-        return Response(_answer(updates, since, limit))
+        answer = _answer(updates, since, limit)
+        return Response(answer, etag=etag_of(dump(answer)))
     if feed == "longpoll":
         body = _longpoll(updates, since, limit, timing(request))
         return Response(body, content_type="application/json", wakes=updates.subscribe)

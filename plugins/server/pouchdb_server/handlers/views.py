@@ -113,4 +113,7 @@ def _name(request: Request) -> str:
 
 def _answer(database: SyncPouchDB, name: str, options: dict[str, Any]) -> tuple[Iterator[Any], dict[str, Any]]:
     answer = query_rows(database, name, **_single(options), offset=True)
+    if answer.get("offset") is not None:
+        # Rows that are skipped beyond the last do not count, as in CouchDB.
+        answer["offset"] = min(answer["offset"], answer["total_rows"])
     return answer.pop("rows"), answer
