@@ -12,6 +12,7 @@ from .asking import compare_asking
 from .compare import RESULTS, compare
 from .find import compare_find
 from .http import compare_http
+from .places import compare_places
 from .replication import compare_replication, scale_replication
 from .scale import SIZES, scale
 from .views import compare_views, scale_views
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--replication", action="store_true", help="replication instead; with --scale, too")
     parser.add_argument("--find", action="store_true", help="Mango queries instead")
     parser.add_argument("--asking", action="store_true", help="validated writes, and Google's query language, instead")
+    parser.add_argument("--places", action="store_true", help="texts and places instead")
     parser.add_argument("--http", action="store_true", help="replication with a server instead")
     parser.add_argument(
         "--attachments", type=int, default=100, help="how many of 1 MB, with --http (default: %(default)s)"
@@ -60,6 +62,9 @@ def main() -> int:
             return int(bool(failures) and options.strict)
         if options.find:
             failures = compare_find(directory, options.documents, options.rounds, set(options.without), write)
+            return int(bool(failures) and options.strict)
+        if options.places:
+            failures = compare_places(directory, options.documents, options.rounds, set(options.without), write)
             return int(bool(failures) and options.strict)
         work = compare_views if options.views else compare_replication if options.replication else compare
         failures = work(directory, options.documents, options.rounds, set(options.without), write)

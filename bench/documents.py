@@ -11,8 +11,29 @@ Document = dict[str, Any]
 BATCH = 1_000
 
 WORDS = (
-    "river", "mountain", "station", "harbour", "valley", "bridge", "market", "garden", "tower", "island", "northern",
-    "quiet", "early", "broken", "silver", "rain", "report", "sample", "measured", "twice", "again", "before", "water",
+    "river",
+    "mountain",
+    "station",
+    "harbour",
+    "valley",
+    "bridge",
+    "market",
+    "garden",
+    "tower",
+    "island",
+    "northern",
+    "quiet",
+    "early",
+    "broken",
+    "silver",
+    "rain",
+    "report",
+    "sample",
+    "measured",
+    "twice",
+    "again",
+    "before",
+    "water",
 )
 PLACES = ("Århus", "Łódź", "São Paulo", "Zürich", "東京", "Ελλάδα", "Київ", "Málaga 🚲", "London", "Vienna", "Oslo")
 KINDS = ("visit", "reading", "order", "note")

@@ -142,11 +142,13 @@ class Follower:
                         self._condition.notify_all()
 
     def _reached(self, target: _Target) -> bool:
-        """Whether the index is up to date; once for each follower also whether its files are those it was built in."""
+        """Whether the index is up to date, and has its files; once for each follower also whether these are its own."""
         entry = self.entry()
         if not target.reached(entry):
             return False
-        if self._files_known or entry is None or not isinstance(self.index, OutsideIndex):
+        if entry is None or not isinstance(self.index, OutsideIndex):
+            return True
+        if self._files_known and self.index.present():
             return True
         self._files_known = True
         seq, _, lineage = (self.index.mark() or "").partition(":")

@@ -200,6 +200,10 @@ class OutsideIndex(Index):
     def mark(self) -> str | None:
         """Return the mark of the last commit; None if there was none or the files are unreadable."""
 
+    def present(self) -> bool:
+        """Whether the files are still there; asked at every query, so it only looks, and reads nothing."""
+        return self.place.directory.is_dir()
+
     def finish(self) -> None:
         """Let go of what only a builder needs, such as a lock: building is done, or has failed. May come twice."""
 

@@ -18,6 +18,8 @@ __all__ = ["Definition", "Document", "clouseau_definition", "indexed", "nouveau_
 
 LONGEST = 256
 """Characters of a text that rows can be sorted by."""
+SHORT = 64
+"""Characters of a text that a column takes: with a longer one the field has no column."""
 _REFUSED = "index() of {name!r} takes text, a number or a boolean, not {value!r}"
 
 
@@ -65,7 +67,7 @@ class Document:
         found[WEIGHT] = weight_of(length)
         for name, value in self.sorted.items():
             text = isinstance(value, str)
-            slot = slots.given(name, text)
+            slot = slots.given(name, text, fits=not text or len(value) <= SHORT)
             if slot is not None:
                 found[slot] = value if text else float(value)
         found["stored"] = json.dumps({"f": self.shown, "s": self.sorted})

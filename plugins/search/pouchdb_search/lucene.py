@@ -36,7 +36,7 @@ from luqum.tree import (  # type: ignore[import-untyped]
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_search.queries import DEFAULT, MUST, NOT, SHOULD, Asked, everything, range_pattern
-from pouchdb_search.schema import hexed
+from pouchdb_search.schema import hexed, stored
 
 __all__ = ["lucene"]
 
@@ -269,7 +269,9 @@ def _range(asked: Asked, node: Range, name: str) -> Any:
             return False
         return not (high is not None and (term > high or (term == high and not with_high)))
 
-    regex = range_pattern(low, high, with_low or low is None, with_high or high is None)
+    # Compared as they are stored.
+    low_stored, high_stored = (None if each is None else stored(each) for each in (low, high))
+    regex = range_pattern(low_stored, high_stored, with_low or low is None, with_high or high is None)
     return tantivy.Query.empty_query() if regex is None else asked.pattern(name, regex, within)
 
 

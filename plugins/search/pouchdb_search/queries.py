@@ -13,7 +13,7 @@ import tantivy
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_search.analysis import Analyzer, analyzer_of
-from pouchdb_search.schema import DEFAULT, bucket, prefixed
+from pouchdb_search.schema import DEFAULT, bucket, given, prefixed, stored
 from pouchdb_search.text_index import Names
 
 __all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "range_pattern"]
@@ -101,7 +101,7 @@ class Asked:
             self.marks(name, test)
 
         def made(boost: float) -> Any:
-            return tantivy.Query.regex_query(self.schema, bucket(name), f"{prefixed(name, '', boost)}({regex})")
+            return tantivy.Query.regex_query(self.schema, bucket(name), f"{prefixed(name, '', boost)}({stored(regex)})")
 
         try:
             return self.weighed(name, [], made)
@@ -171,7 +171,8 @@ class Asked:
             for term, count in self.searcher.terms_with_prefix(
                 bucket(name), prefixed(name, prefix, boost), limit=limit
             ):
-                counts[term[length:]] = counts.get(term[length:], 0) + count
+                word = given(term[length:])
+                counts[word] = counts.get(word, 0) + count
         found = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
         return found if limit is None else found[:limit]
 

@@ -9,11 +9,12 @@ and sort by is stored as JSON.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 import shutil
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,23 @@ __all__ = [
     "WEIGHT",
     "Slots",
     "bucket",
+    "given",
     "hexed",
     "joined",
     "opened",
     "prefixed",
     "schema_of",
+    "stored",
     "weight_of",
 ]
 
 DEFAULT = "default"
 """The field that a query looks in without a name."""
 BUCKETS = 16
-SEPARATOR = "\x1e"
+SEPARATOR = " "
+_BLANKS = "\t\n\x0c\r "
+_STORED = str.maketrans(_BLANKS, "\x10\x11\x12\x13\x14")
+_GIVEN = str.maketrans("\x10\x11\x12\x13\x14", _BLANKS)
 GAP = "\x1d"
 """Stands where a word was dropped: tantivy counts its position and forgets it."""
 MARK = "\x00mark"
@@ -50,18 +56,33 @@ SLOTS = 16
 @lru_cache(maxsize=10_000)
 def _prefix(name: str, boost: float) -> str:
     key = name if boost == 1 else f"{name}\x1d{boost!r}"
-    return f"{hashlib.md5(key.encode('utf-8', 'surrogatepass'), usedforsecurity=False).hexdigest()[:12]}\x1f"
+    digest = hashlib.md5(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
+    return f"{base64.b32encode(digest)[:8].decode().lower()}\x1f"
+
+
+def stored(term: str) -> str:
+    """Return a term without blanks, which separate terms: others stand for them."""
+    return term.translate(_STORED)
+
+
+def given(term: str) -> str:
+    """Return a term as it was before it was stored."""
+    return term.translate(_GIVEN)
 
 
 def prefixed(name: str, term: str, boost: float = 1.0) -> str:
     """Return a term as it is stored for a field. Hashes differ by more letters than a fuzzy query may change."""
-    return _prefix(name, boost) + term
+    return _prefix(name, boost) + stored(term)
 
 
-def joined(name: str, terms: Iterable[str | None], boost: float) -> str:
+def joined(name: str, terms: Sequence[str | None], boost: float) -> str:
     """Return the terms of a field as one text for tantivy."""
     prefix = _prefix(name, boost)
-    return SEPARATOR.join([GAP if term is None else prefix + term for term in terms])
+    text = SEPARATOR.join([GAP if term is None else prefix + term for term in terms])
+    # Few analyzers leave blanks in terms: it is quicker to look afterwards.
+    if len(text.encode("utf-8", "replace").split()) == len(terms):
+        return text
+    return SEPARATOR.join([GAP if term is None else prefix + stored(term) for term in terms])
 
 
 @lru_cache(maxsize=10_000)
@@ -95,18 +116,23 @@ class Slots:
 
     def of(self, name: str, text: bool) -> str | None:
         """Return the column of a field, if it has one."""
-        return self.known.get(("t:" if text else "n:") + name)
+        return self.known.get(("t:" if text else "n:") + name) or None
 
-    def given(self, name: str, text: bool) -> str | None:
-        """Return the column of a field, a new one if there are any left."""
+    def has(self, name: str, text: bool) -> bool:
+        """Whether some document has a value of this type."""
+        return ("t:" if text else "n:") + name in self.known
+
+    def given(self, name: str, text: bool, *, fits: bool = True) -> str | None:
+        """Return the column of a field, a new one if there are any left; none once a value did not fit."""
         key = ("t:" if text else "n:") + name
+        if not fits:
+            self.known[key] = ""
+            return None
         found = self.known.get(key)
         if found is None:
             count = sum(1 for each in self.known if each[0] == key[0])
-            if count >= SLOTS:
-                return None
-            found = self.known[key] = f"{'text' if text else 'number'}{count}"
-        return found
+            found = self.known[key] = f"{'text' if text else 'number'}{count}" if count < SLOTS else ""
+        return found or None
 
 
 def schema_of() -> tantivy.Schema:
@@ -139,7 +165,7 @@ def opened(directory: Path | None, schema: tantivy.Schema) -> Any:
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True)
             index = tantivy.Index(schema, path=str(directory))
-    # Terms come as they are, with a mark between them.
-    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(f"[^{SEPARATOR}]+"))
+    # Terms come as they are, with a blank between them.
+    words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
     index.register_tokenizer("terms", words.filter(tantivy.Filter.custom_stopword([GAP])).build())
     return index

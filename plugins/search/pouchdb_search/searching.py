@@ -121,7 +121,8 @@ def _opened(follower: Follower) -> Opened:
     index = follower.index
     assert isinstance(index, TextIndex), "its kinds make no other"
     entry = follower.entry()
-    return Opened(index.source, index.schema, index.index, index.searcher(), Names(entry.state if entry else None))
+    searcher = index.searcher((entry.number, entry.mark, entry.purge_seq) if entry else None)
+    return Opened(index.source, index.schema, index.index, searcher, Names(entry.state if entry else None))
 
 
 def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:

@@ -180,7 +180,7 @@ def _column(asked: Asked, key: SortKey) -> str | None:
     if key.kind == "doc":
         return "id"
     text = key.kind == "string"
-    if key.kind not in ("number", "string") or asked.names.slots.of(key.name, not text) is not None:
+    if key.kind not in ("number", "string") or asked.names.slots.has(key.name, not text):
         # Of both types: the hits must be looked at.
         return None
     return asked.names.slots.of(key.name, text)

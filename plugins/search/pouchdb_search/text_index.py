@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tantivy
 
+from pouchdb_core.errors import DiskFull, StorageError
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, OutsideIndex
 from pouchdb_core.views.servers import functions_of, server_of
 from pouchdb_search.entries import Definition, Document, clouseau_definition, nouveau_definition
@@ -24,6 +30,8 @@ logger = logging.getLogger("pouchdb.search")
 
 HEAP = 30_000_000
 """Bytes that tantivy collects before it writes a segment."""
+MOST, TEXT = 10_000, 8_000_000
+"""Documents, and bytes of documents, that are committed together."""
 
 
 class Names:
@@ -60,11 +68,23 @@ class Names:
         }
 
 
+@contextmanager
+def _told(directory: Path) -> Iterator[None]:
+    """Turn tantivy's errors of storage in a folder into ours."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        code = re.search(r"os error (\d+)", str(error))
+        number = int(code[1]) if code else getattr(error, "errno", None)
+        # A thread of tantivy's that dies does not say of what.
+        died = "io::Error" in str(error) and shutil.disk_usage(directory).free < HEAP
+        if died or number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+            raise DiskFull(f"the disk is full; the search index is as it was: {error}") from error
+        raise StorageError(f"the search index cannot be used: {error}") from error
+
+
 class TextIndex(OutsideIndex):
     """An index in a folder of its own."""
-
-    # Each commit waits for the disk several times.
-    batch_documents = 2000
 
     def __init__(self, place: IndexPlace, source: TextSource) -> None:
         super().__init__(place)
@@ -72,6 +92,7 @@ class TextIndex(OutsideIndex):
         self.schema = schema_of()
         self._index: Any = None
         self._writer: Any = None
+        self._seen: Any = None
 
     @property
     def definition(self) -> Definition:
@@ -81,6 +102,10 @@ class TextIndex(OutsideIndex):
     def prepare(self, batch: Batch) -> tuple[list[Document], int]:
         self.source.compile()
         living = batch.living
+        if living:
+            # Each commit waits for the disk several times: as many documents as may be in memory.
+            size = sum(len(change.text) for change in living) // len(living)
+            self.batch_documents = max(1000, min(MOST, TEXT // (size + 1)))
         documents: list[Document] = []
         entries = self.source.entries([change.id for change in living], [change.text for change in living])
         for change, entry in zip(living, entries, strict=True):
@@ -91,6 +116,10 @@ class TextIndex(OutsideIndex):
         return documents, len(batch.changes)
 
     def apply(self, batch: Batch, work: list[Document]) -> None:
+        with _told(self.place.directory):
+            self._write(batch, work)
+
+    def _write(self, batch: Batch, work: list[Document]) -> None:
         writer = self._opened_writer()
         for id in batch.replaced or [document.id for document in work]:
             writer.delete_documents_by_term("id", id)
@@ -106,20 +135,25 @@ class TextIndex(OutsideIndex):
         return self._writer
 
     def commit(self, mark: str) -> None:
-        writer = self._opened_writer()
-        # In the same commit as what it is about.
-        writer.delete_documents_by_term("id", MARK)
-        writer.add_document(tantivy.Document.from_dict({"id": MARK, "stored": mark}, self.schema))
-        writer.commit()
+        with _told(self.place.directory):
+            writer = self._opened_writer()
+            # In the same commit as what it is about.
+            writer.delete_documents_by_term("id", MARK)
+            writer.add_document(tantivy.Document.from_dict({"id": MARK, "stored": mark}, self.schema))
+            writer.commit()
 
     def finish(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
             # Its lock is let go of: another process may be the next builder.
-            writer.wait_merging_threads()
-            del writer
-        if self._index is not None:
-            self._index.reload()
+            try:
+                writer.wait_merging_threads()
+            except ValueError as error:
+                # Segments stay apart; the next commit tries again.
+                logger.warning("segments in %s could not be merged: %s", self.place.directory, error)
+
+    def present(self) -> bool:
+        return (self.place.directory / "meta.json").exists()
 
     def mark(self) -> str | None:
         if not (self.place.directory / "meta.json").exists():
@@ -128,7 +162,7 @@ class TextIndex(OutsideIndex):
             searcher = self.searcher()
             found = searcher.search(tantivy.Query.term_query(self.schema, "id", MARK), 1).hits
             return str(searcher.doc(found[0][1])["stored"][0]) if found else None
-        except (ValueError, OSError, KeyError, IndexError) as error:
+        except (ValueError, OSError, KeyError, IndexError, StorageError) as error:
             logger.warning("the search index in %s cannot be read and is built anew: %s", self.place.directory, error)
             return None
 
@@ -138,6 +172,7 @@ class TextIndex(OutsideIndex):
     def close(self) -> None:
         self._writer = None
         self._index = None
+        self._seen = None
 
     @property
     def index(self) -> Any:
@@ -146,10 +181,16 @@ class TextIndex(OutsideIndex):
             self._index = opened(self.place.directory, self.schema)
         return self._index
 
-    def searcher(self) -> Any:
-        """Return a searcher of what is committed now, also by other processes."""
-        self.index.reload()
-        return self.index.searcher()
+    def searcher(self, seen: Any = None) -> Any:
+        """Return a searcher of what is committed now, also by other processes. Raises StorageError.
+
+        ``seen`` is what changes with each commit, if the caller knows it: the files are looked at only then.
+        """
+        with _told(self.place.directory):
+            if seen is None or seen != self._seen:
+                self.index.reload()
+                self._seen = seen
+            return self.index.searcher()
 
 
 _OTHERS = frozenset(["views", "indexes", "nouveau", "spatial", "st_indexes", "filters", "validate_doc_update"])
@@ -160,7 +201,7 @@ class SearchKind(IndexKind):
     """``indexes``: pouchdb-search's without an analyzer, Cloudant's with one."""
 
     name = "indexes"
-    version = 2
+    version = 3
 
     def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

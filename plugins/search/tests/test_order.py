@@ -220,6 +220,27 @@ def test_more_fields_than_columns(db: Any) -> None:
         assert ids(db.search("d/i", q="*:*", sort=name)) == ["1", "2", "3"]
 
 
+def test_texts_that_no_column_takes_are_sorted_too(db: Any) -> None:
+    texts = {"a": "y" * 100, "b": "x", "c": "z", "d": "y" * 99 + "x"}
+    db.bulk_docs([{"_id": id, "text": text} for id, text in texts.items()])
+    define(db, "function (doc) { index('text', doc.text); }", "keyword")
+    assert ids(db.search("d/i", q="*:*", sort="text<string>", limit=4)) == ["b", "d", "a", "c"]
+    with pytest.raises(pouchdb.BadRequest):
+        db.search("d/i", q="*:*", sort="text<number>")
+
+
+def test_terms_with_blanks_in_them(db: Any) -> None:
+    db.bulk_docs([{"_id": "a", "tag": "red fox"}, {"_id": "b", "tag": "red\tfox"}, {"_id": "c", "tag": "redfox"}])
+    define(db, "function (doc) { index('tag', doc.tag); }", "keyword")
+    for q, found in (('tag:"red fox"', "a"), (r"tag:red\ f*", "a"), ("tag:/red.fox/", "ab"), ("tag:/red fox/", "a"),
+                     ('tag:["red" TO "red fox"]', "ab"), ('tag:{"red fox" TO *]', "c"), ("tag:redfx~", "abc"),
+                     (r"tag:red\ fx~1", "a"), ('tag:["red e" TO "red g"]', "a")):  # fmt: skip
+        assert "".join(sorted(ids(db.search("d/i", q=q)))) == found, q
+    assert [each.text for each in db.search_completions("d/i", "red", field="tag").completions] == [
+        "red\tfox", "red fox", "redfox"
+    ]  # fmt: skip
+
+
 # -- groups, fields ----------------------------------------------------------------------------------
 
 
