@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     import pouchdb_auth
     import pouchdb_couchapp
     import pouchdb_find
+    import pouchdb_gql
+    import pouchdb_search
+    import pouchdb_spatial
+    import pouchdb_validation
 
-    from pouchdb_core.methods import operation
+    from pouchdb_core.methods import operation, registering
 
     class _Environment:
         """The methods that first-party plug-ins add to environments."""
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
         get_session = getSession = operation(pouchdb_auth.get_session, reads=True)
         get_user = getUser = operation(pouchdb_auth.get_user, reads=True)
         get_users_database_url = getUsersDatabaseUrl = operation(pouchdb_auth.get_users_database_url, reads=True)
+        gql = operation(pouchdb_gql.gql, reads=True)
+        install_validation_methods = installValidationMethods = operation(pouchdb_validation.install_validation_methods)
         list = operation(pouchdb_couchapp.list_, reads=True)
         login = log_in = logIn = operation(pouchdb_auth.login)
         logout = log_out = logOut = operation(pouchdb_auth.logout)
@@ -56,10 +62,26 @@ if TYPE_CHECKING:
         rewrite_result_request_object = rewriteResultRequestObject = operation(
             pouchdb_couchapp.rewrite_result_request_object, reads=True
         )
+        search = operation(pouchdb_search.search, reads=True)
+        search_completions = searchCompletions = operation(pouchdb_search.search_completions, reads=True)
+        search_suggestions = searchSuggestions = operation(pouchdb_search.search_suggestions, reads=True)
         show = operation(pouchdb_couchapp.show, reads=True)
         sign_up_admin = signUpAdmin = operation(pouchdb_auth.sign_up_admin)
         signup = sign_up = signUp = operation(pouchdb_auth.signup)
+        spatial = operation(pouchdb_spatial.spatial, reads=True)
+        uninstall_validation_methods = uninstallValidationMethods = operation(
+            pouchdb_validation.uninstall_validation_methods
+        )
         update = operation(pouchdb_couchapp.update)
+        validating_bulk_docs = validatingBulkDocs = operation(pouchdb_validation.validating_bulk_docs)
+        validating_post = validatingPost = operation(pouchdb_validation.validating_post)
+        validating_put = validatingPut = operation(pouchdb_validation.validating_put)
+        validating_put_attachment = validatingPutAttachment = operation(pouchdb_validation.validating_put_attachment)
+        validating_remove = validatingRemove = operation(pouchdb_validation.validating_remove)
+        validating_remove_attachment = validatingRemoveAttachment = operation(
+            pouchdb_validation.validating_remove_attachment
+        )
+        validator = registering(pouchdb_validation.validator)
 
     class SyncPouchDB(_Database, database.SyncPouchDB): ...
 

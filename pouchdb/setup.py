@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast, overload
 
+from pouchdb.brought import brought
 from pouchdb.classes import AsyncEnvironment, SyncEnvironment
 from pouchdb_core.aio import make_async_environment
 from pouchdb_core.defaults import CORE_PLUGINS
@@ -86,7 +87,8 @@ def setup(
     temporary directory, removed with the environment; ``":memory:"`` keeps everything in memory. A URL, such as
     ``"postgresql://..."``, is for the plug-in that keeps databases there.
     ``plugins`` are names, modules or objects; None takes all that are installed, ``[]`` none.
-    ``options`` are defaults of database options, such as ``durability="normal"``. The same
+    ``options`` are defaults of database options, such as ``durability="normal"``; ``default=function`` is asked for
+    values of documents that JSON cannot say, as ``json.dumps`` asks it. The same
     arguments give the same environment as long as it is in use. The original's spellings
     ``storageDir``, ``baseUrl`` and ``**{"async": True}`` are accepted. With ``async_=True`` it is the
     AsyncEnvironment that ``setup_async`` returns.
@@ -196,6 +198,7 @@ def _made(
         temporary=temporary,
         origin=None if where is None else (_again, (where, base_url, again, dict(options))),
         url=url,
+        brought=brought,
     )
     return cast("SyncEnvironment", sync_environment(engine))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api import administration, feeds, querying, reading, replicating, writing
 from pouchdb_core.database_object import FOLLOWING, Handle
-from pouchdb_core.documents.parse import check_id
+from pouchdb_core.documents.parse import check_id, mapping
 from pouchdb_core.errors import BadRequest, MissingId, NotFound, PouchDBError
 from pouchdb_core.methods import FEED, REPLICATION, SYNC, iterating, operation, starting
 from pouchdb_core.notebook import fields_html
@@ -127,7 +127,12 @@ class SyncPouchDB(AbstractPouchDB, _Documents):
             raise KeyError(str(error)) from error
 
     def __setitem__(self, id: str, doc: Any) -> None:
-        """Put ``doc`` under ``id``, borrowing the current ``_rev`` if it has none; sets both in ``doc``."""
+        """Put ``doc`` under ``id``, borrowing the current ``_rev`` if it has none; sets both in ``doc``.
+
+        JSON text is taken, too. Raises BadRequest for what is no document.
+        """
+        if not isinstance(doc, MutableMapping):
+            doc = dict(mapping(writing.said(self, doc)))
         doc["_id"] = id
         if "_rev" not in doc:
             try:

@@ -15,6 +15,7 @@ from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest, DatabaseClosed
 from pouchdb_core.events import EventEmitter
 from pouchdb_core.live import LiveHandle, Starter
+from pouchdb_core.methods import no_attribute
 from pouchdb_core.plugins import Plugins
 from pouchdb_core.requests import NOTHING, Administer, Purpose, UserContext
 from pouchdb_core.results import Record
@@ -308,6 +309,11 @@ class Handle(EventEmitter):
     def _close(self) -> None:
         """End the object and let go of its store; nothing if it ended before."""
         raise NotImplementedError
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, "database", name)
 
     def __eq__(self, other: object) -> bool:
         return self is other

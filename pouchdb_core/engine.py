@@ -45,9 +45,10 @@ H = TypeVar("H", bound="Handle")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
-SETTINGS = ("collation", "js_engine", "js_limits")
-"""The order of strings in keys of views (``views.collation``), the JavaScript engine to use, by name, and what it may
-take (``javascript.Limits``)."""
+Brought = Callable[[Literal["database", "environment"], str], "str | None"]
+SETTINGS = ("collation", "default", "js_engine", "js_limits")
+"""The order of strings in keys of views (``views.collation``); a function that is asked for what JSON cannot say, as
+``json.dumps`` asks it; the JavaScript engine to use, by name, and what it may take (``javascript.Limits``)."""
 
 
 class Opened:
@@ -106,8 +107,11 @@ class Engine:
         new_id: Callable[[], str] | None = None,
         tools: Tools | None = None,
         url: str | None = None,
+        brought: Brought | None = None,
     ) -> None:
         self.directory = directory
+        self.brought = brought
+        """Says of a method that is not there which plug-in brings it: the core knows none by name."""
         self.origin = origin
         self.tasks = Tasks()
         self.slots = Slots()
@@ -140,6 +144,8 @@ class Engine:
         databases = dict(options or {})
         self.settings = {name: databases.pop(name) for name in SETTINGS if name in databases}
         """Options of the engine itself; all others are defaults of database options."""
+        if not (self.settings.get("default") is None or callable(self.settings["default"])):
+            raise BadRequest(f"default must be a function, as json.dumps() takes it, not {self.settings['default']!r}")
         self._scratch = _Scratch(directory if temporary else None)
         self.place = Place(
             directory=directory,

@@ -16,7 +16,7 @@ from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import CallLog, EventEmitter
 from pouchdb_core.live import Starter
-from pouchdb_core.methods import REPLICATION, SYNC, composed, making, starting
+from pouchdb_core.methods import REPLICATION, SYNC, composed, making, no_attribute, starting
 from pouchdb_core.notebook import fields_html
 from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
@@ -177,6 +177,11 @@ class AbstractEnvironment(EventEmitter):
         view = copy.copy(self)
         view.options = {**self.options, **options}
         return view
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, "environment", name)
 
     def __copy__(self) -> Self:
         # Not by __reduce__: that would open it again.

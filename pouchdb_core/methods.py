@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from pouchdb_core.errors import BadRequest, PluginError
 
@@ -36,6 +36,7 @@ __all__ = [
     "composed",
     "iterating",
     "making",
+    "no_attribute",
     "operation",
     "registering",
     "starting",
@@ -46,6 +47,15 @@ T = TypeVar("T")
 H = TypeVar("H")
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def no_attribute(owner: Any, kind: Literal["database", "environment"], name: str) -> AttributeError:
+    """Return the error for a name that an object does not have; it says which plug-in brings it, if that is known."""
+    members = vars(owner)
+    engine = members.get("engine", members.get("_engine"))
+    told = None if name.startswith("_") or engine is None or engine.brought is None else engine.brought(kind, name)
+    text = f"{type(owner).__name__!r} object has no attribute {name!r}"
+    return AttributeError(f"{text}; {told}" if told else text, name=name, obj=owner)
 
 
 def camel_case(name: str) -> str:

@@ -254,10 +254,13 @@ class AsyncReplication(AsyncHandle, Replication):
         if self.cancelled:
             self._stop()
 
-    def __getattr__(self, name: str) -> Any:
-        if name in MEMBERS and not self._begun:
-            return {"state": "pending", "pending": 0, "attempt": 0, "denied_count": 0}.get(name)
-        return super().__getattr__(name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in MEMBERS and not self._begun:
+                state = "cancelled" if self.cancelled else "pending"
+                return {"state": state, "pending": 0, "attempt": 0, "denied_count": 0}.get(name)
+            return super().__getattr__(name)
 
     def cancel(self) -> None:
         """Stop after the batch that is being written; what was done is remembered."""

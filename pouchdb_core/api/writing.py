@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.api.options import flags, milliseconds, text_list
 from pouchdb_core.documents.parse import DESIGN, LOCAL, check_id, check_rev, mapping
 from pouchdb_core.errors import BadRequest, Conflict, MissingId, NotFound, PouchDBError
-from pouchdb_core.jsontext import from_text
+from pouchdb_core.jsontext import from_text, jsonable
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import generation, parse_rev, rev_order
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pouchdb.views")
 
-__all__ = ["bulk_docs", "post", "put", "put_attachment", "remove", "remove_attachment", "resolve"]
+__all__ = ["bulk_docs", "post", "put", "put_attachment", "remove", "remove_attachment", "resolve", "said"]
 
 Resolver = str | Callable[[list[Record]], Document]
 TRIES = 10
@@ -50,7 +50,7 @@ def put(
     Raises Conflict when ``_rev`` is not a leaf any more, MissingId, BadRequest, DocValidation,
     MissingStub, and what write guards raise. Atomic and, with full durability, on disk on return.
     """
-    given: Mapping[str, Any] = mapping(doc)
+    given: Mapping[str, Any] = mapping(said(db, doc))
     for key, value in (("_id", id), ("_rev", rev)):
         if value is None:
             continue
@@ -65,7 +65,7 @@ def put(
 
 def post(db: SyncPouchDB, doc: DocumentInput, *, force: bool = False, new_edits: bool = True) -> Record:
     """Write a document; without ``_id`` it gets a time-ordered one. Options, answer and errors are those of ``put``."""
-    return _put(db, mapping(doc), force=force, new_edits=new_edits)
+    return _put(db, mapping(said(db, doc)), force=force, new_edits=new_edits)
 
 
 def _put(db: SyncPouchDB, given: Mapping[str, Any], *, force: bool, new_edits: bool) -> Record:
@@ -102,7 +102,7 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_
             raise BadRequest("remove(id) needs the revision too: remove(id, rev), or remove(document)")
         id = check_id(doc)
     else:
-        given = content = mapping(doc)
+        given = content = mapping(said(db, doc))
         if "_id" not in given:
             raise MissingId()
         id = check_id(given["_id"])
@@ -131,7 +131,7 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_
 
 def bulk_docs(
     db: SyncPouchDB,
-    docs: Sequence[DocumentInput] | Mapping[str, Any] | str | bytes,
+    docs: Iterable[DocumentInput] | Mapping[str, Any] | str | bytes,
     *,
     new_edits: bool | None = None,
     atomic: bool = False,
@@ -139,7 +139,7 @@ def bulk_docs(
 ) -> list[Record]:
     """Write many documents in one transaction; one answer each, in input order.
 
-    ``docs`` is a list, ``{"docs": [...], "new_edits"?}`` or JSON text of either. An answer is
+    ``docs`` is a list or another iterable, ``{"docs": [...], "new_edits"?}`` or JSON text of either. An answer is
     ``{"ok": True, "id", "rev"}`` or the error ``{"status", "name", "message", "reason", "error":
     True, "id"?}``; a document that fails does not stop the others. With ``atomic=True`` all or
     none are written and the first error is raised. With ``new_edits=False`` revisions are stored
@@ -158,8 +158,9 @@ def bulk_docs(
         if new_edits is None:
             new_edits = docs.get("new_edits")
         docs = docs.get("docs")  # type: ignore[assignment]  # whatever it is is checked next
-    if not isinstance(docs, (list, tuple)):
+    if isinstance(docs, (str, bytes, bytearray, Mapping)) or not isinstance(docs, Iterable):
         raise BadRequest("Missing JSON list of 'docs'")
+    docs = [_said_if_it_can(db, doc) for doc in docs]
     if new_edits is None:
         new_edits = True
     elif type(new_edits) is not bool:
@@ -272,7 +273,7 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
             merged = winner(leaves)
             if not isinstance(merged, Mapping):
                 raise BadRequest(f"the function must return the merged document, not {merged!r}", id=id)
-            edits.append({**merged, "_id": id, "_rev": kept})
+            edits.append({**mapping(said(db, merged)), "_id": id, "_rev": kept})
         else:
             check_rev(winner)
             kept = winner
@@ -292,6 +293,29 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
             continue
         return cast("Record", outcomes[0]) if callable(winner) else Record(ok=True, id=id, rev=kept)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def said(db: SyncPouchDB, doc: Any) -> Any:
+    """Return a document as JSON has it, by what ``setup(default=...)`` says of its values; without one itself.
+
+    Attachments are left alone. Raises BadRequest.
+    """
+    default = db.environment.engine.settings.get("default")
+    if default is None or isinstance(doc, (str, bytes, bytearray)):
+        return doc
+    if not isinstance(doc, Mapping):
+        return jsonable(doc, default=default)
+    if "_attachments" not in doc:
+        return jsonable(dict(doc), default=default)
+    return {**jsonable({**doc, "_attachments": None}, default=default), "_attachments": doc["_attachments"]}
+
+
+def _said_if_it_can(db: SyncPouchDB, doc: Any) -> Any:
+    """Return a document as JSON has it, or as it is: what is wrong with one of many is the error of that one."""
+    try:
+        return said(db, doc)
+    except BadRequest:
+        return doc
 
 
 def _write_one(db: SyncPouchDB, doc: DocumentInput, *, new_edits: bool) -> Record:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.events import CallLog
@@ -13,6 +13,9 @@ from pouchdb_core.live.live_handle import LiveHandle
 from pouchdb_core.replication.replicate import Event, Replicator
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle, Job, Runner
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
 
 __all__ = ["LiveReplication", "Replication", "Sync", "replicate_now"]
 
@@ -32,6 +35,9 @@ MEMBERS = (
     "state",
     "target",
 )
+
+_STATES = ("failed", "active", "pending", "paused", "cancelled", "complete")
+"""Of two directions that which stands first is the state of both."""
 
 
 def replicate_now(run: Run, on_change: Callable[[Record], Any] | None = None) -> Record:
@@ -145,11 +151,23 @@ class Replication(LiveReplication):
         self._unsubscribe = subscribe(self._job.wake)
         self._job.wake()
 
-    def __getattr__(self, name: str) -> Any:
-        # Only asked for what is not an attribute of the handle.
-        if name in MEMBERS:
-            return getattr(self.replicator, name)
-        raise AttributeError(name)
+    if TYPE_CHECKING:
+        attempt: int
+        denied_count: int
+        last_error: BaseException | None
+        last_seq: Any
+        next_retry_at: float | None
+        pending: int
+        source: SyncPouchDB
+        state: str
+        target: SyncPouchDB
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            # Only asked for what is not an attribute of the handle.
+            if name in MEMBERS:
+                return getattr(self.replicator, name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __iter__(self) -> Iterator[Record]:
         self._check_process()
@@ -329,7 +347,8 @@ class Sync(LiveReplication):
     Events carry the direction: ``change {direction, change}``, ``denied {direction, doc}``,
     ``active {direction}``; ``paused`` comes when both are, or with the error of one that tries
     again; ``complete {push, pull}`` when both are over, ``error`` when one failed. Whatever ends
-    one ends the other. ``canceled`` is the original's spelling.
+    one ends the other. ``canceled`` is the original's spelling. ``state``, ``pending``, ``denied_count``,
+    ``attempt``, ``next_retry_at`` and ``last_error`` are of both together.
     """
 
     def __init__(self, push: Replication, pull: Replication, calls: CallLog, dispatcher: Runner) -> None:
@@ -344,6 +363,38 @@ class Sync(LiveReplication):
     def canceled(self) -> bool:
         """Whether ``cancel()`` was called."""
         return self.cancelled
+
+    @property
+    def state(self) -> str:
+        """``failed`` or ``active`` when one of both is; ``pending``, ``paused``, ``cancelled``, ``complete``."""
+        states = {each.state for each in self._ways()}
+        return next(state for state in _STATES if state in states)
+
+    @property
+    def pending(self) -> int:
+        """How many changes of both databases are still to be looked at."""
+        return sum(each.pending for each in self._ways())
+
+    @property
+    def denied_count(self) -> int:
+        """How many revisions both databases have refused that are still to be tried again."""
+        return sum(each.denied_count for each in self._ways())
+
+    @property
+    def attempt(self) -> int:
+        """How often the direction that failed most often in turn has been tried again."""
+        return max(each.attempt for each in self._ways())
+
+    @property
+    def next_retry_at(self) -> float | None:
+        """When the first of both tries again, in seconds since 1970."""
+        return min((each.next_retry_at for each in self._ways() if each.next_retry_at is not None), default=None)
+
+    @property
+    def last_error(self) -> BaseException | None:
+        """The last error of the direction that is tried again, or else of either."""
+        errors = [each.last_error for each in sorted(self._ways(), key=lambda each: -each.attempt)]
+        return next((error for error in errors if error is not None), None)
 
     def __iter__(self) -> Iterator[Record]:
         self._check_process()

@@ -73,7 +73,6 @@ def test_nothing(database: SyncPouchDB) -> None:
         pytest.param("null", id="text of null"),
         pytest.param("[1, 2", id="broken text"),
         pytest.param('[], "new_edits": false', id="more than one value"),
-        pytest.param((doc for doc in DOCS), id="a generator"),
     ],
 )
 def test_refuses(database: SyncPouchDB, docs: Any) -> None:

@@ -35,7 +35,7 @@ OPTIONS = (
 )
 
 
-def search(db: SyncPouchDB, fun: Any, **options: Any) -> Record:
+def search(db: SyncPouchDB, /, fun: Any, **options: Any) -> Record:
     """Search an index: ``"design/index"`` of a design document's ``indexes`` or ``nouveau``, or a function.
 
     A function (JavaScript source that calls ``index(name, value)``, or Python that yields ``(name, value)``) reads the

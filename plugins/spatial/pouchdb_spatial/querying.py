@@ -78,7 +78,7 @@ def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def spatial(db: SyncPouchDB, fun: Any, bbox: Any = None, **options: Any) -> Record:
+def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, **options: Any) -> Record:
     """Query a spatial index: ``"design/name"``, or a function, which reads the whole database and keeps nothing.
 
     ``name`` is of the design document's ``spatial`` (GeoCouch: ``emit(key, value)``) or ``st_indexes`` (Cloudant Geo:

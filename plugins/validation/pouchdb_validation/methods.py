@@ -113,7 +113,7 @@ def _document(given: Any) -> dict[str, Any]:
 
 
 def validating_put(
-    db: SyncPouchDB, doc: Mapping[str, Any] | str, id: str | None = None, rev: str | None = None, **options: Any
+    db: SyncPouchDB, /, doc: Mapping[str, Any] | str, id: str | None = None, rev: str | None = None, **options: Any
 ) -> Record:
     """Put a document if all validation functions accept it.
 
@@ -134,7 +134,7 @@ def validating_put(
     return validation.plain().put(doc, id, rev, **options)
 
 
-def validating_post(db: SyncPouchDB, doc: Mapping[str, Any] | str, **options: Any) -> Record:
+def validating_post(db: SyncPouchDB, /, doc: Mapping[str, Any] | str, **options: Any) -> Record:
     """Post a document if all validation functions accept it; they see the id it will have. See ``validating_put``."""
     validation = _Validation(db, options)
     if validation.checks_here:
@@ -146,7 +146,9 @@ def validating_post(db: SyncPouchDB, doc: Mapping[str, Any] | str, **options: An
     return validation.plain().post(doc, **options)
 
 
-def validating_remove(db: SyncPouchDB, doc: Mapping[str, Any] | str, rev: str | None = None, **options: Any) -> Record:
+def validating_remove(
+    db: SyncPouchDB, /, doc: Mapping[str, Any] | str, rev: str | None = None, **options: Any
+) -> Record:
     """Remove a document if all validation functions accept it; they see its fields and ``_deleted``.
 
     ``doc`` is the document, JSON text of it, or its id with ``rev``. See ``validating_put``.
@@ -167,7 +169,7 @@ def validating_remove(db: SyncPouchDB, doc: Mapping[str, Any] | str, rev: str | 
 
 
 def validating_bulk_docs(
-    db: SyncPouchDB, docs: Sequence[Any] | Mapping[str, Any] | str, **options: Any
+    db: SyncPouchDB, /, docs: Sequence[Any] | Mapping[str, Any] | str, **options: Any
 ) -> list[Record]:
     """Write the documents that all validation functions accept; return what became of each, in input order.
 
@@ -201,6 +203,7 @@ def _entry(doc: Mapping[str, Any], error: PouchDBError) -> Record:
 
 def validating_put_attachment(
     db: SyncPouchDB,
+    /,
     id: str,
     name: str,
     data: Any,
@@ -221,7 +224,7 @@ def validating_put_attachment(
     return validation.plain().put_attachment(id, name, data, type, rev, **options)
 
 
-def validating_remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str, **options: Any) -> Record:
+def validating_remove_attachment(db: SyncPouchDB, /, id: str, name: str, rev: str, **options: Any) -> Record:
     """Remove an attachment if all validation functions accept the document without it. See ``validating_put``.
 
     Raises NotFound when the document or the revision is not there.
