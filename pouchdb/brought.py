@@ -39,7 +39,7 @@ DATABASE: Mapping[str, tuple[str, ...]] = {
     "pouchdb-find": ("create_index", "delete_index", "explain", "find", "get_indexes"),
     "pouchdb-gql": ("gql",),
     "pouchdb-search": ("search", "search_completions", "search_suggestions"),
-    "pouchdb-spatial": ("spatial",),
+    "pouchdb-spatial": ("spatial", "spatial_list"),
     "pouchdb-validation": (
         "install_validation_methods",
         "uninstall_validation_methods",

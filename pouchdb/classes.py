@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         sign_up_admin = signUpAdmin = operation(pouchdb_auth.sign_up_admin)
         signup = sign_up = signUp = operation(pouchdb_auth.signup)
         spatial = operation(pouchdb_spatial.spatial, reads=True)
+        spatial_list = spatialList = operation(pouchdb_spatial.spatial_list, reads=True)
         uninstall_validation_methods = uninstallValidationMethods = operation(
             pouchdb_validation.uninstall_validation_methods
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["couchapp", "rows_of", "spatial_list"]
 
 
-def spatial_list(db: SyncPouchDB, list_path: str, options: Mapping[str, Any] | None = None, **more: Any) -> Record:
+def spatial_list(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] | None = None, **more: Any) -> Record:
     """Run a list function over a spatial index: ``"design/function/name"``, ``"design/function/other design/name"``.
 
     ``query`` holds the options of ``spatial`` and what else the function looks for; the other options and what is
