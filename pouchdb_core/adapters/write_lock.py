@@ -13,6 +13,7 @@ back. Statements that only move values are never torn apart, and ``pass_on`` is 
 
 from __future__ import annotations
 
+import gc
 import inspect
 import sys
 import threading
@@ -25,6 +26,22 @@ LOOK = 1.0
 """Seconds between two looks of a waiting thread at whether the turn still has an owner."""
 
 _GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+
+
+def _frame_of(thread: int) -> FrameType | None:
+    """Return what another thread is running; None if it has ended.
+
+    Before Python 3.12 a garbage collection within ``_current_frames`` may wait for ever for a lock of the interpreter
+    that the call itself holds (https://github.com/python/cpython/issues/106883), so none may begin there.
+    """
+    collects = sys.version_info < (3, 12) and gc.isenabled()
+    try:
+        if collects:
+            gc.disable()
+        return sys._current_frames().get(thread)
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Turn:
@@ -49,7 +66,7 @@ class Turn:
     def lost(self) -> bool:
         """Tell whether the call that took it is over without having given it back."""
         frame = self.frame
-        found = sys._current_frames().get(self.thread)
+        found = sys._getframe() if self.mine else _frame_of(self.thread)
         if found is None:
             # The thread has ended.
             return True

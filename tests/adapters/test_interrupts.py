@@ -556,3 +556,41 @@ def test_waiting_for_a_turn_has_an_end() -> None:
     assert turns.owner is turn
     turns.give(turn)
     assert turns.owner is None
+
+
+def test_whose_turn_it_is_waits_for_no_lock_of_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``sys._current_frames`` hangs before Python 3.12 when a collection begins in it (CPython, issue 106883)."""
+    collecting: list[bool] = []
+    asked = sys._current_frames
+
+    def frames() -> dict[int, Any]:
+        collecting.append(gc.isenabled())
+        return dict(asked())
+
+    monkeypatch.setattr(sys, "_current_frames", frames)
+    assert not Turn(sys._getframe()).lost()
+    assert Turn(_ended()).lost()
+    # About this thread nothing has to be asked.
+    assert collecting == []
+
+    made: list[Turn] = []
+    go, over = threading.Event(), threading.Event()
+
+    def other() -> None:
+        made.append(Turn(sys._getframe()))
+        go.set()
+        over.wait()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    go.wait()
+    assert not made[0].lost()
+    over.set()
+    thread.join()
+    assert made[0].lost()
+    assert collecting == [sys.version_info >= (3, 12)] * 2
+    assert gc.isenabled()
+
+
+def _ended() -> Any:
+    return sys._getframe()

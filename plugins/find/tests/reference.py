@@ -6,6 +6,7 @@ Selectors are rewritten (``rewritten``) and matched (``matches``) by interpretin
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from functools import cmp_to_key
 from typing import Any
 
@@ -181,7 +182,8 @@ def matches(selector: dict, value: Any, compare: Any = cmp) -> bool:
     if name == "$mod":
         if not isinstance(value, int) or isinstance(value, bool):
             return False
-        return int(value - argument[0] * int(value / argument[0])) == argument[1]
+        # Exactly, also where a float could not hold the value.
+        return value - argument[0] * int(Fraction(value, argument[0])) == argument[1]
     if name == "$regex":
         return isinstance(value, str) and re.search(argument, value) is not None
     if name == "$beginsWith":

@@ -99,3 +99,10 @@ def _check_sorted(
         # Which of several indexes is read decides about equals only.
         assert sorted(pages) == sorted(there)
         assert [reference.key(keys(id)) for id in pages] == [reference.key(keys(id)) for id in there]
+
+
+def test_the_remainder_of_an_integer_that_no_float_holds() -> None:
+    selector = {"n": {"$mod": [1, 0]}}
+    doc = {"_id": "k", "n": 2**53 + 1}
+    assert predicate(selector)(doc)
+    assert reference.matches(reference.rewritten(selector), doc)
