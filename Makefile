@@ -139,7 +139,7 @@ docs-installed: $(INSTALLED) ## follows every document in clean environments: wh
 # A warning is an error: a link that leads nowhere, a page that is not listed, a name that does not exist.
 site: $(INSTALLED) ## the documents as a site, with a reference and a search that need no network: build/site/html
 	@$(BIN)/python website/assemble.py build/site/source
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict -f website/mkdocs.yml && echo 'site: build/site/html/index.html'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f website/mkdocs.yml && echo 'site: build/site/html/index.html'
 
 # ------------------------------------------------------------------------------------------------------------- measuring
 bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results.md

@@ -28,7 +28,7 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     environ = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     for command in (
         [str(ROOT / "website" / "assemble.py"), str(folder / "build" / "site" / "source")],
-        ["-m", "mkdocs", "build", "--quiet", "--strict", "-f", str(folder / "website" / "mkdocs.yml")],
+        ["-m", "mkdocs", "build", "--strict", "-f", str(folder / "website" / "mkdocs.yml")],
     ):
         done = subprocess.run(
             [sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
