@@ -14,10 +14,12 @@ from pouchdb_core import aio, database, environment
 __all__ = ["AsyncEnvironment", "AsyncPouchDB", "SyncEnvironment", "SyncPouchDB"]
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Sequence
+    from typing import Any, TypeVar
 
     import pouchdb_all_dbs
     import pouchdb_auth
+    import pouchdb_collections
     import pouchdb_couchapp
     import pouchdb_find
     import pouchdb_gql
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     import pouchdb_validation
 
     from pouchdb_core.methods import operation, registering
+
+    M = TypeVar("M")
 
     class _Environment:
         """The methods that first-party plug-ins add to environments."""
@@ -84,10 +88,33 @@ if TYPE_CHECKING:
         )
         validator = registering(pouchdb_validation.validator)
 
-    class SyncPouchDB(_Database, database.SyncPouchDB): ...
+    class SyncPouchDB(_Database, database.SyncPouchDB):
+        def collection(
+            self,
+            model: type[M],
+            *,
+            id: str = "id",
+            rev: str = "rev",
+            kind: str | None = "",
+            kind_member: str = "type",
+            migrations: Sequence[pouchdb_collections.Migration] = (),
+            version_member: str = "version",
+        ) -> pouchdb_collections.Collection[M]: ...
 
     class AsyncPouchDB(_Database, aio.AsyncPouchDB):
         sync_view: SyncPouchDB
+
+        def collection(
+            self,
+            model: type[M],
+            *,
+            id: str = "id",
+            rev: str = "rev",
+            kind: str | None = "",
+            kind_member: str = "type",
+            migrations: Sequence[pouchdb_collections.Migration] = (),
+            version_member: str = "version",
+        ) -> pouchdb_collections.AsyncCollection[M]: ...
 
     class SyncEnvironment(_Environment, environment.SyncEnvironment):
         @property

@@ -171,14 +171,25 @@ class Registering(Operation[P, T]):
         def __get__(self, instance: object, owner: type) -> Callable[P, T]: ...
         def __get__(self, instance: object | None, owner: type) -> Any: ...
 
+    asynchronous: Callable[..., Any] | None = None
+    """What is called instead, with the asynchronous database or environment, where the caller has one."""
 
-def registering(function: Callable[Concatenate[Any, P], T], *, name: str | None = None) -> Registering[P, T]:
+
+def registering(
+    function: Callable[Concatenate[Any, P], T],
+    *,
+    name: str | None = None,
+    asynchronous: Callable[..., Any] | None = None,
+) -> Registering[P, T]:
     """Declare a method that takes a function of the program and returns it: ``@db.validator``.
 
     It is called at once, with the synchronous database or environment, whichever kind the caller has, so that it
-    works as a decorator everywhere. It must touch no storage.
+    works as a decorator everywhere. It must touch no storage. One that returns an object for each kind of caller has
+    another function for asynchronous ones: ``asynchronous`` gets their database or environment.
     """
-    return Registering(function, reads=True, name=name)
+    made: Registering[P, T] = Registering(function, reads=True, name=name)
+    made.asynchronous = asynchronous
+    return made
 
 
 def operation(

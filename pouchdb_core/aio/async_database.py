@@ -51,6 +51,8 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls, view = self._asynchronous, self.sync_view
         if isinstance(operation, Registering):
+            if operation.asynchronous is not None:
+                return operation.asynchronous(self, *args, **operation.renamed(kwargs))
             return operation.__get__(view, type(view))(*args, **kwargs)
         kwargs = operation.renamed(kwargs)
         if isinstance(operation, Starting):

@@ -172,6 +172,8 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         calls, view = self._asynchronous, self._sync_view
         if isinstance(operation, Registering):
+            if operation.asynchronous is not None:
+                return operation.asynchronous(self, *args, **operation.renamed(kwargs))
             return operation.__get__(view, type(view))(*args, **kwargs)
         kwargs = operation.renamed(kwargs)
         if isinstance(operation, Starting):

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXECUTED = (
     "README.md",
+    "docs/collections.md",
     "docs/coming-from-couchdb-python.md",
     "docs/coming-from-python-pouchdb.md",
     "docs/coming-from-tinydb.md",
@@ -34,7 +35,7 @@ DOCUMENTS = (
 
 @pytest.mark.parametrize("path", EXECUTED)
 def test_the_code_blocks_run(path: str, run_document: Callable[[str], int]) -> None:
-    for needed in ("pouchdb_all_dbs", "pouchdb_find", "pouchdb_server"):
+    for needed in ("pouchdb_all_dbs", "pouchdb_collections", "pouchdb_find", "pouchdb_server"):
         pytest.importorskip(needed)
     if path == "docs/with-other-libraries.md":
         for needed in ("django", "fastapi", "flask", "httpx2", "pandas"):

@@ -1,0 +1,69 @@
+"""How objects of a class become JSON and come back: by msgspec (dataclasses too), or by pydantic for its models."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from pouchdb_core.errors import BadRequest
+
+__all__ = ["Shape", "shape_of"]
+
+M = TypeVar("M")
+
+
+class Shape(Protocol, Generic[M]):
+    """The class of a collection. ``members`` maps its fields to the members of a document."""
+
+    members: dict[str, str]
+
+    def to_json(self, value: M) -> bytes:
+        """Return an object as JSON, by the rules of the class."""
+
+    def from_json(self, text: bytes) -> M:
+        """Return the object of a JSON text. Raises ValueError that says which member is wrong."""
+
+
+class _Msgspec(Generic[M]):
+    def __init__(self, model: type[M]) -> None:
+        if dataclasses.is_dataclass(model):
+            self.members = {each.name: each.name for each in dataclasses.fields(model)}
+        else:
+            fields = msgspec.structs.fields(model)  # type: ignore[arg-type]  # asked for Structs only
+            self.members = {each.name: each.encode_name for each in fields}
+        self._decoder: msgspec.json.Decoder[M] = msgspec.json.Decoder(model)
+        self.to_json = msgspec.json.Encoder().encode
+
+    def from_json(self, text: bytes) -> M:
+        # Its ValidationError is a ValueError.
+        return self._decoder.decode(text)
+
+
+class _Pydantic(Generic[M]):
+    def __init__(self, model: type[M], fields: dict[str, Any]) -> None:
+        # Imported for its own models only: whoever has one has it.
+        from pydantic import TypeAdapter
+
+        self._adapter = TypeAdapter(model)
+        self.members = {
+            name: getattr(each, "serialization_alias", None) or getattr(each, "alias", None) or name
+            for name, each in fields.items()
+        }
+
+    def to_json(self, value: M) -> bytes:
+        return self._adapter.dump_json(value, by_alias=True)
+
+    def from_json(self, text: bytes) -> M:
+        return self._adapter.validate_json(text)
+
+
+def shape_of(model: type[M]) -> Shape[M]:
+    """Return how a class becomes JSON. Raises BadRequest for a class that is none of these."""
+    fields = getattr(model, "__pydantic_fields__", None)
+    if isinstance(fields, dict):
+        return _Pydantic(model, fields)
+    if dataclasses.is_dataclass(model) or issubclass(model, msgspec.Struct):
+        return _Msgspec(model)
+    raise BadRequest(f"a collection needs a dataclass, a msgspec.Struct or a pydantic model, not {model!r}")

@@ -1,0 +1,30 @@
+"""Rows with an object of the model in place of a document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Change", "Row"]
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class Row(Generic[M]):
+    """A row of a view."""
+
+    id: str
+    key: Any
+    value: Any
+    document: M
+
+
+@dataclass(frozen=True)
+class Change(Generic[M]):
+    """A change: of a deleted document there is no object, and nothing that says of which kind it was."""
+
+    id: str
+    seq: Any
+    deleted: bool
+    document: M | None
