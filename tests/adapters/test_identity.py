@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import pouchdb
-from pouchdb_core.adapters.sql.connection import OPEN
+from pouchdb_core.adapters.sqlite.connection import OPEN
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import NotFound
