@@ -228,6 +228,11 @@ class Handle(EventEmitter):
         return self.plugins.lists_plainly and ((transforms := self.transforms) is None or not transforms.reads)
 
     @property
+    def feeds_plainly(self) -> bool:
+        """Whether the changes feed has what is stored: then ``Changes.raw`` may be asked for."""
+        return self.plugins.feeds_plainly and ((transforms := self.transforms) is None or not transforms.reads)
+
+    @property
     def writes_plainly(self) -> bool:
         """Whether what is written is stored as it is, but for what guards refuse."""
         return self.plugins.writes_plainly and ((transforms := self.transforms) is None or not transforms.writes)

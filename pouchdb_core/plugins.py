@@ -97,6 +97,8 @@ class Plugins:
         # Documents and views: the core answers each in a place of its own.
         self.lists_plainly = len(hook.pouchdb_list.get_hookimpls()) <= 2
         """Whether listing is the core's alone."""
+        self.feeds_plainly = len(hook.pouchdb_changes.get_hookimpls()) == 1
+        """Whether the changes feed is the core's alone."""
         self.writes_plainly = len(hook.pouchdb_write.get_hookimpls()) == 1
         """Whether writing is the core's alone, but for guards."""
         self._guards = _asked_until_never(hook.pouchdb_write_guards)

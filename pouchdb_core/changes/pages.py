@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from pouchdb_core.changes.raw import RawChange
+from pouchdb_core.jsontext import load
+from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["document_pages"]
+__all__ = ["document_pages", "plain_documents"]
 
 PAGE = 500
 
@@ -34,3 +37,24 @@ def document_pages(
         if len(page["results"]) < size:
             return
         since = page["last_seq"]
+
+
+def plain_documents(database: SyncPouchDB, *, design: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the winning revisions in the order of the changes feed as plain dicts, for who judges many and returns few.
+
+    Where no plug-in has a part in it they are parsed of what is stored, in half the time that Records take; their
+    members may come in another order. Deleted documents are left out, and design documents unless ``design``.
+    """
+    if database.remote or not database.feeds_plainly:
+        for page in document_pages(database, design=design):
+            yield from page
+        return
+    request = Changes(raw=True, include_docs=True, user=database.user, purpose=database.purpose)
+    for change in cast("Iterator[RawChange]", database.plugins.changes(database, request)):
+        if change.deleted or (not design and change.id.startswith("_design/")):
+            continue
+        doc: dict[str, Any] = load(change.text)
+        # Indexes see them.
+        doc.pop("_conflicts", None)
+        doc.pop("_deleted_conflicts", None)
+        yield doc

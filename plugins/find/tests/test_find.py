@@ -259,6 +259,19 @@ def test_text_search_needs_an_index(people: Any) -> None:
     assert caught.value.name == "no_usable_index"
 
 
+def test_an_answer_is_a_table(people: Any) -> None:
+    answer = people.find(selector={"age": {"$type": "number"}}, fields=["_id", "age"], limit=1000)
+    ages = [doc["age"] for doc in answer["docs"]]
+    assert answer.to_columns()["age"] == ages
+    assert answer.to_csv().splitlines()[0] == "_id,age"
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    assert isinstance(answer.to_pandas(), pandas.DataFrame)
+    assert list(answer.to_pandas()["age"]) == ages
+    assert isinstance(answer.to_polars(), polars.DataFrame)
+    assert answer.to_polars()["age"].to_list() == answer.to_arrow()["age"].to_pylist() == ages
+
+
 def test_asynchronously(tmp_path: Any) -> None:
     async def main() -> None:
         environment = pouchdb.setup_async(str(tmp_path), plugins=["find"])

@@ -68,7 +68,8 @@ class Answer:
             # What is wrong with an expression is wrong before anything is read.
             self._columns = [(text_of(each), compiled(each)) for each in select]
             self._order = [(compiled(expression), down) for expression, down in self.query.order_by]
-        self._source = Source(database, self.query.where, design=design, conflicts=conflicts)
+        whole = self.query.select is None
+        self._source = Source(database, self.query.where, design=design, conflicts=conflicts, whole=whole)
 
     def __iter__(self) -> Iterator[Record]:
         rows = self._grouped() if self._calls or self.query.group_by else self._listed()

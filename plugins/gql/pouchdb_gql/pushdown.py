@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.changes.pages import document_pages
+from pouchdb_core.changes.pages import document_pages, plain_documents
 from pouchdb_gql.nodes import Binary, Expression, Literal, Name, Unary
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ def _escaped(name: str) -> str:
 class Source:
     """The documents of a query, and how they are read."""
 
-    def __init__(self, database: SyncPouchDB, where: Expression | None, *, design: bool, conflicts: bool) -> None:
-        self._database, self._design, self._conflicts = database, design, conflicts
+    def __init__(
+        self, database: SyncPouchDB, where: Expression | None, *, design: bool, conflicts: bool, whole: bool
+    ) -> None:
+        self._database, self._design, self._conflicts, self._whole = database, design, conflicts, whole
         self.selector = selector_of(where)
         self.index: Mapping[str, Any] | None = None
         self.selection: Any = None
@@ -94,5 +96,8 @@ class Source:
 
     def _all(self) -> Iterator[Mapping[str, Any]]:
         """Yield the winners of all documents in the order of the changes feed, a page at a time."""
+        if not self._whole and not self._conflicts:
+            yield from plain_documents(self._database, design=self._design)
+            return
         for page in document_pages(self._database, design=self._design, conflicts=self._conflicts):
             yield from page

@@ -400,6 +400,24 @@ def test_callback_and_promise(env: Any) -> None:
     assert len(asynchronous.run(database.gql("select name")).rows) == 5
 
 
+def test_an_answer_is_a_table(db: Any) -> None:
+    answer = db.gql("select dept, avg(age), max(salary) group by dept")
+    columns = {"dept": ["Eng", "Marketing", "Sales"], "avg(age)": [31, 24, 28.5], "max(salary)": [1000, None, 400]}
+    assert answer.to_columns() == columns
+    assert answer.to_csv().splitlines()[:2] == ["dept,avg(age),max(salary)", "Eng,31,1000"]
+    assert answer.to_text().splitlines()[2].split() == ["Eng", "31", "1000"]
+    assert "<td>Eng</td>" in answer._repr_html_()
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    frame = answer.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["avg(age)"]) == columns["avg(age)"]
+    assert isinstance(answer.to_polars(), polars.DataFrame)
+    assert (
+        answer.to_polars()["max(salary)"].to_list() == answer.to_arrow()["max(salary)"].to_pylist() == [1000, None, 400]
+    )
+
+
 def test_conflicts(env: Any) -> None:
     db = env["conflicts"]
     db.bulk_docs([{"_id": "a", "_rev": "1-a"}, {"_id": "a", "_rev": "1-b"}], new_edits=False)
