@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 import threading
-import time
 import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterator
@@ -69,7 +68,8 @@ class Follower:
 
     def __init__(self, kind: str, place: IndexPlace, index: Index) -> None:
         self.kind, self.place, self.index = kind, place, index
-        self.store: IndexStore = place.store
+        store = place.store
+        self.store: IndexStore = store.outside() if isinstance(index, OutsideIndex) else store
         # Who uses it has it: an index whose definition changed is closed under nobody.
         self.close: Callable[[], None] = weakref.finalize(self, _close, index)
         """Let go of the index's files; so does the last reference to this."""
@@ -82,7 +82,9 @@ class Follower:
         self._condition = threading.Condition()
         self._building: object | None = None
         """What stands for the call that builds just now."""
-        self._token = f"{platform.node()}:{self._pid}:{uuid.uuid4().hex}"
+        self._name = uuid.uuid4().hex
+        self._token = ""
+        """What this process is called as a builder, since it last began to build."""
 
     def entry(self) -> IndexEntry | None:
         """Return how far the index has come; None if it was never built."""
@@ -157,6 +159,7 @@ class Follower:
     # -- building ---------------------------------------------------------------------------------
 
     def _build(self, database: SyncPouchDB, target: _Target, name: str) -> Generator[Record, None, None]:
+        self._token = f"{self.store.builder() or f'{platform.node()}:{self._pid}'}:{self._name}"
         entry = self.entry()
         self._check_builder(entry)
         claimed = isinstance(self.index, OutsideIndex)
@@ -250,7 +253,7 @@ class Follower:
                 index.apply(batch, work)
             current.seq, current.purge_seq, current.state = step.seq, step.purge_seq, index.state
             current.mark = mark
-            current.builder, current.heartbeat = (None if step.done else self._token), time.time()
+            current.builder, current.heartbeat = (None if step.done else self._token), self.store.now()
             self.store.save(current.row())
         return current
 
@@ -282,7 +285,10 @@ class Follower:
         """Raise _Moved while somebody else builds."""
         if entry is None or entry.builder in (None, self._token):
             return
-        if time.time() - entry.heartbeat > STALE or not _alive(entry.builder):
+        lives = self.store.lives(entry.builder)
+        if lives is None:
+            lives = _alive(entry.builder)
+        if not lives or self.store.now() - entry.heartbeat > STALE:
             return
         raise _Moved
 
@@ -290,7 +296,7 @@ class Follower:
         """Become the builder before anything is done: an index outside has no transaction that could fail."""
         with self.store.write():
             current = self._expect(entry) if entry is not None else self._create(target)
-            current.builder, current.heartbeat = self._token, time.time()
+            current.builder, current.heartbeat = self._token, self.store.now()
             self.store.save(current.row())
         return current
 

@@ -24,7 +24,7 @@ To bring an index of your own, write two classes and return the first from ``pou
 
         def apply(self, batch, work):                   # the quick part: in the transaction
             self.place.tables.many("DELETE FROM {words} WHERE id = ?", [(id,) for id in batch.replaced])
-            self.place.tables.many("INSERT OR IGNORE INTO {words} VALUES (?, ?)", work)
+            self.place.tables.many("INSERT INTO {words} VALUES (?, ?) ON CONFLICT DO NOTHING", work)
 
 A query brings the index up to date and reads it in one snapshot::
 

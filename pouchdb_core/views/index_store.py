@@ -64,7 +64,16 @@ class Tables(Protocol):
     """Tables of one index. In SQL text ``{rows}`` stands for the table that this index calls "rows".
 
     Dropped with the index, virtual tables too. Writing is for ``Index.create`` and ``Index.apply``.
+
+    Statements are in the SQL that SQLite and PostgreSQL have in common, with ``?`` for a parameter and SQLite's types
+    ``INTEGER``, ``REAL``, ``TEXT`` and ``BLOB``; every store understands ``WITHOUT ROWID``. A table whose primary key
+    is given at the end, as ``PRIMARY KEY (a, b)``, is read in that order, texts by code points, whatever their length;
+    an index on one column of texts or bytes finds equal ones. What differs is asked of ``dialect``.
     """
+
+    @property
+    def dialect(self) -> str:
+        """Return whose SQL it is beyond that: ``"sqlite"`` or ``"postgresql"``."""
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None: ...
 
@@ -190,6 +199,21 @@ class IndexStore(Protocol):
 
     def view_rows(self, number: int) -> ViewRows:
         """Return the view rows of an index."""
+
+    def outside(self) -> IndexStore:
+        """Return where indexes are registered whose files are not in the database.
+
+        That is this one, unless processes on several machines share the database: files are of one of them.
+        """
+
+    def now(self) -> float:
+        """Return the time in seconds, by a clock that all who share the database have in common."""
+
+    def builder(self) -> str | None:
+        """Return what names this process among those who build, without ``:`` but one; None: host and process id do."""
+
+    def lives(self, builder: str) -> bool | None:
+        """Tell whether a process that ``builder`` named is still there; None where the store does not know."""
 
     def close(self) -> None:
         """Let go of it, if it is a store of its own (``Adapter.scratch``)."""

@@ -81,7 +81,9 @@ class Indexes:
         kinds = database.plugins.index_kinds()
         wanted = {(name, each) for name, _, signatures in _defined(database) for each in signatures.values()}
         dropped = 0
-        for row in self.store.entries():
+        outside = self.store.outside()
+        stores = [self.store] if outside is self.store else [self.store, outside]
+        for store, row in [(each, row) for each in stores for row in each.entries()]:
             entry = IndexEntry(*row)
             key = (entry.kind, entry.signature)
             if entry.kind in kinds and key not in wanted:
@@ -89,8 +91,8 @@ class Indexes:
                     follower = self._followers.pop(key, None)
                 if follower is not None:
                     follower.close()
-                with self.store.write():
-                    self.store.drop(entry.number)
+                with store.write():
+                    store.drop(entry.number)
                 dropped += 1
         for name in kinds:
             files = database.adapter.existing_directory(folder(name))

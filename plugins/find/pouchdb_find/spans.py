@@ -139,8 +139,8 @@ class Reading:
             for start, end in intervals:
                 terms.append(f"({name} >= ?" + ("" if end is None else f" AND {name} < ?") + ")")
                 params += [start] if end is None else [start, end]
-            conditions.append(f"({' OR '.join(terms)})" if terms else "0")
-        return " AND ".join(conditions) or "1", params
+            conditions.append(f"({' OR '.join(terms)})" if terms else "1 = 0")
+        return " AND ".join(conditions) or "1 = 1", params
 
 
 _PAST = object()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pouchdb_core.adapters.base import Place
 from pouchdb_core.adapters.local import LocalAdapter, check_options
+from pouchdb_core.adapters.sqlite.sqlite_index_store import scratch_store
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.requests import Guard, Write
@@ -15,6 +18,8 @@ from pouchdb_core.state import Slot
 from pouchdb_postgres.address import SCHEMES, address_of
 
 if TYPE_CHECKING:
+    from pouchdb_core.views.index_store import IndexStore
+
     # The driver is imported by those who use it: this plug-in may be installed and not be.
     from pouchdb_postgres.index_store import PostgresIndexStore
     from pouchdb_postgres.session import Server
@@ -55,6 +60,7 @@ class PostgresAdapter(LocalAdapter):
 
     name: ClassVar[str] = "postgres"
     store: PostgresStore
+    _indexes: PostgresIndexStore | None = None
 
     @classmethod
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> PostgresAdapter:
@@ -127,7 +133,17 @@ class PostgresAdapter(LocalAdapter):
     def indexes(self) -> PostgresIndexStore:
         from pouchdb_postgres.index_store import PostgresIndexStore
 
-        return PostgresIndexStore(self.store)
+        if self._indexes is None:
+            self._indexes = PostgresIndexStore(self.store)
+        return self._indexes
+
+    def scratch(self) -> IndexStore:
+        # Of one query: it is nobody else's, so it is not on the server.
+        return scratch_store()
+
+    def side_directory(self) -> Path:
+        # A forked child has the folder of its parent, whose indexes are not its own.
+        return super().side_directory() / str(os.getpid())
 
 
 def _flows(doc: Any) -> bool:

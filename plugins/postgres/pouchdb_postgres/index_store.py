@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.documents.store import Counters
 from pouchdb_core.jsontext import dump, load
+from pouchdb_postgres.own_register import OwnRegister
 from pouchdb_postgres.schema import sorted_table
 from pouchdb_postgres.session import Json
 from pouchdb_postgres.store import PostgresStore
@@ -32,6 +33,7 @@ class PostgresIndexStore:
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
         self._connections = store.connections
+        self._outside = OwnRegister(self)
 
     def counters(self) -> Counters:
         return self._store.counters()
@@ -85,6 +87,19 @@ class PostgresIndexStore:
     def view_rows(self, number: int) -> PostgresViewRows:
         return PostgresViewRows(self._connections, number)
 
+    def outside(self) -> OwnRegister:
+        return self._outside
+
+    def now(self) -> float:
+        seconds: float = self._connections.one("SELECT extract(epoch FROM clock_timestamp())::float8")[0]
+        return seconds
+
+    def builder(self) -> str:
+        return self._connections.server.presence()
+
+    def lives(self, builder: str) -> bool:
+        return self._connections.server.is_present(builder)
+
     def close(self) -> None:
         """It is its database's."""
 
@@ -115,6 +130,8 @@ _TYPES = {
 }
 _TYPE = re.compile(r"\b(?:BLOB|INTEGER|REAL|TEXT|WITHOUT ROWID)\b")
 _KEY = re.compile(r"PRIMARY KEY \(([^()]+)\)")
+_INDEX = re.compile(r"CREATE INDEX (\w+) ON (\w+) \((\w+)\)\s*$")
+_INSERT = re.compile(r"INSERT INTO (\w+) \(([^()]+)\) VALUES \((?:\?, )*\?\)\s*$")
 _CREATE = re.compile(r"CREATE TABLE (\S+) \((.*)\)\s*$", re.DOTALL)
 
 
@@ -130,13 +147,30 @@ class PostgresTables:
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         text = sql.format_map(self._names)
         if text.startswith("CREATE TABLE"):
-            for statement in _created(text):
-                self._connections.run(statement)
-        else:
-            self._connections.run(text, params)
+            self._connections.script(_created(text))
+            return
+        index = _INDEX.match(text)
+        if index is not None and self._is_long(index[2], index[3]):
+            # By the hash, for values of any length.
+            text = f"CREATE INDEX {index[1]} ON {index[2]} USING hash ({index[3]})"
+        self._connections.run(text, params)
+
+    def _is_long(self, table: str, column: str) -> bool:
+        """Tell whether a column has texts or bytes."""
+        kind = self._connections.one(
+            "SELECT atttypid IN ('text'::regtype, 'bytea'::regtype) FROM pg_attribute "
+            "WHERE attrelid = to_regclass(?) AND attname = ?",
+            (table, column),
+        )
+        return bool(kind and kind[0])
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        self._connections.many(sql.format_map(self._names), rows)
+        text = sql.format_map(self._names)
+        insert = _INSERT.match(text)
+        if insert is not None:
+            self._connections.insert(insert[1], insert[2], list(rows))
+        else:
+            self._connections.many(text, rows)
 
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
         return self._connections.one(sql.format_map(self._names), params)
@@ -163,6 +197,7 @@ def _created(sql: str) -> list[str]:
 _TOTALS = (
     "count(*), count(number), coalesce(sum(number), 0), min(number), max(number), coalesce(sum(number * number), 0)"
 )
+_FIRST = "convert_to(min(convert_from(json_key, 'UTF8') COLLATE \"C\"), 'UTF8')"
 
 
 class PostgresViewRows(PostgresTables):
@@ -242,7 +277,7 @@ class PostgresViewRows(PostgresTables):
         where, params = _where(view, span)
         # One of equal keys may be written in more ways than one: 1 and 1.0.
         rows = self.all(
-            f"SELECT key, min(json_key), {_TOTALS} FROM {{rows}} WHERE {where} "
+            f"SELECT key, {_FIRST}, {_TOTALS} FROM {{rows}} WHERE {where} "
             f"GROUP BY key ORDER BY key {'DESC' if descending else 'ASC'} LIMIT ?",
             (*params, limit),
         )

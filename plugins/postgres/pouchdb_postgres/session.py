@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import threading
 import weakref
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from pouchdb_core.errors import BadRequest, DatabaseBusy, DatabaseClosed, StorageError
 from pouchdb_postgres.address import Address
-from pouchdb_postgres.failures import connection_failed, storage_error
+from pouchdb_postgres.failures import connection_failed, lost, storage_error
 
 __all__ = ["Json", "Server", "Session"]
 
@@ -37,12 +38,17 @@ IDLE_SECONDS = 60.0
 LOCK_SECONDS = 60
 """How long a writer waits for another host before DatabaseBusy; how long a paused host may hold others up."""
 
+_PRESENCE = 0x504F5543
+"""The first half of the advisory locks that say who lives ("POUC")."""
+
 SETTINGS = (
     "SET client_min_messages TO warning; "
     # Every statement is made for an index. Plans are kept: one that was made while a table was empty would read it
     # whole, for ever, and the cost that this is given must not have it compiled.
     "SET enable_seqscan TO off; SET jit TO off; "
     f"SET lock_timeout TO '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout TO '{LOCK_SECONDS}s'; "
+    # A host that lost its power is noticed, with all that it locked.
+    "SET tcp_keepalives_idle TO 20; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; "
     "SET bytea_output TO hex; SET standard_conforming_strings TO on; SET default_transaction_isolation TO "
     "'read committed'; SET default_transaction_read_only TO off"
 )
@@ -130,6 +136,9 @@ class Server:
         self._pid = os.getpid()
         self._pool: ConnectionPool[Session] | None = None
         self._ends: list[Callable[[], None]] = []
+        self._keeper: Session | None = None
+        """The connection whose lock says that this process lives."""
+        self._keeper_pid, self._presence = 0, ""
         self.listener: Any = None
         """The ``listening.Listener`` of the process, once something listens."""
 
@@ -222,6 +231,46 @@ class Server:
         finally:
             session.close()
 
+    # -- presence ----------------------------------------------------------------------------------------
+
+    def presence(self) -> str:
+        """Return what this process is called by others: a lock of the server's, which goes with the connection."""
+        with self._lock:
+            if self._closed:
+                raise DatabaseClosed("the environment is closed")
+            keeper = self._keeper
+            if keeper is not None and self._keeper_pid == os.getpid():
+                try:
+                    keeper.plain.execute("SELECT 1", prepare=False)
+                except psycopg.Error:
+                    keeper.close()
+                else:
+                    return self._presence
+            elif keeper is not None:
+                _INHERITED.append(keeper)
+            keeper = self.connect()
+            key = secrets.randbelow(2**31)
+            keeper.rows.execute("SELECT pg_advisory_lock(%s::int4, %s::int4)", (_PRESENCE, key))
+            self._keeper, self._keeper_pid, self._presence = keeper, os.getpid(), f"postgresql:{key}"
+            return self._presence
+
+    def is_present(self, name: str) -> bool:
+        """Tell whether the process that ``presence`` called so has its connection."""
+        parts = name.split(":")
+        if len(parts) < 2 or parts[0] != "postgresql" or not parts[1].isdecimal():
+            return False
+        sql = (
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = %s::oid AND objid = %s::oid "
+            "AND objsubid = 2 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        session = self.lend()
+        try:
+            return session.rows.execute(sql, (_PRESENCE, int(parts[1]))).fetchone() is not None
+        except psycopg.Error as error:
+            raise storage_error(error, self.address.shown, broken=lost(error, session)) from error
+        finally:
+            self.give_back(session)
+
     def at_end(self, end: Callable[[], None]) -> None:
         """Have something called when the server is let go of."""
         self._ends.append(end)
@@ -231,6 +280,8 @@ class Server:
         for end in self._ends:
             end()
         self._closed = True
+        if self._keeper is not None and self._keeper_pid == os.getpid():
+            self._keeper.close()
         if self._pool is not None:
             _close(self._pool, self._pid)
 

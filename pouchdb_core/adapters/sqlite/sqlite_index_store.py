@@ -7,6 +7,7 @@ costs half of what a second table with the keys of each document does.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,18 @@ class SqliteIndexStore:
     def view_rows(self, number: int) -> SqliteViewRows:
         return SqliteViewRows(self._connections, number)
 
+    def outside(self) -> SqliteIndexStore:
+        return self
+
+    def now(self) -> float:
+        return time.time()
+
+    def builder(self) -> None:
+        return None
+
+    def lives(self, builder: str) -> None:
+        return None
+
     def close(self) -> None:
         self._connections.close()
 
@@ -102,6 +115,8 @@ def _table(number: int, name: str) -> str:
 
 class SqliteTables:
     """``Tables`` of one index."""
+
+    dialect = "sqlite"
 
     def __init__(self, connections: Connections, number: int) -> None:
         self._connections = connections

@@ -1,0 +1,101 @@
+"""The register of indexes whose files are on this machine: each process has its own, and builds them for itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.documents.store import Counters
+from pouchdb_core.errors import NotSupported
+
+if TYPE_CHECKING:
+    from pouchdb_core.views.index_store import EntryRow
+    from pouchdb_postgres.index_store import PostgresIndexStore, PostgresTables, PostgresViewRows
+
+__all__ = ["OwnRegister"]
+
+
+class OwnRegister:
+    """An ``IndexStore`` in memory, for indexes that keep files; what it says of documents is the database's."""
+
+    def __init__(self, shared: PostgresIndexStore) -> None:
+        self._shared = shared
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._entries: dict[tuple[str, str], tuple[Any, ...]] = {}
+        self._last = 0
+
+    def _mine(self) -> dict[tuple[str, str], tuple[Any, ...]]:
+        if self._pid != os.getpid():
+            # The files are the parent's.
+            self._reset()
+        return self._entries
+
+    def counters(self) -> Counters:
+        return self._shared.counters()
+
+    @contextmanager
+    def write(self) -> Iterator[Counters]:
+        self._mine()
+        with self._lock:
+            before = dict(self._entries)
+            try:
+                yield self._shared.counters()
+            except BaseException:
+                self._entries = before
+                raise
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        return self._shared.snapshot()
+
+    def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
+        return self._shared.purges(after, limit)
+
+    def entries(self) -> list[EntryRow]:
+        return sorted(self._mine().values(), key=lambda row: int(row[0]))
+
+    def find(self, kind: str, signature: str) -> EntryRow | None:
+        return self._mine().get((kind, signature))
+
+    def add(self, kind: str, signature: str) -> EntryRow:
+        self._last += 1
+        row = (self._last, kind, signature, 0, 0, 0, None, None, None, 0.0)
+        self._entries[kind, signature] = row
+        return row
+
+    def save(self, entry: EntryRow) -> None:
+        key = (entry[1], entry[2])
+        if key in self._mine():
+            self._entries[key] = tuple(entry)
+
+    def drop(self, number: int) -> None:
+        for key, row in list(self._entries.items()):
+            if row[0] == number:
+                del self._entries[key]
+
+    def outside(self) -> OwnRegister:
+        return self
+
+    def now(self) -> float:
+        return self._shared.now()
+
+    def builder(self) -> None:
+        return None
+
+    def lives(self, builder: str) -> None:
+        return None
+
+    def tables(self, number: int) -> PostgresTables:
+        raise NotSupported("an index that keeps files has no tables")
+
+    def view_rows(self, number: int) -> PostgresViewRows:
+        raise NotSupported("an index that keeps files has no rows")
+
+    def close(self) -> None:
+        """It is its database's."""
