@@ -136,8 +136,8 @@ def st_info(db: SyncPouchDB, path: str) -> Record:
     follower.update(db)
     with follower.snapshot() as place:
         count, size = place.tables.one(
-            "SELECT count(DISTINCT id), ifnull(sum(64 + ifnull(length(geometry), 0) + ifnull(length(shape), 0)), 0) "
-            "FROM {rows}"
+            "SELECT count(DISTINCT id), "
+            "coalesce(sum(64 + coalesce(length(geometry), 0) + coalesce(length(shape), 0)), 0) FROM {rows}"
         )
     return Record(name=f"_design/{design}/{name}", geo_index=Record(doc_count=count, disk_size=size, data_size=size))
 

@@ -1,13 +1,14 @@
 """The index: rows in the order they were written, and R*Trees over their boxes, in the database's file.
 
 Boxes of up to two dimensions are in one tree, those of more in another: trees of few dimensions are quicker. Their
-numbers have 32 bits and are rounded outwards; the rows have the exact ones, and SQL compares both.
+numbers have 32 bits and are rounded outwards; the rows have the exact ones, and SQL compares both. In PostgreSQL the
+trees are tables with a GiST index over the first two dimensions, which needs no extension.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import FunctionError
@@ -46,6 +47,9 @@ CHUNK = 1000
 _PLACES = range(DIMENSIONS)
 _TREES = (("flat", 0, 2), ("deep", 3, DIMENSIONS))
 """Each tree with the least and the most dimensions of its boxes; further ones of theirs are not in it."""
+FARTHEST = 1.7e308
+"""Where an open interval ends in PostgreSQL, whose boxes do not take every infinity."""
+_BOX = "box(point(low0, low1), point(high0, high1))"
 _INTERVALS = ", ".join(f"r.low{place}, r.high{place}" for place in _PLACES)
 _COLUMNS = f"r.n, r.id, r.dims, r.geometry, r.value, r.shape, r.rest, {_INTERVALS}"
 
@@ -104,8 +108,10 @@ class SpatialIndex(InsideIndex):
 
     def create(self) -> None:
         run = self.place.tables.run
-        # Bounds have no type: whole numbers stay whole.
-        bounds = ", ".join(f"low{place}, high{place}" for place in _PLACES)
+        sqlite = self.place.tables.dialect == "sqlite"
+        # In SQLite bounds have no type: whole numbers stay whole.
+        kind = "" if sqlite else " REAL"
+        bounds = ", ".join(f"low{place}{kind}, high{place}{kind}" for place in _PLACES)
         run(
             "CREATE TABLE {rows} (n INTEGER PRIMARY KEY, id TEXT NOT NULL, dims INTEGER NOT NULL, "
             f"geometry BLOB, value BLOB, shape BLOB, rest TEXT, {bounds})"
@@ -113,8 +119,12 @@ class SpatialIndex(InsideIndex):
         run("CREATE INDEX {rows_by_document} ON {rows} (id)")
         run("CREATE INDEX {rows_by_dimensions} ON {rows} (dims)")
         for tree, _, most in _TREES:
-            columns = ", ".join(f"low{place}, high{place}" for place in range(most))
-            run(f"CREATE VIRTUAL TABLE {{{tree}}} USING rtree(n, {columns})")
+            columns = ", ".join(f"low{place}{kind}, high{place}{kind}" for place in range(most))
+            if sqlite:
+                run(f"CREATE VIRTUAL TABLE {{{tree}}} USING rtree(n, {columns})")
+            else:
+                run(f"CREATE TABLE {{{tree}}} (n INTEGER PRIMARY KEY, {columns})")
+                run(f"CREATE INDEX {{{tree}_boxes}} ON {{{tree}}} USING gist ({_BOX})")
 
     def prepare(self, batch: Batch) -> tuple[list[Row], int]:
         self._functions.compile(self._name, "map", self._source)
@@ -144,7 +154,7 @@ class SpatialIndex(InsideIndex):
             tables.many("DELETE FROM {rows} WHERE id = ?", replaced)
         if not work:
             return
-        first = tables.one("SELECT ifnull(max(n), 0) + 1 FROM {rows}")[0]
+        first = tables.one("SELECT coalesce(max(n), 0) + 1 FROM {rows}")[0]
         marks = ", ".join("?" * (2 * DIMENSIONS + 7))
         tables.many(f"INSERT INTO {{rows}} VALUES ({marks})", [row.columns(n) for n, row in enumerate(work, first)])
         for tree, least, most in _TREES:
@@ -242,13 +252,10 @@ def rows_of(tables: Tables, bounds: Bounds | None) -> Iterator[list[Row]]:
     exact, params = _exact(bounds)
     numbers = _numbers(tables, bounds)
     for start in range(0, len(numbers), CHUNK):
-        chunk = json.dumps(numbers[start : start + CHUNK])
-        found = tables.all(
-            f"SELECT {_COLUMNS} FROM json_each(?) AS j CROSS JOIN {{rows}} AS r ON r.n = j.value "
-            f"WHERE {exact} ORDER BY r.n",
-            (chunk, *params),
-        )
-        rows = map(_row, found)
+        chunk = numbers[start : start + CHUNK]
+        marks = ", ".join("?" * len(chunk))
+        sql = f"SELECT {_COLUMNS} FROM {{rows}} AS r WHERE r.n IN ({marks}) AND {exact} ORDER BY r.n"
+        rows = map(_row_of(tables), tables.all(sql, (*chunk, *params)))
         yield [row for row in rows if len(row.box) <= DIMENSIONS or overlaps(row.box, bounds)]
 
 
@@ -262,7 +269,7 @@ def count_of(tables: Tables, bounds: Bounds | None) -> int:
     total = 0
     for tree, condition, found in _asked_trees(tables, bounds):
         total += tables.one(
-            f"SELECT count(*) FROM {{{tree}}} AS b CROSS JOIN {{rows}} AS r ON r.n = b.n WHERE {condition} AND {exact}",
+            f"SELECT count(*) FROM {{{tree}}} AS b JOIN {{rows}} AS r ON r.n = b.n WHERE {condition} AND {exact}",
             (*found, *params),
         )[0]
     return total
@@ -274,7 +281,7 @@ def _all_rows(tables: Tables) -> Iterator[list[Row]]:
         f"SELECT {_COLUMNS} FROM {{rows}} AS r WHERE r.n > ? ORDER BY r.n LIMIT {CHUNK}", (last,)
     ):
         last = found[-1][0]
-        yield list(map(_row, found))
+        yield list(map(_row_of(tables), found))
 
 
 def _asked_trees(tables: Tables, bounds: Bounds) -> Iterator[tuple[str, str, list[float]]]:
@@ -287,12 +294,18 @@ def _asked_trees(tables: Tables, bounds: Bounds) -> Iterator[tuple[str, str, lis
         (fewest,) = tables.one(f"SELECT min(dims) FROM {{rows}} WHERE dims >= {least}{above}")
         if fewest is None:
             continue
-        conditions, params = ["1"], []
+        conditions, params = ["1 = 1"], []
         for place, (low, high) in enumerate(bounds[: min(fewest, most)]):
             for column, sign, bound, margin in ((f"high{place}", ">=", low, -TINY), (f"low{place}", "<=", high, TINY)):
                 if bound is not None:
                     conditions.append(f"b.{column} {sign} ?")
                     params.append(bound + margin)
+        if tables.dialect != "sqlite" and fewest > 0:
+            asked = [*bounds[: min(fewest, 2)], (None, None)][:2]
+            (west, east), (south, north) = asked[0], asked[-1]
+            conditions.append(f"{_BOX} && box(point(?, ?), point(?, ?))")
+            params += [-FARTHEST if west is None else west, -FARTHEST if south is None else south]
+            params += [FARTHEST if east is None else east, FARTHEST if north is None else north]
         yield tree, " AND ".join(conditions), params
 
 
@@ -311,9 +324,20 @@ def _exact(bounds: Bounds) -> tuple[str, list[float]]:
     for place, (low, high) in enumerate(bounds[:DIMENSIONS]):
         for column, sign, bound in ((f"high{place}", ">=", low), (f"low{place}", "<=", high)):
             if bound is not None:
-                conditions.append(f"ifnull(r.{column} {sign} ?, 1)")
+                conditions.append(f"(r.{column} {sign} ? OR r.{column} IS NULL)")
                 params.append(bound)
     return " AND ".join(conditions), params
+
+
+def _row_of(tables: Tables) -> Callable[[Sequence[Any]], Row]:
+    return _row if tables.dialect == "sqlite" else _typed_row
+
+
+def _typed_row(found: Sequence[Any]) -> Row:
+    """Return a row of a store whose columns have types: its whole numbers come back as floats."""
+    others = found[:7]
+    bounds = (int(each) if each is not None and each.is_integer() else each for each in found[7:])
+    return _row((*others, *bounds))
 
 
 def _row(found: Sequence[Any]) -> Row:
