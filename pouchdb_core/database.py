@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, ItemsView, Iterator, KeysView, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.api import administration, feeds, querying, reading, replicating, writing
+from pouchdb_core.api import administration, feeds, live_calls, querying, reading, replicating, writing
 from pouchdb_core.database_object import FOLLOWING, Handle
 from pouchdb_core.documents.parse import check_id, mapping
 from pouchdb_core.errors import BadRequest, MissingId, NotFound, PouchDBError
@@ -30,7 +30,7 @@ class AbstractPouchDB(Handle):
     open_revs = openRevs = operation(reading.open_revs, reads=True)
     bulk_get = bulkGet = operation(reading.bulk_get, reads=True)
     all_docs = allDocs = operation(reading.all_docs, reads=True)
-    changes = starting(feeds.changes, FEED, reads=True)
+    changes = starting(feeds.changes, FEED, live_calls.CHANGES, reads=True)
     live_changes = liveChanges = starting(feeds.live_changes, FEED, reads=True)
     get_attachment = getAttachment = operation(reading.get_attachment, reads=True, names=ATTACHMENT)
     open_attachment = openAttachment = operation(reading.open_attachment, reads=True)
@@ -49,9 +49,13 @@ class AbstractPouchDB(Handle):
     remove_attachment = removeAttachment = operation(writing.remove_attachment, names=ATTACHMENT)
     resolve = operation(writing.resolve)
 
-    replicate_to = replicateTo = starting(replicating.replicate_to, REPLICATION, names={"remoteDB": "target"})
-    replicate_from = replicateFrom = starting(replicating.replicate_from, REPLICATION, names={"remoteDB": "source"})
-    sync = starting(replicating.sync_with, SYNC, name="sync", names={"remoteDB": "other"})
+    replicate_to = replicateTo = starting(
+        replicating.replicate_to, REPLICATION, live_calls.TO, names={"remoteDB": "target"}
+    )
+    replicate_from = replicateFrom = starting(
+        replicating.replicate_from, REPLICATION, live_calls.FROM, names={"remoteDB": "source"}
+    )
+    sync = starting(replicating.sync_with, SYNC, live_calls.SYNC_WITH, name="sync", names={"remoteDB": "other"})
     sync_status = syncStatus = operation(replicating.sync_status, reads=True)
 
     id = operation(administration.id, reads=True)

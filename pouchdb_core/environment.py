@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from pouchdb_core.api import replicating
+from pouchdb_core.api import live_calls, replicating
 from pouchdb_core.context import Context
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.database_object import FOLLOWING, _Following, user_context
@@ -348,8 +348,8 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         finally:
             self.engine.close()
 
-    replicate = starting(replicating.replicate, REPLICATION)
-    sync = starting(replicating.sync, SYNC)
+    replicate = starting(replicating.replicate, REPLICATION, live_calls.REPLICATE)
+    sync = starting(replicating.sync, SYNC, live_calls.SYNC_BOTH)
 
     def __enter__(self) -> Self:
         self.engine.enter()

@@ -27,9 +27,11 @@ __all__ = [
     "REPLICATION",
     "SYNC",
     "Asynchronous",
+    "Calls",
     "Iterating",
     "Kind",
     "Operation",
+    "Overloaded",
     "Registering",
     "Starting",
     "camel_case",
@@ -45,6 +47,7 @@ __all__ = [
 P = ParamSpec("P")
 T = TypeVar("T")
 H = TypeVar("H")
+K = TypeVar("K")
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,6 +76,10 @@ class Asynchronous:
 
 class Kind(Generic[H]):
     """Which handle asynchronous calls of a method answer with; for type checkers."""
+
+
+class Calls(Generic[K]):
+    """How synchronous calls of a method are typed: ``K`` is a protocol whose overloads say what it answers."""
 
 
 FEED: Kind[AsyncFeed] = Kind()
@@ -146,6 +153,20 @@ class Starting(Operation[P, T], Generic[P, T, H]):
         def __get__(self, instance: object | None, owner: type) -> Any: ...
 
 
+class Overloaded(Starting[P, T, H], Generic[P, T, H, K]):
+    """Such an operation of which synchronous calls are typed by overloads."""
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]  # what a call answers with is said by K
+        def __get__(self, instance: None, owner: type) -> Overloaded[P, T, H, K]: ...
+        @overload
+        def __get__(self, instance: Asynchronous, owner: type) -> Callable[P, H]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> K: ...
+        def __get__(self, instance: object | None, owner: type) -> Any: ...
+
+
 class Iterating(Operation[P, Iterator[T]], Generic[P, T]):
     """An operation that yields; asynchronous calls promise rows for ``async for``."""
 
@@ -205,15 +226,39 @@ def operation(
     return Operation(function, reads=reads, long=long, name=name, functions=functions, names=names)
 
 
+@overload
 def starting(
     function: Callable[Concatenate[Any, P], T],
     kind: Kind[H],
+    calls: None = None,
+    *,
+    reads: bool = ...,
+    name: str | None = ...,
+    names: Mapping[str, str] | None = ...,
+) -> Starting[P, T, H]: ...
+@overload
+def starting(
+    function: Callable[Concatenate[Any, P], T],
+    kind: Kind[H],
+    calls: Calls[K],
+    *,
+    reads: bool = ...,
+    name: str | None = ...,
+    names: Mapping[str, str] | None = ...,
+) -> Overloaded[P, T, H, K]: ...
+def starting(
+    function: Callable[Concatenate[Any, P], T],
+    kind: Kind[H],
+    calls: Calls[K] | None = None,
     *,
     reads: bool = False,
     name: str | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Starting[P, T, H]:
-    """Declare a method that hands its request to ``subject.starter``, which may answer with a handle."""
+    """Declare a method that hands its request to ``subject.starter``, which may answer with a handle.
+
+    ``kind`` and ``calls`` say to type checkers what asynchronous and synchronous calls answer with.
+    """
     return Starting(function, reads=reads, name=name, names=names)
 
 

@@ -19,7 +19,6 @@ HOOKS = [name for name in vars(hookspecs) if name.startswith("pouchdb_")]
 LONGEST = 600
 # To be listed, or to get an underscore.
 OWED = {
-    "pouchdb_core/api/replicating.py": {"ReplicateOptions", "SyncOptions"},
     "pouchdb_core/documents/attachments.py": {"check_name", "close_all"},
     "pouchdb_core/documents/parse.py": {"rehash"},
     "pouchdb_core/replication/checkpoint.py": {"Epoch", "Peer"},

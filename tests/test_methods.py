@@ -9,6 +9,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB, operation
+from pouchdb_core.api import feeds, live_calls, replicating
 from pouchdb_core.errors import BadRequest, PluginError
 from pouchdb_core.methods import Operation, camel_case, composed
 
@@ -108,3 +109,14 @@ def test_a_wrong_keyword_of_a_database_names_the_right_ones() -> None:
     db: Any = pouchdb.setup(":memory:", plugins=[])["notes"]
     with pytest.raises(BadRequest, match=r"all_docs\(\): .*'includedocs'; it takes: include_docs, "):
         db.allDocs(includedocs=True)
+
+
+def test_the_overloads_of_changes_know_its_options() -> None:
+    parameters = set(inspect.signature(feeds.changes).parameters)
+    assert set(inspect.get_annotations(live_calls.ChangesOptions)) == parameters - {"db", "live", "continuous"}
+    replicated = set(inspect.signature(replicating.replicate).parameters)
+    assert {*inspect.get_annotations(replicating.RestOfReplicate), "live", "continuous"} == replicated - {
+        "env",
+        "source",
+        "target",
+    }

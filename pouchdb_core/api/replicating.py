@@ -27,7 +27,19 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.environment import SyncEnvironment
 
-__all__ = ["replicate", "replicate_from", "replicate_to", "sync", "sync_status", "sync_with"]
+__all__ = [
+    "Peer",
+    "ReplicateOptions",
+    "RestOfReplicate",
+    "RestOfSync",
+    "SyncOptions",
+    "replicate",
+    "replicate_from",
+    "replicate_to",
+    "sync",
+    "sync_status",
+    "sync_with",
+]
 
 _DEFAULTS: dict[str, Any] = {
     "live": False,
@@ -58,11 +70,9 @@ Peer = Union[str, "SyncPouchDB", "AsyncPouchDB"]
 """A database: an object, or the name of one."""
 
 
-class ReplicateOptions(TypedDict, total=False):
-    """The options of ``env.replicate``."""
+class RestOfReplicate(TypedDict, total=False):
+    """The options of ``env.replicate`` that do not say what is answered."""
 
-    live: bool
-    continuous: bool
     retry: bool
     filter: Callable[..., Any] | str | None
     query_params: Mapping[str, Any] | None
@@ -84,12 +94,26 @@ class ReplicateOptions(TypedDict, total=False):
     onChange: Callable[[Record], Any] | None
 
 
-class SyncOptions(ReplicateOptions, total=False):
-    """The options of ``env.sync``."""
+class ReplicateOptions(RestOfReplicate, total=False):
+    """The options of ``env.replicate``."""
+
+    live: bool
+    continuous: bool
+
+
+class RestOfSync(RestOfReplicate, total=False):
+    """The options of ``env.sync`` that do not say what is answered."""
 
     push: ReplicateOptions | None
     pull: ReplicateOptions | None
     callback: Callable[..., Any] | None
+
+
+class SyncOptions(RestOfSync, total=False):
+    """The options of ``env.sync``."""
+
+    live: bool
+    continuous: bool
 
 
 def replicate(

@@ -14,7 +14,12 @@ db.get()  # error: call-arg
 db.all_docs(includedocs=True)  # error: call-arg
 db.allDocs(include_docs="yes")  # error: arg-type
 db.put(5)  # error: arg-type
-db.changes(style="some")  # error: arg-type
+db.changes(style="some")  # error: call-overload
+db.changes(live=True).nothing()  # error: attr-defined
+db.replicate_to("other", live=5)  # error: call-overload
+db.replicate_to("other", livee=True)  # error: call-overload
+db.sync()  # error: call-overload
+print(env.replicate("a", "b", live=True).status)  # error: attr-defined
 db.bulk_docs([{"_id": "a"}], atomic="yes")  # error: arg-type
 db.put_attachment("a", "t", 5, "text/plain")  # error: arg-type
 db.find(selectr={})  # error: call-arg

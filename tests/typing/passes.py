@@ -11,6 +11,7 @@ from typing_extensions import assert_type
 import pouchdb
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
+from pouchdb_core.live import Feed, Replication, Sync
 from pouchdb_core.requests import UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
@@ -56,6 +57,8 @@ assert_type(db.create_index({"index": {"fields": ["a"]}}), Record)
 assert_type(db.createIndex({"fields": ["a"]}, name="n"), Record)
 assert_type(db.getIndexes(), Record)
 assert_type(db.delete_index(ddoc="d", name="n"), Record)
+assert_type(db.search("d/i", query="owl"), Record)
+assert_type(db.validating_put({"_id": "a"}), Record)
 
 # Documents, in both spellings.
 assert_type(db.get("a"), Record)
@@ -91,6 +94,39 @@ assert_type(db.revsLimit(5), int)
 assert_type(db.destroy(), Record)
 assert_type(list(db), list[str])
 assert_type(len(db), int)
+
+# What may go on: with live=True a handle, else the result.
+live: bool = bool(input())
+assert_type(db.changes(), Record)
+assert_type(db.changes(since=5, include_docs=True, style="all_docs"), Record)
+assert_type(db.changes(live=False, limit=1), Record)
+assert_type(db.changes(live=True), Feed)
+assert_type(db.changes(continuous=True, since="now").on("change", print), Feed)
+assert_type(db.changes(live=live), Record | Feed)
+assert_type(db.live_changes(), Feed)
+assert_type(db.replicate_to("other"), Record)
+assert_type(db.replicateTo("other", live=True, retry=True), Replication)
+assert_type(db.replicate_to("other", continuous=True), Replication)
+assert_type(db.replicate_from("http://127.0.0.1:5984/x", batch_size=5), Record)
+assert_type(db.replicateFrom("other", live=True).on("paused", print), Replication)
+assert_type(db.replicate_to("other", live=live), Record | Replication)
+assert_type(db.sync("other"), Record)
+assert_type(db.sync("other", live=True, push={"filter": "a/b"}), Sync)
+assert_type(db.sync("other", live=live), Record | Sync)
+assert_type(env.replicate("a", db), Record)
+assert_type(env.replicate("a", db, live=True), Replication)
+assert_type(env.sync("a", db), Record)
+handle = env.sync("a", db, live=True)
+assert_type(handle, Sync)
+assert_type((handle.state, handle.pending, handle.attempt), tuple[str, int, int])
+assert_type(handle.last_error, BaseException | None)
+assert_type((handle.push.state, handle.pull.pending), tuple[str, int])
+assert_type(handle.wait(), Any)
+handle.cancel()
+
+# Values that JSON cannot say.
+assert_type(pouchdb.setup("data", default=str), pouchdb.SyncEnvironment)
+assert_type(db.bulk_docs({"_id": str(n)} for n in range(5)), list[Record])
 
 # Errors.
 try:

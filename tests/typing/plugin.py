@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, Protocol, overload
 
 from typing_extensions import assert_type
 
+import pouchdb
 from pouchdb_core import Record, Slot, SyncEnvironment, SyncPouchDB, hookimpl, operation
 from pouchdb_core.errors import Forbidden, PouchDBError
-from pouchdb_core.methods import Operation
+from pouchdb_core.live import Feed
+from pouchdb_core.methods import FEED, Calls, Operation, starting
 from pouchdb_core.requests import Changes, Guard, Proposed, Write
 from pouchdb_core.results import Outcome
 
@@ -38,6 +40,44 @@ class Typed:
 
     tagged_documents = taggedDocuments = operation(tagged, reads=True)
 
+
+class TypedDatabase(Typed, pouchdb.SyncPouchDB): ...
+
+
+class TypedAsyncDatabase(Typed, pouchdb.AsyncPouchDB): ...
+
+
+def use(db: TypedDatabase) -> list[Record]:
+    assert_type(db.get("a"), Record)
+    assert_type(db.as_user(None).tagged_documents("red"), list[Record])
+    return db.taggedDocuments("red")
+
+
+async def use_async(db: TypedAsyncDatabase) -> list[Record]:
+    assert_type(db.get("a"), pouchdb.Promise[Record])
+    return await db.tagged_documents("red")
+
+
+class Following(Protocol):
+    @overload
+    def __call__(self, tag: str, *, live: Literal[True]) -> Feed: ...
+    @overload
+    def __call__(self, tag: str, *, live: Literal[False] = ...) -> Record: ...
+
+
+FOLLOWING: Calls[Following] = Calls()
+
+
+def follow(db: SyncPouchDB, tag: str, *, live: bool = False) -> Record:
+    return Record()
+
+
+class WithFeed:
+    follow = starting(follow, FEED, FOLLOWING, reads=True)
+
+
+assert_type(WithFeed().follow("red"), Record)
+assert_type(WithFeed().follow("red", live=True), Feed)
 
 assert_type(Typed().tagged_documents("red", limit=5), list[Record])
 assert_type(Typed().taggedDocuments("red"), list[Record])
