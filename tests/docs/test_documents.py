@@ -17,6 +17,7 @@ EXECUTED = (
     "docs/coming-from-tinydb.md",
     "docs/conflicts.md",
     "docs/storage.md",
+    "docs/tour.md",
     "docs/tutorial.md",
     "docs/with-other-libraries.md",
 )
