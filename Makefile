@@ -20,6 +20,8 @@ INSTALLED := $(VENV)/.installed
 EXAMPLES := $(VENV)/.examples
 PEERS := bench/node/node_modules/.package-lock.json
 INTEROP := tests/interop/node/node_modules/.package-lock.json
+CLIENTS := tests/interop/clients/node_modules/.package-lock.json
+PYTHON_CLIENTS := tests/interop/clients/.venv/.installed
 
 # Of the package only what is built: its dependencies are those of building it, hundreds of them.
 FAUXTON := tests/interop/fauxton/package/dist/release/index.html
@@ -73,6 +75,17 @@ $(INTEROP): tests/interop/node/package.json tests/interop/node/package-lock.json
 	@cd tests/interop/node && npm ci --no-fund --no-audit --loglevel=error
 	@touch $@
 
+$(CLIENTS): tests/interop/clients/package.json tests/interop/clients/package-lock.json
+	@echo "Installing CouchDB's clients for node into tests/interop/clients/node_modules"
+	@cd tests/interop/clients && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+$(PYTHON_CLIENTS): tests/interop/clients/requirements.txt | $(BIN)/python
+	@echo "Installing CouchDB's clients for Python into tests/interop/clients/.venv"
+	@$(BIN)/python -m venv tests/interop/clients/.venv
+	@tests/interop/clients/.venv/bin/python -m pip install --disable-pip-version-check --quiet -r tests/interop/clients/requirements.txt
+	@touch $@
+
 $(FAUXTON): tests/interop/fauxton/fauxton.sha256
 	@echo "Fetching Fauxton into tests/interop/fauxton"
 	@cd tests/interop/fauxton && npm pack --silent $$(sed 's/.*  \(.*\)-\([0-9.]*\)\.tgz/\1@\2/' fauxton.sha256) >/dev/null \
@@ -110,8 +123,10 @@ layers: $(INSTALLED) ## import-linter
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }; echo "import-linter: $$(echo "$$report" | tail -n 1)"
 
 # Without node the tests against real peers are skipped, loudly.
-peers: ## PouchDB, its plug-in for logins, PouchDB Server and Fauxton for the tests, where node and npm are installed
-	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(INTEROP) $(FAUXTON) $(AUTHENTICATION) \
+peers: ## PouchDB, its plug-in for logins, PouchDB Server, Fauxton and clients of CouchDB for the tests
+	@$(MAKE) -s --no-print-directory $(PYTHON_CLIENTS) \
+	  || echo "*** CouchDB's clients for Python could not be installed: NO TEST with them ***" >&2
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s --no-print-directory $(INTEROP) $(CLIENTS) $(FAUXTON) $(AUTHENTICATION) \
 	  || echo '*** the peers could not be installed: NO TEST against PouchDB and PouchDB Server ***' >&2; \
 	else echo '*** node and npm are not installed: NO TEST against PouchDB and PouchDB Server ***' >&2; fi
 
