@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from pouchdb_core.errors import BadRequest
 
@@ -61,7 +61,7 @@ def address_of(url: str) -> Address:
     size = _number("pool_size", ours["pool_size"], shown)
     if size != int(size) or size < 2:
         raise BadRequest(f"{shown}: pool_size must be a whole number from 2 on, not {ours['pool_size']!r}")
-    libpq = parts._replace(scheme="postgresql", query=urlencode(theirs)).geturl()
+    libpq = parts._replace(scheme="postgresql", query=urlencode(theirs, quote_via=quote)).geturl()
     return Address(libpq, shown, ours["schema"], int(size), _number("pool_timeout", ours["pool_timeout"], shown))
 
 

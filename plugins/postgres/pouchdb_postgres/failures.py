@@ -79,13 +79,13 @@ def connection_failed(error: Exception, shown: str) -> PouchDBError:
     # What fails before there is a connection comes without a state.
     if not state:
         for part, found in (
+            ("too many clients", "53300"),
+            ("remaining connection slots", "53300"),
+            ("too many connections", "53300"),
             ("authentication failed", "28P01"),
             ("no password supplied", "28P01"),
             ("no pg_hba.conf entry", "28000"),
             ("role ", "28000"),
-            ("too many clients", "53300"),
-            ("remaining connection slots", "53300"),
-            ("too many connections", "53300"),
             ("does not exist", "3D000"),
         ):
             if part in text:

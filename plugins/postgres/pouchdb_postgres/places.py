@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import psycopg
 
-from pouchdb_core.errors import DatabaseBusy, NewerSchema, NotADatabase
+from pouchdb_core.errors import DatabaseBusy, NewerSchema, NotADatabase, ReadOnlyStorage
 from pouchdb_core.jsontext import dump
 from pouchdb_postgres.failures import Undone, lost, storage_error
 from pouchdb_postgres.schema import MIGRATIONS, Migration
@@ -120,6 +120,9 @@ def _listed(session: Session, server: Server) -> bool:
     ).fetchone()
     if asked == (False, 0):
         return False
+    may = "SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s"
+    if session.rows.execute(may, (schema,)).fetchone() == (False,):
+        raise ReadOnlyStorage(f"{shown}: permission denied for schema {schema}; the user needs a GRANT of USAGE on it")
     row = None
     if asked is not None and asked[0]:
         columns = (

@@ -306,8 +306,10 @@ class Transaction(Turn):
                     pass
                 row = cursor.fetchone()
             except psycopg.Error as error:
-                if not lost(error, session) or session.fresh:
-                    raise storage_error(error, connections.what, broken=lost(error, session)) from error
+                if not lost(error, session):
+                    raise storage_error(error, connections.what) from error
+                if session.fresh:
+                    raise Undone(f"{storage_error(error, connections.what).message}; nothing was written") from error
                 self._let_go()
                 continue
             if row is None:
