@@ -21,6 +21,7 @@ from typing import Any
 
 import airportsdata
 import remote
+from finding import find_places, find_words
 from pages import make_pages
 from people import people
 from questions import ask, find, gather, group
@@ -283,6 +284,8 @@ STEPS: list[Step] = [
     group,
     find,
     ask,
+    find_words,
+    find_places,
     gather,
     make_pages,
     back_up,

@@ -90,3 +90,38 @@ def test_an_encrypted_database_is_unreadable_on_a_server(example: Any, tmp_path:
             db.get("c")
         with pytest.raises(BadRequest, match="attachments"):
             db.put_attachment("d", "x", b"x")
+
+
+def test_a_map_of_what_is_within_a_polygon(example: Any, tmp_path: Path) -> None:
+    pytest.importorskip("shapely", reason="the plug-in spatial brings it")
+    airport_map = example("airport_map")
+    with pouchdb.setup(":memory:", plugins=["spatial"]) as env:
+        db: Any = env["airports"]
+        places = {"in": [9.0, 47.5], "out": [0.0, 0.0], "<i>": [9.2, 47.6]}
+        db.bulk_docs(
+            [{"_id": id, "icao": id, "name": f"{id} & co", "lon": x, "lat": y} for id, (x, y) in places.items()]
+        )
+        found = db.spatial(
+            lambda doc: [({"type": "Point", "coordinates": [doc["lon"], doc["lat"]]}, None)],
+            g=airport_map.POLYGON,
+            format="geojson",
+        )
+    page = tmp_path / "map.html"
+    airport_map.save_page(found, airport_map.POLYGON, page)
+    text = page.read_text("utf-8")
+    assert text.count("<circle") == 2
+    assert "in &amp; co" in text
+    assert "&lt;i&gt;" in text
+    assert "<i>" not in text
+    assert "http" not in text.replace("http-equiv", ""), "nothing is loaded from a network"
+
+
+def test_a_picture_of_what_is_within_a_polygon(example: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="pip install -r examples/requirements.txt brings it")
+    pytest.importorskip("shapely", reason="the plug-in spatial brings it")
+    airport_map = example("airport_map")
+    point = {"type": "Point", "coordinates": [9.0, 47.5]}
+    features = {"features": [{"geometry": point, "properties": {"icao": "LSZV", "name": "Sitterdorf"}}]}
+    picture = tmp_path / "map.png"
+    airport_map.save_picture(features, airport_map.POLYGON, picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -26,6 +26,8 @@ __all__ = ["MOST_WORDS", "checked", "completions", "suggestions"]
 MOST_WORDS = 100
 SAMPLE = 5
 """Documents that are read to see what words a stem stands for."""
+FAR = 3
+"""The distance of words that are farther than what is looked for, whose stems are near."""
 CANDIDATES = 20
 """Words that are compared to find what a misspelt one may mean."""
 
@@ -55,12 +57,16 @@ class _Wording:
         # Terms that are no stems are words already.
         return re.sub(r"\A\W+|\W+\Z", "", text[term.start : term.end]).lower() if self.analyzer.stems else term.text
 
-    def word_of(self, term: str, prefix: str = "") -> str | None:
-        """Return the word that a term stands for most often, of those that begin so; None if there is none."""
+    def words_of(self, term: str) -> Counter[str]:
+        """Return the words that a term stands for, as often as some documents have them."""
         if not self.analyzer.stems:
-            return term if term.startswith(prefix) else None
+            return Counter([term])
         _, found = self.words(self.asked.term(self.field, term), SAMPLE)
-        words = Counter(word for each, word in found if each == term and word.startswith(prefix))
+        return Counter(word for each, word in found if each == term)
+
+    def word_of(self, term: str, prefix: str) -> str | None:
+        """Return the word that a term stands for most often, of those that begin so; None if there is none."""
+        words = Counter({word: count for word, count in self.words_of(term).items() if word.startswith(prefix)})
         return min(words, key=lambda word: (-words[word], word)) if words else None
 
 
@@ -95,8 +101,8 @@ def suggestions(db: SyncPouchDB, opened: Opened, text: str, field: str, limit: i
     for term in wording.analyzer.terms(text):
         if wording.asked.frequency(field, term.text):
             continue
-        found = _alternatives(wording, term.text, limit)
         word = text[term.start : term.end]
+        found = _alternatives(wording, term.text, word, limit)
         words.append(Record(word=word, suggestions=found))
         if found:
             parts += [text[reached : term.start], found[0]["text"]]
@@ -104,20 +110,30 @@ def suggestions(db: SyncPouchDB, opened: Opened, text: str, field: str, limit: i
     return Record(text="".join([*parts, text[reached:]]), words=words)
 
 
-def _alternatives(wording: _Wording, term: str, limit: int) -> list[Record]:
-    found: dict[str, tuple[int, int]] = {}
+def _alternatives(wording: _Wording, term: str, word: str, limit: int) -> list[Record]:
+    """Return words near a misspelt one; ``term`` is what the analyzer makes of it."""
+    asked, field = wording.asked, wording.field
+    whole = wording.analyzer.folded(word)
+    terms: dict[str, int] = {}
     for distance in (1, 2):
         # A short word with two changes is another word.
-        if found or distance >= len(term):
+        if (terms and not wording.analyzer.stems) or distance >= len(term):
             break
         for near in _near(wording, term, distance):
-            found[near] = (distance, wording.asked.frequency(wording.field, near))
-    best = sorted(found, key=lambda each: (found[each][0], -found[each][1], each))[:limit]
-    return [
-        Record(text=word, distance=found[each][0], count=found[each][1])
-        for each in best
-        if (word := wording.word_of(each)) is not None
-    ]
+            terms.setdefault(near, distance)
+    if wording.analyzer.stems:
+        # A stem may be much shorter than its words, and so than the misspelt one.
+        beginnings = {whole[:length] for length in range(3, len(whole))}
+        terms.update({each: FAR for each in beginnings if each not in terms and asked.frequency(field, each)})
+    found: dict[str, tuple[int, int]] = {}
+    for each, away in terms.items():
+        count = asked.frequency(field, each)
+        for known in wording.words_of(each):
+            distance = next((most for most in (1, 2) if is_near(known, whole, most)), FAR)
+            if min(distance, away) < FAR:
+                found[known] = (distance, count)
+    best = sorted(found, key=lambda known: (found[known][0], -found[known][1], known))[:limit]
+    return [Record(text=known, distance=found[known][0], count=found[known][1]) for known in best]
 
 
 def _near(wording: _Wording, term: str, distance: int) -> Sequence[str]:

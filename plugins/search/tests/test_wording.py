@@ -113,6 +113,8 @@ def test_completions_are_counted_and_limited(db: Any) -> None:
         ("standard", "xorthern", "northern"),
         ("english", "nothern", "northern"),
         ("english", "runing", "running"),
+        ("english", "chocoalte", "chocolate"),
+        ("english", "forrests", "forest"),
         ("plain", "chocolat cakke", "chocolate cake"),
     ],
 )
