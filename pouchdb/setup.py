@@ -22,6 +22,7 @@ from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.engine import Engine
 from pouchdb_core.environment import sync_environment
 from pouchdb_core.errors import BadRequest, EnvironmentError, PluginError
+from pouchdb_core.whole_files import make_directory
 
 __all__ = ["MEMORY", "PluginLike", "installed_plugins", "setup", "setup_async"]
 
@@ -270,7 +271,7 @@ def _directory(given: str | os.PathLike[str]) -> Path:
         raise EnvironmentError("storageDir is an empty text; '.' is the current directory")
     path = Path(text).absolute()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_directory(path)
     except (OSError, ValueError) as error:
         raise EnvironmentError(f"storageDir {path} cannot be used: {getattr(error, 'strerror', error)}") from error
     return path

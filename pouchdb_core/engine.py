@@ -28,6 +28,7 @@ from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slots
 from pouchdb_core.tasks import Tasks
 from pouchdb_core.uuids import UuidSource
+from pouchdb_core.whole_files import draft, sweep
 
 if TYPE_CHECKING:
     from pouchdb_core.database_object import Handle
@@ -174,6 +175,9 @@ class Engine:
         handles = (self.going, self.unheard)
         self._finalizer = weakref.finalize(self, _clean, handles, self._runners, self._stores, self._scratch)
         self.check_options(self.place.options)
+        if directory is not None:
+            # Of processes that were killed while they made a database.
+            sweep(directory)
 
     @property
     def current_user(self) -> UserContext | None:
@@ -465,8 +469,7 @@ def _kept_uuid(path: Path) -> str:
 
 
 def _make_uuid(path: Path) -> None:
-    new = path.with_name(f".{uuid.uuid4().hex}.new")
-    try:
+    with draft(path.parent) as new:
         with new.open("xb") as file:
             file.write(uuid.uuid4().hex.encode())
             file.flush()
@@ -474,6 +477,3 @@ def _make_uuid(path: Path) -> None:
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
             (os.rename if os.name == "nt" else os.link)(new, path)
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink()

@@ -234,3 +234,48 @@ def test_an_error_while_committing_undoes_all_of_it(
 
     assert child(run).result() in (500, 507)
     assert [row["id"] for row in environment["test"].all_docs()["rows"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("leave", range(16, 300, 12))
+def test_a_database_made_on_a_nearly_full_disk_is_whole_or_not_there(small_disk: Path, leave: int) -> None:
+    """A3: the journal fits, and what it is folded into does not."""
+    with pouchdb.setup(small_disk / "storage", plugins=[]) as environment:
+        fill(small_disk / "ballast", leave * 1024)
+        acknowledged = []
+        for number in range(4):
+            try:
+                acknowledged.append(environment["test"].put({"_id": str(number)})["id"])
+            except StorageError:
+                # Without a document there may be a database, and it is whole.
+                pass
+    with pouchdb.setup(small_disk / "storage", plugins=[]) as environment:
+        (small_disk / "ballast").unlink()
+        database = environment["test"]
+        assert [row["id"] for row in database.all_docs()["rows"]] == acknowledged
+        assert database.integrity_check() == []
+        database.put({"_id": "after"})
+    assert not [path for path in (small_disk / "storage").iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("leave", range(100, 500, 24))
+def test_a_copy_made_on_a_nearly_full_disk_is_whole_or_not_there(small_disk: Path, directory: Path, leave: int) -> None:
+    with pouchdb.setup(directory / "storage", plugins=[]) as environment:
+        database = environment["test"]
+        database.bulk_docs([{"_id": str(number), "text": "x" * 1000} for number in range(30)])
+        fill(small_disk / "ballast", leave * 1024)
+        try:
+            database.backup(small_disk / "test.pouchdb")
+        except StorageError:
+            assert names_of(small_disk) == {"ballast"}
+            return
+        epoch = database.info()["epoch"]
+    (small_disk / "ballast").unlink()
+    with pouchdb.setup(small_disk, plugins=[]) as environment:
+        # It knows that it is a copy: what is counted on in it is not the original's.
+        assert environment["test"].info()["epoch"] != epoch
+        assert environment["test"].integrity_check() == []
+        assert len(environment["test"]) == 30
+
+
+def names_of(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}

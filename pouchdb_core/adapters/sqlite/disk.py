@@ -18,7 +18,7 @@ from pouchdb_core.adapters.sqlite.connection import OPEN, Connection, Held, no_d
 from pouchdb_core.adapters.sqlite.fork import GATE
 from pouchdb_core.adapters.sqlite.transactions import Connections, file_error
 from pouchdb_core.adapters.write_lock import Turn
-from pouchdb_core.errors import NotFound, ReadOnlyStorage, ServerError, TooManyOpenFiles
+from pouchdb_core.errors import NotFound, ReadOnlyStorage, ServerError, StorageError, TooManyOpenFiles
 
 __all__ = ["Durability", "File"]
 
@@ -310,6 +310,14 @@ class File(Connections):
             self.check()
             # What is in the journal goes to the file, then the journal is emptied too.
             self.all("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def fold(self) -> None:
+        """Put all of the journal into the file. Raises StorageError unless it is there, all of it and on the disk."""
+        with self._turn():
+            self.check()
+            busy, frames, folded = self.one("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy or frames != folded:
+            raise StorageError(f"{self._what}: {frames - folded} pages of the journal are not in the file")
 
     # -- forks -------------------------------------------------------------------------------------------
 

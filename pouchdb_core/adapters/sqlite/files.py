@@ -11,10 +11,8 @@ import os
 import shutil
 import sqlite3
 import stat
-import sys
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import orjson
@@ -23,11 +21,9 @@ from pouchdb_core.adapters.sqlite.disk import Durability, File
 from pouchdb_core.adapters.sqlite.schema import initialise, upgrade
 from pouchdb_core.adapters.sqlite.transactions import file_error, storage_error
 from pouchdb_core.errors import NotADatabase, NotFound
+from pouchdb_core.whole_files import draft, locked, make_directory
 
-if sys.platform != "win32":
-    import fcntl
-
-__all__ = ["SUFFIX", "discard", "file_path", "filename", "names", "open_file", "remove_file", "side_directory"]
+__all__ = ["SUFFIX", "file_path", "filename", "names", "open_file", "remove_file", "side_directory"]
 
 SUFFIX = ".pouchdb"
 SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
@@ -132,36 +128,39 @@ def _exists(path: Path, what: str) -> bool:
 def _create(path: Path, name: str) -> bool:
     """Make the file under another name, complete, then give it its own: no one ever sees half of it."""
     what = f"database {name!r} cannot be created in {path.parent}"
-    new = path.with_name(f".{uuid.uuid4().hex}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Not left to SQLite, which would not say what is wrong.
-        new.touch(exist_ok=False)
-        with closing(sqlite3.connect(new)) as connection:
-            # These two are fixed by the first page that is written.
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.execute("PRAGMA journal_mode = WAL")
-        file = File(new, "full", f"database {name!r}")
-        try:
-            initialise(file, name)
-        finally:
-            file.close()
-        return _publish(new, path)
+        make_directory(path.parent)
+        with draft(path.parent) as new:
+            # Not left to SQLite, which would not say what is wrong.
+            new.touch(exist_ok=False)
+            with closing(sqlite3.connect(new)) as connection:
+                # These two are fixed by the first page that is written.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                connection.execute("PRAGMA journal_mode = WAL")
+            file = File(new, "full", f"database {name!r}")
+            try:
+                initialise(file, name)
+                # Only the file gets the name, and closing says nothing when the journal does not fit into it.
+                file.fold()
+            finally:
+                file.close()
+            return _publish(new, path)
     except sqlite3.Error as error:
         raise storage_error(error, what) from error
     except OSError as error:
         raise file_error(error, what) from error
-    finally:
-        discard(new)
 
 
 def _publish(new: Path, path: Path) -> bool:
     """Give a complete file its name unless it is taken; survive a power cut right after."""
-    with _locked(path.parent) as directory:
+    with locked(path.parent) as directory:
         if path.exists():
             return False
         # A journal without its database, as a user leaves it who deletes the one file: SQLite would replay it.
         _unlink(path, *JOURNALS)
+        # Files of plug-ins are of one life of a database: those of one that was killed while it was destroyed.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(side_directory(path))
         try:
             # Refuses to replace, should the directory know no locks.
             os.link(new, path)
@@ -179,32 +178,6 @@ def _publish(new: Path, path: Path) -> bool:
     return True
 
 
-@contextmanager
-def _locked(directory: Path) -> Iterator[int | None]:
-    """Let one process at a time make or remove databases in a directory; yield its descriptor.
-
-    Windows has neither, nor needs it: its unlink never removes a file that is open.
-    """
-    if sys.platform == "win32":
-        yield None
-        return
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        # Closing the descriptor unlocks, and so does the end of the process. NFS cannot lock a directory.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def discard(path: Path) -> None:
-    """Remove what is left of a database that was being made; never fails."""
-    with suppress(OSError):
-        _unlink(path, *JOURNALS, "")
-    shutil.rmtree(side_directory(path), ignore_errors=True)
-
-
 def _unlink(path: Path, *suffixes: str) -> None:
     for suffix in suffixes:
         with suppress(FileNotFoundError):
@@ -217,10 +190,13 @@ def remove_file(path: Path) -> None:
     The journal goes first: left behind, it would be replayed into the next database of that name.
     """
     try:
-        with _locked(path.parent):
+        with locked(path.parent) as directory:
             if path.is_dir():
                 raise NotADatabase(f"{path.name} is a directory")
             _unlink(path, *JOURNALS, "")
+            if directory is not None:
+                # Destroyed is destroyed, also when the power fails now.
+                os.fsync(directory)
             with suppress(FileNotFoundError):
                 shutil.rmtree(side_directory(path))
     except FileNotFoundError:

@@ -23,6 +23,7 @@ from pouchdb_core.documents.integrity import check_content
 from pouchdb_core.errors import BadRequest, StorageError
 from pouchdb_core.requests import Guard, Write
 from pouchdb_core.results import Outcome
+from pouchdb_core.whole_files import draft, sweep, sync_directory
 
 __all__ = ["MemoryAdapter", "SqliteAdapter"]
 
@@ -80,21 +81,21 @@ class _SqliteAdapter(LocalAdapter):
         side = files.side_directory(target)
         if target.exists() or side.exists():
             raise BadRequest(f"backup does not replace a file: {target if target.exists() else side} exists")
-        part = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            # Not left to SQLite, which would not say what is wrong.
-            part.touch(exist_ok=False)
-            self.store.backup(part)
-            _finish_copy(part)
-            own = self.side_directory()
-            if own.exists() and any(own.iterdir()):
-                shutil.copytree(own, files.side_directory(part))
-                os.rename(files.side_directory(part), side)
-            os.rename(part, target)
+            sweep(target.parent)
+            with draft(target.parent, ".part") as part:
+                # Not left to SQLite, which would not say what is wrong.
+                part.touch(exist_ok=False)
+                self.store.backup(part)
+                _finish_copy(part)
+                own = self.side_directory()
+                if own.exists() and any(own.iterdir()):
+                    shutil.copytree(own, files.side_directory(part))
+                    os.rename(files.side_directory(part), side)
+                os.rename(part, target)
+                sync_directory(target.parent)
         except OSError as error:
             raise file_error(error, f"backup to {target}") from error
-        finally:
-            files.discard(part)
 
 
 class SqliteAdapter(_SqliteAdapter):
@@ -178,6 +179,8 @@ def _finish_copy(path: Path) -> None:
             former.append({"epoch": store.metadata("epoch"), "seq": counters.update_seq})
             store.set_metadata("former_epochs", former)
             store.set_metadata("epoch", uuid.uuid4().hex)
+        # Only the file is renamed, and closing says nothing when the journal does not fit into it.
+        file.fold()
     finally:
         file.close()
 
