@@ -35,4 +35,3 @@ def couch_server(environment: Any = None, **settings: Any) -> Any:
             f"couch_server() needs the plug-in 'server': pip install 'pouchdb[server]' ({error})"
         ) from error
     return testing.couch_server(environment, **settings)
-

@@ -157,9 +157,7 @@ def test_uvloop(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
         loop.close()
 
 
-def test_a_loop_that_is_closed_while_a_call_is_under_way(
-    gate: Any, env: AsyncEnvironment, db: AsyncPouchDB
-) -> None:
+def test_a_loop_that_is_closed_while_a_call_is_under_way(gate: Any, env: AsyncEnvironment, db: AsyncPouchDB) -> None:
     got: list[Any] = []
 
     async def leave() -> Any:

@@ -61,9 +61,7 @@ async def test_a_write_waits_for_what_came_before_and_holds_back_what_follows(ga
     assert ended == ["read", "write", "read after"]
 
 
-async def test_two_objects_of_one_database_share_the_order(
-    gate: Any, env: AsyncEnvironment, db: AsyncPouchDB
-) -> None:
+async def test_two_objects_of_one_database_share_the_order(gate: Any, env: AsyncEnvironment, db: AsyncPouchDB) -> None:
     other, elsewhere = env["test"].as_user({"name": "ada"}), env["elsewhere"]
     held = db.put({"_id": "held"})
     await entered(gate)

@@ -41,9 +41,10 @@ def test_a_forgotten_await_is_told(db: AsyncPouchDB) -> None:
 async def test_values_chain(db: AsyncPouchDB) -> None:
     assert await db.put({"_id": "a", "n": 1}).then(lambda resp: resp.id) == "a"
     assert await db.get("a").then(lambda doc: doc.n).then(lambda n: n + 1) == 2
-    assert await db.get("a").then(lambda doc: db.put({**doc, "n": 5})).then(lambda _: db.get("a")).then(
-        lambda doc: doc.n
-    ) == 5
+    assert (
+        await db.get("a").then(lambda doc: db.put({**doc, "n": 5})).then(lambda _: db.get("a")).then(lambda doc: doc.n)
+        == 5
+    )
     assert (await db.get("a").then(None)).n == 5
     assert (await db.get("a").catch(lambda error: None)).n == 5
     assert await db.get("a").then(lambda doc: None) is None

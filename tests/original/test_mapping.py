@@ -242,7 +242,7 @@ def test_a_changed_map_function_reaches_the_design_document(db):
 
 def test_views_in_python(db):
     Person(id="1", name="b", age=7).store(db)
-    assert Person.by_age.map_fun == "def by_age(doc):\n    yield doc[\"age\"], None"
+    assert Person.by_age.map_fun == 'def by_age(doc):\n    yield doc["age"], None'
     assert [(row.id, row.key) for row in Person.by_age(db).rows] == [("1", 7)]
     assert db.get("_design/python-people").views.by_age.map == "python-people/by_age"
 

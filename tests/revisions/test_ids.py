@@ -235,6 +235,7 @@ NUMBERS: list[tuple[float, str]] = [
     (5e-324, "5e-324"),
 ]
 
+
 def plain_text(value: dict[str, Any]) -> bytes | None:
     """The revision text of the short cut; the other one it returns must read back as the value."""
     plain = plain_json(value)

@@ -82,9 +82,7 @@ def attachments(patch: Patch) -> None:
 def deaf(patch: Patch) -> None:
     """A live replication does not hear of writes."""
     begin = Replication._begin
-    patch.setattr(
-        Replication, "_begin", lambda self, it, _, *rest: begin(self, it, lambda wake: lambda: None, *rest)
-    )
+    patch.setattr(Replication, "_begin", lambda self, it, _, *rest: begin(self, it, lambda wake: lambda: None, *rest))
 
 
 def learnt_at_the_start(patch: Patch) -> None:

@@ -117,9 +117,7 @@ def test_what_is_no_json_is_refused(key: Any) -> None:
 
 @pytest.mark.parametrize("encoded", [encode, encode_raw, encoder(str.encode)], ids=["encode", "raw", "by text"])
 @pytest.mark.parametrize("nest", [lambda key: [key], lambda key: {"a": key}, lambda key: [1, {"a": key}]])
-def test_a_key_nested_too_deeply_is_refused(
-    encoded: Callable[[Any], bytes], nest: Callable[[Any], Any]
-) -> None:
+def test_a_key_nested_too_deeply_is_refused(encoded: Callable[[Any], bytes], nest: Callable[[Any], Any]) -> None:
     """One bound, however deep this program lets Python recurse: hypothesis, for one, raises that."""
     before = sys.getrecursionlimit()
     per_level = 2 if isinstance(nest(0), list) and len(nest(0)) == 2 else 1

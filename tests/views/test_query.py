@@ -192,9 +192,20 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"queries": [1]}, "queries"),
     ({"queries": [{"limit": -1}]}, "limit"),
     ({"queries": [{}, {"descending": "true"}]}, "descending"),
-    *[({name: value}, f"{name} must be True or False") for name in (
-        "descending", "group", "include_docs", "inclusive_end", "offset", "sorted", "stable", "update_seq",
-    ) for value in ("false", 0, [])],
+    *[
+        ({name: value}, f"{name} must be True or False")
+        for name in (
+            "descending",
+            "group",
+            "include_docs",
+            "inclusive_end",
+            "offset",
+            "sorted",
+            "stable",
+            "update_seq",
+        )
+        for value in ("false", 0, [])
+    ],
 ]
 
 

@@ -20,9 +20,7 @@ def run(name: str, values: list[Any], keys: list[Any] | None = None, cuts: tuple
     function = builtin(name, BUILTINS)
     keys = keys if keys is not None else list(range(len(values)))
     places = sorted({0, *(cut for cut in cuts if 0 < cut < len(values)), len(values)})
-    partials = [
-        function.reduce(keys[start:end], values[start:end]) for start, end in pairwise(places)
-    ]
+    partials = [function.reduce(keys[start:end], values[start:end]) for start, end in pairwise(places)]
     partial = partials[0] if len(partials) == 1 else function.rereduce(partials)
     return function.finalize(partial)
 
@@ -61,9 +59,7 @@ def test_distinct_keys_are_counted_across_cuts(keys: list[int], cuts: tuple[int,
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 9) | st.text(max_size=2), min_size=1, max_size=20), cuts, st.integers(1, 5))
-def test_top_and_bottom_are_the_extreme_values_each_once(
-    values: list[Any], cuts: tuple[int, ...], count: int
-) -> None:
+def test_top_and_bottom_are_the_extreme_values_each_once(values: list[Any], cuts: tuple[int, ...], count: int) -> None:
     ordered = sorted(set(values), key=encode)
     assert run(f"_bottom_{count}", values, cuts=cuts) == ordered[:count]
     assert run(f"_top_{count}", values, cuts=cuts) == ordered[::-1][:count]

@@ -53,8 +53,10 @@ def lost(error: BaseException | None, connection: psycopg.Connection[object] | N
     state = error.sqlstate or ""
     if state.startswith(("57P0", "08")) or state == "25P03":
         return True
-    return connection is not None and (connection.broken or connection.closed) and isinstance(
-        error, (psycopg.OperationalError, psycopg.InterfaceError)
+    return (
+        connection is not None
+        and (connection.broken or connection.closed)
+        and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
     )
 
 

@@ -154,9 +154,7 @@ def _lock(session: Session, server: Server) -> None:
     session.rows.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"pouchdb {server.address.schema}",))
 
 
-def _made(
-    server: Server, name: str, what: str, migrations: Sequence[Migration]
-) -> tuple[tuple[str, int] | None, bool]:
+def _made(server: Server, name: str, what: str, migrations: Sequence[Migration]) -> tuple[tuple[str, int] | None, bool]:
     """Make a database, in one transaction; tell whether it was not another process that did."""
     schema = f"{server.address.schema}_{_slug(name)}_{secrets.token_hex(5)}"
 
@@ -185,9 +183,7 @@ def _made(
     return _reading(server, again), False
 
 
-def _fill(
-    session: Session, server: Server, schema: str, name: str, what: str, migrations: Sequence[Migration]
-) -> None:
+def _fill(session: Session, server: Server, schema: str, name: str, what: str, migrations: Sequence[Migration]) -> None:
     with _in_transaction(session, server, schema, what) as connections:
         for migration in migrations:
             migration(connections)

@@ -106,9 +106,7 @@ def test_a_host_that_is_paused_with_the_lock_loses_it(
         if not entered:
             entered.append(True)
             # As after idle_in_transaction_session_timeout, which is a minute: the server ends its transaction.
-            postgres.run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'"
-            )
+            postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'")
             other.put({"_id": "meanwhile"})
         return heads(*arguments)
 

@@ -35,9 +35,7 @@ class Administrators:
     whenever they may have changed.
     """
 
-    def __init__(
-        self, path: Path | None, tell: Callable[[dict[str, str]], None] = lambda known: None
-    ) -> None:
+    def __init__(self, path: Path | None, tell: Callable[[dict[str, str]], None] = lambda known: None) -> None:
         """``tell(names and hashes)`` is called after every change; see ``told``."""
         self._path, self._tell = path, tell
         self._known: dict[str, str] = {}

@@ -151,9 +151,7 @@ def _metrics(request: Request) -> list[Metric]:
             "number of times a document was read from a database",
             numbers["reads"],
         ),
-        Metric(
-            ("couchdb", "database_writes"), "counter", "number of times a database was changed", numbers["batches"]
-        ),
+        Metric(("couchdb", "database_writes"), "counter", "number of times a database was changed", numbers["batches"]),
         Metric(("couchdb", "document_writes"), "counter", "number of document write operations", numbers["writes"]),
         Metric(("couchdb", "open_databases"), "gauge", "number of open databases", numbers["open_databases"]),
         Metric(

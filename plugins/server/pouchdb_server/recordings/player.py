@@ -89,7 +89,6 @@ class Recording:
                 found.append(Difference(self.name, name, number, request["method"], request["path"], where))
         return found
 
-
     def unexpected(self, name: str, found: list[Difference]) -> list[str]:
         """Return what is wrong with a scenario that was played: differences that nobody meant, or that are gone."""
         meant = {step for each in ON_PURPOSE for step in each.where.get((self.name, name), ())}
