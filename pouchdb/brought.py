@@ -35,6 +35,7 @@ DATABASE: Mapping[str, tuple[str, ...]] = {
         "sign_up_admin",
         "signup",
     ),
+    "pouchdb-collections": ("collection",),
     "pouchdb-couchapp": ("list", "rewrite", "rewrite_result_request_object", "show", "update"),
     "pouchdb-find": ("create_index", "delete_index", "explain", "find", "get_indexes"),
     "pouchdb-gql": ("gql",),

@@ -80,7 +80,7 @@ def query(
         return
     reduced = not any("id" in row for row in answer["rows"])
     if reduced:
-        output.table(("key", "value"), [(json_text(row["key"]), json_text(row["value"])) for row in answer["rows"]])
+        output.table(("key", "value"), [(json_text(row["key"]), json_text(_value(row))) for row in answer["rows"]])
     elif docs:
         for row in answer["rows"]:
             output.document(row.get("doc"))
@@ -105,3 +105,8 @@ def _find(session: Session, database: Any, selector: dict[str, Any], options: di
 
 
 COMMANDS = (query,)
+
+
+def _value(row: Any) -> Any:
+    """Return the value of a reduced row; where its reduce function grew instead of shrinking, what is said of it."""
+    return row["value"] if "value" in row else {name: row[name] for name in ("error", "reason")}

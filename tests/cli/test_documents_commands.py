@@ -150,3 +150,13 @@ def test_query(cli: Cli, env: SyncEnvironment) -> None:
     assert cli("query", "notes").status == 2
     assert cli("query", "notes", "d/v", "--keys", "7").status == 2
     assert cli("query", "notes", "--map", "function (").status == 1
+
+
+def test_a_row_without_a_value_says_why(cli: Cli, env: SyncEnvironment) -> None:
+    db = env["notes"]
+    db.put({"_id": "a", "n": 1})
+    grows = "function (k, v) { return new Array(600).join('abcdefghij,').split(','); }"
+    db.put({"_id": "_design/d", "views": {"v": {"map": "function (doc) { emit(1, 1); }", "reduce": grows}}})
+    told = cli("query", "notes", "d/v").out
+    assert "reduce_overflow_error" in told
+    assert "must shrink" in told
