@@ -275,14 +275,37 @@ def test_making_a_database_leaves_one_file(directory: Path) -> None:
     assert [path.name for path in directory.iterdir()] == ["test.pouchdb"]
 
 
-def test_a_failed_making_leaves_nothing(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["schema.create_tables", "files.identify"])
+def test_a_failed_making_leaves_nothing(directory: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("pouchdb_core.adapters.sqlite.schema.create_tables", fail)
+    # As in a process that has made no database yet.
+    monkeypatch.setattr("pouchdb_core.adapters.sqlite.files._BLANK", [])
+    monkeypatch.setattr(f"pouchdb_core.adapters.sqlite.{place}", fail)
     with pytest.raises(StorageError, match="test"):
         open_file(directory, "test", "full")
     assert list(directory.iterdir()) == []
+
+
+def test_databases_made_one_after_the_other_are_each_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is a copy of the first's file, as it was when it was empty."""
+    blank: list[bytes] = []
+    monkeypatch.setattr("pouchdb_core.adapters.sqlite.files._BLANK", blank)
+    with pouchdb.setup(tmp_path / "data", plugins=[]) as environment:
+        environment["a"].put({"_id": "only here"})
+        assert len(blank) == 1
+        infos = [environment[name].info() for name in "abc"]
+        assert [info.doc_count for info in infos] == [1, 0, 0]
+        assert [info.db_name for info in infos] == ["a", "b", "c"]
+        assert len({environment[name].id() for name in "abc"}) == 3
+        assert len({info.epoch for info in infos}) == 3
+        assert [environment[name].integrity_check() for name in "bc"]
+    with pouchdb.setup(tmp_path / "data", plugins=[]) as environment:
+        assert sorted(environment.names()) == ["a", "b", "c"]
+        assert environment["b"].put({"_id": "x"}).ok
 
 
 def test_leftovers_of_a_killed_making_are_ignored(directory: Path) -> None:

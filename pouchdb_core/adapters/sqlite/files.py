@@ -18,9 +18,9 @@ from pathlib import Path
 import orjson
 
 from pouchdb_core.adapters.sqlite.disk import Durability, File
-from pouchdb_core.adapters.sqlite.schema import initialise, upgrade
+from pouchdb_core.adapters.sqlite.schema import identify, initialise, upgrade
 from pouchdb_core.adapters.sqlite.transactions import file_error, storage_error
-from pouchdb_core.errors import NotADatabase, NotFound
+from pouchdb_core.errors import NotADatabase, NotFound, StorageError
 from pouchdb_core.whole_files import draft, locked, make_directory
 
 __all__ = ["SUFFIX", "file_path", "filename", "names", "open_file", "remove_file", "side_directory"]
@@ -133,22 +133,44 @@ def _create(path: Path, name: str) -> bool:
         with draft(path.parent) as new:
             # Not left to SQLite, which would not say what is wrong.
             new.touch(exist_ok=False)
-            with closing(sqlite3.connect(new)) as connection:
-                # These two are fixed by the first page that is written.
-                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-                connection.execute("PRAGMA journal_mode = WAL")
-            file = File(new, "full", f"database {name!r}")
-            try:
-                initialise(file, name)
+            if _BLANK:
+                new.write_bytes(_BLANK[0])
+            else:
+                _make_blank(new)
+            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+                # Nobody sees the file before it is synchronized, which is done once.
+                connection.execute("PRAGMA synchronous = OFF")
+                identify(connection.execute, name)
                 # Only the file gets the name, and closing says nothing when the journal does not fit into it.
-                file.fold()
-            finally:
-                file.close()
+                busy, frames, folded = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if busy or frames != folded:
+                    raise StorageError(f"{what}: {frames - folded} pages of the journal are not in the file")
+            with new.open("rb+") as written:
+                os.fsync(written.fileno())
             return _publish(new, path)
     except sqlite3.Error as error:
         raise storage_error(error, what) from error
     except OSError as error:
         raise file_error(error, what) from error
+
+
+_BLANK: list[bytes] = []
+"""The file of a database without a name, once this process has made one: its schema is sixty statements."""
+
+
+def _make_blank(new: Path) -> None:
+    with closing(sqlite3.connect(new)) as connection:
+        # These two are fixed by the first page that is written.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+    file = File(new, "normal", "a new database")
+    try:
+        initialise(file, "")
+        file.fold()
+    finally:
+        file.close()
+    # Two threads may make one each: the first that is known stays.
+    _BLANK.append(new.read_bytes())
 
 
 def _publish(new: Path, path: Path) -> bool:

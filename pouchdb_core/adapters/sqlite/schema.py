@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import orjson
 
@@ -12,7 +14,7 @@ from pouchdb_core.adapters.sqlite.models import create_tables
 from pouchdb_core.adapters.sqlite.transactions import APPLICATION_ID, Connections
 from pouchdb_core.errors import NewerSchema, NotADatabase
 
-__all__ = ["MIGRATIONS", "Migration", "initialise", "upgrade"]
+__all__ = ["MIGRATIONS", "Migration", "identify", "initialise", "upgrade"]
 
 Migration = Callable[[Connections], None]
 
@@ -41,9 +43,17 @@ def initialise(connections: Connections, name: str, migrations: Sequence[Migrati
     with connections.write():
         for migration in migrations:
             migration(connections)
-        for key, value in (("name", name), ("uuid", uuid.uuid4().hex), ("epoch", uuid.uuid4().hex)):
-            connections.run("INSERT INTO metadata (key, value) VALUES (?, ?)", (key, orjson.dumps(value)))
+        identify(connections.run, name)
         connections.run(f"PRAGMA user_version = {len(migrations)}")
+
+
+def identify(run: Callable[[str, tuple[Any, ...]], Any], name: str) -> None:
+    """Give an empty database its name, and make it one that there was not before; inside a transaction, if any."""
+    rows = [
+        (key, orjson.dumps(value))
+        for key, value in (("name", name), ("uuid", uuid.uuid4().hex), ("epoch", uuid.uuid4().hex))
+    ]
+    run("INSERT OR REPLACE INTO metadata (key, value) VALUES (?, ?), (?, ?), (?, ?)", tuple(itertools.chain(*rows)))
 
 
 def upgrade(connections: Connections, what: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:

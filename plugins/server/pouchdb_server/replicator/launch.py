@@ -72,8 +72,11 @@ def open_peers(
     """Return source and target, which ``opened`` closes. Raises NotFound, Forbidden, IllegalName."""
     source = _open(view, definition, definition.source, opened)
     if not definition.target.remote and definition.target.name not in view.names():
-        _check_creation(definition.target.name, definition, rights)
+        if definition.create_target:
+            _check_creation(definition.target.name, rights)
         _check_member(source, rights)
+        if not definition.create_target:
+            raise _missing(definition.target.name)
         return source, _opened(view, definition.target.name, opened)
     target = _open(view, definition, definition.target, opened)
     _check_member(source, rights)
@@ -105,9 +108,7 @@ def _missing(name: str) -> NotFound:
     return NotFound(f"could not open {name}: Database does not exist.")
 
 
-def _check_creation(name: str, definition: Definition, rights: UserContext) -> None:
-    if not definition.create_target:
-        raise _missing(name)
+def _check_creation(name: str, rights: UserContext) -> None:
     if ADMIN not in rights.roles:
         raise Forbidden(f"could not create {name}: only administrators may, and the replication's owner is none")
     check_name(name)
