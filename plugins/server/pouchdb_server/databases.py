@@ -22,6 +22,13 @@ class _Held:
         self.database, self.users = database, 0
 
 
+def _is_there(database: SyncPouchDB) -> bool:
+    try:
+        return database.is_there()
+    except DatabaseClosed:
+        return False
+
+
 class Databases:
     """Open databases by name, at most about ``most`` of them beside those in use."""
 
@@ -45,10 +52,13 @@ class Databases:
 
     def take(self, name: str) -> _Held:
         """Return a database that stays open until it is given back. Raises NotFound."""
+        # Another process may have destroyed it, or made it again. Not under the lock: looking at a file lets other
+        # threads have the interpreter, and each of them would have to wait for this one.
+        known = self._held.get(name)
+        is_good = known is not None and _is_there(known.database)
         with self._lock:
             held = self._held.get(name)
-            # Another process may have destroyed it, or made it again.
-            if held is not None and (held.database.closed or not held.database.is_there()):
+            if held is not None and (not is_good if held is known else not _is_there(held.database)):
                 self._forget(name)
                 held = None
             if held is None:
