@@ -36,7 +36,7 @@ SEED ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint types layers peers pytest screenshots simulate dist dist-check docs-installed site bench scale clean distclean
+.PHONY: help install demo test lint types layers peers pytest screenshots simulate campaign dist dist-check docs-installed site bench scale clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -155,6 +155,11 @@ docs-installed: $(INSTALLED) ## follows every document in clean environments: wh
 site: $(INSTALLED) ## the documents as a site, with a reference and a search that need no network: build/site/html
 	@$(BIN)/python website/assemble.py build/site/source
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f website/mkdocs.yml && echo 'site: build/site/html/index.html'
+
+campaign: $(INSTALLED) ## what tests do in small: 200 kills, 60 power cuts, 1,000 new seeds; about ten minutes
+	@POUCHDB_KILLS=200 POUCHDB_CUTS=60 $(BIN)/python -m pytest --no-header -q -rP \
+	  tests/adapters/test_kill.py tests/adapters/test_power_cut.py tests/replication/test_kill.py
+	@$(BIN)/python tests/simulation --start $$(date +%s) --seeds 1000
 
 # ------------------------------------------------------------------------------------------------------------- measuring
 bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results.md

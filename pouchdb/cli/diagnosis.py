@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pouchdb.cli.output import bytes_text
@@ -60,6 +61,7 @@ def findings(db: SyncPouchDB, name: str) -> Iterator[Finding]:
         yield note("integrity", "it is on a server, which checks its files itself")
     else:
         yield from _integrity(db)
+        yield from _journals(db)
         yield from _indexes(db)
         yield from _space(db, name)
     yield from _conflicts(db, name)
@@ -86,6 +88,21 @@ def _integrity(db: SyncPouchDB) -> Iterator[Finding]:
             f"only {limit} revisions of a branch are remembered",
             "replicas that diverge further than that make spurious conflicts",
         )
+
+
+def _journals(db: SyncPouchDB) -> Iterator[Finding]:
+    """Tell of journals beside the database whose own file is not there: SQLite keeps the newest documents in them."""
+    path = getattr(db.adapter, "path", None)
+    if not isinstance(path, Path):
+        return
+    for journal in sorted(path.parent.glob("*.pouchdb-wal")):
+        if not journal.with_name(journal.name.removesuffix("-wal")).exists():
+            yield problem(
+                "files",
+                f"{journal.name} has no database beside it",
+                "its file was moved or copied alone: put it back beside its journal before the name is opened "
+                "again, and copy with `pouchdb backup`",
+            )
 
 
 def _indexes(db: SyncPouchDB) -> Iterator[Finding]:

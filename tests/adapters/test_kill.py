@@ -231,6 +231,7 @@ def test_a_killed_writer_loses_nothing(
             assert environment.names() == (["test"] if path.exists() else [])
             check(environment["test"], path, known, doubtful, inserts_only)
         assert {each.name for each in storage.iterdir() if ".new" not in each.name} == {path.name}
+    print(f"{ROUNDS // 4} kills, {acknowledged} calls acknowledged, 0 lost")
     assert acknowledged >= least > 0
 
 

@@ -230,3 +230,12 @@ def test_a_document_that_the_target_refuses(cli: Cli, env: SyncEnvironment, dire
     assert any("the target refused 007" in text for level, text in told if level == "problem")
     assert "refused" in cli("doctor", "a", "--doc", "007").out
     assert [each["refused"] for each in [cli("checkpoints", "a", "--json").json]] == [1]
+
+
+def test_doctor_tells_of_a_journal_whose_database_was_moved(cli: Cli, env: SyncEnvironment, directory: Path) -> None:
+    env["a"].put({"_id": "x"})
+    assert cli("doctor", "a").status == 0
+    (directory / "gone.pouchdb-wal").write_bytes(b"journal")
+    done = cli("doctor", "a", "--json")
+    assert ("problem", "gone.pouchdb-wal has no database beside it") in findings(done)
+    assert done.status == 7

@@ -43,6 +43,8 @@ class Settings:
     """Feeds that wait for changes at the same time."""
     max_heartbeat: int = 60_000
     """Milliseconds a feed is silent at most."""
+    min_heartbeat: int = 500
+    """Milliseconds between two heartbeats at least, whatever a client asks for."""
     max_databases: int = 200
     """Databases that stay open though nobody uses them just now."""
     workers: int = 16

@@ -288,3 +288,15 @@ def test_a_request_that_meets_a_deletion_finds_nothing(environment, client):
         patch.setattr(adapter, "read", read)
         answer = client.get("/db/a")
     assert (answer.status, answer.json["reason"]) == (404, "Database does not exist.")
+
+
+@pytest.mark.parametrize(
+    "query", ["feed=eventsource&timeout=1", "feed=eventsource&heartbeat=1", "feed=continuous&heartbeat=1"]
+)
+def test_no_feed_beats_all_the_time(serve, call, query):
+    client = call(serve(min_heartbeat=60_000))
+    client.put("/db")
+    with client.open("GET", f"/db/_changes?since=now&{query}") as response:
+        client.put("/db/a", {})
+        # The change comes before any heartbeat.
+        assert b'"a"' in response.readline()

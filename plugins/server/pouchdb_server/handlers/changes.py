@@ -36,6 +36,8 @@ class Timing:
 
     heartbeat: float | None
     timeout: float | None
+    shortest: float = 0.0
+    """Seconds between two heartbeats at least: thousands of feeds must not beat all the time."""
     clock: Any = time.monotonic
     is_stopping: Callable[[], bool] = lambda: False
     """Says that the feed has to end, since the server does."""
@@ -43,18 +45,18 @@ class Timing:
 
 def timing(request: Request) -> Timing:
     """Return the heartbeat and timeout a request asks for, in seconds. Raises BadRequest."""
-    most = request.server.settings.max_heartbeat
+    least, most = request.server.settings.min_heartbeat, request.server.settings.max_heartbeat
     beat = request.query.get("heartbeat")
     if beat is not None and beat != "false":
         if beat != "true" and not is_number(beat.removeprefix("-")):
             raise BadRequest("Invalid heartbeat value. Expecting a positive integer value (in milliseconds).")
         if beat.startswith("-") or beat.strip("0") == "":
             raise BadRequest("The heartbeat value should be a positive integer (in milliseconds).")
-        milliseconds = most if beat == "true" else min(int(beat), most)
+        milliseconds = most if beat == "true" else max(least, min(int(beat), most))
         return Timing(milliseconds / 1000, None, is_stopping=request.server.is_stopping)
     timeout = request.query.get("timeout")
     seconds = (most if timeout is None else min(number("timeout", timeout), most)) / 1000
-    return Timing(None, seconds, is_stopping=request.server.is_stopping)
+    return Timing(None, seconds, least / 1000, is_stopping=request.server.is_stopping)
 
 
 def changes(request: Request, database: SyncPouchDB) -> Response:
@@ -317,7 +319,8 @@ def _eventsource(database: SyncPouchDB, asked: Changes, timing: Timing) -> Itera
         return b"data: " + dump(row) + b"\nid: " + dump(row["seq"]) + b"\n"
 
     # An idle connection is kept up by heartbeats whether or not any were asked for.
-    beating = timing if timing.heartbeat is not None else replace(timing, heartbeat=timing.timeout, timeout=None)
+    silence = max(timing.timeout or 0.0, timing.shortest)
+    beating = timing if timing.heartbeat is not None else replace(timing, heartbeat=silence, timeout=None)
     yield from _following(database, asked, beating, event, b"event: heartbeat\ndata: \n\n", lambda rows: b"")
 
 
