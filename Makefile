@@ -167,6 +167,7 @@ bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results
 	@$(BIN)/python -m bench $(BENCH)
 	@$(MAKE) -s --no-print-directory peers
 	@$(BIN)/python -m bench.server
+	@$(BIN)/python -m bench.workers
 
 scale: $(INSTALLED) ## the cost of a document from 10 thousand to 1 million of them
 	@$(BIN)/python -m bench --scale $(BENCH)
