@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pouchdb
-
-# The folder is no package: what tests share is imported by name.
-sys.path.insert(0, str(Path(__file__).parent))
 
 Put = Callable[..., Any]
 
