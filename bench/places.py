@@ -77,6 +77,12 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return (perf_counter() - start) * 1e3, result
 
 
+def best(work: Callable[[], int]) -> tuple[float, int]:
+    """Return (milliseconds of the quickest of five calls, result): a query is short, and other programs run, too."""
+    took, result = min((timed(work) for _ in range(5)), key=lambda each: each[0])
+    return took, int(result)
+
+
 class Ours:
     """The plug-ins; a database on disk."""
 
@@ -124,7 +130,7 @@ class Ours:
         times = dict(self.built)
         self.found = {}
         for name, query in self.queries.items():
-            times[name], self.found[name] = timed(query)
+            times[name], self.found[name] = best(query)
         docs = [
             row["doc"] for row in self.db.all_docs(include_docs=True, limit=CHANGED)["rows"] if "text" in row["doc"]
         ]
@@ -227,7 +233,7 @@ class Engines:
             "places: 10 nearest": self._nearest,
         }
         for name, query in queries.items():
-            times[name], self.found[name] = timed(query)
+            times[name], self.found[name] = best(query)
         return times
 
     def close(self) -> None:
@@ -272,8 +278,9 @@ def compare_places(directory: Path, count: int, rounds: int, without: set[str], 
     """Measure, print and write places.md; returns how many targets were missed."""
     lines = ["# Benchmarks of texts and places", ""]
     lines.append(
-        f"Milliseconds; medians of {rounds} rounds in one run, the contenders in turns, and their ratios. The engines "
-        "are tantivy and SQLite's R*Tree by themselves, answering the same rows without a database; a build is against "
+        f"Milliseconds; medians of {rounds} rounds in one run, the contenders in turns, of each query the quickest of "
+        "five calls (of node's the only one, in a process that has answered before), and their ratios. The engines are "
+        "tantivy and SQLite's R*Tree by themselves, answering the same rows without a database; a build is against "
         "reading the documents plus the engine's own build. lunr keeps its index in memory, and answers every hit. "
         "Written by `make bench BENCH=--places`; `--documents` is the number of generated ones."
     )
@@ -287,6 +294,11 @@ def compare_places(directory: Path, count: int, rounds: int, without: set[str], 
     words = {"one": ("river", "river"), "rare": ("w4711", "w4711"), "two": ("+river +w7", "+river +w7")}
     words |= {"phrase": ('"river mountain"', '"river mountain"')}
     missed += _compare(f"{count:,} generated", directory, list(generated(count)), words, rounds, without, lines)
+    lines += [
+        "",
+        "What a query costs over its engine is nearly the same for all of them, tenths of a millisecond: the design",
+        "document is read, the index is compared with the database, and rows get their revisions.",
+    ]
     print("\n".join(lines))
     if write:
         RESULTS.write_text("\n".join(lines) + "\n", "utf-8")
