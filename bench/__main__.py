@@ -13,6 +13,7 @@ from .compare import RESULTS, compare
 from .find import compare_find
 from .http import compare_http
 from .places import compare_places
+from .postgres import run_postgres
 from .replication import compare_replication, scale_replication
 from .scale import SIZES, scale
 from .views import compare_views, scale_views
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--find", action="store_true", help="Mango queries instead")
     parser.add_argument("--asking", action="store_true", help="validated writes, and Google's query language, instead")
     parser.add_argument("--places", action="store_true", help="texts and places instead")
+    parser.add_argument("--postgres", action="store_true", help="PostgreSQL beside SQLite instead; with --scale, too")
     parser.add_argument("--http", action="store_true", help="replication with a server instead")
     parser.add_argument(
         "--attachments", type=int, default=100, help="how many of 1 MB, with --http (default: %(default)s)"
@@ -47,6 +49,9 @@ def main() -> int:
         directory = Path(name)
         if options.aio:
             aio(directory, options.rounds)
+            return 0
+        if options.postgres:
+            run_postgres(directory, options.documents, options.rounds, tuple(options.sizes) if options.scale else None)
             return 0
         if options.scale:
             grow = scale_views if options.views else scale_replication if options.replication else scale

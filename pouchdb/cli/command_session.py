@@ -31,10 +31,13 @@ class Session:
         self.output = output
         self.owners = owners
         """The commands, and which plug-in brought each."""
-        self.directory = Path(os.environ.get(DIRECTORY) or DEFAULT).expanduser()
+        self.directory = Path(DEFAULT)
+        self.url: str | None = None
+        """Where the databases are instead of in the directory, with its credentials."""
+        self.choose(os.environ.get(DIRECTORY) or DEFAULT)
         self.ca_certs: Path | None = None
         """The file of certificates that servers are judged by; None for the system's."""
-        self._environments: dict[Path | None, SyncEnvironment] = {}
+        self._environments: dict[Path | str | None, SyncEnvironment] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -43,8 +46,28 @@ class Session:
     def __exit__(self, *exception: object) -> None:
         self._open.close()
 
+    def choose(self, where: str) -> None:
+        """Say where the databases are: a directory, or a URL that a plug-in keeps databases at."""
+        if "://" in where:
+            self.url = where
+            self.output.secrets[where] = without_credentials(where)
+        else:
+            self.directory, self.url = Path(where).expanduser(), None
+
+    @property
+    def there(self) -> bool:
+        """Whether the place is there, as far as it can be known without asking."""
+        return self.url is not None or self.directory.is_dir()
+
+    @property
+    def where(self) -> str:
+        """What the place is called, without credentials."""
+        return str(self.directory) if self.url is None else without_credentials(self.url)
+
     def environment(self, directory: Path | None = None, *, make: bool = False) -> SyncEnvironment:
         """Return the environment of a directory, the chosen one unless given. Raises Failure if it is missing."""
+        if self.url is not None and directory in (None, self.directory):
+            return self._environment(self.url)
         where = self.directory if directory is None else directory
         if not make and not where.is_dir():
             raise Failure(
@@ -54,7 +77,7 @@ class Session:
             )
         return self._environment(where.absolute())
 
-    def _environment(self, where: Path | None) -> SyncEnvironment:
+    def _environment(self, where: Path | str | None) -> SyncEnvironment:
         found = self._environments.get(where)
         if found is None:
             found = self._environments[where] = pouchdb.setup(":memory:" if where is None else where)
@@ -63,6 +86,8 @@ class Session:
 
     def place(self, given: str) -> Place:
         """Return where the database that is called so on the command line is."""
+        if self.url is not None and "://" not in given:
+            return Place(self.directory, given)
         place = place_of(given, self.directory)
         if place.directory is None:
             shown = without_credentials(given)
@@ -105,7 +130,7 @@ class Session:
         names = environment.names()
         if place.name not in names:
             raise Failure(
-                f"there is no database {place.name!r} in {place.directory}",
+                f"there is no database {place.name!r} in {self.where if self.url else place.directory}",
                 similar(place.name, names) if guess else "`pouchdb ls` lists those that are there",
                 Status.NOT_FOUND,
                 error="not_found",
@@ -121,7 +146,8 @@ class Session:
         place = self.place(given)
         if place.directory is None:
             return True
-        return place.directory.is_dir() and place.name in self.environment(place.directory).names()
+        here = self.url is not None or place.directory.is_dir()
+        return here and place.name in self.environment(place.directory).names()
 
     def names(self) -> Sequence[str]:
         """Return the names of the databases in the chosen directory."""

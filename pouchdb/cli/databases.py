@@ -85,13 +85,13 @@ def _number(value: object) -> bool:
 
 
 def _installation(session: Session) -> None:
-    there = session.directory.is_dir()
+    there = session.there
     session.output.pairs(
         {
             "pouchdb": __version__,
             "python": platform.python_version(),
             "sqlite": sqlite3.sqlite_version,
-            "directory": str(session.directory.absolute()),
+            "directory": session.where if session.url else str(session.directory.absolute()),
             "databases": len(session.names()) if there else 0,
             "plug-ins": ", ".join(sorted(name for name, _ in installed_plugins())) or "none",
         }

@@ -260,7 +260,7 @@ def _databases(session: Session, server: str | None, prefix: str) -> None:
         else:
             output.line(name)
     if not found and server is None:
-        output.note(f"no databases in {session.directory}")
+        output.note(f"no databases in {session.where}")
 
 
 COMMANDS = (get, put, rm, ls)

@@ -15,10 +15,10 @@ from pouchdb.cli.names import DIRECTORY
 __all__ = ["Command", "Database", "Group", "ReaderGone", "common"]
 
 
-def _directory(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+def _directory(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
     session = ctx.find_object(Session)
     if value is not None and session is not None:
-        session.directory = value.expanduser()
+        session.choose(value)
 
 
 def _ca_certs(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
@@ -38,7 +38,7 @@ def common() -> list[click.Option]:
     return [
         click.Option(
             ["-d", "--directory"],
-            type=click.Path(path_type=Path),
+            type=click.Path(),
             help=f"Where the databases are: the variable {DIRECTORY}, else data.",
             callback=_directory,
             expose_value=False,
@@ -77,7 +77,7 @@ class Database(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         session = ctx.find_object(Session)
-        if session is None or not session.directory.is_dir():
+        if session is None or not session.there:
             return []
         return [CompletionItem(name) for name in session.names() if name.startswith(incomplete)]
 

@@ -32,7 +32,7 @@ def shell(session: Session, db: str | None, plain: bool) -> None:
     if db is not None:
         names["db"] = session.database(db)
         known = "env and db"
-    banner = f"pouchdb {__version__} in {session.directory}: {known} are open; Ctrl-D ends."
+    banner = f"pouchdb {__version__} in {session.where}: {known} are open; Ctrl-D ends."
     if db is None:
         banner = banner.replace("are open", "is open")
     if not sys.stdin.isatty():

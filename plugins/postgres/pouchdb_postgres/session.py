@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import threading
 import weakref
@@ -69,6 +70,9 @@ def _dumped(value: Any) -> Buffer:
     return text
 
 
+_PAIR = re.compile("\1(.)", re.DOTALL)
+
+
 class _Dumper(StrDumper):
     def dump(self, obj: str) -> Buffer:
         return _dumped(obj)
@@ -81,10 +85,10 @@ class _BinaryDumper(StrBinaryDumper):
 
 class _Loader(Loader):
     def load(self, data: Buffer) -> str:
-        text = bytes(data)
-        if b"\1" in text:
-            text = text.replace(b"\1\1", b"\0").replace(b"\1\2", b"\1")
-        return text.decode()
+        text = str(data, "utf-8")
+        if "\1" in text:
+            text = _PAIR.sub(lambda pair: "\0" if pair[1] == "\1" else "\1", text)
+        return text
 
 
 class _BinaryLoader(_Loader):

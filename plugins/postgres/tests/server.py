@@ -39,7 +39,8 @@ def missing() -> str | None:
 class Postgres:
     """One server; ``stop`` and ``kill`` end it, ``start`` starts it again where it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self.durable = durable
         folder = binaries()
         assert folder is not None
         self.binaries = folder
@@ -71,7 +72,7 @@ class Postgres:
         with (self.home / "log").open("ab") as log:
             options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": self.home, "port": self.port}
             # Tests end processes, not the machine: what was written to a file is kept.
-            options["fsync"] = "off"
+            options["fsync"] = "on" if self.durable else "off"
             self.process = subprocess.Popen(
                 [*self._become, str(self.binaries / "postgres"), "-D", str(self.data)]
                 + [f"-c{name}={value}" for name, value in options.items()],

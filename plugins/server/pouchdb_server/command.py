@@ -86,7 +86,7 @@ def command(
     def end(number: int, frame: object) -> NoReturn:
         sys.exit(0)
 
-    where = ":memory:" if in_memory else session.directory if place is None else place
+    where = ":memory:" if in_memory else place or session.url or session.directory
     if processes > 1:
         if in_memory:
             raise click.UsageError("several --workers need a directory: what is in memory belongs to one process")
