@@ -250,7 +250,7 @@ class AbstractEnvironment(EventEmitter):
 
 def _prefix(prefix: Any) -> str:
     if not isinstance(prefix, str):
-        raise BadRequest(f"prefix must be text, not {prefix!r}")
+        raise BadRequest(f"prefix must be a string, not {prefix!r}")
     return prefix
 
 

@@ -60,7 +60,7 @@ def load(text: bytes) -> Any:
     try:
         return _DECODER.decode(text.decode())
     except ValueError as error:
-        raise Damaged(f"a stored text is no JSON: {error}") from None
+        raise Damaged(f"a stored text is not JSON: {error}") from None
 
 
 def load_record(body: bytes) -> Record:
@@ -264,11 +264,11 @@ def jsonable(value: Any, path: str = "", default: Callable[[Any], Any] | None = 
         items = [jsonable(member, f"{path}[{index}]", default, depth=depth + 1) for index, member in enumerate(value)]
         return value if all(map(_same, items, value)) else items
     if default is None:
-        raise BadRequest(f"{_at(path)}: JSON cannot say {kind.__name__}{advice(value)}")
+        raise BadRequest(f"{_at(path)}: JSON has no {kind.__name__}{advice(value)}")
     try:
         said = default(value)
     except TypeError as error:
-        raise BadRequest(f"{_at(path)}: JSON cannot say {kind.__name__}, and default= raised {error!r}") from error
+        raise BadRequest(f"{_at(path)}: JSON has no {kind.__name__}, and default= raised {error!r}") from error
     return jsonable(said, path, default, depth=depth + 1)
 
 
@@ -279,7 +279,7 @@ def _object(value: dict[str, Any], path: str, default: Callable[[Any], Any] | No
     for key, member in dict.items(value):
         if type(key) is not str:
             if not isinstance(key, str):
-                raise BadRequest(f"{_at(path)}: keys must be text, not {key!r}")
+                raise BadRequest(f"{_at(path)}: keys must be a string, not {key!r}")
             key, same = str.__str__(key), False
         members[key] = said = jsonable(member, f"{path}.{key}" if path else key, default, depth=depth + 1)
         same = same and said is member

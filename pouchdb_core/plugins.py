@@ -140,7 +140,7 @@ class Plugins:
         for owner, adapters in self._each(self.manager.hook.pouchdb_adapters):
             for adapter in adapters:
                 if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
-                    raise PluginError(f"plug-in {owner!r} brings {adapter!r}, which is no subclass of Adapter")
+                    raise PluginError(f"plug-in {owner!r} brings {adapter!r}, which is not a subclass of Adapter")
                 if adapter.name in found:
                     raise PluginError(
                         f"plug-ins {found[adapter.name][0]!r} and {owner!r} both bring an adapter {adapter.name!r}"

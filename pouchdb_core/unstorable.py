@@ -1,4 +1,4 @@
-"""What to do with values that JSON cannot say: the end of an error message."""
+"""What to do with values that JSON cannot represent: the end of an error message."""
 
 from __future__ import annotations
 

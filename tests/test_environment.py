@@ -242,7 +242,7 @@ def test_defaults(environment: SyncEnvironment) -> None:
     assert environment.options == {}
     with pytest.raises(BadRequest, match="unknown option 'colour'"):
         environment.defaults(colour="green")
-    with pytest.raises(BadRequest, match="prefix must be text"):
+    with pytest.raises(BadRequest, match="prefix must be a string"):
         environment.defaults(prefix=5)
     # A default that the adapter of one database does not know is not meant for it.
     assert environment.defaults(durability="normal").PouchDB("third", adapter="memory").info().adapter == "memory"

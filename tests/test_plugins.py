@@ -78,7 +78,7 @@ REFUSALS: list[Any] = [
     ),
     pytest.param(
         [plugin("green", pouchdb_adapters=lambda: ["memory"])],
-        r"'green' brings 'memory', which is no subclass of Adapter",
+        r"'green' brings 'memory', which is not a subclass of Adapter",
         id="no adapter",
     ),
     pytest.param(

@@ -239,7 +239,7 @@ def _attachment(db: SyncPouchDB, id: str, name: str, rev: str | None, *, stream:
     if rev is not None:
         check_rev(rev)
     if not isinstance(name, str):
-        raise BadRequest(f"an attachment's name must be text, not {name!r}")
+        raise BadRequest(f"an attachment's name must be a string, not {name!r}")
     return Read(check_id(id), rev, attachment=name, stream=stream, user=db.user, purpose=db.purpose)
 
 

@@ -95,7 +95,7 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_
     """
     for name in text_list("keep_fields", keep_fields):
         if name.startswith("_"):
-            raise BadRequest(f"keep_fields names members of the body, not {name!r}")
+            raise BadRequest(f"keep_fields names fields of the body, not {name!r}")
     content: Mapping[str, Any] | None = None
     if isinstance(doc, str) and (rev is not None or not doc.lstrip().startswith("{")):
         if rev is None:
@@ -154,7 +154,7 @@ def bulk_docs(
     if isinstance(docs, Mapping):
         for name in docs:
             if name not in ("docs", "new_edits"):
-                raise BadRequest(f"bulk_docs has no member {name!r} beside 'docs' and 'new_edits'")
+                raise BadRequest(f"bulk_docs has no field {name!r} beside 'docs' and 'new_edits'")
         if new_edits is None:
             new_edits = docs.get("new_edits")
         docs = docs.get("docs")  # type: ignore[assignment]  # whatever it is is checked next

@@ -197,7 +197,7 @@ def check_name(name: Any) -> str:
     """Return ``name`` if an attachment may be called so. Raises BadRequest."""
     # An empty one is odd, but CouchDB and PouchDB take it, so it comes by replication.
     if type(name) is not str:
-        raise BadRequest(f"an attachment's name must be text, not {name!r}")
+        raise BadRequest(f"an attachment's name must be a string, not {name!r}")
     if name.startswith("_"):
         raise BadRequest(
             f"Attachment name must not start with an underscore: {name!r}. "

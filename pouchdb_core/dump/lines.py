@@ -120,7 +120,7 @@ class LineReader:
                 return b"".join(pieces) or None
             size += len(piece)
             if size > LONGEST:
-                raise BadRequest(f"line {self.number + 1} is longer than {LONGEST:,} bytes: this is no dump")
+                raise BadRequest(f"line {self.number + 1} is longer than {LONGEST:,} bytes: this is not a dump")
             pieces.append(piece)
 
 

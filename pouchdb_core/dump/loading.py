@@ -146,7 +146,7 @@ class _Load:
                 )
             self._header = dict(first)
         elif not _foreign(first):
-            raise BadRequest('this is no dump: its first line should be {"pouchdb_dump": 1, ...}')
+            raise BadRequest('this is not a dump: its first line should be {"pouchdb_dump": 1, ...}')
         # Where numbers of the feed are no numbers (a dump of a server), nothing can have the same ones.
         exact = all(type(self._header.get(key)) is kind for key, kind in _HEADER.items()) and all(
             isinstance(each, Mapping) and type(each.get("epoch")) is str and type(each.get("seq")) is int
@@ -173,7 +173,7 @@ class _Load:
             # As couchbackup writes them.
             line = {"docs": line}
         if not isinstance(line, Mapping):
-            raise self._wrong("it is no object")
+            raise self._wrong("it is not an object")
         if self._receiving is not None and not ("chunk" in line or "content" in line):
             raise self._wrong("the content of an attachment ends before its end")
         if "docs" in line:
@@ -298,7 +298,7 @@ class _Load:
         try:
             seq, id, revs = purge["seq"], check_id(purge["id"]), purge["revs"]
             if type(seq) is not int or not all(isinstance(rev, str) for rev in revs):
-                raise ValueError("seq is a number, revs are texts")
+                raise ValueError("seq is a number, revs are strings")
         except (KeyError, TypeError, ValueError, PouchDBError) as error:
             raise self._wrong(f"purge must be {{seq, id, revs}}: {error}") from error
         self._purges.append((seq, id, list(revs)))

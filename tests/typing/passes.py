@@ -124,7 +124,7 @@ assert_type((handle.push.state, handle.pull.pending), tuple[str, int])
 assert_type(handle.wait(), Any)
 handle.cancel()
 
-# Values that JSON cannot say.
+# Values that JSON cannot represent.
 assert_type(pouchdb.setup("data", default=str), pouchdb.SyncEnvironment)
 assert_type(db.bulk_docs({"_id": str(n)} for n in range(5)), list[Record])
 

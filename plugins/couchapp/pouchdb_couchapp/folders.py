@@ -34,7 +34,7 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?\Z")
 def as_document(folder: Path) -> dict[str, Any]:
     """Return the design document that a folder holds, attachments as bytes. Raises BadRequest with the file's name."""
     if not folder.is_dir():
-        raise BadRequest(f"{folder} is no folder")
+        raise BadRequest(f"{folder} is not a folder")
     ignored = _ignored(folder)
     document = _object(folder, folder, ignored)
     id = document.get("_id", f"_design/{folder.resolve().name}")
@@ -82,7 +82,7 @@ def _member(path: Path) -> Any:
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError:
-        raise BadRequest(f"{path} is no UTF-8 text: files as they are belong in {ATTACHMENTS}") from None
+        raise BadRequest(f"{path} is not UTF-8 text: files as they are belong in {ATTACHMENTS}") from None
     if path.suffix != ".json":
         return text.strip()
     try:

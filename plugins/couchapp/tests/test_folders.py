@@ -100,7 +100,7 @@ def test_folders_that_are_no_design_document(folder: Path, name: str, content: b
 def test_the_folders_name_is_the_id(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     assert as_document(tmp_path / "mine") == {"_id": "_design/mine"}
-    with pytest.raises(BadRequest, match="is no folder"):
+    with pytest.raises(BadRequest, match="is not a folder"):
         as_document(tmp_path / "none")
 
 
