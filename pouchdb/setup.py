@@ -89,7 +89,7 @@ def setup(
     ``"postgresql://..."``, is for the plug-in that keeps databases there.
     ``plugins`` are names, modules or objects; None takes all that are installed, ``[]`` none.
     ``options`` are defaults of database options, such as ``durability="normal"``; ``default=function`` is asked for
-    values of documents that JSON has no, as ``json.dumps`` asks it. The same
+    values of documents that JSON cannot say, as ``json.dumps`` asks it. The same
     arguments give the same environment as long as it is in use. The original's spellings
     ``storageDir``, ``baseUrl`` and ``**{"async": True}`` are accepted. With ``async_=True`` it is the
     AsyncEnvironment that ``setup_async`` returns.
@@ -268,7 +268,7 @@ def _directory(given: str | os.PathLike[str]) -> Path:
         raise BadRequest(f"storageDir must be a path, not {given!r}")
     text = os.path.expandvars(os.path.expanduser(os.fsdecode(given)))
     if not text:
-        raise EnvironmentError("storageDir is an empty string; '.' is the current directory")
+        raise EnvironmentError("storageDir is an empty text; '.' is the current directory")
     path = Path(text).absolute()
     try:
         make_directory(path)

@@ -41,10 +41,10 @@ def user_context(user: UserContext | Mapping[str, Any] | None) -> UserContext | 
         raise BadRequest(f"a user is {{'name': ..., 'roles': [...]}} or a UserContext, not {user!r}")
     name, roles = user.get("name"), user.get("roles", ())
     if not (name is None or isinstance(name, str)):
-        raise BadRequest(f"a user's name is a string or None, not {name!r}")
+        raise BadRequest(f"a user's name is text or None, not {name!r}")
     # A text would fall apart into roles of one letter each.
     if not isinstance(roles, (list, tuple)) or not all(isinstance(role, str) for role in roles):
-        raise BadRequest(f"a user's roles are a list of strings, not {roles!r}")
+        raise BadRequest(f"a user's roles are a list of texts, not {roles!r}")
     return UserContext(name, tuple(roles))
 
 

@@ -279,7 +279,7 @@ def _object(value: dict[str, Any], path: str, default: Callable[[Any], Any] | No
     for key, member in dict.items(value):
         if type(key) is not str:
             if not isinstance(key, str):
-                raise BadRequest(f"{_at(path)}: keys must be a string, not {key!r}")
+                raise BadRequest(f"{_at(path)}: keys must be strings, not {key!r}")
             key, same = str.__str__(key), False
         members[key] = said = jsonable(member, f"{path}.{key}" if path else key, default, depth=depth + 1)
         same = same and said is member

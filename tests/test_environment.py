@@ -85,7 +85,7 @@ def test_bad_names(environment: SyncEnvironment, name: Any) -> None:
     [
         ({"colour": "green"}, BadRequest, r"unknown option 'colour'; there are: .*auto_compaction"),
         ({"adapter": "websql"}, NotFound, r"Adapter is missing: 'websql'; there are: .*memory, sqlite"),
-        ({"prefix": 5}, BadRequest, "prefix must be text"),
+        ({"prefix": 5}, BadRequest, "prefix must be a string"),
     ],
 )
 def test_bad_options(environment: SyncEnvironment, options: Any, kind: type[PouchDBError], text: str) -> None:

@@ -468,7 +468,7 @@ class Replicator:
         if absent - self._vanished and not source.recognisable and self._restarts < RESTARTS:
             self._vanished = absent
             id, rev = next(iter(absent))
-            raise source.replaced(f"its feed reported {rev} of {id!r}, which is not there")
+            raise source.replaced(f"its feed told of {rev} of {id!r}, which is not there")
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
         if not wanted:

@@ -158,7 +158,7 @@ def _object(members: Mapping[str, Any]) -> bytes:
     parts = []
     for name, value in members.items():
         if not isinstance(name, str):
-            raise ValueError(f"the name of a field must be a string, not {name!r}")
+            raise ValueError(f"the name of a member must be text, not {name!r}")
         parts.append(_string(name) + _encode(value))
     return OBJECT + b"".join(parts) + END
 

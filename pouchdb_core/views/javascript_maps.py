@@ -124,7 +124,7 @@ class JavaScriptFunctions:
 
     def compile(self, identifier: str, kind: str, source: Any) -> None:
         if not isinstance(source, str):
-            raise FunctionError(f"{self._key.design_document}: {source!r} is not source code", name="compilation_error")
+            raise FunctionError(f"{self._key.design_document}: {source!r} is no source", name="compilation_error")
         _asked(lambda: self.sandbox.compile(identifier, kind, source))
 
     def map(self, identifiers: Sequence[str], documents: Iterable[bytes]) -> list[list[Emitted]]:

@@ -52,7 +52,7 @@ def register_function(environment: AbstractEnvironment, name: str, function: Any
     time. Raises BadRequest.
     """
     if not name or type(name) is not str:
-        raise BadRequest(f"the name of a function must be a string, not {name!r}")
+        raise BadRequest(f"the name of a function must be text, not {name!r}")
     if function is None:
         return lambda function: register_function(environment, name, function, version=version)
     if not callable(function):
@@ -184,7 +184,7 @@ class PythonFunctions:
                 )
             source = known.function
         if not callable(source):
-            raise FunctionError(f"{self._where}: {source!r} is not a function", name="compilation_error")
+            raise FunctionError(f"{self._where}: {source!r} is no function", name="compilation_error")
         if self._compiled.get(identifier) is source:
             return
         # Told at once, not once for each document.

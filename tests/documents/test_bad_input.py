@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "an integer of too many digits": ({"_id": "a", "x": [-(10**21_000)]}, 400, r"x\[0\]: an integer has at most"),
     "a key that is a number": ({"_id": "a", "x": {1: 2}}, 400, "x: keys must be a string, not 1"),
     "a key that is None": ({"_id": "a", None: 2}, 400, "keys must be a string, not None"),
-    "a key that is bytes": ({"_id": "a", b"x": 2}, 400, "keys must be text"),
+    "a key that is bytes": ({"_id": "a", b"x": 2}, 400, "keys must be strings"),
     "bytes": ({"_id": "a", "x": b"y"}, 400, "x: JSON has no bytes"),
     "a set inside": ({"_id": "a", "x": {1}}, 400, "x: JSON has no set"),
     "a date": ({"_id": "a", "x": datetime.date(2020, 1, 1)}, 400, "x: JSON has no date"),

@@ -59,7 +59,7 @@ class AuthSettings:
             raise BadRequest(f"jwt_required_claims is a list of names of claims, not {claims!r}")
         secret: Any = self.proxy_secret
         if secret is not None and not (isinstance(secret, str) and secret):
-            raise BadRequest("proxy_secret is a string, or None")
+            raise BadRequest("proxy_secret is a text, or None")
 
 
 NAMES = tuple(each.name for each in fields(AuthSettings))

@@ -84,7 +84,7 @@ def test_pushed_and_pulled(folder: Path, tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("x.json", b"{", "x.json"),
-        ("x.js", b"\xff", "no UTF-8"),
+        ("x.js", b"\xff", "not UTF-8"),
         ("language.js", b"x", "another file"),
         (".couchappignore", b'"x"', "JSON list"),
         (".couchappignore", b'["("]', ".couchappignore"),

@@ -85,7 +85,7 @@ def _take(query: Query, clause: str, key: str, value: Any) -> None:
         setattr(query, clause, _count(clause, value))
         return
     if not isinstance(value, str):
-        raise GqlError("not_recognized", f"the clause {key!r} must be a string, not {value!r}")
+        raise GqlError("not_recognized", f"the clause {key!r} must be text, not {value!r}")
     if not value.strip():
         return
     setattr(query, clause, _parsed(_STARTS[clause], value, key))

@@ -150,7 +150,7 @@ class Request:
         try:
             return dict(parse_qsl(self.body.decode("ascii"), keep_blank_values=True, max_num_fields=1000))
         except ValueError:
-            raise BadRequest("the body is not a form") from None
+            raise BadRequest("the body is no form") from None
 
     @property
     def requested_path(self) -> list[str]:

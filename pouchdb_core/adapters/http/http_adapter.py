@@ -220,7 +220,7 @@ class HttpAdapter(Adapter):
             return Record()
         answer = self.session.json("POST", "_revs_diff", json=dict(revs), again=True)
         if not isinstance(answer, Record) or not all(isinstance(each, Record) for each in answer.values()):
-            raise NotACouchDB(f"{self.session.url}/_revs_diff answered something that is not a difference")
+            raise NotACouchDB(f"{self.session.url}/_revs_diff answered something that is no difference")
         return answer
 
     def lacking(self, keys: Collection[bytes]) -> set[bytes]:
@@ -232,7 +232,7 @@ class HttpAdapter(Adapter):
     def info(self) -> Record:
         told = self.session.json("GET")
         if not isinstance(told, Record) or "update_seq" not in told:
-            raise NotACouchDB(f"{self.session.url} answers JSON, but is not a database of a CouchDB")
+            raise NotACouchDB(f"{self.session.url} answers JSON, but is no database of a CouchDB")
         told.setdefault("doc_count", 0)
         props = told.get("props")
         if isinstance(props, Record) and "epoch" in props:
@@ -283,7 +283,7 @@ class HttpAdapter(Adapter):
             return limit
         told = self.session.json("GET", "_revs_limit")
         if type(told) is not int:
-            raise NotSupported(f"{self.session.server} does not report its revs_limit")
+            raise NotSupported(f"{self.session.server} does not tell its revs_limit")
         return told
 
     def security(self) -> Record:
@@ -297,11 +297,11 @@ class HttpAdapter(Adapter):
         check = options.pop("check", True)
         for text in (path, method):
             if type(text) is not str:
-                raise BadRequest(f"path and method of a request must be a string, not {text!r}")
+                raise BadRequest(f"path and method of a request must be text, not {text!r}")
         if not (method.isalpha() and method.isascii()):
             raise BadRequest(f"the method of a request must be a word such as GET, not {method!r}")
         if options.get("headers") is not None and not are_headers(options["headers"]):
-            raise BadRequest("headers must be a mapping of strings without line breaks")
+            raise BadRequest("headers must be a mapping of texts without line breaks")
         try:
             query_string(options.get("query"))
         except (TypeError, ValueError, AttributeError) as error:

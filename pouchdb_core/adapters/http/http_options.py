@@ -28,7 +28,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise BadRequest(f"ajax must be a mapping with headers, not {ajax!r}")
     for headers in (options.get("headers"), (ajax or {}).get("headers")):
         if headers is not None and not are_headers(headers):
-            raise BadRequest("headers must be a mapping of strings without line breaks")
+            raise BadRequest("headers must be a mapping of texts without line breaks")
     proxy = options.get("proxy")
     if proxy is not None and not (isinstance(proxy, str) and proxy.startswith(("http://", "https://"))):
         # Not shown: it may hold a password.

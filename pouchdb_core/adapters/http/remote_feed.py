@@ -47,7 +47,7 @@ Rows = Generator[Any, None, Any]
 def changes_query(request: Changes) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return query and body of ``_changes``; a Python filter is not the server's affair."""
     if type(request.since) not in (int, str, list):
-        raise BadRequest(f"since must be a seq that the server reported, or 'now', not {request.since!r}")
+        raise BadRequest(f"since must be a seq that the server told, or 'now', not {request.since!r}")
     query: dict[str, Any] = dict(request.query_params)
     query.update(
         since=request.since,
@@ -144,7 +144,7 @@ def _ask(
         rows = answer.get("results")
         if isinstance(rows, list) and all(map(_is_row, rows)):
             return answer
-    raise NotACouchDB(f"{session.url}/_changes answered something that is not a changes feed")
+    raise NotACouchDB(f"{session.url}/_changes answered something that is no changes feed")
 
 
 def _is_row(row: Any) -> bool:
