@@ -48,7 +48,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 Brought = Callable[[Literal["database", "environment"], str], "str | None"]
 SETTINGS = ("collation", "default", "js_engine", "js_limits")
-"""The order of strings in keys of views (``views.collation``); a function that is asked for what JSON cannot represent, as
+"""The order of strings in keys of views (``views.collation``); a function that is asked for what is not JSON, as
 ``json.dumps`` asks it; the JavaScript engine to use, by name, and what it may take (``javascript.Limits``)."""
 
 
