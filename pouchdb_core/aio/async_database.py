@@ -28,7 +28,7 @@ __all__ = ["AsyncPouchDB", "full_name", "peers", "sync_of"]
 
 
 class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
-    """A database whose methods return promises, and handles where work goes on.
+    """A database whose methods return promises, or handles for work that goes on in the background.
 
     Every method of ``SyncPouchDB`` is here with the same arguments: ``await db.get(id)``,
     ``db.get(id).then(f)``, ``db.get(id, callback)``. Calls on one database keep their order: a
@@ -41,7 +41,7 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
     fetch: Operation[..., Response] = operation(Handle.fetch)  # type: ignore[assignment]  # it waits for a server
 
     def __init__(self, environment: Any, sync_view: SyncPouchDB, calls: Calls) -> None:
-        # The same object in another light: life, store, listeners and user are shared.
+        # Another view of the same object: life cycle, store, listeners and user are shared.
         self.__dict__.update(sync_view.__dict__)
         self.environment = environment
         self._share_listeners(sync_view, calls)
@@ -82,7 +82,7 @@ class AsyncPouchDB(DeliveredEmitter, Asynchronous, AbstractPouchDB):
         return type(self)(self.environment, copy.copy(self.sync_view), self._asynchronous)
 
     def _own(self) -> Any:
-        # State of plug-ins belongs to the synchronous object, whoever asks for it first.
+        # State of plug-ins belongs to the synchronous object, even when it is first asked for here.
         return self.sync_view._own()
 
 
@@ -105,12 +105,12 @@ def peers(view: SyncEnvironment, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
 
 def full_name(view: SyncEnvironment, name: str, prefix: str | None = None) -> str:
-    """Return what the ``name`` of the database object is: with the prefix, a URL without credentials."""
+    """Return the ``name`` the database object will have: with the prefix, or a URL without credentials."""
     name = f"{view.prefix if prefix is None else prefix}{name}"
     if "://" not in name:
         return name
     try:
         return view.engine.adapter_class(name, None, lambda: None).resolve(name, {})[0]
     except PouchDBError:
-        # The call will tell what is wrong with it, in whatever turn.
+        # The call itself reports what is wrong with the name, whenever its turn comes.
         return name

@@ -48,10 +48,10 @@ _making = threading.RLock()
 
 
 def _destroy(env: SyncEnvironment, /, name_: str | None = None, **options: Any) -> Record:
-    """Remove a database with everything it has on disk; one that does not exist is no error.
+    """Remove a database with everything it has on disk; a database that does not exist is not an error.
 
-    ``destroy(name="...")`` works too. Waits for the calls that were made on the database before.
-    Gives ``{"ok": True}``. Raises BadRequest without a name or for an unknown option.
+    ``destroy(name="...")`` works too. Waits for the calls made on the database before.
+    Returns ``{"ok": True}``. Raises BadRequest without a name or for an unknown option.
     """
     env.destroy(name_, **options)
     return Record(ok=True)
@@ -63,11 +63,11 @@ class AsyncContext(Context):
     _environment: AsyncEnvironment
 
     def wait_until_called(self, functions: Listener | Sequence[Listener], timeout: float | None = None) -> bool:
-        """Run callbacks until one of ``functions`` was called; at once if it was since it was last waited for.
+        """Run callbacks until one of ``functions`` is called; return at once if one was called since the last wait.
 
         For programs without an asyncio loop. Functions are compared by equality, so bound methods
-        work. Returns False when ``timeout`` seconds went by first. Raises BadRequest when there is
-        nothing to wait for, RuntimeError where an event loop is running: it could not go on.
+        work. Returns False if ``timeout`` seconds pass first. Raises BadRequest when there is
+        nothing to wait for, RuntimeError in a thread whose event loop is running: it would be blocked.
         """
         wanted = functions_of(functions)
         calls = self._environment._asynchronous
@@ -77,7 +77,7 @@ class AsyncContext(Context):
 
 
 class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
-    """An environment whose databases answer with promises; also an ``async with`` block that closes when its
+    """An environment whose databases return promises; also an ``async with`` block that closes when its
     last user leaves.
 
     ``sync_view`` is the synchronous environment of the same engine: both may be used at once.
@@ -107,7 +107,7 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
     destroy = operation(_destroy, name="destroy")
     close = operation(SyncEnvironment.close)
     _close = operation(SyncEnvironment._close, name="close")
-    # Declared: else pyright goes by what the base class declares.
+    # Declared again, because pyright would use the base class's declaration.
     names: Operation[[], list[str]] = operation(AbstractEnvironment.names, reads=True)  # type: ignore[assignment]
     active_tasks: Operation[[], list[Record]] = operation(  # type: ignore[assignment]
         AbstractEnvironment.active_tasks, reads=True
@@ -118,7 +118,7 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
 
     @making("_async_database_class")
     def PouchDB(self, name: str | None = None, **options: Any) -> AsyncPouchDB:
-        """Open a database, making it if it is missing: see ``SyncEnvironment.PouchDB``. Blocks while it opens."""
+        """Open a database, creating it if it is missing: see ``SyncEnvironment.PouchDB``. Blocks while it opens."""
         return self._async_database_class(self, self._sync_view.PouchDB(name, **options), self._asynchronous)
 
     def __getitem__(self, name: str) -> AsyncPouchDB:
@@ -132,12 +132,12 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
         raise TypeError("an asynchronous environment cannot be iterated: await env.names(), or list(env.sync_view)")
 
     def run(self, work: Awaitable[T] | None = None, timeout: float | None = None) -> T:
-        """Run a coroutine, or callbacks until a promise or handle has its outcome; return that.
+        """Run a coroutine, or run callbacks until a promise or handle has its outcome; return the outcome.
 
-        For programs without a loop. Without ``work``: until no call is under way and no callback
+        For programs without an event loop. Without ``work``: until no call is under way and no callback
         waits; live feeds and replications do not count. Raises the outcome's error, TimeoutError
-        after ``timeout`` seconds, RuntimeError where an event loop is running, or, without ``work``,
-        in a function that a call calls.
+        after ``timeout`` seconds, RuntimeError in a thread whose event loop is running or, without ``work``,
+        in a function called by a call.
         """
         calls = self._asynchronous
         if work is None:
@@ -179,7 +179,7 @@ class AsyncEnvironment(DeliveredEmitter, Asynchronous, AbstractEnvironment):
         if isinstance(operation, Starting):
             names = set(peers(view, args, kwargs))
             return start(calls, copy.copy(view), operation, names, *sync_of(args, kwargs), self)
-        # What changes one database waits for the calls on it, closing for all; the rest has a queue of its own.
+        # Changing one database waits for the calls on it, closing for all calls; other calls have a separate queue.
         named: set[str] | None = {""}
         if operation.name == "close":
             named = None
@@ -208,15 +208,15 @@ async def _within(work: Awaitable[T], timeout: float | None) -> T:
     try:
         return await asyncio.wait_for(work, timeout)
     except asyncio.TimeoutError as error:
-        # Before Python 3.11 it is another class. One that the work itself raised stays what it is.
+        # Before Python 3.11 this is a different class. A TimeoutError raised by the work itself is not changed.
         raise TimeoutError(*error.args) from error
 
 
 def make_async_environment(sync_view: SyncEnvironment) -> AsyncEnvironment:
     """Return the asynchronous view of an environment, with the methods its plug-ins add. Raises PluginError.
 
-    It is the same object as long as it is in use, for the environment itself; its light views
-    (``as_user``, ``defaults``) get a new one each.
+    For the environment itself it is the same object as long as it is in use; its views
+    (``as_user``, ``defaults``) each get a new one.
     """
     plugins = sync_view.engine.plugins
     with _making:

@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["AsyncFeed"]
 
 SLICE = 100
-"""Rows that travel to the loop at once."""
+"""Number of rows handed to the loop at a time."""
 
 
 class AsyncFeed(AsyncHandle):
     """Changes: ``change`` (row), ``complete`` (result), ``error``; awaitable, and ``async for row in feed``.
 
     A feed that is not live runs by itself; a live one once it has a listener for ``change``, or is
-    awaited or iterated. Rows are read on a worker thread, a slice at a time, and the next slice when
-    the last one was delivered: memory stays bounded. What ``async for`` gets is not collected for
-    the result. An idle feed holds no thread; a live one that has no listener goes with its last
+    awaited or iterated. Rows are read on a worker thread, a slice at a time; the next slice is read when
+    the last one was delivered, so memory stays bounded. Rows yielded by ``async for`` are not collected for
+    the result. An idle feed holds no thread; a live one that has no listener ends with its last
     reference. ``db`` is the database, ``last_seq`` the seq of the newest row that was delivered.
     """
 
@@ -47,20 +47,20 @@ class AsyncFeed(AsyncHandle):
         self._rows: Generator[Any, None, Any] | None = None
         self._results: list[Record] = []
         self._passed = 0
-        """Rows that went by."""
+        """Number of rows that have been passed on."""
         self._wanted = self._kept_alive = self._travelling = self._unheard = False
         self._stepping = threading.Lock()
         self._hearing = threading.RLock()
-        """Held to see who gets a row; taken after the other one, and never while a row is given."""
+        """Held to decide which reader gets a row; taken after the other lock, and never while a row is delivered."""
         self._job: Job | None = None
         self._end: Callable[[], None] | None = None
-        """What ends it, once all rows were delivered."""
+        """What ends the feed, once all rows were delivered."""
         self._unsubscribe: Callable[[], Any] = _nothing
         db._life.unstarted.add(self)
         db._engine.unheard.add(self)
 
     def begin(self, db: SyncPouchDB, request: Changes, *, return_docs: bool) -> None:
-        """Its turn among the calls on the database has come. Raises what is wrong with the request."""
+        """Start the feed: its turn among the calls on the database has come. Raises for a bad request."""
         with self._stepping:
             if self.done:
                 return
@@ -71,7 +71,7 @@ class AsyncFeed(AsyncHandle):
             self._job = db._engine.workers_of(db).job(lambda: _call(woken))
             if request.live:
                 self._subscribe(db)
-            # What is read, and up to where, is fixed in its turn.
+            # What is read, and up to which seq, is fixed when its turn comes.
             self._rows = cast("Generator[Any, None, Any]", iter(db.plugins.changes(db, request)))
             if not request.live:
                 self._wanted = True
@@ -83,14 +83,14 @@ class AsyncFeed(AsyncHandle):
 
     def fail(self, error: BaseException) -> None:
         if self.cancelled:
-            # The database was closed under it, and it was told so.
+            # The database was closed while the feed was open, and the feed was notified.
             self._over(Record(self._result(), status="cancelled"))
             return
         self._unsubscribe()
         super().fail(error)
 
     def _subscribe(self, db: SyncPouchDB) -> None:
-        # Before the first read, so that no write falls between; weakly, so that a feed nobody has goes.
+        # Before the first read, so that no write is missed; weakly, so that an unreferenced feed is collected.
         wake = weakref.WeakMethod(self._wake)
         unsubscribe = weakref.finalize(self, db.adapter.subscribe(lambda: _call(wake)))
         unsubscribe.atexit = False
@@ -131,7 +131,7 @@ class AsyncFeed(AsyncHandle):
         return super().finally_(function)
 
     def _keep_alive(self) -> None:
-        """Go on also when nobody keeps the handle."""
+        """Keep running even if there is no reference to the handle."""
         if not self._kept_alive:
             self._kept_alive = True
             self.db._life.unstarted.discard(self)
@@ -147,7 +147,7 @@ class AsyncFeed(AsyncHandle):
             self._job.wake()
 
     def _look_again(self) -> None:
-        """End what was cancelled, unless somebody reads just now: then that one looks again."""
+        """End a cancelled feed, unless a read is under way: then that read checks again."""
         while self.cancelled and not self.done and self._stepping.acquire(blocking=False):
             try:
                 self._over(Record(self._result(), status="cancelled"))
@@ -180,14 +180,14 @@ class AsyncFeed(AsyncHandle):
                 self.last_seq = outcome.seq
         self._send(rows)
         if self._end is not None:
-            # After the rows that are on their way.
+            # After the rows that are being delivered.
             if not self._travelling:
                 self._end_now()
             return False
         return outcome if isinstance(outcome, Idle) else None
 
     def _slice(self, feed: Generator[Any, None, Any], rows: list[Record]) -> Idle | tuple[Any] | None:
-        """Read up to a slice; return Idle to wait, None to go on, a tuple of the last seq at the end."""
+        """Read at most a slice; return Idle to wait, None to go on, a 1-tuple of the last seq at the end."""
         while len(rows) < SLICE:
             try:
                 row = next(feed)
@@ -239,10 +239,10 @@ class AsyncFeed(AsyncHandle):
             if self.cancelled:
                 break
             with self._hearing:
-                # A reader may come at any row, in another thread.
+                # A reader may start at any row, in another thread.
                 mailbox = self._mailbox
                 if mailbox is None and not heard:
-                    # Nobody came in the meantime: the rows are for the result alone.
+                    # No reader has started meanwhile: the rows are only for the result.
                     self._unheard = not cast("Changes", self._request).live
                     self._collect(rows[number:])
                     break
@@ -259,7 +259,7 @@ class AsyncFeed(AsyncHandle):
             self._wake()
 
     def _iterate(self, mailbox: Mailbox) -> None:
-        """Give the rows that went by, then those that come."""
+        """Put the rows delivered so far into the mailbox, then those that follow."""
         with self._stepping, self._hearing:
             self._unheard = False
             if self._passed and len(self._results) < self._passed:
@@ -277,10 +277,10 @@ class AsyncFeed(AsyncHandle):
 
 
 def _call(method: weakref.WeakMethod[Callable[[], Any]]) -> Any:
-    """Call a method of what may be gone; then it is over."""
+    """Call a method of a feed that may have been collected; in that case it is over."""
     found = method()
     return False if found is None else found()
 
 
 def _nothing() -> None:
-    """There is nothing to unsubscribe."""
+    """Do nothing: there is nothing to unsubscribe."""

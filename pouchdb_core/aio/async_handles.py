@@ -1,6 +1,6 @@
-"""Handles of live work for asyncio: the same ones, that can also be awaited and iterated with ``async for``.
+"""Handles of live work for asyncio: the same handles, which can also be awaited and iterated with ``async for``.
 
-A handle is there at once; what it is the handle of begins in its turn among the calls.
+A handle is returned at once; its work begins when its turn among the calls comes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["AsyncHandle", "AsyncReplication", "AsyncSync", "Mailbox"]
 
 
 class Mailbox:
-    """Rows on their way to ``async for``, in whichever loop that runs; each row goes to one reader."""
+    """Rows waiting for ``async for``, in whichever loop it runs; each row goes to one reader."""
 
     def __init__(self) -> None:
         self._rows: deque[Record] = deque()
@@ -46,7 +46,7 @@ class Mailbox:
         self._wake()
 
     def close(self, *, drop: bool = False) -> None:
-        """Take no more rows; with ``drop`` those that nobody has read are gone."""
+        """Accept no more rows; with ``drop``, discard the rows that have not been read."""
         with self._lock:
             self._closed = True
             if drop:
@@ -54,7 +54,7 @@ class Mailbox:
         self._wake()
 
     async def get(self) -> Record | None:
-        """Wait for a row; None when there will be none."""
+        """Wait for a row and return it; None when there will be no more rows."""
         while True:
             with self._lock:
                 if self._rows:
@@ -72,7 +72,7 @@ class Mailbox:
             try:
                 waiter.get_loop().call_soon_threadsafe(_arrived, waiter)
             except RuntimeError:
-                # Its loop is closed: nobody waits there any more.
+                # Its loop is closed: nothing waits there any more.
                 continue
 
 
@@ -82,21 +82,21 @@ def _arrived(waiter: asyncio.Future[None]) -> None:
 
 
 class AsyncHandle(Thenable, LiveHandle):
-    """A handle that is a promise too: ``await handle``, ``handle.then(f)``, ``handle["catch"](f)``.
+    """A handle that is also a promise: ``await handle``, ``handle.then(f)``, ``handle["catch"](f)``.
 
     Its events arrive on the loop that was running when it was made, or else on the first one that
-    awaits or iterates it, or when the environment is spun. ``async for`` gives what the event
-    ``change`` tells. Cancelling a task that awaits or iterates it cancels it.
+    awaits or iterates it, or when the environment is spun. ``async for`` yields the arguments of
+    ``change`` events. Cancelling a task that awaits or iterates the handle cancels the handle.
     """
 
     _lane: Lane
     _mailbox: Mailbox | None = None
 
     def _prepare(self, calls: Calls) -> None:
-        """Make the asynchronous half, and what every handle is."""
+        """Set up the asynchronous part, and what every handle has."""
         self._lane = Lane(calls.delivery)
         self._promise: Promise[Any] = Promise(calls.delivery)
-        # Nobody need handle what the event `error` tells.
+        # The event `error` reports the error too, so the promise need not be handled.
         self._promise._handled = True
         self._delivery = calls.delivery
         LiveHandle.__init__(self, calls.log, cast("Runner", self._lane))
@@ -106,16 +106,16 @@ class AsyncHandle(Thenable, LiveHandle):
         return self._promise
 
     def fail(self, error: BaseException) -> None:
-        """End with an error before it could begin."""
+        """End with an error before the work has begun."""
         if self.cancelled:
             self._finish(Record(status="cancelled"))
         else:
             self._finish(error=error)
 
     def wait(self, timeout: float | None = None) -> Any:
-        """Run callbacks until it is over, return its result or raise its error. For programs without a loop.
+        """Run callbacks until it is over; return its result or raise its error. For programs without an event loop.
 
-        Raises TimeoutError after ``timeout`` seconds, RuntimeError where an event loop is running.
+        Raises TimeoutError after ``timeout`` seconds, RuntimeError in a thread whose event loop is running.
         """
         self._check_process()
         self._asked()
@@ -126,11 +126,11 @@ class AsyncHandle(Thenable, LiveHandle):
     # -- as a promise ----------------------------------------------------------------------------
 
     def _asked(self) -> None:
-        """Somebody wants to know how it ends."""
+        """Note that the outcome was asked for."""
         self._seen = True
 
     def __await__(self) -> Generator[Any, None, Record]:
-        """Wait until it is over; cancelling the waiting task cancels it, unless others wait too."""
+        """Wait until it is over; cancelling the waiting task cancels the handle, unless other tasks wait too."""
         self._asked()
         self._lane.adopt()
         try:
@@ -187,14 +187,14 @@ class AsyncHandle(Thenable, LiveHandle):
             self.cancel()
             raise
         if row is None:
-            # Raises its error, if that is how it ended.
+            # Raises its error if it failed.
             self._promise._outcome()
             raise StopAsyncIteration
         self._read(row)
         return row
 
     def _iterate(self, mailbox: Mailbox) -> None:
-        """Have rows put into the mailbox from now on."""
+        """Put rows into the mailbox from now on."""
         self._mailbox = mailbox
         self.on("change", self._arrive)
 
@@ -202,7 +202,7 @@ class AsyncHandle(Thenable, LiveHandle):
         cast("Mailbox", self._mailbox).put(row)
 
     def _read(self, row: Record) -> None:
-        """The reader has got a row."""
+        """Note that the reader has received a row."""
 
     def __iter__(self) -> Iterator[Record]:
         raise TypeError("it is iterated with `async for`")
@@ -223,13 +223,13 @@ class AsyncHandle(Thenable, LiveHandle):
             first = not self._done.is_set()
             leaving, self._when_done = (self._when_done, []) if first else ([], self._when_done)
         try:
-            # Whoever is told that it is over, in another thread, finds nothing of it any more.
+            # A thread that is notified of the end finds nothing of the handle any more.
             for function in leaving:
                 function()
         finally:
             super()._finish(outcome, error)
         self._promise._settle(self._outcome, self._error)
-        # After all rows that are on their way.
+        # After all rows that are being delivered.
         self._lane.call(self._close_mailbox)
 
     def _close_mailbox(self) -> None:
@@ -240,7 +240,7 @@ class AsyncHandle(Thenable, LiveHandle):
 class AsyncReplication(AsyncHandle, Replication):
     """A replication: see ``Replication`` for its events; ``await`` gives the result."""
 
-    replicator: Replicator = None  # type: ignore[assignment]  # until its turn has come
+    replicator: Replicator = None  # type: ignore[assignment]  # until its turn comes
     _begun = False
 
     def __init__(self, calls: Calls) -> None:
@@ -248,7 +248,7 @@ class AsyncReplication(AsyncHandle, Replication):
         self._unbegun()
 
     def begin(self, replicator: Replicator, workers: Runner) -> None:
-        """Start: its turn among the calls on both sides has come."""
+        """Start the replication: its turn among the calls on both sides has come."""
         self._begin(replicator, replicator.source.adapter.subscribe, workers)
         self._begun = True
         if self.cancelled:
@@ -263,7 +263,7 @@ class AsyncReplication(AsyncHandle, Replication):
             return super().__getattr__(name)
 
     def cancel(self) -> None:
-        """Stop after the batch that is being written; what was done is remembered."""
+        """Stop after the batch that is being written; the progress so far is saved."""
         if self.cancelled or self.done:
             return
         self.cancelled = True
@@ -282,7 +282,7 @@ class AsyncReplication(AsyncHandle, Replication):
         return self._begun and super()._is_idle()
 
     def _look_again(self) -> None:
-        # What has not begun looks at both sides first of all.
+        # A replication that has not begun checks both sides first anyway.
         if self._begun:
             super()._look_again()
 
@@ -296,7 +296,7 @@ class AsyncReplication(AsyncHandle, Replication):
             if self._stepping.locked():
                 # It may be waiting for a server.
                 self.replicator.interrupt()
-            # Saving the checkpoint writes to both sides: that is no work for a loop.
+            # Saving the checkpoint writes to both sides, which would block the loop.
             self._job.wake()
 
     def _arrive(self, row: Record) -> None:
@@ -314,7 +314,7 @@ class AsyncReplication(AsyncHandle, Replication):
 
     def _change(self, change: Record) -> None:
         super()._change(change)
-        # Documents are parsed for those who listen.
+        # Documents are parsed only if something listens.
         self.replicator.tells = bool(self._entries.get("change"))
 
 
@@ -329,7 +329,7 @@ class AsyncSync(AsyncHandle, Sync):
         self._results: dict[str, Any] = {}
         self._paused: set[str] = set()
         self.push, self.pull = push, pull
-        # One lane for all three: what ends the parts ends the whole.
+        # One lane for all three, because the end of the parts is the end of the whole.
         push._lane = pull._lane = self._lane
         push._dispatcher = pull._dispatcher = self._dispatcher
         for direction, each in (("push", push), ("pull", pull)):

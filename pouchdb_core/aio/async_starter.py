@@ -1,4 +1,4 @@
-"""Handles at once, work in its turn: what ``changes``, ``replicate`` and ``sync`` become."""
+"""How ``changes``, ``replicate`` and ``sync`` return handles at once and begin their work when its turn comes."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def start(
     kwargs: dict[str, Any],
     view: Any,
 ) -> AsyncHandle:
-    """Return the handle of an operation that is called in its turn; ``view`` is the asynchronous subject.
+    """Return the handle of an operation that is called when its turn comes; ``view`` is the asynchronous subject.
 
-    ``subject`` is a copy of the synchronous one, as is its environment: they get a starter of this call.
+    ``subject`` is a copy of the synchronous one, as is its environment: both get a starter for this call.
     """
     args, kwargs, callback = taken_callback(operation, args, kwargs)
     handle, starter = _handle(calls, operation.name, subject.starter, view)
@@ -48,12 +48,12 @@ def start(
         except BaseException as error:
             refuse(error)
         finally:
-            # What goes on knows the subject: it must not keep a handle that nobody else has.
+            # The running work refers to the subject: it must not keep an otherwise unreferenced handle alive.
             starter.over()
 
     def refuse(error: BaseException) -> None:
         if not starter.reached:
-            # The options never got there.
+            # The options never reached the handle.
             handle.callbacks(kwargs.get("complete"))
         handle.fail(error)
 
@@ -77,9 +77,9 @@ def _handle(calls: Calls, name: str, plain: Starter, view: Any) -> tuple[AsyncHa
 
 
 class _Starter(Starter):
-    """Begins the handles of one call. What else asks it gets the answers of the plain starter:
+    """Begins the handles of one call. Any other use of it gets the results of the plain starter:
 
-    hooks and plug-ins that see the subject of the call see a synchronous one.
+    hooks and plug-ins that get the subject of the call get a synchronous one.
     """
 
     def __init__(
@@ -95,10 +95,10 @@ class _Starter(Starter):
         self._feed = feed
         self._replications = list(replications)
         self.reached = False
-        """Whether the handle has got the options of the call."""
+        """Whether the handle has received the options of the call."""
 
     def over(self) -> None:
-        """Begin nothing any more."""
+        """Begin no more handles."""
         self.reached = True
         self._handle = self._feed = None
         self._replications = []

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["CALLS", "Calls", "taken_callback"]
 
 THREADS = 8
-"""Threads that run blocking calls of one engine; as many run those of remote databases, and long ones."""
+"""Threads that run blocking calls of one engine; calls of remote databases and long calls have as many each."""
 
 EXIT_SECONDS = 5.0
-"""How long the interpreter's exit waits for calls that were made and have not ended."""
+"""How long the interpreter's exit waits for calls that have not ended, in seconds."""
 
 Callback = Callable[..., Any]
 
@@ -38,18 +38,18 @@ class Calls:
         self.delivery = Delivery()
         self.log = self.delivery.log
         self.view: weakref.ref[AsyncEnvironment] | None = None
-        """The asynchronous view of the environment itself, so that it is made once."""
-        # Daemon threads, none while there is nothing to do, and a new set of them after a fork. Three
+        """The asynchronous view of the environment itself, kept so that it is made once."""
+        # Daemon threads, none while there is nothing to do, and a new set after a fork. Three
         # sets: a server that does not answer, or eight big indexes, must not keep a `get` waiting.
         self._threads = Runner("pouchdb-call", threads=THREADS)
         self._remote = Runner("pouchdb-remote", threads=THREADS)
         self._long = Runner("pouchdb-long", threads=THREADS)
         self.order = CallOrder(self.delivery.notify)
-        # At the interpreter's exit a call that nobody awaited still gets done, unless it hangs.
+        # At the interpreter's exit a call that was not awaited is still finished, unless it hangs.
         self._finalizer = weakref.finalize(self, self.order.wait, EXIT_SECONDS)
 
     def close(self) -> None:
-        """Make no more calls; those that run end by themselves."""
+        """Make no more calls; running calls are left to end."""
         self._finalizer.detach()
         self.order.close()
         for each in (self._threads, self._remote, self._long):
@@ -63,10 +63,10 @@ class Calls:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Promise[Any]:
-        """Call an operation of a synchronous object in its turn; return the promise of its outcome."""
+        """Call an operation of a synchronous object when its turn comes; return the promise of its outcome."""
         args, kwargs, callback = taken_callback(operation, args, kwargs)
         promise: Promise[Any] = Promise(self.delivery, operation.name)
-        # As asyncio.to_thread() does: what is called sees the context variables of the caller.
+        # As asyncio.to_thread() does: the called function sees the caller's context variables.
         function = operation._call
         if isinstance(operation, Iterating):
             function = self._rows(subject, operation, names)
@@ -75,7 +75,7 @@ class Calls:
             promise._call_back(self.logged(callback))
         refuse = promise._reject
         if operation.name == "close":
-            # What is closed already need not be closed.
+            # It is closed already.
             refuse = partial(_settle_unless, promise, DatabaseClosed)
         promise._on_cancel = self.order.submit(
             names, call, refuse, way=_way(operation), start=self.start_of(names, long=operation.long)
@@ -83,7 +83,7 @@ class Calls:
         return promise
 
     def _rows(self, subject: Any, operation: Iterating[..., Any], names: Iterable[str] | None) -> Callback:
-        """Return what makes the rows that an operation yields asynchronous ones."""
+        """Return a function that wraps the rows of an iterating operation as asynchronous rows."""
         names = None if names is None else tuple(names)
 
         def page(read: Callable[[], list[Any]]) -> Promise[list[Any]]:
@@ -95,14 +95,14 @@ class Calls:
         return call
 
     def start_of(self, names: Iterable[str] | None, *, long: bool = False) -> Start:
-        """Return what starts calls on the databases of these names."""
-        # No local database is called so: it would be a URL.
+        """Return the function that starts calls on the databases of these names."""
+        # A local database cannot have such a name: it would be a URL.
         if names is not None and any("://" in name for name in names):
             return self._remote.call
         return (self._long if long else self._threads).call
 
     def logged(self, callback: Callback) -> Callback:
-        """Return a function that calls ``callback`` and notes that it was called, for ``waitUntilCalled``."""
+        """Return a function that calls ``callback`` and records the call for ``waitUntilCalled``."""
 
         def call(*args: Any) -> None:
             try:
@@ -123,7 +123,7 @@ def _settle(
     else:
         promise._settle(value, None)
     finally:
-        # The error's traceback knows this frame: a promise that nobody has is to go at once, and tell.
+        # The error's traceback refers to this frame: an unreferenced promise must be collected at once, and log it.
         del promise
 
 
@@ -138,19 +138,19 @@ def _way(operation: Operation[..., Any]) -> Way:
 
 
 CALLS: Slot[Calls] = Slot("asynchronous calls", lambda environment: Calls(), Calls.close)
-"""One for all asynchronous views of an engine: calls keep their order across them."""
+"""One ``Calls`` for all asynchronous views of an engine, so that calls keep their order across them."""
 
 
 def taken_callback(
     operation: Operation[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], Callback | None]:
-    """Take the callback and an object of options out of the arguments (spec: plugins 9.3). Raises TypeError.
+    """Remove the callback and an object of options from the arguments (spec: plugins 9.3). Raises TypeError.
 
     The callback comes as ``callback=``, or as the last positional argument: after the documented ones, in the
-    place of an optional one, or in one that was given by keyword. Where a parameter is required, or takes functions
-    itself (``operation(..., functions=[...])``), a function is its argument. Before it options may stand as in
-    JavaScript, ``db.allDocs({"limit": 1}, callback)``: a mapping after the documented arguments or in the place of
-    an optional one. What is wrong with a call reaches its callback: one that stands too far behind is taken, too.
+    place of an optional one, or of one that was given by keyword. Where a parameter is required, or takes functions
+    itself (``operation(..., functions=[...])``), a function is its argument. Options may come before the callback as
+    in JavaScript, ``db.allDocs({"limit": 1}, callback)``: a mapping after the documented arguments or in the place of
+    an optional one. The errors of a call reach its callback, so a callback after too many arguments is taken, too.
     """
     named = dict(kwargs)
     callback: Callback | None = named.pop("callback", None)
@@ -169,7 +169,7 @@ def taken_callback(
 
 
 def _is_free(operation: Operation[..., Any], place: int, named: Mapping[str, Any]) -> bool:
-    """Whether no argument is expected at this place, or only an optional one that takes no function."""
+    """Return whether no argument is expected at this place, or only an optional one that takes no function."""
     places = operation.positional
     if place >= len(places):
         return True

@@ -1,4 +1,4 @@
-"""Listeners that are called where callbacks are: on the loop, or when the environment is spun."""
+"""Listeners that are called where callbacks run: on the loop, or when the environment is spun."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["DeliveredEmitter"]
 
 
 class _Delivered:
-    """A listener on its way; equal to the listener, so that it can be removed by it."""
+    """A wrapped listener; compares equal to the listener, so that it can be removed by it."""
 
     def __init__(self, listener: Listener, calls: Calls, route: Route) -> None:
         self._listener, self._calls, self._route = listener, calls, route
@@ -33,10 +33,10 @@ class _Delivered:
 
 
 class DeliveredEmitter(EventEmitter):
-    """An emitter that shares the listeners of a synchronous one and delivers its own later."""
+    """An emitter that shares the listeners of a synchronous one and calls those added here later."""
 
     def _share_listeners(self, emitter: EventEmitter, calls: Calls) -> None:
-        # The registrations note in this log that the deliverer was called: nobody asks for that.
+        # The registrations record in this log that the wrapper was called, which is never asked for.
         EventEmitter.__init__(self, CallLog(0))
         self._entries = emitter._entries
         self._emitter_lock = emitter._emitter_lock

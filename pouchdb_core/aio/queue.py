@@ -2,7 +2,7 @@
 
 Calls on one database keep their order. Reads run together; a write waits for everything before it
 and holds back what follows, so a write that was not awaited is seen by the read after it. Long reads
-take their turn, and then hold back only what ends the database: building an index takes minutes.
+take their turn, and then hold back only calls that end the database: building an index takes minutes.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ Refuse = Callable[[BaseException], Any]
 
 
 Start = Callable[[Call], None]
-"""Has a function called on another thread, or raises RuntimeError."""
+"""Calls a function on another thread, or raises RuntimeError."""
 
 
 class Way(Enum):
-    """What a call does beside others."""
+    """How a call runs beside others."""
 
     READS = "reads"
     """Runs beside other reads; writes wait for it."""
     READS_LONG = "reads long"
     """A read that writes need not wait for."""
     WRITES = "writes"
-    """Runs alone, but for long reads."""
+    """Runs alone, except beside long reads."""
     ENDS = "ends"
     """Runs alone: closing and destroying."""
 
@@ -52,7 +52,7 @@ class _Turn:
         self.missing = len(queues)
 
     def drop(self) -> None:
-        # It may hold the promise that holds it.
+        # It may refer to the promise that refers to it.
         self.call = self.refuse = None
 
 
@@ -65,7 +65,7 @@ class _Queue:
         self.writing = False
 
     def lets(self, way: Way) -> bool:
-        """Tell whether the first that waits may go."""
+        """Return whether the first waiting call may start."""
         if self.writing:
             return False
         if way is Way.READS or way is Way.READS_LONG:
@@ -90,11 +90,11 @@ class _Queue:
 
 
 class CallOrder:
-    """Makes calls in their turn. May be used from any thread.
+    """Makes calls when their turn comes. May be used from any thread.
 
     ``ended()`` is called whenever no call is left. A call enters all its queues at once, so no two
-    calls wait for each other. A call that is made by one that has its turn, on the same database (a
-    function of the user may do so), is part of that one: it is made at once, or it would wait for ever.
+    calls wait for each other. A call made by a running call on the same database (a function of the
+    user may do so) is part of the running one: it is made at once, or it would wait for ever.
     """
 
     def __init__(self, ended: Call) -> None:
@@ -113,13 +113,13 @@ class CallOrder:
     def submit(
         self, names: Iterable[str] | None, call: Call, refuse: Refuse, *, way: Way, start: Start
     ) -> Callable[[], None]:
-        """Have ``call()`` made in its turn among those of the names (None: among all). It must not raise.
+        """Make ``call()`` in its turn among the calls of the names (None: among all). It must not raise.
 
-        ``start(function)`` has a function called on another thread, or raises RuntimeError.
-        ``refuse(error)`` is called when the call never will be made. Returns what takes it back while it waits.
+        ``start(function)`` calls a function on another thread, or raises RuntimeError.
+        ``refuse(error)`` is called if the call will never be made. Returns a function that withdraws a waiting call.
         """
         if self._pid != os.getpid():
-            # A forked child: what waits is the parent's, and its lock may have been taken.
+            # A forked child: the waiting calls are the parent's, and its lock may have been held.
             self._reset()
         with self._condition:
             entered = None if self.closed or self._is_part(names) else self._enter(names, call, refuse, way, start)
@@ -136,7 +136,7 @@ class CallOrder:
     def _enter(
         self, names: Iterable[str] | None, call: Call, refuse: Refuse, way: Way, start: Start
     ) -> tuple[_Turn, list[tuple[_Turn, BaseException]]]:
-        """Have a call wait for its turn. Holds the lock."""
+        """Queue a call. The lock must be held."""
         wanted = self._queues if names is None else dict.fromkeys(names)
         queues = [self._queues.setdefault(name, _Queue()) for name in wanted or ("",)]
         turn = _Turn(call, refuse, way, start, queues)
@@ -146,23 +146,23 @@ class CallOrder:
         return turn, self._go_on(queues)
 
     def within(self) -> bool:
-        """Tell whether the calling thread makes a call just now."""
+        """Return whether the calling thread is making a call."""
         return getattr(self._within, "turn", None) is not None
 
     def _is_part(self, names: Iterable[str] | None) -> bool:
-        """Tell whether the calling thread makes a call that one on these databases would wait for. Holds the lock."""
+        """Return whether the calling thread makes a call that one on these databases would wait for. Under the lock."""
         turn: _Turn | None = getattr(self._within, "turn", None)
         if turn is None or names is None:
             return turn is not None
         wanted = [self._queues.get(name) for name in names]
         if any(queue in wanted for queue in turn.queues):
             return True
-        # What waits for this call and is first in the other queue, too, holds that one back.
+        # A call that waits for this one and is first in another queue holds up that queue.
         waiting = (each for queue in turn.queues for each in queue.waiting if len(each.queues) > 1)
         return any(queue in wanted for each in waiting for queue in each.queues)
 
     def close(self) -> None:
-        """Refuse what waits and what comes; calls that run end by themselves."""
+        """Refuse waiting and new calls; running calls are left to end."""
         with self._condition:
             self.closed = True
             waiting = {turn: None for queue in self._queues.values() for turn in queue.waiting}
@@ -172,17 +172,17 @@ class CallOrder:
             self._refused(turn, DatabaseClosed("the environment is closed"))
 
     def enter(self) -> None:
-        """Count something that goes on after its call has ended."""
+        """Count work that goes on after its call has ended."""
         with self._condition:
             self.outstanding += 1
 
     def leave(self) -> None:
-        """It has ended."""
+        """Count the end of such work."""
         with self._condition:
             self._ended()
 
     def wait(self, timeout: float) -> bool:
-        """Wait until every call has ended; False when ``timeout`` seconds went by first."""
+        """Wait until every call has ended; return False if ``timeout`` seconds pass first."""
         if self._pid != os.getpid():
             return True
         with self._condition:
@@ -203,7 +203,7 @@ class CallOrder:
         self._give_up(failed)
 
     def _go_on(self, queues: Iterable[_Queue]) -> list[tuple[_Turn, BaseException]]:
-        """Start those whose turn has come in all their queues; return those that could not be. Holds the lock."""
+        """Start calls whose turn has come in all their queues; return those that could not start. Under the lock."""
         failed: list[tuple[_Turn, BaseException]] = []
         for queue in queues:
             waiting = queue.waiting
@@ -216,7 +216,7 @@ class CallOrder:
                 try:
                     turn.start(partial(self._make, turn))
                 except RuntimeError as error:
-                    # No thread can be started: the interpreter ends, or the machine is full.
+                    # No thread can be started: the interpreter is exiting, or the machine is out of resources.
                     failed.append((turn, error))
         return failed
 
@@ -246,7 +246,7 @@ class CallOrder:
                 queue.leave(turn.way)
             failed = self._go_on(turn.queues)
             if self.outstanding == 0:
-                # Names come and go; queues of names that nobody uses need not stay.
+                # Names come and go; queues of unused names are removed.
                 self._queues.clear()
         self._give_up(failed)
 
@@ -266,4 +266,4 @@ class CallOrder:
 
 
 def _nothing() -> None:
-    """It was refused already: there is nothing to take back."""
+    """Do nothing: the call was refused already, so there is nothing to withdraw."""

@@ -1,4 +1,4 @@
-"""What a method yields, for asyncio: ``async for document in await db.conflicts()``."""
+"""The rows of a method that yields, for asyncio: ``async for document in await db.conflicts()``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["AsyncRows"]
 T = TypeVar("T")
 
 SLICE = 100
-"""Rows that travel to the loop at once."""
+"""Number of rows handed to the loop at a time."""
 
 Read = Callable[[], "list[T]"]
 
 
 class AsyncRows(Generic[T]):
-    """Rows that are read as they are asked for: ``async for``, or ``for`` where no loop is to be kept going.
+    """Rows that are read on demand: with ``async for``, or with ``for`` where no event loop is running.
 
     They are read on a worker thread, a slice at a time, each a read in its turn among the calls on
     the database: memory stays bounded and the loop is not blocked. Can be iterated once.

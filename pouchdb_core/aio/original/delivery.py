@@ -1,7 +1,7 @@
-"""Where callbacks run: on the asyncio loop that is running, else when the environment is spun.
+"""Where callbacks run: on the running asyncio loop, else when the environment is spun.
 
-No callback runs before the call that registered it has returned (spec: plugins 9.3). It sees the
-context variables of that call, as a callback of asyncio's does.
+No callback runs before the call that registered it has returned (spec: plugins 9.3). A callback sees
+the context variables of that call, as asyncio's callbacks do.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Call = tuple[contextvars.Context, Callable[..., Any], tuple[Any, ...]]
 
 
 class Route(NamedTuple):
-    """Where a callback goes: to a loop or to whoever spins, in the context it was registered in."""
+    """Where a callback runs: on a loop or in the spinning thread, in the context it was registered in."""
 
     loop: asyncio.AbstractEventLoop | None
     context: contextvars.Context
@@ -38,7 +38,7 @@ class Route(NamedTuple):
         return cls(running_loop(), contextvars.copy_context())
 
     def again(self) -> Route:
-        """Return it for one of many callbacks: while one runs, its context cannot be entered again."""
+        """Return a copy for one of many callbacks: while one runs, its context cannot be entered again."""
         return Route(self.loop, self.context.copy())
 
 
@@ -51,7 +51,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def check_callback(function: Any) -> None:
-    """Refuse what cannot be called back. Raises TypeError."""
+    """Raise TypeError if ``function`` is not callable."""
     if not callable(function):
         raise TypeError(f"a callback must be callable, not {function!r}")
     if inspect.iscoroutinefunction(function):
@@ -59,9 +59,9 @@ def check_callback(function: Any) -> None:
 
 
 class Delivery:
-    """The queue of callbacks that wait for ``waitUntilCalled()`` or ``run()``; calls for a loop go there.
+    """The queue of callbacks that wait for ``waitUntilCalled()`` or ``run()``; those for a loop go to the loop.
 
-    May be used from any thread. What a callback raises is logged and stops nothing else.
+    May be used from any thread. An exception of a callback is logged and stops nothing else.
     """
 
     def __init__(self) -> None:
@@ -76,39 +76,39 @@ class Delivery:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are callbacks that nobody has run yet."""
+        """Whether there are callbacks that have not run yet."""
         return bool(self._calls)
 
     def post(self, route: Route, function: Callable[..., Any], *args: Any) -> None:
-        """Have ``function`` called: by the route's loop, or by whoever spins."""
+        """Queue a call of ``function``: on the route's loop, or in the thread that spins."""
         loop, context = route
         if loop is not None:
             try:
                 loop.call_soon_threadsafe(_guarded, function, args, context=context)
                 return
             except RuntimeError:
-                # The loop is closed: nobody will run anything there, but a spin may still come.
+                # The loop is closed: nothing will run there, but a spin may still come.
                 logger.debug("the event loop of a call was closed before its outcome came")
         with self._mine():
             self._calls.append((context, function, args))
             self._condition.notify_all()
 
     def notify(self) -> None:
-        """Make those who spin look again whether they are done."""
+        """Make the spinning threads check again whether they are done."""
         with self._mine():
             self._condition.notify_all()
 
     def spin(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Run callbacks in the calling thread until ``done()``; False when ``timeout`` seconds went by first.
+        """Run callbacks in the calling thread until ``done()``; return False if ``timeout`` seconds pass first.
 
-        Whoever makes ``done()`` true calls ``notify()`` afterwards. Raises RuntimeError in a thread
+        The code that makes ``done()`` true must call ``notify()`` afterwards. Raises RuntimeError in a thread
         whose event loop is running: it would wait for what only that loop can do.
         """
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             with self._mine():
                 while True:
-                    # Under the lock, so that no notification falls between the look and the wait.
+                    # Under the lock, so that no notification is lost between the check and the wait.
                     if done():
                         return True
                     left = None if until is None else until - time.monotonic()
@@ -121,18 +121,18 @@ class Delivery:
                     self._condition.wait(left)
                 context, function, args = self._calls.popleft()
             context.run(_guarded, function, args)
-            # A traceback may know this frame: it must not keep what was called.
+            # A traceback may refer to this frame: it must not keep the called function alive.
             del context, function, args
 
     def _mine(self) -> threading.Condition:
         if self._pid != os.getpid():
-            # A forked child: what waits is the parent's, and its lock may have been taken.
+            # A forked child: the queue is the parent's, and its lock may have been held.
             self._reset()
         return self._condition
 
 
 class DeliveredLog(CallLog):
-    """A log of callbacks that tells those who spin."""
+    """A log of called callbacks that notifies the spinning threads."""
 
     def __init__(self, delivery: Delivery) -> None:
         super().__init__()
@@ -144,9 +144,9 @@ class DeliveredLog(CallLog):
 
 
 class Lane:
-    """Calls of one handle, one after another: on the loop that was running when it was made, or when spun.
+    """The calls of one handle, one after another: on the loop that was running when it was made, or when spun.
 
-    It stands where a blocking handle has the engine's dispatcher.
+    It takes the place of the engine's dispatcher, which a blocking handle uses.
     """
 
     def __init__(self, delivery: Delivery) -> None:
@@ -155,7 +155,7 @@ class Lane:
         self._calls: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def call(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call ``function`` after what was handed in before."""
+        """Call ``function`` after the functions handed in before."""
         self._calls.append((function, args))
         self._delivery.post(self._route.again(), self._next)
 
@@ -170,14 +170,14 @@ class Lane:
             self._delivery.post(self._route.again(), self._next)
 
     def current(self) -> bool:
-        """Tell that whoever blocks may be who should run the calls."""
+        """Return that the blocking thread may be the one that should run the calls."""
         return True
 
     def _next(self) -> None:
         try:
             function, args = self._calls.popleft()
         except IndexError:
-            # Another loop has adopted the lane, and called it there.
+            # Another loop has adopted the lane, and made the call there.
             return
         function(*args)
 

@@ -1,4 +1,4 @@
-"""Promises: the outcome of a call that goes on, for ``await``, for ``then`` and for callbacks."""
+"""Promises: the outcome of a call under way, for ``await``, for ``then`` and for callbacks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("pouchdb.aio")
 
 
 class Thenable:
-    """What has a promise: a handler that returns it hands on its outcome."""
+    """An object that has a promise: if a handler returns it, its outcome is passed on."""
 
     def _as_promise(self) -> Promise[Any]:
         raise NotImplementedError
@@ -29,14 +29,14 @@ class Promise(Thenable, Generic[T]):
     """The outcome of a call: ``await`` it, or chain ``then``, ``catch`` and ``finally_``.
 
     Handlers run on the asyncio loop that was running when they were added, else when the
-    environment is spun. What a handler returns is the value of the next promise (the outcome of a
-    promise, handle or coroutine is waited for), what it raises is the next one's error. An error
-    that nobody handles is logged when the promise is collected. Members read by item too:
+    environment is spun. The return value of a handler is the value of the next promise (the outcome
+    of a promise, handle or coroutine is waited for), its exception is the next one's error. An
+    unhandled error is logged when the promise is collected. Attributes can be read as items too:
     ``p["catch"](f)``.
 
-    ``cancel()`` gives up the outcome: a call that has not started is not made, one that runs is
+    ``cancel()`` gives up the outcome: a call that has not started is not made, a running one is
     left to end. Awaiting a cancelled promise raises asyncio.CancelledError. Cancelling a task that
-    awaits it cancels the promise too, unless somebody else still waits for the outcome.
+    awaits it cancels the promise too, unless the outcome is awaited elsewhere.
     """
 
     _error: BaseException | None = None
@@ -44,7 +44,7 @@ class Promise(Thenable, Generic[T]):
     def __init__(self, delivery: Delivery, name: str = "") -> None:
         self._delivery = delivery
         self._name = name
-        """What was called, for those who read of it."""
+        """The description of the call, for display."""
         self._lock = threading.RLock()
         self._settled = False
         self._value: T | None = None
@@ -52,7 +52,7 @@ class Promise(Thenable, Generic[T]):
         self._handled = False
         self._watchers: list[Callable[[], None]] = []
         self._waiting = 0
-        """How many want the outcome."""
+        """How many readers wait for the outcome."""
         self._on_cancel: Callable[[], Any] | None = None
 
     def _as_promise(self) -> Promise[Any]:
@@ -61,7 +61,7 @@ class Promise(Thenable, Generic[T]):
     # -- settling --------------------------------------------------------------------------------
 
     def _resolve(self, value: Any) -> None:
-        """Settle with a value, or with the outcome of what has one."""
+        """Settle with a value, or with the outcome of a promise, handle or coroutine."""
         if isinstance(value, Thenable):
             inner = value._as_promise()
             if inner is self:
@@ -103,7 +103,7 @@ class Promise(Thenable, Generic[T]):
         self._delivery.notify()
 
     def _watch(self, watcher: Callable[[], None]) -> None:
-        """Have ``watcher`` called once there is an outcome, in whatever thread that comes."""
+        """Call ``watcher`` once there is an outcome, in the thread that settles the promise."""
         with self._lock:
             if not self._settled:
                 self._watchers.append(watcher)
@@ -116,7 +116,7 @@ class Promise(Thenable, Generic[T]):
         return self._settled
 
     def cancel(self) -> None:
-        """Give up the outcome; nothing if there is one already, but then its error need not be handled."""
+        """Give up the outcome. If there is one already nothing changes, but an error need no longer be handled."""
         self._handled = True
         if self._settled:
             return
@@ -126,13 +126,13 @@ class Promise(Thenable, Generic[T]):
         self._reject(asyncio.CancelledError())
 
     def _join(self) -> None:
-        """One more wants the outcome."""
+        """Count one more reader of the outcome."""
         self._handled = True
         with self._lock:
             self._waiting += 1
 
     def _leave(self) -> bool:
-        """One does not want it any more; True if nobody is left."""
+        """Count one reader less; return True if none is left."""
         with self._lock:
             self._waiting -= 1
             return not self._waiting
@@ -152,11 +152,11 @@ class Promise(Thenable, Generic[T]):
                 self.cancel()
             raise
         finally:
-            # No cycle with the traceback of its error: then a promise goes with its last reference.
+            # No cycle with the traceback of its error, so that a promise is collected with its last reference.
             del self
 
     def _wait(self) -> Generator[Any, None, None]:
-        """Wait in a coroutine for the outcome; a cancelled wait leaves the promise as it is."""
+        """Wait in a coroutine for the outcome; cancelling the wait does not change the promise."""
         self._handled = True
         if self._settled:
             return
@@ -185,7 +185,7 @@ class Promise(Thenable, Generic[T]):
         error = self._error
         if error is not None:
             try:
-                # Every reader gets the traceback of the call, not that of the reader before.
+                # Every reader gets the traceback of the call, not that of an earlier reader.
                 raise error.with_traceback(self._traceback)
             finally:
                 del self, error
@@ -196,7 +196,7 @@ class Promise(Thenable, Generic[T]):
         on_value: Callable[[T], Any] | None = None,
         on_error: Callable[[Any], Any] | None = None,
     ) -> Promise[Any]:
-        """Call ``on_value(value)`` or ``on_error(error)`` with the outcome; return the promise of what it returns."""
+        """Call ``on_value(value)`` or ``on_error(error)`` with the outcome; return a promise of its return value."""
         for handler in (on_value, on_error):
             if handler is not None and not callable(handler):
                 raise TypeError(f"a handler must be callable, not {handler!r}")
@@ -209,13 +209,13 @@ class Promise(Thenable, Generic[T]):
         return follower
 
     def catch(self, on_error: Callable[[Any], Any]) -> Promise[Any]:
-        """Call ``on_error(error)`` if there is one; return the promise of what it returns, or of the value."""
+        """Call ``on_error(error)`` if there is an error; return a promise of its return value, or of the value."""
         return self.then(None, on_error)
 
     def finally_(self, function: Callable[[], Any]) -> Promise[T]:
-        """Call ``function()`` whatever the outcome is; the outcome goes on, unless ``function`` fails.
+        """Call ``function()`` whatever the outcome is; the outcome is passed on, unless ``function`` fails.
 
-        A promise that it returns is waited for.
+        A promise returned by it is waited for.
         """
 
         def call() -> Any:
@@ -240,7 +240,7 @@ class Promise(Thenable, Generic[T]):
         return self.then(passed, failed)
 
     def _call_back(self, callback: Callable[..., Any]) -> None:
-        """Have ``callback(error, value)`` called with the outcome; what it raises is logged."""
+        """Call ``callback(error, value)`` with the outcome once there is one; its exceptions are logged."""
         route = Route.here()
         self._join()
         self._watch(
@@ -291,5 +291,5 @@ def _handle(
     else:
         follower._resolve(value)
     finally:
-        # The traceback of an error knows this frame: a promise that nobody has is to go at once, and tell.
+        # The error's traceback refers to this frame: an unreferenced promise must be collected at once, and log it.
         del source, follower, error
