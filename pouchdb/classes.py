@@ -1,7 +1,7 @@
 """The classes of environments and databases as programs name them.
 
 At run time they are the core's, and ``setup()`` gives subclasses with the methods of the plug-ins that
-are there. Type checkers and editors cannot know which are: they are told of all first-party ones here,
+are there. Type checkers and editors cannot know which are: all first-party ones are declared here,
 and where one is not installed its methods are of unknown type.
 """
 

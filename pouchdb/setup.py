@@ -34,7 +34,7 @@ PluginLike = str | ModuleType | object
 
 # The one state of the module: the same arguments give the same environment (spec: plugins 9.5).
 _environments: weakref.WeakValueDictionary[tuple[Any, ...], SyncEnvironment] = weakref.WeakValueDictionary()
-# Re-entrant: a plug-in may set up an environment of its own while one is set up.
+# Re-entrant: a plug-in may set up another environment while one is set up.
 _lock = threading.RLock()
 
 
@@ -126,7 +126,7 @@ def setup(
 
 
 def _kept(where: Path | str, chosen: list[tuple[str, object]], origin: Origin) -> SyncEnvironment:
-    """Return the environment of a directory or URL that there is already, or make it."""
+    """Return the existing environment of a directory or URL, or make it."""
     key = _key(where, chosen, origin)
     with _lock:
         found = _environments.get(key)

@@ -58,14 +58,14 @@ class Context:
     getDbSize = get_db_size
 
     def clear_cookies(self) -> None:
-        """Forget the cookies of remote databases: whoever had logged in has to do it again."""
+        """Forget the cookies of remote databases: users that were logged in have to log in again."""
         engine = self._environment.engine
         engine.place.slots.get(HTTP, engine.place).clear_cookies()
 
     clearCookies = clear_cookies
 
     def inspect(self, block: bool = True) -> None:
-        """Do nothing: there is no browser engine to inspect any more."""
+        """Do nothing: there is no longer a browser engine to inspect."""
 
 
 def functions_of(functions: Listener | Sequence[Listener]) -> Sequence[Listener]:

@@ -118,7 +118,7 @@ else:
 
 
 class SyncPouchDB(AbstractPouchDB, _Documents):
-    """A database whose methods block and return; also a mutable mapping of ids to documents.
+    """A database whose methods block until they have a result; also a mutable mapping of ids to documents.
 
     ``get`` and ``update`` are the database's; the mapping's are ``get_`` and gone. Equality is
     identity. May be used from any thread and, reopened by itself, from forked and spawned children.
@@ -133,7 +133,7 @@ class SyncPouchDB(AbstractPouchDB, _Documents):
     def __setitem__(self, id: str, doc: Any) -> None:
         """Put ``doc`` under ``id``, borrowing the current ``_rev`` if it has none; sets both in ``doc``.
 
-        JSON text is taken, too. Raises BadRequest for what is no document.
+        JSON text is accepted, too. Raises BadRequest for what is not a document.
         """
         if not isinstance(doc, MutableMapping):
             doc = dict(mapping(writing.said(self, doc)))
@@ -142,7 +142,7 @@ class SyncPouchDB(AbstractPouchDB, _Documents):
             try:
                 doc["_rev"] = self.get(id)["_rev"]
             except PouchDBError:
-                # Whatever is wrong with reading is told better by the put.
+                # The put reports better what is wrong with reading.
                 doc.pop("_rev", None)
         doc["_rev"] = self.put(doc)["rev"]
 
@@ -160,7 +160,7 @@ class SyncPouchDB(AbstractPouchDB, _Documents):
                 yield row["id"]
             if len(rows) < PAGE:
                 return
-            # The least text after the last id: that document may be gone by now.
+            # The smallest string after the last id: that document may be gone by now.
             start = rows[-1]["id"] + "\0"
 
     def __len__(self) -> int:
@@ -175,7 +175,7 @@ class SyncPouchDB(AbstractPouchDB, _Documents):
         except NotFound:
             return False
         except (BadRequest, MissingId):
-            # What cannot be an id is not in the database.
+            # A value that cannot be an id is not in the database.
             return False
         return True
 

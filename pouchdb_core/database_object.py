@@ -42,7 +42,7 @@ def user_context(user: UserContext | Mapping[str, Any] | None) -> UserContext | 
     name, roles = user.get("name"), user.get("roles", ())
     if not (name is None or isinstance(name, str)):
         raise BadRequest(f"a user's name is text or None, not {name!r}")
-    # A text would fall apart into roles of one letter each.
+    # A string would be split into roles of one letter each.
     if not isinstance(roles, (list, tuple)) or not all(isinstance(role, str) for role in roles):
         raise BadRequest(f"a user's roles are a list of texts, not {roles!r}")
     return UserContext(name, tuple(roles))
@@ -53,7 +53,7 @@ class _Following(Enum):
 
 
 FOLLOWING = _Following.FOLLOWING
-"""Requests are made on behalf of whom the environment's current user is at that time."""
+"""Requests are made on behalf of the environment's current user at that time."""
 
 
 class Life:
@@ -66,20 +66,20 @@ class Life:
         self.slots = Slots()
         self.lock = threading.RLock()
         self.live: set[LiveHandle] = set()
-        """What goes on in the background on behalf of the object; it ends with it."""
+        """Background work on behalf of the object; it ends with the object."""
         self.unstarted: weakref.WeakSet[LiveHandle] = weakref.WeakSet()
-        """Feeds that nobody listens to yet: they go with their last reference."""
+        """Feeds without a listener yet: they are collected with their last reference."""
 
 
 class Handle(EventEmitter):
     """A database object. Subclasses add the methods; plug-ins and the core use what is here.
 
-    ``name`` is the database's; ``environment`` the one that opened it; ``remote`` tells whether
-    it is on a server; ``user`` on whose behalf requests are made (None: the program itself, with
+    ``name`` is the database's; ``environment`` the one that opened it; ``remote`` says whether
+    it is on a server; ``user`` is the user on whose behalf requests are made (None: the program itself, with
     all rights); ``purpose`` why.
     """
 
-    # Declared, so that a plug-in's method of such a name is refused.
+    # Declared, so that a plug-in's method with one of these names is refused.
     environment: AbstractEnvironment
     name: str
     options: Mapping[str, Any]
@@ -133,7 +133,7 @@ class Handle(EventEmitter):
     def is_there(self) -> bool:
         """Return whether the storage still has the database that was opened.
 
-        Another process may have destroyed it, or made another one of its name: then open it again. True for
+        Another process may have destroyed it, or made another one with the same name: then open it again. True for
         databases in memory, and on servers without asking them. Costs about as much as asking for a file's status.
         Raises DatabaseClosed.
         """
@@ -146,7 +146,7 @@ class Handle(EventEmitter):
 
     @property
     def user(self) -> UserContext | None:
-        """On whose behalf requests are made: whom ``as_user`` named, else the environment's current user."""
+        """The user on whose behalf requests are made: ``as_user``'s, else the environment's current one."""
         user = self._user
         return self._engine.current_user if user is FOLLOWING else user
 
@@ -157,7 +157,7 @@ class Handle(EventEmitter):
         """
         view = copy.copy(self)
         view._user = user_context(user)
-        # What the view opens by name is opened on the same behalf.
+        # Databases that the view opens by name are opened on behalf of the same user.
         view.environment = self.environment.as_user(view._user)
         return view
 
@@ -171,7 +171,7 @@ class Handle(EventEmitter):
         """Return a light view whose writes carry ``context`` in ``Write.context``, over that of this view.
 
         So a method of a plug-in hands what it was given to the plug-in's own guard or transform, and the
-        write itself stays the database's: ``db.with_context({"acme": options}).put(doc)``. Name its members after
+        write itself stays the database's: ``db.with_context({"acme": options}).put(doc)``. Name its keys after
         the plug-in.
         """
         view = copy.copy(self)
@@ -187,7 +187,7 @@ class Handle(EventEmitter):
         return view
 
     def _own(self) -> Self:
-        """Return the object on the program's own behalf, for state that outlives one request."""
+        """Return the object on behalf of the program itself, for state that outlives one request."""
         if self._user is None and self.purpose == "api" and self.request_context is NOTHING:
             return self
         own = self.as_user(None).with_purpose("api")
@@ -201,12 +201,12 @@ class Handle(EventEmitter):
     def store_state(self, slot: Slot[S]) -> S:
         """Return a plug-in's state that all objects of this database share in one engine.
 
-        It may outlive this object: what it keeps of its owner may be closed before it is.
+        It may outlive this object: what it keeps of its owner may be closed earlier.
         """
         return self._life.opened.slots.of(slot, self._own)
 
     def ask_guards_again(self) -> None:
-        """Have plug-ins asked about writes again that had answered ``NEVER`` for this database."""
+        """Ask plug-ins about writes again that had answered ``NEVER`` for this database."""
         self._life.opened.uninterested.clear()
 
     @property
@@ -219,7 +219,7 @@ class Handle(EventEmitter):
 
     @property
     def reads_plainly(self) -> bool:
-        """Whether what is read is what is stored: then stored JSON may travel without being parsed."""
+        """Whether what is read is what is stored: then stored JSON may be passed on without being parsed."""
         return self.plugins.reads_plainly and ((transforms := self.transforms) is None or not transforms.reads)
 
     @property
@@ -240,7 +240,7 @@ class Handle(EventEmitter):
     def announce_task(self, name: str) -> Callable[[], None]:
         """List long work that is about to begin on another thread, such as ``"database_compaction"``.
 
-        ``active_tasks()`` shows it from now on, so that who is told that it was started finds it. Returns a function
+        ``active_tasks()`` shows it from now on, so that a caller who knows that it started finds it. Returns a function
         to be called when the work is over, also when it never began.
         """
         return self._engine.tasks.announce(name, self.name)
@@ -274,10 +274,10 @@ class Handle(EventEmitter):
         """Send a request to the server of a remote database, with its credentials, retries and errors.
 
         ``path`` is below the database, or below the server when it begins with a slash; what is special in URLs
-        is quoted already. ``query`` values that are no text are sent as JSON, None is left out; ``json`` is a body.
+        is already quoted. ``query`` values that are not strings are sent as JSON, None is left out; ``json`` is a body.
         The answer has ``status``, ``headers``, ``data``, ``text``, ``json()`` and ``chunks()``; with ``stream`` its
-        body is read as it comes. With ``credentials=False`` the cookies of the environment say who asks, as a login
-        left them, and not the database's credentials. Raises the server's error unless ``check`` is False: then
+        body is read as it comes. With ``credentials=False`` the cookies of the environment identify the user, as
+        a login left them, not the database's credentials. Raises the server's error unless ``check`` is False: then
         answers of any status are returned, redirects too, and ``response.error()`` is the error that would have been
         raised. Raises NotSupported for a local database.
         """

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["DESTROYED", "Engine", "Opened"]
 
 DESTROYED = "database is destroyed"
-"""Why an object has ended whose database was destroyed."""
+"""The reason given for objects whose database was destroyed."""
 
 H = TypeVar("H", bound="Handle")
 
@@ -53,7 +53,7 @@ SETTINGS = ("collation", "default", "js_engine", "js_limits")
 
 
 class Opened:
-    """An adapter with those who use it: what all database objects of one name share."""
+    """An adapter and the objects that use it: what all database objects of one name share."""
 
     def __init__(self, key: tuple[str, str], adapter: Adapter, options: Mapping[str, Any]) -> None:
         self.key, self.adapter = key, adapter
@@ -61,14 +61,14 @@ class Opened:
         self.transforms: Transforms | Literal[False] | None = False
         """What changes documents on their way in and out; False until plug-ins were asked."""
         self.uninterested: dict[tuple[str, bool], frozenset[str]] = {}
-        """Plug-ins that never have to do with writes here, by hook and whether a user makes them."""
+        """Plug-ins that are never concerned with writes here, by hook and by whether a user makes them."""
         self._asking = False
         self._lock = threading.RLock()
         self.handles: weakref.WeakSet[Handle] = weakref.WeakSet()
         self._options = dict(options)
 
     def ask_for_transforms(self, ask: Callable[[], Transforms | None]) -> Transforms | None:
-        """Have plug-ins asked once; while one of them answers it sees documents as they are stored."""
+        """Ask plug-ins once; while one of them answers, it sees documents as they are stored."""
         with self._lock:
             if self._asking:
                 return None
@@ -81,7 +81,7 @@ class Opened:
             return self.transforms
 
     def configure(self, options: Mapping[str, Any]) -> None:
-        """Take the options of one more object. Raises BadRequest for what cannot be changed any more."""
+        """Take the options of one more object. Raises BadRequest for those that can no longer be changed."""
         changed = {name: value for name, value in options.items() if self._options.get(name, self) != value}
         if changed:
             self.adapter.configure(changed)
@@ -112,14 +112,14 @@ class Engine:
     ) -> None:
         self.directory = directory
         self.brought = brought
-        """Says of a method that is not there which plug-in brings it: the core knows none by name."""
+        """Returns which plug-in brings a missing method: the core knows none by name."""
         self.origin = origin
         self.tasks = Tasks()
         self.slots = Slots()
         self.closed = False
         self._closing = False
         self._given, self._inside, self._left_blocks = 1, 0, 0
-        """How many calls of ``setup()`` got it, how many ``with`` blocks it is in, and how many of those have ended."""
+        """How many ``setup()`` calls returned it, how many ``with`` blocks use it, and how many of those have ended."""
         self.plugins = Plugins(plugins)
         self.storage = None if url is None else self.plugins.storage(url)
         """Where the databases are if not in a directory."""
@@ -135,13 +135,13 @@ class Engine:
         self.live: set[Replication] = set()
         """The replications that run in the background."""
         self.going: set[LiveHandle] = set()
-        """All that goes on in the background, whoever keeps its handle: feeds with a listener, replications."""
+        """Everything that runs in the background, even without a kept handle: feeds with a listener, replications."""
         self.unheard: weakref.WeakSet[LiveHandle] = weakref.WeakSet()
-        """Feeds without a listener: who iterates them keeps them, perhaps in a thread that knows of no end."""
+        """Feeds without a listener: the code that iterates them keeps them, perhaps in a thread without an end."""
         self.replicators: set[Replicator] = set()
-        """Those that are running, whoever waits for them."""
+        """Those that are running, whether or not something waits for them."""
         self.tools = tools or Tools()
-        """Where replications take time and chance from."""
+        """Where replications get the time and random numbers from."""
         databases = dict(options or {})
         self.settings = {name: databases.pop(name) for name in SETTINGS if name in databases}
         """Options of the engine itself; all others are defaults of database options."""
@@ -162,16 +162,16 @@ class Engine:
         """The adapter classes by name."""
         self._opened: dict[tuple[str, str], Opened] = {}
         self._left: weakref.WeakSet[Opened] = weakref.WeakSet()
-        """What was open when another process destroyed or replaced its database; it belongs to its objects."""
+        """Stores whose database another process destroyed or replaced while open; they belong to their objects."""
         # For the finalizer: not with the slots, whose states may know the engine and would keep it alive.
         self._stores: dict[tuple[str, str], Adapter] = {}
         self._lock = threading.RLock()
         self._uuid: str | None = None
         self.current: UserContext | Callable[[], UserContext | None] | None = None
-        """Who is logged in, or a function that says so."""
+        """The user that is logged in, or a function that returns it."""
         self._runners = ((self.remote_workers, 5.0), (self.workers, 5.0), (self.dispatcher, 1.0))
-        # The finalizer is known to the interpreter, and what goes on knows the engine: as long as there is something,
-        # both stay, whoever has forgotten them, until it is cancelled, its environment is closed, or the program ends.
+        # The finalizer is known to the interpreter, and background work knows the engine: as long as there is any,
+        # both stay, even without references, until it is cancelled, its environment is closed, or the program ends.
         handles = (self.going, self.unheard)
         self._finalizer = weakref.finalize(self, _clean, handles, self._runners, self._stores, self._scratch)
         self.check_options(self.place.options)
@@ -181,7 +181,7 @@ class Engine:
 
     @property
     def current_user(self) -> UserContext | None:
-        """On whose behalf requests are made that nobody makes for a user of their own."""
+        """The user on whose behalf requests are made that are not made for a particular user."""
         current = self.current
         return current() if callable(current) else current
 
@@ -236,7 +236,7 @@ class Engine:
     def names(self) -> list[str]:
         """Return the names of the local databases, in code point order."""
         with self._lock:
-            # Of what lasts the place knows better: another process may have destroyed what is open here.
+            # For databases on disk the storage is right: another process may have destroyed what is open here.
             open_here = [each for each in self._opened.values() if not (each.adapter.remote or each.adapter.lasting)]
         found = {each.key[1] for each in open_here}
         for adapter in self.adapters.values():
@@ -244,7 +244,7 @@ class Engine:
         return sorted(found)
 
     def holds(self, adapter: str, name: str) -> bool:
-        """Tell whether an adapter has a local database of this name."""
+        """Return whether an adapter has a local database of this name."""
         with self._lock:
             opened = self._opened.get((adapter, name))
         if opened is not None and (opened.adapter.remote or not opened.adapter.lasting):
@@ -254,16 +254,16 @@ class Engine:
     def acquire(
         self, adapter: type[Adapter], name: str, options: Mapping[str, Any], make: Callable[[Opened], H]
     ) -> tuple[H, bool]:
-        """Make an object of the store of a name, opening it if needed; tell whether the database is new.
+        """Make an object of the store of a name, opening it if needed; also return whether the database is new.
 
-        Objects of one store share its options: those given last apply to all. Raises BadRequest for one
+        Objects of one store share its options: the latest apply to all. Raises BadRequest for one
         that cannot be changed while the store is open. Objects of a database that another process has destroyed or
         replaced keep its store, which refuses everything, and new ones get the database that is there now.
         """
         self.check_options(options, adapter)
         key = (adapter.name, name)
         if adapter.remote:
-            # Shared by who asks in the same way only: credentials are options.
+            # Shared only by callers with the same options: credentials are options.
             key = (adapter.name, f"{name}\n{sorted(options.items())!r}")
         # The object is made under the lock: the store must not be released as unused before it is known.
         with self._lock:
@@ -343,14 +343,14 @@ class Engine:
             return not self._closing
 
     def enter(self) -> None:
-        """Count a block that uses it."""
+        """Count a ``with`` block that uses it."""
         with self._lock:
             self._inside += 1
 
     def leave(self) -> bool:
-        """Count the end of a block; tell the last one to close: then nobody else uses it, in a block or without.
+        """Count a block's end; return True for the last one, which closes: nothing else uses it, in a block or without.
 
-        Who got it by ``setup()`` and has not ended a block of its own uses it still.
+        A caller that got it by ``setup()`` and has not ended a block yet still uses it.
         """
         with self._lock:
             self._inside -= 1
@@ -360,13 +360,13 @@ class Engine:
         return first
 
     def start_closing(self) -> bool:
-        """Tell the one caller that shall announce the end and call ``close()``."""
+        """Return True to the one caller that shall announce the end and call ``close()``."""
         with self._lock:
             first, self._closing = not self._closing, True
         return first
 
     def close(self) -> None:
-        """Close every database object and store, and remove what is temporary. Calling it again does nothing."""
+        """Close every database object and store, and remove what is temporary. Further calls do nothing."""
         with self._lock:
             if self.closed:
                 return
@@ -379,7 +379,7 @@ class Engine:
             for opened in list(self._left):
                 closing.callback(opened.adapter.close)
             closing.callback(self.watcher.close)
-            # What they are at ends before the files go, unless it takes too long.
+            # Their current work ends before the files are removed, unless it takes too long.
             for runner, patience in reversed(self._runners):
                 closing.callback(runner.close, patience)
             closing.callback(self.place.slots.close)
@@ -423,7 +423,7 @@ class _Scratch:
 
 
 def _weakly(plugins: Plugins) -> Callable[[str, Any], None]:
-    """Return how adapters tell of their sessions: a plug-in may know the engine, which they must not keep alive."""
+    """Return how adapters report their sessions: a plug-in may know the engine, which they must not keep alive."""
     known = weakref.ref(plugins)
 
     def announce(url: str, session: Any) -> None:
@@ -440,7 +440,7 @@ def _clean(
     stores: dict[tuple[str, str], Adapter],
     scratch: _Scratch,
 ) -> None:
-    """End an engine that was closed or collected, or whose program ends; must not refer to it but by what goes on."""
+    """End an engine at close, collection or the program's end; must not refer to it except by its background work."""
     with contextlib.ExitStack() as closing:
         closing.callback(scratch.remove)
         for each in list(stores.values()):
@@ -448,7 +448,7 @@ def _clean(
         stores.clear()
         handles = [handle for each in live for handle in list(each)]
         if handles:
-            # The program ends, and closed nothing: what goes on ends while its databases are open.
+            # The program ends without closing it: background work ends while its databases are open.
             for runner, patience in reversed(tuple(runners)):
                 closing.callback(runner.close, patience)
             for handle in handles:
@@ -456,7 +456,7 @@ def _clean(
 
 
 def _kept_uuid(path: Path) -> str:
-    """Read the uuid of a directory, making it once: also when several processes start at the same time."""
+    """Read the uuid of a directory, making it once: also if several processes start at the same time."""
     try:
         if not path.exists():
             _make_uuid(path)

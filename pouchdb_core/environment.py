@@ -38,14 +38,14 @@ S = TypeVar("S")
 class AbstractEnvironment(EventEmitter):
     """What sync and async environments share.
 
-    Emits ``created`` (name) whenever a database object is made and ``destroyed`` (name), also
+    Emits ``created`` (name) when a database object is made and ``destroyed`` (name), also
     called ``destroy``, when a database is destroyed.
     """
 
     POUCHDB_VERSION: ClassVar[str] = "9.0.0"
     """The PouchDB whose API this is."""
 
-    # Declared, so that a plug-in's method of such a name is refused.
+    # Declared, so that a plug-in's method with one of these names is refused.
     engine: Engine
     options: Mapping[str, Any]
 
@@ -53,7 +53,7 @@ class AbstractEnvironment(EventEmitter):
         super().__init__(CallLog())
         self.engine = engine
         self.starter = Starter()
-        """What becomes of calls that may go on in the background."""
+        """How calls are run that may continue in the background."""
         self.options = {}
         self._user: UserContext | Literal[_Following.FOLLOWING] | None = FOLLOWING
         self._database_class = database_class
@@ -66,7 +66,7 @@ class AbstractEnvironment(EventEmitter):
 
     @property
     def async_view(self) -> AsyncEnvironment:
-        """The asynchronous view of the same engine: its databases answer with promises. Raises PluginError."""
+        """The asynchronous view of the same engine: its databases return promises. Raises PluginError."""
         # By name, because the asynchronous interface is built upon this module.
         aio = importlib.import_module("pouchdb_core.aio")
         view: AsyncEnvironment = aio.make_async_environment(self.sync_view)
@@ -82,7 +82,7 @@ class AbstractEnvironment(EventEmitter):
         return self.engine.place.new_id()
 
     def replicators(self) -> list[Replicator]:
-        """Return the replications that are under way between databases of this view, whoever started them."""
+        """Return the replications that are running between databases of this view, however they were started."""
         found = tuple(self.engine.replicators)
         if not self.prefix:
             return list(found)
@@ -136,22 +136,22 @@ class AbstractEnvironment(EventEmitter):
 
     @property
     def user(self) -> UserContext | None:
-        """On whose behalf requests are made: whom ``as_user`` named, else the current user."""
+        """The user on whose behalf requests are made: the one given to ``as_user``, else the current user."""
         user = self._user
         return self.engine.current_user if user is FOLLOWING else user
 
     @property
     def current_user(self) -> UserContext | None:
-        """Who is logged in; None is the program itself, with all rights."""
+        """The user that is logged in; None is the program itself, with all rights."""
         return self.engine.current_user
 
     def set_current_user(self, user: UserContext | Mapping[str, Any] | Callable[[], UserContext | None] | None) -> None:
-        """Make every request of this environment, and of its databases, from the next on, one of ``user``.
+        """Set the user on whose behalf this environment and its databases make requests, from the next request on.
 
-        That is what a ``login`` does. It holds for the objects there are already, synchronous and
-        asynchronous, but not for views that ``as_user`` made. ``user`` is a UserContext, ``{"name", "roles"}``,
-        None for the program itself, or a function that is called for every request and says who it is then: a
-        session that has ended answers with ``UserContext()``, which is nobody and has no rights.
+        That is what a ``login`` does. It applies to existing objects, too, synchronous and
+        asynchronous, but not to views that ``as_user`` made. ``user`` is a UserContext, ``{"name", "roles"}``,
+        None for the program itself, or a function that is called for every request and returns the user: a
+        session that has ended returns ``UserContext()``, which is nobody and has no rights.
         """
         self.engine.current = user if callable(user) else user_context(user)
 
@@ -194,7 +194,7 @@ class AbstractEnvironment(EventEmitter):
     def state(self, slot: Slot[S]) -> S:
         """Return a plug-in's state of this environment, shared by its views."""
         owner = self if self._origin is None else self._origin
-        # On the program's own behalf, whoever is logged in.
+        # On behalf of the program itself, whichever user is logged in.
         return self.engine.slots.of(slot, lambda: owner.sync_view.as_user(None))
 
     def plugin_directory(self, plugin: str) -> Path:
@@ -202,7 +202,7 @@ class AbstractEnvironment(EventEmitter):
         return self.engine.folder(plugin)
 
     def active_tasks(self) -> list[Record]:
-        """Return the long work under way: ``[{"id", "name", "created_at", "completed_items", ...}]``.
+        """Return the long-running tasks: ``[{"id", "name", "created_at", "completed_items", ...}]``.
 
         A view with a prefix shows what is done to its databases, by their names without it.
         """
@@ -218,7 +218,7 @@ class AbstractEnvironment(EventEmitter):
     register_function = registerFunction = register_function
 
     def names(self) -> list[str]:
-        """Return the names of all local databases in code point order, also those no one has opened yet."""
+        """Return the names of all local databases in code point order, also those that were not opened yet."""
         names = self.engine.names()
         if not self.prefix:
             return names
@@ -279,7 +279,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         Options: ``adapter`` (``"sqlite"``, ``"memory"``), ``durability`` (``"full"``: on disk when a
         call returns, ``"normal"``: the last moments may be lost with the power), ``auto_compaction``,
         ``revs_limit``, ``deterministic_revs``, ``purged_infos_limit``, ``prefix``, ``name``. All
-        objects of a database share them, those said last count; ``durability`` can be changed only
+        objects of a database share them, the latest apply; ``durability`` can be changed only
         while it is closed. Raises BadRequest for an unknown option or a bad name, NotFound when the
         adapter is missing, StorageError.
         """
@@ -295,7 +295,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
             request.adapter,
             lambda: engine.plugins.choose_adapter(self, request.name, request.options),
         )
-        # Credentials in a URL are options from here on: a name is shown, logged and remembered.
+        # Credentials in a URL become options here: a name is shown, logged and stored.
         name, options = kind.resolve(request.name, request.options)
         own = {key: value for key, value in options.items() if key in kind.options or key not in self.options}
         # How to open it again with this view: by the full name.
@@ -312,7 +312,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         return database
 
     def destroy(self, name_: str | None = None, **options: Any) -> None:
-        """Remove a database with everything it has on disk; one that does not exist is no error.
+        """Remove a database with everything it has on disk; a missing one is not an error.
 
         ``destroy(name="...")`` works too. Raises BadRequest without a name or for an unknown option.
         """
@@ -334,10 +334,10 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         self.emit("destroy", name)
 
     def close(self) -> None:
-        """Close every database, whoever uses it; a temporary storage directory is removed. Again it does nothing.
+        """Close every database, even one in use; a temporary storage directory is removed. Further calls do nothing.
 
-        A ``with`` block closes it only when nobody else uses it: no other block, and nobody who got the same
-        environment by a ``setup()`` of its own and has not ended a block.
+        A ``with`` block closes it only if nothing else uses it: no other block, and no caller that got the same
+        environment from its own ``setup()`` call and has not ended a block.
         """
         if self.engine.start_closing():
             self._close()

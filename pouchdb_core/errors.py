@@ -1,4 +1,4 @@
-"""Every error a user can meet, as one tree.
+"""Every error that a user can get, as one tree.
 
 ::
 
@@ -95,18 +95,18 @@ class BaseError(Exception):
 
 
 class EnvironmentError(BaseError):
-    """Refuse a storage directory; the text names it."""
+    """A storage directory cannot be used; the message names it."""
 
 
 class PluginError(BaseError):
-    """Refuse a set of plug-ins at set-up; the text names every party."""
+    """A set of plug-ins is refused at set-up; the message names every one involved."""
 
 
 class PouchDBError(BaseError):
-    """Tell why an operation failed, the way CouchDB does.
+    """An operation failed; says why, the way CouchDB does.
 
     ``status`` (int), ``name`` (str), ``message`` (str), ``reason`` (the same text) and ``error``
-    (True) are readable by attribute and by item; ``details`` holds further members such as ``id``.
+    (True) are readable by attribute and by item; ``details`` holds further fields such as ``id``.
     ``str()`` is compact JSON: ``{"status":404,"name":"not_found","message":"missing"}``.
     """
 
@@ -143,7 +143,7 @@ class PouchDBError(BaseError):
         return key in self.as_dict()
 
     def __getattr__(self, key: str) -> Any:
-        # Only asked for what is not an attribute: the details, such as `id`.
+        # Called only for what is not an attribute: the details, such as `id`.
         if not key.startswith("__") and "details" in self.__dict__ and key in self.details:
             return self.details[key]
         raise AttributeError(key)
@@ -153,7 +153,7 @@ class PouchDBError(BaseError):
         return json.dumps(known, separators=(",", ":"), ensure_ascii=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The rest is what was set on this one error, such as a server's own status.
+        # The rest was set on this instance, such as a server's own status.
         rest = {key: value for key, value in self.__dict__.items() if key not in ("message", "details")}
         return (_restore, (type(self), self.message, self.details), rest or None)
 
@@ -177,13 +177,13 @@ class QueryParseError(BadRequest):
 
 
 class IncompleteDump(BadRequest):
-    """A dump ends before its end; ``result`` tells what is loaded, which loading the whole dump goes on from."""
+    """A dump ends before its end; ``result`` says what is loaded; loading the whole dump continues from there."""
 
     name, default_message = "incomplete_dump", "the dump breaks off"
 
 
 class ContentMismatch(BadRequest):
-    """The content of an attachment is not what its document says of it: its length or digest differs."""
+    """The content of an attachment is not what its document says: its length or digest differs."""
 
     name, default_message = "content_md5_mismatch", "Possible message corruption."
 
@@ -240,7 +240,7 @@ class DocValidation(ServerError):
 
 
 class FunctionError(ServerError):
-    """A function of a design document, or one that was given in Python, failed; ``name`` says how."""
+    """A function of a design document, or one given in Python, failed; ``name`` says how."""
 
     name, default_message = "function_error", "a function failed"
 
@@ -255,19 +255,19 @@ class DatabaseClosed(ServerError):
 
 
 class RemoteError(ServerError):
-    """A server said so; ``status``, ``name`` and ``reason`` are the server's."""
+    """A server reported an error; ``status``, ``name`` and ``reason`` are the server's."""
 
     name, default_message = "remote_error", "the server failed"
 
 
 class NotACouchDB(RemoteError):
-    """What answers at the URL does not speak CouchDB's language."""
+    """The server at the URL does not speak CouchDB's protocol."""
 
     status, name, default_message = 502, "not_a_couchdb", "the server is not a CouchDB"
 
 
 class Unreachable(RemoteError):
-    """No connection to the server, or it broke; whether the request was carried out is not known then."""
+    """No connection to the server, or it broke; it is not known then whether the request was carried out."""
 
     status, name, default_message = 503, "unreachable", "the server cannot be reached"
 
@@ -277,13 +277,13 @@ class TimedOut(RemoteError):
 
 
 class TooManyRequests(RemoteError):
-    """The server wants to be asked less; ``retry_after`` are the seconds it told to wait, if it did."""
+    """The server wants fewer requests; ``retry_after`` is the number of seconds it said to wait, if it did."""
 
     status, name, default_message = 429, "too_many_requests", "the server wants to be asked less often"
 
 
 class Replaced(ServerError):
-    """A database that is replicated was deleted and made anew, restored from a copy, or replaced by another one.
+    """A database that is replicated was deleted and made again, restored from a copy, or replaced by another one.
 
     A replication starts over by itself, from what both sides really have. It ends with this error only if that
     happens again and again, such as when two servers answer by turns at one address.
@@ -293,7 +293,7 @@ class Replaced(ServerError):
 
 
 class StorageError(ServerError):
-    """The store below failed; nothing of the operation was kept."""
+    """The storage failed; nothing of the operation was kept."""
 
     name, default_message = "storage_error", "the storage failed"
 
@@ -321,7 +321,7 @@ class DatabaseBusy(StorageError):
 
 
 class ReentrantWrite(DatabaseBusy):
-    """Refuse a write by a thread that is in the middle of writing the same database.
+    """A thread wrote to a database while it is in the middle of another write to it.
 
     A signal handler, a finalizer (``__del__``, a weakref's callback) or code of an index runs there. It could
     neither wait for the write it interrupts nor be a part of it. Nothing was written: try again later, or hand

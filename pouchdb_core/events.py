@@ -53,7 +53,7 @@ class CallLog:
             return self._condition.wait_for(lambda: self._take(functions), timeout)
 
     def take(self, functions: Sequence[Listener]) -> bool:
-        """Tell whether one of ``functions`` was called since it was last waited for."""
+        """Return whether one of ``functions`` was called since it was last waited for."""
         with self._condition:
             return self._take(functions)
 
@@ -92,7 +92,7 @@ class _Entry:
             self.function(*args)
         except Exception:
             # One listener's mistake must not hide the event from the next, nor break the operation
-            # that emitted it; it is told where the user looks.
+            # that emitted it; it is reported where the user looks.
             logger.exception("a listener of %r raised", self.event)
         finally:
             self.emitter._calls.add(self.function)
@@ -152,7 +152,7 @@ class EventEmitter:
         return self
 
     def set_max_listeners(self, n: int) -> Self:
-        """Warn (RuntimeWarning) when an event has more than ``n`` listeners; 0, the default, is no limit."""
+        """Warn (RuntimeWarning) when an event has more than ``n`` listeners; 0, the default, means no limit."""
         self._limit = n
         return self
 

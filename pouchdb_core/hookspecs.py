@@ -96,7 +96,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def pouchdb_addhooks(manager: pluggy.PluginManager) -> None:
     """Add hook specs of your own, when your plug-in has plug-ins itself: ``manager.add_hookspecs(...)``.
 
-    Called as soon as your plug-in is registered. Those who implement your hooks mark them
+    Called as soon as your plug-in is registered. Plug-ins that implement your hooks mark them
     ``@hookimpl(optionalhook=True)``; they may be registered before you.
     """
 
@@ -133,7 +133,7 @@ def pouchdb_javascript_engines() -> Iterable[Engine]:  # type: ignore[empty-body
 
 @hookspec
 def pouchdb_view_servers() -> Iterable[ViewServer]:  # type: ignore[empty-body]
-    """Return who runs the functions of design documents whose ``language`` is the server's."""
+    """Return the server that runs the functions of design documents whose ``language`` is its own."""
 
 
 @hookspec

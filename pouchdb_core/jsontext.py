@@ -32,8 +32,8 @@ CUT = MAX_DEPTH + 32
 MARK = b"\t"
 """White space that no JSON writer puts between tokens, and that no string may hold unescaped.
 
-``dump`` puts it into texts with integers that orjson would read as doubles, so ``load`` need not look for them. It
-survives what texts are cut and joined to.
+``dump`` puts it into JSON text with integers that orjson would read as doubles, so ``load`` need not look for them. It
+survives cutting and joining of JSON text.
 """
 
 
@@ -91,7 +91,7 @@ def from_text(text: str | bytes | bytearray) -> Any:
 def parse(text: str | bytes | bytearray) -> Any:
     """Parse JSON text that came from outside. Raises ValueError.
 
-    Integers are exact. What no document may have is no error of the text, in which other documents may be: a number
+    Integers are exact. What no document may have is not an error of the text, which may hold other documents: a number
     beyond doubles is infinite, and what is nested too deeply or has too many digits is an ``Unusable``. ``jsonable``
     refuses all three.
     """
@@ -141,7 +141,7 @@ _LONG_INTEGER = re.compile(rb"(?:^|[\[:,\s])(?:[0-9]{20}|-[0-9]{19})[0-9]*(?![0-
 
 
 def _has_long_integer(data: bytes | bytearray) -> bool:
-    """Tell whether a text seems to hold an integer that may be beyond 64 bits: of 19 digits and a sign, or 20."""
+    """Return whether a text seems to hold an integer that may be beyond 64 bits: of 19 digits and a sign, or 20."""
     # Nearly every text ends here, after a look at each ninth byte: two in turn are digits wherever 19 are. A regular
     # expression takes longer than orjson does to parse.
     if b"00" not in data[8::9].translate(_DIGITS) or b"0" * 19 not in data.translate(_DIGITS):
@@ -218,7 +218,7 @@ def _scalar(value: object) -> bytes:
 
 
 def encodes(text: str) -> bool:
-    """Tell whether text has a UTF-8 form: with a lone surrogate it can be no id, nor be asked for in SQL."""
+    """Return whether a string has a UTF-8 form: with a lone surrogate it cannot be an id, nor be used in SQL."""
     if not text.isascii():
         try:
             text.encode()

@@ -1,4 +1,4 @@
-"""Who a security object names: CouchDB's rules for the administrators and members of a database."""
+"""The users that a security object names: CouchDB's rules for the administrators and members of a database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_member(security: Mapping[str, Any], user: UserContext) -> bool:
 
 
 def is_named(security: Mapping[str, Any], group: str, user: UserContext) -> bool:
-    """Return whether a group of a security object, ``"admins"`` or ``"members"``, names a user or a role of theirs."""
+    """Return whether a group of a security object (``"admins"``, ``"members"``) names a user or one of their roles."""
     named = security.get(group, {})
     if user.name is not None and user.name in _list(named, "names"):
         return True

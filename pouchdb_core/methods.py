@@ -93,7 +93,7 @@ class Operation(Generic[P, T]):
     ``reads`` says that the call changes nothing: it may run beside other reads of the database.
     ``long`` says that such a call may take its time, as building an index does: called
     asynchronously it sees the writes before it, but those after it need not wait. ``functions``
-    names the optional positional parameters that take functions: what comes there is no callback.
+    names the optional positional parameters that take functions: an argument there is not a callback.
     ``names`` are other names of parameters, such as those in the original's documents.
     """
 

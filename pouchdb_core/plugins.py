@@ -94,7 +94,7 @@ class Plugins:
         self.index_kinds()
         self.reads_plainly = len(hook.pouchdb_read.get_hookimpls()) == 1
         """Whether reading is the core's alone: no plug-in sees or changes what is read."""
-        # Documents and views: the core answers each in a place of its own.
+        # Documents and views: the core answers each in its own module.
         self.lists_plainly = len(hook.pouchdb_list.get_hookimpls()) <= 2
         """Whether listing is the core's alone."""
         self.feeds_plainly = len(hook.pouchdb_changes.get_hookimpls()) == 1
@@ -115,7 +115,7 @@ class Plugins:
             raise PluginError(f"two plug-ins are called {name!r}: {self.manager.get_plugin(name)!r} and {plugin!r}")
         for hook in hookspecs.__all__:
             function = getattr(plugin, hook, None)
-            # A specification that a plug-in imports is no implementation.
+            # A specification that a plug-in imports is not an implementation.
             if not hook.startswith("pouchdb_") or function is None or hasattr(function, "pouchdb_spec"):
                 continue
             if self.manager.parse_hookimpl_opts(plugin, hook) is None:
@@ -193,7 +193,7 @@ class Plugins:
         return self._flat(self.manager.hook.pouchdb_database_methods)
 
     def commands(self, group: click.Group, owner: str) -> Mapping[str, str]:
-        """Have plug-ins add their commands to ``group``; return who brought each, those that are there by ``owner``.
+        """Make plug-ins add their commands to ``group``; return the owner of each, ``owner`` for those already there.
 
         Raises PluginError for a name used twice.
         """
@@ -255,7 +255,7 @@ class Plugins:
         self.manager.hook.pouchdb_http_session(url=url, session=session)
 
     def authorise(self, environment: SyncEnvironment, database: SyncPouchDB | None, request: AnyRequest) -> None:
-        """Have plug-ins refuse what a user must not do. Raises what they raise."""
+        """Ask plug-ins to refuse what a user must not do. Raises what they raise."""
         if request.user is not None:
             self.manager.hook.pouchdb_authorise(environment=environment, database=database, request=request)
 
@@ -340,7 +340,7 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
 def _asked_until_never(hook: pluggy.HookCaller) -> Callable[[Any, Any, bool], list[Any]]:
     """Return a callable of a database, the hook's other argument and whether the program itself is at work.
 
-    It answers with what is neither None nor NEVER, and leaves out who said NEVER of the database. Implementations
+    It returns what is neither None nor NEVER, and skips plug-ins that answered NEVER for the database. Implementations
     that are not wrapped are called directly: every put calls two such hooks, and pluggy's machinery would be a
     twentieth of its time.
     """

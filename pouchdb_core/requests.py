@@ -148,7 +148,7 @@ class Proposed(ABC):
 
     @property
     def sent_json(self) -> bytes:
-        """``sent`` as JSON text: for who hands it on as text, it is made without parsing the document."""
+        """``sent`` as JSON text: for callers that pass it on as text, it is made without parsing the document."""
         return dump(self.sent)
 
     @property
@@ -262,7 +262,7 @@ class Query:
     stream: bool = False
     """Answer ``rows`` as an iterator, to be read once: rows are read page by page, in constant memory.
 
-    The first page is of the same moment as the counters, and each later one a moment of its own.
+    The first page is of the same moment as the counters, and each later one has its own moment.
     """
     user: UserContext | None = None
     purpose: Purpose = "api"
@@ -362,7 +362,7 @@ class Replicate:
     checkpoint: bool | Literal["source", "target"] = True
     back_off_function: Callable[[float], float] | None = None
     user: UserContext | None = None
-    """Who asked for the replication; source and target are read and written on behalf of their own users."""
+    """The user that asked for the replication; source and target are read and written on behalf of their own users."""
     purpose: Purpose = "api"
 
 

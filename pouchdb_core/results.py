@@ -2,7 +2,7 @@
 
 A ``Record`` is a dict whose keys are also readable as attributes. Item access stays as fast as a
 plain dict's because ``__getitem__`` is dict's own; dict methods win over keys of the same name
-(``record.items`` is the method, ``record["items"]`` the member).
+(``record.items`` is the method, ``record["items"]`` the field).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Record(dict[str, Any]):
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
-        # Python looks for its own names on any object, such as __deepcopy__: those are no members.
+        # Python looks for its own names on any object, such as __deepcopy__: those are not fields.
         if name in self and name[:2] != "__":
             return self[name]
         raise AttributeError(f"the record has no member {name!r}")

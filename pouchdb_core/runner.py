@@ -29,7 +29,7 @@ LINGER = 5.0
 class Idle:
     """Yielded by work that has nothing to do until it is woken, or ``timeout`` seconds went by.
 
-    With ``timeout`` 0 it only gives others their turn; ``seq`` then tells how far it has looked, so
+    With ``timeout`` 0 it only gives others their turn; ``seq`` then says how far it has looked, so
     that a feed whose filter lets nothing through can be seen to get on, remembered and cancelled.
     """
 
@@ -57,7 +57,7 @@ class Job:
         self.deadline: float | None = None
 
     def wake(self) -> None:
-        """Have it stepped (again); may be called at any time from any thread."""
+        """Schedule another step; may be called at any time from any thread."""
         self._runner._wake(self)
 
 
@@ -110,7 +110,7 @@ class Runner:
         return len(self._threads) if self._pid == os.getpid() else 0
 
     def current(self) -> bool:
-        """Tell whether the calling thread is one of the runner's."""
+        """Return whether the calling thread is one of the runner's."""
         return self._pid == os.getpid() and threading.current_thread() in self._threads
 
     def close(self, timeout: float = 0.0) -> None:
@@ -138,7 +138,7 @@ class Runner:
             self._reset()
         with self._condition:
             if job.queued or job.over or (self._closed and threading.current_thread() not in self._threads):
-                # What a last step has to tell is still told.
+                # What a last step has to report is still reported.
                 return
             if job.running:
                 # It may have looked just before there was something to see: look again.

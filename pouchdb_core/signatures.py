@@ -31,7 +31,7 @@ def positionals(function: Callable[..., Any]) -> int:
 
 
 def takes_second(function: Callable[..., Any], name: str) -> bool:
-    """Tell whether a function wants a second argument, which is called ``name`` by convention.
+    """Return whether a function wants a second argument, which is called ``name`` by convention.
 
     A second parameter that has a default is the caller's own, as in ``lambda doc, field=field: ...``,
     unless it has that name.

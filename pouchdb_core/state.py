@@ -19,7 +19,7 @@ class Slot(Generic[S]):
 
     ``build(owner)`` makes the state at its first use; ``close(state)`` ends it when its owner is
     closed or destroyed, but not when an owner that nobody closed is merely forgotten. The
-    owner is the database or environment on the program's own behalf, whoever's request came first.
+    owner is the database or environment on behalf of the program itself, whichever user's request came first.
     A ``build`` that raises is called again at the next use.
     """
 

@@ -1,7 +1,7 @@
 """Answers that are tables: as data frames of pandas and polars, as Arrow tables, as CSV.
 
-``all_docs``, ``query``, ``find`` and what plug-ins answer in this way bring rows of their own or documents. A table
-has a column for each member that a row has, in the order in which they come up. None of the libraries is needed until
+``all_docs``, ``query``, ``find`` and similar methods of plug-ins return rows or documents. A table
+has a column for each field that a row has, in the order in which they come up. None of the libraries is needed until
 its method is called.
 """
 
@@ -32,7 +32,7 @@ class Table(Record):
     __slots__ = ()
 
     def to_columns(self, *, docs: bool | None = None) -> dict[str, list[Any]]:
-        """Return a list of values for each column; None where a row has no such member.
+        """Return a list of values for each column; None where a row has no such field.
 
         ``docs`` True takes the documents that rows bring (``include_docs=True``) instead of the rows, False the rows;
         by default documents are taken if there are any.
@@ -40,7 +40,7 @@ class Table(Record):
         rows = self._rows(docs)
         names = self.get("columns")
         if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-            # Most rows have what the first one has: asking for its members again costs nothing.
+            # Most rows have what the first one has: looking for its fields again costs nothing.
             found: dict[str, None] = {}
             for row in rows:
                 if not row.keys() <= found.keys():

@@ -85,7 +85,7 @@ class Transforms:
         if id is None and "_id" not in doc and request.new_edits:
             id = doc["_id"] = new_id()
         if not isinstance(id, str) or id.startswith(LOCAL):
-            # What is wrong with an id, writing tells.
+            # The write reports what is wrong with an id.
             return given
         for transform in self._in:
             try:
@@ -212,7 +212,7 @@ class Transforms:
         wanted = None if isinstance(request.filter, str) else judge_of(request)
         if wanted is not None:
             request = replace(request, filter=self._filter(wanted, request))
-        # Asked at once, so that what is wrong with the request is told at once.
+        # Asked at once, so that errors of the request are reported at once.
         rows = changes(request)
         return self._feed(request, rows) if request.raw or request.include_docs else rows
 

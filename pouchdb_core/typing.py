@@ -11,7 +11,7 @@ Json = Union[None, bool, int, float, str, "Sequence[Json]", "Mapping[str, Json]"
 """Anything JSON can say."""
 
 Document = Mapping[str, Any]
-"""A document: JSON members, with ``_id``, ``_rev`` and the other reserved ones."""
+"""A document: JSON fields, with ``_id``, ``_rev`` and the other reserved ones."""
 
 DocumentInput = Document | str | bytes
 """What every writing call takes: a mapping, or JSON text of an object."""

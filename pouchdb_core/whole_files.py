@@ -86,7 +86,7 @@ def sweep(directory: Path) -> None:
 
 
 def _is_held(lock: Path) -> bool:
-    """Tell whether somebody makes the draft; yes where that cannot be known."""
+    """Return whether a process is writing the draft; True where that cannot be known."""
     if sys.platform == "win32":
         try:
             lock.unlink(missing_ok=True)
@@ -127,12 +127,12 @@ def make_directory(path: Path) -> None:
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
         sync_directory(each.parent)
-    # Raises for what is no directory.
+    # Raises for what is not a directory.
     path.mkdir(exist_ok=True)
 
 
 def sync_directory(path: Path) -> None:
-    """Have what a directory lists on the disk, where system and permissions allow that."""
+    """Sync a directory's entries to disk, where system and permissions allow that."""
     if sys.platform == "win32":
         return
     with suppress(PermissionError):

@@ -39,7 +39,7 @@ from pouchdb_core.revisions.numbers import MAX_DIGITS
 __all__ = ["OWNER", "build", "help_", "run"]
 
 OWNER = "pouchdb"
-"""Who brings the commands that are no plug-in's."""
+"""The name shown as owner of commands that do not come from a plug-in."""
 
 
 @click.command("help", cls=Command)
@@ -91,7 +91,7 @@ Exit statuses: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict,
 
 
 def build() -> tuple[Group, dict[str, str]]:
-    """Return the command with those of all installed plug-ins, and who brought each. Raises PluginError."""
+    """Return the command with those of all installed plug-ins, and the owner of each. Raises PluginError."""
     group = Group(
         "pouchdb",
         help=HELP,
@@ -121,7 +121,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # Documents may have integers of more digits than Python prints unless told.
         sys.set_int_max_str_digits(MAX_DIGITS)
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # Before it is parsed, so that what is wrong with the rest is told in JSON too.
+    # Before it is parsed, so that errors in the rest are reported in JSON too.
     output.json = "--json" in given
     try:
         status = _run(given, output)

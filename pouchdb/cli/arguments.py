@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Json(click.ParamType[Any]):
-    """A value in JSON; what is no JSON is a text, so that a key needs no second pair of quotes."""
+    """A value in JSON; anything else is a string, so that a key needs no second pair of quotes."""
 
     name = "json"
 

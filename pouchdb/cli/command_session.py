@@ -142,7 +142,7 @@ class Session:
         return without_credentials(given)
 
     def exists(self, given: str) -> bool:
-        """Tell whether a local database is there; of remote ones nothing is known."""
+        """Return whether a local database exists; nothing is known about remote ones."""
         place = self.place(given)
         if place.directory is None:
             return True

@@ -91,7 +91,7 @@ def _integrity(db: SyncPouchDB) -> Iterator[Finding]:
 
 
 def _journals(db: SyncPouchDB) -> Iterator[Finding]:
-    """Tell of journals beside the database whose own file is not there: SQLite keeps the newest documents in them."""
+    """Report journals without their database file: SQLite keeps the newest documents in them."""
     path = getattr(db.adapter, "path", None)
     if not isinstance(path, Path):
         return
@@ -106,7 +106,7 @@ def _journals(db: SyncPouchDB) -> Iterator[Finding]:
 
 
 def _indexes(db: SyncPouchDB) -> Iterator[Finding]:
-    """Tell of indexes that are behind, that nothing needs any more, or that nothing here can read."""
+    """Report indexes that are behind, that nothing needs any more, or that nothing here can read."""
     kinds = db.plugins.index_kinds()
     wanted: dict[tuple[str, str], str] = {}
     for ddoc in db.design_documents():
@@ -207,7 +207,7 @@ def _remembered(db: SyncPouchDB) -> Iterator[Record]:
 
 
 def explained(id: str, mine: tuple[SyncPouchDB, str], theirs: tuple[SyncPouchDB, str] | None) -> Iterator[Finding]:
-    """Tell where a document is, and why it is not (the same) in the other database; each with what it is called."""
+    """Report where a document is, and why it is not (the same) in the other database; both with their names."""
     if id.startswith("_local/"):
         yield note(id, "it is a local document: these are never replicated")
         return
@@ -264,11 +264,11 @@ class _Side:
         return [rev for rev, deleted in self.leaves.items() if not deleted]
 
     def lacks(self, rev: str) -> bool:
-        """Tell whether it never got this revision."""
+        """Return whether it never got this revision."""
         return rev not in self.leaves and self.id in self.db.revs_diff({self.id: [rev]})
 
     def purged(self) -> bool:
-        """Tell whether the document was purged here, as far as that is remembered."""
+        """Return whether the document was purged here, as far as that is recorded."""
         return any(id == self.id for _, id, _ in self.db.adapter.purges(0))
 
     def seq(self) -> int | None:
@@ -278,7 +278,7 @@ class _Side:
         return None
 
     def told(self) -> Iterator[Finding]:
-        """Tell what is here."""
+        """Report what is here."""
         if not self.leaves:
             gone = ": it was purged" if self.purged() else ""
             yield note(self.id, f"{self.name} does not have it{gone}")
@@ -301,7 +301,7 @@ def _refusal(checkpoint: Mapping[str, Any], id: str) -> Iterator[Finding]:
 
 
 def _why(source: _Side, target: _Side, id: str, rev: str) -> Iterator[Finding]:
-    """Tell why a revision of one side is not on the other."""
+    """Report why a revision of one side is not on the other."""
     what = f"{rev} of {source.name} is not in {target.name}"
     again = f"pouchdb replicate {source.name} {target.name}"
     plain, known = _of_pair(source.db, target.db)
@@ -344,7 +344,7 @@ def _refusing(target: _Side, id: str) -> str:
     try:
         rules = [ddoc["_id"] for ddoc in target.db.design_documents() if "validate_doc_update" in ddoc]
     except PouchDBError:
-        # Who may not read them is told nothing.
+        # A user that may not read them gets no message.
         rules = []
     by = f": it is judged by {', '.join(rules)}" if rules else ", or its _security"
     return f"change the document or the rules{by}; every run tries it again"

@@ -139,7 +139,7 @@ def _attach(db: SyncPouchDB, doc: dict[str, Any], files: Sequence[tuple[str, IO[
         try:
             kept = dict(db.get(doc["_id"], doc["_rev"]).get("_attachments", {}))
         except NotFound:
-            # The write tells what is wrong.
+            # The write reports what is wrong.
             kept = {}
     new = {
         name: {"content_type": mimetypes.guess_type(name)[0] or "application/octet-stream", "data": file}

@@ -69,7 +69,7 @@ def _with_password(url: str) -> str:
         parts = urlsplit(url)
         user, password, host = parts.username, parts.password, parts.netloc.rpartition("@")[2]
     except ValueError:
-        # What is wrong with it is told by whoever opens it.
+        # Opening the database reports what is wrong with it.
         return url
     given = os.environ.get(PASSWORD)
     if not user or password is not None or given is None:
@@ -84,7 +84,7 @@ def without_credentials(url: str) -> str:
 
 
 def similar(name: str, names: list[str]) -> str:
-    """Return a hint: what the databases are called that there are."""
+    """Return a hint: the names of the existing databases."""
     if not names:
         return "there is none; `pouchdb create NAME` makes one, and so do `load` and `replicate`"
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)

@@ -42,7 +42,7 @@ class Output:
     def __init__(self) -> None:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                # A letter that the terminal does not have is no reason to fail.
+                # A character that the terminal lacks is not a reason to fail.
                 stream.reconfigure(errors="backslashreplace")
         self.json = False
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -61,7 +61,7 @@ class Output:
         return self.errors.is_terminal and not self.errors.is_dumb_terminal and not self.json
 
     def can_draw(self, text: str) -> bool:
-        """Tell whether the terminal or file has these characters."""
+        """Return whether the terminal or file has these characters."""
         try:
             text.encode(self.console.encoding)
         except (UnicodeEncodeError, LookupError):
@@ -75,7 +75,7 @@ class Output:
         self.console.print(Text(shown(value), style=style))
 
     def styled(self, *parts: str | tuple[str, str]) -> None:
-        """Print a line of texts and (text, style) pairs."""
+        """Print a line of strings and (text, style) pairs."""
         self.console.print(
             Text.assemble(*(shown(part) if isinstance(part, str) else (shown(part[0]), part[1]) for part in parts))
         )
@@ -137,7 +137,7 @@ class Output:
             self.errors.print(Text.assemble(("warning: ", "yellow"), self.safe(shown(text))))
 
     def failed(self, failure: Failure) -> None:
-        """Tell why the command ends."""
+        """Print why the command ends."""
         message, hint = self.safe(failure.message), self.safe(failure.hint)
         if self.json:
             about = {"error": "failed", "reason": message, **failure.details, "exit": int(failure.exit)}

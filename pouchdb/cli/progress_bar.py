@@ -106,7 +106,7 @@ def _show(progress: Progress, task: Any, replicator: Any) -> None:
     before = next(each.total for each in progress.tasks if each.id == task)
     total = done + pending
     if before is not None and pending and total <= before:
-        # Not for every change that a filter leaves out: with another total the rate is estimated anew.
+        # Not for every change that a filter leaves out: with another total the rate is estimated again.
         total = before
     progress.update(
         task,
@@ -124,7 +124,7 @@ def _short(error: Any) -> str:
 
 
 def _lines(output: Output, parts: Mapping[str, Any], names: Mapping[str, tuple[str, str]]) -> None:
-    """Have changes of state told in lines, for logs."""
+    """Print changes of state as lines, for logs."""
     for name, part in parts.items():
         title = _title(name, names[name])
 

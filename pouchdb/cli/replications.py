@@ -24,14 +24,14 @@ from pouchdb_core.results import Record
 __all__ = ["COMMANDS", "Background", "Watched", "replicate", "sync"]
 
 PATIENCE = 2.0
-"""Seconds after which a person who wants an end is told what it waits for."""
+"""Seconds after an interrupt until the command prints what it still waits for."""
 LISTED = 10
-"""Refused documents that are told one by one."""
+"""The number of refused documents that are reported one by one."""
 F = Callable[..., Any]
 
 
 class Watched(Replication):
-    """A replication in the background that can be told to end with the batch that is under way."""
+    """A replication in the background that can be asked to end after the current batch."""
 
     def stop(self) -> None:
         """End it so that all that was done is remembered: a server that has a batch is waited for.
@@ -143,7 +143,7 @@ Names = Mapping[str, tuple[str, str]]
 
 
 def _run(session: Session, start: Callable[[], Any], names: Names, *, live: bool) -> int:
-    """Run a replication or both of a sync; tell how it goes and what came out."""
+    """Run a replication or both of a sync; print the progress and the result."""
     with interruptible():
         handle: Watched | Sync = start()
         parts = {"": handle} if isinstance(handle, Watched) else {"push": handle.push, "pull": handle.pull}

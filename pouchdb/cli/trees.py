@@ -82,7 +82,7 @@ def _merged(leaves: Sequence[Leaf]) -> Tree:
 
 
 def _bodies(db: SyncPouchDB, id: str, leaves: Sequence[Leaf]) -> dict[str, bool]:
-    """Tell of which revisions the bodies are still there, as far as the database tells."""
+    """Return which revisions still have their bodies, as far as the database reports it."""
     here = {leaf.rev: True for leaf in leaves}
     try:
         told = db.get(id, leaves[0].rev, revs_info=True).get("_revs_info", ())

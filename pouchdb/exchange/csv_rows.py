@@ -62,7 +62,7 @@ def csv_documents(
     """Yield a document, or what is wrong with it, and its place for each row of a CSV file in UTF-8.
 
     ``types`` gives columns a type of ``CELLS``, the others have ``default``: what looks like a JSON number, ``true``,
-    ``false``, ``null``, an object or an array is that, anything else text. An empty cell is no field. ``_id``, ``_rev``
+    ``false``, ``null``, an object or an array is that, the rest text. An empty cell adds no field. ``_id``, ``_rev``
     and ``id_column``, which becomes the ``_id``, are text always. Raises BadRequest for what is not CSV.
     """
     types = dict(types or {})
@@ -135,7 +135,7 @@ def _document(
 
 
 def write_csv(file: IO[str], docs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> int:
-    """Write documents as CSV with these columns, values that are no text as JSON; return how many."""
+    """Write documents as CSV with these columns, values that are not strings as JSON; return how many."""
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(names)
     count = 0

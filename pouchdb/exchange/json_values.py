@@ -1,6 +1,6 @@
 """The JSON values in a file, one by one: lines, an array, objects one after another. No file is read whole.
 
-A big array, or the array in a big ``{"docs": [...]}``, is cut into the texts of its elements without being
+A big array, or the array in a big ``{"docs": [...]}``, is cut into the text of its elements without being
 parsed: each text then goes through the database's own parser, as everything else does.
 """
 

@@ -22,7 +22,7 @@ class Document:
     """A document whose fields are declared as attributes of a subclass.
 
     ``id`` (``_id``, a random UUID by default) and ``rev`` (``_rev``, None until stored) are always there.
-    Raises TypeError for keywords that are no fields.
+    Raises TypeError for keywords that are not fields.
     """
 
     id = TextField(name="_id", default=lambda: str(uuid.uuid4()))
