@@ -21,17 +21,17 @@ from pouchdb_core.runner import Idle
 __all__ = ["changes", "follow"]
 
 PAGE = 1000
-"""Rows read at a time; no transaction is open while a row is with the reader."""
+"""Rows read at a time; no transaction is open while the reader handles a row."""
 FIRST = 50
-"""Rows with bodies read first, while nobody knows how big they are."""
+"""Rows with bodies in the first read, when their size is not known yet."""
 BYTES = 2 * 1024 * 1024
-"""About how much of bodies is read at a time."""
+"""Approximate size of the bodies read at a time, in bytes."""
 
 
 def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
-    """Yield ``{"id", "seq", "changes": [{"rev"}], "deleted"?, "doc"?}`` in update order, one row a document.
+    """Yield ``{"id", "seq", "changes": [{"rev"}], "deleted"?, "doc"?}`` in update order, one row per document.
 
-    The feed ends at the update_seq of its start: what is written meanwhile belongs to the next
+    The feed ends at the update_seq of its start: later writes belong to the next
     one. The generator returns the seq to continue from. Raises BadRequest for a bad ``since``.
     """
     wanted = judge_of(request)
@@ -46,7 +46,7 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
         return end
     count, last, passed = 0, since, 0
     with_doc = request.include_docs or wanted is not None
-    # Every row that is read is yielded if nothing judges them: then no more are read than are wanted.
+    # Without a filter every row that is read is yielded, so no more rows are read than are wanted.
     pages = _pages(store, request, since, end, with_doc, limit if wanted is None else None)
     for seq, change in _told(store, request, pages, wanted):
         last = seq
@@ -64,15 +64,15 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
 
 
 def follow(store: Store, request: Changes) -> Generator[Record | Idle, None, int]:
-    """Yield the rows of the feed as ``changes`` does, and ``Idle`` whenever there are no more for now.
+    """Yield the rows of the feed as ``changes`` does, and ``Idle`` whenever there are no more rows for now.
 
-    Whoever steps it wakes it when something was written; it looks again after each Idle. It ends
+    The caller resumes the generator when something was written; it reads again after each Idle. It ends
     when ``limit`` rows were yielded. A document that changes often is yielded at least in its last
-    state: states that were overwritten before the reader came are not told, as in CouchDB.
+    state: states that were overwritten before they were read are not reported, as in CouchDB.
     """
     if request.descending:
         raise BadRequest("a live feed cannot be descending")
-    # What is wrong with the request is told now, not to whoever steps the feed.
+    # Errors of the request are raised now, not when the feed is first stepped.
     judge_of(request)
     return _follow(store, request, _since(request, store.counters().update_seq))
 
@@ -80,7 +80,7 @@ def follow(store: Store, request: Changes) -> Generator[Record | Idle, None, int
 def _follow(store: Store, request: Changes, since: int) -> Generator[Record | Idle, None, int]:
     remaining = request.limit
     while remaining is None or remaining > 0:
-        # Two numbers are compared before anything is read: waking an idle feed costs 5 us.
+        # Two numbers are compared before anything is read, so waking an idle feed costs 5 us.
         if store.counters().update_seq > since:
             feed = changes(store, replace(request, since=since, live=False, progress=True, limit=remaining))
             while True:
@@ -93,7 +93,7 @@ def _follow(store: Store, request: Changes, since: int) -> Generator[Record | Id
                     remaining -= 1
                 yield row
             continue
-        # Another process may have destroyed it: nothing new would ever come.
+        # Another process may have destroyed the database: no row would ever follow.
         store.check()
         yield Idle(seq=since)
     return since
@@ -102,7 +102,7 @@ def _follow(store: Store, request: Changes, since: int) -> Generator[Record | Id
 def _since(request: Changes, end: int) -> int:
     since: Any = request.since
     if request.descending:
-        # As CouchDB and PouchDB: the newest come first, wherever the reader was.
+        # As in CouchDB and PouchDB: the newest come first, whatever `since` is.
         return 0
     if since in ("now", "latest"):
         return end
@@ -110,7 +110,7 @@ def _since(request: Changes, end: int) -> int:
         since = int(since)
     if type(since) is not int or since < 0:
         raise BadRequest(f"since must be a sequence number or 'now', not {request.since!r}")
-    # There is nothing after the end, however far: `end` is where to go on then.
+    # There is nothing after the end, however far `since` is beyond it: continue from `end`.
     return min(since, end)
 
 
@@ -140,13 +140,13 @@ def _pages(
 
 
 def _of_ids(store: Store, request: Changes, since: int, end: int, ids: Iterable[str]) -> Iterator[Row]:
-    """Look the ids up instead of scanning the feed; then give them in feed order."""
+    """Look the ids up instead of scanning the feed; yield their rows in feed order."""
     heads = store.heads([id for id in dict.fromkeys(ids) if encodes(id)])
     found = sorted(((head[0], id) for id, head in heads.items()), reverse=request.descending)
     for seq, id in found:
         if since < seq <= end:
             row = store.row(id)
-            # Changed or purged meanwhile: then it belongs to the next feed.
+            # Changed or purged meanwhile, so it belongs to the next feed.
             if row is not None and row[0] == seq:
                 yield row
 
@@ -154,12 +154,12 @@ def _of_ids(store: Store, request: Changes, since: int, end: int, ids: Iterable[
 def _told(
     store: Store, request: Changes, pages: Iterator[list[Row]], wanted: BatchFilter | None
 ) -> Iterator[tuple[int, Record | None]]:
-    """Yield the seq of each row with what is told of it, None if that is nothing."""
+    """Yield the seq of each row with the row to report, or None if it is filtered out."""
     if wanted is not None or request.style == "all_docs" or request.options is not PLAIN:
         for row, revs in _judged(store, request, chain.from_iterable(pages), wanted):
             yield row[0], _change(store, request, row, revs) if revs else None
         return
-    # The usual feed: a page at a time it takes a fifth less than row by row.
+    # The usual feed: a page at a time takes a fifth less time than row by row.
     for page in pages:
         docs = plain_documents(page) if request.include_docs else repeat(None)
         for (seq, id, rev, deleted, _, _), doc in zip(page, docs, strict=False):
@@ -174,9 +174,9 @@ def _told(
 def _judged(
     store: Store, request: Changes, rows: Iterator[Row], wanted: BatchFilter | None
 ) -> Iterator[tuple[Row, list[str]]]:
-    """Yield rows with the revisions to tell, none if the filter lets none through.
+    """Yield rows with the revisions to report; the list is empty if none passes the filter.
 
-    CouchDB's rule: with all_docs the filter judges every leaf, and only matching ones are told.
+    CouchDB's rule: with all_docs the filter judges every leaf, and only matching leaves are reported.
     """
     every_leaf = request.style == "all_docs"
     if wanted is None:
@@ -192,12 +192,12 @@ def _judged(
             try:
                 docs.extend([_leaf(store, row, rev) for rev in revs])
             except NotFound:
-                # It went since the page was read: the document has changed, and belongs to the next feed.
+                # It was removed since the page was read: the document has changed, and belongs to the next feed.
                 revs = []
             except Damaged:
                 if request.purpose != "replication":
                     raise
-                # That reports it as an error of this document, whatever the filter would say.
+                # That reports it as an error of this document, whatever the filter would return.
                 unread.add(row[0])
             found.append((row, revs))
         verdicts = iter(wanted.judge(docs))
@@ -206,13 +206,13 @@ def _judged(
 
 
 def _leaves(row: Row) -> list[str]:
-    # Most trees have one branch, and that is seen twenty times faster than a tree is made.
+    # Most trees have one branch, and checking that is twenty times faster than building a tree.
     if row[4] is None or is_linear(row[4]):
         return [row[2]]
     try:
         return tree_of(row).leaves()
     except Damaged:
-        # Whoever reads the document hears of it; the feed goes on.
+        # Reading the document reports the error; the feed goes on.
         return [row[2]]
 
 

@@ -1,7 +1,7 @@
-"""Which changes a reader wants to see.
+"""Filters: which changes a reader wants to see.
 
-The feed asks about many documents at a time, so that a filter in another process costs one question a
-batch. Filters with a name come by ``pouchdb_changes_filters``; the feed itself knows Python functions.
+The feed filters many documents at a time, so that a filter in another process costs one request per
+batch. Named filters are returned by ``pouchdb_changes_filters``; the feed itself knows Python functions.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["BatchFilter", "ChangesFilter", "Judge", "judge_of"]
 
 Judge = Callable[[Sequence[Record]], Sequence[bool]]
-"""Says of each document whether it passes. Deleted documents come with ``_deleted``."""
+"""Returns for each document whether it passes. Deleted documents have ``_deleted``."""
 
 BATCH = 100
-"""Documents judged at a time."""
+"""Documents filtered at a time."""
 
 
 class BatchFilter:
-    """A filter that is ready to be used, as ``Changes.filter``: judges documents in batches."""
+    """A filter that is ready for use as ``Changes.filter``: judges documents in batches."""
 
     size = BATCH
 
@@ -40,19 +40,19 @@ class BatchFilter:
 
 
 class ChangesFilter(ABC):
-    """A filter with a name, such as ``_view``. Comes by ``pouchdb_changes_filters``.
+    """A named filter, such as ``_view``. Returned by ``pouchdb_changes_filters``.
 
-    With ``style="all_docs"`` every leaf of a document is judged, and those that pass are told.
+    With ``style="all_docs"`` every leaf of a document is judged, and those that pass are reported.
     """
 
     name: str
-    """What ``filter=`` calls it; begins with an underscore."""
+    """The name used in ``filter=``; begins with an underscore."""
 
     @abstractmethod
     def open(self, database: SyncPouchDB, request: Changes) -> Judge | None:
-        """Return the judge for one request, or None to let everything pass. Raises BadRequest, NotFound.
+        """Return the filter function for one request, or None to let everything pass. Raises BadRequest, NotFound.
 
-        Arguments are in ``request.query_params``. What the judge raises is an error of the feed.
+        Arguments are in ``request.query_params``. An exception of the filter function is an error of the feed.
         """
 
 
@@ -66,11 +66,11 @@ class _Each(BatchFilter):
 
 
 def judge_of(request: Changes) -> BatchFilter | None:
-    """Return the filter of a request, or None when it filters nothing.
+    """Return the filter of a request, or None if it has none.
 
     A Python callable takes ``(doc)`` or ``(doc, req)``; ``req.query`` holds ``query_params``. A second
-    parameter that has a default is the caller's own unless it is called ``req``. What the function
-    raises is an error of the call.
+    parameter that has a default is left alone unless it is called ``req``. An exception of the
+    function is an error of the call.
     """
     wanted = request.filter
     if wanted is None or isinstance(wanted, BatchFilter):

@@ -1,8 +1,8 @@
-"""Telling live feeds that there may be something new.
+"""Notifying live feeds that there may be something new.
 
-Writes of this process tell at once, after their commit. Writes of other processes are noticed by
+Writes of this process notify at once, after their commit. Writes of other processes are noticed by
 one thread per engine that asks SQLite for its ``data_version`` (2 us) every 50 ms, and only while
-somebody listens: the one poll of the project, because SQLite has no other way.
+there are listeners: the one poll of the project, because SQLite has no other way.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ __all__ = ["Notifier", "Watched", "Watcher"]
 logger = logging.getLogger("pouchdb.live")
 
 INTERVAL = 0.05
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 Wake = Callable[[], None]
 
 
 class Notifier:
-    """Wakes the listeners of one store. A forked child starts without: those of the parent are the parent's."""
+    """Wakes the listeners of one store. A forked child starts with none: the parent keeps its own."""
 
     def __init__(self, on_listeners: Callable[[bool], None] = lambda listening: None) -> None:
         self._on_listeners = on_listeners
@@ -35,7 +35,7 @@ class Notifier:
 
     def _reset(self) -> None:
         self._wakes: dict[object, Wake] = {}
-        # Re-entrant: the collector may end a subscription in the middle of another.
+        # Re-entrant: the garbage collector may end a subscription during another one.
         self._lock = threading.RLock()
         self._pid = os.getpid()
 
@@ -59,7 +59,7 @@ class Notifier:
         return unsubscribe
 
     def notify(self) -> None:
-        """Wake everybody who listens; called by the writer, so listeners only take note."""
+        """Wake all listeners; called in the writing thread, so listeners must only take note."""
         if self._wakes and self._pid == os.getpid():
             with self._lock:
                 wakes = list(self._wakes.values())
@@ -80,7 +80,7 @@ class Watched(Protocol):
 
 
 class Watcher:
-    """Looks for writes of other processes, for all files of one engine."""
+    """Checks all files of one engine for writes of other processes."""
 
     def __init__(self) -> None:
         self._reset()
@@ -92,7 +92,7 @@ class Watcher:
         self._running = False
 
     def watch(self, store: Watched, listening: bool) -> None:
-        """Begin or stop looking at a store."""
+        """Begin or stop watching a store."""
         if self._pid != os.getpid():
             self._reset()
         with self._condition:
@@ -106,7 +106,7 @@ class Watcher:
             self._condition.notify_all()
 
     def close(self) -> None:
-        """Look at nothing any more."""
+        """Stop watching all stores."""
         if self._pid != os.getpid():
             self._reset()
         with self._condition:
@@ -132,18 +132,18 @@ class Watcher:
             store.check()
             version = store.version()
         except (DatabaseClosed, NotFound):
-            # Closed, or destroyed by another process: its listeners are told by their next read.
+            # Closed, or destroyed by another process: its listeners get the error from their next read.
             with self._condition:
                 self._stores.pop(store, None)
             store.notifier.notify()
             return
         except Exception as error:
-            # It may pass (no more files can be opened, the disk is away): look again next time.
+            # The error may be temporary (no more files can be opened, the disk is away): try again next time.
             logger.warning("a database cannot be watched just now: %s", error)
             return
         if version != before:
             with self._condition:
                 if store in self._stores:
                     self._stores[store] = version
-            # The first look tells too: something may have been written before it.
+            # The first check notifies too: something may have been written before it.
             store.notifier.notify()

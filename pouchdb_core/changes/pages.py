@@ -1,4 +1,4 @@
-"""All documents of a database, a page at a time: for plug-ins that must read everything once."""
+"""All documents of a database, a page at a time, for plug-ins that must read everything once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def document_pages(
     """Yield lists of winning revisions in the order of the changes feed, from at most ``size`` changes each.
 
     Deleted documents are left out, and design documents unless ``design``. ``conflicts`` adds ``_conflicts``. A page
-    is read when it is asked for, so one that somebody writes meanwhile may come twice, in both versions.
+    is read when it is asked for, so a document that is written meanwhile may come twice, in both versions.
     """
     since: Any = 0
     while True:
@@ -40,10 +40,10 @@ def document_pages(
 
 
 def plain_documents(database: SyncPouchDB, *, design: bool = False) -> Iterator[dict[str, Any]]:
-    """Yield the winning revisions in the order of the changes feed as plain dicts, for who judges many and returns few.
+    """Yield the winning revisions in the order of the changes feed as plain dicts, for callers that return only a few.
 
-    Where no plug-in has a part in it they are parsed of what is stored, in half the time that Records take; their
-    members may come in another order. Deleted documents are left out, and design documents unless ``design``.
+    Where no plug-in takes part they are parsed from the stored JSON, in half the time that Records take; their
+    fields may come in another order. Deleted documents are left out, and design documents unless ``design``.
     """
     if database.remote or not database.feeds_plainly:
         for page in document_pages(database, design=design):
@@ -54,7 +54,7 @@ def plain_documents(database: SyncPouchDB, *, design: bool = False) -> Iterator[
         if change.deleted or (not design and change.id.startswith("_design/")):
             continue
         doc: dict[str, Any] = load(change.text)
-        # Indexes see them.
+        # Indexes include them.
         doc.pop("_conflicts", None)
         doc.pop("_deleted_conflicts", None)
         yield doc

@@ -1,4 +1,4 @@
-"""The changes feed as indexes read it: documents as JSON text, which most of them never parse."""
+"""The changes feed as indexes read it: documents as JSON text, which most indexes never parse."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class RawChange(NamedTuple):
     rev: str
     deleted: bool
     text: bytes
-    """The winner as JSON with ``_id``, ``_rev``, ``_conflicts`` and ``_deleted_conflicts``; empty if it is deleted."""
+    """The winner as JSON with ``_id``, ``_rev``, ``_conflicts`` and ``_deleted_conflicts``; empty if deleted."""
 
     def document(self) -> Record:
-        """Return the document, parsed anew at each call."""
+        """Return the document, parsed again at each call."""
         return load_record(self.text)
 
 
 def raw_changes(store: Store, rows: Iterable[Row], options: ReadOptions) -> Iterator[RawChange]:
-    """Yield rows of the feed, as they were when they were read."""
+    """Yield rows of the feed, in the state in which they were read."""
     quote = orjson.dumps
     for seq, id, rev, deleted, tree, body in rows:
         if deleted:
@@ -50,7 +50,7 @@ def raw_changes(store: Store, rows: Iterable[Row], options: ReadOptions) -> Iter
             try:
                 doc = row_document(store, (seq, id, rev, deleted, tree, body), wanted)
             except NotFound:
-                # It has changed since the page was read, and comes again under a later seq.
+                # The document has changed since the page was read, and comes again under a later seq.
                 continue
             head = b'{"_id":%b,' % quote(id)
             del doc["_id"]
@@ -58,7 +58,7 @@ def raw_changes(store: Store, rows: Iterable[Row], options: ReadOptions) -> Iter
 
 
 def is_linear(tree: bytes) -> bool:
-    """Tell whether a stored tree has one branch, and so no conflicts; of a damaged one that is not known."""
+    """Return whether a stored tree has one branch, and so no conflicts; False for a damaged one."""
     try:
         return len(orjson.loads(tree)) == 1
     except (ValueError, TypeError):

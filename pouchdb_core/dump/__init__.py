@@ -1,4 +1,4 @@
-"""A database as lines of JSON, and back: revision trees, attachments, and what replication knows of it."""
+"""A database as lines of JSON, and back: revision trees, attachments, and the state of its replications."""
 
 from __future__ import annotations
 

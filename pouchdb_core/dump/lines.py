@@ -1,4 +1,4 @@
-"""The format of a dump: one JSON object a line (docs/dump.md).
+"""The format of a dump: one JSON object per line (docs/dump.md).
 
 ::
 
@@ -12,8 +12,8 @@
     {"local": {"_id": "_local/...", "_rev": "0-1", ...}}
     {"end": {"update_seq", "purge_seq", "documents", "revisions", "attachments", "local_documents"}}   last
 
-A dump without its last line was cut off. What cannot be true yet comes late: a checkpoint says that
-documents are there, so local documents follow them.
+A dump without its last line was cut off. Lines that depend on others come after them: a checkpoint says
+that documents are there, so local documents follow them.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ VERSION = 1
 CHUNK = 192 * 1024
 """Bytes of content in one line; a multiple of three, so that base64 has no padding inside."""
 INLINE = 64 * 1024
-"""Bytes of attachments that travel in their document; more have lines of their own."""
+"""Bytes of attachments that are written inside their document; larger ones have separate lines."""
 LONGEST = 512 * 1024 * 1024
-"""Bytes of a line that is read: a file that is no dump may be one line."""
+"""Maximum bytes of a line that is read: a file that is not a dump may be one line."""
 GZIP = b"\x1f\x8b"
 
 
 def is_checkpoint(doc: Mapping[str, Any]) -> bool:
-    """Tell whether a local document is a replication's: of this program, CouchDB or PouchDB."""
+    """Return whether a local document is a replication checkpoint: of this program, CouchDB or PouchDB."""
     id = doc.get("_id")
     if isinstance(id, str) and id.startswith(PREFIX) and "history" in doc:
         return True
@@ -62,7 +62,7 @@ class LineWriter:
 
 
 class LineReader:
-    """Reads lines, packed by gzip or not, and knows where it is."""
+    """Reads lines, gzipped or not, and keeps track of the position."""
 
     def __init__(self, file: IO[bytes]) -> None:
         head = file.read(len(GZIP))
@@ -77,11 +77,11 @@ class LineReader:
 
     @property
     def position(self) -> int:
-        """How much of the file has been read."""
+        """Return how many bytes of the file have been read."""
         return self._raw.count
 
     def read(self) -> Any:
-        """Return the next line; None at the end. Raises IncompleteDump where it breaks off, BadRequest for no JSON."""
+        """Return the next line; None at the end. Raises IncompleteDump where it breaks off, BadRequest if not JSON."""
         try:
             line = self._line()
         except EOFError as error:
@@ -93,7 +93,7 @@ class LineReader:
         self.number += 1
         self.length = len(line)
         if not line.endswith(b"\n"):
-            # The last one of a file that was written by others may lack it, so that JSON decides.
+            # The last line of another program's file may lack the newline, so JSON decides.
             try:
                 return from_text(line)
             except PouchDBError as error:
@@ -125,7 +125,7 @@ class LineReader:
 
 
 class _Joined:
-    """A file of which the first bytes have been read already; counts what is read."""
+    """A file whose first bytes have been read already; counts the bytes read."""
 
     def __init__(self, head: bytes, file: IO[bytes]) -> None:
         self._head, self._file = head, file

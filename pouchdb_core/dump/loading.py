@@ -1,4 +1,4 @@
-"""Loading a dump: into an empty database so that it is the one that was dumped, or into any as replication would."""
+"""Loading a dump: into an empty database, which becomes the dumped one, or into any database as replication would."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 DOCUMENTS = 500
-"""Documents in one transaction, at most."""
+"""Maximum number of documents in one transaction."""
 BYTES = 4_000_000
-"""Bytes of lines in one transaction, about."""
+"""Approximate bytes of lines in one transaction."""
 FILES = 20
-"""Long attachments in one transaction: each is an open file."""
+"""Maximum number of long attachments in one transaction: each is an open file."""
 ERRORS = 100
-"""Refused documents that the result lists."""
+"""Maximum number of refused documents listed in the result."""
 
 Progress = Callable[[int, int], None]
 _HEADER = {"uuid": str, "epoch": str, "former_epochs": list, "update_seq": int}
@@ -43,19 +43,19 @@ def load(
     identity: bool = True,
     on_progress: Progress | None = None,
 ) -> Record:
-    """Load a dump from a binary file, packed by gzip or not; return what was loaded.
+    """Load a dump from a binary file, gzipped or not; return what was loaded.
 
-    Into an empty local database comes all of it, and that database then is the one that was dumped: the same
+    An empty local database gets everything, and then is the database that was dumped: the same
     uuid and sequence numbers, so that its replications go on; with ``identity=False`` it is another
     one, without the checkpoints. A database that is not empty is refused with FileExists, unless
-    ``merge``: then documents come in as replication brings them, judged by its rules, and nothing else does. A
-    server numbers by itself: there too it is another database. What `pouchdb-dump` (PouchDB) and
-    couchbackup wrote is read as well.
+    ``merge``: then only documents are loaded, as replication writes them, judged by the database's rules. A
+    server assigns its own numbers: there too it is another database. Files written by `pouchdb-dump` (PouchDB)
+    and couchbackup are read as well.
 
     Returns ``{"documents", "revisions", "attachments", "local_documents", "checkpoints_left_out",
     "doc_write_failures", "errors", "complete"}``. Raises IncompleteDump where the dump breaks off: the
-    documents before are there (``error.result``), and loading the whole dump into the same
-    database goes on from them. Raises BadRequest for what is no dump, or is damaged.
+    documents before it are loaded (``error.result``), and loading the whole dump into the same
+    database continues from them. Raises BadRequest for a file that is not a dump, or is damaged.
     """
     work = _Load(db, LineReader(file), merge, identity, on_progress or (lambda done, total: None))
     done: Record = db.plugins.administer(db, Administer("load", {"run": work.run}, db.user, db.purpose))
@@ -73,7 +73,7 @@ class _Load:
         self._size = 0
         self._files: list[IO[bytes]] = []
         self._content: dict[str, Path] = {}
-        """Long attachments by key, of the document that comes next."""
+        """Long attachments of the next document, by key."""
         self._locals: list[Mapping[str, Any]] = []
         self._purges: list[tuple[int, str, list[str]]] = []
         self._document: tuple[Any, Any] = (None, None)
@@ -108,7 +108,7 @@ class _Load:
             while not self._ended and (line := self._next(foreign)) is not None:
                 self._take(line)
         except BadRequest:
-            # What came before is there.
+            # The lines before are loaded.
             self._flush()
             raise
         self._flush()
@@ -122,7 +122,7 @@ class _Load:
         self._finish()
 
     def _next(self, foreign: bool) -> Any:
-        """Return the next line. One that couchbackup left incomplete is passed over: resumed, it wrote it again."""
+        """Return the next line. A line that couchbackup left incomplete is skipped: it wrote it again when resumed."""
         try:
             return self._lines.read()
         except BadRequest:
@@ -136,7 +136,7 @@ class _Load:
     # -- the first line ------------------------------------------------------------------------------
 
     def _begin(self, first: Any) -> bool:
-        """Take the first line and prepare the database; tell whether the dump is another program's."""
+        """Read the first line and prepare the database; return whether the dump is another program's."""
         db = self._db
         ours = isinstance(first, Mapping) and "pouchdb_dump" in first
         if ours:
@@ -147,7 +147,7 @@ class _Load:
             self._header = dict(first)
         elif not _foreign(first):
             raise BadRequest('this is not a dump: its first line should be {"pouchdb_dump": 1, ...}')
-        # Where numbers of the feed are no numbers (a dump of a server), nothing can have the same ones.
+        # Where seqs are not numbers (a dump of a server), they cannot be kept.
         exact = all(type(self._header.get(key)) is kind for key, kind in _HEADER.items()) and all(
             isinstance(each, Mapping) and type(each.get("epoch")) is str and type(each.get("seq")) is int
             for each in self._header["former_epochs"]
@@ -170,7 +170,7 @@ class _Load:
 
     def _take(self, line: Any) -> None:
         if isinstance(line, list):
-            # As couchbackup writes them.
+            # The format of couchbackup.
             line = {"docs": line}
         if not isinstance(line, Mapping):
             raise self._wrong("it is not an object")
@@ -192,7 +192,7 @@ class _Load:
             self._header["security"] = line["security"] if isinstance(line["security"], Mapping) else None
         elif "end" in line:
             self._end(line["end"])
-        # Anything else is what a later version says beside, or the seqs that pouchdb-dump writes.
+        # Anything else is an addition of a later version, or the seqs that pouchdb-dump writes.
 
     def _wrong(self, what: str) -> BadRequest:
         return BadRequest(f"line {self._lines.number} of the dump is damaged: {what}")
@@ -235,7 +235,7 @@ class _Load:
         return len(self._docs) >= DOCUMENTS or self._size > BYTES or len(self._files) >= FILES
 
     def _with_content(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a document with the contents that came before it; what is inline stays so."""
+        """Return a document with the contents that came before it; inline attachments stay inline."""
         attachments = doc.get("_attachments")
         if not isinstance(attachments, Mapping):
             return doc
@@ -285,7 +285,7 @@ class _Load:
             raise self._wrong(error.message) from error
         self._flush()
         if is_checkpoint(doc) and not self._identity:
-            # It tells of the seqs of another database.
+            # It refers to the seqs of another database.
             self._done["checkpoints_left_out"] += 1
             return
         self._locals.append(doc)
@@ -320,7 +320,7 @@ class _Load:
     # -- writing -------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
-        """Write what has come so far."""
+        """Write what has been read so far."""
         docs, seqs = self._docs, self._seqs
         self._docs, self._seqs, self._size = [], {}, 0
         try:
@@ -346,7 +346,7 @@ class _Load:
         self._content.clear()
 
     def _announce(self, outcomes: Sequence[Outcome]) -> None:
-        """Tell plug-ins of what was written, as after any write."""
+        """Notify plug-ins of what was written, as after any write."""
         plugins = self._db.plugins
         written = [each for each in outcomes if not isinstance(each, PouchDBError)]
         if plugins.listens and written:
@@ -390,7 +390,7 @@ class _Load:
 
 
 class _Receiving:
-    """A long attachment that is coming, in a file."""
+    """A long attachment that is being read, in a file."""
 
     def __init__(self, directory: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=directory, delete=False) as made:
@@ -405,7 +405,7 @@ class _Receiving:
 
 
 class _Content:
-    """The content of an attachment as a file that goes by a digest: a server may have told that of packed bytes."""
+    """The content of an attachment as a file with a given digest: a server may have reported that of gzipped bytes."""
 
     def __init__(self, path: Path, digest: str) -> None:
         self.file = path.open("rb")
@@ -419,23 +419,23 @@ class _Content:
 
 
 def _key(about: Mapping[str, Any]) -> str:
-    """Return by what content and the attachments that have it know each other."""
+    """Return the key that connects a content with the attachments that have it."""
     return str(about.get("sha256") or about.get("digest"))
 
 
 def _plain(data: Any) -> Any:
-    """Return content as we take it: pouchdb-dump on node writes bytes as ``{"type": "Buffer", "data": [104, ...]}``."""
+    """Return content in our form: pouchdb-dump on node writes bytes as ``{"type": "Buffer", "data": [104, ...]}``."""
     if isinstance(data, Mapping) and data.get("type") == "Buffer" and isinstance(data.get("data"), list):
         try:
             return bytes(data["data"])
         except (TypeError, ValueError):
-            # No bytes: what reads the document says what is wrong with it.
+            # Not bytes: reading the document raises the error.
             return data
     return data
 
 
 def _foreign(first: Any) -> bool:
-    """Tell whether a first line is one that pouchdb-dump or couchbackup writes."""
+    """Return whether a first line is one that pouchdb-dump or couchbackup writes."""
     if isinstance(first, list):
         return all(isinstance(doc, Mapping) and "_id" in doc for doc in first)
     if not isinstance(first, Mapping):
@@ -449,6 +449,6 @@ def _empty(db: SyncPouchDB) -> bool:
     try:
         info = db.adapter.info()
     except NotFound:
-        # Made by the first write.
+        # Created by the first write.
         return True
     return not info["doc_count"] and not info.get("doc_del_count")

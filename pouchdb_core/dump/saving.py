@@ -1,4 +1,4 @@
-"""Writing a dump: the changes feed to its end, then what must not be believed before its documents are there."""
+"""Writing a dump: the changes feed to its end, then checkpoints and the like, which must follow their documents."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "dump"]
 
 PAGE = 500
-"""Documents that are looked at together."""
+"""Documents handled together."""
 SIZE = 4_000_000
 """Bytes of documents read at once."""
 SPOOL = 1_000_000
 LEAVES = 1_000_000
-"""Bytes of leaves of one document in a line; more take several."""
+"""Bytes of leaves of one document in a line; more take several lines."""
 REVS = ReadOptions(revs=True)
 
 Item = tuple[str, str, tuple[str, ...]]
 Progress = Callable[[int, int], None]
-"""Told how many documents are done and how many there are in all, or the bytes."""
+"""Called with the number of documents done and the number in all, or with bytes."""
 
 
 def dump(db: SyncPouchDB, file: IO[bytes], on_progress: Progress | None = None) -> Record:
-    """Write everything that ``db`` has to a binary file, line by line; return what there was.
+    """Write everything that ``db`` has to a binary file, line by line; return what was written.
 
-    Others may go on writing: it ends where it has caught up with them, and holds every document in a
-    state it had between the beginning and the end. Memory does not depend on the size of the database. It
-    writes what is stored: plug-ins that read or judge documents are not asked. Returns
+    The database may be written meanwhile: the dump ends where it has caught up, and holds every document in
+    a state it had between the beginning and the end. Memory does not depend on the size of the database. The
+    stored documents are written: plug-ins that read or judge documents are not asked. Returns
     ``{"documents", "revisions", "attachments", "local_documents", "update_seq", "bytes"}``.
     """
     work = _Dump(db.adapter, LineWriter(file), on_progress or (lambda done, total: None))
@@ -58,7 +58,7 @@ class _Dump:
         self._adapter, self._out, self._progress = adapter, out, progress
         self._counts = Record(documents=0, revisions=0, attachments=0, local_documents=0)
         self._last: str | None = None
-        """Whose attachments were sent last."""
+        """The id of the document whose attachments were sent last."""
         self._written: str | None = None
 
     def run(self) -> Record:
@@ -66,7 +66,7 @@ class _Dump:
         self._out.write(self._header(info))
         self._out.write({"security": self._adapter.security()})
         with tempfile.SpooledTemporaryFile(max_size=SPOOL) as spool:
-            # Read before the documents: what a checkpoint says of them then is true of those that follow.
+            # Read before the documents, so that what a checkpoint says is true of the documents that follow.
             self._keep_locals(cast("IO[bytes]", spool))
             last_seq = self._documents()
             purge_seq = 0
@@ -90,12 +90,12 @@ class _Dump:
             "adapter": self._adapter.name,
         }
         if not self._adapter.remote:
-            # On a server numbers and identity are its own: what is loaded from there is another database.
+            # A server's numbers and identity are its own: a database loaded from such a dump is another one.
             header.update({key: info[key] for key in ("uuid", "epoch", "former_epochs", "update_seq")})
         try:
             header["revs_limit"] = self._adapter.revs_limit()
         except (NotSupported, NotFound):
-            # A server that does not tell.
+            # A server that does not report it.
             header["revs_limit"] = None
         return header
 
@@ -110,7 +110,7 @@ class _Dump:
     # -- documents -----------------------------------------------------------------------------------
 
     def _documents(self) -> Any:
-        """Write all documents; return the seq that was reached."""
+        """Write all documents; return the last seq."""
         seq: Any = 0
         self._progress(0, self._total())
         while True:
@@ -121,7 +121,7 @@ class _Dump:
                 self._progress(self._counts["documents"], self._total())
                 seq = rows[-1]["seq"]
             if seq == before:
-                # Every document is in a state that is not older than the beginning.
+                # Every document was written in a state that is not older than the beginning.
                 return feed.last_seq if feed.last_seq is not None else seq
 
     def _total(self) -> int:
@@ -137,12 +137,12 @@ class _Dump:
             self._write(docs, seqs)
 
     def _packed(self, wanted: Sequence[Item]) -> tuple[list[Record], int]:
-        """Read some leaves in one snapshot; what is gone was changed since the page was read, and comes again."""
+        """Read some leaves in one snapshot; missing ones were changed since the page was read, and come again."""
         answers = self._adapter.read(Read("", items=tuple(wanted), size=SIZE, packed=True))
         docs: list[Record] = []
         for each in answers:
             if isinstance(each, PouchDBError):
-                # A dump is of all there is, or there is none.
+                # A dump holds everything, or fails.
                 raise each
             found = each if isinstance(each, list) else () if each is None else (each,)
             docs += (leaf.document() if isinstance(leaf, Packed) else leaf for leaf in found)
@@ -176,10 +176,10 @@ class _Dump:
                 try:
                     size += self._attachments(doc, sent)
                 except NotFound:
-                    # Removed since it was read: the document has changed, and comes again.
+                    # Removed since the document was read: it has changed, and comes again.
                     continue
             if line:
-                # Most documents have one leaf, whose length nobody needs to know.
+                # Most documents have one leaf, whose length is not needed.
                 size += len(json_bytes(doc))
             line.append(doc)
             self._last = doc["_id"]
@@ -189,7 +189,7 @@ class _Dump:
     def _line(self, line: Sequence[Record], seqs: Mapping[str, Any]) -> None:
         id = line[0]["_id"]
         self._out.write({"seq": seqs[id], "docs": line})
-        # One with many leaves takes several lines.
+        # A document with many leaves takes several lines.
         self._counts["documents"] += id != self._written
         self._written = id
         self._counts["revisions"] += len(line)
@@ -197,13 +197,13 @@ class _Dump:
     # -- attachments ---------------------------------------------------------------------------------
 
     def _attachments(self, doc: Record, sent: set[str]) -> int:
-        """Put short attachments into the document, write long ones before it; return what the short ones take.
+        """Put short attachments into the document, write long ones before it; return the size of the short ones.
 
-        Raises Damaged, and ContentMismatch for what a server sends in place of an attachment.
+        Raises Damaged, and ContentMismatch if a server sends something other than the attachment.
         """
         inline = 0
         for name, entry in doc["_attachments"].items():
-            # A server is asked as a replicator asks it: its packed bytes are what the document's digest is of.
+            # A server is asked as a replicator asks it: the document's digest is that of its gzipped bytes.
             request = Read(doc["_id"], doc["_rev"], attachment=name, stream=True, purpose="replication")
             with self._adapter.read(request) as file, closing(_content(name, entry, file)) as content:
                 if inline + content.length <= INLINE and content.md5 == entry["digest"]:
@@ -213,7 +213,7 @@ class _Dump:
                     entry["data"] = base64.b64encode(data).decode()
                     self._counts["attachments"] += 1
                     continue
-                # Two contents may have one MD5, so that is not what they are known by.
+                # Two contents may have one MD5, so MD5 is not their key.
                 entry["sha256"] = content.key
                 if content.key not in sent:
                     sent.add(content.key)
@@ -231,7 +231,7 @@ class _Dump:
 
 
 class _Content:
-    """Content that is dumped: ``length``, ``md5`` as documents have it, ``key`` (its SHA-256) and where it is read."""
+    """Content to dump: ``length``, ``md5`` as documents have it, ``key`` (its SHA-256) and where it is read from."""
 
     def __init__(self, file: Any, length: int, md5: str, sha256: bytes) -> None:
         self._file, self.length, self.md5, self.key = file, length, md5, sha256.hex()
@@ -246,7 +246,7 @@ class _Content:
 
 
 def _content(name: str, entry: Mapping[str, Any], file: Any) -> _Content:
-    """Return content that is there, or of a server fetched and compared with what its document says."""
+    """Return stored content, or content fetched from a server and compared with its document's digest."""
     if getattr(file, "sha256", None) is not None:
         return _Content(file, file.length, file.md5, file.sha256)
     incoming = parse_content(name, file, dict(entry))
@@ -261,7 +261,7 @@ def _content(name: str, entry: Mapping[str, Any], file: Any) -> _Content:
 
 
 class _Rows:
-    """Iterates over a feed and keeps the seq that it returns at its end."""
+    """Iterates over a feed and keeps the seq that the feed returns at its end."""
 
     def __init__(self, feed: Iterator[Any]) -> None:
         self._feed = iter(feed)

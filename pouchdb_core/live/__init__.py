@@ -1,4 +1,4 @@
-"""Handles of what goes on in the background: live feeds and replications."""
+"""Handles of background work: live feeds and replications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replications in the background of a server: on its own threads, under a condition that is asked again and again."""
+"""Replications in the background of a server: on its own threads, with a check before every batch."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def replicate_in_background(
     check: Callable[[Replicator], None] = lambda replicator: None,
     **options: Any,
 ) -> Replication:
-    """Start a replication that goes on by itself, also one that is not live; return its handle.
+    """Start a replication in the background, even if it is not live; return its handle.
 
-    It runs on the threads of ``runner``, and no listener gets documents. ``check(replicator)`` is called before it
-    starts and before every batch: what it raises ends the run, as its error. ``options`` are those of
+    It runs on the threads of ``runner``, and listeners get no documents. ``check(replicator)`` is called before it
+    starts and before every batch: an exception of it ends the run, as its error. ``options`` are those of
     ``env.replicate``. Raises what ``check`` raises at the start, BadRequest.
     """
     view = copy.copy(env)
@@ -42,7 +42,7 @@ def replicate_in_background(
 
 
 class _Checked:
-    """A replicator that asks before every batch whether it may go on."""
+    """A replicator that checks before every batch whether it may go on."""
 
     def __init__(self, replicator: Replicator, check: Callable[[Replicator], None]) -> None:
         self._run, self._check, self._replicator = replicator.run, check, replicator
@@ -71,7 +71,7 @@ class _Background(Starter):
         self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
     ) -> Any:
         """Return a Replication."""
-        # Nobody listens to the documents.
+        # Listeners get no documents.
         replicator.tells = False
         self._check(replicator)
         engine, subscribe = env.engine, replicator.source.adapter.subscribe

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Feed"]
 
 SLICE = 100
-"""Rows a feed gives to its listeners before other feeds get their turn."""
+"""Rows a feed passes to its listeners before other feeds get their turn."""
 
 Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
 
@@ -28,7 +28,7 @@ class Feed(LiveHandle):
 
     It runs once it has a listener for ``change``, or when it is iterated: ``for change in feed``
     runs it in the iterating thread and ends when the feed does. ``db`` is the database. An idle
-    feed holds no thread; one that was never started ends when nobody refers to it any more.
+    feed holds no thread; one that was never started ends with the last reference to it.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class Feed(LiveHandle):
         super().__init__(calls, dispatcher)
         self.db = db
         self.last_seq = since
-        """The seq of the newest row that was delivered, or how far it has looked for one."""
+        """The seq of the newest row that was delivered, or up to which the feed was searched."""
         self._rows = iter(rows)
         self._woken = threading.Event()
         self._job: Job | None = None
         self._iterated = False
         self._stepping = threading.Lock()
-        # Before the first read, so that no write falls between. Weakly, so that a feed that nobody
-        # started and nobody has any more goes.
+        # Before the first read, so that no write is missed. Weakly, so that an unreferenced feed that
+        # was never started is collected.
         woken = weakref.WeakMethod(self._wake)
         self._unsubscribe = weakref.finalize(self, subscribe(lambda: _call(woken)))
         self._unsubscribe.atexit = False
@@ -65,7 +65,7 @@ class Feed(LiveHandle):
             return
         self._wake()
         if self._stepping.acquire(blocking=False):
-            # Nobody is reading just now, so nobody else would notice soon.
+            # No read is under way, so nothing else would notice soon.
             try:
                 self._end(cancelled=True)
             finally:
@@ -100,7 +100,7 @@ class Feed(LiveHandle):
         super()._add(event, listener, once=once)
         if event == "change" and self._job is None:
             life = self.db._life
-            # From now on it goes on also when nobody keeps the handle.
+            # From now on it keeps running even if there is no reference to the handle.
             life.unstarted.discard(self)
             self.db._engine.unheard.discard(self)
             keep(self, life.live, self.db._engine.going)
@@ -114,7 +114,7 @@ class Feed(LiveHandle):
             self._job.wake()
 
     def _step(self) -> Idle | bool | None:
-        """Give a slice of rows to the listeners, on the dispatcher's thread."""
+        """Pass a slice of rows to the listeners, on the dispatcher's thread."""
         with self._stepping:
             for _ in range(SLICE):
                 row = self._next()
@@ -139,7 +139,7 @@ class Feed(LiveHandle):
             return None
         except BaseException as error:
             if self._is_cancelled():
-                # The database was closed under it, and it was told so.
+                # The database was closed while the feed was open, and the feed was notified.
                 self._end(cancelled=True)
                 return None
             self._seen = self._iterated
@@ -155,7 +155,7 @@ class Feed(LiveHandle):
         return row
 
     def _is_cancelled(self) -> bool:
-        # Asked again: another thread may have cancelled it since.
+        # Checked again: another thread may have cancelled it since.
         return self.cancelled
 
     def _end(self, *, cancelled: bool = False, last_seq: Any = None) -> None:

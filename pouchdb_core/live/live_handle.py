@@ -1,7 +1,7 @@
-"""What every handle is: an event emitter of something that goes on in the background.
+"""The base of all handles: an event emitter for work in the background.
 
 A handle is an event emitter that can be cancelled, waited for and iterated. Its callbacks run on
-the engine's one dispatcher thread, in order; one that raises is logged and stops nothing else.
+the engine's one dispatcher thread, in order; an exception of one is logged and stops nothing else.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ __all__ = ["LiveHandle", "Work", "keep"]
 logger = logging.getLogger("pouchdb.live")
 
 KEPT = 1000
-"""Events of one name kept for a listener that comes late."""
+"""Events of one name that are kept for a later listener."""
 KEPT_CHANGES = 2
-"""Of ``change`` only these: each may hold megabytes of documents, and the newest has all counters."""
+"""The same for ``change``: each may hold megabytes of documents, and the newest has all counters."""
 
 Work = Generator[Any, None, Any]
 
 
 class LiveHandle(EventEmitter):
-    """What every handle is.
+    """The base class of all handles.
 
-    ``cancelled`` tells whether ``cancel()`` was called. Members read by item too:
-    ``handle["cancel"]()``. Events that nobody listened for yet are kept (the newest of each name)
-    and given to the first listener, so that nothing is missed between the call that starts the
+    ``cancelled`` says whether ``cancel()`` was called. Attributes can be read as items too:
+    ``handle["cancel"]()``. Events without a listener are kept (the newest of each name)
+    and passed to the first listener, so that nothing is missed between the call that starts the
     work and ``on()``. In a forked child a handle does nothing: it is the parent's.
     """
 
@@ -52,7 +52,7 @@ class LiveHandle(EventEmitter):
         self._outcome: Any = None
         self._error: BaseException | None = None
         self._seen = False
-        """Whether somebody was told of the error other than by an event."""
+        """Whether the error was reported other than by an event."""
         self._pid = os.getpid()
 
     def __getitem__(self, name: str) -> Any:
@@ -86,13 +86,13 @@ class LiveHandle(EventEmitter):
         return self._outcome
 
     def callbacks(self, complete: Callable[..., Any] | None) -> None:
-        """Call ``complete(error, result)`` when it is over; for the options of that name."""
+        """Call ``complete(error, result)`` when it is over; for the option ``complete``."""
         if complete is not None:
             self.once("complete", _Complete(self._calls, complete, failed=False))
             self.once("error", _Complete(self._calls, complete, failed=True))
 
     def on_done(self, function: Callable[[], Any]) -> None:
-        """Call ``function`` when it is over, in the thread that ends it; now if it is."""
+        """Call ``function`` when it is over, in the thread that ends it; at once if it is over already."""
         with self._ending:
             if not self._ended:
                 self._when_done.append(function)
@@ -100,7 +100,7 @@ class LiveHandle(EventEmitter):
         function()
 
     def _mine(self) -> bool:
-        """Tell whether this is the process that made it."""
+        """Return whether this is the process that made the handle."""
         return self._pid == os.getpid()
 
     def _check_process(self) -> None:
@@ -115,7 +115,7 @@ class LiveHandle(EventEmitter):
 
     def _emit_or_keep(self, event: str, *args: Any) -> None:
         if event in self._kept:
-            # A listener has just come: those before come first.
+            # A listener was just added: earlier events come first.
             self._kept[event].append(args)
             self._give_kept(event)
         elif not self.emit(event, *args):
@@ -125,7 +125,7 @@ class LiveHandle(EventEmitter):
 
     def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
         super()._add(event, listener, once=once)
-        # On the dispatcher, where events are kept: in order with those that come.
+        # On the dispatcher, where events are kept: in order with new events.
         self._dispatcher.call(self._give_kept, event)
         return self
 
@@ -133,7 +133,7 @@ class LiveHandle(EventEmitter):
         kept = self._kept.pop(event, None)
         while kept:
             if not self.emit(event, *kept[0]):
-                # A `once` listener has had enough: the rest is for the next one.
+                # A `once` listener has got its event: the rest is for the next one.
                 self._kept[event] = kept
                 return
             kept.popleft()
@@ -145,7 +145,7 @@ class LiveHandle(EventEmitter):
             self._ended, self._outcome, self._error = True, outcome, error
             leaving, self._when_done = self._when_done, []
         try:
-            # Whoever waits for the end finds nothing of it any more.
+            # A thread that waits for the end finds nothing of the handle any more.
             for function in leaving:
                 function()
         finally:
@@ -157,7 +157,7 @@ class LiveHandle(EventEmitter):
 
 
 def keep(handle: LiveHandle, *places: set[Any]) -> None:
-    """Have the handle known in these places while it is not over."""
+    """Keep the handle in these sets while it is not over."""
     for place in places:
         place.add(handle)
 
@@ -169,7 +169,7 @@ def keep(handle: LiveHandle, *places: set[Any]) -> None:
 
 
 class _Complete:
-    """A ``complete(error, result)`` callback as a listener; being called counts as a call of the callback."""
+    """A ``complete(error, result)`` callback as a listener; a call of it counts as a call of the callback."""
 
     def __init__(self, calls: CallLog, function: Callable[..., Any], *, failed: bool) -> None:
         self._calls, self._function, self._failed = calls, function, failed

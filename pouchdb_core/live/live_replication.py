@@ -21,9 +21,9 @@ __all__ = ["LiveReplication", "Replication", "Sync", "replicate_now"]
 
 Run = Generator[Any, None, Record]
 STEPS = 10
-"""Events a replication goes on for before others get their turn; what only announces others does not count."""
+"""Events a replication emits before others get their turn; those that only announce others do not count."""
 AHEAD = 2
-"""Changes it may be ahead of its listeners: what they have not seen is in memory."""
+"""Changes it may be ahead of its listeners: those they have not seen are in memory."""
 MEMBERS = (
     "attempt",
     "denied_count",
@@ -37,7 +37,7 @@ MEMBERS = (
 )
 
 _STATES = ("failed", "active", "pending", "paused", "cancelled", "complete")
-"""Of two directions that which stands first is the state of both."""
+"""Of the states of two directions the one that comes first here is the state of both."""
 
 
 def replicate_now(run: Run, on_change: Callable[[Record], Any] | None = None) -> Record:
@@ -51,21 +51,21 @@ def replicate_now(run: Run, on_change: Callable[[Record], Any] | None = None) ->
                 result: Record = stop.value
                 return result
             if isinstance(event, Idle):
-                # Only a retry waits here, for its time.
+                # Only a retry waits here, until it is due.
                 pause.wait(event.timeout)
             elif event.name == "change" and on_change is not None:
                 on_change(event.argument)
 
 
 class LiveReplication(LiveHandle):
-    """What replications and syncs have in common: they can be waited for until nothing is left to do."""
+    """The base of replications and syncs: a caller can wait until nothing is left to do."""
 
     def idle(self, timeout: float | None = None) -> Any:
-        """Wait until the target has all that the source had at the time of this call; tell whether it has.
+        """Wait until the target has all that the source had at the time of this call; return whether it has.
 
-        A source on a server counts as far as it has told. Of a sync: both sides. What a target refuses
-        counts as done (``denied_count`` tells). False when it was cancelled before. Raises the error it
-        ended with, TimeoutError after ``timeout`` seconds; one that waits to try again is waited for.
+        A source on a server counts as far as it has reported its changes. For a sync: both sides. Refused documents
+        count as done (see ``denied_count``). Returns False if it was cancelled before. Raises the error it
+        ended with, TimeoutError after ``timeout`` seconds; a pending retry is waited for.
         """
         self._check_process()
         self._let_run()
@@ -81,7 +81,7 @@ class LiveReplication(LiveHandle):
         raise NotImplementedError
 
     def _was_idle(self) -> bool:
-        """Tell whether what is idle or over is up to date; raise the error it ended with."""
+        """Return whether an idle or ended replication is up to date; raise the error it ended with."""
         for each in self._ways():
             if each._error is not None:
                 self._seen = each._seen = True
@@ -89,7 +89,7 @@ class LiveReplication(LiveHandle):
         return all(not each.done or each._outcome["status"] == "complete" for each in self._ways())
 
     def _doubt(self) -> None:
-        """Have servers be asked whether they still have the databases that were replicated."""
+        """Ask the servers whether they still have the replicated databases."""
         for each in self._ways():
             each._look_again()
 
@@ -98,7 +98,7 @@ class LiveReplication(LiveHandle):
         raise NotImplementedError
 
     def _let_run(self) -> None:
-        """Let them run ahead of listeners that cannot be told anything just now."""
+        """Let them run ahead of listeners that cannot be called now."""
         raise NotImplementedError
 
 
@@ -107,11 +107,11 @@ class Replication(LiveReplication):
 
     Events: ``change`` (counters so far, ``docs`` just written, ``pending``), ``paused`` (error or
     None), ``active``, ``denied`` (error), ``requestError`` (error; then it waits to try again),
-    ``cancel``, then ``complete`` (result) or ``error`` (error, whose ``result`` tells how far it
+    ``cancel``, then ``complete`` (result) or ``error`` (error, whose ``result`` says how far it
     got); ``checkpoint`` with ``pending_batch``, ``start_next_batch`` (the seq a batch goes to),
-    ``revs_diff`` (its last change) or ``checkpoint`` (the seq that is remembered). ``state``,
-    ``pending``, ``last_seq``, ``denied_count``, ``attempt``, ``next_retry_at``, ``last_error`` tell
-    how it is going. ``for change in handle`` yields what ``change`` tells, until it is over.
+    ``revs_diff`` (its last change) or ``checkpoint`` (the saved seq). ``state``,
+    ``pending``, ``last_seq``, ``denied_count``, ``attempt``, ``next_retry_at``, ``last_error`` report
+    its progress. ``for change in handle`` yields the arguments of ``change`` events until it is over.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Replication(LiveReplication):
         *,
         run: Callable[[], Generator[Any, None, Any]] | None = None,
     ) -> None:
-        """``run`` is what is stepped instead of ``replicator.run``, around which it goes."""
+        """``run`` is stepped in place of ``replicator.run``, which it wraps."""
         super().__init__(calls, dispatcher)
         self._unbegun()
         self._begin(replicator, subscribe, workers, run)
@@ -147,7 +147,7 @@ class Replication(LiveReplication):
         self._run = (run or replicator.run)()
         self._job: Job = workers.job(self._step)
         replicator.wake = self._job.wake
-        # Before the first read, so that no write falls between.
+        # Before the first read, so that no write is missed.
         self._unsubscribe = subscribe(self._job.wake)
         self._job.wake()
 
@@ -164,7 +164,7 @@ class Replication(LiveReplication):
     else:
 
         def __getattr__(self, name: str) -> Any:
-            # Only asked for what is not an attribute of the handle.
+            # Only called for names that are not attributes of the handle.
             if name in MEMBERS:
                 return getattr(self.replicator, name)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -174,7 +174,7 @@ class Replication(LiveReplication):
         return _changes(self)
 
     def cancel(self) -> None:
-        """Stop after the batch that is being written; what was done is remembered."""
+        """Stop after the batch that is being written; the progress so far is saved."""
         if self.cancelled or self.done:
             return
         self.cancelled = True
@@ -198,7 +198,7 @@ class Replication(LiveReplication):
 
     def _let_run(self) -> None:
         if self._dispatcher.current():
-            # Its listeners cannot be told anything while one of them waits here.
+            # Its listeners cannot be called while one of them waits here.
             with self._telling:
                 self._untold = -(2**62)
             self._job.wake()
@@ -266,14 +266,14 @@ class Replication(LiveReplication):
 
     def _fail(self, error: BaseException) -> None:
         if self.cancelled:
-            # A side was closed under it, and it was told so.
+            # A side was closed while it ran, and it was notified.
             self.replicator.state = "cancelled"
             self._finish(self.replicator.result("cancelled"))
         else:
             self._finish(error=error)
 
     def _hold(self, count: int) -> None:
-        """Count changes that somebody has not seen yet; with too many it waits."""
+        """Count changes that a listener or iterator has not seen yet; with too many the replication waits."""
         with self._telling:
             self._untold += count
         if count < 0:
@@ -301,7 +301,7 @@ class Replication(LiveReplication):
 
 
 def _changes(handle: Replication | Sync) -> Iterator[Record]:
-    """Yield the changes of a handle in the iterating thread; it does not run far ahead of that."""
+    """Yield the changes of a handle in the iterating thread; the replication does not run far ahead of it."""
     condition = threading.Condition()
     waiting: list[Record] = []
     over: list[bool] = []
@@ -318,7 +318,7 @@ def _changes(handle: Replication | Sync) -> Iterator[Record]:
             condition.notify_all()
 
     def over_soon() -> None:
-        # After the changes that are still to be told.
+        # After the changes that are still to be yielded.
         dispatcher.call(ended)
         if getattr(dispatcher, "closed", False):
             ended()
@@ -342,10 +342,10 @@ def _changes(handle: Replication | Sync) -> Iterator[Record]:
 
 
 class Sync(LiveReplication):
-    """Two replications that go on together: ``push`` and ``pull``.
+    """Two replications that run together: ``push`` and ``pull``.
 
     Events carry the direction: ``change {direction, change}``, ``denied {direction, doc}``,
-    ``active {direction}``; ``paused`` comes when both are, or with the error of one that tries
+    ``active {direction}``; ``paused`` comes when both are paused, or with the error of one that tries
     again; ``complete {push, pull}`` when both are over, ``error`` when one failed. Whatever ends
     one ends the other. ``canceled`` is the original's spelling. ``state``, ``pending``, ``denied_count``,
     ``attempt``, ``next_retry_at`` and ``last_error`` are of both together.
@@ -366,33 +366,33 @@ class Sync(LiveReplication):
 
     @property
     def state(self) -> str:
-        """``failed`` or ``active`` when one of both is; ``pending``, ``paused``, ``cancelled``, ``complete``."""
+        """``failed`` or ``active`` if one of them is; else ``pending``, ``paused``, ``cancelled`` or ``complete``."""
         states = {each.state for each in self._ways()}
         return next(state for state in _STATES if state in states)
 
     @property
     def pending(self) -> int:
-        """How many changes of both databases are still to be looked at."""
+        """How many changes of both databases are still to be processed."""
         return sum(each.pending for each in self._ways())
 
     @property
     def denied_count(self) -> int:
-        """How many revisions both databases have refused that are still to be tried again."""
+        """How many revisions refused by either database are still to be tried again."""
         return sum(each.denied_count for each in self._ways())
 
     @property
     def attempt(self) -> int:
-        """How often the direction that failed most often in turn has been tried again."""
+        """Failures in a row of the direction that has failed most often in a row."""
         return max(each.attempt for each in self._ways())
 
     @property
     def next_retry_at(self) -> float | None:
-        """When the first of both tries again, in seconds since 1970."""
+        """When the first of them tries again, in seconds since 1970."""
         return min((each.next_retry_at for each in self._ways() if each.next_retry_at is not None), default=None)
 
     @property
     def last_error(self) -> BaseException | None:
-        """The last error of the direction that is tried again, or else of either."""
+        """The last error of the direction that is to be tried again, or else of either."""
         errors = [each.last_error for each in sorted(self._ways(), key=lambda each: -each.attempt)]
         return next((error for error in errors if error is not None), None)
 
@@ -409,7 +409,7 @@ class Sync(LiveReplication):
 
     def wait(self, timeout: float | None = None) -> Any:
         if self._dispatcher.current() and not self.done:
-            # What ends it comes over the thread that would wait for it.
+            # The end is delivered on the thread that would wait for it.
             raise RuntimeError("wait() of a sync cannot be called by a listener")
         return super().wait(timeout)
 
@@ -417,7 +417,7 @@ class Sync(LiveReplication):
         """Call ``function`` once both are up to date or over, in whatever thread that is seen; now if they are."""
 
         def look() -> None:
-            # What one brought may be news for the other.
+            # Documents written by one direction may be new for the other.
             if all(each.done or each._is_idle() for each in self._ways()):
                 function()
             else:

@@ -1,7 +1,7 @@
-"""What a call becomes that may go on in the background: an answer, or a handle.
+"""What a call returns that may go on in the background: a result, or a handle.
 
-``changes``, ``replicate`` and ``sync`` make a request and hand it to the starter of the object
-they were called on. The blocking one is here; the asynchronous interface has its own.
+``changes``, ``replicate`` and ``sync`` make a request and pass it to the starter of the object
+they were called on. The blocking starter is here; the asynchronous interface has its own.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ OnComplete = Callable[..., Any] | None
 
 
 class Starter:
-    """Blocks until there is an answer, unless the request is live: then there is a handle."""
+    """Blocks until there is a result, unless the request is live: then it returns a handle."""
 
     blocks = True
-    """Whether what is not live has ended when its answer is there."""
+    """Whether work that is not live has ended when the call returns."""
 
     def feed(
         self, db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
     ) -> Any:
-        """Answer a request for changes: ``{"results", "last_seq"}`` or a Feed."""
+        """Run a request for changes; return ``{"results", "last_seq"}`` or a Feed."""
         if not request.live:
             return _collected(db, request, return_docs, on_change, complete)
         rows = cast("Generator[Any, None, Any]", db.plugins.changes(db, request))
@@ -47,7 +47,7 @@ class Starter:
     def replication(
         self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
     ) -> Any:
-        """Run a replication: its result or a Replication."""
+        """Run a replication; return its result or a Replication."""
         if not replicator.request.live:
             replicator.tells = on_change is not None
             with told_of_errors(complete):
@@ -62,7 +62,7 @@ class Starter:
         return called_back(handle, on_change, complete)
 
     def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:
-        """Put two replications (results or handles, as ``replication`` gave them) together."""
+        """Combine two replications (results or handles, as ``replication`` returned them)."""
         if isinstance(push, Replication) and isinstance(pull, Replication):
             return called_back(Sync(push, pull, env._calls, env.engine.dispatcher), on_change, complete)
         result = Record(push=push, pull=pull)
@@ -73,7 +73,7 @@ class Starter:
 
 @contextmanager
 def told_of_errors(complete: OnComplete) -> Iterator[None]:
-    """Call ``complete(error, None)`` with what ends a call that blocks; the caller gets it too."""
+    """Call ``complete(error, None)`` with the error of a blocking call; it is raised to the caller too."""
     try:
         yield
     except Exception as error:
@@ -83,7 +83,7 @@ def told_of_errors(complete: OnComplete) -> Iterator[None]:
 
 
 def called_back(handle: LiveHandle, on_change: OnChange, complete: OnComplete) -> LiveHandle:
-    """Give a handle the callbacks that came as options."""
+    """Register the callbacks that were given as options with a handle."""
     handle.callbacks(complete)
     if on_change is not None:
         handle.on("change", on_change)
@@ -101,7 +101,7 @@ def _collected(
             try:
                 row = next(feed)
             except StopIteration as stop:
-                # A plug-in's plain iterator returns nothing: then the last row is where to go on.
+                # A plug-in's plain iterator returns nothing: then continue from the last row.
                 last_seq = stop.value if stop.value is not None else last_seq
                 break
             last_seq = row["seq"]
