@@ -262,9 +262,9 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never
     result; the others go on. Guards run before the write lock is taken and are asked again about
     documents that changed, or all if a design document did, before it was. A plug-in that answers ``NEVER``
     (pouchdb_core.requests) is not asked again for writes of this database: of users, or plain ones of the program,
-    whichever this is. Local documents are not
-    judged, unless the guard is marked with ``judges_local``. Nothing is asked of databases elsewhere: their
-    server judges.
+    whichever this is. A guard whose method ``passes_all(ddocs_seq)`` returns True is not called while the design
+    documents are those of that seq. Local documents are not judged, unless the guard is marked with
+    ``judges_local``. Nothing is asked of databases elsewhere: their server judges.
     """
 
 

@@ -520,3 +520,68 @@ def test_a_guard_that_raises_about_the_second_edit_of_a_document_leaves_nothing_
     with pytest.raises(RuntimeError, match="broken guard"):
         db.bulk_docs([{"_id": "a", "n": 1}, {"_id": "b"}, {"_id": "a", "n": 2}])
     assert db.info().update_seq == 0
+
+
+class WhileNoRules:
+    """A plug-in whose rule is in a design document: without one, everything passes."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.before_answering: Callable[[], Any] = lambda: None
+        self.none_at: int | None = None
+
+    @hookimpl
+    def pouchdb_write_guards(self, database: SyncPouchDB, request: Write) -> Any:
+        plugin = self
+
+        class Guard:
+            def passes_all(self, ddocs_seq: int) -> bool:
+                plugin.before_answering()
+                return plugin.none_at == ddocs_seq
+
+            def __call__(self, proposed: Sequence[Proposed]) -> Verdicts:
+                plugin.asked.extend(each.id for each in proposed)
+                if "_design/rule" in database:
+                    return no_bad(proposed)
+                plugin.none_at = proposed[0].ddocs_seq
+                return None
+
+        return Guard()
+
+
+def test_a_guard_that_lets_everything_pass_is_not_called_until_design_documents_change(guarded: Any) -> None:
+    rules = WhileNoRules()
+    database = guarded(rules)
+    database.put({"_id": "a", "bad": "here"})
+    done = database.bulk_docs([{"_id": "b", "bad": "1"}, {"_id": "c"}, {"_id": "c"}])
+    assert [each.get("name") for each in done] == [None, None, "conflict"]
+    assert rules.asked == ["a"]
+    database.put({"_id": "_design/rule"})
+    with pytest.raises(Forbidden, match="here"):
+        database.put({"_id": "d", "bad": "here"})
+    assert rules.asked == ["a", "d"]
+    database.remove(database["_design/rule"])
+    database.put({"_id": "d", "bad": "here"})
+    database.put({"_id": "e", "bad": "here"})
+    assert rules.asked == ["a", "d", "_design/rule", "d"]
+
+
+def test_a_rule_that_comes_while_a_guard_says_that_there_is_none(guarded: Any) -> None:
+    rules = WhileNoRules()
+    database = guarded(rules)
+    database.put({"_id": "a"})
+
+    def meanwhile() -> None:
+        rules.before_answering = lambda: None
+        database.put({"_id": "_design/rule"})
+
+    rules.before_answering = meanwhile
+    with pytest.raises(Forbidden, match="too late"):
+        database.put({"_id": "b", "bad": "too late"})
+    assert "b" not in database
+    # By then there is another edit of the document, which nobody need be asked about when everything passes.
+    database.remove(database["_design/rule"])
+    database.put({"_id": "a2"})
+    rules.before_answering = lambda: (setattr(rules, "before_answering", lambda: None), database.put({"_id": "c"}))
+    with pytest.raises(Conflict):
+        database.put({"_id": "c"})

@@ -30,6 +30,8 @@ class _Verdict:
     over: str | None
     ddocs_seq: int
     error: PouchDBError | None = None
+    unseen: bool = False
+    """Whether all guards let everything pass, whatever the winner."""
 
 
 class Judge:
@@ -43,6 +45,12 @@ class Judge:
         """Ask the guards about ``batch``, over the state as it is now."""
         if not batch:
             return
+        ddocs_seq = self._store.counters().ddocs_seq
+        guards = [guard for guard in self._guards if not _passes_all(guard, ddocs_seq)]
+        if not guards:
+            for parsed in batch:
+                self._verdicts[parsed] = _Verdict(None, ddocs_seq, unseen=True)
+            return
         with self._store.snapshot():
             rows = self._store.rows([parsed.id for parsed in batch])
             ddocs_seq = self._store.counters().ddocs_seq
@@ -50,7 +58,7 @@ class Judge:
         for parsed in batch:
             row = rows.get(parsed.id)
             self._verdicts[parsed] = _Verdict(row[2] if row else None, ddocs_seq)
-        for guard in self._guards:
+        for guard in guards:
             # Each guard gets copies of its own.
             errors = guard(
                 [
@@ -73,7 +81,14 @@ class Judge:
 
     def _stands(self, parsed: Parsed, head: Head | None, counters: Counters) -> bool:
         verdict = self._verdicts[parsed]
-        return verdict.over == (head[1] if head else None) and verdict.ddocs_seq == counters.ddocs_seq
+        if verdict.ddocs_seq != counters.ddocs_seq:
+            return False
+        return verdict.unseen or verdict.over == (head[1] if head else None)
+
+
+def _passes_all(guard: Guard, ddocs_seq: int) -> bool:
+    passes_all = getattr(guard, "passes_all", None)
+    return passes_all is not None and passes_all(ddocs_seq) is True
 
 
 def _checked(guard: Guard, errors: Any, count: int) -> Sequence[PouchDBError | None]:

@@ -58,6 +58,8 @@ INSTALLED: Slot[list[bool]] = Slot("validation methods installed", lambda databa
 CONCERNED: Slot[list[bool]] = Slot("validators of plain writes", lambda database: [])
 """Something, as soon as an object of the database validates its plain writes, or validators of the program do."""
 VALIDATORS: Slot[list[Registered]] = Slot("python validators", lambda database: [])
+_NONE_AT: Slot[list[int]] = Slot("design documents without validators", lambda database: [])
+"""The ``ddocs_seq`` at which no design document had a validation function."""
 
 
 def admin(database: SyncPouchDB) -> dict[str, Any]:
@@ -93,6 +95,7 @@ class _Guard:
         more = python_rules(database, only_always=self._only_always)
         rules = NO_RULES if self._only_always else rules_of(database)
         if not more and rules.empty:
+            self._remember(proposed[0].ddocs_seq)
             return [None] * len(proposed)
         if options is None:
             # A database that has none yet is shown with nobody in it, so that functions can read its lists.
@@ -102,6 +105,16 @@ class _Guard:
             guarded_by = options.security
             cases = [_as_original(each, options) for each in proposed]
         return rules.judge(cases, self._user, guarded_by, more=more, original=options is not None)
+
+    def passes_all(self, ddocs_seq: int) -> bool:
+        """Return whether there are no validators while the design documents are those of ``ddocs_seq``."""
+        known = self._database.store_state(_NONE_AT) == [ddocs_seq]
+        return (known or self._only_always) and not python_rules(self._database, only_always=self._only_always)
+
+    def _remember(self, ddocs_seq: int) -> None:
+        # The rules were read after the documents: they are those of this seq if it is the present one still.
+        if not self._only_always and self._database.adapter.ddocs_seq() == ddocs_seq:
+            self._database.store_state(_NONE_AT)[:] = [ddocs_seq]
 
 
 def _as_couchdb(proposed: Proposed) -> Case:

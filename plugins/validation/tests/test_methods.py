@@ -445,3 +445,33 @@ def test_asynchronous_calls() -> None:
     with pytest.raises(Unauthorized):
         env.run(db.validating_put({"_id": "f", "bad": 1}))
     env.run(env.close())
+
+
+def test_a_user_of_a_database_without_validators_waits_for_no_look_at_its_documents(
+    env: Any, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pouchdb_validation import guard
+
+    judged: list[int] = []
+    judge = guard._Guard.__call__
+    monkeypatch.setattr(guard._Guard, "__call__", lambda self, docs: judged.append(len(docs)) or judge(self, docs))
+    ada = db.as_user({"name": "ada", "roles": []})
+    for number in range(5):
+        ada.put({"_id": f"before {number}"})
+    assert judged == [1]
+    db.put({"_id": "_design/rule", "validate_doc_update": "function () { throw({forbidden: 'never'}); }"})
+    for _ in range(2):
+        with pytest.raises(Forbidden, match="never"):
+            ada.put({"_id": "after"})
+    db.remove(db["_design/rule"])
+    ada.bulk_docs([{"_id": "a"}, {"_id": "b"}])
+    ada.put({"_id": "c"})
+    assert judged == [1, 1, 1, 2]
+
+    @db.validator
+    def no_d(new: Any, old: Any, user: Any, security: Any) -> None:
+        if new["_id"] == "d":
+            raise Forbidden("no d")
+
+    with pytest.raises(Forbidden, match="no d"):
+        ada.put({"_id": "d"})
