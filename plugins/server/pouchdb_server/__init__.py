@@ -61,7 +61,7 @@ def create_app(environment: AbstractEnvironment, **settings: Any) -> ASGIApp:
     are those of ``Settings``. Run it with ``pouchdb_server.serve``, or mount it in another
     application. Raises PluginError, BadRequest.
     """
-    # Imported when it is called: who asks the service only needs no code of the network.
+    # Imported when it is called: a caller that uses only the service needs no network code.
     from pouchdb_server.app import create_app as make
 
     return make(environment, **settings)
@@ -82,7 +82,7 @@ def pouchdb_commands(group: click.Group) -> None:
 
 @hookimpl(trylast=True)
 def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Route]:
-    # Imported when an application is made: an environment that serves nobody needs no handlers.
+    # Imported when an application is made: an environment without a server needs no handlers.
     from pouchdb_server.table import ROUTES
 
     return ROUTES
@@ -107,7 +107,7 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never
 
 
 class _Writes:
-    """Tells what shows the writes of a database; found once, because every put comes here."""
+    """Reports the writes of a database to feeds and counters, looked up once because every put comes here."""
 
     def __init__(self, database: SyncPouchDB) -> None:
         self._name, self._remote = database.name, database.remote
@@ -140,7 +140,7 @@ def pouchdb_database_created(database: SyncPouchDB) -> None:
 @hookimpl
 def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
     _came_or_went(environment, name, "deleted")
-    # Before it is answered: whoever is asked next knows that it is gone.
+    # Before the response: the next process that gets a request knows that the database is gone.
     environment.state(SIBLINGS).tell("databases", name, "deleted")
 
 

@@ -1,4 +1,4 @@
-"""Who is it? Names and passwords of administrators and of plug-ins' users, and the cookies that stand for them."""
+"""Who sends a request: names and passwords of administrators and of plug-ins' users, and their session cookies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SIGNATURES = {32: "sha256", 20: "sha1"}
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user as the server has to know one: returned by ``pouchdb_http_account``."""
+    """What the server has to know about a user: returned by ``pouchdb_http_account``."""
 
     name: str
     roles: tuple[str, ...]
@@ -58,7 +58,7 @@ class Account:
 
 
 class Accounts:
-    """Everybody whom one server knows by name."""
+    """All users that one server knows by name."""
 
     def __init__(self, environment: SyncEnvironment, settings: Settings, hook: Any = None) -> None:
         self._environment, self._settings, self._hook = environment, settings, hook
@@ -81,17 +81,17 @@ class Accounts:
 
     @property
     def admins(self) -> dict[str, str]:
-        """Names and passwords of the administrators: those of the settings count more than those made later."""
+        """Names and passwords of the administrators: those of the settings take precedence over those made later."""
         return {**self._made.all(), **self._settings.admins}
 
     @property
     def is_party(self) -> bool:
-        """Whether there are no administrators, so that everybody on this machine is one."""
+        """Whether there are no administrators, so that every client on this machine is one."""
         return not (self._settings.admins or self._made.all())
 
     @property
     def nobody(self) -> UserContext:
-        """The rights of what has no owner: none, or during an admin party everybody's."""
+        """The rights of what has no owner: none, or those of every client during an admin party."""
         return PARTY if self.is_party else UserContext()
 
     def make_admin(self, name: str, password: str) -> None:
@@ -99,13 +99,13 @@ class Accounts:
         self._made.set(name, password)
 
     def remove_admin(self, name: str) -> bool:
-        """Remove one that was made at run time; False when there is none. Raises Forbidden for the last one."""
+        """Remove an administrator made at run time; False when there is none. Raises Forbidden for the last one."""
         return self._made.remove(name, last=not self._settings.admins)
 
     # -- requests --------------------------------------------------------------------------------
 
     def find(self, name: str) -> Account | None:
-        """Return the account of a name: an administrator's, or what a plug-in knows."""
+        """Return the account of a name: an administrator's, or what a plug-in returns."""
         text = self._settings.admins.get(name) or self._made.all().get(name)
         if text is not None:
             password = kept(text)
@@ -116,10 +116,10 @@ class Accounts:
         return found
 
     def authenticate(self, request: Request) -> UserContext | None:
-        """Return whose request it is; None when it does not say.
+        """Return the user that sent a request; None when it has no credentials.
 
-        A session counts more than a password, as in CouchDB. Raises Unauthorized, TooManyRequests, and BadRequest for a
-        cookie that is none.
+        A session precedes a password, as in CouchDB. Raises Unauthorized, TooManyRequests, and BadRequest for a
+        malformed cookie.
         """
         session = self._session_of(request, strict=True)
         if session is not None:
@@ -137,7 +137,7 @@ class Accounts:
         return None
 
     def stranger(self, request: Request) -> UserContext:
-        """Return the rights of somebody nobody recognised. Raises Unauthorized, Forbidden."""
+        """Return the rights of a client that is not a known user. Raises Unauthorized, Forbidden."""
         return self._party.admit(request) if self.is_party else UserContext()
 
     # -- passwords -------------------------------------------------------------------------------
@@ -145,13 +145,13 @@ class Accounts:
     def expect(self, password: Password) -> None:
         """Take as long for unknown names as for this password, if it is the slowest so far.
 
-        Else the time would tell which names exist. A plug-in with accounts calls it at its start.
+        Otherwise the time would reveal which names exist. A plug-in with accounts calls it at its start.
         """
         if password.iterations > self._slowest.iterations:
             self._slowest = password
 
     def must_hash(self, request: Request) -> bool:
-        """Return whether a request brings a password that was not found right before: checking it takes long."""
+        """Return whether a request has a password that was not verified before: checking it takes long."""
         try:
             given = basic(request)
         except Unauthorized:
@@ -159,7 +159,7 @@ class Accounts:
         return given is not None and self._digest(*given) not in self._checked
 
     def check(self, name: str, password: str, address: str = "") -> UserContext | None:
-        """Return the user of a name and password, or None. Raises TooManyRequests when somebody guesses."""
+        """Return the user of a name and password, or None. Raises TooManyRequests when a client guesses."""
         account = self.find(name)
         digest = self._digest(name, password)
         if account is not None and self._checked.get(digest) == account.key:
@@ -209,14 +209,14 @@ class Accounts:
         right = account.password.matches(password)
         rest = slowest.iterations - account.password.iterations
         if rest > 0:
-            # What is hashed less often takes as long.
+            # With fewer rounds it is made to take as long.
             hashlib.pbkdf2_hmac(slowest.digest, password.encode("utf-8", "replace"), b"", rest)
         return right
 
     # -- sessions --------------------------------------------------------------------------------
 
     def session_name(self, request: Request) -> str | None:
-        """Return whose session a request's cookie stands for, or None: also when it is over, which is no error."""
+        """Return the user of a request's session cookie, or None, also when it has expired (not an error)."""
         session = self._session_of(request)
         return None if session is None else session[0].name
 
@@ -236,7 +236,7 @@ class Accounts:
         return f"{COOKIE}={value}; Version=1; Expires={ends}; Max-Age={age}; Path=/; HttpOnly; SameSite=Lax{secure}"
 
     def cookie(self, name: str, now: float | None = None) -> str:
-        """Return what the cookie of a session holds: CouchDB's form. Raises Unauthorized for an unknown name."""
+        """Return the value of a session's cookie, in CouchDB's form. Raises Unauthorized for an unknown name."""
         account = self.find(name)
         if account is None:
             raise Unauthorized(f"there is no user {name!r} who could have a session")
@@ -274,7 +274,7 @@ class Accounts:
 
 
 def basic(request: Request) -> tuple[str, str] | None:
-    """Return name and password of the Authorization header. Raises Unauthorized for a broken one."""
+    """Return name and password of the Authorization header. Raises Unauthorized for a malformed one."""
     value: str | None = request.headers.get("authorization")
     if value is None or not value.lower().startswith("basic "):
         return None
@@ -291,7 +291,7 @@ def _kept_secret(environment: SyncEnvironment) -> str:
         return secrets.token_hex(16)
     path: Path = environment.plugin_directory("server") / "secret"
     if not path.exists():
-        # Written first and named then: another process that makes one at the same time finds a whole one, the same.
+        # Written first, renamed then: another process that makes one at the same time finds the same, complete one.
         descriptor, made = tempfile.mkstemp(dir=path.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -25,13 +25,13 @@ __all__ = ["Administrators", "administrators", "check_administrator"]
 
 FILE = "admins.json"
 EVERY = 1.0
-"""Seconds after which what another process has changed is seen."""
+"""Seconds after which changes made by another process are seen."""
 
 
 class Administrators:
-    """Administrators made at run time, by name: kept as hashes in the environment's directory.
+    """Administrators made at run time, by name: stored as hashes in the environment's directory.
 
-    All servers of an environment have the same ones, also those of other processes. ``changes`` counts up
+    All servers of an environment share them, also those of other processes. ``changes`` counts up
     whenever they may have changed.
     """
 
@@ -52,9 +52,9 @@ class Administrators:
         return self._known
 
     def set(self, name: str, password: str) -> None:
-        """Make an administrator, or give one a new password: that ends the sessions. Raises BadRequest.
+        """Make an administrator, or change a password, which ends the sessions. Raises BadRequest.
 
-        A password in CouchDB's form of a hash is kept as it is, another one is hashed. With the first
+        A password in CouchDB's form of a hash is stored as it is, any other is hashed. With the first
         administrator the admin party is over.
         """
         check_administrator(name, password)
@@ -65,10 +65,10 @@ class Administrators:
         self._tell(changed)
 
     def remove(self, name: str, *, last: bool = False) -> bool:
-        """Remove an administrator; False when there is none of the name.
+        """Remove an administrator; False when there is none of that name.
 
-        Raises Forbidden for the last one (``last`` says that there are no others elsewhere): the server would
-        be everybody's.
+        Raises Forbidden for the last one (``last`` means that there are no others elsewhere): every client would
+        be an administrator of the server.
         """
         with self._lock:
             known = self._read()
@@ -115,7 +115,7 @@ class Administrators:
 
 
 def check_administrator(name: str, password: str) -> None:
-    """Refuse what cannot be a name or password. Raises BadRequest."""
+    """Refuse an invalid name or password. Raises BadRequest."""
     if not name or ":" in name or not password:
         raise BadRequest("an administrator has a name without a colon, and a password")
 

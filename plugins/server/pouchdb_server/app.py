@@ -26,7 +26,7 @@ def create_app(environment: AbstractEnvironment, **settings: Any) -> ASGIApp:
     ``environment`` is either view of one that was set up with the plug-in ``server``; ``settings``
     are those of ``Settings``. Run it with ``pouchdb_server.serve``, or mount it in another
     application. Unless the environment was set up with a ``collation``, its views order strings as CouchDB's do from
-    now on, where ICU can be had. Raises PluginError, BadRequest.
+    now on, where ICU is available. Raises PluginError, BadRequest.
     """
     chosen = Settings(**settings)
     order_as_couchdb(environment.sync_view.engine)
@@ -46,7 +46,7 @@ def create_app(environment: AbstractEnvironment, **settings: Any) -> ASGIApp:
         CORSMiddleware(
             server,
             allow_origins=["*"] if chosen.cors is True else list(chosen.cors),
-            # With credentials for named origins only: any page could use what its visitor may.
+            # With credentials for named origins only: otherwise any page could use its visitor's rights.
             allow_credentials=chosen.cors is not True,
             allow_methods=METHODS,
             allow_headers=["*"],

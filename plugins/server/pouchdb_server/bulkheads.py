@@ -1,8 +1,8 @@
-"""Bulkheads: each kind of work has threads of its own, so that none can take them from the others.
+"""Bulkheads: each kind of work has its own threads, so that no kind can take those of the others.
 
-Who comes when all are busy waits in a line, first come first served, holding no thread. Work on one database gets only
-a share of the threads of its kind: who waits for the lock of one database leaves the others theirs. A line is
-bounded: who finds it full is told to come back later.
+A call that comes when all are busy waits in a queue, in order, holding no thread. Work on one database gets only
+a share of the threads of its kind: calls that wait for its lock leave the rest to other databases. A queue is
+bounded: a call that finds it full is refused, to be retried later.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["Bulkhead", "Bulkheads"]
 T = TypeVar("T")
 
 KEPT = 500
-"""Databases whose shares are kept though nobody uses them just now."""
+"""Databases whose shares are kept while they are not in use."""
 RETRY_AFTER = "5"
-"""Seconds after which who found a line full may come again."""
+"""Seconds after which a client that found a queue full may retry."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class _Share:
 
 @dataclass(slots=True)
 class Bulkhead:
-    """So many threads for one kind of work, and a line of bounded length before them."""
+    """A number of threads for one kind of work, and a queue of bounded length before them."""
 
     name: str
     workers: Workers
@@ -45,7 +45,7 @@ class Bulkhead:
     share: int
     """Places for the work on one database at the same time."""
     line: int
-    """How many may wait, for each database and for all that have their share."""
+    """How many calls may wait, for each database and for all that have their share."""
     hashes: bool = False
     """Passwords are checked here."""
     waiting: int = 0
@@ -58,10 +58,10 @@ class Bulkhead:
     async def run(self, function: Callable[..., T], *args: Any, of: str | None = None, admitted: bool = False) -> T:
         """Call a function on a thread; ``of`` names the database it works on.
 
-        ``admitted`` work is part of something that has begun, and waits however long the line is. Raises
-        Unavailable when the line is full.
+        ``admitted`` work is part of something that has begun, and waits however long the queue is. Raises
+        Unavailable when the queue is full.
         """
-        # Each call is a borrower of its own: a request may have several.
+        # Each call is a separate borrower: a request may have several.
         borrower = object()
         share = None if of is None else self._share_of(of)
         try:
@@ -78,7 +78,7 @@ class Bulkhead:
                 share.users -= 1
             raise
 
-        # When the thread is free, which may be after nobody waits for it any more.
+        # When the thread is free, which may be after the caller stopped waiting.
         def free() -> None:
             self._limiter.release_on_behalf_of(borrower)
             if share is not None:
@@ -103,7 +103,7 @@ class Bulkhead:
         try:
             limiter.acquire_on_behalf_of_nowait(borrower)
         except anyio.WouldBlock:
-            # Each database has a line of its own before that of all: who fills it keeps out nobody else.
+            # Each database has its own queue before that of all: filling it keeps no other database out.
             if line.waiting >= self.line and not admitted:
                 raise Unavailable(
                     f"there is too much to do just now: {line.waiting} requests wait ({self.name})",
@@ -125,11 +125,11 @@ class Bulkheads:
 
         half = max(1, readers // 2)
         self.quick = bulkhead("quick answers", 2)
-        """What no database is needed for."""
+        """Work that needs no database."""
         self.reads = bulkhead("reads", readers, half)
         self.writes = bulkhead("writes", half, max(1, readers // 4))
         self.large = bulkhead("large bodies", 2, 1)
-        """What is parsed as a whole and takes much memory."""
+        """Bodies that are parsed as a whole and take much memory."""
         self.uploads = bulkhead("uploads", max(2, readers // 4))
         """Full pieces of uploads to their files."""
         self.passwords = Bulkhead("password hashing", workers, 2, 2, line, hashes=True)

@@ -1,4 +1,4 @@
-"""The order of strings in the views of a server: CouchDB's, unless whoever set up the environment says otherwise."""
+"""The order of strings in the views of a server: CouchDB's, unless the environment was set up with another."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ logger = logging.getLogger("pouchdb.server")
 
 
 def order_as_couchdb(engine: Engine) -> None:
-    """Have the views of an environment that is served order strings by ICU, if nobody chose an order.
+    """Make the views of a served environment order strings by ICU, unless an order was chosen.
 
-    Indexes of another order are built anew when they are asked next. Without ICU a warning is logged.
+    Indexes of another order are rebuilt when they are next queried. Without ICU a warning is logged.
     """
     if engine.settings.get("collation") is not None:
         return

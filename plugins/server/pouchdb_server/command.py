@@ -92,7 +92,7 @@ def command(
             raise click.UsageError("several --workers need a directory: what is in memory belongs to one process")
         _serve_with(Plan(where, options, settings, tls), host, port, processes, started)
         return
-    # uvicorn hands the signal on when it has ended: then the databases are to be closed.
+    # uvicorn raises the signal again when it has ended: then the databases are to be closed.
     signal.signal(signal.SIGTERM, end)
     with contextlib.suppress(KeyboardInterrupt), pouchdb.setup(where, **options) as environment:
         try:
@@ -106,7 +106,7 @@ def command(
 
 def _serve_with(plan: Plan, host: str, port: int, processes: int, started: Callable[[int], None]) -> None:
     """Serve a place with several processes until SIGINT or SIGTERM. Raises Failure, PouchDBError."""
-    # What is wrong with the place or the settings is found once, and what the processes share is made once.
+    # Errors in the place or the settings are found once, and what the processes share is made once.
     with pouchdb.setup(plan.place, **plan.options) as environment:
         create_app(environment, **plan.settings)
     try:

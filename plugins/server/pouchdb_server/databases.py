@@ -1,4 +1,4 @@
-"""The databases that requests use: opened once, never made by reading, closed when nobody needs them."""
+"""The databases that requests use: opened once, never made by reading, closed when they are not needed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _is_there(database: SyncPouchDB) -> bool:
 
 
 class Databases:
-    """Open databases by name, at most about ``most`` of them beside those in use."""
+    """Open databases by name, at most about ``most`` of them in addition to those in use."""
 
     def __init__(self, environment: SyncEnvironment, most: int) -> None:
         self._environment, self._most = environment, most
@@ -43,7 +43,7 @@ class Databases:
 
     @contextlib.contextmanager
     def use(self, name: str) -> Iterator[SyncPouchDB]:
-        """Give a database for as long as the block runs. Raises NotFound if there is none of the name."""
+        """Yield a database that stays open while the block runs. Raises NotFound if there is none of that name."""
         held = self.take(name)
         try:
             yield held.database
@@ -51,7 +51,7 @@ class Databases:
             self.give_back(held)
 
     def take(self, name: str) -> _Held:
-        """Return a database that stays open until it is given back. Raises NotFound."""
+        """Return a database that stays open until it is released. Raises NotFound."""
         # Another process may have destroyed it, or made it again. Not under the lock: looking at a file lets other
         # threads have the interpreter, and each of them would have to wait for this one.
         known = self._held.get(name)
@@ -62,7 +62,7 @@ class Databases:
                 self._forget(name)
                 held = None
             if held is None:
-                # Reading must not make it.
+                # Reading must not create it.
                 if name not in self._environment.names():
                     raise NotFound(MISSING)
                 held = self._held[name] = _Held(self._environment.PouchDB(name))
@@ -73,19 +73,19 @@ class Databases:
         return held
 
     def give_back(self, held: _Held) -> None:
-        """Say that a database is not used any more."""
+        """Release a database that is not used any more."""
         with self._lock:
             held.users -= 1
 
     def close(self) -> None:
-        """Close all."""
+        """Close all databases."""
         with self._lock:
             for held in self._held.values():
                 held.database.close()
             self._held.clear()
 
     def forget(self, name: str) -> None:
-        """Another process has destroyed a database: who is in the middle of using it is told that it is gone."""
+        """Another process has destroyed a database: calls that are using it get an error that says so."""
         with self._lock:
             self._forget(name)
 
@@ -94,7 +94,7 @@ class Databases:
         with self._lock:
             made = None if name in self._environment.names() else self._environment.PouchDB(name)
             if made is None or not made.adapter.created:
-                # The adapter knows it when another process was a moment earlier.
+                # The adapter notices when another process was a moment earlier.
                 if made is not None:
                     made.close()
                 raise FileExists("The database could not be created, the file already exists.")

@@ -1,7 +1,7 @@
-"""Documents that arrive over HTTP, checked as CouchDB does before anything is written: its errors, in its words.
+"""Documents that arrive over HTTP, checked as CouchDB does before anything is written: with its errors and reasons.
 
-What the core refuses by itself (values that no document may have) is its own affair; here is what CouchDB's clients
-know. The rules are those of its ``couch_doc:from_json_obj_validate``.
+Values that no document may have are refused by the core itself; here are the errors that CouchDB's clients
+expect. The rules are those of its ``couch_doc:from_json_obj_validate``.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ def checked(given: Any, *, new_edits: bool = True) -> dict[str, Any]:
 
 
 def checked_all(docs: list[Any], *, new_edits: bool) -> list[dict[str, Any]]:
-    """Return documents if CouchDB would take all of them: of one that it refuses, none is written."""
+    """Return documents if CouchDB would take all of them: if it refuses one, none is written."""
     return [checked(doc, new_edits=new_edits) for doc in docs]
 
 
 def check_id(id: Any) -> None:
-    """Refuse what is no id of a document. Raises IllegalId."""
+    """Refuse what is not a document id. Raises IllegalId."""
     if not isinstance(id, str):
         raise IllegalId("Document id must be a string")
     if not id:
@@ -91,9 +91,9 @@ def _check_member(name: str, value: Any, doc: Mapping[str, Any]) -> None:
 
 
 def check_rev_text(rev: Any) -> None:
-    """Refuse what is no revision, of a document or a local one. Raises BadRequest."""
+    """Refuse what is not a revision, of a document or a local document. Raises BadRequest."""
     if isinstance(rev, str) and rev.startswith("0-"):
-        # The core says of which documents that is one.
+        # The core decides for which documents this is a revision.
         return
     try:
         check_rev(rev)

@@ -1,4 +1,4 @@
-"""The last touch to every response: the headers that depend on the request, and 304 for who has it already."""
+"""Completes every response: the headers that depend on the request, and 304 for a client that has it already."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["close_body", "finish"]
 
 
 def finish(request: Request, response: Response) -> Response:
-    """Give a response the headers that depend on the request; doing it again changes nothing."""
+    """Add the headers that depend on the request to a response; doing it again changes nothing."""
     headers = response.headers
     names = {name.lower() for name, _ in headers}
     content_type = response.content_type
@@ -32,7 +32,7 @@ def finish(request: Request, response: Response) -> Response:
 
 
 def close_body(body: Any) -> None:
-    """End a body that is not sent, or not to its end."""
+    """Close a body that is not sent, or not to its end."""
     close = getattr(body, "close", None)
     if close is not None:
         close()

@@ -1,7 +1,7 @@
 """The gate: every request passes it before its body is read.
 
-It sees the head alone: who is it, may they use this route of this database, and does no plug-in object?
-Routes of plug-ins and paths that nothing answers pass it like all others.
+It sees the head only: which user is it, may they use this route of this database, does a plug-in object?
+Routes of plug-ins and paths without a route pass it like all others.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ class Gate:
 
     def __init__(self, hook: Any, accounts: Accounts, databases: Databases) -> None:
         self._hook, self._accounts, self._databases = hook, accounts, databases
-        # Where no other plug-in is to be asked, the server's own way is taken without the detour by the hook: two
+        # Where no other plug-in implements it, the server's own function is called without the hook: two
         # calls of it take a twentieth of a get.
         self._recognises_alone = _is_alone(hook.pouchdb_http_authenticate)
         self._authorises_alone = _is_alone(hook.pouchdb_http_authorise)
         self._alone = self._recognises_alone and self._authorises_alone and _is_alone(hook.pouchdb_http_middleware)
 
     def is_open_to(self, request: Request) -> bool:
-        """Return whether there is nothing to wait for at the gate: no credentials, and no plug-in to be asked."""
+        """Return whether there is nothing to wait for at the gate: no credentials, and no plug-in to call."""
         return self._alone and "authorization" not in request.headers and "cookie" not in request.headers
 
     def recognise(self, request: Request) -> UserContext | None:
-        """Return whose request it is, as plug-ins and accounts know. Raises Unauthorized, TooManyRequests."""
+        """Return the user of a request, according to plug-ins and accounts. Raises Unauthorized, TooManyRequests."""
         if self._recognises_alone:
             return self._accounts.authenticate(request)
         user: UserContext | None = self._hook.pouchdb_http_authenticate(request=request)
@@ -49,7 +49,7 @@ class Gate:
     def admit(self, request: Request, route: Route | None, using: ExitStack) -> SyncPouchDB | None:
         """Let a request in: return the database on behalf of its user, open as long as ``using``.
 
-        Without a ``route`` nothing answers the request, which only who may use the database shall learn. Sets
+        A request without a ``route`` has no endpoint, which only users of the database may learn. Sets
         ``request.user``, unless it is an inner request, which has its user already. Raises Unauthorized,
         Forbidden, NotFound, TooManyRequests, and what plug-ins raise.
         """

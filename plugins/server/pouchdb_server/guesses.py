@@ -1,4 +1,4 @@
-"""Slows down who guesses passwords, and nobody else: counted by user name and address together."""
+"""Slows down clients that guess passwords, and no others: counted by user name and address together."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pouchdb_core.errors import PouchDBError
 __all__ = ["Guesses", "TooManyRequests"]
 
 FREE = 10
-"""Wrong passwords in a row for which nobody has to wait."""
+"""Wrong passwords in a row that cause no wait."""
 LONGEST = 60.0
-"""Seconds that one has to wait at most."""
+"""The longest wait, in seconds."""
 FORGOTTEN = 600.0
-"""Seconds without an attempt after which earlier ones do not count."""
+"""Seconds without an attempt after which earlier ones are not counted."""
 KEPT = 10_000
 
 
@@ -48,9 +48,9 @@ class Guesses:
         self._note((name, address, count))
 
     def check(self, name: str, address: str) -> None:
-        """Refuse who has to wait, without counting an attempt. Raises TooManyRequests.
+        """Refuse a client that has to wait, without counting an attempt. Raises TooManyRequests.
 
-        Also asked for passwords that are known to be right: else one could guess at full speed.
+        Also called for passwords that are known to be right: otherwise one could guess at full speed.
         """
         if self._failed:
             with self._lock:
@@ -77,7 +77,7 @@ class Guesses:
         self._note((name, address, 0))
 
     def noted(self, name: str, address: str, count: int) -> None:
-        """Take over what another process has counted: who asks another one next does not begin anew."""
+        """Take over the count of another process: a client that reaches this one next does not start again at 0."""
         key, now = (name, address), self._clock()
         with self._lock:
             known, last = self._failed.get(key, (0, now))

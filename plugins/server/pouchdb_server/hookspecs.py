@@ -1,4 +1,4 @@
-"""The server's own hooks: implement them with ``@hookimpl(optionalhook=True)``, to work without it too."""
+"""The server's hooks: implement them with ``@hookimpl(optionalhook=True)``, to work without the server too."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ Middleware = Callable[["Request", Callable[["Request"], "Response"]], "Response"
 
 @hookspec
 def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Route]:  # type: ignore[empty-body]
-    """Return routes: endpoints of the server, of databases or of documents. Asked once, by ``create_app``.
+    """Return routes: endpoints of the server, of databases or of documents. Called once, by ``create_app``.
 
-    Two of one method and path are an error that names both plug-ins.
+    Two routes with one method and path are an error that names both plug-ins.
     """
 
 
 @hookspec
 def pouchdb_http_features(environment: SyncEnvironment) -> Iterable[str] | None:
-    """Return names for the ``features`` of ``GET /``, by which clients see what they may ask for: ``["search"]``.
+    """Return names for the ``features`` of ``GET /``, by which clients see which features they may use: ``["search"]``.
 
-    Asked once, by ``create_app``.
+    Called once, by ``create_app``.
     """
 
 
 @hookspec(firstresult=True)
 def pouchdb_http_authenticate(request: Request) -> UserContext | None:
-    """Return whose request it is, None for "not mine". Raises Unauthorized for wrong credentials.
+    """Return the user of a request, None for "not mine". Raises Unauthorized for wrong credentials.
 
-    For ways of your own, such as a header of a proxy or a signed token; users with names and passwords need only
+    For other ways to log in, such as a header of a proxy or a signed token; users with names and passwords need only
     ``pouchdb_http_account``. The body is not read yet. Set ``request.authenticated`` to the name of your way,
     which ``GET /_session`` reports.
     """
@@ -57,21 +57,21 @@ def pouchdb_http_authenticate(request: Request) -> UserContext | None:
 
 @hookspec(firstresult=True)
 def pouchdb_http_account(environment: SyncEnvironment, name: str) -> Account | None:
-    """Return the account of a user name, or None when you know none.
+    """Return the account of a user name, or None if you have none.
 
-    The server checks passwords (slowing down who guesses), makes and checks session cookies, and answers
+    The server checks passwords (slowing down clients that guess), makes and checks session cookies, and answers
     ``_session`` with it. Called for every request with a name or a cookie, so keep what you read. Administrators of
-    the server are not asked for here. Call ``request.server.accounts.expect(password)`` at the start with the
+    the server are not looked up here. Call ``request.server.accounts.expect(password)`` at the start with the
     slowest kind of password you have: then unknown names take as long as known ones.
     """
 
 
 @hookspec
 def pouchdb_http_authorise(request: Request, route: Route | None, database: SyncPouchDB | None) -> None:
-    """Refuse a request by raising, such as Forbidden, Unauthorized or NotFound. All plug-ins are asked.
+    """Refuse a request by raising an error such as Forbidden, Unauthorized or NotFound. All plug-ins are asked.
 
     Called for every request before its body is read, once ``request.user`` is known and has what the route needs;
-    also for requests that nothing answers (``route`` is None) and for inner requests (``request.depth`` above 0).
+    also for requests without an endpoint (``route`` is None) and for inner requests (``request.depth`` above 0).
     ``database`` is open on behalf of the user; None on the server level and for a database to be made.
     """
 
@@ -80,14 +80,14 @@ def pouchdb_http_authorise(request: Request, route: Route | None, database: Sync
 def pouchdb_http_middleware(environment: SyncEnvironment) -> Middleware | None:
     """Return a function around every request, on the handler's thread; the first plug-in's is the outermost.
 
-    It sees requests that have a route, after they were authorised and their bodies read. Asked once, by
+    It sees requests that have a route, after they were authorised and their bodies read. Called once, by
     ``create_app``.
     """
 
 
 @hookspec
 def pouchdb_http_session_info(request: Request) -> Mapping[str, Any] | None:
-    """Return members for ``info`` of ``GET /_session``, such as ``{"authentication_db": "_users"}``.
+    """Return fields for ``info`` of ``GET /_session``, such as ``{"authentication_db": "_users"}``.
 
-    Lists under ``authentication_handlers`` are put together, each name once.
+    Lists under ``authentication_handlers`` are merged, each name once.
     """

@@ -8,7 +8,7 @@ __all__ = ["ClientGone", "RequestTimeout", "RequestTooLarge", "Unavailable", "Un
 
 
 class ClientGone(Exception):
-    """The client went away in the middle."""
+    """The client disconnected before the end."""
 
 
 class RequestTooLarge(PouchDBError):

@@ -1,4 +1,4 @@
-"""Bodies on their way in: taken on the event loop, with limits of size and of time, into memory or a file.
+"""Request bodies: received on the event loop, with limits of size and of time, into memory or a file.
 
 A client that is slow holds no thread, and little memory: full pieces are handed to a thread that writes them to a
 temporary file.
@@ -25,13 +25,13 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 HERE = 64 * 1024
-"""Bytes that are looked for without waiting."""
+"""Bytes that are read without waiting."""
 PIECE = 128 * 1024
 """Bytes of a body that are kept in memory; a longer one goes to a file, in such pieces."""
 
 
 def declared_length(headers: Any) -> int | None:
-    """Return the length a request says its body has, or None if it is sent in chunks. Raises BadRequest."""
+    """Return the length that a request declares for its body, or None if it is sent in chunks. Raises BadRequest."""
     if "transfer-encoding" in headers:
         return None
     value = headers.get("content-length", "0")
@@ -41,7 +41,7 @@ def declared_length(headers: Any) -> int | None:
 
 
 class _Started:
-    """An awaitable that was begun already, to be gone on with in the same task."""
+    """An awaitable that was started already, to be continued in the same task."""
 
     def __init__(self, steps: Any, yielded: Any) -> None:
         self._steps, self._yielded = steps, yielded
@@ -67,8 +67,8 @@ class _Started:
 class Incoming:
     """The body of one request.
 
-    ``is_here()`` looks whether all of it came with the head, without waiting and without asking the client to go on;
-    then ``here()`` returns it. Else ``collect()`` waits for it, and ``taken()`` or ``file`` is what came.
+    ``is_here()`` checks whether all of it came with the head, without waiting and without sending 100 Continue;
+    then ``here()`` returns it. Otherwise ``collect()`` waits for it, and ``taken()`` or ``file`` has the body.
     """
 
     def __init__(self, request: Request, receive: Receive, settings: Settings) -> None:
@@ -79,16 +79,16 @@ class Incoming:
         self._waiting: _Started | None = None
         self._file: IO[bytes] | None = None
         self.seconds = 0.0
-        """How long it took to come."""
+        """Seconds it took to arrive."""
 
     # -- what came with the head -----------------------------------------------------------------
 
     def is_here(self) -> bool:
-        """Return whether nothing has to be waited for: there is no body, or it came with the head."""
+        """Return whether there is nothing to wait for: no body, or one that came with the head."""
         headers = self._request.headers
         if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
             self._ended = True
-        # A client that waits to be asked for the body is asked behind the gate.
+        # A client that waits for 100 Continue gets it behind the gate.
         elif "expect" not in headers:
             while not self._ended and self._size < HERE:
                 steps = self._receive().__await__()
@@ -102,7 +102,7 @@ class Incoming:
         return self._ended
 
     def here(self, most: int) -> bytes:
-        """Return the body that is here. Raises RequestTooLarge, BadRequest."""
+        """Return the body that arrived. Raises RequestTooLarge, BadRequest."""
         self._check_length(most)
         if self._size > most:
             raise RequestTooLarge(f"the body is longer than {most} bytes")
@@ -162,7 +162,7 @@ class Incoming:
 
     @property
     def length(self) -> int:
-        """Bytes that have come so far."""
+        """Bytes that have arrived so far."""
         return self._total
 
     def file(self) -> IO[bytes] | None:
@@ -197,7 +197,7 @@ class Incoming:
             raise RequestTooLarge(f"the body has {length} bytes; at most {most} are taken here")
 
     def close(self) -> None:
-        """Let go of what was begun, and of the file."""
+        """Release what was started, and the file."""
         if self._waiting is not None:
             self._waiting.close()
             self._waiting = None

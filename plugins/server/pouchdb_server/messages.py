@@ -1,4 +1,4 @@
-"""What a handler gets and gives: requests and responses of our own, with no web framework in them.
+"""What a handler receives and returns: requests and responses that need no web framework.
 
 A plug-in that adds an endpoint needs this module and ``routes``, nothing else.
 """
@@ -41,17 +41,17 @@ __all__ = [
 Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
 """Calls a function whenever there may be more to send, until the function it returns is called."""
 Body = Any
-"""Anything JSON can say (a dict, a list...), text, bytes, or an iterator of bytes and ``Idle``."""
+"""Any JSON value (a dict, a list...), text, bytes, or an iterator of bytes and ``Idle``."""
 
 ANONYMOUS = UserContext()
 
 
 LISTS = {"accept": ", ", "cookie": "; ", "if-none-match": ", "}
-"""Headers whose values are lists, which may be sent in several."""
+"""Headers whose values are lists, which may be sent in several headers."""
 
 
 class Headers(dict[str, str]):
-    """Headers by name, in any spelling; of one that came twice the first counts, unless its value is a list."""
+    """Headers by name, in any case; of one that came twice the first is used, unless its value is a list."""
 
     __slots__ = ()
 
@@ -65,7 +65,7 @@ class Headers(dict[str, str]):
 
     @classmethod
     def of(cls, given: Mapping[str, str]) -> Headers:
-        """Return headers from a mapping of names in any spelling."""
+        """Return headers from a mapping of names in any case."""
         made = cls()
         for name, value in given.items():
             dict.__setitem__(made, name.lower(), value)
@@ -83,10 +83,10 @@ class Headers(dict[str, str]):
 
 
 class Request:
-    """One request, with the members of CouchDB's request object.
+    """One request, with the fields of CouchDB's request object.
 
-    ``path`` are the decoded parts of the path; ``params`` what the route's pattern named; ``id`` the
-    document's id or None; ``user`` on whose behalf it is made. ``body`` is bytes; of a route that
+    ``path`` are the decoded parts of the path; ``params`` the named parts of the route's pattern; ``id`` the
+    document's id or None; ``user`` the user that sent it. ``body`` is bytes; for a route that
     ``streams`` it is empty, and ``file`` is the body as a binary file.
     """
 
@@ -114,21 +114,21 @@ class Request:
         self.database_name: str | None = None
         self.user: UserContext = ANONYMOUS
         self.authenticated: str | None = None
-        """How the user was recognised: "default" (basic), "cookie", "party", or what a plug-in says."""
+        """How the user was recognised: "default" (basic), "cookie", "party", or a plug-in's name for it."""
         self.depth = 0
-        """How many requests this one is within: 0 for one that came over HTTP."""
+        """How deep this request is within others: 0 for one that came over HTTP."""
         self.server: Service
-        """The service that answers it: its settings, accounts and databases, and ``answer()`` for inner requests."""
+        """The service that handles it: its settings, accounts and databases, and ``answer()`` for inner requests."""
         self.environment: SyncEnvironment
 
     @cached_property
     def uuid(self) -> str:
-        """A name for this request, made at first use."""
+        """An id for this request, made at first use."""
         return uuid.uuid4().hex
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The parameters of the URL; of one that came twice the last counts."""
+        """The parameters of the URL; of one that came twice the last is used."""
         try:
             return dict(parse_qsl(self.raw_query, keep_blank_values=True, errors="strict", max_num_fields=1000))
         except ValueError:
@@ -144,7 +144,7 @@ class Request:
 
     @cached_property
     def form(self) -> dict[str, str]:
-        """The fields of a body that is a form, else nothing."""
+        """The fields of a body that is a form, otherwise none."""
         if self.content_type != "application/x-www-form-urlencoded":
             return {}
         try:
@@ -154,7 +154,7 @@ class Request:
 
     @property
     def requested_path(self) -> list[str]:
-        """The parts of the path as the client asked for it."""
+        """The parts of the path as the client sent it."""
         return list(self.path)
 
     @property
@@ -165,7 +165,7 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and where the server is mounted, as the client knows them, for links."""
+        """Scheme, host and where the server is mounted, as the client sees them, for links."""
         return f"{self.scheme}://{self.headers.get('host', 'localhost')}{self.root}"
 
     def at(
@@ -179,9 +179,9 @@ class Request:
     ) -> Request:
         """Return an inner request of the same user: ``request.server.answer(request.at("GET", "/db/doc"))``.
 
-        ``path`` is percent-encoded and begins at the root of the server; its query may be with it, or be
-        ``query``, a mapping of texts or encoded already; ``headers`` replaces those of this
-        request (Authorization and Cookie count for nothing: the user is this request's); ``body`` is bytes, or a
+        ``path`` is percent-encoded and begins at the root of the server; its query may be part of it, or be
+        ``query``, a mapping of strings or an encoded string; ``headers`` replaces those of this
+        request (Authorization and Cookie are ignored: the user is this request's); ``body`` is bytes, or a
         binary file that is read once.
         """
         given = self.headers if headers is None else Headers.of(headers)
@@ -203,14 +203,14 @@ class Request:
         return inner
 
     def accepts(self, *types: str) -> bool:
-        """Tell whether the client names one of these types; a star is not a name."""
+        """Return whether the client names one of these types; a star is not a name."""
         accepted = self.headers.get("accept", "").lower()
         return any(each in accepted for each in types)
 
     def json(self, *, required: bool = True, kind: type | tuple[type, ...] = dict) -> Any:
         """Return the body as JSON.
 
-        Raises UnsupportedMediaType unless it says that it is, BadRequest for what cannot be parsed or
+        Raises UnsupportedMediaType unless its type says so, BadRequest for what cannot be parsed or
         is of another ``kind``. Without a body: ``{}`` if it is not ``required``.
         """
         self.check_json()
@@ -224,11 +224,11 @@ class Request:
         return value
 
     def check_json(self) -> None:
-        """Refuse the body of a POST that is not said to be JSON. Raises UnsupportedMediaType.
+        """Refuse the body of a POST whose type is not JSON. Raises UnsupportedMediaType.
 
-        It must be said, also where there is no body, as CouchDB insists: every page of the
-        web may make a visitor's browser POST without a type, or with the type of a form, and nobody is asked.
-        Of a PUT any type will do, as for CouchDB: curl says by itself that what it sends is a form.
+        The type is required, also where there is no body, as in CouchDB: every page of the
+        web may make a visitor's browser POST without a type, or with the type of a form, and the user is not asked.
+        For a PUT any type will do, as in CouchDB: curl by default says that what it sends is a form.
         """
         if self.method == "POST" and self.content_type != "application/json":
             raise UnsupportedMediaType()
@@ -242,7 +242,7 @@ class Request:
         return Unpacked(io.BytesIO(self.body), self.server.settings.max_body).read()
 
     def as_dict(self, database: SyncPouchDB | None = None) -> dict[str, Any]:
-        """Return what design functions see as ``req``."""
+        """Return the request object that design functions get as ``req``."""
         return {
             "body": self.body.decode("utf-8", "replace") if self.body else "undefined",
             "cookie": self.cookie,
@@ -267,11 +267,11 @@ class Request:
 
 
 class Response:
-    """An answer.
+    """A response.
 
     ``body`` may be an iterator of bytes; where it has to wait for something it yields ``Idle``, and
-    goes on when ``wakes`` told or the time is over: waiting holds no thread. An iterator with a
-    ``close`` is closed, whatever becomes of the client. ``etag`` answers 304 to who has it already.
+    continues when ``wakes`` reports or the time is over: waiting holds no thread. An iterator with a
+    ``close`` is closed, whatever the client does. With ``etag`` a client that has it already gets 304.
     """
 
     def __init__(
@@ -295,7 +295,7 @@ class Response:
         elif isinstance(body, str):
             self.body = body.encode()
             self.content_type = content_type or "text/plain; charset=utf-8"
-        # The usual first: asking whether something is a Mapping takes a twentieth of a get.
+        # The usual type first: the check for a Mapping takes a twentieth of a get.
         elif body is None or isinstance(body, (dict, list, tuple, bool, int, float, Mapping)):
             self.body = dump(body) + b"\n"
             self.content_type = content_type or "application/json"
@@ -303,17 +303,17 @@ class Response:
             self.body = iter(body)
 
     def add(self, name: str, value: str) -> Response:
-        """Add a header, beside those of the name that are there."""
+        """Add a header, in addition to those with the same name."""
         self.headers.append((name, value))
         return self
 
 
 NO_JSON = "invalid UTF-8 JSON"
-"""What CouchDB says of everything that is not JSON."""
+"""CouchDB's reason for everything that is not JSON."""
 
 
 def parsed(text: str | bytes) -> Any:
-    """Return what a JSON text of a request says. Raises BadRequest, in CouchDB's words."""
+    """Return the value of a request's JSON text. Raises BadRequest, with CouchDB's reason."""
     try:
         return from_text(text)
     except BadRequest as error:
@@ -331,7 +331,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
 
 
 def header_text(value: str) -> str:
-    """Return the value of a header as it may be sent: what comes from a document may hold a line of its own."""
+    """Return the value of a header as it may be sent: a value from a document may contain line breaks."""
     return _CONTROLS.sub(" ", value)
 
 
@@ -339,7 +339,7 @@ COUCHDB_SAYS = {
     ("bad_request", "Only reserved document ids may start with underscore."): "illegal_docid",
     ("missing_id", "_id is required for puts"): "illegal_docid",
 }
-"""Errors that CouchDB has another name for than PouchDB, by name and reason."""
+"""Errors that have another name in CouchDB than in PouchDB, by name and reason."""
 WORDS = [
     (name, re.compile(pattern, re.DOTALL), words)
     for name, pattern, words in (
@@ -353,11 +353,11 @@ WORDS = [
         ("bad_request", r"(Invalid rev format): .*", r"\1"),
     )
 ]
-"""Reasons for which CouchDB has words that clients compare; ours say more."""
+"""Reasons whose wording in CouchDB clients compare; ours say more."""
 
 
 def error_of(name: str, reason: Any) -> dict[str, Any]:
-    """Return the members by which CouchDB tells an error, given PouchDB's words for it.
+    """Return the fields by which CouchDB reports an error, given PouchDB's name and reason for it.
 
     The reason of a validation function is what it gave: any JSON.
     """
@@ -371,11 +371,11 @@ def error_of(name: str, reason: Any) -> dict[str, Any]:
 
 
 def error_response(error: PouchDBError) -> Response:
-    """Return what CouchDB answers for an error."""
+    """Return CouchDB's response for an error."""
     told = error_of(error.name, error.message)
     if error.name == "missing_stub" and {"attachment", "id"} <= error.details.keys():
         told["reason"] = f"Invalid attachment stub in {error.details['id']} for {error.details['attachment']}"
-    # PouchDB's catalogue has 500 and 412 for what CouchDB takes for the client's mistake.
+    # PouchDB's catalogue has 500 and 412 for what CouchDB treats as the client's mistake.
     status = 400 if told["error"] in ("doc_validation", "illegal_docid") else error.status
     response = Response(told, status)
     for name, value in error.details.get("headers", {}).items():

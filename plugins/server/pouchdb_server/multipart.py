@@ -1,4 +1,4 @@
-"""Multipart bodies: read part by part from a file, written piece by piece. Nothing is held that is not asked for."""
+"""Multipart bodies: read part by part from a file, written piece by piece. Only what is requested is held."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def boundary_of(content_type: str) -> bytes:
 
 
 def new_boundary() -> str:
-    """Return a boundary that is in no content."""
+    """Return a boundary that occurs in no content."""
     return secrets.token_hex(16)
 
 
@@ -57,7 +57,7 @@ class Part(io.RawIOBase):
 
     @property
     def name(self) -> str | None:
-        """The file's name that Content-Disposition tells."""
+        """The file name in Content-Disposition."""
         value = self.headers.get("content-disposition", "")
         extended = re.search(r"filename\*\s*=\s*utf-8''([^\s;]+)", value, re.IGNORECASE)
         return unquote(extended[1]) if extended else parameter(value, "filename")
@@ -97,7 +97,7 @@ class Part(io.RawIOBase):
 
 
 class MultipartReader:
-    """Reads a multipart body: ``for part in reader``; what was not read of a part is skipped."""
+    """Reads a multipart body: ``for part in reader``; the unread rest of a part is skipped."""
 
     def __init__(self, file: BinaryIO | Readable, boundary: bytes) -> None:
         self._file = file
@@ -107,7 +107,7 @@ class MultipartReader:
 
     def __iter__(self) -> Iterator[Part]:
         while self._content(PIECE):
-            # What is before the first boundary is nobody's.
+            # What is before the first boundary belongs to no part.
             continue
         for _ in range(MOST_PARTS):
             if not self._begin():
@@ -129,7 +129,7 @@ class MultipartReader:
         buffer, delimiter = self._buffer, self._delimiter
         while True:
             end = buffer.find(delimiter)
-            # The beginning of a boundary may be at the end of what is there.
+            # The beginning of a boundary may be at the end of the buffer.
             sure = end if end >= 0 else len(buffer) - len(delimiter) + 1
             if sure > 0:
                 piece = bytes(buffer[: min(size, sure)])
@@ -140,7 +140,7 @@ class MultipartReader:
             self._fill()
 
     def _begin(self) -> bool:
-        """Step over a boundary; tell whether a part follows."""
+        """Step over a boundary; return whether a part follows."""
         del self._buffer[: len(self._delimiter)]
         while len(self._buffer) < 2:
             self._fill()

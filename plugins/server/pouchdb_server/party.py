@@ -1,4 +1,4 @@
-"""The admin party: without administrators everybody on this machine is one, and nobody elsewhere is served."""
+"""The admin party: without administrators every client on this machine is one, and no other client is served."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["PARTY", "Party"]
 
 PARTY = UserContext(None, (ADMIN,))
-"""Everybody, while there are no administrators."""
+"""The user of every request while there are no administrators."""
 
 
 class Party:
-    """Lets guests in, by their address and the name they call the server."""
+    """Lets guests in, by their address and the host name in the request."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ def _loopback(peer: str) -> bool:
 
 
 def _check_host(request: Request, settings: Settings) -> None:
-    """Refuse names that are not this machine's: a page elsewhere could have its name lead here (DNS rebinding)."""
+    """Refuse names that are not this machine's: a page elsewhere could point its name here (DNS rebinding)."""
     host: str = request.headers.get("host", "localhost").lower()
     name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
     if name == "localhost" or name.endswith(".localhost") or name in settings.hosts:

@@ -1,4 +1,4 @@
-"""Passwords as they are kept: CouchDB's PBKDF2 hashes, or plain text that a program gave."""
+"""Passwords as they are stored: CouchDB's PBKDF2 hashes, or plain text that a program gave."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Password:
 def kept(text: str) -> Password | None:
     """Return a password from CouchDB's form ``-pbkdf2:sha256-key,salt,iterations``, or from plain text.
 
-    None for a hash that is damaged: no password matches it.
+    None for a damaged hash: no password matches it.
     """
     if not text.startswith("-pbkdf2"):
         return Password(text)

@@ -1,4 +1,4 @@
-"""Parameters of the URL as values: numbers, flags and JSON, refused with what is wrong."""
+"""Parameters of the URL as values: numbers, flags and JSON, or an error that says what is wrong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ READING = {
     "revs": "switch",
     "revs_info": "switch",
 }
-"""Of a document: what is not ``true`` is passed over, as CouchDB does."""
+"""Of a document: values other than ``true`` are ignored, as in CouchDB."""
 LISTING = {
     "attachments": "flag",
     "conflicts": "flag",
@@ -69,7 +69,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+")
 
 
 def flag(name: str, text: Any) -> bool:
-    """Return a parameter of a list that is true or false, in any spelling. Raises QueryParseError."""
+    """Return a parameter of a list that is true or false, in any case. Raises QueryParseError."""
     if text is True or text is False:
         return bool(text)
     said = text.lower() if isinstance(text, str) else ""
@@ -79,12 +79,12 @@ def flag(name: str, text: Any) -> bool:
 
 
 def switch(name: str, text: Any) -> bool | None:
-    """Return True for a parameter that is ``true``, None for every other: it is passed over."""
+    """Return True for a parameter that is ``true``, None for any other, which is ignored."""
     return True if text in ("true", True) else None
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a number from 0 up that a database can count to."""
+    """Return whether a string is a number from 0 up in the range of a database."""
     return text.isascii() and text.isdigit() and len(text) < 20
 
 
@@ -109,10 +109,10 @@ def _shown(value: Any) -> str:
 
 
 def chosen(given: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
-    """Return those parameters that are known, as values; others are left alone, as CouchDB does.
+    """Return the known parameters, as values; others are ignored, as in CouchDB.
 
-    ``known`` tells the kind of each, or the name it is another spelling of. What comes from a body
-    is a value already. ``key`` is a start and an end: of those that say something else, the last counts.
+    ``known`` has the kind of each, or the name it is an alias of. What comes from a body
+    is a value already. ``key`` is a start and an end: if others contradict it, the last is used.
     """
     values: dict[str, Any] = {}
     for name, text in given.items():
@@ -130,7 +130,7 @@ def chosen(given: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]
 
 
 def parameters(request: Request, known: Mapping[str, str]) -> dict[str, Any]:
-    """Return the known parameters of the body of a POST, and of the URL, which count more, as for CouchDB."""
+    """Return the known parameters of a POST's body and of the URL, which takes precedence, as in CouchDB."""
     values: dict[str, Any] = {}
     if request.method == "POST":
         body = request.json(required=False)
@@ -141,7 +141,7 @@ def parameters(request: Request, known: Mapping[str, str]) -> dict[str, Any]:
 
 
 def as_values(known: Mapping[str, str]) -> dict[str, str]:
-    """Return the kinds of parameters as they are in a body, where texts are texts, not JSON in a text."""
+    """Return the kinds of parameters as they are in a body, where strings are strings, not JSON in a string."""
     return {name: "text" if kind == "json" else kind for name, kind in known.items()}
 
 

@@ -1,4 +1,4 @@
-"""Routes are data: which handler answers which method of which path, and who may call it."""
+"""Routes are data: the handler of each method and path, and the rights it needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OF_PLUGINS = {
     "_spatial": "spatial",
     "_update": "couchapp",
 }
-"""What plug-ins of this project answer, below a database or one of its design documents."""
+"""Endpoints of this project's plug-ins, below a database or one of its design documents."""
 
 Level = Literal["server", "database", "document"]
 Needs = Literal["nobody", "member", "admin", "server"]
@@ -42,23 +42,23 @@ class Route:
     """One line of the route table.
 
     ``path`` is below its level: ``/_all_dbs`` of the server, ``/_bulk_docs`` of a database,
-    ``/{attachment...}`` of a document; ``{name}`` stands for one part, ``{name...}`` for the rest. The
+    ``/{attachment...}`` of a document; ``{name}`` matches one part, ``{name...}`` the rest. The
     handler is plain code on a thread, ``handler(request, database) -> Response | dict | list``;
     ``database`` is None on the server level. HEAD is answered by what answers GET.
     """
 
     level: Level
     methods: str
-    """Names of methods, with blanks between."""
+    """Names of methods, separated by spaces."""
     path: str
     handler: Handler
     needs: Needs | None = None
-    """"nobody" needs no user, "member" one who may use the database, "admin" an administrator of the
-    database, "server" an administrator of the server. Without it: "server" on the server level, else "member"."""
+    """"nobody" needs no user, "member" a user of the database, "admin" an administrator of the
+    database, "server" an administrator of the server. Default: "server" on the server level, else "member"."""
     streams: bool | tuple[str, ...] = False
     """Bodies (True), or bodies of these types, are not read beforehand: the handler reads ``request.file``."""
     slow: bool | Slow = False
-    """May take long, so it gets one of the threads for that. A function is asked, behind the gate and on a thread:
+    """May take long, so it gets one of the threads for that. A function is called, behind the gate and on a thread:
     ``slow(request, database)`` returns whether this request will take long."""
     reads: bool = False
     """Changes nothing, though its method is not GET."""
@@ -79,13 +79,13 @@ class Route:
             raise PluginError(f"the route {self.path} of a {self.level} needs one of {known}, not {self.needs!r}")
 
     def streamed(self, content_type: str) -> bool:
-        """Tell whether a body of a type is left to the handler."""
+        """Return whether a body of a type is left to the handler."""
         return self.streams if isinstance(self.streams, bool) else content_type in self.streams
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a path leads to."""
+    """The result of looking up a path."""
 
     routes: Mapping[str, Route]
     """By method."""
@@ -93,7 +93,7 @@ class Found:
     database: str | None = None
     id: str | None = None
     error: PouchDBError | None = None
-    """Why nothing answers this path: raised once it is known who asks."""
+    """Why this path has no endpoint: raised once the user is known."""
 
     def route(self, method: str) -> Route:
         """Return the route of a method. Raises MethodNotAllowed, NotFound, BadRequest."""
@@ -132,7 +132,7 @@ class _Pattern:
 
 
 class Table:
-    """All routes, ready to be looked up. Raises PluginError for two of one method and path."""
+    """All routes, ready to be looked up. Raises PluginError for two with one method and path."""
 
     def __init__(self, routes: Iterable[tuple[str, Route]]) -> None:
         self._levels: dict[str, dict[tuple[str, ...], _Pattern]] = {"server": {}, "database": {}, "document": {}}
@@ -149,7 +149,7 @@ class Table:
                 owners[key] = owner
                 pattern.routes[method] = route
         self._words = {part for parts in self._levels["database"] for part in parts}
-        # What is spelled out goes before what stands for anything: sorted by where the first brace is.
+        # Literal parts precede placeholders: sorted by the position of the first brace.
         for level, patterns in self._levels.items():
             ordered = sorted(patterns.items(), key=lambda item: [part.startswith("{") for part in item[0]])
             self._levels[level] = dict(ordered)
@@ -161,7 +161,7 @@ class Table:
             self._by_first[level] = index
 
     def find(self, path: tuple[str, ...]) -> Found:
-        """Return where a path leads."""
+        """Return the target of a path."""
         found = self._match("server", path)
         if found is not None:
             return Found(found[0], found[1])
@@ -186,7 +186,7 @@ class Table:
         return Found(found[0], found[1], name, id)
 
     def _absent(self, part: str) -> NotFound | None:
-        """Return the error for an endpoint of a plug-in of ours that is not installed."""
+        """Return the error for an endpoint of one of our plug-ins that is not installed."""
         plugin = OF_PLUGINS.get(part)
         if plugin is None or part in self._words:
             return None
@@ -195,7 +195,7 @@ class Table:
     def _match(self, level: str, path: tuple[str, ...]) -> tuple[Mapping[str, Route], dict[str, str]] | None:
         index = self._by_first[level]
         if path and level != "document":
-            # On these levels the first part is always spelled out.
+            # On these levels the first part is always literal.
             candidates = index.get(path[0], ())
         elif path:
             candidates = [*index.get(path[0], ()), *index.get("", ())]
@@ -218,7 +218,7 @@ def _document(path: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 def decoded(raw_path: str) -> tuple[str, ...]:
     """Return the parts of a path, decoded; empty ones are dropped. Raises BadRequest for what is not UTF-8.
 
-    A plus is a blank, as for CouchDB (its ``decode_plus_to_space``, which is on unless somebody turns it off).
+    A plus is a space, as in CouchDB (its ``decode_plus_to_space``, which is on by default).
     """
     parts = [part for part in raw_path.split("/") if part]
     if "+" in raw_path:

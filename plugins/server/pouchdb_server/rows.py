@@ -19,14 +19,14 @@ WHOLE = 256 * 1024
 AT_ONCE = 0.05
 """Seconds after which the first rows are sent, however few there are."""
 PIECE = 16 * 1024
-"""Bytes that are put together before they are handed on: rows are often short."""
+"""Bytes that are collected before they are passed on: rows are often short."""
 
 
 class Pieces(Response):
-    """A response of JSON that is made piece by piece: ``Idle`` where nothing can be said yet.
+    """A response of JSON that is made piece by piece: ``Idle`` where there is nothing to send yet.
 
-    What is short, and made quickly, is one piece with its length; ``etag`` gives it an ETag of its content. What goes
-    wrong with a short one becomes the error's response; a long one that fails when its beginning was sent is cut off.
+    A body that is short and made quickly is one piece with its length; ``etag`` adds an ETag of its content. An error
+    in a short one becomes the error's response; a long one that fails after its beginning was sent is cut off.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class Rows(Pieces):
     """A list as a response: ``Rows(rows, {"total_rows": 3, "offset": 0})``.
 
     ``rows`` are JSON values, or bytes that are JSON text already. Nothing is held of them: an iterator is read while
-    the client takes what was made, and closed (as a generator) when the client goes away. Where nothing can be said
-    yet they may be ``Idle``. ``head`` are the members before the rows, which are called ``name``; ``tail()`` returns
+    the client takes what was made, and closed (as a generator) when the client goes away. Where there is nothing to
+    send yet they may be ``Idle``. ``head`` are the fields before the rows, whose field is ``name``; ``tail()`` returns
     those after them, and is called when all rows are read.
     """
 
@@ -92,7 +92,7 @@ class Lists(Pieces):
 
 
 def members(values: Mapping[str, Any]) -> bytes:
-    """Return the members of an object as JSON text, without the braces."""
+    """Return the fields of an object as JSON text, without the braces."""
     return dump(dict(values))[1:-1]
 
 
@@ -109,7 +109,7 @@ def list_text(
     tail: Callable[[], Mapping[str, Any]] | None = None,
     newline: bytes = b"\r\n",
 ) -> Iterator[bytes | Idle]:
-    """Yield the text of a list, as CouchDB lays it out: counters on the first line, then a row a line."""
+    """Yield the text of a list, in CouchDB's layout: counters on the first line, then one row per line."""
     rows = iter(rows)
     try:
         before = members(head or {})

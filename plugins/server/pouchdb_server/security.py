@@ -1,4 +1,4 @@
-"""May they? What a route needs, against the user and the database's security object."""
+"""Authorisation: what a route needs, checked against the user and the database's security object."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["DEFAULT", "authorise", "design_guard", "every", "is_admin", "refusal
 
 ONLY_ADMINS = {"roles": [ADMIN]}
 DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}
-"""The security of a database that nobody gave one: as in CouchDB 3, for administrators only."""
+"""The security of a database without a security object: as in CouchDB 3, for administrators only."""
 
 
 def authorise(needs: Needs, user: UserContext, database: SyncPouchDB | None) -> None:
@@ -38,13 +38,13 @@ def authorise(needs: Needs, user: UserContext, database: SyncPouchDB | None) -> 
 
 
 def security_of(database: SyncPouchDB) -> Mapping[str, Any]:
-    """Return the database's security object, or what counts without one."""
+    """Return the database's security object, or the default."""
     # On the server's own behalf: the answer decides what the user may do.
     return database.as_user(None).get_security() or DEFAULT
 
 
 def is_admin(database: SyncPouchDB, user: UserContext) -> bool:
-    """Tell whether a user administers a database."""
+    """Return whether a user administers a database."""
     return ADMIN in user.roles or is_named(security_of(database), "admins", user)
 
 
@@ -61,7 +61,7 @@ def design_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | Non
 
 
 def every(*guards: Guard | None) -> Guard | None:
-    """Return a guard that refuses what one of several refuses; each is asked only about what those before let pass."""
+    """Return a guard that refuses what one of several refuses; each is called only for what those before let pass."""
     asked = [guard for guard in guards if guard is not None]
     if not asked:
         return None
@@ -80,5 +80,5 @@ def every(*guards: Guard | None) -> Guard | None:
 
 
 def refusal(user: UserContext, message: str) -> PouchDBError:
-    """Return the error for who may not: strangers are asked to log in."""
+    """Return the error for a user without the right: clients that are not logged in are asked to log in."""
     return Unauthorized(message) if user.name is None else Forbidden(message)

@@ -1,4 +1,4 @@
-"""Running the application on uvicorn: with limits that it lacks, and an end that loses nothing."""
+"""Running the application on uvicorn: with limits that it lacks, and a shutdown that loses nothing."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ TOO_MANY = "431 Request Header Fields Too Large", "too_long", "the headers of th
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection, with limits to the head of a request and to how long its client may do nothing.
+    """One connection, with limits on the head of a request and on how long its client may be idle.
 
-    Three clocks: for the head of every request, for a client that does not take what it is sent, and for the rest of a
-    body that was refused. Each drops the connection when it is over.
+    Three timeouts: for the head of every request, for a client that does not read the response, and for the rest of a
+    refused body. Each closes the connection when it is over.
     """
 
     limit = 64 * 1024
     patience = 60.0
     linger = 0.0
-    """Seconds that one more request is waited for on a connection without any, when the server stops."""
+    """Seconds to wait for one more request on an idle connection when the server stops."""
     is_stopping: Callable[[], bool] = staticmethod(lambda: False)
 
     def connection_made(self, transport: Any) -> None:
@@ -48,13 +48,13 @@ class Protocol(HttpToolsProtocol):
         self._head = self._unread = 0
         self._in_head = self._in_url = True
         self._head_since = self.loop.time()
-        # One clock for all requests of the connection: a timer for each would take a tenth of a request.
+        # One timer for all requests of the connection: a timer for each would take a tenth of a request.
         self._head_clock = self.loop.call_later(FIRST, self._look)
         self._write_clock: asyncio.TimerHandle | None = None
         self._rest_clock: asyncio.TimerHandle | None = None
         self._last_clock: asyncio.TimerHandle | None = None
         if self.is_stopping():
-            # Accepted before the server stopped to listen: it has told the others already.
+            # Accepted before the server stopped listening: it has notified the other connections already.
             self.shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -63,7 +63,7 @@ class Protocol(HttpToolsProtocol):
                 clock.cancel()
         super().connection_lost(exc)
 
-    # -- what comes ------------------------------------------------------------------------------
+    # -- receiving -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
@@ -86,11 +86,11 @@ class Protocol(HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._head += size
         if self._head > self.limit:
-            # The parser passes it on as an error of its own, which is answered below.
+            # The parser raises its own error for it, which is answered below.
             raise ValueError("the head of the request is too long")
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request; what is too long by the status that makes CouchDB's replicator ask for less."""
+        """Refuse a malformed request; one too long with the status that makes CouchDB's replicator request less."""
         if self._head <= self.limit and self._unread <= self.limit:
             status, error, reason = UNREADABLE
         else:
@@ -105,7 +105,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head = self._in_url = True
         self._head = 0
-        # The next request of a kept connection has as long as the first.
+        # The next request of a kept-alive connection has as long as the first.
         self._head_since = self.loop.time()
         scope: Any = self.scope
         scope["extensions"] = {ABORT: self.transport.abort}
@@ -114,7 +114,7 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         super().on_headers_complete()
         if self._last_clock is not None:
-            # It says so to the client, and closes the connection after the answer.
+            # It sends Connection: close to the client, and closes the connection after the response.
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -127,11 +127,11 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         cycle: Any = self.cycle
         if cycle is not None and cycle.more_body and cycle.response_complete and self._rest_clock is None:
-            # The rest of a body that nobody wants.
+            # The rest of a body that is not read.
             self._rest_clock = self.loop.call_later(self.patience, self.transport.abort)
 
     def _look(self) -> None:
-        """Look whether the head of a request takes too long; if not, look again when one could."""
+        """Check whether the head of a request takes too long; if not, check again when it could."""
         left = self._head_since + FIRST - self.loop.time() if self._in_head else FIRST
         if left <= 0:
             self.transport.close()
@@ -139,7 +139,7 @@ class Protocol(HttpToolsProtocol):
             self._head_clock = self.loop.call_later(max(left, 0.01), self._look)
 
     def shutdown(self) -> None:
-        """End the connection when it is idle; a request that may be on its way just now is waited for."""
+        """Close the connection when it is idle; wait for a request that may be on its way just now."""
         if self.linger and self._last_clock is None and self._is_idle():
             self._last_clock = self.loop.call_later(self.linger, self.shutdown)
         else:
@@ -149,7 +149,7 @@ class Protocol(HttpToolsProtocol):
         cycle: Any = self.cycle
         return cycle is None or bool(cycle.response_complete)
 
-    # -- what goes -------------------------------------------------------------------------------
+    # -- sending --------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -164,7 +164,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class Running(uvicorn.Server):
-    """A uvicorn server that ends feeds before it waits for what is under way."""
+    """A uvicorn server that ends feeds before it waits for requests under way."""
 
     def __init__(self, config: uvicorn.Config, server: Server, started: Callable[[int], None] | None = None) -> None:
         super().__init__(config)
@@ -187,7 +187,7 @@ class Running(uvicorn.Server):
 
 
 def inner(app: ASGIApp) -> Server:
-    """Return the server within what ``create_app`` returned."""
+    """Return the server inside the object that ``create_app`` returned."""
     found: Any = app
     while not isinstance(found, Server):
         found = found.app
@@ -204,10 +204,10 @@ def configured(
     is_stopping: Callable[[], bool] = lambda: False,
     **options: Any,
 ) -> uvicorn.Config:
-    """Return how uvicorn runs the application.
+    """Return uvicorn's configuration for the application.
 
-    ``linger`` is how long an idle connection is kept for one more request when the server stops: where others go on
-    at the same address, nobody is to notice. ``is_stopping()`` says that it does.
+    ``linger`` is how long an idle connection is kept for one more request when the server stops: where others continue
+    at the same address, clients should not notice. ``is_stopping()`` returns whether it stops.
     """
     chosen = {
         "limit": settings.max_headers,
@@ -227,7 +227,7 @@ def configured(
         server_header=False,
         access_log=False,
         log_config=None,
-        # A page of a proxy may not say who its peer is: the party is for this machine.
+        # A proxy's header must not change the peer's address: the party is for this machine.
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=75,

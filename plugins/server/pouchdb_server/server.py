@@ -1,7 +1,7 @@
-"""The ASGI application: takes requests from the network to the service, on threads, and sends what it answers.
+"""The ASGI application: takes requests from the network to the service, on threads, and sends its responses.
 
-The order of every request: find, gate, body, run, send. Nobody's body is read before it is known who it is, except
-what came with the head in the same packet, which is in memory anyway.
+The order of every request: find, gate, body, run, send. No body is read before the user is known, except for
+a part that came with the head in the same packet, which is in memory anyway.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ OVERRIDES = ("GET", "HEAD", "POST", "PUT", "DELETE", "COPY")
 
 
 class Server:
-    """One environment as an ASGI application. ``service`` is what answers, ``workers`` the threads it runs on."""
+    """One environment as an ASGI application. ``service`` handles the requests, on the threads of ``workers``."""
 
     def __init__(self, environment: Any, settings: Settings) -> None:
-        # Whoever is logged in in the program: the server's own work is the program's.
+        # Whichever user is logged in in the program: the server's own work is done as the program.
         self.environment = environment.as_user(None)
         self.settings = settings
         self.workers = Workers()
@@ -67,9 +67,9 @@ class Server:
             is_stopping=lambda: self._stopping,
         )
         self.clocks = Clocks()
-        """Where the supervisor of replications takes the time from, if this server brings it."""
+        """The clock of the supervisor of replications, if this server provides it."""
         self.lingers = False
-        """Whether requests are answered that still come while it stops: others go on at the same address."""
+        """Whether requests that arrive while it stops are answered: others continue at the same address."""
         self._supervises = False
         self._shared: list[Callable[[], None]] = []
         self._observer = Observer(self.environment)
@@ -78,11 +78,11 @@ class Server:
         self._numbers = itertools.count(1)
         self._prefix = os.urandom(4).hex()
 
-    # -- life ------------------------------------------------------------------------------------
+    # -- lifetime ------------------------------------------------------------------------------------
 
     @property
     def feeds(self) -> int:
-        """How many bodies are being sent piece by piece just now."""
+        """How many bodies are currently being sent piece by piece."""
         return len(self._senders)
 
     @property
@@ -105,13 +105,13 @@ class Server:
                 self._shared = share(self.service)
 
     def stop(self) -> None:
-        """Have feeds end and take no new requests; on the event loop, before it waits for those under way."""
+        """End feeds and accept no new requests; on the event loop, before it waits for those under way."""
         self._stopping = True
         for sender in tuple(self._senders):
             sender.stop()
 
     def close(self) -> None:
-        """Let go of threads and databases, and answer nothing any more; the environment stays open."""
+        """Release threads and databases, and accept no more requests; the environment stays open."""
         self._stopping = self._closed = True
         if self._supervises and not self.environment.closed:
             self._supervises = False
@@ -184,7 +184,7 @@ class Server:
             return self.service.run(call) if self.service.admit(call) is None else self.service.refused(call)
         threads, of = self._place(call), request.database_name
         if not threads.hashes and service.accounts.must_hash(request):
-            # Guessing passwords must not hold up who knows his.
+            # Guessing passwords must not delay users who know theirs.
             await self._admit(self._bulkheads.passwords, call, span)
         if incoming.is_here():
             # With no body to wait for, gate and handler are one step on one thread.
@@ -194,18 +194,18 @@ class Server:
                 await self._admit(self._bulkheads.reads, call, span)
             response = await self._collected(call, incoming, threads, span)
         if response is None:
-            # It takes long, as is known only now.
+            # It takes long, which is known only now.
             response = await self._bulkheads.builds.run(self._run, call, span, of=of)
         return response
 
     async def _admit(self, threads: Bulkhead, call: Call, span: Span) -> None:
-        """Have a call pass the gate on a thread. Raises why it must not."""
+        """Let a call pass the gate, on a thread. Raises the error of a refusal."""
         error = await threads.run(self._gate, call, span, of=call.request.database_name)
         if error is not None:
             raise error
 
     async def _collected(self, call: Call, incoming: Incoming, threads: Bulkhead, span: Span) -> Response | None:
-        """Wait for the body, then run the handler; None when it is to run where long work is done."""
+        """Wait for the body, then run the handler; None when it has to run on a thread for long work."""
         request, settings, route = call.request, self.settings, call.route
         assert route is not None, "what has no route is refused at the gate"
         of = request.database_name
@@ -221,7 +221,7 @@ class Server:
         return await threads.run(self._with_body, call, incoming, span, of=of)
 
     def _place(self, call: Call) -> Bulkhead:
-        """Return where a call is handled."""
+        """Return the bulkhead for a call."""
         route, bulkheads = call.route, self._bulkheads
         if route is None:
             return bulkheads.reads
@@ -259,7 +259,7 @@ class Server:
         with span.active():
             return None if self.service.is_slow(call) else self.service.run(call)
 
-    # -- the answer ------------------------------------------------------------------------------
+    # -- the response ------------------------------------------------------------------------------
 
     async def _send(self, scope: Scope, request: Request, response: Response, receive: Receive, send: Send) -> None:
         body = response.body
@@ -307,7 +307,7 @@ class Server:
                 sender.stop()
             complete = await sender.send(pieces, response.wakes)
         except Exception as error:
-            # The head is sent: all that is left to say is that the body is cut short.
+            # The head is sent: the only error left to report is a body that is cut short.
             trace = None if isinstance(error, PouchDBError) else error
             level = logging.WARNING if isinstance(error, PouchDBError) else logging.ERROR
             logger.log(level, "%s %s was cut off: %s", request.method, request.raw_path, error, exc_info=trace)
@@ -317,7 +317,7 @@ class Server:
         if complete:
             await send({"type": "http.response.body", "body": b""})
         elif ABORT in scope.get("extensions", ()):
-            # A polite end would say that this was all.
+            # A regular end would mean that the body is complete.
             scope["extensions"][ABORT]()
             with contextlib.suppress(ClientGone, asyncio.TimeoutError, TimeoutError):
                 await asyncio.wait_for(_disconnected(receive), 5)

@@ -1,7 +1,7 @@
 """The service: all endpoints of an environment, with no network in it.
 
-The server calls it for every request that comes over HTTP; plug-ins and programs call it for inner requests. One
-order for all of them: find the route, pass the gate, take the body, run the handler.
+The server calls it for every request that comes over HTTP; plug-ins and programs call it for inner requests. The
+order of all of them: find the route, pass the gate, read the body, run the handler.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ __all__ = ["MOST_DEPTH", "Call", "Service", "service", "unforeseen"]
 logger = logging.getLogger("pouchdb.server")
 
 MOST_DEPTH = 100
-"""How deep requests may be within requests: a rewrite may lead to a rewrite."""
+"""How deep requests may be nested: a rewrite may lead to a rewrite."""
 
 
 class Call:
-    """One request on its way: where it leads, and what is held open for it."""
+    """One request being handled: its target, and what is held open for it."""
 
     __slots__ = ("_using", "database", "error", "found", "is_admitted", "is_open", "request", "route")
 
@@ -52,13 +52,13 @@ class Call:
         self._using = ExitStack()
 
     def close(self) -> None:
-        """Give back what was held for it."""
+        """Release what was held for it."""
         self.is_open = False
         self._using.close()
 
 
 class _Held:
-    """A body that is made while it is sent, and what it needs until its end."""
+    """A body that is made while it is sent, and what is held open until its end."""
 
     def __init__(self, body: Iterator[bytes | Idle], using: ExitStack) -> None:
         self._body, self._using = body, using
@@ -70,7 +70,7 @@ class _Held:
         return next(self._body)
 
     def close(self) -> None:
-        """End it: the rest is not wanted."""
+        """Close it: the rest is not needed."""
         with self._using:
             close = getattr(self._body, "close", None)
             if close is not None:
@@ -84,9 +84,9 @@ def _spawn(function: Callable[[], Any]) -> None:
 class Service:
     """The endpoints of one environment.
 
-    ``environment``, ``settings``, ``accounts`` (who users are) and ``databases`` (open ones, by name) are what
+    ``environment``, ``settings``, ``accounts`` (of users) and ``databases`` (open ones, by name) are what
     handlers use, as ``request.server``; ``spawn(function)`` calls something in the background, ``feeds()`` counts
-    bodies that are being sent, ``is_stopping()`` says that feeds have to end.
+    bodies that are being sent, ``is_stopping()`` returns whether feeds have to end.
     Raises PluginError for an environment without the plug-in ``server`` and
     for plug-ins that clash.
     """
@@ -115,14 +115,14 @@ class Service:
         ]
         features = [each or () for _, each in _answers(self._hook.pouchdb_http_features, environment)]
         self.features = sorted({name for names in features for name in names})
-        """What clients may ask for, as ``GET /`` reports it."""
+        """The features that clients may use, as ``GET /`` reports them."""
         self.accounts = Accounts(environment, settings, self._hook)
         self.databases = Databases(environment, settings.max_databases)
         self.others = Others(environment.state(SIBLINGS), environment.prefix)
         """The other processes that serve the same place."""
         self.gate = Gate(self._hook, self.accounts, self.databases)
         self.replications: dict[str, Any] = {}
-        """Continuous replications that were asked for by _replicate, by id."""
+        """Continuous replications started by _replicate, by id."""
 
     # -- inner requests --------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class Service:
     ) -> Request:
         """Return a request to be answered here, without HTTP.
 
-        ``path`` is percent-encoded and begins with a slash; it may have its query with it. ``user`` None is the
+        ``path`` is percent-encoded and begins with a slash; it may include its query. ``user`` None is the
         user of the environment's view; a view without one is the program itself, which may do everything.
         """
         made = Request(method.upper(), *target(path, query), Headers.of(headers or {}), body=body)
@@ -150,8 +150,8 @@ class Service:
     def answer(self, request: Request) -> Response:
         """Answer a request on this thread: what the route needs, middleware and hooks apply as over HTTP.
 
-        ``request`` comes from ``request.at(...)`` of a handler's request, or from ``Service.request``. What goes
-        wrong is a response with the error's status, as over HTTP; a body that is an iterator must be read to its end
+        ``request`` comes from ``request.at(...)`` of a handler's request, or from ``Service.request``. An error
+        is a response with the error's status, as over HTTP; a body that is an iterator must be read to its end
         or closed. Requests deeper than 100 within others are 400.
         """
         if request.depth > MOST_DEPTH:
@@ -173,7 +173,7 @@ class Service:
     # -- the order of every request --------------------------------------------------------------
 
     def find(self, request: Request) -> Call:
-        """Find what answers a request; what is wrong with its path is raised behind the gate."""
+        """Find the route of a request; an error in its path is raised behind the gate."""
         found, route, error = Found({}, {}), None, None
         try:
             request.path = decoded(request.raw_path)
@@ -185,7 +185,7 @@ class Service:
         return Call(request, found, route, error)
 
     def admit(self, call: Call) -> PouchDBError | None:
-        """Have a request pass the gate, on a thread; return why it must not, or why nothing answers it."""
+        """Let a request pass the gate, on a thread; return the error of a refusal, or of a path without an endpoint."""
         try:
             call.is_open = True
             call.database = self.gate.admit(call.request, call.route, call._using)
@@ -199,7 +199,7 @@ class Service:
         return call.error
 
     def refused(self, call: Call, error: PouchDBError | None = None) -> Response:
-        """Return the answer to a call that is not to be run, and end it."""
+        """Return the response to a call that is not run, and end it."""
         why = error or call.error or ServerError()
         call.close()
         return finish(call.request, error_response(why))
@@ -212,11 +212,11 @@ class Service:
         try:
             return slow(call.request, call.database)
         except PouchDBError:
-            # The handler meets the same, and answers with it.
+            # The handler gets the same error, and responds with it.
             return False
 
     def run(self, call: Call) -> Response:
-        """Run the handler of a call that was admitted, on a thread; the call ends with the response's body."""
+        """Run the handler of an admitted call, on a thread; the call ends with the response's body."""
         request = call.request
         assert call.route is not None, "a call without a route is refused"
         try:
@@ -224,7 +224,7 @@ class Service:
             if request.authenticated == "cookie" and request.depth == 0:
                 self.accounts.renew(request, response)
         except DatabaseClosed:
-            # Somebody deleted it meanwhile.
+            # It was deleted meanwhile.
             gone = Unavailable("the server is shutting down") if self.environment.closed else NotFound(MISSING)
             response = error_response(gone)
         except PouchDBError as error:
@@ -237,13 +237,13 @@ class Service:
         if isinstance(response.body, bytes):
             call.close()
         else:
-            # Who sends the body piece by piece uses the database until the end.
+            # A body that is sent piece by piece uses the database until its end.
             response.body = _Held(response.body, call._using)
             call.is_open = False
         return response
 
     def close(self) -> None:
-        """Let go of replications and databases; the environment stays open."""
+        """Release replications and databases; the environment stays open."""
         for each in tuple(self.replications.values()):
             each.cancel()
         self.databases.close()
@@ -283,7 +283,7 @@ def service(environment: AbstractEnvironment) -> Service:
     known = view.state(_SERVICES)
     found = known.get(view.prefix)
     if found is None:
-        # Two threads may make one each: the first that is known stays.
+        # Two threads may make one each: the first one stored is kept.
         found = known.setdefault(view.prefix, Service(view.as_user(None), Settings()))
     if view.user is not None:
         found = copy.copy(found)
@@ -292,7 +292,7 @@ def service(environment: AbstractEnvironment) -> Service:
 
 
 def unforeseen(request: Request, error: Exception) -> ServerError:
-    """Log an error that no handler expected; return one that shows strangers nothing of the program's inside."""
+    """Log an unexpected error; return one that reveals nothing of the program's internals."""
     logger.error("%s %s failed (request %s)", request.method, request.raw_path, request.uuid, exc_info=error)
     return ServerError(f"the server failed; its log has the reason under {request.uuid}")
 

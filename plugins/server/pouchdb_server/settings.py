@@ -1,4 +1,4 @@
-"""What a server may be told: who administers it, and its limits."""
+"""The settings of a server: its administrators and its limits."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ class Settings:
 
     admins: Mapping[str, str] = field(default_factory=dict)
     """Names and passwords of the administrators; a password may be CouchDB's hash of one (``-pbkdf2-...``).
-    Without any there is an admin party: everybody may do everything."""
+    Without any there is an admin party: every client may do everything."""
     admin_party: Literal["loopback", "everywhere"] = "loopback"
-    """Where the party is: on this machine only, or for everybody whom the application that mounts the
+    """Where the party is: on this machine only, or for all clients that the application that mounts the
     server lets in."""
     cors: bool | Sequence[str] = False
-    """True lets pages of every origin in, a list those of these origins. With credentials in a list only."""
+    """True allows pages of every origin, a list those of these origins. Credentials are allowed with a list only."""
     hosts: Sequence[str] = ()
-    """Names by which clients of this machine may call it during an admin party, beside localhost."""
+    """Host names by which clients of this machine may reach it during an admin party, in addition to localhost."""
     secret: str | None = None
-    """What cookies are signed with; one is made and kept if there is none."""
+    """The secret that signs cookies; one is made and stored if there is none."""
     session_timeout: int = 600
-    """Seconds a cookie is good for after its last use."""
+    """Seconds a cookie is valid after its last use."""
     max_body: int = 64 * MIB
-    """Bytes of a body that is read as a whole."""
+    """Largest body that is read as a whole, in bytes."""
     max_attachment: int | None = None
-    """Bytes of an attachment, which is never read as a whole. None: what the disk holds."""
+    """Largest attachment, in bytes; it is never read as a whole. None: as much as the disk holds."""
     max_headers: int = 64 * 1024
-    """Bytes of the head of a request; of ``serve`` only."""
+    """Largest head of a request, in bytes; for ``serve`` only."""
     max_feeds: int = 5000
-    """Feeds that wait for changes at the same time."""
+    """How many feeds may wait for changes at the same time."""
     max_heartbeat: int = 60_000
-    """Milliseconds a feed is silent at most."""
+    """Milliseconds a feed may be silent."""
     min_heartbeat: int = 500
-    """Milliseconds between two heartbeats at least, whatever a client asks for."""
+    """Milliseconds between two heartbeats at least, whatever a client requests."""
     max_databases: int = 200
-    """Databases that stay open though nobody uses them just now."""
+    """How many databases stay open while they are not in use."""
     workers: int = 16
-    """Threads for reads; writes, uploads and feeds have as many as half of it each, passwords two."""
+    """Threads for reads; writes, uploads and feeds have half as many each, passwords two."""
     slow_workers: int = 16
-    """Threads for what takes long: building views, replications by ``_replicate``."""
+    """Threads for long work: building views, replications by ``_replicate``."""
     line: int = 1000
     """Requests of one kind that wait for a thread; more are answered 503 with ``Retry-After``."""
     patience: float = 60.0
-    """Seconds to wait for a client that takes or sends nothing in the middle of a message."""
+    """Seconds to wait for a client that reads or sends nothing in the middle of a message."""
     slowest: int = 256
-    """Bytes a second that a body must bring on average, over each time of ``patience``."""
+    """Bytes per second that a body must arrive with on average, over each time of ``patience``."""
     body_time: float = 600.0
-    """Seconds that a body takes at most that is read as a whole; attachments may take longer."""
+    """Longest time for a body that is read as a whole, in seconds; attachments may take longer."""
     max_jobs: int = 100
     """Replications of ``_replicator`` documents that run at the same time; others wait for their turn."""
     fauxton: str | PathLike[str] | None = None

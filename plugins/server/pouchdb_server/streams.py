@@ -1,4 +1,4 @@
-"""Bodies on their way out: sent while an iterator makes them."""
+"""Response bodies: sent while an iterator makes them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ PIECE = 64 * 1024
 class Sender:
     """Sends the body that an iterator makes. While it waits, it holds no thread.
 
-    Ends when the iterator does, when the client is gone, when it takes nothing for ``patience``
+    Ends when the iterator does, when the client is gone, when it reads nothing for ``patience``
     seconds, and when ``stop()`` is called; the iterator is closed in any case.
     """
 
     def __init__(self, threads: Bulkhead, of: str | None, receive: Receive, send: Send, patience: float) -> None:
-        """``threads`` is where pieces are made, ``of`` the database they come from."""
+        """``threads`` makes the pieces, ``of`` is the database they come from."""
         self._threads, self._of = threads, of
         self._receive, self._send, self._patience = receive, send, patience
         self._loop = asyncio.get_running_loop()
@@ -38,14 +38,14 @@ class Sender:
         self._woken = False
         self._gone = False
         self.abandoned = False
-        """The client takes nothing, and what was sent to it waits in memory."""
+        """The client reads nothing, and what was sent to it waits in memory."""
 
     def stop(self) -> None:
-        """Wake a feed, which finds that the server is shutting down and ends as feeds end."""
+        """Wake a feed, which finds that the server is shutting down and ends as usual."""
         self._wake()
 
     async def send(self, body: Iterator[bytes | Idle], wakes: Subscribe | None) -> bool:
-        """Send the body; tell whether all of it was sent."""
+        """Send the body; return whether all of it was sent."""
         unsubscribe = wakes(self._wake_from_thread) if wakes is not None else None
         listening = self._loop.create_task(self._listen())
         try:
@@ -56,7 +56,7 @@ class Sender:
                 unsubscribe()
             close = getattr(body, "close", None)
             if close is not None:
-                # It may have to let go of files and locks: not on the loop.
+                # It may have to release files and locks: not on the loop.
                 await asyncio.shield(self._threads.run(_closed, close, of=self._of, admitted=True))
 
     async def _drive(self, body: Iterator[bytes | Idle]) -> bool:
@@ -101,13 +101,13 @@ class Sender:
             self._waiter.set_result(None)
 
     def _wake_from_thread(self) -> None:
-        # The loop may be closed by now; then nobody waits.
+        # The loop may be closed by now; then no caller waits.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._wake)
 
     async def _listen(self) -> None:
         while (await self._receive())["type"] == "http.request":
-            # Of a body that nobody reads.
+            # The rest of a body that is not read.
             continue
         self._gone = True
         self._wake()

@@ -1,4 +1,4 @@
-"""Every endpoint of the server. One route a line: level, methods, path, who answers, what it needs."""
+"""Every endpoint of the server. One route per line: level, methods, path, handler, what it needs."""
 
 from __future__ import annotations
 

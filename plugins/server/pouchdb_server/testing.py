@@ -28,7 +28,7 @@ PATIENCE = 30.0
 
 
 class Fault:
-    """Something that goes wrong with requests: see the methods of ``CouchServer`` that make one."""
+    """A failure of requests: see the methods of ``CouchServer`` that make one."""
 
     def __init__(self, method: str, path: str, times: int | None) -> None:
         self._method, self._path, self._times = method, re.compile(path), times
@@ -39,7 +39,7 @@ class Fault:
         """Set when it has hit one."""
 
     def takes(self, method: str, path: str) -> bool:
-        """Tell whether the fault hits a request, and count it."""
+        """Return whether the fault hits a request, and count it."""
         if self._method not in ("*", method) or self._path.search(path) is None:
             return False
         with self._lock:
@@ -50,11 +50,11 @@ class Fault:
         return True
 
     def end(self) -> None:
-        """Let nothing go wrong by this fault any more."""
+        """End this fault: it hits no more requests."""
         self._times = 0
 
     async def happen(self, app: Any, scope: Any, receive: Receive, send: Send) -> None:
-        """Be the fault."""
+        """Apply the fault to a request."""
         raise NotImplementedError
 
 
@@ -96,7 +96,7 @@ class _Cut(Fault):
                 return
             await send({"type": "http.response.body", "body": body[:left], "more_body": True})
             left = -1
-            # What was sent gets to the client before the end does.
+            # What was sent reaches the client before the end does.
             asyncio.get_running_loop().call_later(0.01, abort)
 
         await app(scope, receive, counting)
@@ -159,7 +159,7 @@ class CouchServer:
         return self
 
     def stop(self) -> None:
-        """Stop: what is held goes on, requests under way end. An environment of its own is closed."""
+        """Stop: held requests continue, requests under way are completed. An environment it made is closed."""
         for fault in self._faults:
             fault.end()
         self._running.should_exit = True
@@ -186,16 +186,16 @@ class CouchServer:
         reason: str = "a fault that was asked for",
         headers: MutableMapping[str, str] | None = None,
     ) -> Fault:
-        """Answer with a status instead: 503, 429 with ``headers={"Retry-After": "1"}``, 401, 413..."""
+        """Respond with a status instead: 503, 429 with ``headers={"Retry-After": "1"}``, 401, 413..."""
         body = {"error": error, "reason": reason}
         return self._add(_Status(method, path, times, status=status, body=body, headers=headers or {}))
 
     def garble(self, path: str = "", method: str = "*", *, times: int | None = 1, body: bytes = b"<html>") -> Fault:
-        """Answer 200 with something that is no JSON, as proxies do."""
+        """Respond 200 with something that is not JSON, as proxies do."""
         return self._add(_Status(method, path, times, status=200, body=body, headers={}))
 
     def drop(self, path: str = "", method: str = "*", *, times: int | None = 1) -> Fault:
-        """Close the connection without an answer."""
+        """Close the connection without a response."""
         return self._add(_Cut(method, path, times, after=None))
 
     def cut(self, after: int, path: str = "", method: str = "*", *, times: int | None = 1) -> Fault:
@@ -203,7 +203,7 @@ class CouchServer:
         return self._add(_Cut(method, path, times, after=after))
 
     def hold(self, path: str = "", method: str = "*", *, times: int | None = 1) -> Fault:
-        """Keep requests waiting until ``fault.end()``; ``fault.hit`` tells that one waits."""
+        """Keep requests waiting until ``fault.end()``; ``fault.hit`` is set when one waits."""
         return self._add(_Hold(method, path, times))
 
     def heal(self) -> None:

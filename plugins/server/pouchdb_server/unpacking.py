@@ -1,4 +1,4 @@
-"""Bodies that come packed with gzip, unpacked while they are read."""
+"""Bodies compressed with gzip, decompressed while they are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIECE = 64 * 1024
 
 
 class Unpacked:
-    """What a packed file holds, to be read once. Memory is bounded, however well it was packed.
+    """The content of a compressed file, to be read once. Memory is bounded, however well it was compressed.
 
     Reading raises BadRequest for what is not gzip or is cut off, RequestTooLarge beyond ``most`` bytes.
     """
@@ -34,7 +34,7 @@ class Unpacked:
         while size:
             if self._decoder.eof and not self._another():
                 break
-            # What it has may hold more than was asked for before.
+            # Its buffer may hold more than was requested before.
             piece = self._unpack(size)
             if piece:
                 return piece
@@ -56,7 +56,7 @@ class Unpacked:
         return piece
 
     def _another(self) -> bool:
-        """Begin with what follows: a file may be several, one after the other. Tell whether something does."""
+        """Start the next member: a file may have several, one after the other. Return whether there is one."""
         self._packed = self._decoder.unused_data or self._file.read(PIECE)
         if self._packed:
             self._decoder = zlib.decompressobj(wbits=31)
@@ -64,7 +64,7 @@ class Unpacked:
 
 
 class Limited:
-    """A file that may be read to a number of bytes. Raises RequestTooLarge beyond them."""
+    """A file that may be read up to a number of bytes. Raises RequestTooLarge beyond them."""
 
     def __init__(self, file: Any, most: int | None) -> None:
         self._file, self._most, self._total = file, most, 0
@@ -78,9 +78,9 @@ class Limited:
 
 
 class Packed:
-    """Content that comes packed, as what it holds.
+    """Content that arrives compressed, read decompressed.
 
-    Once it is read, ``known_as`` has the digest of the packed bytes, by which the sender may call it, and
+    Once it is read, ``known_as`` has the digest of the compressed bytes, by which the sender may identify it, and
     ``encoded_length`` is how many they are.
     """
 
@@ -94,7 +94,7 @@ class Packed:
         return self._unpacked.read(size)
 
     def take(self, size: int) -> bytes:
-        """Return the next packed bytes."""
+        """Return the next compressed bytes."""
         piece: bytes = self._raw.read(size)
         self._md5.update(piece)
         self.encoded_length += len(piece)

@@ -1,4 +1,4 @@
-"""What happened to the databases of an environment, for _db_updates: the last thousand things this process knows."""
+"""What happened to the databases of an environment, for _db_updates: the last thousand events this process knows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ KEPT = 1000
 
 
 class Updates:
-    """A feed of ``{"db_name", "type": "created" | "updated" | "deleted", "seq"}``, one entry a database."""
+    """A feed of ``{"db_name", "type": "created" | "updated" | "deleted", "seq"}``, one entry per database."""
 
     def __init__(self) -> None:
-        # Numbers begin anew with the process; the life tells those of another one apart.
+        # Numbers begin again with the process; the life distinguishes them from those of another.
         self._life = secrets.token_hex(4)
         self._numbers = [0]
         """The newest number; in a list, since views of the feed share it."""
@@ -35,7 +35,7 @@ class Updates:
         self._lock = threading.Lock()
 
     def add(self, name: str, kind: str) -> None:
-        """Remember that something happened; called by writers, so it is quick."""
+        """Remember an event; called by writers, so it is quick."""
         with self._lock:
             last = self._kept[-1] if self._kept else None
             self._numbers[0] += 1
@@ -48,7 +48,7 @@ class Updates:
             wake()
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call ``wake`` after everything that happens, until the returned function is called."""
+        """Call ``wake`` after every event, until the returned function is called."""
         key = object()
         with self._lock:
             self._wakes[key] = wake
@@ -60,13 +60,13 @@ class Updates:
         return unsubscribe
 
     def seen_by(self, short_name: Callable[[str], str | None]) -> Updates:
-        """Return the same feed as a view of the environment shows it: its databases only, by its names for them."""
+        """Return the same feed as a view of the environment shows it: its databases only, by the view's names."""
         view = copy.copy(self)
         view._short_name = short_name
         return view
 
     def after(self, number: int) -> list[tuple[int, dict[str, Any]]]:
-        """Return what happened after a number, the last of each database only, in order."""
+        """Return the events after a number, the last of each database only, in order."""
         with self._lock:
             kept = [(seq, self._short_name(name), kind) for seq, name, kind in self._kept if seq > number]
         found = {name: (seq, kind) for seq, name, kind in kept if name is not None}
@@ -83,7 +83,7 @@ class Updates:
         return f"{number}-{self._life}"
 
     def number_of(self, seq: str) -> int:
-        """Return the number of a seq: 0, all there is, for one of another life."""
+        """Return the number of a seq: 0, which means all events, for one of another life."""
         if seq == "now":
             return self._numbers[0]
         number, _, life = seq.partition("-")

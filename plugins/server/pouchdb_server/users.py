@@ -1,4 +1,4 @@
-"""What the server itself refuses in ``_users``, whoever keeps its accounts."""
+"""What the server itself refuses in ``_users``, whichever plug-in manages its accounts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def needs_of(route: Route, database: SyncPouchDB | None) -> Needs:
 def users_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | None:
     """Return the write guard of ``_users``: no password in clear, local documents for administrators only.
 
-    A plug-in that keeps accounts has hashed the password before guards are asked.
+    A plug-in that manages accounts has hashed the password before guards are called.
     """
     if user is None or not is_users(database.short_name):
         return None

@@ -1,7 +1,7 @@
-"""The hand-off to threads: how many work at a time is limited by the bulkheads.
+"""The hand-off to threads: how many run at a time is limited by the bulkheads.
 
 Made by hand for two reasons, both measured or tried: a hand-off of anyio takes 45 us and one of concurrent.futures
-31 to 46, this one 20, of about 250 that a get takes; and their threads are waited for when the program ends, so that
+31 to 46, this one 20, of about 250 that a get takes; and the program waits for their threads when it ends, so that
 one function that hangs would keep it from ending.
 """
 
@@ -36,9 +36,9 @@ class Workers:
         self._closed = False
 
     def run(self, function: Callable[..., T], *args: Any, after: Callable[[], None] | None = None) -> asyncio.Future[T]:
-        """Call ``function`` on a thread; a result that nobody waits for any more is dropped.
+        """Call ``function`` on a thread; a result that no caller waits for any more is dropped.
 
-        ``after()`` is called on the loop when the thread is free again, also when nobody waits for the result.
+        ``after()`` is called on the loop when the thread is free again, also when no caller waits for the result.
         """
         call, future = _call(function, args, after)
         with self._lock:
@@ -49,7 +49,7 @@ class Workers:
         return future
 
     def spawn(self, function: Callable[[], Any]) -> None:
-        """Call ``function`` in the background; what it raises is the thread's affair (it is logged there)."""
+        """Call ``function`` in the background; errors it raises are logged on the thread."""
         threading.Thread(target=function, name=f"{self._name}-background-{next(self._numbers)}", daemon=True).start()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Workers:
             call()
             with self._lock:
                 self._busy -= 1
-            # What it holds goes now, not with the next call.
+            # Release what it holds now, not with the next call.
             del call
 
 
@@ -92,7 +92,7 @@ def _call(
             result = function(*args)
         except BaseException as raised:
             error = raised
-        # The loop may be closed by now; then nobody waits.
+        # The loop may be closed by now; then no caller waits.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(_report, future, result, error, after)
 

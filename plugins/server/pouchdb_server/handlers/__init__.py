@@ -1,1 +1,1 @@
-"""What answers the routes: plain functions ``handler(request, database)``."""
+"""The handlers of the routes: plain functions ``handler(request, database)``."""

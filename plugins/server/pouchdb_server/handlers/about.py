@@ -1,4 +1,4 @@
-"""The server itself: who it is, how it is, what it does, and what Fauxton asks of a cluster."""
+"""The server itself: its identity, status and tasks, and what Fauxton requests from a cluster."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = [
 ]
 
 VERSION = "3.5.0"
-"""The CouchDB whose API this is: clients decide by it what they may ask for."""
+"""The CouchDB whose API this is: clients decide by it which features they may use."""
 FEATURES = ["access-ready", "pluggable-storage-engines", "scheduler"]
 MOST_UUIDS = 1000
 MOST_INFOS = 100
 
 
 def welcome_features(request: Request) -> list[str]:
-    """Return what a client may ask for: this server's features, and those of plug-ins."""
+    """Return the features that clients may use: this server's, and those of plug-ins."""
     return list(dict.fromkeys([*FEATURES, *request.server.features]))
 
 
 def root(request: Request, database: None) -> dict[str, Any]:
-    """GET /: PouchDB makes the identity of its remote databases of the uuid."""
+    """GET /: PouchDB identifies its remote databases by the uuid."""
     return {
         "couchdb": "Welcome",
         "version": VERSION,
@@ -113,7 +113,7 @@ def _seconds(stamp: str) -> int:
 
 
 def dbs_info(request: Request, database: None) -> list[Any]:
-    """GET /_dbs_info, or POST {keys}: what GET /{db} tells, of many."""
+    """GET /_dbs_info, or POST {keys}: what GET /{db} returns, of many."""
     keys: Any
     if request.method == "POST":
         keys = request.json().get("keys")
@@ -138,7 +138,7 @@ def dbs_info(request: Request, database: None) -> list[Any]:
     return answers
 
 
-# -- what Fauxton asks of a cluster: this one has one node -------------------------------------------
+# -- what Fauxton requests from a cluster: this one has one node -------------------------------------------
 
 
 def membership(request: Request, database: None) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class RangeNotSatisfiable(PouchDBError):
 
 
 def get(request: Request, database: SyncPouchDB) -> Response:
-    """GET /{db}/{docid}/{attachment}: bytes, or with ``Range`` some of them."""
+    """GET /{db}/{docid}/{attachment}: all bytes, or with ``Range`` some of them."""
     id, rev = _id(request), request.query.get("rev")
     _check_local(id)
     try:
@@ -38,12 +38,12 @@ def get(request: Request, database: SyncPouchDB) -> Response:
     etag = reader.digest.removeprefix("md5-")
     span = _range(request, reader, etag)
     headers = {"accept-ranges": "bytes", "content-disposition": "inline"}
-    # A page that somebody attached must not act as a page of this server.
+    # An attached page must not act as a page of this server.
     headers["x-content-type-options"] = "nosniff"
     headers["content-security-policy"] = "sandbox"
     md5 = getattr(reader, "md5", reader.digest)
     if md5 != reader.digest:
-        # A CouchDB that packs content calls it by the digest of the packed bytes, and so does the document.
+        # A CouchDB that compresses content identifies it by the digest of the compressed bytes, as does the document.
         headers["content-md5"] = md5.removeprefix("md5-")
     start, end = (0, reader.length) if span is None else span
     headers["content-length"] = str(end - start)
@@ -69,7 +69,7 @@ def _pieces(reader: AttachmentReader, start: int, end: int) -> Iterator[bytes]:
 
 
 def _range(request: Request, reader: AttachmentReader, etag: str) -> tuple[int, int] | None:
-    """Return the bytes that are wanted, or None for all: also for what is no single range, as HTTP allows."""
+    """Return the requested range of bytes, or None for all: also for what is not a single range, as HTTP allows."""
     found = RANGE.match(request.headers.get("range", "").strip())
     if found is None or (not found[1] and not found[2]):
         return None
@@ -89,14 +89,14 @@ def _range(request: Request, reader: AttachmentReader, etag: str) -> tuple[int, 
 
 
 def _place(digits: str) -> int:
-    """Return a place in a file; what no file is long enough for is beyond the end of every one."""
+    """Return an offset in a file; a number too large for any file is beyond the end of every one."""
     return int(digits) if len(digits) < 19 else 2**63
 
 
 def put(request: Request, database: SyncPouchDB) -> Response:
-    """PUT /{db}/{docid}/{attachment}: stored while it comes, and only if all of it came.
+    """PUT /{db}/{docid}/{attachment}: stored while it arrives, and only if all of it arrived.
 
-    What comes packed with gzip is stored as what it was: then there are ranges of it.
+    A body compressed with gzip is stored uncompressed: then ranges of it can be read.
     """
     id, name = _id(request), request.params["attachment"]
     _check_local(id)

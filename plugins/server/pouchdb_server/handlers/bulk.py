@@ -1,4 +1,4 @@
-"""Many documents at a time, and what a replicator asks before it sends them."""
+"""Many documents at a time, and the requests of a replicator before it sends them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["bulk_docs", "bulk_get", "missing_revs", "revs_diff"]
 ITEM = ("id", "rev", "atts_since")
 OPTIONS = {"revs": "flag", "latest": "flag", "attachments": "flag"}
 AT_ONCE, SIZE = 1000, 4 * 1024 * 1024
-"""Documents, and about how many bytes of them, that are read in one snapshot."""
+"""How many documents, and about how many bytes of them, are read in one snapshot."""
 ELSEWHERE = ("open_revs", "new_edits", "w", "rev", "atts_since")
 """Parameters of other reads, which _bulk_get refuses as CouchDB does: each document has its own."""
 
@@ -41,13 +41,13 @@ def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
     new_edits = given.get("new_edits", True)
     if type(new_edits) is not bool:
         raise BadRequest("`new_edits` parameter must be a boolean.")
-    # Before anything is written: of one that cannot be taken, none is.
+    # Before anything is written: if one is refused, none is written.
     checked_all(docs, new_edits=new_edits)
     refused = _refused_designs(database, docs) if new_edits else {}
     if refused:
         docs = [doc for place, doc in enumerate(docs) if place not in refused]
     rows = database.bulk_docs(docs, new_edits=new_edits)
-    # Of replicated ones there are only errors.
+    # For replicated documents only errors are returned.
     outcomes = [_outcome(row, doc) for row, doc in zip(rows, docs if new_edits else [{}] * len(rows), strict=True)]
     for place, error in refused.items():
         outcomes.insert(place, error)
@@ -71,7 +71,7 @@ def _outcome(row: dict[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]:
         return row
     name, reason = row["name"], row["reason"]
     if name == "not_found" and doc.get("_deleted"):
-        # What is not there cannot be deleted, for which CouchDB has no other word here.
+        # A missing document cannot be deleted; CouchDB has no other error for that here.
         name, reason = Conflict.name, Conflict.default_message
     told = {"id": row.get("id"), **error_of(name, reason)}
     if row.get("rev") is not None:
@@ -80,9 +80,9 @@ def _outcome(row: dict[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def bulk_get(request: Request, database: SyncPouchDB) -> Response:
-    """POST /{db}/_bulk_get, as JSON or multipart: one result for each thing asked, in the same order.
+    """POST /{db}/_bulk_get, as JSON or multipart: one result for each request, in the same order.
 
-    CouchDB's replicator lays its own list beside the results, so what cannot be read is an error in its place.
+    CouchDB's replicator matches the results with its own list, so a failed read is an error in its place.
     """
     given = request.json()
     for name in ELSEWHERE:
@@ -92,7 +92,7 @@ def bulk_get(request: Request, database: SyncPouchDB) -> Response:
     if not isinstance(docs, list):
         raise BadRequest("Missing JSON list of 'docs'.")
     options = {**chosen(request.query, OPTIONS), **chosen(given, OPTIONS)}
-    # JSON for who takes it, as CouchDB; a star is no name.
+    # JSON for clients that accept it, as in CouchDB; a star is not a name.
     kind = "multipart/mixed" if request.accepts("multipart/mixed") else "multipart/related"
     if request.accepts(kind) and not request.accepts("application/json"):
         outer = new_boundary()
@@ -104,9 +104,9 @@ def bulk_get(request: Request, database: SyncPouchDB) -> Response:
 
 
 def _results(database: SyncPouchDB, docs: list[Any], options: dict[str, Any], *, stored: bool) -> Iterator[Any]:
-    """Yield a result for each thing asked, in the same order: a value, or with ``stored`` also JSON text.
+    """Yield a result for each request, in the same order: a value, or with ``stored`` also JSON text.
 
-    Read by some at a time, about as many as take a megabyte.
+    Read in batches of about a megabyte.
     """
     size = PageSize(16, 128)
     start = 0
@@ -115,7 +115,7 @@ def _results(database: SyncPouchDB, docs: list[Any], options: dict[str, Any], *,
         results: list[Any] = [_refused(doc) for doc in page]
         asked = [(place, doc) for place, doc in enumerate(page) if results[place] is None]
         if stored:
-            # Of who has some of them, attachments that changed since are wanted; of others only if all are.
+            # A reader with atts_since gets attachments that changed since; others get them only if they ask for all.
             since = [each for each in asked if each[1].get("atts_since")]
             asked = [each for each in asked if not each[1].get("atts_since")]
             if options.get("revs") and options.get("latest") and not options.get("attachments"):
@@ -134,12 +134,12 @@ def _results(database: SyncPouchDB, docs: list[Any], options: dict[str, Any], *,
 
 
 def _about(result: Any) -> int:
-    """Return about how many bytes a result takes; documents are sent as they are, so they are written out anyway."""
+    """Return about how many bytes a result takes; documents are sent as they are, so they are serialized anyway."""
     return len(dump(result))
 
 
 def _read_stored(database: SyncPouchDB, asked: list[tuple[int, Any]], results: list[Any]) -> list[tuple[int, Any]]:
-    """Put the stored JSON of documents into their places, not parsed, as replicators read them; return who is left."""
+    """Put the stored JSON of documents into their places, not parsed, as replicators read them; return what is left."""
     if not (database.adapter.packs and database.reads_plainly):
         return asked
     left: list[tuple[int, Any]] = []
@@ -154,10 +154,10 @@ def _read_stored(database: SyncPouchDB, asked: list[tuple[int, Any]], results: l
         items = tuple((doc["id"], doc["rev"], ()) for _, doc in part)
         request = Read("", items=items, size=SIZE, packed=True, user=database.user)
         found = database.plugins.read(database, request)
-        # Fewer than were asked for, when they are big.
+        # Fewer than requested, when they are big.
         for asking, document in zip(part, found, strict=False):
             if document is None:
-                # What there is to say of it is said where all options are known.
+                # Errors of it are reported where all options are known.
                 left.append(asking)
             elif isinstance(document, PouchDBError):
                 error = {"id": asking[1]["id"], "rev": asking[1]["rev"], **error_of(document.name, document.reason)}
@@ -173,7 +173,7 @@ def _read_stored(database: SyncPouchDB, asked: list[tuple[int, Any]], results: l
 
 
 def _read(database: SyncPouchDB, asked: list[tuple[int, Any]], options: dict[str, Any], results: list[Any]) -> None:
-    """Read the documents that are asked for by place in the list, and put them there."""
+    """Read the documents requested by place in the list, and put them there."""
     if asked:
         items = [{name: doc[name] for name in ITEM if doc.get(name) is not None} for _, doc in asked]
         for (place, _), result in zip(asked, database.bulk_get(items, **options)["results"], strict=True):
@@ -181,7 +181,7 @@ def _read(database: SyncPouchDB, asked: list[tuple[int, Any]], options: dict[str
 
 
 def _refused(doc: Any) -> dict[str, Any] | None:
-    """Return the result for something that cannot be asked for, None for what can be."""
+    """Return the error result of an invalid request, None for a valid one."""
     id, rev = None, None
     try:
         if not isinstance(doc, Mapping) or not doc:

@@ -23,16 +23,16 @@ OWN = frozenset(
     "feed since limit descending style include_docs conflicts attachments att_encoding_info heartbeat timeout filter "
     "seq_interval last-event-id doc_ids selector".split()
 )
-"""Parameters of the feed; every other one is the filter's."""
+"""Parameters of the feed; all others belong to the filter."""
 FEEDS = ("normal", "longpoll", "continuous", "eventsource")
 FLAGS = ("attachments", "conflicts", "descending", "include_docs")
 LOOKED_UP = 100
-"""Documents that CouchDB looks up by id, when no more are asked for by ``doc_ids``."""
+"""Documents that CouchDB looks up by id, when ``doc_ids`` has no more than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When a feed says something though nothing happened, and when it ends."""
+    """When a feed sends something though nothing happened, and when it ends."""
 
     heartbeat: float | None
     timeout: float | None
@@ -40,11 +40,11 @@ class Timing:
     """Seconds between two heartbeats at least: thousands of feeds must not beat all the time."""
     clock: Any = time.monotonic
     is_stopping: Callable[[], bool] = lambda: False
-    """Says that the feed has to end, since the server does."""
+    """Marks that the feed has to end, since the server does."""
 
 
 def timing(request: Request) -> Timing:
-    """Return the heartbeat and timeout a request asks for, in seconds. Raises BadRequest."""
+    """Return the heartbeat and timeout of a request, in seconds. Raises BadRequest."""
     least, most = request.server.settings.min_heartbeat, request.server.settings.max_heartbeat
     beat = request.query.get("heartbeat")
     if beat is not None and beat != "false":
@@ -75,7 +75,7 @@ def changes(request: Request, database: SyncPouchDB) -> Response:
         body = _continuous(database, asked, timing(request))
     else:
         body = _eventsource(database, asked, timing(request))
-    # What is wrong with the request is told before the head of the answer is sent.
+    # Errors in the request are reported before the head of the response is sent.
     first = next(body)
     headers = {"x-accel-buffering": "no"}
     return Response(_again(first, body), 200, headers, content_type=content_type, wakes=_wakes(database))
@@ -116,12 +116,12 @@ def _asked(request: Request, database: SyncPouchDB, *, live: bool) -> Changes:
     style = query.get("style", "main_only")
     if style not in ("main_only", "all_docs"):
         raise BadRequest(f"style must be main_only or all_docs, not {style}")
-    # What is not true is passed over, as CouchDB does.
+    # Anything other than true is ignored, as in CouchDB.
     flags = {name: query.get(name) == "true" for name in FLAGS}
     name = query.get("filter") or None
     doc_ids = None
     if name == "_doc_ids":
-        # Without the filter, ids mean nothing.
+        # Without the filter, ids are ignored.
         doc_ids = body.get("doc_ids", json("doc_ids", query["doc_ids"]) if "doc_ids" in query else None)
         if not isinstance(doc_ids, list) or not all(isinstance(each, str) for each in doc_ids):
             raise BadRequest("`doc_ids` filter parameter is not a list of doc ids.")
@@ -157,7 +157,7 @@ def _asked(request: Request, database: SyncPouchDB, *, live: bool) -> Changes:
 
 
 def _check_filter(name: str | None, query: Mapping[str, str]) -> None:
-    """Refuse what cannot be a filter, in CouchDB's words. Raises BadRequest."""
+    """Refuse an invalid filter, with CouchDB's reasons. Raises BadRequest."""
     if name is None or name in ("_doc_ids", "_design", "_selector"):
         return
     if name == "_view":
@@ -181,7 +181,7 @@ class _Rows:
         self._left: int | None = None
         looks_up = asked.doc_ids is not None and len(asked.doc_ids) <= LOOKED_UP
         if not asked.live and (looks_up or asked.filter == "_design"):
-            # CouchDB looks these up, and counts the changes that it did not come across as pending.
+            # CouchDB looks these up, and counts the changes that it did not read as pending.
             since: Any = 0 if asked.descending else asked.since
             if isinstance(since, str) and is_number(since):
                 since = int(since)
@@ -200,7 +200,7 @@ class _Rows:
         except (DatabaseClosed, NotFound) as error:
             if not isinstance(error, DatabaseClosed) and not (self._has_begun and self._is_lost()):
                 raise
-            # It was deleted: what was read of it stands, and there is no more.
+            # It was deleted: what was read so far is sent, and there is no more.
             self._gone = True
             return None
         self._has_begun = True
@@ -213,7 +213,7 @@ class _Rows:
         return row
 
     def _is_lost(self) -> bool:
-        """Return whether the database is not there any more: another process has deleted it."""
+        """Return whether the database is gone: another process has deleted it."""
         try:
             self._database.info()
         except (DatabaseClosed, NotFound):
@@ -221,7 +221,7 @@ class _Rows:
         return False
 
     def end(self) -> dict[str, Any]:
-        """Return the last line: where to go on, and how much there is."""
+        """Return the last line: where to continue, and how much is pending."""
         seq = self.last_seq
         if self._left is not None:
             return {"last_seq": seq, "pending": max(0, self._left)}
@@ -258,14 +258,14 @@ class Clock:
         self.spoke()
 
     def spoke(self) -> None:
-        """Something was sent just now."""
+        """Note that something was sent just now."""
         self._last = self._timing.clock()
 
     def silent(self) -> float:
         return float(self._timing.clock() - self._last)
 
     def beats(self) -> bool:
-        """Tell whether a heartbeat is due."""
+        """Return whether a heartbeat is due."""
         return self._timing.heartbeat is not None and self.silent() >= self._timing.heartbeat
 
     def ends(self) -> bool:
@@ -275,13 +275,13 @@ class Clock:
         return self._timing.timeout is not None and self.silent() >= self._timing.timeout
 
     def rest(self) -> Idle:
-        """Return how long there is nothing to do."""
+        """Return the seconds until there is something to do."""
         limit = self._timing.heartbeat if self._timing.heartbeat is not None else self._timing.timeout
         return Idle(max(0.001, (limit or 0.0) - self.silent()))
 
 
 def _longpoll(database: SyncPouchDB, asked: Changes, timing: Timing) -> Iterator[bytes | Idle]:
-    """Answer like a normal feed, but not before there is a row or the time is over."""
+    """Respond like a normal feed, but not before there is a row or the timeout is over."""
     rows, clock = _Rows(database, asked), Clock(timing)
     try:
         row = rows.next()
@@ -308,7 +308,7 @@ def _longpoll(database: SyncPouchDB, asked: Changes, timing: Timing) -> Iterator
 
 
 def _continuous(database: SyncPouchDB, asked: Changes, timing: Timing) -> Iterator[bytes | Idle]:
-    """A row a line, an empty line as a heartbeat, and at the end where to go on."""
+    """One row per line, an empty line as a heartbeat, and at the end where to continue."""
     yield from _following(database, asked, timing, dump, b"\n", lambda rows: dump(rows.end()) + b"\n")
 
 
@@ -318,7 +318,7 @@ def _eventsource(database: SyncPouchDB, asked: Changes, timing: Timing) -> Itera
     def event(row: Any) -> bytes:
         return b"data: " + dump(row) + b"\nid: " + dump(row["seq"]) + b"\n"
 
-    # An idle connection is kept up by heartbeats whether or not any were asked for.
+    # An idle connection is kept alive by heartbeats whether or not they were requested.
     silence = max(timing.timeout or 0.0, timing.shortest)
     beating = timing if timing.heartbeat is not None else replace(timing, heartbeat=silence, timeout=None)
     yield from _following(database, asked, beating, event, b"event: heartbeat\ndata: \n\n", lambda rows: b"")
@@ -330,7 +330,7 @@ def _following(
     rows, clock = _Rows(database, asked), Clock(timing)
     try:
         row = rows.next()
-        # Nothing to send yet, but the client is to have the head of the answer.
+        # Nothing to send yet, but the client should get the head of the response.
         yield b""
         while row is not None:
             if not isinstance(row, Idle):

@@ -16,17 +16,17 @@ __all__ = ["delete", "everything", "get", "node", "put", "reload", "restart", "s
 STARTED = time.monotonic()
 
 HIDDEN = "-hidden-"
-"""Instead of hashes of passwords."""
+"""Shown instead of hashes of passwords."""
 
 
 def node(request: Request, database: None) -> dict[str, Any]:
-    """GET /_node/{node}: what it is called."""
+    """GET /_node/{node}: its name."""
     _check_node(request)
     return {"name": "nonode@nohost"}
 
 
 def versions(request: Request, database: None) -> dict[str, Any]:
-    """GET /_node/{node}/_versions: of what runs functions and sorts strings."""
+    """GET /_node/{node}/_versions: of the engines that run functions and sort strings."""
     _check_node(request)
     engines = request.environment.plugins.javascript_engines()
     name = request.environment.engine.settings.get("js_engine") or next(iter(engines), "")
@@ -43,14 +43,14 @@ def system(request: Request, database: None) -> dict[str, Any]:
 
 
 def reload(request: Request, database: None) -> dict[str, Any]:
-    """POST /_node/{node}/_config/_reload: there is no file to be read again."""
+    """POST /_node/{node}/_config/_reload: there is no file to read again."""
     _check_node(request)
     request.check_json()
     return {"ok": True}
 
 
 def restart(request: Request, database: None) -> Response:
-    """POST /_node/{node}/_restart: refused, since whoever started the process restarts it."""
+    """POST /_node/{node}/_restart: refused, since the process is restarted by what started it."""
     _check_node(request)
     raise Forbidden("this server is restarted where it was started: end the process and start it again")
 

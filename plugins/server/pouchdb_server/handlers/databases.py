@@ -1,4 +1,4 @@
-"""Databases as a whole: making, describing, removing, looking after."""
+"""Databases as a whole: creating, describing, deleting, maintaining."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LEGAL = re.compile(r"[a-z][a-z0-9_$()+/-]*\Z")
 SYSTEM = ("_users", "_replicator", "_global_changes")
 LONGEST = 238
 OPEN: dict[str, Any] = {"members": {}}
-"""What an empty security object is kept as: the core takes an empty one for none."""
+"""How an empty security object is stored: the core treats an empty one as none."""
 
 
 class IllegalName(PouchDBError):
@@ -52,7 +52,7 @@ class IllegalName(PouchDBError):
 
 
 def check_name(name: str) -> None:
-    """Refuse names that CouchDB would not take for a new database. Raises IllegalName."""
+    """Refuse names that CouchDB would not accept for a new database. Raises IllegalName."""
     if name not in SYSTEM and not (LEGAL.match(name) and len(name) <= LONGEST):
         raise IllegalName(
             f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and any of the characters _, $, (, ), +, "
@@ -74,7 +74,7 @@ def info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
 
 
 def described(request: Request, database: SyncPouchDB) -> dict[str, Any]:
-    """Return what GET /{db} tells."""
+    """Return what GET /{db} reports."""
     known = database.info()
     sizes = known["sizes"]
     file = sizes.get("file", 0)
@@ -102,7 +102,7 @@ def compacting_here(service: Service, name: str) -> bool:
 
 
 def _life(request: Request, known: Record) -> dict[str, Any]:
-    """Return what a client of ours sees by that a database was restored or made anew; CouchDB has nothing like it."""
+    """Return the value by which our client sees that a database was restored or made again; CouchDB has none."""
     if "epoch" not in known:
         return {}
     return {
@@ -113,7 +113,7 @@ def _life(request: Request, known: Record) -> dict[str, Any]:
 
 
 def destroy(request: Request, database: SyncPouchDB) -> dict[str, Any]:
-    """DELETE /{db}; with ?rev= somebody meant a document."""
+    """DELETE /{db}; refused with ?rev=, which is meant for a document."""
     if "rev" in request.query:
         raise BadRequest(
             "You tried to DELETE a database with a ?rev= parameter. Did you mean to DELETE a document instead?"
@@ -123,22 +123,22 @@ def destroy(request: Request, database: SyncPouchDB) -> dict[str, Any]:
 
 
 def all_dbs(request: Request, database: None) -> list[str]:
-    """GET /_all_dbs for who has no plug-in that lists."""
+    """GET /_all_dbs where no plug-in lists the databases."""
     return request.environment.names()
 
 
 def ensure_full_commit(request: Request, database: SyncPouchDB) -> Response:
-    """POST /{db}/_ensure_full_commit: a commit is on the disk when its answer is there, so nothing is left to do."""
+    """POST /{db}/_ensure_full_commit: a commit is on the disk before its response is sent, so nothing is left to do."""
     request.check_json()
     return Response({"ok": True, "instance_start_time": "0"}, 201)
 
 
 def compact(request: Request, database: SyncPouchDB) -> Response:
-    """POST /{db}/_compact: goes on after the answer, as GET /{db} tells."""
+    """POST /{db}/_compact: continues after the response, as GET /{db} reports."""
     request.check_json()
     name, user = request.path[0], request.user
     held = request.server.databases.take(name)
-    # Before the answer: the client looks at once whether it is done.
+    # Before the response: the client checks at once whether it is done.
     over = held.database.announce_task("database_compaction")
 
     def run() -> None:
@@ -176,7 +176,7 @@ def put_security(request: Request, database: SyncPouchDB) -> dict[str, Any]:
             listed = named.get(member, [])
             if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
                 raise BadRequest(f"{group}.{member} must be a JSON list of strings")
-    # An empty object is not the same as none: it lets everybody in, as in CouchDB.
+    # An empty object is not the same as none: it allows every user, as in CouchDB.
     database.put_security(given or OPEN)
     return {"ok": True}
 
@@ -218,7 +218,7 @@ def purge(request: Request, database: SyncPouchDB) -> Response:
         for rev in revs:
             check_rev_text(rev)
     done = database.purge(given)
-    # Of those that were asked for: ancestors that went with them are not told, as in CouchDB.
+    # Only the requested ones: ancestors purged with them are not reported, as in CouchDB.
     purged = {id: [rev for rev in given[id] if rev in gone] for id, gone in done["purged"].items()}
     return Response({"purge_seq": done["purge_seq"], "purged": purged}, 201)
 

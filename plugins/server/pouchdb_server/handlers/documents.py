@@ -43,16 +43,16 @@ def get(request: Request, database: SyncPouchDB) -> Response:
         return Response(_open_revs(database, id, options))
     if options.get("attachments") and request.accepts("multipart/related", "multipart/*"):
         return send_related(request, database, id, options)
-    # Attachments that changed since are wanted whole, as CouchDB does.
+    # Attachments that changed since are returned with content, as in CouchDB.
     if "atts_since" in options:
         options["attachments"] = True
     if options.pop("latest", False):
-        # CouchDB opens the winner then, whatever revision is asked for.
+        # CouchDB reads the winner then, whatever revision is requested.
         options.pop("rev", None)
     doc = _even_deleted(database, id, options) if options.pop("deleted", False) else database.get(id, **options)
     if id.startswith(LOCAL) and options.get("revs"):
         doc["_revisions"] = {"start": 0, "ids": [doc["_rev"].partition("-")[2]]}
-    # What says more than the revision may change without it.
+    # What includes more than the revision may change without it.
     return Response(doc, etag=None if BEYOND & options.keys() else doc["_rev"])
 
 
@@ -82,7 +82,7 @@ def put(request: Request, database: SyncPouchDB) -> Response:
         return put_related(request, database, id, _new_edits(request), rev_of(request))
     doc, new_edits = addressed(request.json(kind=object), id, rev_of(request)), _new_edits(request)
     if id.startswith(LOCAL):
-        # CouchDB takes them and forgets them.
+        # CouchDB accepts and ignores them.
         doc.pop("_attachments", None)
     if new_edits:
         check_design_of(database, doc)
@@ -93,14 +93,14 @@ def post(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}: a document with or without an id."""
     doc = checked(request.json(kind=object))
     check_design_of(database, doc)
-    # An ETag would be of the document, not of what was asked for.
+    # An ETag would be of the document, not of the URL.
     return written(request, database.post(doc))
 
 
 def delete(request: Request, database: SyncPouchDB) -> Response:
     """DELETE /{db}/{docid}?rev=."""
     id, rev = _id(request), rev_of(request)
-    # Unknown and deleted ones are 404, known ones ask for a revision.
+    # Unknown and deleted ones are 404, existing ones require a revision.
     known = database.get(id)
     if id.startswith(LOCAL):
         return Response(database.put({"_id": id, "_rev": rev or known["_rev"], "_deleted": True}))

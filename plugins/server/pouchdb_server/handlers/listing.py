@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 Listed = tuple[Iterator[Any], Mapping[str, Any]]
-"""The rows of a list, and the members before them."""
+"""The rows of a list, and the fields before them."""
 
 
 def all_docs(request: Request, database: SyncPouchDB) -> Response:
@@ -66,7 +66,7 @@ def _several(request: Request, database: SyncPouchDB, listed: Callable[[SyncPouc
     if not isinstance(queries, list) or not all(isinstance(each, dict) for each in queries):
         raise BadRequest("`queries` member must exist and be an array of objects.")
     common = chosen(request.query, LISTING)
-    # What is wrong with any of them is reported before the first is answered.
+    # Errors in any of them are reported before the first is answered.
     asked = [_prepared({**common, **chosen(each, as_values(LISTING))}) for each in queries]
     return Lists(listed(database, options) for options in asked)
 
@@ -103,7 +103,7 @@ def _design_rows(
 
 def _local(database: SyncPouchDB, options: dict[str, Any]) -> Listed:
     ids = sorted(database.adapter.local_ids("_local/"))
-    # As CouchDB, which does not count them.
+    # As in CouchDB, which does not count them.
     head = {"total_rows": None, "offset": None}
     return _local_rows(database, options, _selected(ids, options)[0]), head
 
@@ -126,7 +126,7 @@ def _missing(id: Any) -> dict[str, Any]:
 
 
 def _selected(ids: list[str], options: dict[str, Any]) -> tuple[list[Any], int | None]:
-    """Return what a listing of these sorted ids shows, and how many are before it."""
+    """Return the part of these sorted ids that a listing shows, and how many are before it."""
     keys = options.get("keys")
     if keys is not None:
         offset = None
@@ -154,7 +154,7 @@ def _prepared(options: dict[str, Any]) -> dict[str, Any]:
         if len(options["keys"]) > 1 and any(name in options for name in ("startkey", "endkey")):
             raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
         return _without(options, "startkey", "endkey")
-    # Ids are texts: in CouchDB's order of ids everything else is before all of them.
+    # Ids are strings: in CouchDB's order of ids every other value is before all of them.
     first, last = ("endkey", "startkey") if options.get("descending") else ("startkey", "endkey")
     if not isinstance(options.get(last, ""), str):
         return {**_without(options, first, last), last: ""}

@@ -68,7 +68,7 @@ def _document_part(
 
 
 def send_related(request: Request, database: SyncPouchDB, id: str, options: dict[str, Any]) -> Response:
-    """GET ?attachments=true as multipart/related: the document, then what its attachments hold."""
+    """GET ?attachments=true as multipart/related: the document, then the content of its attachments."""
     wanted = {name: value for name, value in options.items() if name not in ("attachments", "atts_since")}
     doc = database.get(id, **{**wanted, "revs": True})
     follows = _follows(doc, options.get("atts_since") or ())
@@ -88,7 +88,7 @@ def bulk_parts(
     outer: str,
     since: Iterable[Any],
 ) -> Iterator[bytes]:
-    """Yield the answer of _bulk_get as multipart; ``since`` is the atts_since of each result."""
+    """Yield the response of _bulk_get as multipart; ``since`` is the atts_since of each result."""
     yield f"--{outer}".encode()
     for result, atts_since in zip(results, since, strict=True):
         for each in result["docs"]:
@@ -97,7 +97,7 @@ def bulk_parts(
                 headers = f"X-Doc-Id: {header_text(doc['_id'])}\r\nX-Rev-Id: {doc['_rev']}\r\n"
                 chosen = {**options, "atts_since": atts_since}
                 if not options.get("attachments") and not atts_since:
-                    # Nobody asked for content: stubs will do.
+                    # No content was requested: stubs will do.
                     doc.pop("_revisions", None) if not options.get("revs") else None
                     yield f"\r\n{headers}Content-Type: application/json\r\n\r\n".encode() + dump(doc)
                 else:
@@ -109,7 +109,7 @@ def bulk_parts(
 
 
 def _follows(doc: Mapping[str, Any], known: Any) -> list[str]:
-    """Return the names of attachments that are newer than what the reader has of the revision's history."""
+    """Return the names of attachments that are newer than the revisions the reader has."""
     attachments = doc.get("_attachments")
     if not attachments:
         return []
@@ -133,7 +133,7 @@ def _related(database: SyncPouchDB, doc: Record, follows: list[str], boundary: s
                 continue
             content = database.open_attachment(doc["_id"], name, rev=doc["_rev"])
             contents[name] = files.enter_context(content)
-            # Of what is sent: a CouchDB that packs content calls it by another.
+            # The digest of what is sent: a CouchDB that compresses content has another.
             digest = getattr(content, "md5", entry["digest"])
             entries[name] = {**kept, "digest": digest, "length": content.length, "follows": True}
         doc["_attachments"] = entries
@@ -182,7 +182,7 @@ def _take_in(
     for part in parts:
         if not waiting:
             raise BadRequest("the body has more parts than the document has attachments that follow")
-        # Parts come in the document's order; where they have names, those count.
+        # Parts come in the document's order; where they have names, the names are used.
         told = part.name
         name = told if told is not None and told in waiting else waiting[0]
         waiting.remove(name)
@@ -200,7 +200,7 @@ def _entry(
     *,
     new_edits: bool,
 ) -> dict[str, Any]:
-    """Take in the content of a part, compared with what the document says of it. Raises ContentMismatch."""
+    """Read the content of a part and compare it with the document's description of it. Raises ContentMismatch."""
     encoding = entry.get("encoding", "identity")
     if encoding not in ("identity", "gzip"):
         raise BadRequest(f"attachment {name!r} has an unknown encoding {encoding!r}")
@@ -208,7 +208,7 @@ def _entry(
     content = files.enter_context(contextlib.closing(parse_content(name, source, entry)))
     content.check(name)
     if new_edits:
-        # The digest is of what the author has; here it is that of the content.
+        # The document's digest is of the sender's form; here it is that of the content.
         entry = {key: entry[key] for key in ("content_type", "revpos") if key in entry}
     return {**{key: value for key, value in entry.items() if key != "follows"}, "data": content}
 
@@ -260,7 +260,7 @@ def upload_form(request: Request, database: SyncPouchDB, id: str) -> Response:
 
 
 def _check_referer(request: Request) -> None:
-    """Refuse a form of another site's page: a browser sends it without asking anybody. Raises BadRequest."""
+    """Refuse a form of another site's page: a browser sends it without asking the user. Raises BadRequest."""
     referer: str | None = request.headers.get("referer")
     if referer is None:
         raise BadRequest("Referer header required.")

@@ -1,6 +1,6 @@
 """Rows of documents, read page by page: constant memory, whatever the length of the list and the size of documents.
 
-A page is one moment of the database, the whole list is not.
+A page is one snapshot of the database, the whole list is not.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ BYTES = 1024 * 1024
 
 
 class PageSize:
-    """How many rows are read next: about as many as take a megabyte.
+    """How many rows are read next: about a megabyte of them.
 
-    Begins small and at most doubles: nobody knows how big the next documents are.
+    Begins small and at most doubles: the size of the next documents is not known.
     """
 
     def __init__(self, first: int, most: int) -> None:
         self.count, self._most = first, most
 
     def read(self, rows: int, size: int) -> None:
-        """Learn from a page of so many rows, and about so many bytes of JSON."""
+        """Adjust to a page of this many rows and about this many bytes of JSON."""
         self.count = max(1, min(2 * self.count, self._most, rows * BYTES // (size + 1)))
 
 
 def by_range(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterator[bytes], dict[str, Any]]:
-    """Return the rows of ``all_docs`` as JSON text, and the members before them; ``options`` are its options.
+    """Return the rows of ``all_docs`` as JSON text, and the fields before them; ``options`` are its options.
 
     The first page is read at once. Raises what ``all_docs`` does.
     """
@@ -50,7 +50,7 @@ def by_range(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterato
     begin = {"skip": options.get("skip", 0), "update_seq": options.get("update_seq", False), "offset": True}
     first = _page(database, {**rest, **begin, "limit": count}, raw)
     page = first.pop("rows")
-    # Rows that are skipped beyond the last do not count, as in CouchDB.
+    # Rows skipped beyond the last are not counted, as in CouchDB.
     first["offset"] = min(first["offset"], first["total_rows"])
     return _rows(database, rest, raw, size, limit, page, ended=len(page) < count), first
 
@@ -75,7 +75,7 @@ def _rows(
             return
         size.read(rows, sum(map(len, texts)))
         count = size.count if left is None else min(size.count, left)
-        # From the last one again, which may be gone by now: skipping one row could skip another document.
+        # From the last one again, which may be deleted by now: skipping one row could skip another document.
         page = _page(database, {**options, "startkey": last, "limit": count + 1}, raw)["rows"]
         ended = len(page) <= count
         if page and page[0].id == last:
@@ -96,7 +96,7 @@ def _raw_row(document: RawDocument) -> bytes:
 
 
 def by_keys(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterator[bytes], dict[str, Any]]:
-    """Return the rows of ``all_docs`` by ``keys`` as JSON text in their order, and the members before them."""
+    """Return the rows of ``all_docs`` by ``keys`` as JSON text in their order, and the fields before them."""
     keys: list[Any] = options["keys"]
     if options.get("descending"):
         keys = keys[::-1]

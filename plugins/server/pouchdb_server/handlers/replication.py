@@ -1,4 +1,4 @@
-"""POST /_replicate: the server replicates, once or until it is told to stop."""
+"""POST /_replicate: the server replicates, once or until it is cancelled."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["cancelled_here", "replicate", "running_here"]
 VERSION = 4
 COUNTS = ("missing_checked", "missing_found", "docs_read", "docs_written", "doc_write_failures")
 ENTRY = ("session_id", "start_time", "end_time", "start_last_seq", "end_last_seq", "recorded_seq", *COUNTS)
-"""What CouchDB tells of a run."""
+"""What CouchDB reports about a run."""
 
 
 class _Noticing(Starter):
-    """Does what another starter does, and remembers the replicator: it knows more than the result."""
+    """Does what another starter does, and remembers the replicator, which knows more than the result."""
 
     def __init__(self, starter: Starter) -> None:
         self._starter, self.blocks = starter, starter.blocks
@@ -46,7 +46,7 @@ class _Noticing(Starter):
 
 
 def replicate(request: Request, database: None) -> Response:
-    """POST /_replicate: of everybody who is logged in, with their rights, as CouchDB."""
+    """POST /_replicate: for every user that is logged in, with their rights, as in CouchDB."""
     user = request.user
     if user.name is None and ADMIN not in user.roles:
         raise Unauthorized("You are not an authenticated user")
@@ -63,7 +63,7 @@ def replicate(request: Request, database: None) -> Response:
     with ExitStack() as opened:
         source, target = open_peers(view, wanted, request.user, opened)
         if source.name == target.name and not wanted.continuous:
-            # As CouchDB: there is nothing to do, and that is no error.
+            # As in CouchDB: there is nothing to do, and that is not an error.
             now = formatdate(usegmt=True)
             done = {"ok": True, "last_seq": source.info()["update_seq"], "start_time": now, "end_time": now}
             return Response(_told(done, dict.fromkeys(COUNTS, 0), None, wanted.since_seq or 0))
@@ -79,7 +79,7 @@ def replicate(request: Request, database: None) -> Response:
             try:
                 log = target.get(starter.replicator.id)
             except NotFound:
-                # There was nothing to remember.
+                # No checkpoint was written.
                 log = None
     return Response(_told(result, starter.replicator.progress.stats(), log, wanted.since_seq or 0))
 
@@ -91,7 +91,7 @@ def _started(id: str) -> Response:
 def _cancel(request: Request, given: Mapping[str, Any]) -> Response:
     id = given.get("replication_id") or given.get("_local_id")
     if id is not None and ADMIN not in request.user.roles:
-        # By an id anybody could end what is another's.
+        # By an id any user could cancel the replication of another.
         raise Unauthorized("You are not a server admin.")
     id = id or _identity(request, _definition(request, given))
     if not (cancelled_here(request.server, id) or any(request.server.others.ask("cancel", id))):
@@ -100,13 +100,13 @@ def _cancel(request: Request, given: Mapping[str, Any]) -> Response:
 
 
 def running_here(service: Service, id: str) -> bool:
-    """Return whether this process runs a continuous replication of an id."""
+    """Return whether this process runs a continuous replication with this id."""
     known = service.replications.get(id)
     return known is not None and not known.done
 
 
 def cancelled_here(service: Service, id: Any) -> bool:
-    """Cancel a continuous replication that this process runs; False when it runs none of the id."""
+    """Cancel a continuous replication that this process runs; False when it runs none with this id."""
     found = service.replications.pop(id, None) if isinstance(id, str) else None
     if found is None:
         return False
@@ -115,15 +115,15 @@ def cancelled_here(service: Service, id: Any) -> bool:
 
 
 def _definition(request: Request, given: Mapping[str, Any]) -> Definition:
-    """Return what is to be replicated, with the rights of who asks. Raises BadRequest."""
+    """Return what is to be replicated, with the rights of the requesting user. Raises BadRequest."""
     wanted = replace(definition(given), owner=request.user)
     return replace(wanted, source=_own(request, wanted.source), target=_own(request, wanted.target))
 
 
 def _identity(request: Request, wanted: Definition) -> str:
-    """Return the same for all who ask for the same: with other credentials, or without saying how long.
+    """Return the same id for the same request, whatever its credentials and whether or not it is continuous.
 
-    What a user asks for is nobody else's, and ends with their word only; administrators share theirs.
+    A user's replication is theirs alone, and only they can cancel it; administrators share theirs.
     """
     user, uuid = request.user, request.environment.uuid
     whose = uuid if ADMIN in user.roles else f"{uuid} {user.name}"
@@ -131,9 +131,9 @@ def _identity(request: Request, wanted: Definition) -> str:
 
 
 def _own(request: Request, side: Endpoint) -> Endpoint:
-    """Where everybody is an administrator, the server needs no HTTP to get to its own databases.
+    """Where every client is an administrator, the server needs no HTTP to reach its own databases.
 
-    Else a URL brings credentials of its own, which count, not those of who asks.
+    Otherwise the credentials in a URL are used, not those of the requesting user.
     """
     if not request.server.accounts.is_party:
         return side
@@ -143,7 +143,7 @@ def _own(request: Request, side: Endpoint) -> Endpoint:
 
 
 def _told(result: Any, stats: Mapping[str, int], log: Mapping[str, Any] | None, start: Any) -> dict[str, Any]:
-    """Return CouchDB's answer: of what a checkpoint remembers, or without one of this run alone."""
+    """Return CouchDB's response: from the checkpoint's history, or without one from this run alone."""
     if log is None:
         last_seq = result["last_seq"]
         entry = {

@@ -1,4 +1,4 @@
-"""GET, POST and DELETE /_session: who am I, let me in, let me go."""
+"""GET, POST and DELETE /_session: who is logged in, log in, log out."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def login(request: Request, database: None) -> Response:
     try:
         user = _checked(request, name, password)
     except Unauthorized as error:
-        # A session that the client had is over.
+        # A session that the client had ends.
         error.details.setdefault("headers", {})["Set-Cookie"] = request.server.accounts.cookie_header(request, "")
         raise
     answer = Response({"ok": True, "name": user.name, "roles": list(user.roles)})
@@ -60,14 +60,14 @@ def local_destination(text: str) -> str | None:
 
 
 def _checked(request: Request, name: str, password: str) -> UserContext:
-    """Ask whoever knows users, by the way a request with these credentials would take."""
+    """Authenticate these credentials in the way a request with them would be."""
     kept, cookies = request.headers.get("authorization"), request.headers.pop("cookie", None)
     text = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
     request.headers["authorization"] = f"Basic {text}"
     try:
         user = request.server.gate.recognise(request)
     except Unauthorized:
-        # Without the header that has browsers ask by themselves: a page asks here.
+        # Without the header that makes browsers prompt by themselves: a page prompts here.
         user = None
     finally:
         request.headers.pop("authorization", None)

@@ -1,4 +1,4 @@
-"""GET /_db_updates: what happens to databases."""
+"""GET /_db_updates: events of databases."""
 
 from __future__ import annotations
 

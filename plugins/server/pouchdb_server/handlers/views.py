@@ -24,7 +24,7 @@ def query(request: Request, database: SyncPouchDB) -> Response:
 
 
 def _single(options: dict[str, Any]) -> dict[str, Any]:
-    """Return options with a range instead of a single key, as CouchDB reads it: what says more of the range counts.
+    """Return options with a range instead of a single key, as CouchDB reads it: the more specific option counts.
 
     Raises QueryParseError for several keys and a range.
     """
@@ -38,13 +38,13 @@ def _single(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def must_build(request: Request, database: SyncPouchDB) -> bool:
-    """Return whether a query has to bring its index up to date first; reading an index that is there is a read."""
+    """Return whether a query has to update its index first; reading an up-to-date index is a read."""
     if request.query.get("update") in ("false", "lazy") or request.query.get("stale") in ("ok", "update_after"):
         return False
     try:
         return not index_state(database, request.params["ddoc"]).is_current
     except NotFound:
-        # The handler says so quickly.
+        # The handler raises that quickly.
         return False
 
 
@@ -59,11 +59,11 @@ def queries(request: Request, database: SyncPouchDB) -> Response:
 
 
 def temporary(request: Request, database: SyncPouchDB) -> Response:
-    """POST /{db}/_temp_view: what CouchDB 1 had and PouchDB still asks for; for administrators."""
+    """POST /{db}/_temp_view: what CouchDB 1 had and PouchDB still requests; for administrators."""
     given = request.json()
     view = {name: given[name] for name in ("map", "reduce") if given.get(name) is not None}
     if not isinstance(view.get("map"), str) or not isinstance(view.get("reduce", ""), str):
-        # A function of Python never comes from outside.
+        # A Python function never comes from a request.
         raise BadRequest("a temporary view is {map: source, reduce: source}")
     options = {**chosen(request.query, VIEWING), **({"keys": given["keys"]} if "keys" in given else {})}
     answer = database.query(view, **options)
@@ -77,7 +77,7 @@ def cleanup(request: Request, database: SyncPouchDB) -> Response:
 
 
 def compact(request: Request, database: SyncPouchDB) -> Response:
-    """POST /{db}/_compact/{ddoc}: indexes here take back their space by themselves."""
+    """POST /{db}/_compact/{ddoc}: indexes here reuse their space by themselves."""
     request.check_json()
     database.get(f"_design/{request.params['ddoc']}")
     return Response({"ok": True}, 202)
@@ -114,6 +114,6 @@ def _name(request: Request) -> str:
 def _answer(database: SyncPouchDB, name: str, options: dict[str, Any]) -> tuple[Iterator[Any], dict[str, Any]]:
     answer = query_rows(database, name, **_single(options), offset=True)
     if answer.get("offset") is not None:
-        # Rows that are skipped beyond the last do not count, as in CouchDB.
+        # Rows skipped beyond the last are not counted, as in CouchDB.
         answer["offset"] = min(answer["offset"], answer["total_rows"])
     return answer.pop("rows"), answer

@@ -1,4 +1,4 @@
-"""What the writing handlers share: the revision a request names, and the answer to a write."""
+"""What the writing handlers share: the revision a request names, and the response to a write."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["addressed", "check_design_of", "rev_of", "written"]
 
 
 def addressed(given: Any, id: str, rev: str | None) -> dict[str, Any]:
-    """Check a document, and give it the id of its URL and the revision that was said elsewhere. Raises BadRequest.
+    """Check a document, and set the id of its URL and the revision given elsewhere in the request. Raises BadRequest.
 
-    Whatever its own id is, that of the URL counts, as for CouchDB.
+    Whatever its own id is, that of the URL is used, as in CouchDB.
     """
     doc = checked(given)
-    # Where it is: the order of members is hashed.
+    # Replaced in place: the order of fields is hashed.
     doc["_id"] = id
     if rev is not None:
         if doc.get("_rev") not in (None, rev):
@@ -34,7 +34,7 @@ def addressed(given: Any, id: str, rev: str | None) -> dict[str, Any]:
 def check_design_of(database: SyncPouchDB, doc: Mapping[str, Any]) -> None:
     """Refuse a design document that CouchDB would not save. Raises BadRequest.
 
-    Who may not write one hears that instead, by the write guard.
+    A user who may not write one gets that error instead, from the write guard.
     """
     id = doc.get("_id")
     if isinstance(id, str) and id.startswith("_design/") and doc.get("_deleted") is not True:
@@ -44,7 +44,7 @@ def check_design_of(database: SyncPouchDB, doc: Mapping[str, Any]) -> None:
 
 
 def rev_of(request: Request) -> str | None:
-    """Return the revision that is said by ?rev= or If-Match. Raises BadRequest when they differ."""
+    """Return the revision given by ?rev= or If-Match. Raises BadRequest when they differ."""
     rev = request.query.get("rev")
     match: str = request.headers.get("if-match", "").strip()
     match = match.removeprefix("W/").strip('"')
@@ -56,17 +56,17 @@ def rev_of(request: Request) -> str | None:
 def written(
     request: Request, done: Mapping[str, Any], *, deleted: bool = False, attachment: str | None = None
 ) -> Response:
-    """Answer a write of a document, or of one of its attachments."""
+    """Return the response to a write of a document, or of one of its attachments."""
     id: str = done["id"]
     name, path = quote(request.path[0], safe=""), quote(id, safe="")
     if attachment is not None:
         path += "/" + quote(attachment, safe="")
     headers = {"location": f"{request.origin}/{name}/{path}"}
     if request.id is not None and attachment is None:
-        # Of a POST to the database it would be of what is not at that URL.
+        # After a POST to the database the ETag would be of something that is not at that URL.
         headers["etag"] = f'"{done["rev"]}"'
     if attachment is None and request.query.get("batch") == "ok" and request.method in ("POST", "PUT"):
-        # It is written already: what was answered is kept. CouchDB does not know the revision at this time.
+        # It is written already, as the 202 promises. CouchDB does not know the revision at this time.
         headers.pop("etag", None)
         return Response({"ok": True, "id": id}, 202, headers)
     return Response(done, 200 if deleted else 201, headers)

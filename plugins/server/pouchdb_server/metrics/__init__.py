@@ -1,1 +1,1 @@
-"""What the server tells of itself: counters, an access log, spans."""
+"""What the server reports about itself: counters, an access log, spans."""

@@ -1,4 +1,4 @@
-"""The access log: one line a request, on the logger ``pouchdb.server.access``."""
+"""The access log: one line per request, on the logger ``pouchdb.server.access``."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def log(request: Request, status: int | None, sent: int, seconds: float) -> None
 
 
 def _plain(text: str) -> str:
-    """Return a text that cannot begin another line or field."""
+    """Return a string that cannot begin another line or field."""
     return ODD.sub(lambda found: "".join(f"%{byte:02X}" for byte in found.group().encode("utf-8", "replace")), text)

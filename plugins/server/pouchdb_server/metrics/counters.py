@@ -1,4 +1,4 @@
-"""Counting what happens, under the names that CouchDB gives it."""
+"""Counters of what happens, under CouchDB's names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
 
 
 class Histogram:
-    """How long things took, in classes: of many millions it keeps eighty numbers."""
+    """How long things took, in classes: for many millions it stores eighty numbers."""
 
     def __init__(self) -> None:
         self.classes = [0] * (len(BOUNDS) + 1)
@@ -38,7 +38,7 @@ class Histogram:
         self.least, self.most = min(self.least, seconds), max(self.most, seconds)
 
     def __add__(self, other: Histogram) -> Histogram:
-        """Return what one would be that had counted both."""
+        """Return a histogram that has counted both."""
         both = Histogram()
         both.classes = [mine + theirs for mine, theirs in zip(self.classes, other.classes, strict=True)]
         both.count, both.sum = self.count + other.count, self.sum + other.sum
@@ -47,7 +47,7 @@ class Histogram:
         return both
 
     def quantile(self, part: float) -> float:
-        """Return the time that such a part of them took at most, as exactly as the classes are fine."""
+        """Return the time that this part of them took at most, within the resolution of the classes."""
         wanted, seen = part * self.count, 0
         for bound, number in zip((*BOUNDS, math.inf), self.classes, strict=True):
             seen += number
@@ -56,7 +56,7 @@ class Histogram:
         return 0.0
 
     def as_stats(self) -> dict[str, Any]:
-        """Return it as CouchDB tells histograms: in milliseconds."""
+        """Return it as CouchDB reports histograms: in milliseconds."""
         count = max(1, self.count)
         mean = self.sum / count
         variance = max(0.0, self.squares / count - mean * mean) * 1e6
@@ -82,7 +82,7 @@ def _percent(part: float) -> int:
 
 @dataclass
 class Counts:
-    """The numbers of one moment; those of several processes add up."""
+    """The counts at one moment; those of several processes add up."""
 
     methods: Counter[str]
     statuses: Counter[int]
@@ -141,7 +141,7 @@ class Metrics:
             self.batches += 1
 
     def answered(self, method: str, status: int | None, seconds: float, sent: int) -> None:
-        """Count a request; of one that got no answer the status is None."""
+        """Count a request; of one that got no response the status is None."""
         with self.lock:
             self.methods[method if method in METHODS else "OTHER"] += 1
             if status is None:
@@ -152,7 +152,7 @@ class Metrics:
             self.request_time.add(seconds)
 
     def asked_for(self, *, reads: int = 0, views: int = 0, bulk: int = 0) -> None:
-        """Count what a request asked of a database."""
+        """Count what a request did with a database."""
         with self.lock:
             self.reads += reads
             self.view_reads += views

@@ -21,7 +21,7 @@ __all__ = ["Exchange", "Observer"]
 
 
 class Exchange:
-    """One request and its answer, as far as it was sent. Called in place of ``send``."""
+    """One request and its response, as far as it was sent. Called in place of ``send``."""
 
     __slots__ = ("_send", "request", "route", "sent", "span", "started", "status")
 
@@ -41,18 +41,18 @@ class Exchange:
 
 
 class Observer:
-    """What one server tells of its requests."""
+    """What one server reports about its requests."""
 
     def __init__(self, environment: SyncEnvironment) -> None:
         self._metrics = environment.state(METRICS)
         self._tracing = tracing()
 
     def begins(self, request: Request, send: Send) -> Exchange:
-        """A request has come."""
+        """A request has arrived."""
         return Exchange(request, send, NONE if self._tracing is None else self._tracing.begin(request))
 
     def ends(self, exchange: Exchange) -> None:
-        """Its answer was sent, or nobody wants it any more."""
+        """Its response was sent, or the client is gone."""
         request, status = exchange.request, exchange.status
         seconds = time.perf_counter() - exchange.started
         self._metrics.answered(request.method, status, seconds, exchange.sent)
@@ -72,4 +72,4 @@ COUNTED: dict[Any, Callable[[Request], dict[str, int]]] = {
     views.query: lambda request: {"views": 1},
     views.queries: lambda request: {"views": 1},
 }
-"""What a handler's requests ask of a database."""
+"""What the requests of a handler do with a database."""

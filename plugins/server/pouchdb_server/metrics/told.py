@@ -19,7 +19,7 @@ __all__ = ["Metric", "metrics_here", "prometheus", "stats", "stats_of"]
 
 JOBS = ("initializing", "error", "pending", "running", "crashing", "completed", "failed")
 BUCKETS = BOUNDS[8::8]
-"""Of the classes only these are told: one for each quadrupling."""
+"""Only these of the classes are reported: one for each quadrupling."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Metric:
 
     @property
     def full_name(self) -> str:
-        """The name of Prometheus."""
+        """The name in Prometheus."""
         name = self.name or "couchdb_" + "_".join(part for part in self.path if part != "couchdb")
         return name + ("_total" if self.kind == "counter" and self.label is None else "")
 

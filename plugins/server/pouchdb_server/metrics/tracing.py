@@ -22,14 +22,14 @@ class Span:
         self._trace, self._span = trace, span
 
     def active(self) -> contextlib.AbstractContextManager[Any]:
-        """Have spans that begin in the block, on this thread, be children of this one."""
+        """Make spans that begin in the block, on this thread, children of this one."""
         if self._span is None:
             return contextlib.nullcontext()
         found: contextlib.AbstractContextManager[Any] = self._trace.use_span(self._span, record_exception=False)
         return found
 
     def end(self, request: Request, route: Route | None, status: int | None) -> None:
-        """Say how it ended."""
+        """Record how it ended."""
         span = self._span
         if span is None:
             return
@@ -68,7 +68,7 @@ class Tracing:
         provider = self._trace.get_tracer_provider()
         if provider is not self._provider:
             self._provider = provider
-            # As long as the program has set up none, a span would go nowhere, and cost half as much as the request.
+            # Until the program has set up tracing, a span would go nowhere, and cost half as much as the request.
             unset = isinstance(provider, self._trace.ProxyTracerProvider)
             self._tracer = None if unset else provider.get_tracer("pouchdb.server")
         if self._tracer is None:
@@ -90,7 +90,7 @@ class Tracing:
 def tracing() -> Tracing | None:
     """Return what makes spans, or None where OpenTelemetry's API is not installed."""
     try:
-        # By name: it is no dependency.
+        # By name: it is not a dependency.
         trace = importlib.import_module("opentelemetry.trace")
         propagate = importlib.import_module("opentelemetry.propagate")
     except ModuleNotFoundError:

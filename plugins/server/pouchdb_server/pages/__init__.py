@@ -1,1 +1,1 @@
-"""What a browser gets at ``/_utils/``: a page of our own, or a copy of Fauxton."""
+"""What a browser gets at ``/_utils/``: our page, or a copy of Fauxton."""

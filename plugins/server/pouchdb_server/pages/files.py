@@ -17,12 +17,12 @@ OWN = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-"""Nothing but our own files, no inline script, no text that becomes markup."""
+"""Only our own files, no inline script, no string that becomes markup."""
 FAUXTON = (
     "default-src 'self'; child-src 'self' blob: data:; img-src 'self' data:; font-src 'self' data:; "
     "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 )
-"""What CouchDB allows it."""
+"""What CouchDB allows Fauxton."""
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 

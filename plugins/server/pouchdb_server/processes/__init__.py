@@ -1,1 +1,1 @@
-"""Several processes that serve one place at one address: who starts them, and how they know of each other."""
+"""Several processes that serve one place at one address: what starts them, and how they communicate."""

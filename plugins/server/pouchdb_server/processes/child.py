@@ -39,14 +39,14 @@ class Plan:
 
 
 def work(plan: Plan, listening: socket.socket, connection: Connection) -> None:
-    """Serve until the parent says stop or is gone, or SIGTERM comes: what is under way ends, nothing is lost."""
+    """Serve until the parent sends stop or is gone, or SIGTERM: requests under way are completed, nothing is lost."""
 
     def end(number: int, frame: object) -> NoReturn:
         sys.exit(0)
 
-    # Ctrl-C goes to all processes of a terminal; the parent sees to the end.
+    # Ctrl-C goes to all processes of a terminal; the parent stops its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # uvicorn hands the signal on when it has ended: then the databases are to be closed.
+    # uvicorn raises the signal again when it has ended: then the databases are to be closed.
     signal.signal(signal.SIGTERM, end)
     with contextlib.suppress(KeyboardInterrupt), pouchdb.setup(plan.place, **plan.options) as environment:
         siblings = environment.state(SIBLINGS)

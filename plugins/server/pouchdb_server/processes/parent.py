@@ -1,8 +1,8 @@
-"""The parent of the processes that serve one place: starts them, replaces them, passes on what they ask each other.
+"""The parent of the processes that serve one place: starts them, replaces them, passes on their messages to each other.
 
-It opens no database and answers no request, so it is always free to pass messages on. Kept by hand: uvicorn's own
+It opens no database and answers no request, so it is always free to pass messages on. Our own code: uvicorn's
 supervisor gives all processes one queue of connections, ends one that is too busy to answer for five seconds in the
-middle of its work, and has no way for them to talk.
+middle of its work, and has no way for them to communicate.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ LONGEST_START = 60.0
 LONGEST_END = GRACE + 10.0
 """Seconds it may take to end: for requests under way, then for databases and replications."""
 AGAIN = 1.0
-"""Seconds after which one is started again that ended before it was ready."""
+"""Seconds after which a process that ended before it was ready is started again."""
 
 ENDED, SIGNAL = "ended", "signal"
 
 
 class WorkerFailed(Exception):
-    """A process could not be started in the first place; it has written why."""
+    """A process failed at its first start; it has written why."""
 
 
 class _Worker:
-    """One process, as its parent sees it: a queue of what it is sent, and a thread for what it says."""
+    """One process, as its parent sees it: a queue of messages to it, and a thread for messages from it."""
 
     def __init__(self, place: int, plan: Plan, listening: socket.socket, events: SimpleQueue[tuple[Any, ...]]) -> None:
         self.place = place
@@ -58,17 +58,17 @@ class _Worker:
         self._connection, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(plan, listening, theirs), name=f"pouchdb-serve-{place}")
         self.process.start()
-        # Theirs alone: its end is the end of the process.
+        # Used by these two only: it closes when the process ends.
         theirs.close()
         for run in (self._read, self._write):
             threading.Thread(target=run, name=f"pouchdb-serve-{place}", daemon=True).start()
 
     def send(self, *message: Any) -> None:
-        """Send it something; never waits, since a process that is stopped takes nothing."""
+        """Send it a message; never waits, since a process that is stopped takes nothing."""
         self._outbox.put(message)
 
     def stop(self) -> None:
-        """Have it end what is under way, and itself."""
+        """Make it complete what is under way, and end."""
         if not self.is_leaving:
             self.is_leaving = True
             self.deadline = time.monotonic() + LONGEST_END
@@ -107,14 +107,14 @@ class Parent:
         self._due: dict[int, float] = {}
         """When to start a process again, by place."""
         self._asked: dict[tuple[_Worker, int], set[_Worker]] = {}
-        """Whose answers are missing, by who asked."""
+        """The processes whose answers are missing, by the one that asked."""
 
     def stop(self) -> None:
-        """End all of them: what is under way has its time, and nothing is lost. From any thread."""
+        """End all of them: what is under way has time to complete, and nothing is lost. From any thread."""
         self._events.put((SIGNAL, None, signal.SIGTERM))
 
     def renew(self) -> None:
-        """Replace one after the other: each goes when the one that takes over answers. From any thread."""
+        """Replace one after the other: each ends when its replacement is ready. From any thread."""
         self._events.put((SIGNAL, None, signal.SIGHUP if hasattr(signal, "SIGHUP") else None))
 
     @property
@@ -124,7 +124,7 @@ class Parent:
         return [each.process.pid or 0 for each in sorted(ready, key=lambda each: each.place)]
 
     def run(self) -> None:
-        """Serve until it is stopped. Raises WorkerFailed when one does not start in the first place."""
+        """Serve until it is stopped. Raises WorkerFailed when one fails at its first start."""
         try:
             with self._signals():
                 for place in range(len(self._sockets)):
@@ -211,7 +211,7 @@ class Parent:
             self._restart(worker)
 
     def _restart(self, worker: _Worker) -> None:
-        """Start another one in the place of one that ended by itself, unless there is one."""
+        """Start another process in place of one that ended by itself, unless there is one."""
         if any(each.place == worker.place and not each.is_leaving for each in self._workers):
             return
         if worker.is_ready:
@@ -241,7 +241,7 @@ class Parent:
             if due <= now:
                 self._start(place)
 
-    # -- what they ask each other ----------------------------------------------------------------
+    # -- requests between processes ----------------------------------------------------------------
 
     def _ask(self, asker: _Worker, number: int | None, name: str, arguments: tuple[Any, ...], wants: bool) -> None:
         others = [each for each in self._workers if each is not asker and each.is_here]
@@ -264,7 +264,7 @@ class Parent:
         asker.send(ANSWER, number, answers, len(missing))
 
     def _forget(self, worker: _Worker) -> None:
-        """Wait for no answers of a process that has ended, and for none to it."""
+        """Stop waiting for answers from a process that has ended, and for answers to it."""
         for asker, number in tuple(self._asked):
             if asker is worker:
                 del self._asked[asker, number]

@@ -1,4 +1,4 @@
-"""What a process answers the others that serve the same place: what only its own memory knows."""
+"""How a process answers the others that serve the same place: with what is only in its memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def share(service: Service) -> list[Callable[[], None]]:
         if kind == "deleted" and short is not None:
             service.databases.forget(short)
 
-    # Made now: it hears of the others from the beginning.
+    # Made now, so that it gets the others' messages from the beginning.
     environment.state(UPDATES)
     return [
         environment.state(SIBLINGS).on("databases", came_or_went),

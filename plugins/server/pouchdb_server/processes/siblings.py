@@ -1,6 +1,6 @@
-"""What the processes that serve one place ask and tell each other.
+"""Requests and notices between the processes that serve one place.
 
-Documents need none of it: every process reads and writes the same storage. It is for what is in the memory of one
+Documents do not need it: every process reads and writes the same storage. It is for what is in the memory of one
 process only: long work under way, replications, counters, databases that are open.
 """
 
@@ -22,20 +22,20 @@ __all__ = ["ANSWER", "ASK", "ASKED", "HERE", "LEFT", "PATIENCE", "READY", "SIBLI
 logger = logging.getLogger("pouchdb.server")
 
 PATIENCE = 2.0
-"""Seconds to wait for the answers of others: one that does not answer counts as if it were not there."""
+"""Seconds to wait for answers of others: a process that does not answer is treated as absent."""
 PAUSE = 0.02
-"""Seconds that notes are collected for."""
+"""Seconds for which notes are collected."""
 
 HERE, READY, ASK, ANSWER = "here", "ready", "ask", "answer"
 """What a process sends to its parent."""
 ASKED, LEFT, STOP = "asked", "left", "stop"
-"""What the parent sends, beside answers."""
+"""What the parent sends, apart from answers."""
 
 Handler = Callable[..., Any]
 
 
 class _Question:
-    """What was asked, and the answers so far."""
+    """A request, and the answers so far."""
 
     def __init__(self) -> None:
         self.answers: list[Any] = []
@@ -45,8 +45,8 @@ class _Question:
 class Siblings:
     """The other processes that serve the same place; none at first, which costs nothing.
 
-    Values that are sent are pickled: plain data. Handlers run on threads of this class, one after the other what was
-    told or noted, in the order in which it was sent by one process.
+    Values that are sent are pickled: plain data. Handlers run on threads of this class, one at a time, notices and
+    notes in the order in which one process sent them.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Siblings:
         return self._connection is not None
 
     def join(self, connection: Connection, stop: Callable[[], None]) -> None:
-        """Be one of several from now on; ``stop()`` is called when this process has to end, or its parent is gone."""
+        """Become one of several; ``stop()`` is called when this process has to end, or its parent is gone."""
         self._connection = connection
         for name, run in (("reader", self._read), ("teller", self._hear), ("notes", self._send_notes)):
             arguments = (stop,) if run == self._read else ()
@@ -73,7 +73,7 @@ class Siblings:
         self.report(HERE)
 
     def close(self) -> None:
-        """Ask and tell nothing any more; what is being asked gets no more answers."""
+        """Stop sending; requests under way get no more answers."""
         if self._connection is not None:
             self._connection = None
             self._told.put(None)
@@ -81,7 +81,7 @@ class Siblings:
                 self._noting.notify()
 
     def report(self, kind: str, *values: Any) -> None:
-        """Send something to the parent. What cannot be sent any more is dropped: the parent is gone, and so are we."""
+        """Send a message to the parent. It is dropped if the parent is gone: then this process ends too."""
         connection = self._connection
         if connection is not None:
             with self._sending, contextlib.suppress(OSError):
@@ -90,7 +90,7 @@ class Siblings:
     # -- handlers --------------------------------------------------------------------------------
 
     def on(self, name: str, handler: Handler) -> Callable[[], None]:
-        """Have ``handler(*arguments)`` called for what others ask or tell, until the returned function is called."""
+        """Call ``handler(*arguments)`` for messages of others, until the returned function is called."""
         self._handlers.setdefault(name, []).append(handler)
 
         def off() -> None:
@@ -99,24 +99,24 @@ class Siblings:
 
         return off
 
-    # -- asking and telling ----------------------------------------------------------------------
+    # -- sending messages -----------------------------------------------------------------------
 
     def ask(self, name: str, *arguments: Any) -> list[Any]:
-        """Return what the handlers of the others return, without None; [] where there are no others."""
+        """Return the results of the others' handlers, without None; [] where there are no others."""
         return self._asked(name, arguments, True)
 
     def tell(self, name: str, *arguments: Any) -> None:
-        """Have the handlers of the others called; returns when they were, so that everybody knows."""
+        """Call the handlers of the others; returns when all of them were called."""
         self._asked(name, arguments, False)
 
     def send(self, name: str, *arguments: Any) -> None:
-        """Have the handlers of the others called soon, after those of what was told and noted before."""
+        """Call the handlers of the others soon, after those of earlier notices and notes."""
         if self._connection is not None:
             self._flush()
             self.report(ASK, None, name, arguments, False)
 
     def note(self, name: str, value: Any) -> None:
-        """Have handlers of the others called soon with a list of values; the same value counts once."""
+        """Call handlers of the others soon with a list of values, in which equal values occur once."""
         if self._connection is None:
             return
         with self._noting:
@@ -156,7 +156,7 @@ class Siblings:
                 for name, values in notes.items():
                     self.report(ASK, None, name, (list(values),), False)
 
-    # -- what comes ------------------------------------------------------------------------------
+    # -- received messages -------------------------------------------------------------------------------
 
     def _read(self, stop: Callable[[], None]) -> None:
         connection = self._connection
@@ -165,7 +165,7 @@ class Siblings:
             while True:
                 self._received(connection.recv(), stop)
         except (EOFError, OSError):
-            # The parent is gone, and with it what holds the sockets.
+            # The parent is gone, and with it the holder of the sockets.
             stop()
 
     def _received(self, message: tuple[Any, ...], stop: Callable[[], None]) -> None:
@@ -182,7 +182,7 @@ class Siblings:
         elif kind == LEFT:
             self._told.put((None, LEFT, (), False))
         elif values[3]:
-            # It may take its time: others are not to wait.
+            # It may take long: others should not wait.
             threading.Thread(target=self._answer, args=values, name="pouchdb-siblings-answer", daemon=True).start()
         else:
             self._told.put(tuple(values))
@@ -197,14 +197,14 @@ class Siblings:
             try:
                 answers.append(handler(*arguments))
             except Exception:
-                # Who asked goes on without it.
+                # The process that asked goes on without the answer.
                 logger.exception("%s, asked by another process of this server, failed", name)
         if back is not None:
             self.report(ANSWER, back, answers if wants else [])
 
 
 class Others:
-    """The other processes, as the servers of one view of the environment know them: each prefix is by itself."""
+    """The other processes, as the servers of one view of the environment know them: each prefix is separate."""
 
     def __init__(self, siblings: Siblings, prefix: str) -> None:
         self._siblings, self._prefix = siblings, prefix

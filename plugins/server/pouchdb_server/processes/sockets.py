@@ -15,15 +15,15 @@ all of them to one of the sockets."""
 
 
 def listen(host: str, port: int, count: int, *, spread: bool = SPREADS) -> list[socket.socket]:
-    """Return ``count`` sockets, listening at one address; port 0 takes one that is free. Raises OSError.
+    """Return ``count`` sockets, listening at one address; port 0 picks a free one. Raises OSError.
 
-    With ``spread`` each has a queue of its own, and the system puts a connection into one of them by its address: with
+    With ``spread`` each has its own queue, and the system puts a connection into one of them by its address: with
     one queue for all, the process that is awake first would take a whole burst. Without it all are one socket. They are
-    held by who makes them as long as processes come and go, so that no connection is refused in between.
+    held open by the caller while processes come and go, so that no connection is refused in between.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]
-    # By itself at first: beside SO_REUSEPORT a server that is there already would not be noticed.
+    # Bound alone at first: with SO_REUSEPORT a server that is there already would not be noticed.
     first = _bound(family, kind, protocol, address, shared=False)
     if not spread:
         first.listen(1024)

@@ -1,7 +1,7 @@
 """What another server answered, played again: ``Recording.load(folder, "core").play(name, url)``.
 
 A recording is two files: ``scenarios_NAME.json`` with the requests of each scenario, ``NAME.jsonl`` with the answers,
-in which what is a server's own (revisions, sequence numbers, times) is masked.
+in which values that differ by server (revisions, sequence numbers, times) are masked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether an answer is the recorded one, and where not."""
+"""Whether an answer equals the recorded one, and where it differs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MOST = 4
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any], *, words: bool = False) -> list[str]:
-    """Return where an answer differs from the exchange that was recorded, in words; nothing when they agree.
+    """Return where an answer differs from the exchange that was recorded, in words; an empty result when they agree.
 
-    Compared are status and body, and the headers that the recording names in ``see``. Reasons of errors are words,
+    Compares status and body, and the headers that the recording names in ``see``. Reasons of errors are
     compared where the recording says so, or with ``words``. Where the recorded server broke (5xx, or cut off), any
     status from 400 on will do.
     """
@@ -39,7 +39,7 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any], *, words: b
 
 def _differ(wanted: Any, found: Any, path: str, *, extra: bool) -> Iterator[str]:
     if wanted is None and path.endswith(".offset"):
-        # CouchDB does not count where keys were given.
+        # CouchDB does not report counts where keys were given.
         return
     if type(wanted) is not type(found) and not (_is_number(wanted) and _is_number(found)):
         yield f"{path}: {_short(found)} instead of {_short(wanted)}"
@@ -84,7 +84,7 @@ def _seen(headers: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 
 def _wordless(value: Any) -> Any:
-    """Return a value without the reasons of errors; of a warning only that there is one."""
+    """Return a value without the reasons of errors; of a warning only its presence."""
     if isinstance(value, list):
         return [_wordless(each) for each in value]
     if not isinstance(value, dict):

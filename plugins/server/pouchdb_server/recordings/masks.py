@@ -1,4 +1,4 @@
-"""What is a server's own in a message, and what stands for it in a recording."""
+"""The values in a message that differ by server, and their placeholders in a recording."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ OWN = frozenset(
     "checkpointed_source_seq partitioned_indexes collator_versions _replication_id _replication_state_time "
     "last_updated timestamp node derived_key salt iterations password_scheme pbkdf2_prf password_sha".split()
 )
-"""Members whose values differ from server to server."""
+"""Fields whose values differ from server to server."""
 NONE = "1-00000000000000000000000000000000"
 
 
 class Masks:
     """Fills placeholders into the requests of a scenario, and masks its answers.
 
-    ``db`` is the scenario's database, ``run`` ends the names of people. Knows the revisions, sequence numbers,
-    bookmarks, ETags and cookies that the answers gave.
+    ``db`` is the scenario's database, ``run`` is a suffix of user names. Knows the revisions, sequence numbers,
+    bookmarks, ETags and cookies of the answers.
     """
 
     def __init__(self, db: str, run: str, base: str) -> None:
@@ -52,7 +52,7 @@ class Masks:
     # -- requests --------------------------------------------------------------------------------
 
     def fill(self, text: str) -> str:
-        """Return a text of a request with what stands for the server's own filled in."""
+        """Return a string of a request with its placeholders filled in."""
         text = text.replace("{db}", self._db).replace("{run}", self._run).replace("{base}", self._base)
         text = re.sub(r"\$rev\(([^)]*)\)", self._rev, text)
         text = re.sub(r"\$seq\((-?\d+)\)", lambda found: str(self._seqs[int(found[1])]), text)
@@ -61,7 +61,7 @@ class Masks:
         return text
 
     def header(self, name: str, value: str) -> str:
-        """Return a header's value: credentials and cookies of people are made here."""
+        """Return a header's value: credentials and cookies of users are made here."""
         filled = self.fill(value)
         if name.lower() == "cookie" and filled.startswith("$cookie"):
             return self.cookies.get(filled[8:-1], "AuthSession=none")
@@ -70,7 +70,7 @@ class Masks:
         return filled
 
     def sent(self, text: str) -> None:
-        """Remember what a request brings: that is not masked."""
+        """Remember the values in a request: they are not masked."""
         self._given |= set(HEX.findall(text)) - self._made
 
     def _rev(self, found: re.Match[str]) -> str:
@@ -80,7 +80,7 @@ class Masks:
     # -- answers ---------------------------------------------------------------------------------
 
     def received(self, text: str) -> None:
-        """Remember what an answer brings, which is the server's own."""
+        """Remember the values in an answer that are the server's."""
         self._made |= set(HEX.findall(text)) - self._given
 
     def learn(self, value: Any) -> None:
@@ -103,14 +103,14 @@ class Masks:
                 self.learn(each)
 
     def text(self, text: str) -> str:
-        """Return a text of an answer, masked."""
+        """Return a string of an answer, masked."""
         text = REV.sub(lambda found: found[0] if found[2] in self._given else f"{found[1]}-#", text)
         for own, mask in ((self._db, "{db}"), (self._run, "{run}"), (self._base, "<base>"), (self._host, "<host>")):
             text = text.replace(own, mask)
         return UUID.sub(lambda found: found[0] if found[0] in self._given else "<uuid>", SHA1.sub("<hash>", text))
 
     def value(self, value: Any, hidden: Container[str] = ()) -> Any:
-        """Return a JSON value of an answer, masked; members that are ``hidden`` are masked as well."""
+        """Return a JSON value of an answer, masked; fields that are ``hidden`` are masked as well."""
         if isinstance(value, dict):
             return {self.text(name): self._member(name, each, hidden) for name, each in value.items()}
         if isinstance(value, list):
@@ -129,7 +129,7 @@ class Masks:
         return self.value(value, hidden)
 
     def body(self, data: bytes, kind: str, *, unordered: bool = False, hidden: Container[str] = ()) -> Any:
-        """Return what a body is, for comparing: an object whose only member says the kind, ``json``, ``lines``..."""
+        """Return a body for comparing: an object whose only field names the kind, ``json``, ``lines``..."""
         if not data:
             return None
         try:
@@ -163,14 +163,14 @@ class Masks:
 
 
 def without(value: Any, names: Container[str]) -> Any:
-    """Return the same value without some members, wherever they are."""
+    """Return the same value without some fields, wherever they are."""
     if isinstance(value, Mapping):
         return {name: without(each, names) for name, each in value.items() if name not in names}
     return [without(each, names) for each in value] if isinstance(value, list) else value
 
 
 def _sorted(value: Any) -> Any:
-    """Return the same value with every list sorted, for answers whose order is not defined; of _revisions it is."""
+    """Return the same value with every list sorted, for answers whose order is not defined; that of _revisions is."""
     if isinstance(value, dict):
         return {name: each if name == "ids" else _sorted(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -28,7 +28,7 @@ PATIENCE = 30
 
 @dataclass(frozen=True)
 class Difference:
-    """An exchange whose answer is not the recorded one: ``where`` it differs, what was asked, wanted and found."""
+    """An exchange whose answer differs from the recorded one: ``where``, the request, expected and actual answer."""
 
     recording: str
     scenario: str
@@ -64,8 +64,8 @@ class Recording:
     ) -> list[Difference]:
         """Play one scenario against a server, and return the exchanges that differ.
 
-        ``url`` is the server's, ``credentials`` are an administrator's, who makes the scenario's database (and makes
-        ``_users`` anew where the scenario says so), None where everybody is one. ``words`` compares the
+        ``url`` is the server's, ``credentials`` are an administrator's, which make the scenario's database (and make
+        ``_users`` again where the scenario says so), None where every client is one. ``words`` compares the
         reasons of errors too. Raises OSError, RuntimeError when the database cannot be made.
         """
         scenario = self.scenarios[name]
@@ -90,7 +90,7 @@ class Recording:
         return found
 
     def unexpected(self, name: str, found: list[Difference]) -> list[str]:
-        """Return what is wrong with a scenario that was played: differences that nobody meant, or that are gone."""
+        """Return the errors of a scenario that was played: unexpected differences, or expected ones that are gone."""
         meant = {step for each in ON_PURPOSE for step in each.where.get((self.name, name), ())}
         known = {each.step for each in found}
         gone = [f"{name} {step} does not differ any more" for step in sorted(meant - known)]
@@ -117,7 +117,7 @@ class _Player:
     def call(
         self, method: str, path: str, headers: Mapping[str, str | None] | None = None, body: bytes | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Ask, as the administrator unless the headers say who; return status, headers and body."""
+        """Send a request, as the administrator unless the headers have credentials; return status, headers and body."""
         given = headers or {}
         connection = http.client.HTTPConnection(*self._address, timeout=PATIENCE)
         try:
@@ -125,7 +125,7 @@ class _Player:
             if self._administrator and not {"authorization", "cookie"} & {name.lower() for name in given}:
                 connection.putheader("Authorization", self._administrator)
             for name, value in given.items():
-                # Authorization without a value: nobody is logged in.
+                # Authorization without a value: no user is logged in.
                 if value:
                     connection.putheader(name, value)
             if body is not None:
@@ -143,7 +143,7 @@ class _Player:
             connection.close()
 
     def step(self, step: Mapping[str, Any]) -> dict[str, Any]:
-        """Ask one request of a scenario; return the answer, masked."""
+        """Send one request of a scenario; return the answer, masked."""
         masks, options = self._masks, step["options"]
         headers: dict[str, str | None] = {
             name: masks.header(name, value) if isinstance(value, str) else value
@@ -174,7 +174,7 @@ class _Player:
         return {"status": status, "headers": seen, "body": answer}
 
     def _keep_cookie(self, headers: dict[str, str], sent: bytes | None) -> None:
-        """Remember the cookie of who logged in, by name."""
+        """Remember the cookie of the user that logged in, by name."""
         cookie = headers.get("set-cookie", "")
         if not cookie.startswith("AuthSession="):
             return

@@ -1,4 +1,4 @@
-"""Who may write and read the documents of ``_replicator``: their owners, and administrators."""
+"""Rights to write and read the documents of ``_replicator``: for their owners, and administrators."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["only_own", "replication_guard"]
 
 OTHERS = "Can't update replication documents from other users."
 OPEN = {("GET", ""), ("HEAD", ""), ("POST", ""), ("POST", "_bulk_docs"), ("GET", "_security")}
-"""What owners may call beside their documents: everything else would show those of others."""
+"""Endpoints owners may call apart from their documents: all others would show documents of others."""
 
 
 def replication_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | None:
     """Return the write guard of a replicator database: as CouchDB's ``_design/_replicator``."""
     if not is_replicator(database.short_name):
         return None
-    # Who administers this database only is not the server's administrator.
+    # An administrator of this database only is not the server's administrator.
     administers = user is None or ADMIN in user.roles
 
     def judged(each: Proposed) -> PouchDBError | None:
@@ -35,7 +35,7 @@ def replication_guard(database: SyncPouchDB, user: UserContext | None) -> Guard 
         if new["_id"].startswith("_design/"):
             return None
         if new["_id"].startswith("_local/"):
-            # Checkpoints of everybody's replications.
+            # Checkpoints of all users' replications.
             allowed = user is None or is_admin(database, user)
             return None if allowed else Forbidden("You are not a db or server admin.")
         if not administers:
@@ -97,7 +97,7 @@ def only_own(request: Request, database: SyncPouchDB | None) -> None:
 
 
 def _owns(database: SyncPouchDB, request: Request) -> bool:
-    """Tell whether every revision that the request could show is the user's; of a missing one the handler tells."""
+    """Return whether every revision the request could show is the user's; the handler reports a missing one."""
     id, rev = request.id or "", request.query.get("rev")
     try:
         found = [each["ok"] for each in database.open_revs(id, "all")]

@@ -1,4 +1,4 @@
-"""What a document of ``_replicator`` asks for, checked as CouchDB checks it."""
+"""The replication that a document of ``_replicator`` defines, checked as CouchDB checks it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["FINAL", "Definition", "definition", "filter_code", "is_replicator", 
 
 REPLICATOR = "_replicator"
 FINAL = ("completed", "failed")
-"""States that a document is left in: it is run again only when somebody removes the state."""
+"""States that a document is left in: it is run again only when the state is removed."""
 FLAGS = ("continuous", "create_target", "winning_revs_only", "use_checkpoints", "use_bulk_get", "cancel")
 NUMBERS = (
     "checkpoint_interval",
@@ -43,7 +43,7 @@ class Definition:
     source: Endpoint
     target: Endpoint
     owner: UserContext | None
-    """With whose rights it runs; None is nobody's: what has no owner may do what everybody may."""
+    """The user whose rights it runs with; None: without an owner it has the rights that every client has."""
     continuous: bool = False
     create_target: bool = False
     winning_revs_only: bool = False
@@ -51,7 +51,7 @@ class Definition:
     doc_ids: tuple[str, ...] | None = None
     filter: str | None = None
     query_params: str = "{}"
-    """As JSON, so that definitions can be compared."""
+    """Parameters as JSON, so that definitions can be compared."""
     selector: str | None = None
     since_seq: Any = None
     batch_size: int | None = None
@@ -87,7 +87,7 @@ class Definition:
     def id(self, uuid: str, code: str | None) -> str:
         """Return the id of the replication, in CouchDB's form.
 
-        Two documents of one id are the same replication. ``uuid`` is the server's, ``code`` the source
+        Two documents with one id are the same replication. ``uuid`` is the server's, ``code`` the source
         of the filter: editing it makes another replication (spec: replication 4.1).
         """
         identity = [
@@ -115,7 +115,7 @@ def owner_name(doc: Mapping[str, Any]) -> str | None:
 
 
 def definition(doc: Mapping[str, Any]) -> Definition:
-    """Return what a document asks for. Raises BadRequest, in CouchDB's words."""
+    """Return the replication a document defines. Raises BadRequest, with CouchDB's reasons."""
     for end in ("source", "target"):
         if not isinstance(doc.get(end), (str, Mapping)):
             raise BadRequest(f"The `{end}` property must exist and be either a string or an object.")
@@ -162,7 +162,7 @@ def definition(doc: Mapping[str, Any]) -> Definition:
 
 
 def filter_code(source: SyncPouchDB, name: str | None) -> str | None:
-    """Return the source of a design document's filter; None where there is none to be read. Raises NotFound."""
+    """Return the source of a design document's filter; None where there is none to read. Raises NotFound."""
     if name is None or name.startswith("_") or "/" not in name:
         return None
     id, _, function = name.partition("/")

@@ -1,4 +1,4 @@
-"""How a replication ended, as its document keeps it and ``_scheduler/docs`` tells it."""
+"""How a replication ended, as its document stores it and ``_scheduler/docs`` reports it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger("pouchdb.server.replicator")
 
 
 def final_stats(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a replication has done, under CouchDB's names."""
+    """Return the counts of a replication, under CouchDB's names."""
     told = None if job.handle is None else job.handle.replicator.progress.stats()
     return {
         "revisions_checked": result["docs_read"] if told is None else told["missing_checked"],
@@ -46,7 +46,7 @@ def write_end(
     why: str | None = None,
     stats: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write how it ended into a document, unless somebody has edited it: then it asks for something else."""
+    """Write how it ended into a document, unless that was edited: then it defines another replication."""
     told = {
         "_replication_id": replication_id,
         "_replication_state": state,
@@ -61,7 +61,7 @@ def write_end(
         kept = {name: value for name, value in doc.items() if not name.startswith("_replication_")}
         database.put({**kept, **{name: value for name, value in told.items() if value is not None}})
     except (NotFound, Conflict):
-        # What is there now comes with the feed.
+        # The current document comes with the feed.
         return
     except PouchDBError as error:
         logger.error("the end of replication %s of %s could not be written: %s", id, database.name, reason(error))

@@ -14,12 +14,12 @@ from pouchdb_core.errors import BadRequest, PouchDBError
 __all__ = ["Endpoint", "endpoint", "without_credentials"]
 
 SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "x-auth-couchdb-token"})
-"""Headers that say who asks, not what is asked."""
+"""Headers that carry credentials, and do not change what is requested."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One side of a replication: a local database's name, or a URL and how to ask there."""
+    """One side of a replication: a local database's name, or a URL and options for its requests."""
 
     name: str
     """The name, or the URL without credentials: what may be shown."""
@@ -28,7 +28,7 @@ class Endpoint:
     """Options of the database object: ``auth``, ``headers``, ``proxy``."""
 
     def identity(self) -> list[Any]:
-        """Return what makes it this endpoint: a new password or scheme is no other endpoint."""
+        """Return its identity: a new password or scheme does not make it another endpoint."""
         if not self.remote:
             return [False, self.name]
         parts = urlsplit(self.name)
@@ -39,7 +39,7 @@ class Endpoint:
 
 
 def endpoint(given: Any, end: str, proxy: str | None = None) -> Endpoint:
-    """Return what a name, a URL or CouchDB's ``{url, auth, headers}`` means. Raises BadRequest, which names ``end``."""
+    """Return the endpoint of a name, URL or ``{url, auth, headers}``. Raises BadRequest, which names ``end``."""
     headers: Any = None
     auth: Any = None
     if isinstance(given, Mapping):
@@ -90,5 +90,5 @@ def _headers(headers: Any, end: str) -> dict[str, str]:
 
 
 def without_credentials(text: str) -> str:
-    """Return a text whose URLs have neither names nor passwords any more."""
+    """Return a string with user names and passwords removed from its URLs."""
     return re.sub(r"(\b[a-z][a-z0-9+.-]*://)[^/?#\s]*@", r"\1", text, flags=re.IGNORECASE)

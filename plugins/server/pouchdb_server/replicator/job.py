@@ -1,4 +1,4 @@
-"""One replication of the supervisor: its state, what happened to it, and what of it is told."""
+"""One replication of the supervisor: its state, its history, and what is reported about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NODE = "nonode@nohost"
 FIRST, LONGEST = 30.0, 10
 """Seconds before a job that failed is tried again, and how often that is doubled at most: CouchDB's."""
 HEALTHY = 120.0
-"""Seconds that a job runs until its failures before are forgotten."""
+"""Seconds that a job runs until its earlier failures are forgotten."""
 HISTORY = 20
 
 Key = tuple[str, str]
@@ -46,7 +46,7 @@ def reason(error: BaseException) -> str:
 
 
 class Job:
-    """What became of one document. Changed by the supervisor only, under its lock."""
+    """The state of the replication of one document. Changed by the supervisor only, under its lock."""
 
     def __init__(self, key: Key, rev: str, definition: Definition, now: float) -> None:
         self.key, self.rev, self.definition = key, rev, definition
@@ -59,10 +59,10 @@ class Job:
         self.due = 0.0
         """When an attempt is made again, by the supervisor's clock."""
         self.since = 0.0
-        """Since when it runs, or waits for its turn."""
+        """When it began to run, or to wait for its turn."""
         self.handle: Replication | None = None
         self.run = 0
-        """The number of the run: what a run before tells is not listened to any more."""
+        """The number of the run: reports of earlier runs are ignored."""
         self.after: list[Replication] = []
         """Runs of this replication that are still ending."""
         self._happened("added", now)
@@ -87,7 +87,7 @@ class Job:
         self._let_go()
 
     def fails(self, error: BaseException, clock: float, now: float) -> None:
-        """Note that a run, or what has to be known before it, failed; it is tried again later."""
+        """Note that a run, or a step before it, failed; it is tried again later."""
         if self.state == "running" and clock - self.since >= HEALTHY:
             self.errors = 0
         self.errors += 1
@@ -101,7 +101,7 @@ class Job:
         self._let_go()
 
     def stops(self) -> Replication | None:
-        """Note that its run is not wanted any more; return the run that has to be cancelled."""
+        """Note that its run is no longer wanted; return the run that has to be cancelled."""
         self.run += 1
         handle = self.handle
         self._let_go()
@@ -113,7 +113,7 @@ class Job:
         self.handle = None
 
     def free(self) -> bool:
-        """Tell whether all of its runs before are over."""
+        """Return whether all of its earlier runs are over."""
         self.after = [each for each in self.after if not each.done]
         return not self.after
 
@@ -122,7 +122,7 @@ class Job:
         return 0 if self.state == "running" and clock - self.since >= HEALTHY else self.errors
 
     def info(self) -> dict[str, Any] | None:
-        """Return the progress of a run, or what went wrong."""
+        """Return the progress of a run, or the error."""
         if self.state in ("crashing", "error"):
             return {"error": self.error}
         return None if self.handle is None else progress(self.handle.replicator)
@@ -172,7 +172,7 @@ class Job:
 
 
 def progress(replicator: Any) -> dict[str, Any]:
-    """Return how far a replication is, under CouchDB's names."""
+    """Return the progress of a replication, under CouchDB's names."""
     stats = replicator.progress.stats()
     return {
         "revisions_checked": stats["missing_checked"],

@@ -1,4 +1,4 @@
-"""Starting a replication with the rights of its owner, who may lose them while it runs."""
+"""Starting a replication with the rights of its owner, which may be lost while it runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def launch(
 ) -> Replication:
     """Start a replication; ``complete(error, result)`` is called at its end. Raises PouchDBError.
 
-    ``rights()`` is asked again while it runs: they may get fewer.
+    ``rights()`` is called again while it runs: they may be reduced.
     """
     mine = rights()
     view = environment.as_user(mine)
@@ -120,7 +120,7 @@ def _check_rights(replicator: Replicator, owner: UserContext) -> None:
 
 
 def _check_member(database: SyncPouchDB, owner: UserContext) -> None:
-    """Refuse an owner who may not use a database of this server: another server judges by itself."""
+    """Refuse an owner without rights to a database of this server: another server checks by itself."""
     if ADMIN in owner.roles or database.remote:
         return
     if not is_member(security_of(database), owner):

@@ -17,7 +17,7 @@ __all__ = ["Lock"]
 
 
 class Lock:
-    """A lock on a file, which the operating system takes back when the process ends, however it does.
+    """A lock on a file, which the operating system releases when the process ends, however it does.
 
     It belongs to the process that took it. A child that is forked gets a copy of the descriptor, and the lock would
     last as long as the copy, so the child closes it.
@@ -30,7 +30,7 @@ class Lock:
         _all.add(self)
 
     def acquire(self) -> bool:
-        """Take the lock, if nobody else has it; tell whether it is ours."""
+        """Take the lock, if no other process has it; return whether this one has it now."""
         if self._path is None or self._descriptor is not None:
             return True
         with _forks:
@@ -47,13 +47,13 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Give it back."""
+        """Release it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
-# Of the process, as forks are.
+# Per process, as forks are.
 _all: weakref.WeakSet[Lock] = weakref.WeakSet()
 _forks = threading.Lock()
 """Held during a fork, so that no descriptor is copied before it is known."""
@@ -61,7 +61,7 @@ _forks = threading.Lock()
 
 def _after_in_child() -> None:
     for each in list(_all):
-        # To close a copy does not unlock: the parent still has its own.
+        # Closing a copy does not unlock: the parent still has its own.
         each.release()
     _forks.release()
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["doc", "doc_here", "docs", "docs_here", "job", "jobs", "jobs_here"]
 
 LIMIT = 100
-"""Rows that are told where nobody asks for a number: CouchDB's."""
+"""Rows that are returned without ``limit``: CouchDB's number."""
 STATES = frozenset({"initializing", "running", "completed", "pending", "crashing", "error", "failed"})
 PATH = re.compile(r"((?:.*?/)?_replicator)(?:/(.+))?\Z", re.DOTALL)
 
@@ -72,7 +72,7 @@ def _docs(request: Request, wanted: str | None) -> dict[str, Any]:
     if unknown := states - STATES:
         raise BadRequest(f"there is no state {', '.join(sorted(unknown))}: there are {', '.join(sorted(STATES))}")
     asked = (states, wanted, _mine(request), skip, limit)
-    # One process has them: the one that runs the replications.
+    # One process has the rows: the one that runs the replications.
     found = max((docs_here(request.server, *asked), *request.server.others.ask("docs", *asked)), key=itemgetter(0))
     return {"total_rows": found[0], "offset": skip, "docs": found[1]}
 
@@ -81,7 +81,7 @@ def _docs(request: Request, wanted: str | None) -> dict[str, Any]:
 
 
 def doc_here(service: Service, database: str, id: str, mine: str | None) -> dict[str, Any] | None:
-    """Return the row of a document, if this process runs the replications and it is the owner's who asks."""
+    """Return the row of a document, if this process runs the replications and the user owns it."""
     supervisor = _supervisor(service)
     row = None if supervisor is None else supervisor.doc(database, id)
     if row is None or supervisor is None or not (mine is None or supervisor.owner_of(database, id) == mine):
@@ -126,7 +126,7 @@ def _supervisor(service: Service) -> Supervisor | None:
 
 
 def _mine(request: Request) -> str | None:
-    """Return whose replications are told: None, everybody's, to administrators. Raises Unauthorized."""
+    """Return the user whose replications are reported; None, all users, for administrators. Raises Unauthorized."""
     if ADMIN in request.user.roles:
         return None
     if request.user.name is None:
@@ -146,7 +146,7 @@ def _other(replicator: Any, id: str | None) -> dict[str, Any]:
     began = stamp(parsedate_to_datetime(replicator.start_time).timestamp())
     return {
         "database": None,
-        # One that the program started has none before both sides are known.
+        # One that the program started has no id before both sides are known.
         "id": id or replicator.id.removeprefix("_local/") + ("+continuous" if replicator.request.live else ""),
         "pid": "<0.0.0>",
         "source": without_credentials(replicator.source.name),

@@ -31,7 +31,7 @@ class Seat:
         return self._supervisors.get(prefix)
 
     def take(self, prefix: str, make: Callable[[], Supervisor]) -> None:
-        """A server starts: it brings the supervisor if there is none."""
+        """A server starts: it provides the supervisor if there is none."""
         with self._lock:
             self._servers[prefix] += 1
             if prefix not in self._supervisors:
@@ -39,7 +39,7 @@ class Seat:
                 made.wake()
 
     def leave(self, prefix: str) -> None:
-        """A server that took its seat stops."""
+        """A server that was added stops."""
         with self._lock:
             self._servers[prefix] -= 1
             if self._servers[prefix] == 0:
@@ -52,7 +52,7 @@ class Seat:
                 self._end(prefix)
 
     def wake(self) -> None:
-        """Have all of them look again."""
+        """Make all of them look again."""
         for supervisor in tuple(self._supervisors.values()):
             supervisor.wake()
 
@@ -71,7 +71,7 @@ class Seat:
 def _made(environment: SyncEnvironment) -> Seat:
     made, siblings = Seat(), environment.state(SIBLINGS)
     siblings.on("databases", lambda name, kind: made.changed(name))
-    # The process that ran them may be the one that is gone.
+    # The process that ran them may be the one that ended.
     siblings.on(LEFT, made.wake)
     return made
 

@@ -1,7 +1,7 @@
-"""The supervisor: follows the replicator databases of an environment and runs what they ask for.
+"""The supervisor: follows the replicator databases of an environment and runs the replications they define.
 
 One job in slices (see ``runner``) decides everything: it is woken by writes to the databases and by
-runs that end, and else sleeps until the next attempt is due. Runs have threads of their own.
+runs that end, and otherwise sleeps until the next attempt is due. Runs have their own threads.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ logger = logging.getLogger("pouchdb.server.replicator")
 PAGE = 200
 """Documents that are read at a time."""
 AGAIN = 5.0
-"""Seconds until it looks again after a failure of its own, or while another process runs the replications."""
+"""Seconds until it looks again after its own failure, or while another process runs the replications."""
 PATIENCE = 5.0
 """Seconds that runs have to save their checkpoints when the server stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """Where the supervisor takes the time from; a test has its own."""
+    """The clock of the supervisor; tests replace it."""
 
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
@@ -54,7 +54,7 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many replications run at a time, and how those that wait get their turn."""
+    """How many replications run at a time, and how waiting ones get their turn."""
 
     max_jobs: int = 100
     interval: float = 60.0
@@ -77,10 +77,10 @@ class _Followed:
 
 
 class Supervisor:
-    """Runs the replications that the documents of an environment's replicator databases ask for.
+    """Runs the replications that the documents of an environment's replicator databases define.
 
-    Documents are validated when they are written; what came in another way and makes no sense is
-    ``failed``. States: ``initializing``, ``error`` (it cannot be told which replication it is),
+    Documents are validated when they are written; an invalid one that came in another way is
+    ``failed``. States: ``initializing``, ``error`` (its replication could not be determined),
     ``pending`` (waits for its turn), ``running``, ``crashing`` (failed, tried again later),
     ``completed``, ``failed``; only the last two are written into the document.
     """
@@ -99,7 +99,7 @@ class Supervisor:
         self._followed: dict[str, _Followed] = {}
         self._jobs: dict[Key, Job] = {}
         self._final: dict[Key, tuple[str, str | None]] = {}
-        """Documents that are done with: state and owner."""
+        """Finished documents: state and owner."""
         self._by_id: dict[str, Job] = {}
         self._lock_of_all = _lock(environment)
         self._look = True
@@ -109,13 +109,13 @@ class Supervisor:
     # -- from outside ----------------------------------------------------------------------------
 
     def wake(self, *, look: bool = False) -> None:
-        """Have it look again; with ``look`` also for databases that were made or destroyed."""
+        """Make it look again; with ``look`` also for databases that were made or destroyed."""
         if look:
             self._look = True
         self._job.wake()
 
     def close(self) -> None:
-        """Stop all replications, which remember how far they got; returns when they have, or soon."""
+        """Stop all replications, which save their checkpoints; returns when they have, or after a short time."""
         with self._lock:
             if self._closed:
                 return
@@ -145,8 +145,8 @@ class Supervisor:
     ) -> tuple[int, list[dict[str, Any]]]:
         """Return how many documents are ``wanted(database, state, owner)``, and rows of some of them.
 
-        Rows are in the order of database and id. Of documents that are done with only those are read
-        that are asked for.
+        Rows are in the order of database and id. Of finished documents only the requested ones
+        are read.
         """
         with self._lock:
             known = {**self._final, **{key: (job.state, job.owner) for key, job in self._jobs.items()}}
@@ -155,7 +155,7 @@ class Supervisor:
         return len(keys), [row for key in page if (row := self.doc(*key)) is not None]
 
     def doc(self, database: str, id: str) -> dict[str, Any] | None:
-        """Return the row of one document, or None when it is no replication."""
+        """Return the row of one document, or None when it is not a replication."""
         with self._lock:
             job = self._jobs.get((database, id))
             if job is not None:
@@ -169,7 +169,7 @@ class Supervisor:
             return None
 
     def owner_of(self, database: str, id: str) -> str | None:
-        """Return whose a job is; None for the administrators'."""
+        """Return the owner of a job; None for the administrators."""
         with self._lock:
             job = self._jobs.get((database, id))
             return self._final.get((database, id), ("", None))[1] if job is None else job.owner
@@ -181,12 +181,12 @@ class Supervisor:
             return {handle.replicator for handle in handles}
 
     def wait_for(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Wait until ``condition()`` is true, which is asked whenever something has happened; tell whether it is."""
+        """Wait until ``condition()`` is true, which is checked after every event; return whether it is."""
         with self._stepped:
             return self._stepped.wait_for(condition, timeout)
 
     def follows(self, database: str) -> bool:
-        """Tell whether it knows of a replicator database: another process may have made it."""
+        """Return whether it knows of a replicator database: another process may have made it."""
         return database in self._followed
 
     def counts(self) -> dict[str, int]:
@@ -225,7 +225,7 @@ class Supervisor:
         except DatabaseClosed:
             if self._environment.closed:
                 return False
-            # One was destroyed under our hands.
+            # One was destroyed while it was read.
             self._look = True
             return Idle(0.0)
         except Exception:
@@ -233,7 +233,7 @@ class Supervisor:
             return Idle(AGAIN)
 
     def _tell(self, function: Callable[[], None]) -> None:
-        """Have the supervisor do something, from any thread."""
+        """Make the supervisor run a function, from any thread."""
         self._inbox.append(function)
         self._job.wake()
 
@@ -298,7 +298,7 @@ class Supervisor:
             self._initialize(new)
 
     def _forget(self, key: Key, keep: Job | None = None) -> None:
-        """Stop what a document asked for; ``keep`` takes over what is still ending."""
+        """Stop the replication of a document; ``keep`` takes over what is still ending."""
         self._final.pop(key, None)
         job = self._jobs.pop(key, None)
         if job is None:
@@ -312,14 +312,14 @@ class Supervisor:
             self._cancel(handle)
 
     def _cancel(self, handle: Replication) -> None:
-        # It may have to wait for a server. What waits for its place looks again when it is over.
+        # It may have to wait for a server. A job that waits for its place looks again when it is over.
         handle.on_done(self._job.wake)
         self._runs.call(handle.cancel)
 
     # -- from a document to a run ----------------------------------------------------------------
 
     def _initialize(self, job: Job) -> None:
-        """Find out which replication it is: the source may have to be asked for the filter."""
+        """Find out which replication it is: the filter may have to be read from the source."""
         job.state = "initializing"
         run = job.run
 
@@ -382,7 +382,7 @@ class Supervisor:
         return None if not deadlines else max(0.0, min(deadlines) - clock)
 
     def _rotate(self, count: int, clock: float, now: float) -> Iterator[float]:
-        """Let those who ran longest make room for those who wait; yield when that is to be done next."""
+        """Pause the jobs that ran longest for those that wait; yield when that is to be done next."""
         places = [job for job in self._jobs.values() if job.state == "running" and job.definition.continuous]
         places.sort(key=lambda job: job.since)
         for job in places[: min(count, self._limits.max_churn)]:
@@ -395,7 +395,7 @@ class Supervisor:
                 job.run += 1
                 job.waits(clock, now)
                 self._cancel(handle)
-                # It begins once that one is over and this one's turn comes: the next step sees to it.
+                # It begins once that one is over and it is this one's turn: the next step starts it.
                 self._job.wake()
 
     def _start(self, job: Job) -> None:
@@ -408,7 +408,7 @@ class Supervisor:
             elif result is not None and result["status"] == "complete":
                 self._tell(_later(self._completed, job, run, result))
             else:
-                # A database was closed under it.
+                # A database was closed meanwhile.
                 self._tell(_later(self._failed, job, run, DatabaseClosed("a database of the replication was closed")))
 
         def start() -> None:
@@ -422,7 +422,7 @@ class Supervisor:
                 is_current = self._current(job, run)
                 if is_current:
                     job.handle = handle
-                    # Whoever waits for progress is told when it is up to date.
+                    # Callers that wait for progress are woken when it is up to date.
                     handle.on("paused", lambda error: self._job.wake())
                     self._job.wake()
                 elif not self._closed and self._jobs.get(job.key) is not None:
