@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from pouchdb_core import AbstractEnvironment, Record, Slot, SyncEnvironment, SyncPouchDB, hookimpl
+from pouchdb_core import AbstractEnvironment, Record, Slot, SyncEnvironment, SyncPouchDB, Transform, hookimpl
 from pouchdb_core.requests import NEVER, Guard, Never, UserContext, Write
 from pouchdb_server import hookspecs
 from pouchdb_server.accounts import Account
@@ -23,6 +23,7 @@ from pouchdb_server.passwords import Password
 from pouchdb_server.processes.siblings import SIBLINGS
 from pouchdb_server.replicator.access import only_own, replication_guard
 from pouchdb_server.replicator.definition import is_replicator
+from pouchdb_server.replicator.owner import owned
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.routes import Route
 from pouchdb_server.rows import Rows
@@ -104,6 +105,11 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never
     if user is None and not is_replicator(database.short_name):
         return NEVER
     return every(design_guard(database, user), replication_guard(database, user), users_guard(database, user))
+
+
+@hookimpl
+def pouchdb_transforms(database: SyncPouchDB) -> Transform | None:
+    return owned(database)
 
 
 class _Writes:

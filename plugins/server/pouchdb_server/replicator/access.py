@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, Forbidden, NotFound, PouchDBError, Unauthorized
+from pouchdb_core.requests import Changes
 from pouchdb_server.replicator.definition import FINAL, definition, is_replicator, owner_name
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.roles import ADMIN
@@ -46,6 +47,7 @@ def replication_guard(database: SyncPouchDB, user: UserContext | None) -> Guard 
             return None
         try:
             definition(new)
+            _check_selector(database, new.get("selector"))
         except BadRequest as error:
             return Forbidden(error.message)
         return None
@@ -54,6 +56,15 @@ def replication_guard(database: SyncPouchDB, user: UserContext | None) -> Guard 
         return [judged(each) for each in proposed]
 
     return guard
+
+
+def _check_selector(database: SyncPouchDB, selector: Mapping[str, Any] | None) -> None:
+    """Raise BadRequest for what is no selector; without a plug-in that knows selectors that shows when it is used."""
+    if selector is None:
+        return
+    known = database.plugins.changes_filters().get("_selector")
+    if known is not None:
+        known.open(database, Changes(selector=selector))
 
 
 def _not_own(new: Mapping[str, Any], old: Mapping[str, Any] | None, user: UserContext | None) -> PouchDBError | None:
