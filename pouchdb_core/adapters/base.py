@@ -35,7 +35,7 @@ class Place:
     new_id: Callable[[], str]
     tasks: Tasks
     watch: Callable[[Any, bool], None]
-    """Begin or stop to look for writes that other processes make to a store."""
+    """Start or stop looking for writes that other processes make to a store."""
     side_directory: Callable[[str], Path]
     """Make a temporary folder, by database name, for side files of a database without a file."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -43,19 +43,19 @@ class Place:
     slots: Slots = field(default_factory=Slots)
     """State that the databases of an engine share; ``slots.get(SLOT, place)``."""
     url: str | None = None
-    """Where the databases are instead, with its credentials: what ``setup()`` was given."""
+    """The URL of the databases instead, with its credentials: the one ``setup()`` was given."""
     announce_session: Callable[[str, Any], None] = lambda url, session: None
-    """Tell the plug-ins of a new session with a server: the hook ``pouchdb_http_session``."""
+    """Report a new session with a server to the plug-ins: the hook ``pouchdb_http_session``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where an environment keeps its databases when that is no directory: see ``pouchdb_storages``."""
+    """Where an environment keeps its databases when that is not a directory: see ``pouchdb_storages``."""
 
     adapter: str
     """The name of the adapter that opens them, and finds the URL in ``Place.url``."""
     directory: Path | None = None
-    """A folder of this machine for files of plug-ins that belong to the environment; None: a temporary one."""
+    """A local folder for files of plug-ins that belong to the environment; None: a temporary one."""
 
 
 class Response(Protocol):
@@ -76,23 +76,23 @@ class Response(Protocol):
         """Return the body parsed, objects as Records."""
 
     def error(self) -> PouchDBError | None:
-        """Return the error that the answer is, None below status 400."""
+        """Return the error that the response stands for, None below status 400."""
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as it comes; with ``stream=True`` it is not held in memory."""
 
     def close(self) -> None:
-        """Let go of the connection; needed when a streamed body is not read to its end."""
+        """Release the connection; needed if a streamed body is not read to its end."""
 
 
 class Adapter(ABC):
     """One open database.
 
-    May be used from any thread. Every method raises PouchDBError kinds only.
+    May be used from any thread. Every method raises only PouchDBError and its subclasses.
     """
 
     name: ClassVar[str]
-    """What ``info()["adapter"]`` and the option ``adapter=`` say."""
+    """The name in ``info()["adapter"]`` and in the option ``adapter=``."""
     schemes: ClassVar[tuple[str, ...]] = ()
     """URL schemes whose databases it opens, such as ``("http", "https")``."""
     remote: ClassVar[bool] = False
@@ -112,7 +112,7 @@ class Adapter(ABC):
 
     @classmethod
     def available(cls) -> bool:
-        """Tell whether this machine has what the adapter needs."""
+        """Return whether this machine has what the adapter needs."""
         return True
 
     @classmethod
@@ -121,31 +121,31 @@ class Adapter(ABC):
         """Open a database, making it if it is missing."""
 
     def configure(self, options: Mapping[str, Any]) -> None:
-        """Take options that are said for the first time, or anew, while the database is open.
+        """Take options that are given for the first time, or again, while the database is open.
 
         Raises BadRequest for what cannot be changed now. Adapters that are ``remote`` are not asked:
-        there each set of options has an adapter of its own.
+        there each set of options has a separate adapter.
         """
         raise BadRequest(f"the database is open already: close it first, to open it with {', '.join(options)}")
 
     @classmethod
     def resolve(cls, name: str, options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """Return name and options as they are kept; what is secret in a name becomes an option."""
+        """Return name and options as they are stored; secrets in a name become options."""
         return name, options
 
     @classmethod
     def names(cls, place: Place) -> Iterable[str]:
-        """Return the names of the lasting local databases at a place."""
+        """Return the names of the persistent local databases at a place."""
         return ()
 
     @classmethod
     @abstractmethod
     def destroy(cls, place: Place, name: str) -> None:
-        """Remove a closed database; a missing one is no error."""
+        """Remove a closed database; a missing one is not an error."""
 
     @abstractmethod
     def id(self) -> str:
-        """Return what identifies the database for ever: its uuid."""
+        """Return what identifies the database permanently: its uuid."""
 
     @abstractmethod
     def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
@@ -165,7 +165,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
-        """Call ``wake`` whenever something was written, until the returned function is called."""
+        """Call ``wake`` when something was written, until the returned function is called."""
 
     @abstractmethod
     def pending(self, since: Any) -> int:
@@ -185,7 +185,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def ddocs_seq(self) -> int:
-        """Return a number that changes whenever a design document is written or purged."""
+        """Return a number that changes when a design document is written or purged."""
 
     @abstractmethod
     def design_documents(self) -> Sequence[Record]:
@@ -197,22 +197,22 @@ class Adapter(ABC):
 
     @abstractmethod
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Record:
-        """Return which revisions the database lacks."""
+        """Return the revisions that the database lacks."""
 
     @abstractmethod
     def compact(self, interval: float | None = None) -> None:
         """Drop what only old revisions need.
 
-        ``interval`` is for servers that do it in the background: milliseconds until they are asked again.
+        ``interval`` is for servers that do it in the background: milliseconds between polls.
         """
 
     @abstractmethod
     def purge(self, revs: Mapping[str, Sequence[str]]) -> tuple[int, dict[str, list[str]], set[str]]:
-        """Forget leaf revisions; return purge_seq, what went by id, and ids that are gone whole."""
+        """Purge leaf revisions; return purge_seq, the purged revisions by id, and ids that were removed completely."""
 
     @abstractmethod
     def revs_limit(self, limit: int | None = None) -> int:
-        """Return, and set when given, how many revisions a branch remembers."""
+        """Return, and set when given, how many revisions of a branch are kept."""
 
     @abstractmethod
     def security(self) -> Record:
@@ -227,7 +227,7 @@ class Adapter(ABC):
         """Return (making it) a folder for files of a plug-in that belong to this database."""
 
     def existing_directory(self, plugin: str) -> Path | None:
-        """Return the folder that ``directory`` makes if it has been made."""
+        """Return the folder that ``directory`` makes, if it exists."""
         return None
 
     @abstractmethod
@@ -239,13 +239,13 @@ class Adapter(ABC):
         """Check the integrity of everything stored; ``deep`` reads bodies and content too."""
 
     def purges(self, after: int) -> Iterator[tuple[int, str, Sequence[str]]]:
-        """Yield (purge_seq, id, revs) of the purges that are remembered; of a server's nothing is known."""
+        """Yield (purge_seq, id, revs) of the recorded purges; nothing is known about a server's."""
         return iter(())
 
     def restore(self, dump: str) -> Restore:
-        """Return what fills the empty database with a dump of this id, or goes on with it. Raises FileExists.
+        """Return an object that fills the empty database with a dump of this id, or continues it. Raises FileExists.
 
-        Raises NotSupported where sequence numbers are not ours to choose: then documents are written as usual.
+        Raises NotSupported where sequence numbers cannot be chosen: then documents are written as usual.
         """
         raise NotSupported(f"{self.name}: the numbers of its feed cannot be chosen")
 
@@ -258,7 +258,7 @@ class Adapter(ABC):
         raise NotSupported(f"{self.name}: indexes of this database are not kept here")
 
     def scratch(self) -> IndexStore:
-        """Return an empty store of indexes for one query; whoever takes it closes it."""
+        """Return an empty store of indexes for one query; the caller closes it."""
         raise NotSupported(f"{self.name}: indexes of this database are not kept here")
 
     def fetch(self, path: str, method: str = "GET", **options: Any) -> Response:
@@ -266,21 +266,21 @@ class Adapter(ABC):
         raise NotSupported(f"{self.name}: there is no server to send requests to")
 
     def commit(self) -> None:
-        """Have what was written kept over a power cut. What is kept here is, as its durability says."""
+        """Make sure that what was written survives a power cut. Local databases do so as their durability says."""
         return
 
     def check(self) -> None:
-        """Raise what forbids to go on with the database, such as that another process has destroyed its file.
+        """Raise the error that forbids further use of the database, such as when another process destroyed its file.
 
-        Costs about as much as asking for a file's status. Of a server nothing is asked.
+        Costs about as much as asking for a file's status. Sends no request to a server.
         """
         return
 
     def same(self) -> bool:
-        """Tell whether the database is still the one that was opened; asked whenever it is taken up again.
+        """Return whether the database is still the one that was opened; asked when it is used again.
 
-        Another process may have destroyed it, or made another of its name. Costs about as much as ``check()``. Of a
-        server nothing is asked.
+        Another process may have destroyed it, or made another one with the same name. Costs about as much as
+        ``check()``. Sends no request to a server.
         """
         try:
             self.check()
@@ -289,29 +289,29 @@ class Adapter(ABC):
         return True
 
     def identify_again(self) -> None:
-        """Forget what ``id()`` has asked a server for: another one may be at its address."""
+        """Forget the id that a server returned: another server may be at its address now."""
         return
 
     def holds(self, id: str) -> bool:
-        """Tell whether there is a document, without reading it; only asked of remote databases."""
+        """Return whether there is a document, without reading it; only used for remote databases."""
         raise NotSupported(f"{self.name}: reading a document costs as little")
 
     def create(self) -> None:
-        """Make the database if it is missing. What is kept here exists since it was opened."""
+        """Make the database if it is missing. Local databases exist since they were opened."""
         return
 
     def purged_infos_limit(self, limit: int | None = None) -> int:
-        """Return, and set when given, how many purges are remembered. Raises NotSupported where a server has them."""
+        """Return, and set when given, how many purges are recorded. Raises NotSupported where a server has them."""
         raise NotSupported(f"{self.name}: what was purged from this database is not kept here")
 
     def query(self, request: Query) -> Record:
-        """Answer a view query; only asked of remote databases."""
+        """Answer a view query; only used for remote databases."""
         raise NotSupported(f"{self.name}: views of this database cannot be queried")
 
     def view_cleanup(self) -> None:
-        """Drop indexes that no design document names; only asked of remote databases."""
+        """Drop indexes that no design document names; only used for remote databases."""
         raise NotSupported(f"{self.name}: views of this database cannot be cleaned up")
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""

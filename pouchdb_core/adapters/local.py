@@ -1,4 +1,4 @@
-"""An adapter over any store of rows: what a database does, whatever keeps its documents.
+"""An adapter over any store of rows: what a database does, independent of where its documents are stored.
 
 A new kind of storage writes a ``Store`` (documents/store.py) and a subclass of ``LocalAdapter`` that opens it: a name,
 ``open``, ``names`` and ``destroy``. With an ``IndexStore`` (views/index_store.py) it has views too. The conformance kit
@@ -49,7 +49,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 
 class LocalAdapter(Adapter):
-    """The operations over a ``Store``. Subclasses open it, and say what ``name`` and ``options`` are.
+    """The operations over a ``Store``. Subclasses open it, and define ``name`` and ``options``.
 
     The store's metadata must have ``uuid`` and ``epoch``: 32 hex digits each, made with the database.
     """
@@ -177,7 +177,7 @@ class LocalAdapter(Adapter):
 
         return Restore(self.store, self._rules(), dump, adopted)
 
-    def renamed(self) -> None:  # most stores do not care
+    def renamed(self) -> None:  # most stores need nothing
         """Called when the database was given another uuid, by loading a dump."""
 
     def loading(self) -> Mapping[str, Any] | None:

@@ -1,14 +1,14 @@
 """Whose turn it is: a lock that no asynchronous exception can lose.
 
-A KeyboardInterrupt, a soft time limit or ``PyThreadState_SetAsyncExc`` may strike between any two
-calls: after a lock was taken and before that is remembered, or while it is being given back. A plain
-lock is then held by nobody for ever. Here the lock *is* the record of who has it: one entry of a
-dictionary, which ``setdefault`` makes in a single step. Who finds the turn taken can see by whom, and
-whether the function that took it is still running; a turn whose function is gone is ended by the
-next one who wants it.
+A KeyboardInterrupt, a soft time limit or ``PyThreadState_SetAsyncExc`` may be raised between any two
+calls: after a lock was taken and before that is recorded, or while it is being released. A plain
+lock is then held forever without an owner. Here the lock *is* the record of its owner: one entry of a
+dictionary, which ``setdefault`` makes in a single step. A thread that finds the turn taken can see by which, and
+whether the function that took it is still running; a turn whose function has ended is ended by the
+next thread that wants it.
 
 CPython looks for such exceptions at the beginning of a function, after a call and when a loop goes
-back. Statements that only move values are never torn apart, and ``pass_on`` is written so.
+back. Statements that only move values are never interrupted, and ``pass_on`` is written that way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from types import FrameType
 __all__ = ["Holding", "Reading", "Turn", "Turns"]
 
 LOOK = 1.0
-"""Seconds between two looks of a waiting thread at whether the turn still has an owner."""
+"""Seconds between two checks of a waiting thread whether the turn still has an owner."""
 
 _GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 
@@ -31,7 +31,7 @@ _GENERATORS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GEN
 def _frame_of(thread: int) -> FrameType | None:
     """Return what another thread is running; None if it has ended.
 
-    Before Python 3.12 a garbage collection within ``_current_frames`` may wait for ever for a lock of the interpreter
+    Before Python 3.12 a garbage collection within ``_current_frames`` may wait forever for a lock of the interpreter
     that the call itself holds (https://github.com/python/cpython/issues/106883), so none may begin there.
     """
     collects = sys.version_info < (3, 12) and gc.isenabled()
@@ -64,14 +64,14 @@ class Turn:
         return self.thread == threading.get_ident()
 
     def lost(self) -> bool:
-        """Tell whether the call that took it is over without having given it back."""
+        """Return whether the call that took it ended without giving it back."""
         frame = self.frame
         found = sys._getframe() if self.mine else _frame_of(self.thread)
         if found is None:
             # The thread has ended.
             return True
         if frame is None or frame.f_code.co_flags & _GENERATORS or frame.f_globals.get("__name__") == "contextlib":
-            # What is suspended, or has put the end into other hands (ExitStack), is on no stack.
+            # A suspended call, or one that leaves the end to another object (ExitStack), is not on any stack.
             return False
         while found is not None:
             if found is frame:
@@ -80,7 +80,7 @@ class Turn:
         return True
 
     def abandon(self) -> None:
-        """Undo what a lost turn left half done; called by the one who ends it."""
+        """Undo what a lost turn left half done; called by the thread that ends it."""
 
 
 class Reading(Turn):
@@ -90,7 +90,7 @@ class Reading(Turn):
 
 
 class Holding(Turn):
-    """A turn as a context manager; nothing if the thread has one already."""
+    """A turn as a context manager; does nothing if the thread already has one."""
 
     __slots__ = ("_taken", "_turns")
 
@@ -122,18 +122,18 @@ class Turns:
 
     def __init__(self) -> None:
         self.record: dict[int, Turn] = {}
-        """Under 0 the turn there is, if there is one."""
+        """The current turn under the key 0, if there is one."""
         self._waiting: deque[tuple[threading.Lock, Turn]] = deque()
 
     @property
     def owner(self) -> Turn | None:
-        """Whose turn it is."""
+        """The current turn."""
         return self.record.get(0)
 
     def take(self, turn: Turn, timeout: float | None = None) -> bool:
         """Wait until it is ``turn``'s turn; False if that takes longer than ``timeout`` seconds.
 
-        Not for a thread that has a turn already. If this is left by an exception, ``give`` takes back
+        Not for a thread that already has a turn. If this is left by an exception, ``give`` takes back
         what may have been taken.
         """
         owner = self.record
@@ -144,7 +144,7 @@ class Turns:
             pause = LOOK if timeout is None else min(LOOK, timeout)
             try:
                 self._waiting.append(entry)
-                # It may have been given back since we looked, by one who did not see us.
+                # It may have been given back after the check, by a thread that did not see us.
                 woken = 0 not in owner or waiter.acquire(timeout=pause)
             finally:
                 self._forget(entry)
@@ -164,7 +164,7 @@ class Turns:
         self.record[0] = turn
 
     def recover(self) -> bool:
-        """End a lost turn; tell whether there was one."""
+        """End a lost turn; return whether there was one."""
         lost = self.owner
         if lost is None or not lost.lost():
             return False
@@ -178,7 +178,7 @@ class Turns:
         """End a turn, if it is one, and wake the next."""
         owner, waiting = self.record, self._waiting
         try:
-            # From the look to the deletion nothing is called: it is done, or it is not.
+            # Nothing is called between the check and the deletion: it is done, or it is not.
             if owner[0] is not turn:
                 return
         except KeyError:
@@ -192,7 +192,7 @@ class Turns:
             del owner[0]
             turn.frame = None
             if waiting:
-                # It came in between, and may have looked before the deletion: it looks again.
+                # It came in between, and may have checked before the deletion: it checks again.
                 self._wake()
             return
         try:

@@ -1,4 +1,4 @@
-"""Looking after a database: compaction, purging, limits, security, backup, closing, destroying."""
+"""Administration of a database: compaction, purging, limits, security, backup, closing, destroying."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ def id(db: SyncPouchDB) -> str:
 
 
 def compact(db: SyncPouchDB, *, interval: float | None = None) -> None:
-    """Drop the bodies of revisions that are not leaves, and attachments that nothing uses any more.
+    """Drop the bodies of revisions that are not leaves, and attachments that are no longer used.
 
     Runs beside readers and writers. Revision ids and tombstones stay. It is done when this returns:
-    a server is asked every ``interval`` milliseconds (200) whether it is. Raises BadRequest.
+    a server is polled every ``interval`` milliseconds (200) until it is. Raises BadRequest.
     """
     milliseconds("interval", interval)
     ask(db, "compact", interval=interval or None)
 
 
 def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
-    """Forget leaf revisions as if they had never been, with the ancestors that only they have.
+    """Remove leaf revisions as if they had never existed, with the ancestors that only they have.
 
     ``purge(id, rev)`` returns ``{"ok", "deletedRevs", "documentWasRemovedCompletely"}`` as PouchDB;
     ``purge({id: [rev]})`` returns ``{"purge_seq", "purged": {id: [rev]}}`` as CouchDB, in one
-    transaction; what is no leaf is left alone there. Purges do not replicate. Raises BadRequest, and
+    transaction; revisions that are not leaves are ignored there. Purges do not replicate. Raises BadRequest, and
     NotFound when the one revision is not a leaf.
     """
     if isinstance(id, Mapping):
@@ -78,9 +78,9 @@ def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
 
 
 def revs_limit(db: SyncPouchDB, limit: int | None = None) -> int:
-    """Return how many revisions a branch remembers (1000 unless set), after setting it if ``limit`` is given.
+    """Return how many revisions of a branch are kept (1000 unless set), after setting it if ``limit`` is given.
 
-    Older revisions are forgotten when a document is next written. A low limit makes spurious
+    Older revisions are dropped when a document is next written. A low limit makes spurious
     conflicts when replicas diverge further than it reaches.
     """
     kept: int = ask(db, "revs_limit", limit=limit)
@@ -88,7 +88,7 @@ def revs_limit(db: SyncPouchDB, limit: int | None = None) -> int:
 
 
 def get_security(db: SyncPouchDB) -> Record:
-    """Return the security object, ``{}`` unless one was put."""
+    """Return the security object, ``{}`` unless one was set."""
     found: Record = ask(db, "get_security")
     return found
 
@@ -96,7 +96,7 @@ def get_security(db: SyncPouchDB) -> Record:
 def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
     """Replace the security object: ``{"admins": {"names", "roles"}, "members": {...}}``. It does not replicate.
 
-    Other members are kept. Raises BadRequest where it would let in others than its writer believes.
+    Other fields are kept. Raises BadRequest if it would give access to others than its writer believes.
     """
     given = mapping(security)
     for group in ("admins", "members"):
@@ -110,16 +110,16 @@ def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
 
 
 def active_tasks(db: SyncPouchDB) -> list[Record]:
-    """Return the long work that is under way in this database: ``[{"id", "name", "created_at", ...}]``."""
+    """Return the long-running tasks of this database: ``[{"id", "name", "created_at", ...}]``."""
     return db.environment.engine.tasks.list(lambda task: task.database == db.name)
 
 
 def backup(db: SyncPouchDB, target: PathLike) -> Record:
-    """Copy the database to a new file, one moment of it, while others read and write.
+    """Copy a snapshot of the database to a new file, while others read and write.
 
-    The copy can be opened like any database once it lies in a storage directory; its ``epoch``
+    The copy can be opened like any database once it is in a storage directory; its ``epoch``
     differs, so that a replication notices it was restored. Raises BadRequest if the file exists, and Damaged,
-    naming document and attachment, where what is stored is not what was written: nothing is copied then.
+    naming document and attachment, if what is stored is not what was written: nothing is copied then.
     """
     ask(db, "backup", target=Path(target).expanduser().absolute())
     return Record(ok=True)
@@ -128,7 +128,7 @@ def backup(db: SyncPouchDB, target: PathLike) -> Record:
 def integrity_check(db: SyncPouchDB, *, deep: bool = True) -> Sequence[str]:
     """Check everything stored; returns what is wrong, nothing if all is well. Reads the whole database.
 
-    What SQLite finds comes first, then what the tables say of each other; ``deep`` also compares the content
+    What SQLite finds comes first, then whether the tables agree with each other; ``deep`` also compares the content
     of each attachment with its digest and parses every document.
     """
     found: Sequence[str] = ask(db, "integrity_check", deep=deep)
@@ -136,16 +136,16 @@ def integrity_check(db: SyncPouchDB, *, deep: bool = True) -> Sequence[str]:
 
 
 def close(db: SyncPouchDB) -> None:
-    """Let go of the database; later calls on this object raise DatabaseClosed."""
+    """Close the database; later calls on this object raise DatabaseClosed."""
     if not db.closed:
         ask(db, "close")
 
 
 def destroy(db: SyncPouchDB) -> Record:
-    """Remove the database with everything it has on disk. Other objects of it become unusable.
+    """Remove the database with all its files. Other objects of it become unusable.
 
-    Of an object whose database was destroyed already there is nothing left to do; one of that name that was made
-    since stays.
+    For an object whose database was destroyed already, nothing is done; a database of the same name that was made
+    since is kept.
     """
     if db._life.ended == DESTROYED:
         return Record(ok=True)

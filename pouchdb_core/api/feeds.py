@@ -1,4 +1,4 @@
-"""The changes feed: what changed so far, and what changes from now on."""
+"""The changes feed: past and future changes."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def changes(
     """Return what changed after ``since``: ``{"results": [row], "last_seq"}``.
 
     A row is ``{"seq", "id", "changes": [{"rev"}], "deleted"?, "doc"?}``; there is one per document,
-    in the order of their last changes. ``since`` is a seq or ``"now"``; ``last_seq`` is where to go
-    on. ``style="all_docs"`` tells every leaf. ``filter`` is a Python function of ``(doc)`` or
+    in the order of their last changes. ``since`` is a seq or ``"now"``; ``last_seq`` is where to
+    continue. ``style="all_docs"`` lists every leaf. ``filter`` is a Python function of ``(doc)`` or
     ``(doc, req)`` (``req.query`` holds ``query_params``), the name of a design document's
     (``"design/name"``), ``"_design"``, ``"_doc_ids"``, ``"_view"`` (with ``view="design/name"``) or
-    what a plug-in brings, such as ``"_selector"`` (with ``selector``). With
+    one that a plug-in brings, such as ``"_selector"`` (with ``selector``). With
     ``return_docs=False`` ``results`` stays empty. ``heartbeat`` and ``seq_interval`` matter over
-    HTTP only; ``batch_size`` and ``timeout`` are taken because PouchDB takes them, and change
-    nothing: what is read at once is the adapter's affair, and how long a server may be silent
+    HTTP only; ``batch_size`` and ``timeout`` are accepted because PouchDB accepts them, and change
+    nothing: the adapter decides how much is read at once, and how long a server may be silent
     follows from ``heartbeat``.
 
-    With ``live=True`` (or ``continuous=True``) the answer is the Feed that ``live_changes()``
+    With ``live=True`` (or ``continuous=True``) the result is the Feed that ``live_changes()``
     returns. ``on_change(row)`` and ``complete(error, result)`` are called as the events of those
     names, also when the feed is not live. Raises BadRequest, NotSupported.
     """
@@ -72,7 +72,7 @@ def changes(
     since = 0 if since is None else since
     live = live or continuous
     if since in ("now", "latest") and live:
-        # Now is the time of the call, not of the first step.
+        # "now" is the time of the call, not of the first step.
         since = db.info()["update_seq"]
     request = Changes(
         since=since,
@@ -99,7 +99,7 @@ def changes(
 def filter_of(
     filter: Callable[..., Any] | str | None, view: str | None, selector: Mapping[str, Any] | None
 ) -> Callable[..., Any] | str | None:
-    """Return the filter that ``view`` and ``selector`` mean, if they are given. Raises BadRequest."""
+    """Return the filter for ``view`` and ``selector``, if they are given. Raises BadRequest."""
     for option, given, implied in (("view", view, "_view"), ("selector", selector, "_selector")):
         if given is not None:
             if filter not in (None, implied):
@@ -111,7 +111,7 @@ def filter_of(
 
 
 def heartbeat_of(heartbeat: float | bool | None) -> float | None:
-    """Return the milliseconds of the option; None for what is usual. Raises BadRequest."""
+    """Return the milliseconds of the option; None for the default. Raises BadRequest."""
     if heartbeat is None or isinstance(heartbeat, bool):
         return None
     if type(heartbeat) not in (int, float) or not 0 < heartbeat < 1e9:

@@ -1,6 +1,6 @@
-"""What type checkers know of calls that may go on: with ``live=True`` the answer is a handle, else the result.
+"""Types for type checkers of calls that may continue: with ``live=True`` they return a handle, else the result.
 
-Asynchronous calls answer with a handle either way, so they need none of this.
+Asynchronous calls return a handle either way, so they need none of this.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pouchdb_core.requests import PLAIN, ReadOptions
 __all__ = ["count", "document_options", "either", "flags", "key_text", "milliseconds", "text_list"]
 
 MAX_COUNT = 2**63 - 1
-"""What SQL takes as a number of rows; there are never more."""
+"""The greatest number of rows that SQL accepts; there are never more."""
 
 
 def document_options(**chosen: bool) -> ReadOptions:
@@ -23,7 +23,7 @@ def document_options(**chosen: bool) -> ReadOptions:
 
 
 def flags(**given: Any) -> None:
-    """Refuse what is neither true, false nor None: the text "false" would count as true. Raises QueryParseError."""
+    """Refuse what is neither true, false nor None: the string "false" would count as true. Raises QueryParseError."""
     for name, value in given.items():
         if value is not True and value is not False and value is not None:
             raise QueryParseError(f"{name} must be True or False, not {value!r}")
@@ -37,7 +37,7 @@ def key_text(name: str, value: Any) -> Any:
 
 
 def either(name: str, other: str, value: Any, alias: Any) -> Any:
-    """Return the one that is given of two spellings of an option. Raises BadRequest if both differ."""
+    """Return the given one of two spellings of an option. Raises BadRequest if both differ."""
     if alias is None:
         return value
     if value is not None and value != alias:
@@ -55,7 +55,7 @@ def count(name: str, value: Any) -> int | None:
 
 
 def milliseconds(name: str, value: Any) -> None:
-    """Refuse what is no time to wait: a number from 0 up, False (do not wait so) or None. Raises BadRequest."""
+    """Refuse anything but a time to wait: a number from 0 up, False (do not wait) or None. Raises BadRequest."""
     if value is None or value is False:
         return
     if type(value) not in (int, float) or not 0 <= value < 1e12:
@@ -63,7 +63,7 @@ def milliseconds(name: str, value: Any) -> None:
 
 
 def text_list(name: str, value: Any) -> Sequence[str]:
-    """Return a list of texts. Raises BadRequest."""
+    """Return a list of strings. Raises BadRequest."""
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
         return value
     raise BadRequest(f"{name} must be a list of strings, not {value!r}")

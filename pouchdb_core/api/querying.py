@@ -1,4 +1,4 @@
-"""Querying views, and dropping indexes that nobody needs any more."""
+"""Querying views, and dropping indexes that are no longer needed."""
 
 from __future__ import annotations
 
@@ -61,21 +61,21 @@ def query(
     """Query a view: ``"design/view"``, ``"view"`` (for ``"view/view"``), or a temporary one.
 
     A temporary view is a Python function, JavaScript source, or ``{"map": ..., "reduce": ...}`` of
-    either; it reads the whole database and keeps nothing. A Python map function takes the document and
+    either; it reads the whole database and stores nothing. A Python map function takes the document and
     yields ``(key, value)`` pairs, or takes ``(doc, emit)``; a reduce function takes ``(keys, values,
     rereduce)``, ``keys`` being ``[key, id]`` pairs or None.
 
     Returns ``{"total_rows", "offset", "rows": [{"id", "key", "value", "doc"?}]}`` or, reduced,
-    ``{"rows": [{"key", "value"}]}``. ``reduce`` False reads the rows; a name (``"_sum"``) or a function
-    is used instead of the view's. ``group`` reduces by key, ``group_level`` by the first members of
-    array keys. ``keys`` are answered in their order, backwards with ``descending`` unless they are reduced.
-    ``key`` goes before ``startkey`` and ``endkey``, ``keys`` before all of them. ``include_docs`` brings the
-    document that a row's value names by ``_id`` and ``_rev`` (either may be its own), else its own.
-    ``update`` False (``stale="ok"``) answers from the index as it is, ``"lazy"`` (``"update_after"``)
+    ``{"rows": [{"key", "value"}]}``. ``reduce`` False returns the rows; a name (``"_sum"``) or a function
+    is used instead of the view's. ``group`` reduces by key, ``group_level`` by the first elements of
+    array keys. Rows of ``keys`` come in their order, backwards with ``descending`` unless they are reduced.
+    ``key`` overrides ``startkey`` and ``endkey``, ``keys`` all of them. ``include_docs`` adds the
+    document that a row's value names by ``_id`` and ``_rev`` (either defaults to the row's), else the row's own.
+    ``update`` False (``stale="ok"``) reads the index as it is, ``"lazy"`` (``"update_after"``)
     brings it up to date afterwards. ``offset`` is ``skip``, or with ``offset=True`` the true one. ``queries``
-    is a list of such options, answered as ``{"results": [...]}``. Answers are Tables (``to_pandas()``...).
+    is a list of such options, which returns ``{"results": [...]}``. Results are Tables (``to_pandas()``...).
 
-    Raises NotFound, QueryParseError, and FunctionError when a function cannot run or is stopped. A document
+    Raises NotFound, QueryParseError, and FunctionError if a function cannot run or is stopped. A document
     whose map function fails is left out; a row whose reduce function throws has the value None; both are reported
     by ``error`` events. A built-in function over values it does not take has an object with ``error`` and
     ``reason`` as its value, and a row whose result does not shrink has ``error`` and ``reason`` instead of a value.
@@ -94,7 +94,7 @@ def query(
 
 
 def query_rows(db: SyncPouchDB, fun: str, **options: Any) -> Record:
-    """Answer a query of a saved view as ``query`` does, but with ``rows`` as an iterator that is to be read once.
+    """Query a saved view as ``query`` does, but return ``rows`` as an iterator that can be read once.
 
     Rows are read page by page while they are taken, in constant memory; the first page is of the same moment as
     ``total_rows`` and ``offset``. ``options`` are those of ``query``, without ``queries``. Raises what ``query`` does;

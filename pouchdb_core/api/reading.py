@@ -55,9 +55,9 @@ def get(
     ``revs`` adds ``_revisions`` ``{"start", "ids"}``, ``revs_info`` ``_revs_info``, ``conflicts``
     ``_conflicts`` (live losing leaves, when there are any), ``deleted_conflicts``
     ``_deleted_conflicts``, ``local_seq`` ``_local_seq``; ``meta`` is the three middle ones.
-    ``latest`` answers the newest leaf of ``rev`` instead of it. ``attachments`` brings content as
+    ``latest`` returns the newest leaf of ``rev`` instead of it. ``attachments`` adds content as
     base64 text, with ``binary`` as bytes; only what changed after the newest known of
-    ``atts_since``. With ``open_revs`` the answer is the list that ``open_revs()`` returns.
+    ``atts_since``. With ``open_revs`` the result is the list that ``open_revs()`` returns.
 
     Raises NotFound (``missing`` or ``deleted``), BadRequest.
     """
@@ -102,8 +102,8 @@ def open_revs(
 ) -> list[Record]:
     """Return leaves of a document: all, or the given revisions, as ``{"ok": document}`` or ``{"missing": rev}``.
 
-    The winner comes first, deleted leaves last. Options are those of ``get``. Raises NotFound when
-    all are wanted of an unknown document, BadRequest.
+    The winner comes first, deleted leaves last. Options are those of ``get``. Raises NotFound if
+    all leaves of an unknown document are requested, BadRequest.
     """
     options = document_options(revs=revs, latest=latest, attachments=attachments, binary=binary)
     request = Read(check_id(id), None, options, open_revs=_leaves(open_revs), user=db.user, purpose=db.purpose)
@@ -131,7 +131,7 @@ def bulk_get(
     """Return many documents: ``docs`` is ``[{"id", "rev"?, "atts_since"?}, ...]`` or ``{"docs": [...]}``.
 
     Returns ``{"results": [{"id", "docs": [{"ok": document} or {"error": {...}}]}]}`` in input order.
-    Without ``rev`` every leaf of the document is answered, as CouchDB does. Raises BadRequest.
+    Without ``rev`` every leaf of the document is returned, as CouchDB does. Raises BadRequest.
     """
     if isinstance(docs, Mapping):
         options: dict[str, Any] = {"revs": revs, "latest": latest, "attachments": attachments, "binary": binary}
@@ -177,12 +177,12 @@ def all_docs(
 ) -> Table:
     """List the documents by id, in code point order.
 
-    Returns ``{"total_rows", "offset", "rows": [{"id", "key", "value": {"rev"}, "doc"?}]}``, one moment
+    Returns ``{"total_rows", "offset", "rows": [{"id", "key", "value": {"rev"}, "doc"?}]}``, one snapshot
     of the database. ``total_rows`` counts all documents, not the matches; ``offset`` is ``skip``,
     or with ``offset=True`` the true one. Descending reads from ``startkey`` downwards. ``key`` is a start and
-    an end; as in CouchDB, there is no row of it with ``inclusive_end=False``. With ``keys``
+    an end; as in CouchDB, it has no row with ``inclusive_end=False``. With ``keys``
     rows come in their order, ``{"key", "error": "not_found"}`` for unknown ones and ``value.deleted``
-    for deleted ones. ``update_seq=True`` adds that. The answer is a Table (``to_pandas()``...). Raises QueryParseError.
+    for deleted ones. ``update_seq=True`` adds it. The result is a Table (``to_pandas()``...). Raises QueryParseError.
     """
     start = either("startkey", "start_key", startkey, start_key)
     end = either("endkey", "end_key", endkey, end_key)
@@ -246,7 +246,7 @@ def _attachment(db: SyncPouchDB, id: str, name: str, rev: str | None, *, stream:
 def conflicts(db: SyncPouchDB) -> Iterator[Record]:
     """Iterate over the documents that have live conflicts, in id order, each with ``_conflicts``.
 
-    Reads an index of just those, whatever the size of the database.
+    Reads an index of only those, whatever the size of the database.
     """
     found: Iterator[Record] = ask(db, "conflicts")
     return found
@@ -262,7 +262,7 @@ def info(db: SyncPouchDB) -> Record:
 
 
 def revs_diff(db: SyncPouchDB, revs: Revs | str) -> Record:
-    """Return which revisions the database lacks: ``{id: {"missing": [rev], "possible_ancestors"?: [rev]}}``.
+    """Return the revisions that the database lacks: ``{id: {"missing": [rev], "possible_ancestors"?: [rev]}}``.
 
     Ids that lack nothing are left out. ``revs`` is ``{id: [rev]}`` or its JSON text. Raises BadRequest.
     """

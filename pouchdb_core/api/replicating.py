@@ -71,7 +71,7 @@ Peer = Union[str, "SyncPouchDB", "AsyncPouchDB"]
 
 
 class RestOfReplicate(TypedDict, total=False):
-    """The options of ``env.replicate`` that do not say what is answered."""
+    """The options of ``env.replicate`` that do not affect what is returned."""
 
     retry: bool
     filter: Callable[..., Any] | str | None
@@ -102,7 +102,7 @@ class ReplicateOptions(RestOfReplicate, total=False):
 
 
 class RestOfSync(RestOfReplicate, total=False):
-    """The options of ``env.sync`` that do not say what is answered."""
+    """The options of ``env.sync`` that do not affect what is returned."""
 
     push: ReplicateOptions | None
     pull: ReplicateOptions | None
@@ -143,29 +143,29 @@ def replicate(
     complete: Callable[..., Any] | None = None,
     onChange: Callable[[Record], Any] | None = None,
 ) -> Record:
-    """Bring everything that ``source`` has and ``target`` lacks to ``target``; return the result.
+    """Copy everything that ``source`` has and ``target`` lacks to ``target``; return the result.
 
-    Conflicts, tombstones and attachments travel (content only if the target lacks it); local
-    documents do not. The result is ``{"ok", "docs_read", "docs_written", "doc_write_failures",
-    "errors", "last_seq", "start_time", "end_time", "status"}``. It resumes where the last run of
-    the same pair got to; a run that was killed loses nothing. It ends at what the source had when
+    Conflicts, tombstones and attachments are replicated (content only if the target lacks it); local
+    documents are not. The result is ``{"ok", "docs_read", "docs_written", "doc_write_failures",
+    "errors", "last_seq", "start_time", "end_time", "status"}``. It resumes where the last run for
+    the same pair stopped; a run that was killed loses nothing. It ends at what the source had when
     it began. Each batch (``batch_size`` changes, about 4 MB) is one transaction on the target. A
-    database here that is missing is made, a source with a logged warning; a missing target on a server unless it was
+    missing local database is made, a source with a logged warning; a missing target on a server unless it was
     opened with ``skip_setup`` (``create_target`` True makes it even then, False never).
 
     ``filter``, ``doc_ids``, ``selector``, ``view`` and ``since`` (a seq to start at) choose documents;
     ``winning_revs_only`` (or ``style="main_only"``) leaves conflicts behind. A document that the
-    target refuses is listed in ``errors``, remembered, and tried again by every later run.
-    ``checkpoint`` keeps the progress on both sides (True), on one, or not at all. ``retry`` goes on
+    target refuses is listed in ``errors``, recorded, and tried again by every later run.
+    ``checkpoint`` keeps the progress on both sides (True), on one, or not at all. ``retry`` continues
     after errors, waiting as ``back_off_function(milliseconds)`` says.
 
-    ``complete(error, result)`` is called at the end, also with the error that is raised.
+    ``complete(error, result)`` is called at the end, also if an error is raised.
 
-    With ``live=True`` (or ``continuous=True``) the answer is a Replication that goes on in the
+    With ``live=True`` (or ``continuous=True``) the result is a Replication that runs in the
     background; its ``idle()`` waits until it is up to date. ``heartbeat`` (milliseconds) matters over
     HTTP only; ``batches_limit`` and ``timeout`` are accepted and ignored.
 
-    Raises BadRequest (also for a database and itself), and what ended the run, with its result as
+    Raises BadRequest (also if both are the same database), and the error that ended the run, with its result as
     ``error.result``.
     """
     given = locals()
@@ -181,8 +181,8 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
     """Replicate in both directions; return ``{"push": result, "pull": result}``.
 
     Options are those of ``replicate``; ``push={...}`` and ``pull={...}`` override them for one
-    direction. ``on_change`` gets ``{"direction", "change"}``. With ``live=True`` the answer is a
-    Sync that goes on in the background. A database that is missing is made, on either side.
+    direction. ``on_change`` gets ``{"direction", "change"}``. With ``live=True`` the result is a
+    Sync that runs in the background. A missing database is made, on either side.
     """
     shared: dict[str, Any] = dict(options)
     _known("sync", shared, {*_OPTIONS, *_CALLBACKS, "push", "pull", "callback"})
@@ -197,12 +197,12 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
         ways.append((direction, dict(own)))
     with _Peers(env) as peers:
         left, right = peers.target(source), peers.target(target)
-        # Both are looked at before one of them begins.
+        # Both are checked before one of them begins.
         requests = [
             _request(env, *((left, right) if direction == "push" else (right, left)), {**shared, **own})
             for direction, own in ways
         ]
-        # What one direction may make, the other need not find there.
+        # A database that one direction may make need not exist for the other.
         makes = [request.create_target for request in requests]
         requests = [
             replace(request, create_source=create) for request, create in zip(requests, reversed(makes), strict=True)
@@ -259,10 +259,10 @@ def sync_with(db: SyncPouchDB, /, other: Peer, **options: Unpack[SyncOptions]) -
 
 
 def sync_status(db: SyncPouchDB) -> Record:
-    """Tell how far this database is synchronised: ``{"update_seq", "replications": [...]}``.
+    """Return how far this database is synchronised: ``{"update_seq", "replications": [...]}``.
 
     ``replications`` lists those that run in this engine (``state``, ``pending``, ``denied``,
-    ``last_error``, ``next_retry_at``...), then those it remembers from checkpoints, with
+    ``last_error``, ``next_retry_at``...), then those known from checkpoints, with
     ``state: "stopped"``; ``pending`` counts the changes of this database that have not been
     replicated yet, exactly.
     """
@@ -282,14 +282,14 @@ def sync_status(db: SyncPouchDB) -> Record:
 
 
 def _is(side: SyncPouchDB, db: SyncPouchDB, mine: str) -> bool:
-    """Tell whether a side of a replication is this database; no server is asked, which may not be there."""
+    """Return whether a side of a replication is this database; no server is asked, as it may not be reachable."""
     if side.remote or db.remote:
         return side.remote == db.remote and side.name == db.name
     return side.id() == mine
 
 
 def _stopped(db: SyncPouchDB, checkpoint: Record, mine: str) -> Record:
-    """Tell what is known of a replication that is not running, as far as its checkpoint makes sense."""
+    """Return what is known of a replication that is not running, as far as its checkpoint makes sense."""
     last_seq = checkpoint.get("source_last_seq", 0)
     entry = Record(
         id=checkpoint["_id"],
@@ -305,7 +305,7 @@ def _stopped(db: SyncPouchDB, checkpoint: Record, mine: str) -> Record:
 
 
 class _Peers:
-    """The databases of a call: those given by name are opened for it, and closed when it is over."""
+    """The databases of a call: those given by name are opened for it, and closed afterwards."""
 
     def __init__(self, env: SyncEnvironment) -> None:
         self._env = env
@@ -326,7 +326,7 @@ class _Peers:
     def target(self, peer: Peer) -> SyncPouchDB:
         """Return the database, made if it is missing."""
         if isinstance(peer, Handle):
-            # The asynchronous interface hands over synchronous views.
+            # The asynchronous interface passes synchronous views.
             return cast("SyncPouchDB", peer)
         if not isinstance(peer, str):
             raise BadRequest(f"a database to replicate is an object or a name, not {peer!r}")
@@ -335,7 +335,7 @@ class _Peers:
         return database
 
     def kept_open_by(self, answer: Any) -> Record:
-        """Close later what was opened, when ``answer`` is a handle that needs it."""
+        """Close later what was opened if ``answer`` is a handle that needs it."""
         if isinstance(answer, LiveHandle):
             answer.on_done(self._opened.pop_all().close)
         return cast("Record", answer)
@@ -385,7 +385,7 @@ def _since(source: SyncPouchDB, since: Any) -> Any:
     if since is None or source.remote:
         return since
     if since in ("now", "latest"):
-        # Now is the time of the call, not of the first step.
+        # "now" is the time of the call, not of the first step.
         return source.info()["update_seq"]
     if isinstance(since, str) and since.isdecimal() and len(since) < 20:
         since = int(since)

@@ -26,7 +26,7 @@ __all__ = ["bulk_docs", "post", "put", "put_attachment", "remove", "remove_attac
 
 Resolver = str | Callable[[list[Record]], Document]
 TRIES = 10
-"""How often ``resolve`` starts over because somebody edits the document at the same time."""
+"""How often ``resolve`` starts over because the document is edited at the same time."""
 
 
 def put(
@@ -40,14 +40,14 @@ def put(
 ) -> Record:
     """Write a document: a new one, or with ``_rev`` the next revision of that one.
 
-    ``doc`` is a mapping or JSON text with an ``_id`` (or ``id`` says it, and ``rev`` the ``_rev``).
+    ``doc`` is a mapping or JSON text with an ``_id`` (or ``id`` gives it, and ``rev`` the ``_rev``).
     ``_deleted: True`` deletes, keeping the body as the tombstone's. ``force`` writes a sibling of
-    ``_rev``'s next revision whatever happened since: it makes a conflict instead of raising one.
+    ``_rev``'s next revision whatever was written since: it makes a conflict instead of raising one.
     ``new_edits=False`` stores the revision as given. Returns ``{"ok": True, "id", "rev"}``.
 
     A design document that CouchDB would refuse is stored, as PouchDB does, and reported by a ``warning`` event.
 
-    Raises Conflict when ``_rev`` is not a leaf any more, MissingId, BadRequest, DocValidation,
+    Raises Conflict when ``_rev`` is no longer a leaf, MissingId, BadRequest, DocValidation,
     MissingStub, and what write guards raise. Atomic and, with full durability, on disk on return.
     """
     given: Mapping[str, Any] = mapping(said(db, doc))
@@ -64,7 +64,7 @@ def put(
 
 
 def post(db: SyncPouchDB, doc: DocumentInput, *, force: bool = False, new_edits: bool = True) -> Record:
-    """Write a document; without ``_id`` it gets a time-ordered one. Options, answer and errors are those of ``put``."""
+    """Write a document; without ``_id`` it gets a time-ordered one. Options, result and errors are those of ``put``."""
     return _put(db, mapping(said(db, doc)), force=force, new_edits=new_edits)
 
 
@@ -80,17 +80,17 @@ def _put(db: SyncPouchDB, given: Mapping[str, Any], *, force: bool, new_edits: b
 
 
 def _is_local(doc: Mapping[str, Any]) -> bool:
-    """Tell whether it is a local document: those have no branches, so that nothing is forced."""
+    """Return whether it is a local document: those have no branches, so that nothing is forced."""
     id = doc.get("_id")
     return isinstance(id, str) and id.startswith(LOCAL)
 
 
 def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_fields: Sequence[str] = ()) -> Record:
-    """Delete a document, given itself (or JSON text of it), or its id and ``rev``.
+    """Delete a document, given as a mapping or JSON text, or by its id and ``rev``.
 
-    Writes a tombstone and returns ``{"ok": True, "id", "rev"}`` of it. The tombstone has no body but
-    the members that ``keep_fields`` names, as they are in ``doc`` (or in the revision): filters of a
-    replication see them, so that a deletion gets where the document went. Raises NotFound
+    Writes a tombstone and returns its ``{"ok": True, "id", "rev"}``. The tombstone has no body except
+    the fields that ``keep_fields`` names, as they are in ``doc`` (or in the revision): filters of a
+    replication see them, so that a deletion is replicated where the document was. Raises NotFound
     (``missing`` or ``deleted``), Conflict, BadRequest.
     """
     for name in text_list("keep_fields", keep_fields):
@@ -111,18 +111,18 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_
             raise BadRequest(f"the document's _rev is {known!r}, not {rev!r}", id=id)
         rev = known if rev is None else rev
         if rev is None:
-            # Of one that is not there, that is what is wrong.
+            # For a missing document, that is the error to report.
             db.get(id)
             raise Conflict("the document needs its _rev to be removed", id=id)
-    # PouchDB hashes the members in this order.
+    # PouchDB hashes the fields in this order.
     tombstone: dict[str, Any] = {"_id": id, "_rev": rev, "_deleted": True}
     if keep_fields:
         if content is None:
-            # What is wrong with a revision that cannot be read, the write tells.
+            # The write reports what is wrong with a revision that cannot be read.
             with suppress(NotFound):
                 content = db.get(id, rev=check_rev(rev))
         elif db.remote and not db.adapter.holds(id):
-            # CouchDB would make a tombstone of a document that never was.
+            # CouchDB would make a tombstone of a document that never existed.
             raise NotFound(id=id)
         content = content or {}
         tombstone.update({name: content[name] for name in keep_fields if name in content})
@@ -137,14 +137,14 @@ def bulk_docs(
     atomic: bool = False,
     timeout: float | None = None,
 ) -> list[Record]:
-    """Write many documents in one transaction; one answer each, in input order.
+    """Write many documents in one transaction; one result each, in input order.
 
-    ``docs`` is a list or another iterable, ``{"docs": [...], "new_edits"?}`` or JSON text of either. An answer is
+    ``docs`` is a list or another iterable, ``{"docs": [...], "new_edits"?}`` or JSON text of either. A result is
     ``{"ok": True, "id", "rev"}`` or the error ``{"status", "name", "message", "reason", "error":
     True, "id"?}``; a document that fails does not stop the others. With ``atomic=True`` all or
     none are written and the first error is raised. With ``new_edits=False`` revisions are stored
-    as given and only errors are answered, with ``rev``, as CouchDB does. Documents of one id are applied in
-    order. ``timeout`` is taken because PouchDB takes it, and like there it changes nothing: a
+    as given and only errors are returned, with ``rev``, as CouchDB does. Documents of one id are applied in
+    order. ``timeout`` is accepted because PouchDB accepts it, and as there it changes nothing: a
     remote database has an option of that name.
 
     Raises BadRequest, and StorageError when the store failed (nothing is written then).
@@ -214,7 +214,7 @@ def put_attachment(
 def remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str) -> Record:
     """Remove an attachment from a document. Returns ``{"ok": True, "id", "rev"}``.
 
-    A name the document does not have is no error and writes nothing. Raises NotFound, Conflict.
+    A name the document does not have is not an error and writes nothing. Raises NotFound, Conflict.
     """
     doc = _with_attachments(db, id, check_rev(rev))
     if doc is None:
@@ -229,7 +229,7 @@ def remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str) -> Record:
 
 
 def _with_attachments(db: SyncPouchDB, id: str, rev: str | None) -> Record | None:
-    """Return the leaf to edit, or None when there is no document (any more). Raises Conflict, BadRequest."""
+    """Return the leaf to edit, or None when there is no document (left). Raises Conflict, BadRequest."""
     if check_id(id).startswith(LOCAL):
         raise BadRequest("a local document cannot have attachments", id=id)
     if rev is not None:
@@ -252,19 +252,19 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
 
     ``winner`` is the revision to keep, or a function that gets all live leaves (documents, the
     winner first) and returns the merged document, which becomes the winner's next revision. Every
-    other live leaf is deleted. When somebody edits the document meanwhile it starts over with the
+    other live leaf is deleted. If the document is edited meanwhile, it starts over with the
     new leaves. Returns ``{"ok": True, "id", "rev"}`` of the surviving revision.
 
-    A server cannot write all of it together: there the merged document is written first, and if the
-    rest fails the conflict stays to be resolved again. Raises NotFound, BadRequest when ``winner``
-    is no live leaf, Conflict when it was edited too often.
+    A server cannot write all of it together: it writes the merged document first, and if the
+    rest fails, the conflict remains and can be resolved again. Raises NotFound, BadRequest when ``winner``
+    is not a live leaf, Conflict when it was edited too often.
     """
     for attempt in range(TRIES):
         answers = db.open_revs(check_id(id))
         leaves: list[Record] = [each["ok"] for each in answers if "ok" in each and not each["ok"].get("_deleted")]
         if not leaves:
             raise NotFound("deleted", id=id)
-        # Servers tell them in any order.
+        # Servers list them in any order.
         leaves.sort(key=lambda leaf: rev_order(leaf["_rev"]), reverse=True)
         by_rev = {leaf["_rev"]: leaf for leaf in leaves}
         edits: list[Mapping[str, Any]] = []
@@ -296,7 +296,7 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
 
 
 def said(db: SyncPouchDB, doc: Any) -> Any:
-    """Return a document as JSON has it, by what ``setup(default=...)`` says of its values; without one itself.
+    """Return a document as JSON has it, converted by ``setup(default=...)``; without one, the document itself.
 
     Attachments are left alone. Raises BadRequest.
     """
@@ -311,7 +311,7 @@ def said(db: SyncPouchDB, doc: Any) -> Any:
 
 
 def _said_if_it_can(db: SyncPouchDB, doc: Any) -> Any:
-    """Return a document as JSON has it, or as it is: what is wrong with one of many is the error of that one."""
+    """Return a document as JSON has it, or unchanged: an error in one of many is reported for that one only."""
     try:
         return said(db, doc)
     except BadRequest:
@@ -328,7 +328,7 @@ def _write_one(db: SyncPouchDB, doc: DocumentInput, *, new_edits: bool) -> Recor
 
 
 def _look_at_design(db: SyncPouchDB, doc: DocumentInput, outcome: Record) -> None:
-    """Report what is wrong with a design document that the program wrote; what a user writes is the server's affair."""
+    """Report what is wrong with a design document that the program wrote; what a user writes is left to the server."""
     given = mapping(doc)
     if db.remote or db.user is not None or given.get("_deleted"):
         return

@@ -1,4 +1,4 @@
-"""Looking for damage that the store below does not notice: bodies, trees and content that are not what was written."""
+"""Looking for damage that the storage does not notice: bodies, trees and content that are not what was written."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["check_content", "damage"]
 
 PAGE = 100
 CONTENTS = 10
-"""Attachments that are verified in one moment."""
+"""Attachments that are verified in one snapshot."""
 
 
 def damage(store: Store) -> Iterator[Damaged]:
-    """Yield what is damaged; reads everything, a page at a time."""
+    """Yield what is damaged; reads everything, one page at a time."""
     after = 0
     while True:
         found: list[Damaged] = []
-        # One moment for a page and what it names: a compaction or an edit in between is no damage.
+        # One snapshot for a page and what it names: a compaction or an edit in between is not damage.
         with store.snapshot():
             page = store.scan_seqs(after, 2**63 - 1, limit=PAGE, bodies=True)
             for row in page:

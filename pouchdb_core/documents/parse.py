@@ -1,6 +1,6 @@
 """Incoming documents: checked once, given their revision id, split into body and meta data.
 
-This is the only way in. What JSON can say of a document is decided in ``jsontext``.
+This is the only way in. What JSON can hold is decided in ``jsontext``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 LOCAL = "_local/"
 DESIGN = "_design/"
 
-# PouchDB's list of reserved members (spec: pouchdb-api, Conventions). Those in KEPT are stored.
+# PouchDB's list of reserved fields (spec: pouchdb-api, Conventions). Those in KEPT are stored.
 RESERVED = frozenset(
     "_id _rev _access _attachments _deleted _revisions _revs_info _conflicts _deleted_conflicts _local_seq _rev_tree "
     "_replication_id _replication_state _replication_state_time _replication_state_reason _replication_stats "
@@ -49,7 +49,7 @@ KEPT = frozenset(
 
 
 class Parsed:
-    """One checked document on its way into the store."""
+    """One checked document to be stored."""
 
     __slots__ = ("attachments", "body", "deleted", "deterministic", "doc", "id", "index", "parent", "path", "rev")
 
@@ -66,7 +66,7 @@ class Parsed:
     ) -> None:
         self.id, self.rev, self.parent, self.path, self.deleted = id, rev, parent, path, deleted
         self.body = body
-        """JSON of the members that are stored; with attachments it is made when they are resolved."""
+        """JSON of the fields that are stored; with attachments it is made when they are resolved."""
         self.doc = doc
         """The document as given: read, never changed."""
         self.attachments = attachments
@@ -91,13 +91,13 @@ def mapping(given: DocumentInput) -> Mapping[str, Any]:
 
 
 def check_id(id: Any) -> str:
-    """Return ``id`` if a document may be called so. Raises BadRequest.
+    """Return ``id`` if it is a valid document id. Raises BadRequest.
 
-    Any text is an id, except that only ``_design/...`` and ``_local/...`` may start with an underscore.
+    Any string is an id, except that only ``_design/...`` and ``_local/...`` may start with an underscore.
     """
     if type(id) is not str:
         if isinstance(id, str):
-            # Not str(): of an enumeration that is the name of the member.
+            # Not str(): for an enumeration that is the name of the member.
             id = str.__str__(id)
         else:
             raise BadRequest(f"_id must be a string, not {type(id).__name__}")
@@ -125,7 +125,7 @@ def check_rev(rev: Any) -> str:
 def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: bool = True) -> Parsed:
     """Check a document that makes a new revision.
 
-    A missing ``_id`` is made by ``new_id`` and counts as the last member. The revision id is
+    A missing ``_id`` is made by ``new_id`` and counts as the last field. The revision id is
     PouchDB's: md5 of ``JSON.stringify`` of the document as given (design, section 4); random instead
     unless ``deterministic``.
     """
@@ -139,7 +139,7 @@ def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: b
     if deterministic:
         plain = plain_json(cast("dict[str, Any]", doc))
         if plain is not None and plain[0].count(b'"_') == 1 and len(doc) > 1:
-            # The usual new document: no reserved member but `_id`, first as programs write it or last as it is made.
+            # The usual new document: no reserved field but `_id`, first as programs write it or last as it is made.
             # All of it is one text; without this, documents whose id is made take a quarter longer.
             text, stored = plain
             member = b'"_id":' + orjson.dumps(id)
@@ -164,9 +164,9 @@ def parse_edit(given: DocumentInput, new_id: Callable[[], str], deterministic: b
 
 
 def rehash(parsed: Parsed, tombstone: str) -> Parsed:
-    """Return the edit again as the child of ``tombstone``: what re-creating a deleted document hashes.
+    """Return the edit again as the child of ``tombstone``: this is hashed when a deleted document is re-created.
 
-    PouchDB hashes the stored members, then ``_rev``, then ``_id``.
+    PouchDB hashes the stored fields, then ``_rev``, then ``_id``.
     """
     stored = {key: value for key, value in parsed.doc.items() if key[:1] != "_" or key in KEPT}
     doc = {**stored, "_rev": tombstone, "_id": parsed.id}
@@ -210,7 +210,7 @@ def _edit(
 
 
 def parse_replicated(given: DocumentInput) -> Parsed:
-    """Check a document that brings its revision along (``new_edits=False``)."""
+    """Check a document that comes with its revision (``new_edits=False``)."""
     doc = mapping(given)
     if "_id" not in doc:
         raise MissingId()
@@ -266,12 +266,12 @@ def _path(doc: Mapping[str, Any]) -> list[str]:
         path = path_from_revisions(revisions["start"], revisions["ids"])
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest(f"_revisions must be {{'start': generation, 'ids': [newest, ...]}}: {error}") from None
-    # A `_rev` that says something else is passed over, as in CouchDB.
+    # A `_rev` that differs is ignored, as in CouchDB.
     return path
 
 
 def _plain(doc: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a document as JSON has it. Raises BadRequest; attachments, whose content is no JSON, are left alone."""
+    """Return a document as JSON has it. Raises BadRequest; attachments, whose content is not JSON, are left alone."""
     if "_attachments" not in doc:
         said: dict[str, Any] = jsonable(doc)
         return said
@@ -288,7 +288,7 @@ def _text(doc: Mapping[str, Any]) -> tuple[bytes, Mapping[str, Any]]:
 
 
 def _body(doc: Mapping[str, Any]) -> bytes:
-    """Return the JSON of what is stored of a document. Raises DocValidation for unknown reserved members."""
+    """Return the JSON of a document's stored fields. Raises DocValidation for unknown reserved fields."""
     for key in doc:
         if key[:1] == "_" and key not in RESERVED:
             raise DocValidation(f"Bad special document member: {key}")

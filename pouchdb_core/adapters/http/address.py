@@ -1,4 +1,4 @@
-"""URLs of remote databases: taken apart once, quoted by CouchDB's rules."""
+"""URLs of remote databases: parsed once, quoted by CouchDB's rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pouchdb_core.errors import BadRequest
 __all__ = ["Address", "attachment_path", "document_path", "parse_address", "query_string"]
 
 _KEPT = "%/:@!$&'()*+,;=~-._"
-"""What stays in the path that the user wrote: it is quoted already."""
+"""Characters kept in the path that the user wrote: it is already quoted."""
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -23,7 +23,7 @@ class Address(NamedTuple):
     server: str
     """URL of the server without a slash at the end; behind a proxy it may have a path."""
     path: str
-    """The database's name as it stands in URLs."""
+    """The database's name as it appears in URLs."""
     username: str | None
     password: str | None
 
@@ -42,7 +42,7 @@ class Address(NamedTuple):
 
 
 def parse_address(url: str) -> Address:
-    """Take a URL apart. Raises BadRequest without host or database name, or with query or fragment."""
+    """Parse a URL. Raises BadRequest without host or database name, or with query or fragment."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -64,7 +64,7 @@ def parse_address(url: str) -> Address:
 
 
 def _part(text: str) -> str:
-    # A dot alone would be taken for a way through folders, here and on the server.
+    # A dot alone would be taken for a relative path, here and on the server.
     return quote(text, safe="") if text not in (".", "..") else text.replace(".", "%2E")
 
 
@@ -79,8 +79,8 @@ def document_path(id: str) -> str:
 def attachment_path(id: str, name: str) -> str:
     """Return the path of an attachment below its database.
 
-    Slashes in its name stay, as everywhere, unless a server or proxy would take two for one, or one at an end
-    for none: then each is written as ``%2F``.
+    Slashes in its name stay, as everywhere, unless a server or proxy would merge two into one, or drop one
+    at an end: then each is written as ``%2F``.
     """
     if "" in name.split("/"):
         return document_path(id) + "/" + _part(name)
@@ -88,7 +88,7 @@ def attachment_path(id: str, name: str) -> str:
 
 
 def query_string(query: Mapping[str, Any] | None) -> str:
-    """Return a query with its question mark, values as JSON unless they are text; None is left out."""
+    """Return a query with its question mark, values as JSON unless they are strings; None is left out."""
     if not query:
         return ""
     pairs = [

@@ -1,4 +1,4 @@
-"""Credentials: what says to a server who asks, and how to get it anew when the server does not take it any more."""
+"""Credentials: what identifies the user to a server, and how to renew it when the server no longer accepts it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADER = re.compile("[\t\x20-\x7e\x80-\xff]*")
 
 
 class Credentials(Protocol):
-    """Says who asks."""
+    """Identifies the user to a server."""
 
     def headers(self) -> Headers:
         """Return the headers of a request."""
@@ -29,7 +29,7 @@ class Credentials(Protocol):
 
 
 def are_headers(headers: Any) -> bool:
-    """Tell whether these are names and values that can be sent as headers."""
+    """Return whether these are names and values that can be sent as headers."""
     return isinstance(headers, Mapping) and all(
         isinstance(text, str) and _HEADER.fullmatch(text) is not None for pair in headers.items() for text in pair
     )
@@ -54,7 +54,7 @@ class Basic:
 
 
 class Renewing:
-    """Credentials from a function, which is asked again when the server refuses what it said last.
+    """Credentials from a function, which is called again when the server refuses those it returned last.
 
     It returns a bearer token, a pair of name and password, or a mapping of headers.
     """
@@ -72,7 +72,7 @@ class Renewing:
 
     def renew(self, refused: Headers) -> bool:
         with self._lock:
-            # Of many requests that were refused together only the first asks.
+            # Of many requests that were refused together, only the first calls the function.
             if self._headers is None or self._headers == refused:
                 self._headers = _told(self._ask())
             return True
@@ -81,7 +81,7 @@ class Renewing:
 class Login:
     """A session: name and password are sent once, then a cookie, which is renewed when it expires.
 
-    A server that checks passwords slowly on purpose, as CouchDB does, does it once and not at every request.
+    A server that checks passwords slowly on purpose, as CouchDB does, checks it once and not at every request.
     """
 
     def __init__(self, username: str, password: str, log_in: Callable[[str, str], str | None]) -> None:
@@ -102,18 +102,18 @@ class Login:
             return True
 
     def forget(self) -> None:
-        """Log in again at the next request."""
+        """Log in again with the next request."""
         with self._lock:
             self._headers = None
 
     def _new(self) -> dict[str, str]:
         cookie = self._log_in(self._username, self._password)
-        # A server without sessions, as one with JWT only, may still take the password itself.
+        # A server without sessions, such as one with JWT only, may still accept the password itself.
         return _basic(self._username, self._password) if cookie is None else {"cookie": cookie}
 
 
 def _bearer(token: str) -> dict[str, str]:
-    # Here, because the error of whoever finds it later would show it.
+    # Checked here, because an error raised later would show it.
     if not (token and token.isascii() and token.isprintable()):
         raise BadRequest("a bearer token has printable ASCII characters only, at least one")
     return {"authorization": f"Bearer {token}"}
@@ -136,7 +136,7 @@ def _told(answer: Any) -> dict[str, str]:
 
 
 def credentials(auth: Any, log_in: Callable[[str, str], str | None]) -> Credentials | None:
-    """Return the credentials that the option ``auth`` means. Raises BadRequest.
+    """Return the credentials for the option ``auth``. Raises BadRequest.
 
     ``{"username", "password"}`` or a pair: basic, at every request; with ``"session": True`` a cookie
     instead. ``{"token"}``: a bearer token. A function: see Renewing.

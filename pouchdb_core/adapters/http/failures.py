@@ -1,4 +1,4 @@
-"""What went wrong, as errors: the server's own, kept word for word, and those of the way there."""
+"""Failures as errors: the server's own, kept word for word, and those of the connection."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _BY_NAME: Mapping[str, type[PouchDBError]] = {
 
 
 def server_error(status: int | None, answer: Any, **details: Any) -> PouchDBError:
-    """Return the error that a server told: with its status, name and reason, under the class that fits."""
+    """Return the error that a server reported: its status, name and reason, as the class that fits."""
     told = answer if isinstance(answer, Mapping) else {}
     name = told.get("error") if isinstance(told.get("error"), str) else told.get("name")
     name = name if isinstance(name, str) and name else None
@@ -76,7 +76,7 @@ def server_error(status: int | None, answer: Any, **details: Any) -> PouchDBErro
 
 
 def not_json(status: int, content_type: str, text: bytes, url: str) -> PouchDBError:
-    """Return the error for an answer that is no JSON: HTML of a proxy, or a server that is no CouchDB."""
+    """Return the error for a response that is not JSON: HTML of a proxy, or a server that is not a CouchDB."""
     title = re.search(rb"<title[^>]*>(.*?)</title>", text[:4096], re.IGNORECASE | re.DOTALL)
     words = (title[1] if title else text[:120]).decode("utf-8", "replace").strip()
     kind = content_type.partition(";")[0] or "nothing that says what it is"
@@ -89,7 +89,7 @@ def not_json(status: int, content_type: str, text: bytes, url: str) -> PouchDBEr
 
 
 def is_missing_database(error: PouchDBError) -> bool:
-    """Tell whether a 404 is about the database, not about a document in it."""
+    """Return whether a 404 is about the database, not about a document in it."""
     if not isinstance(error, NotFound):
         return False
     reason = error.message.lower()
@@ -97,7 +97,7 @@ def is_missing_database(error: PouchDBError) -> bool:
 
 
 def failure(error: BaseException, url: str) -> PouchDBError:
-    """Return what stopped a request on its way as one of our errors."""
+    """Return an error of the HTTP library as one of our errors."""
     place = "/".join(url.split("/", 3)[:3])
     if isinstance(error, urllib3_errors.ProxyError):
         return Unreachable(f"the proxy on the way to {place} failed: {error}")

@@ -1,4 +1,4 @@
-"""The adapter of remote databases: each operation is a request to the server that has them."""
+"""The adapter of remote databases: each operation is a request to their server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["HttpAdapter"]
 
 PAGE = 200
 INTERVAL = 0.2
-"""Seconds between two questions whether a compaction is over."""
+"""Seconds between two requests for whether a compaction is over."""
 CONFLICTS = ReadOptions(conflicts=True)
 
 
@@ -86,10 +86,10 @@ class HttpAdapter(Adapter):
             return
 
     def configure(self, options: Mapping[str, Any]) -> None:
-        """Take nothing: objects with other options have an adapter of their own."""
+        """Do nothing: objects with other options have another adapter."""
 
     def id(self) -> str:
-        """Return the server's uuid and the database's name; the URL where the server does not tell its own."""
+        """Return the server's uuid and the database's name; the URL where the server does not report its uuid."""
         if self._id is None:
             try:
                 uuid = self.session.json("GET", "/").get("uuid")
@@ -132,11 +132,11 @@ class HttpAdapter(Adapter):
         return ask_rows(self.session, path, view_query(request), request.options)
 
     def _check_reduce(self, ddoc: str, name: str, reduce: Any) -> None:
-        """Raise NotSupported for a reduce function other than the view's own: a server knows no other."""
+        """Raise NotSupported for a reduce function other than the view's own: a server knows only that."""
         views = self.session.json("GET", document_path(ddoc)).get("views")
         view = views.get(name) if isinstance(views, Mapping) else None
         if not isinstance(view, Mapping):
-            # The server says so itself.
+            # The server reports that itself.
             return
         own = view.get("reduce")
         if not isinstance(reduce, str) or own != reduce:
@@ -173,7 +173,7 @@ class HttpAdapter(Adapter):
         return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:7], "big")
 
     def holds(self, id: str) -> bool:
-        """Tell whether there is a document, without fetching it."""
+        """Return whether there is a document, without fetching it."""
         try:
             self.session.request("HEAD", document_path(id))
         except NotFound:
@@ -181,8 +181,8 @@ class HttpAdapter(Adapter):
         return True
 
     def commit(self) -> None:
-        """Have the server put what was written on its disk: CouchDB before 3.0 waited with that."""
-        # One that does not know the question has nothing to say.
+        """Make the server write its data to disk: CouchDB before 3.0 delayed that."""
+        # A server that does not know the request has nothing to do.
         self.session.request("POST", "_ensure_full_commit", json={}, again=True, check=False).close()
 
     def local_ids(self, prefix: str) -> Sequence[str]:
@@ -206,7 +206,7 @@ class HttpAdapter(Adapter):
         return self.notifier.subscribe(wake)
 
     def pending(self, since: Any) -> int:
-        """Return how many changes there are after ``since``: what the server says, else about so many."""
+        """Return how many changes there are after ``since``: the server's number, else an estimate."""
         query, _ = changes_query(Changes(since=since))
         answer = self.session.json("GET", "_changes", query={**query, "limit": 0})
         told = answer.get("pending")
@@ -224,7 +224,7 @@ class HttpAdapter(Adapter):
         return answer
 
     def lacking(self, keys: Collection[bytes]) -> set[bytes]:
-        # A server does not say by digest what it has.
+        # A server does not list its content by digest.
         return set(keys)
 
     # -- the database ----------------------------------------------------------------------------
@@ -254,7 +254,7 @@ class HttpAdapter(Adapter):
                 raise
 
     def _make(self) -> bool:
-        """Make the database for the first write to it, unless that is not wanted."""
+        """Make the database for the first write to it, unless options forbid it."""
         if not self.makes_missing:
             return False
         self.create()
@@ -318,7 +318,7 @@ class HttpAdapter(Adapter):
         raise NotSupported("the integrity of a remote database is checked where it is")
 
     def close(self) -> None:
-        """Let go of it. The connections belong to the environment."""
+        """Close it. The connections belong to the environment."""
 
 
 def _session(place: Place, address: Address, options: Mapping[str, Any]) -> HttpSession:
@@ -339,7 +339,7 @@ def _session(place: Place, address: Address, options: Mapping[str, Any]) -> Http
 
 
 def _number(seq: Any) -> int:
-    """Return the number in a seq: CouchDB's are text that begins with one, or lists that do."""
+    """Return the number in a seq: CouchDB's are strings or lists that begin with one."""
     if isinstance(seq, (list, tuple)):
         seq = seq[0] if seq else 0
     if isinstance(seq, str):

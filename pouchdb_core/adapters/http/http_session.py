@@ -1,4 +1,4 @@
-"""The one place that speaks HTTP: requests to one database, with its credentials, retries and errors."""
+"""The one module that speaks HTTP: requests to one database, with its credentials, retries and errors."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from pouchdb_core.jsontext import dump
 __all__ = ["Body", "HttpSession"]
 
 Body = bytes | Callable[[], Iterable[bytes]] | None
-"""What is sent: bytes, or a function that gives the pieces, from the beginning each time it is called."""
+"""A body to send: bytes, or a function that returns the pieces, from the beginning at each call."""
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that may be sent twice."""
 FIRST_DELAY = 0.1
 """Seconds before the second try; twice as long before each further one."""
 LONGEST_WAIT = 120.0
-"""Seconds a request waits altogether for a server that wants to be asked less."""
+"""Seconds that a request waits in total for a server that wants fewer requests."""
 CONNECT = 10.0
 """Seconds to make a connection, at most."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 PASSING = frozenset({500, 502, 503, 504})
-"""What may be different the next time."""
+"""Statuses that may be different the next time."""
 
 
 class HttpSession:
@@ -67,7 +67,7 @@ class HttpSession:
         self.set_auth(auth)
 
     def set_auth(self, auth: Any) -> None:
-        """Use other credentials from now on: whatever the option ``auth`` takes. Raises BadRequest."""
+        """Use other credentials from now on: any value of the option ``auth``. Raises BadRequest."""
         self.credentials = credentials(auth, self._log_in)
         if isinstance(self.credentials, Login):
             self.http.logins.add(self.credentials)
@@ -88,12 +88,12 @@ class HttpSession:
         credentials: bool = True,
         insist: bool = True,
     ) -> Response:
-        """Send a request and return the answer; ``path`` is quoted, below the database or, with a slash, the server.
+        """Send a request and return the response; ``path`` is quoted, below the database or, with a slash, the server.
 
-        ``again`` tells whether it may be sent twice (so are GET, HEAD and OPTIONS); with ``insist=False`` it is not for
-        an answer 500, which a server gives that fails at what it was asked for. ``stream`` leaves the body to be
-        read by the caller. With ``check=False`` answers of any status are returned; with ``credentials=False`` the
-        cookies of the environment say who asks, as a login left them, not the database's credentials. Raises the
+        ``again`` says whether it may be sent twice (so are GET, HEAD and OPTIONS); with ``insist=False`` it is not for
+        a response 500, which a server sends if it fails to do what was requested. ``stream`` leaves the body to be
+        read by the caller. With ``check=False`` responses of any status are returned; with ``credentials=False`` the
+        cookies of the environment identify the user, as a login left them, not the database's credentials. Raises the
         server's error, Unreachable, TimedOut, NotACouchDB, TooManyRequests.
         """
         url = self.server + path if path.startswith("/") else f"{self.url}/{path}" if path else self.url
@@ -129,7 +129,7 @@ class HttpSession:
                     if waited + delay > LONGEST_WAIT or (self.retries == 0 and waited):
                         raise response.told(any_content=True)
                     waited += delay
-                    # All who ask this host are asking too much.
+                    # The limit is for all requests to this host.
                     self.http.calm(self._host, delay)
                     tried += 1
                     continue
@@ -144,12 +144,12 @@ class HttpSession:
             self.http.wait(delay)
 
     def json(self, method: str, path: str = "", **options: Any) -> Any:
-        """Send a request as ``request`` does; return the JSON of the answer."""
+        """Send a request as ``request`` does; return the JSON of the response."""
         return self.request(method, path, **options).json()
 
     def _who(self, url: str) -> dict[str, str]:
         if self.credentials is not None:
-            # Not the cookies as well: a session of somebody else would win over them.
+            # Not the cookies as well: a session of another user would win over them.
             return dict(self.credentials.headers())
         return {} if "authorization" in self.headers else self._cookies(url)
 

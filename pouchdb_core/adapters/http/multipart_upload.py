@@ -11,7 +11,7 @@ from pouchdb_core.jsontext import dump
 
 __all__ = ["Part", "Related", "can_carry", "related"]
 
-# What every server's parser of headers takes; other names travel as base64 in the document.
+# What every server's header parser accepts; attachments with other names are sent as base64 in the document.
 _PLAIN_NAME = re.compile(r"[\w .,;:/()\[\]{}@!$#'=~+-]*")
 
 
@@ -22,7 +22,7 @@ class Part(NamedTuple):
     content_type: str
     length: int
     chunks: Callable[[], Iterator[bytes]]
-    """Gives the content from its beginning, each time it is called."""
+    """Returns the content from its beginning at each call."""
 
 
 class Related(NamedTuple):
@@ -33,7 +33,7 @@ class Related(NamedTuple):
 
 
 def can_carry(name: str, content_type: str) -> bool:
-    """Tell whether the name of an attachment can stand in a header."""
+    """Return whether the name of an attachment can stand in a header."""
     return bool(_PLAIN_NAME.fullmatch(name)) and content_type.isprintable() and content_type.isascii()
 
 

@@ -26,10 +26,10 @@ __all__ = ["HTTP", "Http", "Route"]
 CONNECTIONS = 16
 """Connections to one host that are kept open."""
 THREADS = 8
-"""Requests at the same time on behalf of one call."""
+"""Requests at the same time for one call."""
 
 Route = tuple[str | None, str | None, str | None]
-"""Proxy, CA certificates, client certificate: connections are shared by who has the same."""
+"""Proxy, CA certificates, client certificate: databases with the same ones share connections."""
 
 
 class Http:
@@ -69,7 +69,7 @@ class Http:
         if self._ended.is_set():
             raise DatabaseClosed("the environment is closed")
         if self._pid != os.getpid():
-            # The sockets are the parent's: forgotten, never used, nothing is said to the server.
+            # The sockets are the parent's: dropped, never used, nothing is sent to the server.
             self._reset()
 
     # -- waiting ---------------------------------------------------------------------------------
@@ -80,11 +80,11 @@ class Http:
             raise DatabaseClosed("the environment is closed")
 
     def calm(self, host: str, seconds: float) -> None:
-        """Have nobody ask a host for some time, because it said so."""
+        """Send no requests to a host for some time, because it said so."""
         self._calm[host] = max(self._calm.get(host, 0.0), time.monotonic() + seconds)
 
     def wait_calm(self, host: str) -> None:
-        """Wait until a host may be asked."""
+        """Wait until requests may be sent to a host."""
         until = self._calm.get(host)
         if until is not None:
             if (left := until - time.monotonic()) > 0:
@@ -103,19 +103,19 @@ class Http:
         return request.get_header("Cookie")
 
     def keep_cookies(self, url: str, headers: Any) -> None:
-        """Remember the cookies that an answer brought."""
+        """Store the cookies of a response."""
         given = headers.getlist("set-cookie")
         if given:
             self.cookies.extract_cookies(_Answer(given), urllib.request.Request(url))  # type: ignore[arg-type]
 
     def clear_cookies(self) -> None:
-        """Forget all cookies, those of sessions too."""
+        """Remove all cookies, those of sessions too."""
         self.cookies.clear()
         for login in tuple(self.logins):
             login.forget()
 
     def close(self) -> None:
-        """Close the connections; whoever waits is told."""
+        """Close the connections; waiting threads get an error."""
         self._ended.set()
         with self._lock:
             mine = self._pid == os.getpid()
@@ -129,7 +129,7 @@ class Http:
 
 
 class _Answer:
-    """An answer as a CookieJar wants to see it."""
+    """A response in the form that CookieJar expects."""
 
     def __init__(self, cookies: list[str]) -> None:
         self._message = Message()

@@ -1,4 +1,4 @@
-"""Attachments on their way: read as a file that picks up where a connection broke, digested as it comes."""
+"""Downloads of attachments: read as a file that resumes where a connection broke, digested while it is read."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = ["DEFAULT_TYPE", "RemoteAttachment"]
 
 DEFAULT_TYPE = "application/octet-stream"
 PACKED = 32 + zlib.MAX_WBITS
-"""gzip or zlib, as the first bytes say."""
+"""gzip or zlib, recognized by the first bytes."""
 PIECE = 4 * CHUNK
-"""Bytes that are read at once: several come at the same time, and less would be much switching between them."""
+"""Bytes that are read at once: several are read at the same time, and less would mean much switching between them."""
 TRIES = 5
-"""How often a broken transfer is taken up again without getting further."""
+"""How often a broken transfer is resumed without progress."""
 
 
 class RemoteAttachment(io.RawIOBase):
     """An attachment on a server as a seekable binary file; one chunk of it is in memory.
 
-    ``content_type``, ``length`` (None while unknown: a packed answer) and ``digest`` describe it.
+    ``content_type``, ``length`` (None while unknown: a compressed response) and ``digest`` describe it.
     When the connection breaks it asks for the rest (``Range``). Read to its end from the start, ``digests``
-    are those of what came, and ``known_as`` has the other digests that this content goes by: that of the
-    packed bytes where it came packed, and what the server calls it where the server says of which bytes.
+    are those of the content, and ``known_as`` has the other digests known for this content: that of the
+    compressed bytes where it came compressed, and the server's digest where the server says of which bytes.
     """
 
     def __init__(self, session: HttpSession, id: str, name: str, rev: str | None, *, packed: bool) -> None:
@@ -49,11 +49,11 @@ class RemoteAttachment(io.RawIOBase):
         self._content_md5 = _md5_of(headers.get("content-md5"))
         length = headers.get("content-length")
         self.length: int | None = int(length) if length and self._unpack is None else None
-        # Tells whether the rest that is asked for later belongs to the same content.
+        # Says whether the rest that is requested later belongs to the same content.
         self._etag = headers.get("etag")
 
     def _begin(self) -> Response:
-        """Ask for all of it."""
+        """Request all of it."""
         response = self._ask({"accept-encoding": "gzip" if self._packed else "identity"})
         packed = (response.headers.get("content-encoding") or "identity").lower() != "identity"
         self._unpack = zlib.decompressobj(PACKED) if packed else None
@@ -70,12 +70,12 @@ class RemoteAttachment(io.RawIOBase):
         self._raw_md5, self._packed_length = hashlib.md5(usedforsecurity=False), 0
         self._digests = Digests()
         self.encoded_length: int | None = None
-        """Bytes of the packed content, once all of it came so."""
+        """Bytes of the compressed content, once all of it came compressed."""
         self.known_as: tuple[str, ...] = ()
 
     @property
     def digests(self) -> Digests:
-        """Those of all of the content; it is read again if it was not read from the start. Raises RemoteError."""
+        """Digests of the whole content; it is read again if it was not read from the start. Raises RemoteError."""
         if not (self._over and self._whole):
             self._reopen(0)
             while self._more():
@@ -92,7 +92,7 @@ class RemoteAttachment(io.RawIOBase):
         return self._wanted
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move; the next read asks the server for what is there."""
+        """Seek; the next read requests the bytes from there."""
         if whence == io.SEEK_END and self.length is None:
             raise io.UnsupportedOperation("the length is not known before the end was read")
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._wanted, io.SEEK_END: self.length or 0}.get(whence)
@@ -104,7 +104,7 @@ class RemoteAttachment(io.RawIOBase):
         return self._wanted
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer: fewer bytes come at the end only."""
+        """Fill the buffer: fewer bytes only at the end."""
         if self.closed:
             raise ValueError("I/O operation on closed file")
         view = memoryview(buffer).cast("B")
@@ -130,7 +130,7 @@ class RemoteAttachment(io.RawIOBase):
             self._position += skipped
 
     def _reopen(self, position: int) -> None:
-        """Go on from a position: by Range where that is possible, else from the start."""
+        """Continue from a position: by Range where that is possible, else from the start."""
         self._response.close()
         if position == 0 or self._unpack is not None or self._etag is None:
             self._response = self._begin()
@@ -165,14 +165,14 @@ class RemoteAttachment(io.RawIOBase):
                 self._packed_length += len(raw)
                 self._rest = self._decompress(raw)
             self._digests.update(self._rest)
-        # What was read before the connection broke comes again where the server knows no ranges.
+        # What was read before the connection broke is sent again if the server does not know ranges.
         skipped = min(len(self._rest), self._skip)
         self._rest = self._rest[skipped:]
         self._skip -= skipped
         return bool(self._rest)
 
     def _resume(self) -> None:
-        """Take a broken transfer up again where it was."""
+        """Resume a broken transfer where it stopped."""
         whole, digests, skip = self._whole, (self._digests, self._raw_md5), self._skip
         reached = self._position
         self._reopen(reached)
@@ -195,7 +195,7 @@ class RemoteAttachment(io.RawIOBase):
                 self.encoded_length = self._packed_length
         self._response.close()
         if self._whole and self.digest is not None and self._content_md5 == self._digests.md5:
-            # It calls the content by another digest than that of its bytes, and says so.
+            # It gives the content another digest than that of its bytes, and says so.
             known.append(self.digest)
         self.known_as = tuple(known)
 
@@ -218,7 +218,7 @@ class RemoteAttachment(io.RawIOBase):
 
 
 def _digest(headers: Mapping[str, str]) -> str | None:
-    """Return the digest that a server tells: CouchDB's ETag of an attachment is its MD5."""
+    """Return the digest that a server reports: CouchDB's ETag of an attachment is its MD5."""
     return _md5_of(headers.get("etag")) or _md5_of(headers.get("content-md5"))
 
 

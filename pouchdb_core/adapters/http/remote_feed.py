@@ -31,12 +31,12 @@ __all__ = ["HEARTBEAT", "LiveFeed", "changes_query", "pages"]
 logger = logging.getLogger("pouchdb.adapter")
 
 PAGE = 5000
-"""Rows asked for at once."""
+"""Rows requested at once."""
 PAGE_WITH_DOCS = 500
 HEARTBEAT = 10_000.0
 """Milliseconds after which a server shows that it is still there."""
 MISSED = 2.5
-"""Heartbeats without a sign of life after which a connection counts as dead."""
+"""Heartbeats without any data after which a connection counts as dead."""
 QUEUED = 1000
 """Rows that wait for the reader of a live feed; the server waits when there are more."""
 LONGEST_DELAY = 60.0
@@ -45,7 +45,7 @@ Rows = Generator[Any, None, Any]
 
 
 def changes_query(request: Changes) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return query and body of ``_changes``; a Python filter is not the server's affair."""
+    """Return query and body of ``_changes``; a Python filter is not sent to the server."""
     if type(request.since) not in (int, str, list):
         raise BadRequest(f"since must be a seq that the server told, or 'now', not {request.since!r}")
     query: dict[str, Any] = dict(request.query_params)
@@ -77,7 +77,7 @@ def _wanted(request: Changes) -> BatchFilter | None:
 
 
 def _row(request: Changes, row: Record, wanted: BatchFilter | None) -> Record | None:
-    """Return a row as the reader wants it, None where a Python filter does not."""
+    """Return a row as the reader gets it, None if a Python filter rejects it."""
     if wanted is not None:
         doc = row.get("doc")
         if doc is None or not wanted(doc):
@@ -88,7 +88,7 @@ def _row(request: Changes, row: Record, wanted: BatchFilter | None) -> Record | 
 
 
 def pages(session: HttpSession, request: Changes) -> Rows:
-    """Yield the rows of a feed that ends, page by page; the generator returns the seq to go on from."""
+    """Yield the rows of a feed that ends, page by page; the generator returns the seq to continue from."""
     wanted = _wanted(request)
     remaining = request.limit
     if remaining == 0:
@@ -99,7 +99,7 @@ def pages(session: HttpSession, request: Changes) -> Rows:
     while True:
         limit = most if remaining is None else min(most, remaining) if wanted is None else most
         query["since"] = since
-        # A feed that is read backwards cannot be taken up again in the middle.
+        # A feed that is read backwards cannot be resumed in the middle.
         query["limit"] = remaining if request.descending and wanted is None else None if request.descending else limit
         answer = _ask(session, query, body, request if request.wait else None)
         rows = answer["results"]
@@ -152,12 +152,12 @@ def _is_row(row: Any) -> bool:
 
 
 class LiveFeed:
-    """Changes from now on: a thread reads them into a bounded queue, a generator gives them out.
+    """Changes from now on: a thread reads them into a bounded queue, a generator yields them.
 
-    The connection is made again whenever it breaks or is silent for two and a half heartbeats, after
-    the last row that was taken from it, for as long as the feed lives: only an error that says no
-    (401, 403, 404, 400) ends it, or a server that was not there, or was none, the first time. Where a
-    continuous feed brings nothing, because something on the way keeps it, long polls are used.
+    The connection is made again when it breaks or is silent for two and a half heartbeats, after
+    the last row that was taken from it, as long as the feed lives: only a refusal
+    (401, 403, 404, 400) ends it, or a server that was unreachable, or not a CouchDB, the first time. Where a
+    continuous feed brings nothing, because a proxy buffers it, long polls are used.
     """
 
     def __init__(self, session: HttpSession, request: Changes, notifier: Notifier) -> None:
@@ -208,7 +208,7 @@ class LiveFeed:
             self.stop()
 
     def stop(self) -> None:
-        """End the thread, at once: what it waits for is closed."""
+        """End the thread at once: what it waits for is closed."""
         with self._condition:
             self._stopped = True
             response = self._response
@@ -261,7 +261,7 @@ class LiveFeed:
             "GET" if body is None else "POST",
             "_changes",
             query=query,
-            # What is packed is collected first.
+            # Compressed data is buffered first.
             headers={"accept-encoding": "identity"},
             stream=True,
             again=True,
@@ -280,7 +280,7 @@ class LiveFeed:
             response.close()
 
     def _follow(self, response: Response) -> None:
-        """Take rows line by line until the server ends the feed."""
+        """Read rows line by line until the server ends the feed."""
         rest = b""
         silent = True
         try:
@@ -292,7 +292,7 @@ class LiveFeed:
                         self._line(line, response)
         except RemoteError:
             if silent and not self._stopped:
-                # Not even a heartbeat came through: something on the way collects before it passes on.
+                # Not even a heartbeat came through: a proxy buffers before it passes data on.
                 self._continuous = False
                 self._reached = True
                 logger.info("%s: no continuous feed comes through, using long polls", self._session.url)
@@ -316,7 +316,7 @@ class LiveFeed:
         elif "last_seq" in row:
             self._put(row["last_seq"], None)
         elif "results" in row:
-            # A server that does not know continuous feeds answers as if it were asked for a page.
+            # A server that does not know continuous feeds answers as if a page was requested.
             self._continuous = False
             for each in row["results"]:
                 self._put(each["seq"], each)

@@ -20,15 +20,15 @@ from pouchdb_core.results import Record
 __all__ = ["Key", "Reader", "ask_rows", "listing_query", "view_query"]
 
 LONG = 7000
-"""Characters of a URL that every server and proxy takes."""
+"""Characters of a URL that every server and proxy accepts."""
 FIRST = 100
-"""Documents asked for at once while nobody knows how big they are."""
+"""Documents requested at once while their size is not known."""
 MOST = 1000
 Item = tuple[str, str | None, tuple[str, ...]]
 
 
 class Reader:
-    """Reads from one database; remembers what its server can do and how big its documents are."""
+    """Reads from one database; knows what its server can do and how big its documents are."""
 
     def __init__(self, session: HttpSession) -> None:
         self._session = session
@@ -36,7 +36,7 @@ class Reader:
         self._average = 0.0
 
     def read(self, request: Read) -> Any:
-        """Answer a read as ``documents.read`` does."""
+        """Do a read as ``documents.read`` does."""
         if request.items is not None:
             return Record(results=self._many(request.items, request.options, request.size, request.insist))
         if request.attachment is not None:
@@ -44,7 +44,7 @@ class Reader:
         try:
             check_id(request.id)
         except (BadRequest, MissingId):
-            # In a URL it would be something else: the database, a list.
+            # In a URL it would mean something else: the database, a list.
             raise NotFound(id=request.id) from None
         if request.open_revs is not None:
             return self._open_revs(request.id, request.open_revs, request.options)
@@ -102,7 +102,7 @@ class Reader:
 
     def _many(self, items: Sequence[Item], options: ReadOptions, size: int | None, insist: bool) -> list[Record]:
         if size is not None:
-            # As many as will take about so much; the caller asks for the rest.
+            # As many as have about this size; the caller requests the rest.
             items = items[: FIRST if not self._average else max(1, min(MOST, int(size / self._average)))]
         wanted = [item for item in items if encodes(item[0]) and not item[0].startswith(LOCAL)]
         found = self._bulk_get(wanted, options, insist) if wanted else {}
@@ -123,7 +123,7 @@ class Reader:
             return [_missing(id, None)]
 
     def _bulk_get(self, items: Sequence[Item], options: ReadOptions, insist: bool) -> dict[str, list[Record]]:
-        """Return the answers by id: ``{"ok": document}`` and whatever says that there is none."""
+        """Return the results by id: ``{"ok": document}`` or the error that says that there is none."""
         if not self._has_bulk_get:
             return self._one_by_one(items, options)
         docs = []
@@ -143,7 +143,7 @@ class Reader:
         except (NotFound, NotSupported, BadRequest) as error:
             if is_missing_database(error):
                 raise
-            # CouchDB before 2.0, or a proxy that lets only some paths through.
+            # CouchDB before 2.0, or a proxy that passes only some paths.
             self._has_bulk_get = False
             return self._one_by_one(items, options)
         results = answer.get("results") if isinstance(answer, Record) else None
@@ -178,7 +178,7 @@ class Reader:
             except RemoteError as error:
                 if error.status != 500:
                     raise
-                # What the server fails at is that document's error: the others are there.
+                # A failure of the server is that document's error: the others were returned.
                 return [Record(error=Record(id=pair[0], error=error.name, reason=error.message))]
 
         answers = self._session.http.threads().map(ask, by_id.items())
@@ -221,13 +221,13 @@ def _of_revision(docs: list[Record], id: str, rev: str | None, alone: bool) -> l
     if alone and oks:
         return oks
     exact = [each for each in oks if each["ok"]["_rev"] == rev]
-    # With `latest` a revision made from it is answered.
+    # With `latest` a revision made from it is returned.
     found = exact or [each for each in oks if _descends(each["ok"], rev)]
     return found or [each for each in docs if _failed(each, rev, alone)] or [_missing(id, rev)]
 
 
 def _failed(answer: Record, rev: str, alone: bool) -> bool:
-    """Tell whether an answer says why a revision cannot be read."""
+    """Return whether a result says why a revision cannot be read."""
     told = answer.get("error")
     return isinstance(told, Record) and (alone or told.get("rev") in (rev, None))
 
@@ -238,7 +238,7 @@ def _rank(rev: str) -> tuple[int, str]:
 
 
 def _best_first(answers: list[Record]) -> list[Record]:
-    """Return the leaves that a server told, the winner first: servers tell them in any order."""
+    """Return the leaves that a server returned, the winner first: servers list them in any order."""
 
     def rank(each: Record) -> tuple[Any, ...]:
         doc = each.get("ok")
@@ -288,7 +288,7 @@ def _decode_all(docs: list[Record], options: ReadOptions) -> list[Record]:
 
 
 def _decoded(doc: Record, options: ReadOptions) -> Record:
-    """Turn base64 into bytes where that is wanted."""
+    """Decode base64 if bytes are requested."""
     if options.binary and options.attachments:
         for entry in doc.get("_attachments", {}).values():
             if isinstance(entry.get("data"), str):
@@ -311,7 +311,7 @@ def listing_query(request: Listing | Query) -> dict[str, Any]:
     for name in ("startkey", "endkey"):
         value = getattr(request, name)
         if value is not MISSING and not (value is None and isinstance(request, Listing)):
-            # In a URL keys are JSON, also those that are text.
+            # In a URL keys are JSON, strings too.
             query[name] = Key(value)
     if request.keys is not None:
         query["keys"] = Key(list(request.keys))
@@ -342,11 +342,11 @@ class Key:
 
 
 def ask_rows(session: HttpSession, path: str, query: Mapping[str, Any], options: ReadOptions) -> Record:
-    """Ask for rows: by GET, and by POST where the URL would be too long or there is a list of keys."""
+    """Request rows: by GET, and by POST where the URL would be too long or there is a list of keys."""
     given = {name: value for name, value in query.items() if value is not None}
     text = {name: dump(value.value).decode() if isinstance(value, Key) else value for name, value in given.items()}
     if "keys" in given or len(query_string(text)) > LONG:
-        # Not every server takes other parameters in the body.
+        # Not every server accepts other parameters in the body.
         body = {"keys": given["keys"].value} if "keys" in given else {}
         rest = {name: value for name, value in text.items() if name != "keys"}
         if len(query_string(rest)) > LONG:

@@ -32,16 +32,16 @@ from pouchdb_core.revisions import path_from_revisions
 __all__ = ["Outgoing", "Writer"]
 
 BYTES = 4 * 1024 * 1024
-"""JSON sent at once, about."""
+"""Bytes of JSON sent at once, approximately."""
 INLINE = 16 * 1024
-"""Bytes of attachments that travel as base64 in the document; more are streamed."""
+"""Bytes of attachments that are sent as base64 in the document; more are streamed."""
 DEFAULT_TYPE = "application/octet-stream"
 OF_SOURCE = ("digest", "length", "encoding", "encoded_length")
-"""What a document says of content as its source has it."""
+"""What a document says about content as its source has it."""
 
 
 class Outgoing:
-    """One document on its way: its JSON, and the attachments that follow it."""
+    """One document to send: its JSON, and the attachments that follow it."""
 
     __slots__ = ("doc", "id", "index", "parts", "rev", "spooled", "text")
 
@@ -55,7 +55,7 @@ class Outgoing:
 
 
 def _newest(revisions: Any) -> str | None:
-    """Return the revision that a replicated document is, from its ``_revisions``; None where the server must tell."""
+    """Return the revision that a replicated document is, from its ``_revisions``; None where only the server knows."""
     try:
         return path_from_revisions(revisions["start"], revisions["ids"])[0]
     except (ValueError, TypeError, KeyError):
@@ -69,7 +69,7 @@ class Writer:
         self._session, self._new_id, self._create = session, new_id, create
 
     def write(self, request: Write) -> list[Outcome]:
-        """Answer a write as ``documents.write`` does. Raises what makes all of it fail, and NotSupported if atomic."""
+        """Do a write as ``documents.write`` does. Raises an error that fails all of it, and NotSupported if atomic."""
         if request.atomic:
             raise NotSupported("a server cannot write several documents together or not at all (atomic=True)")
         outcomes: list[Outcome | None] = [None] * len(request.docs)
@@ -152,7 +152,7 @@ class Writer:
     def _put_document(self, out: Outgoing, new_edits: bool) -> Record:
         query = {} if new_edits else {"new_edits": False}
         if new_edits and _is_bare_tombstone(out.doc):
-            # CouchDB makes a tombstone of a document that never was when it is put or sent with others.
+            # CouchDB makes a tombstone of a document that never existed when it is put or sent with others.
             answer = self._session.json("DELETE", document_path(out.id), query={"rev": out.doc["_rev"]})
         elif out.parts:
             sent = related(out.doc, out.parts)
@@ -200,7 +200,7 @@ class Writer:
                 error.details.setdefault("id", batch[0].id)
                 outcomes[batch[0].index] = error
                 return
-            # Too much, or one that the server does not take: find out which.
+            # Too much, or one document that the server does not accept: find out which.
             middle = len(batch) // 2
             self._bulk(batch[:middle], outcomes, new_edits)
             self._bulk(batch[middle:], outcomes, new_edits)
@@ -237,7 +237,7 @@ class Writer:
             if "error" in result:
                 failed[result.get("id", ""), result.get("rev")] = result
         for out in batch:
-            # A server that does not say which revision may mean each one of the document.
+            # A server that does not name the revision may mean any one of the document.
             result = failed.get((out.id, out.rev)) or failed.get((out.id, None)) or failed.get(("", None))
             if result is None:
                 outcomes[out.index] = Record(ok=True, id=out.id, rev=out.rev)
@@ -263,7 +263,7 @@ def _is_bare_tombstone(doc: Mapping[str, Any]) -> bool:
 
 def _ok(answer: Any, out: Outgoing, new_edits: bool) -> Record:
     if not new_edits:
-        # PouchDB Server says nothing here when all is well.
+        # PouchDB Server reports nothing here if all went well.
         result = answer[0] if isinstance(answer, list) and answer else answer
         if isinstance(result, Mapping) and "error" in result:
             raise server_error(None, result)
@@ -274,10 +274,10 @@ def _ok(answer: Any, out: Outgoing, new_edits: bool) -> Record:
 
 
 def _is_about_all(error: PouchDBError) -> bool:
-    """Tell whether an error is about the connection or the database, so that other documents would meet it too."""
+    """Return whether an error is about the connection or the database, so that other documents would get it, too."""
     if isinstance(error, NotFound):
         return is_missing_database(error)
-    # What the server itself failed at with one document is that document's error.
+    # A failure of the server with one document is that document's error.
     return isinstance(error, RemoteError) and error.status != 500
 
 
@@ -300,10 +300,10 @@ def _close(out: Outgoing) -> None:
 
 
 def _take_attachments(out: Outgoing, *, replicated: bool) -> None:
-    """Put small contents into the document as base64; have big ones follow it.
+    """Put small contents into the document as base64; send big ones after it.
 
-    What is sent has the digest of what is sent, whatever the content is called elsewhere; a replicated document is
-    compared with what it says of its content, as everywhere.
+    The digest sent is that of the content sent, whatever digest it has elsewhere; a replicated document is
+    checked against its content, as everywhere.
     """
     attachments = out.doc["_attachments"]
     doc = jsonable({**out.doc, "_attachments": None})
@@ -351,7 +351,7 @@ def _take_attachments(out: Outgoing, *, replicated: bool) -> None:
 
 
 def _content(name: str, entry: Mapping[str, Any], out: Outgoing, *, replicated: bool) -> tuple[Part, dict[str, Any]]:
-    """Return content to send and what is told of it; a stream of unknown length is spooled first."""
+    """Return content to send and its description; a stream of unknown length is spooled first."""
     data = entry["data"]
     kind = str(entry.get("content_type") or getattr(data, "content_type", None) or DEFAULT_TYPE)
     length = getattr(data, "length", None)

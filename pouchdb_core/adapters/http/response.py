@@ -1,4 +1,4 @@
-"""One answer of a server: read whole, or as it comes."""
+"""One response of a server: read whole, or as a stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHUNK = 64 * 1024
 class Response:
     """``status``, ``headers`` (names in any case), and the body: ``data``, ``text``, ``json()`` or ``chunks()``.
 
-    A response that was asked for with ``stream=True`` must be read to its end or closed.
+    A response of a request with ``stream=True`` must be read to its end or closed.
     """
 
     def __init__(self, raw: urllib3.BaseHTTPResponse, url: str) -> None:
@@ -44,7 +44,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The whole body as text, by the charset that the server told."""
+        """The whole body as text, by the charset in the response's headers."""
         kind = self.headers.get("content-type") or ""
         charset = kind.rpartition("charset=")[2].strip(' ";') if "charset=" in kind else "utf-8"
         try:
@@ -53,7 +53,7 @@ class Response:
             return self.data.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """Return the body parsed, objects as Records. Raises NotACouchDB if it is no JSON."""
+        """Return the body parsed, objects as Records. Raises NotACouchDB if it is not JSON."""
         try:
             return _records(from_text(self.data))
         except BadRequest:
@@ -61,14 +61,14 @@ class Response:
             raise not_json(self.status, kind, self.data, self.url) from None
 
     def error(self) -> PouchDBError | None:
-        """Return the error that the answer is, as ``fetch`` would raise it; None below status 400.
+        """Return the error that the response stands for, as ``fetch`` would raise it; None below status 400.
 
-        With ``check=False`` answers of any status come back, redirects too: ``if error := response.error()``.
+        With ``check=False`` responses of any status are returned, redirects too: ``if error := response.error()``.
         """
         return self.told() if self.status >= 400 else None
 
     def told(self, *, any_content: bool = False) -> PouchDBError:
-        """Return the error of an answer that is known to be one; ``any_content``: other than JSON says nothing."""
+        """Return the error of a response known to be one. ``any_content``: a body that is not JSON is ignored."""
         try:
             answer = self.json() if self.data else None
         except RemoteError:
@@ -81,7 +81,7 @@ class Response:
         return error
 
     def retry_after(self) -> float | None:
-        """Return the seconds that the server wants to be left alone; None if it says nothing."""
+        """Return the seconds that the server said to wait; None if it did not."""
         told = self.headers.get("retry-after")
         if not told:
             return None
@@ -95,7 +95,7 @@ class Response:
             return None
 
     def chunks(self, size: int = CHUNK) -> Iterator[bytes]:
-        """Yield the body in pieces as they come, at most ``size`` bytes each, unpacked. Raises RemoteError."""
+        """Yield the body in pieces as they come, at most ``size`` bytes each, decompressed. Raises RemoteError."""
         if self._data is not None:
             yield self._data
             return
@@ -111,7 +111,7 @@ class Response:
             raise failure(error, self.url) from error
 
     def read_some(self, size: int = CHUNK) -> bytes:
-        """Return what has come, up to ``size`` bytes, waiting for the first; empty at the end. Raises RemoteError."""
+        """Return data received, up to ``size`` bytes, waiting for the first; empty at the end. Raises RemoteError."""
         try:
             return self._raw.read1(size, decode_content=True)
         except Exception as error:
@@ -119,7 +119,7 @@ class Response:
             raise failure(error, self.url) from error
 
     def raw_bytes(self, size: int = CHUNK) -> bytes:
-        """Return the next bytes as they were sent, still packed; empty at the end. Raises RemoteError."""
+        """Return the next bytes as they were sent, still compressed; empty at the end. Raises RemoteError."""
         try:
             return self._raw.read(size, decode_content=False)
         except Exception as error:
@@ -127,7 +127,7 @@ class Response:
             raise failure(error, self.url) from error
 
     def shut_down(self) -> None:
-        """Have a read in another thread end at once; may be called from any thread, and again."""
+        """End a read in another thread at once; may be called from any thread, and repeatedly."""
         with self._lock:
             if self._over:
                 return
@@ -135,11 +135,11 @@ class Response:
         try:
             self._raw.shutdown()
         except (OSError, ValueError, RuntimeError):
-            # Over already, or not begun: closing it is all there is to do.
+            # Over already, or not begun: closing it is enough.
             self._raw.close()
 
     def close(self) -> None:
-        """Let go of the connection; one with an unread rest is closed."""
+        """Release the connection; one with unread data is closed."""
         with self._lock:
             self._over = True
         self._raw.close()

@@ -2,7 +2,7 @@
 
 A connection to a file takes up to three descriptors, and a process has few of them: 256 on macOS,
 1,024 on most servers. Connections are lent for one statement, snapshot or transaction and then wait for
-the next one who needs the same file. How many wait follows the limit of the process; when it is
+the next call that needs the same file. How many wait follows the limit of the process; when it is
 reached, those that were not used for the longest time are closed first.
 """
 
@@ -30,19 +30,19 @@ UNLIMITED = 1 << 20
 class Connection(sqlite3.Connection):
     """A connection that closes without Python 3.13's ResourceWarning, and never in a forked child.
 
-    SQLite forbids closing in the child what the parent opened, should one get there (see ``fork``).
+    SQLite forbids closing in the child what the parent opened, if a connection gets there (see ``fork``).
     """
 
     _pid = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # An interrupted beginning has nothing to close.
+        # After an interrupted ``__init__`` there is nothing to close.
         self._pid = os.getpid()
 
     # The defaults are for the end of the interpreter, when the module is empty.
     def end(self, _getpid: Any = os.getpid, _keep: Any = ctypes.pythonapi.Py_IncRef) -> None:
-        """Close, if it was opened by this process; else keep it for ever."""
+        """Close, if it was opened by this process; else keep it forever."""
         if self._pid == _getpid():
             self.close()
         elif self._pid:
@@ -55,8 +55,8 @@ class Held:
     """A connection that closes with the last reference to this.
 
     sqlite3's own object is in a cycle with its cache of statements, so it would wait for the
-    collector. Who uses the connection keeps this, not what it takes from it, as long: Python crashes
-    when a connection is closed under its reader.
+    collector. Users of the connection keep this object, not what they take from it, meanwhile: Python crashes
+    if a connection is closed while it is read.
     """
 
     __slots__ = (
@@ -76,13 +76,13 @@ class Held:
         self.execute, self.executemany = connection.execute, connection.executemany
         self.rollback = connection.rollback
         self.fresh = True
-        """Whether it was used since the last look for idle ones."""
+        """Whether it was used since the last check for idle ones."""
         self.passing = False
         """Whether it is closed after use."""
         self.generation = 0
-        """Of which set of connections it is."""
+        """The set of connections it belongs to."""
         self.seen = 0
-        """The ``data_version`` it was last asked for."""
+        """The ``data_version`` it last returned."""
 
     def __del__(self) -> None:
         self.connection.end()
@@ -97,7 +97,7 @@ def descriptor_limit() -> int:
 
 
 def no_descriptor_left() -> bool:
-    """Tell whether the process, or the system, can open no file at all."""
+    """Return whether the process, or the system, cannot open any more files."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -106,7 +106,7 @@ def no_descriptor_left() -> bool:
 
 
 def too_many() -> str:
-    """Return what to say when that is so."""
+    """Return the message for that case."""
     return (
         f"no file can be opened: all {descriptor_limit()} descriptors the process may have (RLIMIT_NOFILE, "
         "`ulimit -n`) are in use; close what is not needed, or raise the limit"
@@ -117,18 +117,18 @@ class Pool(Protocol):
     """A file's connections."""
 
     def close_idle(self, wanted: int | None, every: bool) -> int:
-        """Close up to ``wanted`` connections that nobody uses; without ``every`` none that was used lately."""
+        """Close up to ``wanted`` connections that are not in use; without ``every`` none that was used recently."""
 
 
 class Open:
-    """The connections a process has open, to all its files. What calls it holds ``fork.GATE``."""
+    """The connections a process has open, to all its files. Callers hold ``fork.GATE``."""
 
     def __init__(self) -> None:
         self._pools: weakref.WeakSet[Pool] = weakref.WeakSet()
         self._all: weakref.WeakSet[Held] = weakref.WeakSet()
 
     def __len__(self) -> int:
-        # Not by len(): the callback that takes out what is gone may have been interrupted.
+        # Not by len(): the callback that removes collected ones may have been interrupted.
         return sum(1 for _ in self._all)
 
     @staticmethod
@@ -137,7 +137,7 @@ class Open:
         return max(FEWEST, min(MOST, descriptor_limit() // 6))
 
     def add(self, pool: Pool, held: Held) -> None:
-        """Know a connection and where it waits; close idle ones if it is one too many."""
+        """Register a connection and where it waits; close idle ones if there are too many."""
         self._pools.add(pool)
         self._all.add(held)
         surplus = len(self) - self.most()
@@ -145,7 +145,7 @@ class Open:
             self.close_idle(surplus)
 
     def close_idle(self, wanted: int | None = None) -> None:
-        """Close this many connections (or all) that nobody uses, those first that were not used lately."""
+        """Close this many connections (or all) that are not in use, first those that were not used recently."""
         for every in (False, True):
             for pool in list(self._pools):
                 if wanted is not None and wanted <= 0:
@@ -156,4 +156,4 @@ class Open:
 
 
 OPEN = Open()
-"""Of the process, as descriptors are."""
+"""One per process, as for descriptors."""

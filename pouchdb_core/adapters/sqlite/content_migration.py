@@ -1,7 +1,7 @@
 """Schema version 3: content is keyed by SHA-256, and found by the revision and the name that have it.
 
-Until then it was keyed by the digest that the document has: MD5, for which two contents with one digest can be
-made, or what a CouchDB that packs content calls it.
+Until then it was keyed by the document's digest: MD5, for which two contents with one digest can be
+made, or the digest of a CouchDB that packs content.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ PAGE = 500
 def key_content(connections: Connections) -> None:
     """Give all content its key. Reads every attachment once.
 
-    Content that is not what its digest says, although nothing may have packed it, is damaged: it gets no key,
-    and reading it says so from then on.
+    Content that does not match its digest, although nothing may have packed it, is damaged: it gets no key,
+    and reading it raises that error from then on.
     """
     run = connections.run
     run("ALTER TABLE attachments RENAME TO old_attachments")
@@ -38,7 +38,7 @@ def key_content(connections: Connections) -> None:
         "CREATE TABLE attachment_uses (id TEXT NOT NULL, rev TEXT NOT NULL, name TEXT NOT NULL, "
         "attachment INTEGER NOT NULL, PRIMARY KEY (id, rev, name)) WITHOUT ROWID"
     )
-    # The CRC-32 of the piece; null in those of earlier versions, which are not written again for it.
+    # The CRC-32 of the piece; null in those of earlier versions, which are not rewritten for it.
     run("ALTER TABLE attachment_chunks ADD COLUMN checksum INTEGER")
     if connections.one("SELECT 1 FROM old_attachments LIMIT 1") is not None:
         same = _contents(connections)
@@ -50,7 +50,7 @@ def key_content(connections: Connections) -> None:
 
 
 def _contents(connections: Connections) -> dict[int, int]:
-    """Fill the new table; return which numbers are of content that another number has already."""
+    """Fill the new table; return the numbers whose content already has another number."""
     same: dict[int, int] = {}
     after = 0
     while page := connections.all(
@@ -66,7 +66,7 @@ def _contents(connections: Connections) -> dict[int, int]:
                 md5, sha256 = digest, None
             known = sha256 and connections.one("SELECT number FROM attachments WHERE sha256 = ?", (sha256,))
             if known:
-                # One came as it is, the other from a CouchDB which packs it.
+                # One came as it is, the other from a CouchDB that packed it.
                 same[number] = known[0]
                 connections.run("DELETE FROM attachment_chunks WHERE attachment = ?", (number,))
             else:
@@ -96,7 +96,7 @@ def _is_whole(connections: Connections, number: int, digest: str, length: int, c
         entries = _entries(connections, *use).values()
         entry = next((dict(each) for each in entries if each["digest"] == digest), entry)
     if is_compressible(entry):
-        # A CouchDB packed it, or whoever gave it to that one, by whatever packer.
+        # A CouchDB packed it, or the client that sent it there, by any packer.
         return True
     try:
         compare("", {**entry, "encoding": "gzip"}, Incoming(entry, digests=came), _pieces(connections, number))
@@ -122,7 +122,7 @@ def _uses(connections: Connections, same: dict[int, int]) -> None:
 
 
 def _entries(connections: Connections, id: str, rev: str) -> dict[str, Any]:
-    """Return what a stored revision says of its attachments."""
+    """Return what a stored revision says about its attachments."""
     row = connections.one("SELECT rev, tree, body FROM documents WHERE id = ?", (id,))
     if row is None:
         return {}

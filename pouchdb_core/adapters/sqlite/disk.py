@@ -1,4 +1,4 @@
-"""A database in a file: connections that its users share, other processes too."""
+"""A database in a file: connections shared by its users; other processes may use it too."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BUSY_SECONDS = 60.0
 KEPT = 16
 """Idle connections a file keeps: as many as the threads of a server read at once."""
 LOOK = 0.1
-"""Seconds after which a read looks whether the file is still the one that was opened; every write does."""
+"""Seconds after which a read checks whether the file is still the one that was opened; every write does."""
 
 # spec: store, section 4. A checkpoint every 4000 pages instead of 1000 makes bulk writes a quarter faster.
 PRAGMAS = (
@@ -38,7 +38,7 @@ PRAGMAS = (
     ("wal_autocheckpoint", 4000),
 )
 DURABILITY: dict[Durability, tuple[tuple[str, Any], ...]] = {
-    # macOS leaves what was synced in the drive's cache unless asked for more; elsewhere fullfsync does nothing.
+    # macOS leaves synced data in the drive's cache without this; elsewhere fullfsync does nothing.
     "full": (("synchronous", "FULL"), ("fullfsync", 1)),
     "normal": (("synchronous", "NORMAL"),),
 }
@@ -53,9 +53,9 @@ class File(Connections):
         self._made = _inode(self._path)
         self._uuid: Any = None
         self._idle: list[Held] = []
-        """Connections that nobody uses; the last one was used last."""
+        """Idle connections; the last one was used last."""
         self._generation = 0
-        """Counts the times all connections were let go of."""
+        """Counts how often all connections were released."""
         self._all: weakref.WeakSet[Held] = weakref.WeakSet()
         self._snapshots: dict[int, _Snapshot] = {}
         self._look_at = monotonic() + LOOK
@@ -79,7 +79,7 @@ class File(Connections):
                 del held
         if monotonic() > self._look_at:
             self._look()
-        # The list of now: one that was let go of takes what comes back along.
+        # The current list: after a release, the old list takes what is returned.
         idle = self._idle
         try:
             held = idle.pop()
@@ -143,7 +143,7 @@ class File(Connections):
         pass
 
     def close_idle(self, wanted: int | None, every: bool) -> int:
-        """Close connections that nobody uses, and unless ``every`` none that was used since the last time."""
+        """Close idle connections, and unless ``every`` none that was used since the last time."""
         closed, spared, idle = 0, [], self._idle
         while wanted is None or closed < wanted:
             try:
@@ -160,14 +160,14 @@ class File(Connections):
         return closed
 
     def _forget(self) -> None:
-        """Let go of all connections. Each closes with its last reference: at once, unless it is being read."""
+        """Release all connections. Each closes with its last reference: at once, unless it is being read."""
         self._generation += 1
         before, self._idle = self._idle, []
         before.clear()
 
     def _connected(self) -> bool:
-        # Mostly one is idle, and that is known ten times faster than by a look at all.
-        # Not by len(): the callback that takes out what is gone may have been interrupted.
+        # Usually one is idle, and this is ten times faster than looking at all of them.
+        # Not by len(): the callback that removes collected ones may have been interrupted.
         return bool(self._idle) or any(True for _ in self._all)
 
     # -- connecting ----------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class File(Connections):
             except sqlite3.Error as error:
                 if not no_descriptor_left():
                     raise self._error(error) from error
-                # Others have idle ones.
+                # Other databases have idle ones.
                 OPEN.close_idle()
                 try:
                     held = self._opened()
@@ -193,7 +193,7 @@ class File(Connections):
 
     def _opened(self) -> Held:
         try:
-            # mode=rw: never makes a file, above all not in the place of one that was destroyed.
+            # mode=rw: never makes a file, above all not in place of one that was destroyed.
             return self._open("mode=rw")
         except sqlite3.OperationalError:
             if no_descriptor_left() or self._read_only() is None:
@@ -207,7 +207,7 @@ class File(Connections):
                 f"directory that can be written; {self._path.parent} cannot be"
             )
         held = self._open("mode=ro&immutable=1")
-        # Who may write to the directory may write to the file: it is looked at anew each time.
+        # A user who may write to the directory may write to the file: it is checked again each time.
         held.passing = True
         return held
 
@@ -240,11 +240,11 @@ class File(Connections):
         self._look_at = monotonic() + LOOK
 
     def same(self) -> bool:
-        """Tell whether the file is still the one that was opened."""
+        """Return whether the file is still the one that was opened."""
         try:
             self.check()
             if not self._connected():
-                # Another file may have come to its inode.
+                # Another file may have got its inode.
                 self._give_back(self._connect())
         except NotFound:
             return False
@@ -253,25 +253,25 @@ class File(Connections):
     def _identify(self, connection: sqlite3.Connection) -> None:
         """Raise NotFound if a new connection leads to another database than the first one.
 
-        While there was no connection, another file may have come to the old one's inode.
+        While there was no connection, another file may have got the old one's inode.
         """
         try:
             row = connection.execute("SELECT value FROM metadata WHERE key = 'uuid'").fetchone()
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise
-            # It is just being made, or not ours: opening will tell.
+            # It is just being made, or not ours: opening will show.
             return
         if self._uuid not in (None, row):
             raise self._gone()
         self._uuid = row
 
     def renamed(self) -> None:
-        """Take note that the database was given another identity."""
+        """Record that the database was given another identity."""
         self._uuid = None
 
     def _gone(self) -> NotFound:
-        # From now on every call looks.
+        # From now on every call checks.
         self._look_at = 0.0
         return NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
 
@@ -313,7 +313,7 @@ class File(Connections):
             self.all("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def fold(self) -> None:
-        """Put all of the journal into the file. Raises StorageError unless it is there, all of it and on the disk."""
+        """Copy the whole journal into the file. Raises StorageError unless all of it is there and on the disk."""
         with self._turn():
             self.check()
             busy, frames, folded = self.one("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -349,12 +349,12 @@ class File(Connections):
             mine = self._bound.get(get_ident())
             self._forget()
             if mine is not None:
-                # This thread is not reading; but the traceback of an error may hold on to it.
+                # This thread is not reading; but the traceback of an error may keep it.
                 mine.connection.end()
 
 
 class _Snapshot(Turn):
-    """A read transaction of a thread; nothing inside of another one or of a write."""
+    """A read transaction of a thread; does nothing inside another one or a write."""
 
     __slots__ = ("_file", "_held")
 

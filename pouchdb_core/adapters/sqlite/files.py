@@ -31,7 +31,7 @@ RESERVED = frozenset(["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("c
 LONGEST = 180
 """Bytes of a file's stem; file systems allow 255 with suffixes and the journal's."""
 JOURNALS = ("-journal", "-wal", "-shm")
-"""What SQLite adds to a file's name; the first only while a copy is being made."""
+"""Suffixes that SQLite adds to a file's name; the first only while a copy is being made."""
 CUT = "%~"
 """Marks a stem that was too long: the whole name is in the file."""
 
@@ -57,7 +57,7 @@ def side_directory(path: Path) -> Path:
 
 
 def names(directory: Path) -> Iterator[str]:
-    """Yield the names of the databases in a directory, in no order. Raises StorageError."""
+    """Yield the names of the databases in a directory, in any order. Raises StorageError."""
     try:
         entries = os.listdir(directory)
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def names(directory: Path) -> Iterator[str]:
         if entry.endswith(SUFFIX):
             stem = entry[: -len(SUFFIX)]
             name = _stored_name(directory / entry) if CUT in stem else _unescape(stem)
-            # Anybody may put a file into the directory; what no name of ours leads to is not a database.
+            # Any file may be in the directory; one whose name no database name maps to is not a database.
             if name and filename(name) == entry:
                 yield name
 
@@ -87,12 +87,12 @@ def _stored_name(path: Path) -> str | None:
             row = connection.execute("SELECT value FROM metadata WHERE key = 'name'").fetchone()
         return None if row is None else str(orjson.loads(row[0]))
     except (sqlite3.Error, ValueError, TypeError):
-        # Not one of ours, or destroyed since the directory was read.
+        # Not one of ours, or destroyed after the directory was read.
         return None
 
 
 def open_file(directory: Path, name: str, durability: Durability) -> tuple[File, bool]:
-    """Open a database's file, making it if it is missing; tell whether it was made.
+    """Open a database's file, making it if it is missing; return whether it was made.
 
     Raises NotADatabase, NewerSchema, ReadOnlyStorage and other StorageErrors.
     """
@@ -104,7 +104,7 @@ def open_file(directory: Path, name: str, durability: Durability) -> tuple[File,
             upgrade(file, what)
             return file, made
         except NotFound:
-            # Destroyed by another process since we looked.
+            # Destroyed by another process after the check.
             file.close()
         except BaseException:
             file.close()
@@ -126,22 +126,22 @@ def _exists(path: Path, what: str) -> bool:
 
 
 def _create(path: Path, name: str) -> bool:
-    """Make the file under another name, complete, then give it its own: no one ever sees half of it."""
+    """Make the file under another name, complete, then rename it: no process ever sees half of it."""
     what = f"database {name!r} cannot be created in {path.parent}"
     try:
         make_directory(path.parent)
         with draft(path.parent) as new:
-            # Not left to SQLite, which would not say what is wrong.
+            # Not left to SQLite, which would not report what is wrong.
             new.touch(exist_ok=False)
             if _BLANK:
                 new.write_bytes(_BLANK[0])
             else:
                 _make_blank(new)
             with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-                # Nobody sees the file before it is synchronized, which is done once.
+                # The file is not visible before it is synchronized, which is done once.
                 connection.execute("PRAGMA synchronous = OFF")
                 identify(connection.execute, name)
-                # Only the file gets the name, and closing says nothing when the journal does not fit into it.
+                # Only the file gets the name, and closing reports no error if the journal does not fit into it.
                 busy, frames, folded = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 if busy or frames != folded:
                     raise StorageError(f"{what}: {frames - folded} pages of the journal are not in the file")
@@ -169,22 +169,22 @@ def _make_blank(new: Path) -> None:
         file.fold()
     finally:
         file.close()
-    # Two threads may make one each: the first that is known stays.
+    # Two threads may make one each: the first one registered stays.
     _BLANK.append(new.read_bytes())
 
 
 def _publish(new: Path, path: Path) -> bool:
-    """Give a complete file its name unless it is taken; survive a power cut right after."""
+    """Give a complete file its name unless it is taken; the result survives a power cut right after."""
     with locked(path.parent) as directory:
         if path.exists():
             return False
-        # A journal without its database, as a user leaves it who deletes the one file: SQLite would replay it.
+        # A journal without its database, as left by a user who deletes only the database file: SQLite would replay it.
         _unlink(path, *JOURNALS)
-        # Files of plug-ins are of one life of a database: those of one that was killed while it was destroyed.
+        # Files of plug-ins belong to one life of a database: these are left from an interrupted destroy.
         with suppress(FileNotFoundError):
             shutil.rmtree(side_directory(path))
         try:
-            # Refuses to replace, should the directory know no locks.
+            # Refuses to replace, in case the directory does not support locks.
             os.link(new, path)
         except FileExistsError:
             return False
@@ -193,7 +193,7 @@ def _publish(new: Path, path: Path) -> bool:
             try:
                 os.rename(new, path)
             except FileExistsError:
-                # As Windows refuses to replace, too.
+                # Windows refuses to replace, too.
                 return False
         if directory is not None:
             os.fsync(directory)
@@ -207,7 +207,7 @@ def _unlink(path: Path, *suffixes: str) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Remove a database with its journal and side folder; what is missing is no error. Raises StorageError.
+    """Remove a database with its journal and side folder; what is missing is not an error. Raises StorageError.
 
     The journal goes first: left behind, it would be replayed into the next database of that name.
     """
@@ -217,7 +217,7 @@ def remove_file(path: Path) -> None:
                 raise NotADatabase(f"{path.name} is a directory")
             _unlink(path, *JOURNALS, "")
             if directory is not None:
-                # Destroyed is destroyed, also when the power fails now.
+                # A destroyed database stays destroyed, even if the power fails now.
                 os.fsync(directory)
             with suppress(FileNotFoundError):
                 shutil.rmtree(side_directory(path))

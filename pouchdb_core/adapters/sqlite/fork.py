@@ -1,9 +1,9 @@
 """Connections do not cross a fork.
 
-SQLite keeps what it holds of a file, its locks above all, in the memory of the process, and a child
+SQLite keeps its state of a file, its locks above all, in the memory of the process, and a child
 inherits that without the locks themselves: even a connection that the child opens for itself would
 take no lock where the parent had one, and lose its writes as soon as the parent closes the file. So
-every connection is closed before a fork, and opened again by who needs it, on both sides.
+every connection is closed before a fork, and opened again when needed, on both sides.
 
 A thread that is in the middle of something is waited for. If that takes too long, or if it is the
 one that forks, the child gets an error for that database instead of a damaged file.
@@ -20,17 +20,17 @@ from typing import Protocol
 __all__ = ["GATE", "PATIENCE", "SPOILED", "Parting", "part_at_forks"]
 
 PATIENCE = 10.0
-"""Seconds a fork waits for reads and writes under way."""
+"""Seconds a fork waits for running reads and writes."""
 
 GATE = threading.RLock()
-"""Held while something connects or lets go of its connections, and during a fork; taken after write locks."""
+"""Held while connections are opened or released, and during a fork; taken after write locks."""
 
 SPOILED: set[object] = set()
-"""What cannot be used in this process, because it was in use when it was forked; see ``Parting.kin``."""
+"""Objects that cannot be used in this process, because they were in use when it was forked; see ``Parting.kin``."""
 
 
 class Parting(Protocol):
-    """What has connections."""
+    """An object that has connections."""
 
     def hold(self, timeout: float) -> bool:
         """Keep writers out; False if one is in the middle of something for longer than ``timeout`` seconds."""
@@ -42,16 +42,16 @@ class Parting(Protocol):
         """Let others in again; ``spoiled``: this is a child that cannot use it."""
 
     def kin(self) -> object:
-        """Return what is spoiled together."""
+        """Return the key of objects that are spoiled together."""
 
 
-# Of the process, as forks are.
+# One per process, as for forks.
 _all: weakref.WeakSet[Parting] = weakref.WeakSet()
 _parted: dict[Parting, bool] = {}
 
 
 def part_at_forks(what: Parting) -> None:
-    """Have the connections closed before each fork."""
+    """Close the connections before each fork."""
     with GATE:
         _all.add(what)
 
@@ -74,7 +74,7 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    # A program that forks below Python (uWSGI) may tell it only afterwards: then nothing was closed.
+    # A program that forks below Python (uWSGI) may report it only afterwards: then nothing was closed.
     told = bool(_parted) or not _all
     parted = dict(_parted) if told else dict.fromkeys(list(_all), False)
     SPOILED.update(each.kin() for each, well in parted.items() if not well)

@@ -24,7 +24,7 @@ __all__ = ["Memory"]
 class Memory(Connections):
     """A database in memory: gone when it is closed; a forked child has its own.
 
-    The ``place`` ``"file:"`` is SQLite's temporary file without a name, for more than memory should hold.
+    The ``place`` ``"file:"`` is SQLite's temporary file without a name, for more data than memory should hold.
     """
 
     def __init__(self, what: str, place: str = ":memory:", pragmas: Sequence[tuple[str, Any]] = ()) -> None:
@@ -54,7 +54,7 @@ class Memory(Connections):
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
         turns = self._turns
         owner = turns.record.get(0)
-        # The thread that has the turn already: in a transaction, a snapshot, or a signal handler.
+        # The thread already has the turn: in a transaction, a snapshot, or a signal handler.
         turn = None if owner is not None and owner.thread == get_ident() else Reading(sys._getframe())
         try:
             if turn is not None:
@@ -71,7 +71,7 @@ class Memory(Connections):
     def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         turns = self._turns
         owner = turns.record.get(0)
-        # The thread that has the turn already: in a transaction, a snapshot, or a signal handler.
+        # The thread already has the turn: in a transaction, a snapshot, or a signal handler.
         turn = None if owner is not None and owner.thread == get_ident() else Reading(sys._getframe())
         try:
             if turn is not None:
@@ -86,7 +86,7 @@ class Memory(Connections):
                 turns.give(turn)
 
     def snapshot(self) -> AbstractContextManager[None]:
-        # Nobody writes meanwhile.
+        # No thread writes meanwhile.
         return self._turn()
 
     def backup(self, target: Path) -> None:

@@ -31,7 +31,7 @@ def create_tables(database: peewee.Database) -> None:
         body = peewee.BlobField(null=True)  # the winner's JSON, last because it is long
 
     class Bodies(Table):
-        """Bodies of every other revision that is kept; pointers are in the trees and never used twice."""
+        """Bodies of every other revision that is kept; pointers are in the trees and never reused."""
 
         pointer = peewee.BigIntegerField(primary_key=True)
         id = peewee.TextField()  # so that compaction finds the document
@@ -40,7 +40,7 @@ def create_tables(database: peewee.Database) -> None:
     class Attachments(Table):
         """Content, once per digest."""
 
-        number = peewee.BigIntegerField(primary_key=True)  # never used twice
+        number = peewee.BigIntegerField(primary_key=True)  # never reused
         digest = peewee.TextField(unique=True)
         length = peewee.BigIntegerField()
 
@@ -56,7 +56,7 @@ def create_tables(database: peewee.Database) -> None:
             table_name = "attachment_chunks"
 
     class AttachmentUses(Table):
-        """Which revisions use which content; content without a use is deleted with its last one."""
+        """Which revisions use which content; content is deleted with its last use."""
 
         id = peewee.TextField()
         rev = peewee.TextField()

@@ -1,4 +1,4 @@
-"""The schema's versions: making it, recognising it, carrying older files forward."""
+"""The schema's versions: making it, recognising it, migrating older files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _version_1(connections: Connections) -> None:
 
 
 def _version_2(connections: Connections) -> None:
-    """The register of indexes; each makes tables of its own, named by its number (see index_store)."""
+    """The register of indexes; each has its own tables, named by its number (see index_store)."""
     connections.run(
         "CREATE TABLE indexes (number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, signature TEXT NOT NULL, "
         "seq INTEGER NOT NULL DEFAULT 0, purge_seq INTEGER NOT NULL DEFAULT 0, "
@@ -48,7 +48,7 @@ def initialise(connections: Connections, name: str, migrations: Sequence[Migrati
 
 
 def identify(run: Callable[[str, tuple[Any, ...]], Any], name: str) -> None:
-    """Give an empty database its name, and make it one that there was not before; inside a transaction, if any."""
+    """Give an empty database its name, and make it a new one; inside a transaction, if any."""
     rows = [
         (key, orjson.dumps(value))
         for key, value in (("name", name), ("uuid", uuid.uuid4().hex), ("epoch", uuid.uuid4().hex))
@@ -57,7 +57,7 @@ def identify(run: Callable[[str, tuple[Any, ...]], Any], name: str) -> None:
 
 
 def upgrade(connections: Connections, what: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Carry the file to the newest version; each step is one transaction.
+    """Migrate the file to the newest version; each step is one transaction.
 
     Raises NotADatabase for a file of another program, NewerSchema for one of a newer version.
     """

@@ -36,7 +36,7 @@ class _SqliteAdapter(LocalAdapter):
     def __init__(self, place: Place, name: str, connections: Connections, options: Mapping[str, Any]) -> None:
         super().__init__(place, name, SqliteStore(connections), options)
 
-    # Whatever writes is refused at once in code that runs within a write of its own thread.
+    # Every write is refused at once in code that runs within a write of the same thread.
 
     def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
         self.store.alone()
@@ -77,14 +77,14 @@ class _SqliteAdapter(LocalAdapter):
         return file_error(error, what)
 
     def backup(self, target: Path) -> None:
-        """Copy the database and the side folder; the copy gets an epoch of its own. Raises Damaged."""
+        """Copy the database and the side folder; the copy gets a new epoch. Raises Damaged."""
         side = files.side_directory(target)
         if target.exists() or side.exists():
             raise BadRequest(f"backup does not replace a file: {target if target.exists() else side} exists")
         try:
             sweep(target.parent)
             with draft(target.parent, ".part") as part:
-                # Not left to SQLite, which would not say what is wrong.
+                # Not left to SQLite, which would not report what is wrong.
                 part.touch(exist_ok=False)
                 self.store.backup(part)
                 _finish_copy(part)
@@ -165,11 +165,11 @@ def _directory(place: Place) -> Path:
 def _finish_copy(path: Path) -> None:
     """Mark a copy as another life of its database: sequence numbers after it are not the original's.
 
-    Raises Damaged for one that has damaged content: it would be taken for what was written.
+    Raises Damaged if it has damaged content: that would be taken for what was written.
     """
     file = File(path, "full", "backup")
     try:
-        # That of a database in memory has another journal.
+        # The copy of a database in memory has another journal.
         file.run("PRAGMA journal_mode = WAL")
         store = SqliteStore(file)
         check_content(store)
@@ -179,14 +179,14 @@ def _finish_copy(path: Path) -> None:
             former.append({"epoch": store.metadata("epoch"), "seq": counters.update_seq})
             store.set_metadata("former_epochs", former)
             store.set_metadata("epoch", uuid.uuid4().hex)
-        # Only the file is renamed, and closing says nothing when the journal does not fit into it.
+        # Only the file is renamed, and closing reports no error if the journal does not fit into it.
         file.fold()
     finally:
         file.close()
 
 
 class MemoryAdapter(_SqliteAdapter):
-    """Databases in memory: shared by all objects of an engine, gone with it."""
+    """Databases in memory: shared by all objects of an engine, removed with it."""
 
     name: ClassVar[str] = "memory"
     lasting = False
@@ -194,7 +194,7 @@ class MemoryAdapter(_SqliteAdapter):
     @classmethod
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> MemoryAdapter:
         check_options(options)
-        # As in a file, for a backup is one.
+        # As in a file, because a backup is a file.
         connections = Memory(f"database {name!r}", pragmas=(("auto_vacuum", "INCREMENTAL"),))
         initialise(connections, name)
         adapter = cls(place, name, connections, options)
@@ -203,5 +203,5 @@ class MemoryAdapter(_SqliteAdapter):
 
     @classmethod
     def destroy(cls, place: Place, name: str) -> None:
-        # Closing it was the end of the database, but for the files of plug-ins.
+        # Closing it removed the database, except the files of plug-ins.
         shutil.rmtree(place.side_directory(name), ignore_errors=True)

@@ -74,7 +74,7 @@ class SqliteIndexStore:
 
     def drop(self, number: int) -> None:
         pattern = _table(number, "*")
-        # A virtual table takes the tables it stands on with it: those go first.
+        # Dropping a virtual table drops its backing tables: virtual tables go first.
         while found := self._connections.one(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB ? "
             "ORDER BY sql NOT LIKE 'CREATE VIRTUAL%' LIMIT 1",
@@ -144,7 +144,7 @@ class _Names(dict[str, str]):
         return self[name]
 
 
-# What is no number any more (an infinity less another one) SQLite gives as NULL: 9e999 is infinite too.
+# A result that is not a number (an infinity less another one) is NULL in SQLite: 9e999 is infinite too.
 _TOTALS = (
     "count(*), count(number), ifnull(total(number), 9e999), min(number), max(number), "
     "ifnull(total(number * number), 9e999)"
@@ -193,7 +193,7 @@ class SqliteViewRows(SqliteTables):
             else:
                 where += " AND (key, id, n) > (?, ?, ?)"
                 params.extend(after)
-        # Rows of one key and document stand in one order, as in CouchDB; SQLite sorts no more than these.
+        # Rows of one key and document have a fixed order, as in CouchDB; SQLite sorts no more than these.
         direction = "DESC" if descending else "ASC"
         return self.all(
             f"SELECT key, id, n, json_key, value FROM {{rows}} WHERE {where} "
@@ -237,7 +237,7 @@ class SqliteViewRows(SqliteTables):
 
 
 def _where(view: int, span: Span, *, bounded_below: bool = True, bounded_above: bool = True) -> tuple[str, list[Any]]:
-    """Return a range as SQL: at most one condition at each end, so that SQLite seeks by it."""
+    """Return a range as SQL: at most one condition at each end, so that SQLite can seek."""
     conditions: list[str] = ["view = ?"]
     params: list[Any] = [view]
     for wanted, key, id, inclusive, sign in (
@@ -257,8 +257,8 @@ def _where(view: int, span: Span, *, bounded_below: bool = True, bounded_above: 
 
 
 def scratch_store() -> SqliteIndexStore:
-    """Return a store for the index of a temporary view: of its own, gone when it is closed."""
-    # In memory; beyond some megabytes in a file without a name.
+    """Return a store for the index of a temporary view: a separate one, removed when it is closed."""
+    # In memory; beyond some megabytes in an unnamed file.
     pragmas = (("journal_mode", "OFF"), ("synchronous", "OFF"), ("cache_size", -16000))
     connections = Memory("temporary view", "file:", pragmas)
     initialise(connections, "")

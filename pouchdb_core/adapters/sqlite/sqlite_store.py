@@ -45,7 +45,7 @@ class _Write(Transaction):
         self._store = store
 
     def _begun(self) -> Counters:
-        # Only the thread that has the turn gets here, so a plain attribute will do.
+        # Only the thread that has the turn gets here, so a plain attribute is enough.
         counters = self.counters = self._store._writing = self._store.counters()
         self._was = _values(counters)
         return counters
@@ -222,7 +222,7 @@ class SqliteStore:
 
     def renumber(self, moves: Sequence[tuple[int, int]]) -> None:
         moves = [move for move in moves if move[0] != move[1]]
-        # By way of numbers that nothing has: one may go where another still is.
+        # Through unused numbers: one may move to where another still is.
         self._many("UPDATE documents SET seq = ? WHERE seq = ?", [(-new, old) for old, new in moves])
         self._many("UPDATE documents SET seq = ? WHERE seq = ?", [(new, -new) for _, new in moves])
 
@@ -284,7 +284,7 @@ class SqliteStore:
 
     def content_after(self, number: int, limit: int) -> list[tuple[Content, str, str]]:
         rows = self._all(
-            # The columns beside min() are of its row.
+            # The columns beside min() belong to its row.
             f"SELECT {_CONTENT}, u.id, u.name, min(u.id) FROM attachments AS a "
             "LEFT JOIN attachment_uses AS u ON u.attachment = a.number "
             "WHERE a.number > ? GROUP BY a.number ORDER BY a.number LIMIT ?",
@@ -293,7 +293,7 @@ class SqliteStore:
         return [(Content(*row[:4]), row[4], row[5]) for row in rows]
 
     def _release(self, unused: Sequence[tuple[str, str]]) -> None:
-        """End the revisions' uses of attachments, and delete content whose last use that was."""
+        """End the revisions' uses of attachments, and delete content that is no longer used."""
         numbers: set[int] = set()
         for use in unused:
             numbers.update(
@@ -364,10 +364,10 @@ class SqliteStore:
         self.connections.backup(target)
 
     def problems(self) -> list[str]:
-        """SQLite's own check, then ours: what one table says of another."""
+        """SQLite's own check, then ours: whether the tables agree with each other."""
         found = self.connections.problems()
         if found:
-            # Its tables cannot be asked any more.
+            # Its tables can no longer be queried.
             return found
         with self.snapshot():
             for text, sql in _CHECKS:
@@ -452,7 +452,7 @@ def _values(counters: Counters) -> tuple[int, ...]:
 
 
 def join_list(texts: Sequence[str]) -> tuple[str, list[str]]:
-    """Return texts as an argument of ``json_each``, and apart those that it would change: it cuts a text at a NUL."""
+    """Return strings as a ``json_each`` argument, and apart those that it would change: it cuts strings at a NUL."""
     joined = _json(texts)
     if "\\u0000" not in joined:
         return joined, []

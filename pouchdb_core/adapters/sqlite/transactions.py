@@ -1,11 +1,11 @@
-"""What is SQLite's own: connections, transactions, locks, errors.
+"""SQLite's specifics: connections, transactions, locks, errors.
 
 ``disk.File`` lends connections of a file, ``memory.Memory`` has one that is used in turns. Both offer
 the same few calls to ``store``.
 
 A write by the thread that is in the middle of one (a signal handler, a finalizer, code of an index) is
-refused by ``Connections.alone``: it could not wait, and joining would undo it when the other one fails.
-What the store itself nests is a savepoint.
+refused by ``Connections.alone``: it could not wait, and joining would undo it if the other one fails.
+Nested transactions of the store itself are savepoints.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ APPLICATION_ID = 0x504F5543
 """Marks our files ("POUC"), so that a SQLite file of another program is refused."""
 
 PAGES = 2500
-"""How many free pages are given back at a time."""
+"""How many free pages are released at a time."""
 
 # Text of SQLite's result codes; Python 3.10 has no sqlite_errorname.
 _ERRORS: tuple[tuple[str, type[ServerError]], ...] = (
@@ -62,7 +62,7 @@ Row = tuple[Any, ...]
 
 
 def storage_error(error: Exception, what: str) -> ServerError:
-    """Return a driver's error as one of ours; ``what`` says of which database."""
+    """Return a driver's error as one of ours; ``what`` names the database."""
     text = str(error)
     for part, kind in _ERRORS:
         if part in text:
@@ -85,8 +85,8 @@ def file_error(error: OSError, what: str) -> StorageError:
 class Writing:
     """A write transaction as a context manager: it commits, or an exception undoes all of it.
 
-    An exception that strikes at the first moment of ``__exit__`` leaves it without an end: then that is
-    where this object goes, or where the next one wants to write.
+    An exception raised right at the beginning of ``__exit__`` leaves it open: then it ends
+    when this object is deleted, or when the next writer begins.
     """
 
     __slots__ = ("_transaction",)
@@ -108,9 +108,9 @@ class Writing:
 class Transaction(Turn):
     """A write transaction.
 
-    One at a time in the process, and by SQLite's own lock in the world. Inside of another one of the
-    same thread it is a part of that one, which is undone alone when it fails. Whatever exception strikes
-    whenever, the transaction ends: at once, or by the next one who wants to write.
+    One at a time in the process, and by SQLite's own lock among processes. Inside another one of the
+    same thread it is a part of that one, which is undone alone if it fails. Whatever exception is raised
+    at any point, the transaction ends: at once, or when the next writer begins.
     """
 
     __slots__ = ("_before", "_connections", "_held", "_outer", "_parts", "doomed", "over")
@@ -120,7 +120,7 @@ class Transaction(Turn):
         self._outer: Transaction | None = None
         self._held: Held | None = None
         self._before: Held | None = None
-        """What the thread read with before: a snapshot."""
+        """What the thread used for reads before: a snapshot."""
         self._parts: list[Transaction] = []
         self.doomed: ServerError | None = None
         """The first error of SQLite in the transaction: nothing of it can be kept."""
@@ -142,7 +142,7 @@ class Transaction(Turn):
             else:
                 turns.interrupt(self, owner)
             connections.check()
-            # Values only until BEGIN: whoever interrupts finds it either not there or complete.
+            # Only values move until BEGIN: interrupting code finds it either missing or complete.
             held = connections._lend()
             self._before, self._held = bound.get(self.thread), held
             bound[self.thread] = held
@@ -183,7 +183,7 @@ class Transaction(Turn):
                     self._ended()
 
     def _leave(self) -> None:
-        """Undo what is not committed, and give back the turn and the connection."""
+        """Undo what is not committed, and release the turn and the connection."""
         connections, held = self._connections, self._held
         try:
             # A closed connection rolls back by itself.
@@ -230,7 +230,7 @@ class Transaction(Turn):
 
     def _exit_part(self, outer: Transaction, kind: type[BaseException] | None) -> None:
         doomed = outer.doomed
-        # Until its end is reached: an interrupted end is none.
+        # Until its end is reached: an interrupted end does not count.
         outer.doomed = doomed or StorageError("a part of the transaction could not end")
         name, held = f"part_{len(outer._parts)}", outer._held
         try:
@@ -281,7 +281,7 @@ class Connections(ABC):
 
     @abstractmethod
     def _lend(self) -> Held:
-        """Return a connection nobody uses, for ``_give_back``. Raises StorageError and what ``check`` does."""
+        """Return an unused connection, for ``_give_back``. Raises StorageError and what ``check`` does."""
 
     @abstractmethod
     def _give_back(self, held: Held) -> None:
@@ -289,7 +289,7 @@ class Connections(ABC):
 
     @abstractmethod
     def _drop(self, held: Held | None) -> None:
-        """Close what was lent and cannot be used any more."""
+        """Close what was lent and can no longer be used."""
 
     @abstractmethod
     def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
@@ -335,7 +335,7 @@ class Connections(ABC):
     def _failed(self, error: Exception) -> ServerError:
         """Return an error of SQLite as one of ours; inside a write nothing of the transaction is kept.
 
-        A full disk makes SQLite roll back by itself. If someone caught the error and went on, the
+        A full disk makes SQLite roll back by itself. If the caller caught the error and continued, the
         rest would be committed statement by statement, so it goes into a transaction that is doomed.
         """
         ours = self._error(error)
@@ -367,11 +367,11 @@ class Connections(ABC):
             raise ReentrantWrite(f"{self._what}: {ReentrantWrite.default_message}")
 
     def _turn(self) -> Holding:
-        """Keep all writers out; nothing if the thread has the turn already."""
+        """Keep all writers out; does nothing if the thread already has the turn."""
         return Holding(self._turns)
 
     def check(self) -> None:
-        """Raise DatabaseClosed, or what else forbids to use the database from now on."""
+        """Raise DatabaseClosed, or another error that forbids further use of the database."""
         if self._closed:
             raise DatabaseClosed()
         if SPOILED and self.kin() in SPOILED:
@@ -385,7 +385,7 @@ class Connections(ABC):
         if owner is not None and owner.mine and not self._turns.recover():
             # The thread that forks is itself in the middle of something.
             return False
-        # Who has the turn may be waiting for the thread that forks.
+        # The owner of the turn may be waiting for the thread that forks.
         self._holding = Turn(None)
         return self._turns.take(self._holding, max(0.0, timeout))
 
@@ -395,7 +395,7 @@ class Connections(ABC):
     def rejoin(self, *, spoiled: bool, child: bool) -> None:
         holding, self._holding = self._holding, None
         if child:
-            # Those who wait or have a turn are threads that are not in this process.
+            # Threads that wait or have a turn do not exist in this process.
             self._turns = Turns()
             mine = None if spoiled else self._bound.get(get_ident())
             self._bound.clear()
@@ -420,11 +420,11 @@ class Connections(ABC):
     def path(self) -> Path | None:
         """The file, or None in memory."""
 
-    def renamed(self) -> None:  # noqa: B027  # memory has nothing to note
-        """Take note that the database was given another identity."""
+    def renamed(self) -> None:  # noqa: B027  # memory has nothing to record
+        """Record that the database was given another identity."""
 
     def backup(self, target: Path) -> None:
-        """Copy the database to ``target``: one moment of it, while others read and write."""
+        """Copy a snapshot of the database to ``target``, while others read and write."""
         try:
             with closing(sqlite3.connect(target)) as copy, self._used() as held:
                 try:
@@ -436,14 +436,14 @@ class Connections(ABC):
             raise storage_error(error, f"backup to {target.name}") from error
 
     def sizes(self) -> dict[str, int]:
-        """Return bytes: ``file`` is what the database takes, ``active`` what of it is in use."""
+        """Return bytes: ``file`` is the database's size, ``active`` how much of it is in use."""
         page = self.one("PRAGMA page_size")[0]
         pages = self.one("PRAGMA page_count")[0]
         free = self.one("PRAGMA freelist_count")[0]
         return {"file": pages * page, "active": (pages - free) * page}
 
     def shrink(self) -> None:
-        """Give free pages back to the file system; writers get their turn in between."""
+        """Return free pages to the file system; writers get their turn in between."""
         for _ in range(0, self.one("PRAGMA freelist_count")[0], PAGES):
             with self._turn():
                 self.check()
@@ -462,9 +462,9 @@ class Connections(ABC):
         return [text for (text,) in self.all("PRAGMA integrity_check") if text != "ok"]
 
     def version(self) -> int:
-        """Return a number that grows when another connection than ours has committed something.
+        """Return a number that grows when another connection has committed something.
 
-        SQLite's ``data_version`` belongs to a connection: each is compared with what it said before.
+        SQLite's ``data_version`` belongs to a connection: each is compared with its previous value.
         """
         try:
             with self._used() as held:
@@ -483,7 +483,7 @@ class Connections(ABC):
 
 
 class _Peewee(peewee.SqliteDatabase):
-    """peewee makes statements of models; what executes them is ours, and so are the errors."""
+    """peewee makes statements of models; we execute them and raise our errors."""
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(":memory:")
