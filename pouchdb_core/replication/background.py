@@ -1,4 +1,4 @@
-"""Requests of a replication in threads of their own: it can go on meanwhile, and stop waiting for them."""
+"""Requests of a replication in separate threads: it can go on meanwhile, and stop waiting for them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["Background", "Interrupted", "Task"]
 T = TypeVar("T")
 
 WORTH = 0.01
-"""Seconds from which on waiting for an answer costs more than a thread."""
+"""Seconds: waiting longer than this for an answer costs more than a thread."""
 
 
 class Interrupted(DatabaseClosed):
-    """Tell whoever waits that nobody wants the answer any more."""
+    """Raised in a waiting call when its answer is no longer wanted."""
 
     default_message = "the replication was cancelled"
 
 
 class Task(Generic[T]):
-    """A call that goes on in a thread."""
+    """A call that runs in a thread."""
 
     def __init__(self, owner: Background, call: Callable[[], T], when_done: Callable[[], None] | None) -> None:
         self._owner, self._call, self._when_done = owner, call, when_done
@@ -45,7 +45,7 @@ class Task(Generic[T]):
             self._when_done()
 
     def result(self) -> T:
-        """Wait for the answer, or raise the error. Raises Interrupted."""
+        """Wait for the answer and return it, or raise the error. Raises Interrupted."""
         owner = self._owner
         with owner.condition:
             owner.condition.wait_for(lambda: self.done or owner.interrupted)
@@ -57,26 +57,26 @@ class Task(Generic[T]):
 
 
 class Background:
-    """Starts calls, a thread each: there are few, and they wait for a server most of the time."""
+    """Starts calls, each in a thread: there are few, and they wait for a server most of the time."""
 
     def __init__(self) -> None:
         self.condition = threading.Condition()
         self.interrupted = False
 
     def start(self, call: Callable[[], T], when_done: Callable[[], None] | None = None) -> Task[T]:
-        """Make a call in a thread; ``when_done`` is called there at its end."""
+        """Make a call in a thread; ``when_done`` is called in that thread at its end."""
         task = Task(self, call, when_done)
         threading.Thread(target=task.run, name="pouchdb-replication", daemon=True).start()
         return task
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call and wait, as long as nobody interrupts. Raises Interrupted."""
+        """Call and wait for the answer until interrupted. Raises Interrupted."""
         if self.interrupted:
             raise Interrupted()
         return self.start(lambda: function(*args)).result()
 
     def together(self, *calls: Callable[[], object]) -> None:
-        """Make calls, at the same time where a server is slow. Raises the first error in their order, Interrupted."""
+        """Make calls, concurrently where a server is slow. Raises the first error in their order, Interrupted."""
         left = list(calls)
         while left:
             start = time.monotonic()
@@ -84,14 +84,14 @@ class Background:
             if time.monotonic() - start > WORTH:
                 break
         tasks = [self.start(call) for call in left]
-        # Nothing goes on behind the back of whoever handles an error.
+        # No call is still running when the caller handles an error.
         with self.condition:
             self.condition.wait_for(lambda: self.interrupted or all(task.done for task in tasks))
         for task in tasks:
             task.result()
 
     def interrupt(self) -> None:
-        """Have nobody wait any more; what is under way ends by itself and is forgotten."""
+        """End all waiting; running calls are left to end, and their answers are ignored."""
         with self.condition:
             self.interrupted = True
             self.condition.notify_all()

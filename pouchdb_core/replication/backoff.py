@@ -15,7 +15,7 @@ LONGEST = 600.0
 
 
 class Backoff:
-    """PouchDB's rule: first up to two seconds, then about twice as long each time, up to ten minutes.
+    """PouchDB's rule: up to two seconds first, then about twice as long each time, up to ten minutes.
 
     ``custom(delay)`` replaces it: it gets the delay before (milliseconds, 0 at first) and returns
     the next one, as PouchDB's ``back_off_function``.
@@ -37,12 +37,12 @@ class Backoff:
         elif not self._delay:
             self._delay = 2 * self._chance()
         else:
-            # Between once and three times the last: replicas that failed together come back apart.
+            # One to three times the last delay, so that replicas that failed together do not retry together.
             self._delay = min(LONGEST, self._delay * (1 + 2 * self._chance()))
             if self._delay == LONGEST:
                 return LONGEST * (0.5 + self._chance() / 2)
         return self._delay
 
     def reset(self) -> None:
-        """Start over, because something worked."""
+        """Start over after a success."""
         self._delay = 0.0

@@ -1,4 +1,4 @@
-"""One batch of a replication: which revisions the target lacks, fetching them, writing them."""
+"""One batch of a replication: find the revisions that the target lacks, fetch them, write them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 __all__ = ["Answers", "Refusal", "Revision", "Transfer", "revision_of"]
 
 BYTES = 4 * 1024 * 1024
-"""About how much of documents is fetched, and written, at once."""
+"""Approximate bytes of documents fetched, and written, at once."""
 FETCH = 1000
-"""Documents fetched at once at most."""
+"""Maximum number of documents fetched at once."""
 PAUSE = 1000
-"""Documents written at once at most: a transaction must not keep other writers out for long."""
+"""Maximum number of documents written at once: a transaction must not block other writers for long."""
 SPOOL = 1024 * 1024
-"""Bytes of an attachment that are in memory on its way; the rest is in a temporary file."""
+"""Bytes of an attachment held in memory during transfer; the rest is in a temporary file."""
 
 Revision = tuple[str, str]
 """(id, rev)."""
@@ -52,7 +52,7 @@ KINDS: Mapping[str, type[PouchDBError]] = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A document that could not be read, or the target did not take, and why."""
+    """A document that could not be read, or that the target refused, and why."""
 
     id: str
     rev: str
@@ -60,32 +60,32 @@ class Refusal:
 
     @property
     def denied(self) -> bool:
-        """Whether the target may take it another time, for somebody else or by other rules."""
+        """Whether the target may accept it later, for another user or by other rules."""
         return isinstance(self.error, (Unauthorized, Forbidden))
 
 
 Answers = Sequence[Sequence[Document | Refusal]]
-"""What was read of each of the revisions that were asked for."""
+"""The documents read for each of the requested revisions."""
 
 
 @dataclass(slots=True)
 class Transfer:
-    """Moves revisions from source to target; what it did is in its members."""
+    """Moves revisions from source to target; its fields hold the results."""
 
     source: SyncPouchDB
     target: SyncPouchDB
     read: int = 0
     written: int = 0
     documents: list[Document] = field(default_factory=list)
-    """What was written last."""
+    """The documents of the last write that were written."""
     refused: list[Refusal] = field(default_factory=list)
-    """What was not written last."""
+    """The documents of the last write that were refused."""
     absent: list[Revision] = field(default_factory=list)
-    """What the source itself does not have any more."""
+    """Revisions that the source itself does not have any more."""
     unreadable: list[Refusal] = field(default_factory=list)
-    """What could not be read since something was written."""
+    """Documents that could not be read since the last write."""
     packs: bool = False
-    """Whether stored JSON can travel as it is: nobody changes documents on their way."""
+    """Whether stored JSON can be sent as it is: no plug-in changes documents in between."""
     isolation: Isolation[Revision, Answers] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -113,7 +113,7 @@ class Transfer:
             yield
 
     def _batches(self, revisions: list[Revision]) -> Generator[list[Document], None, None]:
-        """Fetch revisions, and yield as many as are written at once."""
+        """Fetch revisions, and yield them in groups that are written at once."""
         batch: list[Document] = []
         size = 0
         for document in self._fetch(revisions):
@@ -136,7 +136,7 @@ class Transfer:
         while start < len(revisions):
             part = revisions[start : start + FETCH]
             answers = self._read(part)
-            # Fewer than were asked for, when they are big.
+            # Fewer than requested, if they are big.
             for asked, found in zip(part, answers, strict=False):
                 if not found:
                     self.absent.append(asked)
@@ -144,7 +144,7 @@ class Transfer:
                     if isinstance(document, Refusal):
                         self.unreadable.append(document)
                         continue
-                    # With `latest` two revisions that were asked for may have the same leaf.
+                    # With `latest` two requested revisions may have the same leaf.
                     key = revision_of(document)
                     if key not in seen:
                         seen.add(key)
@@ -153,7 +153,7 @@ class Transfer:
             start += len(answers)
 
     def _read(self, revisions: list[Revision]) -> Answers:
-        """Read the first of these revisions, as many as fit; what cannot be read is refused in its place."""
+        """Read the first of these revisions, as many as fit; an unreadable one has a Refusal in its place."""
         found = self.isolation.read(revisions)
         if isinstance(found, Failed):
             return [(Refusal(*revision, found.error),) for revision in revisions[: found.count]]
@@ -183,7 +183,7 @@ class Transfer:
         outcomes = self._send(documents, send_all=False)
         again = [document for document, error in outcomes if isinstance(error, MissingStub)]
         if again:
-            # The target lost the content since it was asked, or the document that brought it was refused.
+            # The target lost the content since it was asked, or the document that carried it was refused.
             outcomes = [pair for pair in outcomes if not isinstance(pair[1], MissingStub)]
             outcomes += self._send(again, send_all=True)
         self.documents, self.refused = [], self._take_unreadable()
@@ -222,7 +222,7 @@ class Transfer:
     def _with_attachments(self, documents: list[Document], *, send_all: bool) -> Sequence[Any]:
         """Return the documents with the content of attachments that the target lacks, as open files.
 
-        In the place of one of which an attachment cannot be read is the error.
+        If an attachment cannot be read, the error takes the place of its document.
         """
         if not any(isinstance(document, Record) and document.get("_attachments") for document in documents):
             return documents
@@ -246,18 +246,18 @@ class Transfer:
             }
             given[index] = Record({**document, "_attachments": filled})
             if not send_all:
-                # Once is enough: the others of the batch find it there.
+                # Sending it once is enough: the other documents of the batch find it on the target.
                 lacking = lacking - {_key(file) for file in opened.values()}
         return given
 
     def _open_all(self, document: Record) -> dict[str, Any] | PouchDBError:
-        """Open the attachments of a document, by name; those that are gone are left out."""
+        """Open the attachments of a document, by name; removed ones are left out."""
         opened: dict[str, Any] = {}
         for name in document["_attachments"]:
             try:
                 opened[name] = self.source.open_attachment(document["_id"], name, document["_rev"])
             except NotFound:
-                # Compacted or purged since the document was read: the target says so, and it is tried again.
+                # Compacted or purged since the document was read: the target reports it, and it is tried again.
                 continue
             except PouchDBError as error:
                 if ends_all(error):
@@ -267,7 +267,7 @@ class Transfer:
 
 
 def _key(file: Any) -> bytes | None:
-    """Return the key of a stored attachment's content; None where a plug-in reads another one in its place."""
+    """Return the key of a stored attachment's content; None if a plug-in reads another one in its place."""
     key: bytes | None = getattr(file, "sha256", None)
     return key
 
@@ -281,7 +281,7 @@ def _filled(entry: Record, file: Any, lacking: Collection[bytes | None]) -> Mapp
 
 
 def _answered(asked: Revision, answer: Record) -> Document | Refusal | None:
-    """Return the document of an answer, None for one that the source does not have any more."""
+    """Return the document of an answer; None if the source does not have it any more."""
     if "ok" in answer:
         document: Record = answer["ok"]
         return document
@@ -305,20 +305,20 @@ def _packed(asked: Revision, found: Answer) -> Sequence[Document | Refusal]:
 
 
 def revision_of(document: Document) -> Revision:
-    """Return (id, rev) of a document on its way."""
+    """Return (id, rev) of a document in transfer."""
     if isinstance(document, Packed):
         return document.id, document.rev
     return document["_id"], document["_rev"]
 
 
 def _size(document: Document) -> int:
-    """Return about how many bytes a document needs in memory on its way."""
+    """Return about how many bytes of memory a document needs in transfer."""
     if isinstance(document, Packed):
         return len(document.body) + 40 * len(document.path)
     try:
         size = len(orjson.dumps(document))
     except TypeError:
-        # Only for memory: what orjson refuses is refused or kept by the target.
+        # Only an estimate of memory: a document that orjson refuses is refused or stored by the target.
         size = BYTES // 10
     for entry in document.get("_attachments", {}).values():
         size += min(entry.get("length", SPOOL), SPOOL)

@@ -1,8 +1,8 @@
-"""Checkpoints: how far a replication got, remembered on both sides (spec: replication 4.2).
+"""Checkpoints: how far a replication got, stored on both sides (spec: replication 4.2).
 
 A checkpoint is a local document ``{"session_id", "source_last_seq", "history": [...]}`` of the same content on
-source and target, as CouchDB writes it, but for ``side``, which says whose it is. Only what both remember is
-believed: a side that was restored from a backup remembers an older session, and the replication resumes from there.
+source and target, as CouchDB writes it, except for ``side``, which says whose it is. Only sessions stored on both are
+believed: a side that was restored from a backup has an older session, and the replication resumes from there.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["Checkpoint", "Checkpoints", "common_ancestor", "in_turn", "refused_r
 logger = logging.getLogger("pouchdb.replication")
 
 HISTORY = 50
-"""Sessions remembered, as many as CouchDB does."""
+"""Sessions kept in the history, as many as CouchDB keeps."""
 TRIES = 10
 
 UNWRITABLE = (Unauthorized, Forbidden, NotFound, NotSupported, ReadOnlyStorage)
 
 
 class Peer(Protocol):
-    """What is asked of a database to keep checkpoints."""
+    """The methods of a database that checkpoints need."""
 
     @property
     def get(self) -> Callable[..., Record]: ...
@@ -43,9 +43,9 @@ def common_ancestor(source: Mapping[str, Any] | None, target: Mapping[str, Any] 
     """Return the newest history entry that both checkpoints have, or None: start at the beginning.
 
     The algorithm of CouchDB and PouchDB: equal sessions agree at once; else walk both histories.
-    Where the two sides say different seqs of one session, the lower one is believed: the source may
+    Where the two sides have different seqs for one session, the lower one is believed: the source may
     be a checkpoint behind the target, and a target that was restored may be behind the source.
-    What makes no sense in a document, whoever wrote it, is as if it were not there.
+    Invalid parts of a document, whichever program wrote it, are ignored.
     """
     left, right = _sessions(source), _sessions(target)
     if left is None or right is None:
@@ -70,7 +70,7 @@ Seen = dict[str, Record | None]
 
 
 def _sessions(document: Any) -> tuple[Entry | None, list[Entry]] | None:
-    """Return the newest session and the history of a checkpoint, as far as they make sense."""
+    """Return the newest session and the history of a checkpoint, as far as they are valid."""
     if not isinstance(document, Mapping):
         return None
     history = document.get("history")
@@ -95,7 +95,7 @@ def _entry(given: Any, seq: str, epoch: str) -> Entry | None:
 
 
 def _is_seq(value: Any) -> bool:
-    # Numbers here; CouchDB has text, and lists in its clustered ancestors.
+    # Numbers here; strings in CouchDB, and lists in its clustered ancestors.
     if isinstance(value, list):
         return bool(value) and type(value[0]) is int
     return (type(value) is int and value >= 0) or (isinstance(value, str) and bool(value))
@@ -107,7 +107,7 @@ def _lower(mine: Entry, theirs: Entry) -> Entry:
 
 
 def seq_number(seq: Any) -> int | None:
-    """Return the number in a seq: CouchDB's are text that begins with one, or lists that do; None if there is none."""
+    """Return the number in a seq: CouchDB's are strings or lists that begin with one. None if there is no number."""
     if isinstance(seq, list):
         seq = seq[0]
     if isinstance(seq, str):
@@ -117,7 +117,7 @@ def seq_number(seq: Any) -> int | None:
 
 
 def refused_revisions(value: Any) -> dict[str, list[str]]:
-    """Return the ``denied`` member of a checkpoint, as far as it makes sense."""
+    """Return the ``denied`` field of a checkpoint, as far as it is valid."""
     if not isinstance(value, dict):
         return {}
     found = {
@@ -136,18 +136,18 @@ def in_turn(*calls: Callable[[], object]) -> None:
 
 @dataclass(slots=True)
 class Checkpoint:
-    """What is remembered between two runs."""
+    """What is stored between two runs."""
 
     since: Any = 0
     denied: dict[str, list[str]] = field(default_factory=dict)
-    """Revisions by id that the target refused: tried again at every run, never skipped for ever."""
+    """Revisions by id that the target refused: tried again in every run, never skipped for ever."""
 
 
 class Checkpoints:
     """Reads and writes the checkpoint of one run on both sides.
 
     A side that cannot be written (a read-only source) is left out; then the other alone is believed
-    as long as both databases live the same life: their epochs tell.
+    as long as both databases live the same life, which their epochs show.
     """
 
     def __init__(
@@ -165,11 +165,11 @@ class Checkpoints:
         commit: Callable[[], None] | None = None,
         together: Callable[..., None] = in_turn,
     ) -> None:
-        """``sides`` says where to keep it: both (True), none (False), or one; ``described`` is kept along.
+        """``sides`` says where to store it: both (True), none (False), or one; ``described`` is stored with it.
 
-        ``lives`` says of each side whether it still is the database it was.
-        ``commit`` has the target keep what was written: a checkpoint must not outlive what it is about.
-        ``together`` makes calls, at the same time if that is worth it.
+        ``lives`` checks of each side whether it still is the database it was.
+        ``commit`` makes the target's writes durable: a checkpoint must not outlive the documents it is about.
+        ``together`` makes calls, concurrently if that is worth it.
         """
         self._commit, self._lives, self._together = commit, lives, together
         self._described = described
@@ -181,15 +181,15 @@ class Checkpoints:
         self._agreed: dict[str, Entry] = {}
         """The sessions before this one that both sides took part in, newest first."""
         self._unbelieved: set[str] = set()
-        """Those that only one side knows, or that lie."""
+        """Sessions that only one side knows, or that are false."""
         self._started: Any = 0
         self._written: Any = None
         self._newest: dict[str, Entry] = {}
-        """By side: the newest session that was read there, or ours as it was written."""
+        """By side: the newest session read there, or ours as it was written."""
         self._left_out = {side for side in self._sides if sides not in (True, side)}
 
     def read(self) -> Checkpoint:
-        """Return where to resume."""
+        """Return the checkpoint to resume from."""
         if len(self._left_out) == 2:
             return Checkpoint()
         read = {side: self._load(side) for side in ("source", "target")}
@@ -203,7 +203,7 @@ class Checkpoints:
         alone = bool(self._left_out)
         known = target if "source" in self._left_out else source
         entry = common_ancestor(known, known) if alone else common_ancestor(source, target)
-        # The target knows what it refused; without its word the source does.
+        # The target knows what it refused; without its document the source's is used.
         kept = target if target is not None and "target" not in self._left_out else known
         denied = refused_revisions(None if kept is None else kept.get("denied"))
         since = 0 if entry is None else entry["recorded_seq"]
@@ -222,14 +222,14 @@ class Checkpoints:
     def _believed(self, entry: Entry, since: Any, alone: bool) -> bool:
         if not self._epoch.covers(entry.get("epoch"), since):
             return False
-        # The source alone does not know that the target lost what it had.
+        # The source alone does not know whether the target lost documents.
         return "target" not in self._left_out or not alone or entry.get("target_epoch") == self._target_epoch.now
 
     def write(self, last_seq: Any, denied: Mapping[str, list[str]], stats: Mapping[str, Any]) -> bool:
-        """Remember how far the run got, on the target first: what the source says must be true of it.
+        """Store how far the run got, on the target first: what the source's document says must be true of the target.
 
-        Returns whether there was anything new to remember. Raises Replaced if a side is not the database
-        any more that was read and written: then nothing is acknowledged.
+        Returns whether there was anything new to store. Raises Replaced if a side is no longer the database
+        that was read and written: then nothing is acknowledged.
         """
         state = (last_seq, {id: list(revs) for id, revs in denied.items()})
         if state == self._written or (self._written is None and last_seq == 0 and not denied and not self._agreed):
@@ -265,7 +265,7 @@ class Checkpoints:
             if side not in self._left_out:
                 older = self._save(side, body, entry, older, current)
                 if older is None and side not in self._left_out:
-                    # Somebody else writes it all the time; ours is told the next time.
+                    # Another replication keeps writing it; ours is stored the next time.
                     return False
         self._written = state
         for life in self._lives.values():
@@ -275,7 +275,7 @@ class Checkpoints:
     def check(self, also: Callable[[], None] | None = None) -> Seen:
         """Return the documents of both sides as they are now. Raises Replaced if a side is another database.
 
-        Servers are asked all at once, as is what is to be done ``also``.
+        Servers are asked all at once, together with the calls in ``also``.
         """
         current: Seen = {}
         far: list[Callable[[], Any]] = [] if also is None else [also]
@@ -285,7 +285,7 @@ class Checkpoints:
             asks.append(life.check)
             if side not in self._left_out:
                 asks.append(partial(self._look, side, current))
-        # What is here answers at once, and in this thread: each thread has a connection of its own.
+        # A local database answers at once, and in this thread: each thread has its own connection.
         in_turn(*near)
         self._together(*far)
         for side, document in current.items():
@@ -302,15 +302,15 @@ class Checkpoints:
         if found is None:
             raise self._lives[side].replaced("its checkpoint is gone, or an older one")
         before, now = seq_number(_recorded(known)), seq_number(_recorded(found))
-        # Ours is written by nobody else; another replication of the pair may have got on with its own.
+        # Nothing else writes our session; another replication of the pair may have stored its own.
         if before is not None and now is not None and now < before:
             raise self._lives[side].replaced(f"its checkpoint is at {now} again, and was at {before}")
 
     def _before(self, current: Record | None) -> list[Entry]:
         """Return the sessions before ours. The entry of the running session is replaced, not added to.
 
-        What only one side knows is not told to the other, which would seem to have taken part: of a
-        run that is killed between the two it would be believed.
+        A session that only one side knows is not written to the other, which would then seem to have taken
+        part: if a run is killed between the two writes, the session would be believed.
         """
         gone = {self._session_id, *self._unbelieved}
         known = {each["session_id"]: each for each in _history(current)}
@@ -324,11 +324,11 @@ class Checkpoints:
         except (Unauthorized, Forbidden, NotSupported):
             if side == "target":
                 raise
-            # Of a source that lets nobody see them, the target knows how far it was read.
+            # If a source does not allow reading them, the target knows how far the source was read.
             return None
 
     def _unwritable(self, side: str) -> bool:
-        """Tell whether a side that has no checkpoint cannot have one. Leaves nothing behind that misleads."""
+        """Return whether a side without a checkpoint cannot store one. Leaves nothing misleading behind."""
         try:
             self._sides[side].put({"_id": self._id, "history": []})
         except UNWRITABLE:
@@ -341,7 +341,7 @@ class Checkpoints:
     def _save(
         self, side: str, body: Mapping[str, Any], entry: Entry, older: list[Entry] | None, seen: Seen
     ) -> list[Entry] | None:
-        """Write one side, which was ``seen`` just now; return the sessions before ours, None if it was not written."""
+        """Write one side, which was just ``seen``; return the sessions before ours, None if it was not written."""
         for attempt in range(TRIES):
             current = seen[side] if attempt == 0 else self._seen_again(side)
             before = older
@@ -364,7 +364,7 @@ class Checkpoints:
         return None
 
     def _seen_again(self, side: str) -> Record | None:
-        """Read a side again: another replication of the pair has written it, and its session is part of the history."""
+        """Read a side again: another replication of the pair has written it, and its session belongs to the history."""
         current = self._load(side)
         if (known := self._newest.get(side)) is not None:
             self._compare(side, known, current)
@@ -372,12 +372,12 @@ class Checkpoints:
 
 
 def _of(side: str, document: Record | None) -> Record | None:
-    """Return a side's document; None for one that the other side wrote: the two have changed places since."""
+    """Return a side's document; None if it was written as the other side's: the two have changed places since."""
     return document if document is None or document.get("side", side) == side else None
 
 
 def _shared(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None, newest: str) -> dict[str, Entry]:
-    """Return the sessions from ``newest`` on that both sides know, each as the lower one has it."""
+    """Return the sessions from ``newest`` on that both sides know, each with the lower seq of the two."""
     mine = {each["session_id"]: each for each in _history(source)}
     shared: dict[str, Entry] = {}
     for each in _history(target):
@@ -394,7 +394,7 @@ def _recorded(entry: Entry) -> Any:
 
 
 def _history(document: Mapping[str, Any] | None) -> list[Entry]:
-    """Return the entries of a checkpoint that make sense, as they are."""
+    """Return the valid entries of a checkpoint, unchanged."""
     found = _sessions(document)
     if document is None or found is None:
         return []
@@ -403,6 +403,6 @@ def _history(document: Mapping[str, Any] | None) -> list[Entry]:
 
 
 def _agree(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None) -> bool:
-    """Tell whether both sides say the same, so that there is nothing to write while nothing is new."""
+    """Return whether both sides say the same, so that nothing is written until there is something new."""
     members = ("session_id", "source_last_seq", "source_epoch", "target_epoch")
     return source is not None and target is not None and all(source.get(m) == target.get(m) for m in members)

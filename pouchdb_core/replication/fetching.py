@@ -1,4 +1,4 @@
-"""Attachments on their way from a server: those of the next batch come while this one is written."""
+"""Fetching attachments from a server: those of the next batch are fetched while this one is written."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 __all__ = ["AT_ONCE", "Fetch", "Key", "open_one"]
 
 AT_ONCE = 6
-"""Attachments that are fetched at the same time: more only wait for each other in the server."""
+"""Attachments fetched at the same time: more would only wait for each other in the server."""
 
 Key = tuple[str, str, str]
 """(id, rev, name) of an attachment."""
 
 
 def open_one(source: SyncPouchDB, key: Key) -> Any:
-    """Return an open attachment, the error if it is that attachment's alone, or None if it is not there any more.
+    """Return an open attachment, the error if it concerns that attachment alone, or None if it no longer exists.
 
-    Raises what would end the reading of others too.
+    Raises errors that would end the reading of others too.
     """
     id, rev, name = key
     try:
         return source.open_attachment(id, name, rev)
     except NotFound:
-        # Compacted or purged since the document was read: the target says so, and it is tried again.
+        # Compacted or purged since the document was read: the target reports it, and it is tried again.
         return None
     except PouchDBError as error:
         if ends_all(error):
@@ -42,12 +42,12 @@ def open_one(source: SyncPouchDB, key: Key) -> Any:
 
 
 class Fetch:
-    """The attachments of one batch. Begins at once; whoever makes it closes it, which removes what was fetched."""
+    """The attachments of one batch. Begins at once; the caller must close it, which removes the fetched files."""
 
     def __init__(
         self, source: SyncPouchDB, background: Background, gate: threading.Semaphore, wanted: Sequence[Key]
     ) -> None:
-        """``gate`` lets so many through at a time, of this batch and the next together."""
+        """``gate`` limits how many are fetched at a time, of this batch and the next together."""
         self._source, self._background, self._gate, self._wanted = source, background, gate, wanted
         self._lock = threading.Lock()
         self._fetched: list[Incoming] = []
@@ -55,14 +55,14 @@ class Fetch:
         self._task: Task[Mapping[Key, Incoming | PouchDBError]] | None = background.start(self._all) if wanted else None
 
     def result(self) -> Mapping[Key, Incoming | PouchDBError]:
-        """Wait for all of them; return the content, or the error, of those that there are.
+        """Wait for all of them; return the content, or the error, of each attachment that exists.
 
-        Raises Interrupted, and what ends more than one document.
+        Raises Interrupted, and errors that concern more than one document.
         """
         return {} if self._task is None else self._task.result()
 
     def close(self) -> None:
-        """Remove the temporary files; what comes later is not kept."""
+        """Remove the temporary files; content that arrives later is not kept."""
         with self._lock:
             self._closed = True
             fetched, self._fetched = self._fetched, []
@@ -89,7 +89,7 @@ class Fetch:
                 content = parse_content(key[2], file, {})
         except PouchDBError as error:
             if ends_all(error):
-                # Does it break off because of what is sent, or can nothing be asked any more? Then this raises.
+                # Is this attachment the reason, or does every request fail? In the latter case this raises.
                 self._source.info()
             return _of_attachment(error, key[2])
         with self._lock:
@@ -103,7 +103,7 @@ class Fetch:
 
 
 def _of_attachment(error: PouchDBError, name: str) -> PouchDBError:
-    """Have an error say which attachment it is about."""
+    """Make an error say which attachment it is about."""
     if error.details.setdefault("attachment", name) == name and repr(name) not in error.message:
         error.message = f"attachment {name!r}: {error.message}"
     return error

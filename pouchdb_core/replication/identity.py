@@ -1,4 +1,4 @@
-"""Which replication this is, so that it finds the checkpoint of its last run and no other one's."""
+"""The identity of a replication, so that it finds the checkpoint of its last run and of no other replication."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def open_checkpoints(
     lives: Mapping[str, Side],
     background: Background,
 ) -> tuple[str, Checkpoints]:
-    """Return the id of a replication and what keeps its checkpoints; ``infos`` are of source and target."""
+    """Return the id of a replication and its Checkpoints; ``infos`` are those of source and target."""
     epochs = Epoch(infos[0]), Epoch(infos[1])
     ids = source.id(), target.id()
     if ids[0] == ids[1]:
-        # A database and its own backup: two lives of one, and a replication back is another one.
+        # A database and its own backup: two lives of one database, and a replication back is a different one.
         ids = f"{ids[0]}:{epochs[0].now}", f"{ids[1]}:{epochs[1].now}"
     id = replication_id(
         *ids,
@@ -51,16 +51,16 @@ def open_checkpoints(
         sides=request.checkpoint,
         lives=lives,
         described={"source": source.name, "source_id": source.id(), "target": target.name},
-        # CouchDB from 2.0 on, and our server, say 0 here: what they have answered is on the disk.
+        # CouchDB from 2.0 on, and our server, say 0 here: acknowledged writes are on the disk.
         commit=None if infos[1].get("instance_start_time") == "0" else target.adapter.commit,
-        # What is here answers at once.
+        # A local database answers at once.
         together=background.together if source.remote or target.remote else in_turn,
     )
     return id, checkpoints
 
 
 def _filter(source: SyncPouchDB, request: Replicate) -> str | None:
-    """Return what the filter does, as text; of a design document's function its revision, so that an edit counts."""
+    """Return what the filter does, as text; for a design document's function its revision, so that an edit counts."""
     text = filter_source(request.filter)
     name: Any = request.filter
     if name == "_view":

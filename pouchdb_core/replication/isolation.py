@@ -1,4 +1,4 @@
-"""Reading batches of a source that fails at some of its documents: which ones those are, in few requests."""
+"""Reading batches of a source that fails at some documents: finding those documents in few requests."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from pouchdb_core.errors import (
 __all__ = ["Failed", "Isolation", "ends_all"]
 
 PROBES = 7
-"""Other documents that are asked for before a source counts as one that fails at everything."""
+"""Other documents that are requested before a source counts as failing at everything."""
 _Item = TypeVar("_Item")
 _Answers = TypeVar("_Answers")
 
 
 def ends_all(error: PouchDBError) -> bool:
-    """Tell whether other documents would meet an error of reading one, too: it is of the database or the way there."""
+    """Return whether a reading error would affect other documents, too: of the database or the connection to it."""
     if isinstance(error, RemoteError):
-        # What the server itself failed at with one document is that document's error.
+        # An internal error of the server at one document is that document's error.
         return error.status != 500
     return isinstance(error, (Unauthorized, Forbidden, DatabaseClosed, DatabaseBusy))
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The first ``count`` of what was asked for cannot be read."""
+    """The first ``count`` of the requested items cannot be read."""
 
     count: int
     error: PouchDBError
 
 
 class Isolation(Generic[_Item, _Answers]):
-    """Asks for batches. One that fails is asked for in smaller parts, which grow again while they are answered.
+    """Requests batches. A failing batch is requested in smaller parts, which grow again while they are answered.
 
     So one bad document of n costs about 2 log n requests, and n bad ones n. A server that fails at all of a batch
-    costs log n and a few: single documents from all over it are asked for, and if none is answered it is given up.
+    costs log n and a few: single documents from all over it are requested, and if none is answered it gives up.
     """
 
     def __init__(self, ask: Callable[[list[_Item], bool], _Answers], most: int) -> None:
-        """``ask(items, insist)`` answers for the first of some items; it asks a failing server again if it insists."""
+        """``ask(items, insist)`` returns answers for the first items; with ``insist`` it retries a failing server."""
         self._ask = ask
         self._most = self._width = most
         self._alone = 0
 
     def read(self, items: list[_Item]) -> _Answers | Failed:
-        """Return the answers for the first items, or that there is none. Raises what is about all documents."""
+        """Return the answers for the first items, or Failed. Raises errors that concern all documents."""
         count, insist = min(self._width, len(items)), self._width == self._most
         while True:
             answer = self._tried(items[:count], insist)
@@ -64,11 +64,11 @@ class Isolation(Generic[_Item, _Answers]):
                 return answer
             if count == 1:
                 break
-            # It has been asked again already: that was not it.
+            # The request was repeated already: that did not help.
             count, insist = count // 2, False
         self._width = 1
         self._alone += 1
-        # At the first of several bad ones, and then more and more seldom.
+        # At the first of several bad ones, and then less and less often.
         if (
             isinstance(answer.error, RemoteError)
             and self._alone & (self._alone - 1) == 0
@@ -79,7 +79,7 @@ class Isolation(Generic[_Item, _Answers]):
         return answer
 
     def _works(self, others: Sequence[_Item]) -> bool:
-        """Whether the source answers for one of the other items; True if there are too few to say."""
+        """Return whether the source answers for one of the other items; True if there are too few to say."""
         if len(others) < PROBES:
             return True
         return any(not isinstance(self._tried([other], False), Failed) for other in random.sample(others, PROBES))

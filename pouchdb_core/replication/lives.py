@@ -1,14 +1,14 @@
 """Whether a side of a replication is still the database it was, and which life its sequence numbers belong to.
 
-A database at an address can be deleted and made anew, restored from an old copy, or replaced by another one,
-at any moment of a replication. What was read and written before says nothing about the new one. So a side is
-looked at before a checkpoint acknowledges anything:
+A database at an address can be deleted and made again, restored from an old copy, or replaced by another one,
+at any moment of a replication. Earlier reads and writes say nothing about the new one. So a side is
+checked before a checkpoint acknowledges anything:
 
 - It still has its checkpoint document, as it was last seen (``Checkpoints.check``).
-- It still is what it says of itself: uuid, epoch, ``instance_start_time``.
+- It still reports the same identity: uuid, epoch, ``instance_start_time``.
 - A remote side still has its *witnesses*: a few revisions of each batch, known to be on both sides. CouchDB 3 says
-  ``instance_start_time: "0"`` of every database and PouchDB Server the start of its process, so what a database
-  has is all that can be known of it there.
+  ``instance_start_time: "0"`` of every database and PouchDB Server the start of its process, so a database there
+  can only be recognised by what it contains.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 __all__ = ["EACH", "WITNESSES", "Epoch", "Side"]
 
 EACH = 8
-"""Revisions of each batch: of documents that are written again the older one proves nothing, so one is not enough."""
+"""Revisions of each batch: if a document is written again its older one proves nothing, so one is not enough."""
 WITNESSES = 2000
-"""Revisions a side is asked for at once at most: with more a checkpoint is due."""
+"""Maximum number of revisions a side is asked for at once: with more a checkpoint is due."""
 
 SILENT = (Unauthorized, Forbidden, NotFound, NotSupported, BadRequest)
-"""What a server answers that lets nobody ask for revisions, such as a read-only mirror."""
+"""The errors of a server that does not allow asking for revisions, such as a read-only mirror."""
 
 
 class Side:
-    """One side of a session: what was seen of it, to be compared with what is there later."""
+    """One side of a session: what was seen of it, to be compared with its later state."""
 
     def __init__(self, database: SyncPouchDB, info: Mapping[str, Any], role: str) -> None:
-        """``role`` is ``source`` or ``target``, ``info`` what the database said of itself at the beginning."""
+        """``role`` is ``source`` or ``target``, ``info`` the database's info at the beginning."""
         self._database, self._role = database, role
         self.remote = database.remote
         self._identity = _identity(info)
@@ -51,40 +51,40 @@ class Side:
 
     @property
     def recognisable(self) -> bool:
-        """Whether there is anything by which another database in its place would be noticed."""
+        """Whether another database in its place would be noticed at all."""
         return not self.remote or bool(self._identity or self._witnesses)
 
     def saw(self, id: str, rev: str) -> None:
-        """Remember that the side has a revision. Only a remote side is asked for it."""
+        """Remember that the side has a revision. Only a remote side is asked for it later."""
         if self._database.remote:
-            # The newest last.
+            # The newest is last.
             self._witnesses.pop((id, rev), None)
             self._witnesses[id, rev] = None
 
     def check(self) -> None:
-        """Raise Replaced if the database is not the one it was. Also raises what the database raises."""
+        """Raise Replaced if the database is not the one it was. Also raises the database's own errors."""
         if not self._database.remote:
             self._database.adapter.check()
         asked = bool(self._witnesses) and self._ask()
-        # Witnesses alone are not enough: in a sync the other direction may have brought them back meanwhile.
+        # Witnesses alone are not enough: in a sync the other direction may have written them back meanwhile.
         if self._identity or not asked:
             self.compare(self._database.info())
 
     def compare(self, info: Mapping[str, Any]) -> None:
-        """Raise Replaced if what the database says of itself is not what it said at the beginning."""
+        """Raise Replaced if the database's info does not match its info at the beginning."""
         now = _identity(info)
         for name in self._identity.keys() & now.keys():
             if self._identity[name] != now[name]:
                 raise self.replaced(f"its {name} was {self._identity[name]} and is {now[name]}")
 
     def replaced(self, why: str) -> Replaced:
-        """Return the error that says what was seen."""
+        """Return the Replaced error that says what was seen."""
         return Replaced(f"the {self._role} {self._database.name} is not the database it was: {why}")
 
     def confirmed(self) -> None:
-        """A checkpoint acknowledges what was seen: of the witnesses the newest are enough from here on.
+        """Note that a checkpoint acknowledged what was seen: from here on the newest witnesses are enough.
 
-        Whatever old copy may come in place of the database, it lacks the newest, or nothing.
+        An old copy that takes the place of the database lacks the newest ones, or nothing.
         """
         while len(self._witnesses) > EACH:
             del self._witnesses[next(iter(self._witnesses))]
@@ -111,7 +111,7 @@ class Side:
         try:
             limit = database.adapter.revs_limit()
         except (*SILENT, RemoteError):
-            # PouchDB Server has none to tell, and calls a revision missing when it has no body of it any more.
+            # PouchDB Server reports none, and calls a revision missing when it no longer has its body.
             limit = 1
         grown = {
             row["id"]
@@ -124,7 +124,7 @@ class Side:
 
 
 def _identity(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a database says of itself that another one would not say."""
+    """Return the parts of a database's info that distinguish it from another database."""
     members = {name: info.get(name) for name in ("uuid", "epoch", "instance_start_time")}
     return {name: value for name, value in members.items() if isinstance(value, str) and value not in ("", "0")}
 
@@ -133,7 +133,7 @@ class Epoch:
     """Which life of a database its sequence numbers belong to.
 
     A copy restored from a backup counts on from where the backup was made: numbers up to there
-    are the same, later ones are not.
+    mean the same, later ones do not.
     """
 
     def __init__(self, info: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What is different when a side is on a server: reading ahead, and sending of attachments only what is new."""
+"""What is different when a side is on a server: reading ahead, and sending only new attachments."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ logger = logging.getLogger("pouchdb.replication")
 
 
 def transfer_of(source: SyncPouchDB, target: SyncPouchDB, background: Background) -> Transfer:
-    """Return what moves documents between two databases."""
+    """Return the Transfer that moves documents between two databases."""
     if source.remote or target.remote:
         return RemoteTransfer(source, target, background=background)
     return Transfer(source, target)
 
 
 def ready(database: SyncPouchDB, create: bool | None) -> Record:
-    """Return a database's info, making it on its server if it is missing and that is wanted. Raises NotFound."""
+    """Return a database's info, creating it on its server if it is missing and that is wanted. Raises NotFound."""
     try:
         return database.info()
     except NotFound:
@@ -45,7 +45,7 @@ def ready(database: SyncPouchDB, create: bool | None) -> Record:
 
 
 class Page(NamedTuple):
-    """A batch of changes, with what was asked about it already."""
+    """A batch of changes, with the answers that were requested about it already."""
 
     since: Any
     rows: list[Record]
@@ -55,11 +55,11 @@ class Page(NamedTuple):
     """The target's answer to ``revs_diff``, if it was asked."""
     asked: list[Revision]
     answers: Answers
-    """The first documents that were fetched."""
+    """The documents fetched so far, from the first on."""
 
 
 class Ahead:
-    """Reads the next batch of changes, and the first documents of it, while this one is being written."""
+    """Reads the next batch of changes, and its first documents, while this one is being written."""
 
     def __init__(self, source: SyncPouchDB, target: SyncPouchDB, request: Replicate, background: Background) -> None:
         self._source, self._target, self._request = source, target, request
@@ -69,14 +69,14 @@ class Ahead:
         self._waiting: tuple[Any, Task[tuple[list[Record], Any]], Wait] | None = None
         self.remote = source.remote or target.remote
         self.ended = False
-        """Whether the server has ended a wait with nothing new: it may have another database now."""
+        """Whether the server ended a wait with nothing new: it may have another database now."""
 
     def changes(self, since: Any, transfer: Transfer, *, ask: bool) -> tuple[list[Record], Any]:
-        """Return rows and the seq they go to, as ``read_changes``; begin to read those after them."""
+        """Return rows and the seq they go to, as ``read_changes``; begin to read the next rows."""
         if not self.remote:
             return read_changes(self._source, self._request, since)
         if self._waiting is not None:
-            # A live feed that was up to date: nothing, unless the server has told of something.
+            # A live feed that was up to date: nothing, unless the server has reported a change.
             known, task, _ = self._waiting
             if known == since and not task.done:
                 return [], since
@@ -101,7 +101,7 @@ class Ahead:
         try:
             rows, last_seq = task.result()
         except (RemoteError, NotFound) as error:
-            # It ends with its connection or its database. Whether that is an error, asking again says.
+            # The wait ends with its connection or its database. The next request shows whether that is an error.
             logger.info("%s: waiting for changes ended: %s", self._source.name, error)
             rows, last_seq = [], since
         self.ended = not rows
@@ -122,7 +122,7 @@ class Ahead:
         return page._replace(asked=part, answers=transfer.fetch_now(part)) if part else page
 
     def wait(self, since: Any, wake: Callable[[], None]) -> None:
-        """Have a server tell of the first change after ``since``; ``wake`` is called then."""
+        """Wait for the server to report the first change after ``since``; ``wake`` is called then."""
         if not self._source.remote or (self._waiting is not None and self._waiting[0] == since):
             return
         self._stop_waiting()
@@ -136,7 +136,7 @@ class Ahead:
             self._waiting = None
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Stop all waiting."""
         self._next = None
         self._stop_waiting()
 
@@ -147,7 +147,7 @@ class RemoteTransfer(Transfer):
 
     background: Background = field(default_factory=Background)
     ancestors: dict[str, Sequence[str]] = field(default_factory=dict)
-    """Of what the target lacks: revisions that it has."""
+    """For revisions that the target lacks: ancestors that it has."""
     _difference: tuple[Mapping[str, Sequence[str]], Record] | None = None
     _ready: tuple[list[Revision], Task[Answers] | Answers] | None = None
     _asked: list[Revision] = field(default_factory=list)
@@ -159,7 +159,7 @@ class RemoteTransfer(Transfer):
     """Attachments of the batch that is being written."""
 
     def take(self, page: Page) -> None:
-        """Use what was asked about a batch ahead of its time."""
+        """Use the answers that were requested ahead for a batch."""
         self._difference = None if page.difference is None else (page.revs, page.difference)
         self._ready = (page.asked, page.answers) if page.asked else None
 
@@ -194,7 +194,7 @@ class RemoteTransfer(Transfer):
         return answers
 
     def _batches(self, revisions: list[Revision]) -> Generator[list[Document], None, None]:
-        """Look one batch ahead: its attachments come while this one is written."""
+        """Read one batch ahead: its attachments are fetched while this one is written."""
         batches = Transfer._batches(self, revisions)
         if not self.source.remote or self.target.remote:
             yield from batches
@@ -254,8 +254,8 @@ class RemoteTransfer(Transfer):
     def _wanted(self, documents: list[Record], *, send_all: bool) -> list[tuple[str, str, str]]:
         """Return (id, rev, name) of the attachments to send with their content.
 
-        All but those of a revision that both have: two contents may have one MD5, so no digest says that the
-        target has what the source means.
+        All except those of a revision that both have: two contents may have one MD5, so a digest does not show
+        that the target has the same content.
         """
         known = {} if send_all else self._known(documents)
         return [
@@ -279,7 +279,7 @@ class RemoteTransfer(Transfer):
             elif len(path) > 1 and self.target.remote:
                 unclear.append(doc)
         if unclear:
-            # A server that names no ancestors: its own winners say what it has.
+            # A server that reports no ancestors: its winners show what it has.
             target = self.target
             keys = tuple(dict.fromkeys(doc["_id"] for doc in unclear))
             request = Listing(keys=keys, include_docs=True, user=target.user, purpose="replication")
@@ -303,7 +303,7 @@ class RemoteTransfer(Transfer):
         return Fetch(self.source, self.background, self._gate, wanted)
 
     def _contents(self, documents: list[Document], with_some: list[Record], *, send_all: bool) -> Mapping[Key, Any]:
-        """Return attachments: those of a server, fetched; those here open, to be read when they are sent."""
+        """Return attachments: those of a server fetched, local ones open, to be read when they are sent."""
         if not self.source.remote:
             files = {key: open_one(self.source, key) for key in self._wanted(with_some, send_all=send_all)}
             return {key: file for key, file in files.items() if file is not None}

@@ -1,4 +1,4 @@
-"""The replicator: one generator that yields events and ``Idle``; whoever drives it decides how it waits."""
+"""The replicator: one generator that yields events and ``Idle``; the caller decides how to wait."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ __all__ = ["Event", "Replicator", "Tools"]
 logger = logging.getLogger("pouchdb.replication")
 
 CHECKPOINT_SECONDS = 5.0
-"""How much work a killed run may have to look at again (never lose)."""
+"""Seconds between checkpoints: how much work a killed run may have to check again (but never loses)."""
 
 FINAL = (BadRequest, DatabaseClosed, Forbidden, NotADatabase, NotFound, NotSupported, Unauthorized)
-"""Errors that the same call would meet again, however often it is made."""
+"""Errors that every repetition of the same call would raise again."""
 
 
 RESTARTS = 3
-"""How often it starts over, with nothing acknowledged in between, before that is an error."""
+"""How often it starts over without an acknowledged checkpoint in between before that is an error."""
 MISSING = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds to wait for a database that went to be made anew, before that is an error."""
+"""Seconds between attempts to find a deleted database made again; after the last its absence is an error."""
 FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0
-"""Seconds after which a live one that waits looks whether both sides still are who they were: first, and at most."""
+"""Seconds after which a waiting live replication checks that neither side was replaced: at first, and at most."""
 
 Steps = Generator[Event | Idle, None, None]
 
 
 class Replicator:
-    """One replication, with what can be seen of it from outside.
+    """One replication, with its public state.
 
     ``state`` is ``pending`` (not started, or waiting to try again), ``active``, ``paused`` (up to
     date, live), ``complete``, ``cancelled`` or ``failed``; ``pending`` the number of changes still
-    to come; ``last_seq`` the source's seq that is done; ``attempt`` how often it failed in a row;
+    to come; ``last_seq`` the source's seq up to which it is done; ``attempt`` how often it failed in a row;
     ``next_retry_at`` (seconds since 1970) when it tries again; ``last_error`` why. ``tells`` says
     whether ``change`` events carry documents: parsing them costs as much as moving them.
     """
@@ -84,7 +84,7 @@ class Replicator:
         self.id = ""
         self._pending = Pending(lambda since: self._call(self.source, self.source.adapter.pending, since), tools.clock)
         self._backoff = tools.backoff(request.back_off_function)
-        # What the target refuses is tried again by its own time.
+        # Refused revisions are tried again on a separate schedule.
         self._again = tools.backoff(None)
         self._again_at: float | None = None
         self._checkpoints: Checkpoints | None = None
@@ -92,14 +92,14 @@ class Replicator:
         self._unsaved = False
         self._resume: Any = request.since
         self._kept: dict[str, list[str]] | None = None
-        """What was refused before an error, where no checkpoint says it."""
+        """The revisions refused before an error, if no checkpoint has them."""
         self._background = Background()
         self._ahead: Ahead | None = None
         self._lives: dict[str, Side] = {}
         self._begun = False
         self._restarts = self._missed = 0
         self._vanished: set[Revision] = set()
-        """Revisions that a source told of and did not have when nothing else was known of it."""
+        """Revisions that a source reported but did not have, when nothing else identified the source."""
         self._look_at, self._look_after = 0.0, FIRST_LOOK
         self._doubted = False
         self.wake: Callable[[], None] = lambda: None
@@ -107,27 +107,27 @@ class Replicator:
 
     @property
     def pending(self) -> int:
-        """How many changes of the source are still to be looked at.
+        """How many changes of the source are still to be processed.
 
-        While it works, as of the last batch; of a source here that it waits for, counted when asked.
+        While it works, as of the last batch; while it waits for a local source, counted at each access.
         """
         if self.state in ("pending", "paused") and not self.source.remote:
-            # A source that was closed is told by what ends the run.
+            # A closed source is reported by the error that ends the run.
             with suppress(PouchDBError):
                 return self.source.adapter.pending(self.last_seq)
         return self._pending.number
 
     @property
     def denied_count(self) -> int:
-        """How many revisions the target has refused that are still to be tried again."""
+        """How many revisions refused by the target are still to be tried again."""
         return len(self.refused)
 
     # -- the run ---------------------------------------------------------------------------------
 
     def run(self) -> Generator[Event | Idle, None, Record]:
-        """Replicate; returns the result. Raises what ends it, with the result as ``error.result``.
+        """Replicate; return the result. Raises the error that ends it, with the result as ``error.result``.
 
-        Closing the generator cancels: what was done is remembered.
+        Closing the generator cancels the replication: the progress so far is saved.
         """
         check_distinct(self.source, self.target)
         live = "continuous " if self.request.live else ""
@@ -160,7 +160,7 @@ class Replicator:
 
     @contextmanager
     def _listed(self) -> Iterator[None]:
-        """Be known as running to the engines of both sides."""
+        """Register as running with the engines of both sides."""
         lists = self.source._engine.replicators, self.target._engine.replicators
         for each in lists:
             each.add(self)
@@ -171,7 +171,7 @@ class Replicator:
                 each.discard(self)
 
     def _call(self, database: SyncPouchDB, function: Callable[..., Any], *args: Any) -> Any:
-        """Call what asks a database, for as long as nobody cancels when it is on a server. Raises Interrupted."""
+        """Call a function that queries a database; on a server, until cancelled. Raises Interrupted."""
         return self._background.call(function, *args) if database.remote else function(*args)
 
     def _give_result(self, error: BaseException) -> None:
@@ -180,21 +180,21 @@ class Replicator:
         if isinstance(error, PouchDBError):
             error.details["result"] = result
         else:
-            # A user's own exception, which may not take it.
+            # A user's own exception may not accept the attribute.
             with suppress(AttributeError, TypeError):
                 error.result = result  # type: ignore[attr-defined]
 
     def interrupt(self) -> None:
-        """Have it wait for no server any more: it ends with Interrupted. May be called from any thread."""
+        """Stop waiting for a server: the run ends with Interrupted. May be called from any thread."""
         if self.source.remote or self.target.remote:
             self._background.interrupt()
 
     def _remember(self) -> None:
-        """Save before an end or a pause, if that is possible: the checkpoint before stays true."""
+        """Save before an end or a pause, if possible: otherwise the previous checkpoint stays true."""
         if self._ahead is not None:
             self._ahead.close()
         if self._background.interrupted:
-            # A server did not answer when it was cancelled, and would not now.
+            # A server did not answer when the run was cancelled, and would not answer now.
             return
         try:
             self._save()
@@ -202,16 +202,16 @@ class Replicator:
             logger.info("%s: no checkpoint at the end: %s", self.id, error)
 
     def _start_over(self, error: BaseException) -> float | None:
-        """Forget what was known of the two sides, if a side is not there any more or is another database.
+        """Forget what was known of the two sides, if a side no longer exists or is another database.
 
-        Returns after how many seconds the next session may look what they really have; None for other errors.
+        Returns the seconds after which the next session may check what they really have; None for other errors.
         """
         if isinstance(error, Replaced) and self._restarts < RESTARTS:
             delay = 0.0
             self._restarts += 1
             logger.warning("%s: %s; starting over", self.id, error.message)
         elif isinstance(error, (NotFound, NotACouchDB)) and self._may_come_back():
-            # Between being deleted and being made anew, when PouchDB Server answers anything.
+            # Between being deleted and being made again, when PouchDB Server's answers are arbitrary.
             delay = MISSING[self._missed]
             self._missed += 1
         else:
@@ -231,7 +231,7 @@ class Replicator:
 
     def _wait(self) -> Steps:
         if self.request.since is not None or self.request.checkpoint is False:
-            # Nothing that is stored says where to go on, or what was refused.
+            # Nothing stored says where to continue, or what was refused.
             self._resume, self._kept = self._done, self.refused.revisions
         self.attempt += 1
         delay = self._backoff.next()
@@ -248,9 +248,9 @@ class Replicator:
             yield Idle(left)
 
     def _session(self) -> Steps:
-        """Go from the last checkpoint to the end; live, for ever."""
+        """Replicate from the last checkpoint to the end; if live, without an end."""
         live = self.request.live
-        # What was deleted under it is not made by it.
+        # A database deleted while it ran is not created again by it.
         create = (False, False) if self._missed else (self.request.create_source, self.request.create_target)
         info = self._call(self.source, ready, self.source, create[0])
         target = self._call(self.target, ready, self.target, create[1])
@@ -259,7 +259,7 @@ class Replicator:
         end = info["update_seq"]
         transfer = transfer_of(self.source, self.target, self._background)
         ahead = self._ahead = Ahead(self.source, self.target, self.request, self._background)
-        # Into an empty target everything is missing: asking costs as much as writing.
+        # An empty target lacks everything: asking costs as much as writing.
         fresh = target["doc_count"] + target.get("doc_del_count", 0) == 0 and not seq_number(target["update_seq"])
         self._pending.after(self.last_seq, exact=True)
         if self.refused:
@@ -268,7 +268,7 @@ class Replicator:
         while True:
             rows, last_seq = ahead.changes(self.last_seq, transfer, ask=not fresh)
             if ahead.ended or went_back(self.last_seq, last_seq):
-                # These may be the numbers of another database.
+                # These may be the seqs of another database.
                 ahead.ended = False
                 self._look_idly()
             moved = last_seq != self.last_seq
@@ -284,14 +284,14 @@ class Replicator:
                 yield from self._checkpoint()
             if moved and (live or not reached(last_seq, end)):
                 if not rows:
-                    # A filter let nothing through: others get their turn, and it can be cancelled.
+                    # Nothing passed the filter: others get their turn, and it can be cancelled.
                     yield Idle(0.0, last_seq)
                 continue
             self._recover()
             if not live:
                 yield from self._checkpoint()
                 return
-            # Whatever was written while an event was told is read before anything waits for more.
+            # Changes written while an event was handled are read before waiting for more.
             if self._unsaved:
                 yield from self._checkpoint()
                 continue
@@ -312,7 +312,7 @@ class Replicator:
         self._checkpoints = None
         remote = self.target if self.target.remote else self.source
         if self._resume is not None and self._lives:
-            # What was done before an error is believed of the same two sides only.
+            # Progress before an error is only believed if both sides are the same.
             self._call(remote, self._compare, info, target)
         else:
             self._lives = {"source": Side(self.source, info, "source"), "target": Side(self.target, target, "target")}
@@ -321,7 +321,7 @@ class Replicator:
         checkpoint = self._call(remote, checkpoints.read)
         since = checkpoint.since
         if type(since) is not int and not self.source.remote:
-            # Written by somebody who does not know our sequence numbers.
+            # Written by a program that does not know our sequence numbers.
             since = 0
         elif type(since) is int and type(info["update_seq"]) is int and since > info["update_seq"]:
             logger.warning("%s: the source has fewer changes than were replicated; starting over", self.id)
@@ -339,13 +339,13 @@ class Replicator:
             self._lives[side].check()
 
     def doubt(self) -> None:
-        """Have it look once more whether both sides are who they were, before it is idle again."""
+        """Make it check once more that neither side was replaced, before it is idle again."""
         if self.source.remote or self.target.remote:
             self._doubted = True
 
     @property
     def doubted(self) -> bool:
-        """Whether it has still to look."""
+        """Whether that check is still to be made."""
         return self._doubted
 
     def _look(self) -> None:
@@ -355,9 +355,9 @@ class Replicator:
         self._call(remote, self._checkpoints.check)
 
     def _look_idly(self, *, asked: bool = False) -> None:
-        """Look while there is nothing else to do: a server that is away just now says nothing about its database.
+        """Check while there is nothing else to do: an unreachable server says nothing about its database.
 
-        When somebody ``asked``, a database that is gone is waited for, and ends it.
+        If ``asked`` (see ``doubt``), a database that is gone is an error.
         """
         self._look_after = min(LONGEST_LOOK, 2 * self._look_after)
         self._look_at = self.tools.clock() + self._look_after
@@ -372,7 +372,7 @@ class Replicator:
 
     @property
     def _replaceable(self) -> bool:
-        """Whether another database can come in the place of a side; not of one that is in memory here."""
+        """Whether another database can take the place of a side; a local one in memory cannot be replaced."""
         return any(side.remote or side.adapter.lasting for side in (self.source, self.target))
 
     def _is_checkpoint_due(self) -> bool:
@@ -380,7 +380,7 @@ class Replicator:
         return full or self.tools.clock() - self._checkpoint_time >= CHECKPOINT_SECONDS
 
     def _is_alone(self, target: Mapping[str, Any], transfer: Transfer) -> bool:
-        """Tell whether nobody else has written to a target that was empty."""
+        """Return whether nothing else has written to a target that was empty."""
         info = self._call(self.target, self.target.info)
         now, before = seq_number(info["update_seq"]), seq_number(target["update_seq"])
         return now is not None and before is not None and now == before + transfer.written
@@ -391,18 +391,18 @@ class Replicator:
             yield Event("active")
 
     def _recover(self) -> None:
-        """It works (again)."""
+        """Note a success: reset the failure counters."""
         self.attempt, self.last_error, self._missed = 0, None, 0
         self._backoff.reset()
 
     def _idle(self, transfer: Transfer) -> Steps:
         now = self.tools.clock()
-        # What is in memory here cannot be replaced.
+        # A local database in memory cannot be replaced.
         until = self._look_at if self._replaceable else None
         if not len(self.refused):
             yield Idle(None if until is None else max(0.001, until - now), self.last_seq)
             return
-        # The target may change its mind: try what it refused again, more and more seldom.
+        # The target may accept them later: try refused revisions again, less and less often.
         if self._again_at is None:
             self._again_at = now + max(1.0, self._again.next())
         if now < self._again_at:
@@ -422,7 +422,7 @@ class Replicator:
         revs = {row["id"]: [change["rev"] for change in row["changes"]] for row in rows}
         wanted = [(id, rev) for id, each in revs.items() for rev in each]
         self.progress.missing_checked += len(wanted)
-        # PouchDB tells them for each change, and nobody wants a million events: here once a batch.
+        # PouchDB emits them for each change, which may be a million events: here once per batch.
         yield Event("checkpoint", Record(pending_batch=last_seq))
         yield Event("checkpoint", Record(start_next_batch=last_seq))
         if ask:
@@ -445,12 +445,12 @@ class Replicator:
         self._pending.after(last_seq, len(rows))
         self._recover()
         if told is not None:
-            # The last transaction is told when all of the batch is done, with the seq it goes to.
+            # The last transaction is reported when all of the batch is done, with the seq it goes to.
             told.argument.update(last_seq=last_seq, pending=self._pending.number)
             yield told
 
     def _witness(self, rows: list[Record], absent: set[Revision]) -> None:
-        """Remember some revisions of a batch that both sides have now: the last one, and others from all over it."""
+        """Remember some revisions of a batch that both sides now have: the last one, and others from all over it."""
         step = max(1, (len(rows) - 1) // (EACH - 1))
         for row in (*rows[:-1:step], rows[-1]):
             for change in row["changes"]:
@@ -460,9 +460,9 @@ class Replicator:
                         side.saw(*revision)
 
     def _doubt_source(self, absent: set[Revision]) -> None:
-        """Raise Replaced if a source does not have what it told of, and nothing says that it still is what it was.
+        """Raise Replaced if a source lacks revisions that it reported, and nothing shows that it is still the same.
 
-        If it tells of the same ones again they are really missing there, compacted or damaged.
+        If it reports the same ones again they are really missing there, compacted or damaged.
         """
         source = self._lives["source"]
         if absent - self._vanished and not source.recognisable and self._restarts < RESTARTS:
@@ -481,7 +481,7 @@ class Replicator:
             yield
 
     def _denied(self, transfer: Transfer, *, tell: bool) -> Steps:
-        """Remember and tell what the target refused."""
+        """Remember and report what the target refused."""
         for each in transfer.refused:
             known = (each.id, each.rev) in self.refused
             self.refused.add((each.id, each.rev), self.last_seq)
@@ -491,7 +491,7 @@ class Replicator:
                     yield Event("denied", Record(error))
 
     def _retry(self, transfer: Transfer, *, tell: bool) -> Steps:
-        """Try what was refused again."""
+        """Try refused revisions again."""
         asked = self.refused.all()
         revs: dict[str, list[str]] = {}
         for id, rev in asked:
@@ -504,7 +504,7 @@ class Replicator:
                 self._again.reset()
                 yield told
         for revision in asked:
-            # Taken, replaced by what was made from it, or gone at the source.
+            # Accepted, replaced by a descendant, or gone at the source.
             if revision not in still:
                 self.refused.discard(revision)
                 self._unsaved = True
@@ -530,10 +530,10 @@ class Replicator:
             self._restarts = 0
         return saved
 
-    # -- what is told ----------------------------------------------------------------------------
+    # -- reporting -------------------------------------------------------------------------------
 
     def _change(self, transfer: Transfer) -> Event | None:
-        """Return what is told of a transaction; None if there was none."""
+        """Return the argument of the ``change`` event of a transaction; None if there was none."""
         if not (transfer.documents or transfer.refused):
             return None
         told = self.summary()
@@ -560,7 +560,7 @@ class Replicator:
         return Record(self.summary(), end_time=formatdate(self.tools.now(), usegmt=True), status=status)
 
     def status(self) -> Record:
-        """Return what ``sync_status()`` tells."""
+        """Return the entry for ``sync_status()``."""
         return Record(
             id=self.id,
             source=self.source.name,

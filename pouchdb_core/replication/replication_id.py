@@ -13,10 +13,10 @@ from typing import Any
 __all__ = ["PREFIX", "VERSION", "filter_source", "replication_id"]
 
 VERSION = 1
-"""Changing what is hashed starts every replication anew: then this goes up."""
+"""Incremented when the hashed values change, which makes every replication start over."""
 
 PREFIX = "_local/py"
-"""How the ids of checkpoints begin."""
+"""The prefix of checkpoint ids."""
 
 
 def replication_id(
@@ -32,7 +32,7 @@ def replication_id(
     """Return the id of the local document that holds the checkpoint, ``_local/...``.
 
     ``source`` and ``target`` are the databases' ids (uuids, not names: a database that is made
-    again is another one). What chooses documents is part of it, in a canonical form, so that an
+    again is another one). Everything that selects documents is part of it, in a canonical form, so that an
     edited filter starts over and a reordered selector does not (spec: replication 4.1).
     """
     identity = [
@@ -50,13 +50,13 @@ def replication_id(
 
 
 def filter_source(wanted: Callable[..., Any] | str | None) -> str | None:
-    """Return what a filter is, as text: its name, or what a Python function does.
+    """Return text that identifies a filter: its name, or what a Python function does.
 
-    That is its source with what it holds: the values it closes over, its defaults, the object it is
+    That is its source with the values it uses: its closure, its defaults, the object it is
     a method of, its own attributes. Two filters of one source that choose differently must not
     share a checkpoint: the second would skip what the first left out. The text is the same in the
     next run of the program unless such a value has no stable ``repr``; then the replication starts
-    over, which costs time and loses nothing. Global variables are not seen.
+    over, which costs time and loses nothing. Global variables are not included.
     """
     if wanted is None or isinstance(wanted, str):
         return wanted
@@ -98,7 +98,7 @@ def _code(function: Any) -> str:
         source = inspect.getsource(function)
     except (OSError, TypeError):
         return _compiled(code)
-    # The source of a lambda is its line, with all other lambdas on it.
+    # The source of a lambda is its whole line, with all other lambdas on it.
     return source + _compiled(code) if code.co_name == "<lambda>" else source
 
 
@@ -108,7 +108,7 @@ def _compiled(code: CodeType) -> str:
 
 
 def _value(value: Any, above: frozenset[int]) -> str:
-    """Return a value as text, what it holds included: an object that only says where it lies does not do."""
+    """Return a value as text, with what it contains: a ``repr`` that is only an address is not enough."""
     if inspect.isroutine(value) or isinstance(value, functools.partial):
         return _function(value, above)
     if isinstance(value, (set, frozenset)):
@@ -124,7 +124,7 @@ def _value(value: Any, above: frozenset[int]) -> str:
 
 
 def _canonical(value: Any) -> Any:
-    """Return JSON in which the order of members does not matter, whatever their names are."""
+    """Return JSON that does not depend on the order of fields, whatever their names are."""
     if isinstance(value, Mapping):
         return {
             "object": sorted(([str(key), _canonical(each)] for key, each in value.items()), key=lambda pair: pair[0])

@@ -1,4 +1,4 @@
-"""What a replication has done, and what the target refused."""
+"""The progress of a replication, and what the target refused."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pouchdb_core.replication.batch import Refusal, Revision
 __all__ = ["Event", "Pending", "Progress", "Refused"]
 
 HELD = 1000
-"""Refused revisions a checkpoint remembers; with more it stays before the first that did not fit."""
+"""Refused revisions a checkpoint stores; with more it stays before the first that did not fit."""
 ERRORS = 100
-"""Errors a result lists: the newest."""
+"""Maximum number of errors in a result: the newest."""
 SHARE = 20
-"""Counting what is pending may take one part in so many of the time."""
+"""Counting pending changes may take one part in this many of the time."""
 
 
 class Event(NamedTuple):
-    """Something a listener may want to know: its name and argument."""
+    """An event for listeners: its name and argument."""
 
     name: str
     argument: Any = None
@@ -36,7 +36,7 @@ class Progress:
     missing_found: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
     ok: bool = True
-    """Whether nothing failed but what the target's rules refused."""
+    """Whether nothing failed except documents refused by the target's rules."""
 
     def stats(self) -> dict[str, int]:
         return {
@@ -48,7 +48,7 @@ class Progress:
         }
 
     def fail(self, refusal: Refusal) -> dict[str, Any]:
-        """Count a refused document; return the error as it is told."""
+        """Count a refused document; return the error as it is reported."""
         error = {**refusal.error.as_dict(), "id": refusal.id, "rev": refusal.rev}
         self.doc_write_failures += 1
         self.ok = self.ok and refusal.denied
@@ -58,7 +58,7 @@ class Progress:
 
 
 class Refused:
-    """The revisions that the target refused: as many as a checkpoint can remember, and where the rest begins."""
+    """The revisions that the target refused: as many as a checkpoint can store, and where the rest begins."""
 
     def __init__(self, revisions: dict[str, list[str]]) -> None:
         self.revisions = revisions
@@ -77,7 +77,7 @@ class Refused:
         return [(id, rev) for id, revs in self.revisions.items() for rev in revs]
 
     def add(self, revision: Revision, since: Any) -> None:
-        """Remember a revision that was found after the seq ``since``."""
+        """Add a revision that was found after the seq ``since``."""
         if revision in self:
             return
         if self._count >= HELD:
@@ -89,7 +89,7 @@ class Refused:
         self._count += 1
 
     def discard(self, revision: Revision) -> None:
-        """Forget a revision: the target has it, or nobody has it any more."""
+        """Remove a revision: the target has it, or neither side has it any more."""
         id, rev = revision
         if revision in self:
             self.revisions[id].remove(rev)
@@ -99,10 +99,10 @@ class Refused:
 
 
 class Pending:
-    """How many changes of the source are still to be looked at.
+    """How many changes of the source are still to be processed.
 
-    Counting them takes the longer the more there are. So it is counted as often as that takes a
-    twentieth of the time, which for thousands is always, and subtracted from in between.
+    The more there are, the longer counting takes. So they are counted as often as that takes a
+    twentieth of the time, which for thousands is always, and the number is reduced in between.
     """
 
     def __init__(self, count: Callable[[Any], int], clock: Callable[[], float]) -> None:
@@ -111,7 +111,7 @@ class Pending:
         self.number = 0
 
     def after(self, since: Any, looked_at: int = 0, *, exact: bool = False) -> int:
-        """Return how many there are after ``since``, when that many more were looked at."""
+        """Return how many there are after ``since``, given how many more were processed."""
         start = self._clock()
         if exact or start >= self._next:
             self.number = self._count(since)

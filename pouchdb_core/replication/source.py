@@ -22,7 +22,7 @@ def read_changes(
 ) -> tuple[list[Record], Any]:
     """Read a batch of the feed; return its rows and the seq it goes to.
 
-    It ends early where a filter has let nothing through for long: that far need not be looked at again.
+    It ends early if nothing has passed the filter for long, so that those changes need not be read again.
     """
     feed = source.plugins.changes(
         source,
@@ -48,7 +48,7 @@ def read_changes(
         try:
             row = next(iterator)
         except StopIteration as stop:
-            # A plug-in's plain iterator returns nothing: then the last row is where to go on.
+            # A plug-in's plain iterator returns nothing: then continue from the last row.
             last = rows[-1]["seq"] if rows else since
             return rows, last if stop.value is None else stop.value
         if isinstance(row, Idle):
@@ -57,9 +57,9 @@ def read_changes(
 
 
 def check_distinct(source: SyncPouchDB, target: SyncPouchDB) -> None:
-    """Refuse a database and itself; a database and its restored backup are two. Raises BadRequest."""
+    """Raise BadRequest if both are the same database; a database and its restored backup are two."""
     if source.remote or target.remote:
-        # No server is asked: it need not be there when a live replication is started.
+        # No request is made: the server need not be reachable when a live replication is started.
         if source.name == target.name and source.remote == target.remote:
             raise BadRequest(f"{source.name!r} cannot be replicated to itself")
         return
@@ -70,11 +70,11 @@ def check_distinct(source: SyncPouchDB, target: SyncPouchDB) -> None:
 
 
 def went_back(before: Any, after: Any) -> bool:
-    """Return whether the feed of one database seems to have gone backwards, as far as its seqs have numbers."""
+    """Return whether the feed of a database seems to have gone backwards, as far as its seqs have numbers."""
     first, second = seq_number(before), seq_number(after)
     return first is not None and second is not None and second < first
 
 
 def reached(seq: Any, end: Any) -> bool:
-    """Tell whether ``seq`` is at or behind ``end``; numbers that only their source understands never are."""
+    """Return whether ``seq`` has reached ``end``; False for seqs that only their source understands."""
     return type(seq) is int and type(end) is int and seq >= end

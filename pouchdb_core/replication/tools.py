@@ -1,4 +1,4 @@
-"""Where a replication takes time, chance and names from."""
+"""The sources of time, randomness and names of a replication."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Tools"]
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Where time, chance and names come from; a simulation has its own."""
+    """Sources of time, randomness and names; a simulation brings its own."""
 
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
