@@ -25,12 +25,12 @@ OPTIONS = {
 
 
 def routes() -> Iterable[Route]:
-    """Return the endpoint, as the server wants it."""
+    """Return the endpoint, as the server expects it."""
     return [Route("server", "GET", "/_all_dbs", names, needs="server")]
 
 
 def names(request: Request, database: None) -> list[Any]:
-    """Answer a JSON list of names, with the parameters of a list of documents."""
+    """Return a JSON list of names, with the parameters of a list of documents."""
     asked = chosen(request.query, OPTIONS)
     down = asked.get("descending", False)
     start, end = asked.get("startkey"), asked.get("endkey")

@@ -1,6 +1,6 @@
 """Which databases are listed.
 
-The list is the storage's own, so it cannot drift from it. Only what ``reset_all_dbs`` hid is
+The list is read from the storage, so it cannot differ from it. Only what ``reset_all_dbs`` hid is
 remembered: an empty file per hidden database, removed when the database is opened again.
 """
 
@@ -14,13 +14,13 @@ from pouchdb_core import Slot, SyncEnvironment
 __all__ = ["all_dbs", "reset_all_dbs", "show"]
 
 IN_MEMORY: Slot[set[str]] = Slot("marks of hidden databases", lambda env: set())
-"""Marks of an environment that keeps nothing on disk."""
+"""Marks of an environment that stores nothing on disk."""
 
 
 def all_dbs(env: SyncEnvironment) -> list[str]:
     """Return the names of all local databases in code point order, also of those opened by other processes.
 
-    View databases and remote ones are never listed, nor what ``reset_all_dbs`` hid.
+    View databases and remote ones are never listed, nor those that ``reset_all_dbs`` hid.
     """
     hidden = set(_hidden(env))
     return [name for name in env.names() if _mark(env.prefix + name) not in hidden]
@@ -51,5 +51,5 @@ def _hidden(env: SyncEnvironment) -> Iterable[str]:
 
 
 def _mark(name: str) -> str:
-    """Return the file's name that hides a database: any database name, safe on any file system."""
+    """Return the name of the file that hides a database: for any database name, safe on any file system."""
     return hashlib.sha256(name.encode()).hexdigest()

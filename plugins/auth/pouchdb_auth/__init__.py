@@ -1,7 +1,7 @@
 """auth: users, logins and rights.
 
-``signup``, ``login``, ``logout``, ``get_session`` and ``get_user`` of PouchDB's authentication plug-in, at a
-CouchDB or at the environment's own ``_users``; ``_security`` enforced for users on local databases; accounts,
+``signup``, ``login``, ``logout``, ``get_session`` and ``get_user`` of PouchDB's authentication plug-in, for a
+CouchDB or for the environment's own ``_users``; ``_security`` enforced for users on local databases; accounts,
 tokens and proxies for the server.
 """
 
@@ -101,7 +101,7 @@ def pouchdb_environment_methods() -> Iterable[Operation[..., Any]]:
 def pouchdb_environment_opened(environment: SyncEnvironment) -> None:
     own = environment.as_user(None)
     if "server" in environment.engine.plugins.names:
-        # Administrators that were made before the server's plug-in came are the server's from now on.
+        # Administrators made before the server's plug-in was installed become the server's.
         admins_of(own)
     if settings_of(own).peruser:
         provide_for_all(own)

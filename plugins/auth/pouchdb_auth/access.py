@@ -1,4 +1,4 @@
-"""May they? ``_security`` and the rules of ``_users``, for every request that is made on behalf of a user."""
+"""Authorisation: ``_security`` and the rules of ``_users``, for every request that is made on behalf of a user."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def authorise(environment: SyncEnvironment, database: SyncPouchDB | None, reques
             _above(environment, request)
         return
     if database.remote:
-        # The server judges.
+        # The server decides.
         return
     if is_users(database):
         _users(database, user, request, administers=administers)
@@ -68,13 +68,13 @@ def authorise(environment: SyncEnvironment, database: SyncPouchDB | None, reques
 
 
 def check_server_admin(user: UserContext | None) -> None:
-    """Refuse who neither is the program itself nor has the role ``_admin``. Raises Unauthorized."""
+    """Refuse a user that is neither the program itself nor has the role ``_admin``. Raises Unauthorized."""
     if user is not None and ADMIN not in user.roles:
         raise Unauthorized(_SERVER_ADMIN)
 
 
 def _above(environment: SyncEnvironment, request: AnyRequest) -> None:
-    """Judge what is the environment's: databases are made and removed by administrators of the server."""
+    """Check actions on the environment: databases are made and removed by administrators of the server."""
     if isinstance(request, Replicate):
         return
     if isinstance(request, Destroy):
@@ -88,7 +88,7 @@ def _above(environment: SyncEnvironment, request: AnyRequest) -> None:
 
 def _administrates(request: AnyRequest) -> bool:
     if isinstance(request, Query):
-        # A temporary view reads and runs whatever its author wants.
+        # A temporary view reads and runs anything its author wants.
         return request.view is None
     if not isinstance(request, Administer) or request.action not in _ADMINISTRATION:
         return False
@@ -99,7 +99,7 @@ def _administrates(request: AnyRequest) -> bool:
 
 
 def _users(database: SyncPouchDB, user: UserContext, request: AnyRequest, *, administers: bool) -> None:
-    """CouchDB's own rules for ``_users``, beside those for documents."""
+    """CouchDB's own rules for ``_users``, apart from those for documents."""
     if isinstance(request, Administer) and request.action == "put_security":
         admins = request.arguments["security"].get("admins", {})
         if admins != {"names": [], "roles": [ADMIN]}:
@@ -117,14 +117,14 @@ def _users(database: SyncPouchDB, user: UserContext, request: AnyRequest, *, adm
 
 
 def sees_user(user: UserContext | None, id: str) -> bool:
-    """Return whether somebody may see a document of ``_users``: administrators see all, users their own."""
+    """Return whether a user may see a document of ``_users``: administrators see all, users their own."""
     if user is None or ADMIN in user.roles:
         return True
     return user.name is not None and name_of(id) == user.name
 
 
 def hidden(id: str) -> NotFound:
-    """Return the error for the document of somebody else: it is not there."""
+    """Return the error for another user's document: not found."""
     return NotFound("missing", id=id)
 
 
@@ -132,7 +132,7 @@ def hidden(id: str) -> NotFound:
 
 
 def design_guard(database: SyncPouchDB, user: UserContext | None) -> Guard | None:
-    """Return the guard that leaves design documents to administrators of the database."""
+    """Return the guard that lets only administrators of the database write design documents."""
     if user is None or ADMIN in user.roles or is_database_admin(database, user):
         return None
 

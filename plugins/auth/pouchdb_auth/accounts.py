@@ -1,4 +1,4 @@
-"""Who has a name and a password in an environment: its ``_users`` database and its administrators."""
+"""The accounts of an environment: its ``_users`` database and its administrators."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ CONFLICTED = "User document conflicts must be resolved before the document is us
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user or administrator, with what a password is checked against."""
+    """A user or administrator, with the data a password is checked against."""
 
     name: str
     roles: tuple[str, ...]
     secret: Mapping[str, Any]
-    """The members of a user document that stand for the password."""
+    """The fields of a user document that represent the password."""
 
     @property
     def key(self) -> str:
-        """What sessions are bound to: CouchDB takes the salt, which is new with every password."""
+        """The value sessions are bound to: CouchDB takes the salt, which is new with every password."""
         return str(self.secret.get("salt", ""))
 
     @property
     def context(self) -> UserContext:
-        """On whose behalf requests of this user are made."""
+        """The user context that requests of this user are made with."""
         return UserContext(self.name, self.roles)
 
 
 class Accounts:
-    """Finds users and checks passwords. It reads as the program itself, whoever is logged in."""
+    """Finds users and checks passwords. It reads as the program itself, whichever user is logged in."""
 
     def __init__(self, environment: SyncEnvironment) -> None:
         self._environment = environment
@@ -56,7 +56,7 @@ class Accounts:
 
     @property
     def is_party(self) -> bool:
-        """Whether there are no administrators, so that whoever is nobody is one."""
+        """Whether there are no administrators, so that a user without a name is one."""
         return not admins_of(self._environment).all()
 
     def database(self) -> SyncPouchDB:
@@ -64,7 +64,7 @@ class Accounts:
         with self._lock:
             opened = self._opened
             if opened is not None and not opened.closed and not opened.is_there():
-                # Another process destroyed it or made it again: the users are those of the new one.
+                # Another process destroyed it or made it again: use the new one.
                 opened.close()
             if opened is None or opened.closed:
                 opened = self._opened = self._environment[USERS]
@@ -111,7 +111,7 @@ class Accounts:
         right = matches(user.secret, password)
         rounds = user.secret.get("iterations")
         if type(rounds) is int and (rest := settings_of(self._environment).iterations - rounds) > 0:
-            # What is hashed less often takes as long.
+            # With fewer rounds it is made to take as long.
             take_time(password, rest)
         if not right:
             raise Unauthorized()
@@ -121,7 +121,7 @@ class Accounts:
 
 def _roles(doc: Mapping[str, Any]) -> tuple[str, ...]:
     roles = doc.get("roles")
-    # A role of the system is never given by a document, however it came in.
+    # A document never grants a system role, however it was written.
     return tuple(role for role in roles if isinstance(role, str) and role[:1] != "_") if isinstance(roles, list) else ()
 
 

@@ -1,4 +1,4 @@
-"""Slows down who guesses a password, and nobody else: a call is refused at once, and nothing waits."""
+"""Slows down password guesses, and nothing else: a call is refused at once, and nothing waits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Attempts"]
 FREE = 10
 """Wrong passwords in a row after which the next attempt is refused for some time."""
 LONGEST = 60.0
-"""Seconds that one has to wait at most."""
+"""The longest wait, in seconds."""
 FORGOTTEN = 600.0
-"""Seconds without an attempt after which earlier ones do not count."""
+"""Seconds without an attempt after which earlier ones are not counted."""
 KEPT = 10_000
 """Names that are remembered; the oldest is forgotten."""
 

@@ -1,4 +1,4 @@
-"""The errors of the plug-in, beside those of the core."""
+"""The errors of the plug-in, in addition to those of the core."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["AuthenticationError", "TooManyAttempts"]
 
 
 class AuthenticationError(PouchDBError):
-    """A call cannot be right, whatever users there are: nothing was sent."""
+    """Invalid arguments, whichever users exist: nothing was sent."""
 
     status, name, default_message = 400, "authentication_error", "you must provide a username"
 
 
 class TooManyAttempts(PouchDBError):
-    """Somebody guesses a password; ``details["headers"]`` says when to try again."""
+    """Too many wrong passwords; ``details["headers"]`` says when to try again."""
 
     status, name, default_message = 429, "too_many_requests", "too many wrong passwords: try again later"

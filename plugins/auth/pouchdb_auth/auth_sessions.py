@@ -1,4 +1,4 @@
-"""Sessions: who is logged in at an environment, and session ids in CouchDB's form."""
+"""Sessions: the user logged in to an environment, and session ids in CouchDB's form."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TIMEOUT", "LoggedIn", "check_session_id", "new_session_id", "secret_of", "session_id"]
 
 TIMEOUT = 600
-"""Seconds a session id is good for."""
+"""Seconds a session id is valid."""
 MALFORMED = "Malformed session ID. If you're using a browser, try clearing your cookies."
 _DIGESTS = {32: "sha256", 20: "sha1"}
 """By length: SHA-256 is what is made, SHA-1 what CouchDB made before version 3.4."""
@@ -31,9 +31,9 @@ NOBODY = UserContext()
 
 
 class LoggedIn:
-    """The current user of an environment: looked up for every request, so that other rights hold at once.
+    """The current user of an environment: looked up for every request, so that changed rights apply at once.
 
-    A new password ends it, and so does the end of the account: then requests are nobody's, and have no rights.
+    A new password ends it, and so does the deletion of the account: then requests have no user and no rights.
     """
 
     def __init__(self, environment: SyncEnvironment, user: User) -> None:
@@ -63,7 +63,7 @@ def new_session_id(environment: SyncEnvironment, user: User) -> str:
 
 
 def check_session_id(environment: SyncEnvironment, text: str, timeout: float = TIMEOUT) -> User | None:
-    """Return whose session it is; None for one that is over or forged. Raises BadRequest for what is none."""
+    """Return the user of a session; None if it has expired or is forged. Raises BadRequest if the id is malformed."""
     try:
         signed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         name, stamp, mac = signed.split(b":", 2)
@@ -82,7 +82,7 @@ class _Secret:
     def __init__(self, environment: SyncEnvironment) -> None:
         directory = None if environment.directory is None else environment.plugin_directory(FOLDER)
         file = KeptFile(None if directory is None else directory / "secret.json")
-        # The first process to come makes it.
+        # The first process makes it.
         self.text: str = file.change(lambda kept: kept.update(secret=kept.get("secret") or secrets.token_hex(16)))[
             "secret"
         ]
@@ -92,5 +92,5 @@ _SECRET: Slot[_Secret] = Slot("secret of sessions", _Secret)
 
 
 def secret_of(environment: SyncEnvironment) -> str:
-    """Return what session ids of an environment are signed with; made once and kept in its directory."""
+    """Return the secret that signs session ids of an environment; made once and stored in its directory."""
     return environment.state(_SECRET).text

@@ -1,4 +1,4 @@
-"""What can be set for the users of an environment, kept in its directory."""
+"""The settings for the users of an environment, stored in its directory."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class AuthSettings:
     """The settings, with CouchDB's names for them."""
 
     iterations: int = ITERATIONS
-    """``[chttpd_auth] iterations``: what hashing a new password costs."""
+    """``[chttpd_auth] iterations``: the cost of hashing a new password."""
     peruser: bool = False
-    """``[couch_peruser] enable``: every user gets a database ``userdb-HEX`` that is his alone."""
+    """``[couch_peruser] enable``: every user gets a database ``userdb-HEX`` of their own."""
     peruser_delete: bool = False
-    """``[couch_peruser] delete_dbs``: it goes when the user does."""
+    """``[couch_peruser] delete_dbs``: it is deleted with the user."""
     peruser_prefix: str = "userdb-"
     """``[couch_peruser] database_prefix``."""
     jwt_keys: Mapping[str, str] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class AuthSettings:
     jwt_required_claims: Sequence[str] = ("exp",)
     """``[jwt_auth] required_claims``: names, or ``name=value``."""
     jwt_roles_claim: str = "_couchdb.roles"
-    """``[jwt_auth] roles_claim_name``: where a token has the roles of its user."""
+    """``[jwt_auth] roles_claim_name``: the claim with the roles of a token's user."""
     proxy_secret: str | None = None
-    """``[chttpd_auth] secret`` of proxy authentication: believe a proxy that signs with it; None: no proxies."""
+    """``[chttpd_auth] secret`` of proxy authentication: trust a proxy that signs with it; None: no proxies."""
 
     def __post_init__(self) -> None:
         if type(self.iterations) is not int or not 1 <= self.iterations <= MOST_ITERATIONS:
@@ -97,10 +97,10 @@ def settings_of(environment: SyncEnvironment) -> AuthSettings:
 def auth_settings(env: SyncEnvironment, /, **changes: Any) -> Record:
     """Return the settings of users and logins, after changing those that are given.
 
-    They are kept in the environment's directory and hold for its servers too: ``iterations`` (the cost of hashing a
+    They are stored in the environment's directory and apply to its servers too: ``iterations`` (the cost of hashing a
     password), ``peruser``, ``peruser_delete``, ``peruser_prefix``, ``jwt_keys``, ``jwt_required_claims``,
     ``jwt_roles_claim``, ``proxy_secret``. Keys and secrets are returned as ``"-hidden-"``. Raises BadRequest;
-    Unauthorized for a user who is no server administrator.
+    Unauthorized for a user who is not a server administrator.
     """
     from pouchdb_auth.access import check_server_admin
 

@@ -1,4 +1,4 @@
-"""Passwords as CouchDB keeps them in user documents: PBKDF2, and what older versions left."""
+"""Passwords as CouchDB stores them in user documents: PBKDF2, and the schemes of older versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ITERATIONS", "MOST_ITERATIONS", "derived_key", "digest_of", "hash_fi
 ITERATIONS = 600_000
 """Rounds of a new hash: what CouchDB 3.4 and OWASP use with SHA-256."""
 MOST_ITERATIONS = 5_000_000
-"""Rounds that are computed at most: a user writes his own document, and must not keep the processor busy with it."""
+"""The most rounds that are computed: users write their own documents, and must not keep the processor busy."""
 PRF = "sha256"
 _DIGESTS = {"sha": "sha1", **{name: name for name in ("sha1", "sha224", "sha256", "sha384", "sha512")}}
 
@@ -28,7 +28,7 @@ def derived_key(password: str, salt: str, iterations: int, digest: str, size: in
 
 
 def hash_fields(password: Any, iterations: int) -> dict[str, Any]:
-    """Return the members of a user document that stand for a password. Raises Forbidden for one that is no text."""
+    """Return the fields of a user document that represent a password. Raises Forbidden if it is not a string."""
     if not isinstance(password, str):
         raise Forbidden(f"Password value of '{json.dumps(password)}' is invalid.")
     salt = secrets.token_hex(16)
@@ -62,7 +62,7 @@ def matches(doc: Mapping[str, Any], password: str) -> bool:
         return hmac.compare_digest(made.encode(), key.lower().encode("utf-8", "replace"))
     known = doc.get("password_sha")
     if doc.get("password_scheme", "simple") == "simple" and isinstance(known, str):
-        # Of CouchDB before 1.3; such documents are still replicated about.
+        # Of CouchDB before 1.3; such documents are still replicated.
         secret = (password + salt).encode("utf-8", "surrogatepass")
         made = hashlib.sha1(secret, usedforsecurity=False).hexdigest()
         return hmac.compare_digest(made.encode(), known.lower().encode("utf-8", "replace"))
@@ -70,5 +70,5 @@ def matches(doc: Mapping[str, Any], password: str) -> bool:
 
 
 def take_time(password: str, iterations: int) -> None:
-    """Take as long as checking a password does: for names that nobody has."""
+    """Take as long as checking a password does: for names that do not exist."""
     derived_key(password, "", iterations, PRF, 32)

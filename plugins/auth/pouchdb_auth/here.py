@@ -21,7 +21,7 @@ __all__ = ["Here"]
 
 
 class Here:
-    """What the methods do for a local database: on behalf of the database object's user, whoever that is."""
+    """The methods for a local database, on behalf of the database object's user."""
 
     def __init__(self, db: SyncPouchDB) -> None:
         self._db = db
@@ -89,7 +89,7 @@ class Here:
         return USERS
 
     def _users(self) -> SyncPouchDB:
-        # The object that is open already, so that nobody without rights makes a database by asking.
+        # The object that is open already, so that a request without rights makes no database.
         return self._accounts.database().as_user(self._db.user)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What the server is told: the accounts of ``_users``, signed tokens, and proxies that vouch for users."""
+"""The server's hooks: the accounts of ``_users``, signed tokens, and proxies that authenticate users."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _password(user: User) -> Any:
 
 
 def _old_password(user: User) -> Any:
-    """Return what checks the password of an older scheme, or refuses every one where it is unknown."""
+    """Return a checker for passwords of an older scheme; for an unknown scheme it refuses every password."""
     import pouchdb_server
 
     class OldPassword(pouchdb_server.Password):
@@ -64,14 +64,14 @@ def session_info(request: Request) -> Mapping[str, Any]:
 
 
 def authenticate(request: Request) -> UserContext | None:
-    """Return whom a signed token or a proxy names; None if there is neither. Raises Unauthorized."""
+    """Return the user that a signed token or a proxy names; None if there is neither. Raises Unauthorized."""
     import pouchdb_server
 
     settings = settings_of(request.server.environment)
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     kind = kind.lower()
     if kind == "basic":
-        # Else the time would say which names nobody has.
+        # Otherwise the time would reveal which names do not exist.
         request.server.accounts.expect(pouchdb_server.Password("", "", settings.iterations))
     elif kind == "bearer" and settings.jwt_keys:
         from pouchdb_auth.jwt_tokens import user_of
@@ -88,7 +88,7 @@ def authenticate(request: Request) -> UserContext | None:
 
 def _vouched(request: Request, secret: str) -> UserContext:
     name, given = request.headers[_PROXY_USER], request.headers.get(_PROXY_TOKEN, "")
-    # CouchDB takes either, too: SHA-1 is what proxies have always sent.
+    # CouchDB accepts either, too: SHA-1 is what proxies have always sent.
     made = [hmac.digest(secret.encode(), name.encode("utf-8", "replace"), each).hex() for each in ("sha256", "sha1")]
     if not any(hmac.compare_digest(each.encode(), given.lower().encode("utf-8", "replace")) for each in made):
         raise Unauthorized("the proxy's token is not that of the user it names")

@@ -1,4 +1,4 @@
-"""Signed tokens (JWT) in place of a password, as CouchDB's jwt_authentication_handler takes them."""
+"""Signed tokens (JWT) in place of a password, as CouchDB's jwt_authentication_handler accepts them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ALGORITHMS = {
 
 
 def user_of(token: str, settings: AuthSettings) -> UserContext:
-    """Return whom a token names. Raises Unauthorized for one that is forged, expired or lacks a claim."""
+    """Return the user that a token names. Raises Unauthorized for one that is forged, expired or lacks a claim."""
     try:
         import jwt
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""A small JSON file of the environment, or in memory what it would hold: read again when another process changed it."""
+"""A small JSON file of the environment, or its content in memory: read again when another process changed it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class KeptFile:
         return self._known
 
     def change(self, change: Callable[[dict[str, Any]], None]) -> Mapping[str, Any]:
-        """Have a copy changed by ``change`` and keep it; what that raises leaves everything as it was."""
+        """Pass a copy to ``change`` and store it; if ``change`` raises, nothing is changed."""
         with self._lock:
             changed = dict(self._known if self._path is None else self._load(self._path))
             change(changed)

@@ -30,7 +30,7 @@ class Admins:
         if "server" in environment.engine.plugins.names:
             import pouchdb_server
 
-            # There is one list: those made before the server came move there.
+            # There is one list: those made before the server was installed move there.
             self._server = pouchdb_server.administrators(environment)
             for name, text in self._file.read().items():
                 if name not in self._server.all():
@@ -44,9 +44,9 @@ class Admins:
         return found
 
     def set(self, name: str, password: str) -> str:
-        """Make an administrator or give one another password; return ``""``, or the hash there was.
+        """Make an administrator or change a password; return ``""``, or the previous hash.
 
-        Raises BadRequest for what cannot be a name or password.
+        Raises BadRequest for an invalid name or password.
         """
         if not name or ":" in name or name.startswith("_"):
             raise BadRequest("the name of an administrator has no colon and does not begin with an underscore")
@@ -59,7 +59,7 @@ class Admins:
         return before
 
     def remove(self, name: str) -> str | None:
-        """Remove an administrator; return the hash there was, None if there is no such one."""
+        """Remove an administrator; return the previous hash, None if there is no such administrator."""
         before = self.all().get(name)
         if before is not None:
             if self._server is not None:
@@ -78,7 +78,7 @@ def hashed_admin(password: str, iterations: int) -> str:
 
 
 def hash_document(text: str) -> dict[str, Any] | None:
-    """Return the members of a user document that an administrator's hash stands for; None for a damaged one."""
+    """Return the fields of a user document that correspond to an administrator's hash; None for a damaged one."""
     head, _, rest = text[1:].partition("-")
     kind, _, prf = head.partition(":")
     parts = rest.split(",")

@@ -1,4 +1,4 @@
-"""A database of his own for every user, as CouchDB's couch_peruser makes them."""
+"""A database for every user, as CouchDB's couch_peruser makes them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def follow(environment: SyncEnvironment, ids: Iterable[str]) -> None:
 
 
 def provide_for_all(environment: SyncEnvironment) -> None:
-    """Make the databases of the users there are already."""
+    """Make the databases of the existing users."""
     own = environment.as_user(None)
     users = accounts_of(own).existing()
     if users is None:

@@ -1,4 +1,4 @@
-"""Users and logins of a CouchDB: what the methods do for a database on a server."""
+"""Users and logins of a CouchDB: the methods for a database on a server."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NODE = "/_node/_local/_config"
 class There:
     """Sends the requests of PouchDB's authentication plug-in.
 
-    Who has logged in is known by the cookie, which all objects of the environment share; before that the database's
-    own credentials go along, if it has some.
+    The cookie identifies the user, and all objects of the environment share it; before a login the database's
+    own credentials are sent, if it has any.
     """
 
     def __init__(self, db: SyncPouchDB, headers: Mapping[str, str] | None = None) -> None:
@@ -77,7 +77,7 @@ class There:
         return f"{base}/_users"
 
     def _config(self, url: str | None) -> str:
-        """Return where the configuration is: of the first node, or of a CouchDB before version 2, without nodes."""
+        """Return the path of the configuration: of the first node, or of a CouchDB before version 2, without nodes."""
         if url is not None:
             base = self._db.name.rstrip("/").rpartition("/")[0]
             path = url[len(base) :] if url.startswith(base) else url

@@ -1,4 +1,4 @@
-"""What a user document is: its id, what a caller may put into it, and which database has them."""
+"""What a user document is: its id, the fields a caller may set, and the database that stores them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _RESERVED = frozenset(("name", "type", "roles", "password", "password_scheme", "
 
 
 def is_users(database: SyncPouchDB) -> bool:
-    """Return whether a database is one of this machine that keeps users."""
+    """Return whether a database is a local one that stores users."""
     return not database.remote and database.short_name == USERS
 
 
 def name_of(id: str) -> str | None:
-    """Return the user's name that is in a document's id; None if it is no user's."""
+    """Return the user's name in a document's id; None if it is not a user's."""
     return id[len(PREFIX) :] if id.startswith(PREFIX) else None
 
 
 def check_username(name: Any, message: str = "you must provide a username") -> str:
-    """Return a name that a user may be asked for. Raises AuthenticationError."""
+    """Return a valid user name. Raises AuthenticationError."""
     if not isinstance(name, str) or not name:
         raise AuthenticationError(message)
     return name
@@ -43,7 +43,7 @@ def check_password(password: Any) -> str:
 
 
 def check_metadata(metadata: Any) -> dict[str, Any]:
-    """Return what a caller wants to keep in a user document. Raises AuthenticationError for reserved members."""
+    """Return the fields a caller sets in a user document. Raises AuthenticationError for reserved fields."""
     if metadata is None:
         return {}
     if not isinstance(metadata, Mapping):

@@ -48,8 +48,8 @@ def signup(
     """Make a user; it does not log in. Returns ``{"ok": True, "id": "org.couchdb.user:NAME", "rev"}``.
 
     On a server's database the user is made there; on a local one in the environment's own ``_users``, on behalf
-    of the user who is logged in. ``metadata`` are members of your own for the user's document; ``roles`` can be given
-    by administrators only. Raises AuthenticationError (400) for what cannot be right, Conflict for a name that is
+    of the user who is logged in. ``metadata`` are your own fields for the user's document; ``roles`` can be given
+    by administrators only. Raises AuthenticationError (400) for invalid arguments, Conflict for a name that is
     taken, Forbidden for a bad name or for roles, Unauthorized.
     """
     name, word = check_username(username), check_password(password)
@@ -65,7 +65,7 @@ def login(
 ) -> Record:
     """Log in; returns ``{"ok": True, "name", "roles"}``.
 
-    At a server all databases of the environment on it are used with the new cookie from then on. For a local
+    For a server, all databases of the environment on it are used with the new cookie from then on. For a local
     database the user becomes the environment's current user: every local database of it is used on the user's
     behalf from the next call on. Raises AuthenticationError, Unauthorized ("Name or password is
     incorrect."), and for a local database TooManyAttempts after wrong passwords in a row.
@@ -74,23 +74,23 @@ def login(
 
 
 def logout(db: SyncPouchDB, *, ajax: Mapping[str, Any] | None = None) -> Record:
-    """Log out; returns ``{"ok": True}``, also when nobody was logged in.
+    """Log out; returns ``{"ok": True}``, also when no user was logged in.
 
-    Requests for local databases are the program's own again, with all rights.
+    Requests for local databases are made by the program itself again, with all rights.
     """
     return _users(db, ajax).log_out()
 
 
 def get_session(db: SyncPouchDB, *, ajax: Mapping[str, Any] | None = None) -> Record:
-    """Return who is logged in: ``{"ok": True, "userCtx": {"name", "roles"}, "info": {"authenticated"?, ...}}``.
+    """Return the current user: ``{"ok": True, "userCtx": {"name", "roles"}, "info": {"authenticated"?, ...}}``.
 
-    ``name`` is None when nobody is. Where there are no administrators, nobody has the role ``_admin``.
+    ``name`` is None if no user is logged in. Without administrators, such a user has the role ``_admin``.
     """
     return _users(db, ajax).session()
 
 
 def get_user(db: SyncPouchDB, username: str | None = None, *, ajax: Mapping[str, Any] | None = None) -> Record:
-    """Return the document of a user. Raises NotFound for an unknown user, and for another one than is logged in."""
+    """Return the document of a user. Raises NotFound for an unknown user, and for a user that is not logged in."""
     return _users(db, ajax).get(check_username(username))
 
 
@@ -102,7 +102,7 @@ def put_user(
     roles: Sequence[str] | None = None,
     ajax: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Set members of a user's document, and its roles; returns ``{"ok", "id", "rev"}``.
+    """Set fields of a user's document, and its roles; returns ``{"ok", "id", "rev"}``.
 
     Raises AuthenticationError, NotFound, Forbidden, Conflict.
     """
@@ -128,7 +128,7 @@ def change_password(
     *,
     ajax: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Give a user another password; returns ``{"ok", "id", "rev"}``. The user's sessions end, this one too."""
+    """Change a user's password; returns ``{"ok", "id", "rev"}``. The user's sessions end, this one too."""
     name, word = check_username(username), check_password(password)
     users = _users(db, ajax)
     return users.put({**users.get(name), "password": word})
@@ -144,7 +144,7 @@ def change_username(
 ) -> Record:
     """Rename a user: writes a copy under the new name, with the same password, and deletes the old document.
 
-    Returns what deleting gives. Not atomic: if the second step fails there are two users. Raises
+    Returns the result of deleting. Not atomic: if the second step fails there are two users. Raises
     AuthenticationError with ``error.taken`` True when the new name is taken, NotFound.
     """
     new = check_username(new_username, "You must provide a new username")
@@ -173,9 +173,9 @@ def sign_up_admin(
     config_url: str | None = None,
     ajax: Mapping[str, Any] | None = None,
 ) -> str:
-    """Make an administrator of the server, or of the environment; returns the value there was before, ``""`` mostly.
+    """Make an administrator of the server, or of the environment; returns the previous value, usually ``""``.
 
-    With the first one the admin party ends. ``config_url`` is where the server's configuration is, if not at its node.
+    The first one ends the admin party. ``config_url`` is the server's configuration, if not at its node.
     """
     name, word = check_username(username), check_password(password)
     return _users(db, ajax).make_admin(name, word, config_url)
@@ -188,7 +188,7 @@ def delete_admin(
     config_url: str | None = None,
     ajax: Mapping[str, Any] | None = None,
 ) -> str:
-    """Remove an administrator; returns the value there was. Raises NotFound."""
+    """Remove an administrator; returns the previous value. Raises NotFound."""
     return _users(db, ajax).remove_admin(check_username(username), config_url)
 
 
@@ -203,18 +203,18 @@ def get_users_database_url(db: SyncPouchDB) -> str:
 
 
 def multi_user_log_in(db: SyncPouchDB, username: str | None = None, password: str | None = None) -> Record:
-    """Check name and password and return a session id, ``{"ok", "name", "roles", "sessionID"}``: nobody is logged in.
+    """Check name and password and return a session id, ``{"ok", "name", "roles", "sessionID"}``: no login.
 
-    For programs with many users at a time: ``multi_user_session(id)`` says whose an id is. Local databases only.
+    For programs with many users at a time: ``multi_user_session(id)`` returns the user of an id. Local databases only.
     """
     return _here(db).session_id(check_username(username), check_password(password))
 
 
 def multi_user_session(db: SyncPouchDB, session_id: str | None = None, *, timeout: float = TIMEOUT) -> Record:
-    """Return whose session an id is, in the form of ``get_session``; nobody's when it is over or forged.
+    """Return the user of a session id, in the form of ``get_session``; no user if it has expired or is forged.
 
-    ``db.as_user(session.userCtx)`` is the database on that user's behalf. ``sessionID`` in the answer is a
-    fresh one. Raises BadRequest for what is no session id.
+    ``db.as_user(session.userCtx)`` is the database on that user's behalf. ``sessionID`` in the result is a
+    fresh one. Raises BadRequest for a malformed session id.
     """
     here = _here(db)
     user = None if not session_id else check_session_id(db.environment.sync_view, session_id, timeout)

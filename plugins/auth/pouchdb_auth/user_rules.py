@@ -1,4 +1,4 @@
-"""The rules for documents of ``_users``: what CouchDB's ``_design/_auth`` demands, without JavaScript.
+"""The rules for documents of ``_users``: those of CouchDB's ``_design/_auth``, without JavaScript.
 
 The design document itself is written too, since clients and replications look for it.
 """
@@ -29,7 +29,7 @@ _SCHEMES = ("simple", "pbkdf2", "bcrypt")
 
 
 class Users(Transform):
-    """Hashes passwords on their way in, and hides from users the documents of others."""
+    """Hashes passwords before they are stored, and hides from users the documents of others."""
 
     def __init__(self, environment: SyncEnvironment) -> None:
         self._environment = environment
@@ -43,7 +43,7 @@ class Users(Transform):
         if doc.get("password") is None:
             return doc
         fields = hash_fields(doc.pop("password"), settings_of(self._environment).iterations)
-        # What is left of an older scheme would say two things.
+        # Remaining fields of an older scheme would contradict the new ones.
         doc.pop("password_sha", None)
         doc.update(fields)
         return doc
@@ -62,7 +62,7 @@ def rules(database: SyncPouchDB, request: Write) -> Guard:
         if each.id.startswith("_"):
             return None
         if request.new_edits and each.old is not None and not each.old.get("_deleted") and each.parent is None:
-            # A conflict, which is found next: who signs up under a name that is taken shall learn that.
+            # A conflict, which is found next: a sign-up with a name that is taken should fail with that error.
             return None
         # As CouchDB: over a deleted document it is a new one.
         old = each.old if each.old is None or not each.old.get("_deleted") else None
@@ -78,7 +78,7 @@ def rules(database: SyncPouchDB, request: Write) -> Guard:
 def wrong_with(
     new: Mapping[str, Any], old: Mapping[str, Any] | None, user: str | None, *, administers: bool
 ) -> str | None:
-    """Return why a user document must not be written, in the words of ``_design/_auth``; None if it may."""
+    """Return why a user document must not be written, with the reasons of ``_design/_auth``; None if it may."""
     if new.get("_deleted"):
         mine = old is not None and user is not None and old.get("name") == user
         return None if administers or mine else "Only admins may delete other user docs."
@@ -91,7 +91,7 @@ def _of_its_form(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> str |
         return "doc.type must be user"
     if not isinstance(name, str) or not name:
         return "doc.name is required"
-    # As JavaScript takes it: what is empty is there, but not zero and no empty text.
+    # As in JavaScript: empty arrays and objects are true, zero and the empty string are not.
     if roles is None or roles is False or roles == 0 or roles == "":
         return "doc.roles must exist"
     if not isinstance(roles, list):
@@ -140,7 +140,7 @@ def _of_its_names(new: Mapping[str, Any]) -> str | None:
 
 
 def add_design_document(database: SyncPouchDB) -> None:
-    """Write ``_design/_auth`` into a new ``_users``; nothing if it came in by another way meanwhile."""
+    """Write ``_design/_auth`` into a new ``_users``; nothing if it was written in another way meanwhile."""
     source = (Path(__file__).parent / "auth_rules.js").read_text("utf-8")
     try:
         database.put({"_id": DESIGN, "language": "javascript", "validate_doc_update": source})

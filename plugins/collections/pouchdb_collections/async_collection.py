@@ -19,15 +19,15 @@ M = TypeVar("M")
 
 
 class AsyncCollection(Generic[M]):
-    """What ``db.collection(Model)`` returns of an asynchronous database; see ``Collection`` for what calls do."""
+    """What ``db.collection(Model)`` returns of an asynchronous database; see ``Collection`` for the calls."""
 
     def __init__(self, db: AsyncPouchDB, model: type[M], **options: Any) -> None:
-        """The options are those of ``Collection``. Raises BadRequest for what is no model."""
+        """The options are those of ``Collection``. Raises BadRequest for a class that is not a model."""
         self._db: Any = db
         self.codec = Collection(db.sync_view, model, **options).codec
 
     async def get(self, id: str, rev: str | None = None) -> M:
-        """Return the object of an id. Raises NotFound, ModelError."""
+        """Return the object with an id. Raises NotFound, ModelError."""
         return self.codec.load(await (self._db.get(id) if rev is None else self._db.get(id, rev=rev)))
 
     async def put(self, value: M, *, id: str | None = None, rev: str | None = None) -> M:
@@ -37,7 +37,7 @@ class AsyncCollection(Generic[M]):
             try:
                 doc = self.codec.keeping(doc, await self._db.get(doc["_id"], rev=doc["_rev"]))
             except NotFound:
-                # That revision is not there any more: the write says so.
+                # That revision is gone: the write reports it.
                 pass
         result = await (self._db.put(doc) if "_id" in doc else self._db.post(doc))
         return self.codec.stored(value, doc, result)
@@ -51,7 +51,7 @@ class AsyncCollection(Generic[M]):
         ]
 
     async def remove(self, value: M | str, *, rev: str | None = None) -> None:
-        """Delete an object, or the one of an id. Raises NotFound, Conflict, OtherKind."""
+        """Delete an object, or the one with an id. Raises NotFound, Conflict, OtherKind."""
         if isinstance(value, str):
             current = await self._db.get(value)
             self.codec.load(current)
@@ -109,7 +109,7 @@ class AsyncCollection(Generic[M]):
                 yield await self.revisions(doc["_id"])
 
     async def revisions(self, id: str) -> list[M]:
-        """Return the live revisions of an object, the winner first; more than one are a conflict. Raises NotFound."""
+        """Return the live revisions of an object, the winner first; more than one means a conflict. Raises NotFound."""
         doc = await self._db.get(id, conflicts=True)
         losers = [await self._db.get(id, rev=rev) for rev in doc.get("_conflicts", ())]
         return [self.codec.load(each) for each in (doc, *losers)]
@@ -128,7 +128,7 @@ class AsyncCollection(Generic[M]):
         return await self.get(id)
 
     async def migrate(self) -> int:
-        """Write all documents of earlier versions as they are read now; return how many."""
+        """Write all documents of earlier versions in the current version; return how many."""
         count = 0
         old: list[dict[str, Any]] = []
         async for doc in self._documents():

@@ -16,19 +16,19 @@ __all__ = ["Codec", "Migration"]
 M = TypeVar("M")
 
 Migration = Callable[[dict[str, Any]], Mapping[str, Any]]
-"""Gets a document of one version, returns it in the next one."""
+"""Takes a document of one version, returns it in the next one."""
 
 OWN = ("_id", "_rev")
 META = ("_conflicts", "_revisions", "_revs_info", "_deleted_conflicts", "_local_seq", "_deleted")
-"""What an answer says beside the document."""
+"""Fields of a result that are not the document's."""
 
 
 class Codec(Generic[M]):
     """The rules of one collection.
 
-    The field ``id`` of the model is the document's ``_id`` and ``rev`` its ``_rev``, under other names where
+    The field ``id`` of the model is the document's ``_id`` and ``rev`` its ``_rev``, or under other names where
     the options say so; a model without them works, but every call then needs the id. Documents hold their ``kind``
-    in the member ``type`` and, once there are migrations, their version in ``version``.
+    in the field ``type`` and, once there are migrations, their version in ``version``.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Codec(Generic[M]):
         return self._version(doc) < self.version
 
     def load(self, doc: Mapping[str, Any]) -> M:
-        """Return the object of a document. Raises OtherKind, NewerVersion, ModelError."""
+        """Return the object for a document. Raises OtherKind, NewerVersion, ModelError."""
         id = doc.get("_id")
         if not self.is_mine(doc):
             raise OtherKind(f"{id!r} is no {self.kind or self.model.__name__}", id=id)
@@ -108,7 +108,7 @@ class Codec(Generic[M]):
         if self.kind is None:
             return selector
         mine = {self._kind_member: self.kind}
-        # Side by side, so that an index of both serves it.
+        # Combined in this way, an index of both serves it.
         return {"$and": [mine, dict(selector)]} if self._kind_member in selector else {**mine, **selector}
 
     def indexed(self, fields: Iterable[str]) -> list[str]:
@@ -118,7 +118,7 @@ class Codec(Generic[M]):
     # -- to a document ---------------------------------------------------------------------------
 
     def dump(self, value: M, id: str | None = None, rev: str | None = None) -> dict[str, Any]:
-        """Return the document of an object. Raises BadRequest for an object of another class or a second id."""
+        """Return the document for an object. Raises BadRequest for an object of another class or a second id."""
         if not isinstance(value, self.model):
             raise BadRequest(f"the collection holds {self.model.__name__}, not {type(value).__name__}")
         doc: dict[str, Any] = dict(load(self._shape.to_json(value)))
@@ -137,7 +137,7 @@ class Codec(Generic[M]):
         return doc
 
     def keeping(self, doc: dict[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a document with what its stored revision has beyond the model: attachments, members of others."""
+        """Return a document with what its stored revision has beyond the model: attachments, other fields."""
         migrated = self._migrated(before)
         return {**{name: value for name, value in migrated.items() if name not in self._managed}, **doc}
 

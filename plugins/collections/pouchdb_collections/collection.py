@@ -22,7 +22,7 @@ PAGE = 500
 
 
 def codec_of(model: type[M], options: Mapping[str, Any]) -> Codec[M]:
-    """Return the rules that the options of ``db.collection`` ask for. Raises BadRequest."""
+    """Return the rules for the options of ``db.collection``. Raises BadRequest."""
     rules = {
         "id": "id",
         "rev": "rev",
@@ -53,9 +53,9 @@ class Collection(Generic[M]):
     ) -> None:
         """``id`` and ``rev`` are fields of the model that hold ``_id`` and ``_rev``, if it has them.
 
-        ``kind`` is what documents have in the member ``kind_member``, by default the class's name; None takes every
+        ``kind`` is what documents have in the field ``kind_member``, by default the class's name; None takes every
         document of the database. ``migrations`` bring documents of earlier versions up to date when they are read: the
-        first one those of version 1 to version 2, and so on. Raises BadRequest for what is no model.
+        first one those of version 1 to version 2, and so on. Raises BadRequest for a class that is not a model.
         """
         self._db: Any = db
         chosen = {} if kind == "" else {"kind": kind}
@@ -74,13 +74,13 @@ class Collection(Generic[M]):
     # -- one object ------------------------------------------------------------------------------
 
     def get(self, id: str, rev: str | None = None) -> M:
-        """Return the object of an id, of a revision if one is given. Raises NotFound, ModelError."""
+        """Return the object with an id, at a revision if one is given. Raises NotFound, ModelError."""
         return self.codec.load(self._db.get(id) if rev is None else self._db.get(id, rev=rev))
 
     def put(self, value: M, *, id: str | None = None, rev: str | None = None) -> M:
         """Store an object; return it with its new revision.
 
-        One without an id gets one. What the stored document has beyond the model stays. Raises Conflict when it was
+        Without an id it gets one. Fields the stored document has beyond the model are kept. Raises Conflict if it was
         not made from a newest revision.
         """
         doc = self.codec.dump(value, id, rev)
@@ -88,7 +88,7 @@ class Collection(Generic[M]):
             try:
                 doc = self.codec.keeping(doc, self._db.get(doc["_id"], rev=doc["_rev"]))
             except NotFound:
-                # That revision is not there any more: the write says so.
+                # That revision is gone: the write reports it.
                 pass
         result = self._db.put(doc) if "_id" in doc else self._db.post(doc)
         return self.codec.stored(value, doc, result)
@@ -102,7 +102,7 @@ class Collection(Generic[M]):
         ]
 
     def remove(self, value: M | str, *, rev: str | None = None) -> None:
-        """Delete an object, or the one of an id. Raises NotFound, Conflict, OtherKind."""
+        """Delete an object, or the one with an id. Raises NotFound, Conflict, OtherKind."""
         if isinstance(value, str):
             current = self._db.get(value)
             self.codec.load(current)
@@ -114,7 +114,7 @@ class Collection(Generic[M]):
     # -- many ------------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[M]:
-        """Iterate over all objects in the order of their ids; other documents of the database are passed over."""
+        """Iterate over all objects in the order of their ids; other documents of the database are skipped."""
         return (self.codec.load(doc) for doc in self._documents())
 
     def find(self, selector: Mapping[str, Any], **options: Any) -> list[M]:
@@ -166,7 +166,7 @@ class Collection(Generic[M]):
                     yield self.revisions(doc["_id"])
 
     def revisions(self, id: str) -> list[M]:
-        """Return the live revisions of an object, the winner first; more than one are a conflict. Raises NotFound."""
+        """Return the live revisions of an object, the winner first; more than one means a conflict. Raises NotFound."""
         doc = self._db.get(id, conflicts=True)
         losers = [self._db.get(id, rev=rev) for rev in doc.get("_conflicts", ())]
         return [self.codec.load(each) for each in (doc, *losers)]
@@ -174,7 +174,7 @@ class Collection(Generic[M]):
     def resolve(self, id: str, merge: Callable[[list[M]], M]) -> M:
         """Settle a conflict: ``merge`` gets all live revisions, the winner first, and returns the object to keep.
 
-        Like ``db.resolve``, it is called again when somebody edits the document meanwhile. Raises NotFound.
+        Like ``db.resolve``, it is called again when the document is edited meanwhile. Raises NotFound.
         """
 
         def merged(leaves: list[Any]) -> dict[str, Any]:
@@ -185,9 +185,9 @@ class Collection(Generic[M]):
         return self.get(id)
 
     def migrate(self) -> int:
-        """Write all documents of earlier versions as they are read now; return how many.
+        """Write all documents of earlier versions in the current version; return how many.
 
-        One that somebody edits meanwhile is left to them: they write the new version.
+        A document that is edited meanwhile is skipped: the edit writes the new version.
         """
         count = 0
         old: list[dict[str, Any]] = []
@@ -209,5 +209,5 @@ class Collection(Generic[M]):
             yield from (row["doc"] for row in rows if self.codec.is_mine(row["doc"]))
             if len(rows) < PAGE:
                 return
-            # The one after the last row's id, in the order of code points.
+            # The next id after the last row's, in the order of code points.
             options = {"startkey": rows[-1]["id"] + "\0"}

@@ -1,4 +1,4 @@
-"""What can be wrong with a document that is to be an object of a class."""
+"""Errors of converting a document to an object of a class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["ModelError", "NewerVersion", "OtherKind"]
 
 
 class ModelError(BadRequest):
-    """A document does not fit its model; the message says which member and why, ``id`` which document."""
+    """A document does not fit its model; the message says which field and why, ``id`` which document."""
 
     name, default_message = "model_error", "the document does not fit its model"
 

@@ -15,7 +15,7 @@ M = TypeVar("M")
 
 
 class Shape(Protocol, Generic[M]):
-    """The class of a collection. ``members`` maps its fields to the members of a document."""
+    """The class of a collection. ``members`` maps its fields to the fields of a document."""
 
     members: dict[str, str]
 
@@ -23,7 +23,7 @@ class Shape(Protocol, Generic[M]):
         """Return an object as JSON, by the rules of the class."""
 
     def from_json(self, text: bytes) -> M:
-        """Return the object of a JSON text. Raises ValueError that says which member is wrong."""
+        """Return the object of a JSON text. Raises ValueError that says which field is wrong."""
 
 
 class _Msgspec(Generic[M]):
@@ -43,7 +43,7 @@ class _Msgspec(Generic[M]):
 
 class _Pydantic(Generic[M]):
     def __init__(self, model: type[M], fields: dict[str, Any]) -> None:
-        # Imported for its own models only: whoever has one has it.
+        # Imported for its own models only: with such a model it is installed.
         from pydantic import TypeAdapter
 
         self._adapter = TypeAdapter(model)
@@ -60,7 +60,7 @@ class _Pydantic(Generic[M]):
 
 
 def shape_of(model: type[M]) -> Shape[M]:
-    """Return how a class becomes JSON. Raises BadRequest for a class that is none of these."""
+    """Return the converter of a class to and from JSON. Raises BadRequest for a class without one."""
     fields = getattr(model, "__pydantic_fields__", None)
     if isinstance(fields, dict):
         return _Pydantic(model, fields)

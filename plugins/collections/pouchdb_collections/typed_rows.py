@@ -22,7 +22,7 @@ class Row(Generic[M]):
 
 @dataclass(frozen=True)
 class Change(Generic[M]):
-    """A change: of a deleted document there is no object, and nothing that says of which kind it was."""
+    """A change; for a deleted document there is no object, and its kind is unknown."""
 
     id: str
     seq: Any

@@ -31,7 +31,7 @@ __all__ = [
 
 
 def list_response(request: Any, database: Any, ddoc: str, name: str, source: Any) -> Any:
-    """Answer a server's request with a list function over rows of any kind: see ``list_over``."""
+    """Respond to a server's request with a list function over rows of any kind: see ``list_over``."""
     # Only a server asks, so there is one.
     from pouchdb_couchapp.endpoints import list_response as response
 

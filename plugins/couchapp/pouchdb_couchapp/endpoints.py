@@ -53,7 +53,7 @@ def nowhere(request: Request, database: SyncPouchDB) -> Response:
 
 
 def request_of(request: Request, database: SyncPouchDB, id: str | None) -> dict[str, Any]:
-    """Return what functions see of a request."""
+    """Return the request object that functions get."""
     seen = request.as_dict()
     name = request.path[0]
     told = request.server.answer(request.at("GET", f"/{quote(name, safe='')}", headers={}))
@@ -69,13 +69,13 @@ def request_of(request: Request, database: SyncPouchDB, id: str | None) -> dict[
 
 
 def _below(request: Request) -> tuple[str, list[str]]:
-    """Return the function's name and what is behind it."""
+    """Return the function's name and the rest of the path."""
     name, *rest = request.path[4:]
     return name, list(rest)
 
 
 def show(request: Request, database: SyncPouchDB) -> Response:
-    """A page of a document."""
+    """A page made from a document."""
     name, rest = _below(request)
     id = "/".join(rest)
     seen = request_of(request, database, id or None)
@@ -98,13 +98,13 @@ def show(request: Request, database: SyncPouchDB) -> Response:
 
 
 def _strict(answer: Answer, kind: str) -> None:
-    """Refuse what is neither text nor an object; nothing at all is an empty response. Raises DesignError."""
+    """Refuse a result that is neither text nor an object; no result is an empty response. Raises DesignError."""
     if answer.value and not isinstance(answer.value, (str, Mapping)):
         raise DesignError("render_error", f"undefined response from {kind} function")
 
 
 def list_(request: Request, database: SyncPouchDB) -> Response:
-    """The rows of a view as a function writes them, sent while it runs."""
+    """The rows of a view as written by a function, sent while it runs."""
     name, rest = _below(request)
     if not rest:
         raise DesignError("list_error", "Invalid path.", status=404)
@@ -116,7 +116,7 @@ def list_(request: Request, database: SyncPouchDB) -> Response:
 
 
 def list_response(request: Request, database: SyncPouchDB, ddoc: str, name: str, source: Source) -> Response:
-    """Answer a request with a list function over rows of any kind: see ``list_over``."""
+    """Respond to a request with a list function over rows of any kind: see ``list_over``."""
     seen = request_of(request, database, None)
     negotiation = Negotiation(COUCHDB, seen)
     query: dict[str, Any] = dict(request.query)
@@ -136,7 +136,7 @@ def _listed(streamed: Streamed, negotiation: Negotiation) -> Response:
     head = COUCHDB.head(streamed) or {}
     tail = None if answer is None else _tail(answer, negotiation)
     if answer is not None and COUCHDB.head(streamed) is None and isinstance(answer.value, Mapping):
-        # It never started: what it returned may be a whole response, which CouchDB would cut off.
+        # It never called start(): its result may be a whole response, which CouchDB would cut off.
         code, headers, body = wire(as_response(answer.value), negotiation.content_type)
         return _response(code, headers, body)
     code, headers, _ = wire({name: value for name, value in head.items() if name in ("code", "headers")}, None)
@@ -155,7 +155,7 @@ def _listed(streamed: Streamed, negotiation: Negotiation) -> Response:
 
 
 def _sent(first: str, streamed: Streamed, negotiation: Negotiation) -> Iterator[bytes]:
-    """Yield what a list sends; what goes wrong in the middle is told at the end, as CouchDB does."""
+    """Yield what a list sends; an error in the middle is reported at the end, as in CouchDB."""
     try:
         yield first.encode("utf-8", "replace")
         for piece in streamed:
@@ -207,7 +207,7 @@ def update(request: Request, database: SyncPouchDB) -> Response:
 
 
 def rewrite(request: Request, database: SyncPouchDB) -> Response:
-    """A request that another one stands for: it is answered inside, with the rights of who asked."""
+    """A rewritten request: it is answered internally, with the rights of the requesting user."""
     ddoc = request.params["ddoc"]
     parts = list(request.path[4:])
     query: dict[str, Any] = dict(request.query)
@@ -274,7 +274,7 @@ def _response(code: int, headers: Mapping[str, str], body: bytes) -> Response:
 
 
 def _unacceptable(error: NotAcceptable) -> Response:
-    """In JSON, whatever the client accepts: it is none of what there is."""
+    """In JSON, whatever the client accepts, since none of the accepted types is available."""
     body = dump({"error": error.name, "reason": error.message}) + b"\n"
     return Response(body, error.status).add("Content-Type", "application/json")
 

@@ -1,4 +1,4 @@
-"""Errors that design functions lead to, under CouchDB's names."""
+"""Errors of design functions, under CouchDB's names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["DesignError", "MethodNotAllowed", "NotAcceptable", "RewriteError"]
 
 
 class DesignError(PouchDBError):
-    """What a show, list, update or rewrite function did; ``name`` and ``status`` say what.
+    """An error of a show, list, update or rewrite function; ``name`` and ``status`` say which.
 
     Names: ``render_error``, ``external_response_error``, ``insecure_rewrite_rule``, the name of the error that
-    a function threw, or the one it asked for by throwing ``["error", name, reason]``. ``details["thrown"]`` is
+    a function threw, or the one it chose by throwing ``["error", name, reason]``. ``details["thrown"]`` is
     what it threw.
     """
 
@@ -33,7 +33,7 @@ def _restore(name: str, message: str, status: int, details: dict[str, Any]) -> D
 
 
 class NotAcceptable(PouchDBError):
-    """No provider makes any of the types that were asked for."""
+    """No provider makes any of the requested types."""
 
     status, name, default_message = 406, "not_acceptable", "Content-Type not supported"
 

@@ -1,7 +1,7 @@
 """A folder as a design document, as CouchApp and couchdb-push lay it out, both ways.
 
-A file is a member of its name without its last extension: text without the white space around it, or JSON where it is
-called ``.json``. A folder is an object. ``_attachments`` holds files as they are, ``_id`` the id (else ``_design/`` and
+A file is a field named as the file without its last extension: its text, stripped of white space, or JSON where it is
+called ``.json``. A folder is an object. ``_attachments`` holds files unchanged, ``_id`` the id (else ``_design/`` and
 the folder's name). Names that begin with a dot, and those that match one of the regular expressions in
 ``.couchappignore`` (a JSON list), are left out.
 """
@@ -109,8 +109,8 @@ def _attachments(folder: Path, ignored: list[re.Pattern[str]], root: Path) -> di
 def as_files(document: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the files that a design document is made of, without its attachments.
 
-    ``as_document`` makes the same document of them: what no file can be called is in a ``.json`` file of its object.
-    Raises BadRequest for members of the document itself that no file can be called.
+    ``as_document`` makes the same document of them: what cannot be a file name is in its object's ``.json`` file.
+    Raises BadRequest for fields of the document itself that cannot be file names.
     """
     members = {name: value for name, value in document.items() if name not in ("_id", "_rev", ATTACHMENTS)}
     if not _are_names(members):
@@ -135,7 +135,7 @@ def _is_source(path: str, text: str) -> bool:
 
 
 def _are_names(members: Mapping[str, Any]) -> bool:
-    """Tell whether members can be files, on every platform: no two that differ by case only, nothing reserved."""
+    """Return whether fields can be files, on every platform: no two that differ by case only, no reserved name."""
     names = [str(name) for name in members]
     if len({name.casefold() for name in names}) < len(names):
         return False
@@ -156,7 +156,7 @@ def pulled(database: SyncPouchDB, id: str) -> Iterator[tuple[str, bytes]]:
 def pushed(database: SyncPouchDB, folder: Path) -> tuple[str, str, bool]:
     """Store the design document that a folder holds; return (id, revision, whether it changed).
 
-    A document that is there already, with the same content, is left alone. Raises BadRequest and what ``put`` raises.
+    An existing document with the same content is not written. Raises BadRequest and what ``put`` raises.
     """
     document = as_document(folder)
     id = document["_id"]
@@ -190,7 +190,7 @@ def _digest(data: bytes) -> str:
 
 
 def write(folder: Path, files: Iterator[tuple[str, bytes]]) -> int:
-    """Write files into a folder, which is made; return how many. Raises BadRequest for a path that leads out of it."""
+    """Write files into a new folder; return how many. Raises BadRequest for a path that leads out of it."""
     count = 0
     root = folder.resolve()
     for name, content in files:

@@ -22,7 +22,7 @@ def split(path: str, what: str) -> tuple[str, str, str]:
         raise BadRequest(f"{what}() takes a path such as 'design/{what}', not {path!r}")
     ddoc, slash, rest = path.removeprefix("_design/").partition("/")
     name, _, rest = rest.partition("/")
-    # The original's word for a path that ends before the function.
+    # The original's error for a path that ends before the function.
     return ddoc, name if slash else "undefined", rest
 
 
@@ -33,13 +33,13 @@ def design_document(database: SyncPouchDB, name: str) -> Mapping[str, Any]:
 
 
 class Negotiation:
-    """What a function itself answered, and the type of what its provider answers."""
+    """The response of a function itself, and the type of its provider's response."""
 
     def __init__(self, manners: Manners, request: Mapping[str, Any]) -> None:
         self._manners, self._request = manners, request
         self.content_type: str | None = None
         self.own: Answer | None = None
-        """The function's own answer, where one of its providers ran after it."""
+        """The function's own response, where one of its providers ran after it."""
 
     def __call__(self, answer: Answer) -> str:
         self.own = answer
@@ -55,14 +55,14 @@ class Call(NamedTuple):
     manners: Manners
 
     def call(self, arguments: Sequence[Any], negotiation: Negotiation | None = None) -> Answer:
-        """Call it. Raises the error that it is or throws."""
+        """Call it. Raises the error that it returns or throws."""
         try:
             return self.functions.call(self.identifier, arguments, negotiate=negotiation)
         except Exception as error:
             raise translated(error, self.manners) from error
 
     def stream(self, arguments: Sequence[Any], rows: Iterable[Any], negotiation: Negotiation) -> Streamed:
-        """Call a list function; errors are raised as they are by what is returned: see ``translated``."""
+        """Call a list function; the stream raises errors untranslated: see ``translated``."""
         return self.functions.stream(self.identifier, arguments, rows, negotiation)
 
 

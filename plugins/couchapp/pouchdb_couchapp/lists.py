@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "begun", "begun_over", "list_here", "list_over", "missing_view", "view_options"]
 
 Source = Callable[[Mapping[str, Any]], tuple[Mapping[str, Any], Iterable[Any]]]
-"""Returns (head, rows) for the query of a request; what it raises is the error of the list."""
+"""Returns (head, rows) for the query of a request; errors it raises are those of the list."""
 
 _NUMBERS = ("limit", "skip", "group_level")
 _FLAGS = ("attachments", "conflicts", "descending", "group", "include_docs", "inclusive_end", "update_seq")
@@ -34,7 +34,7 @@ _LARGEST = 256 * 2**20
 def list_here(
     database: SyncPouchDB, ddoc: str, name: str, view: tuple[str, str], request: dict[str, Any], options: Any
 ) -> Record:
-    """Return the completed response of a list function of a database that is here, all of it.
+    """Return the completed response of a list function of a local database, as a whole.
 
     ``view`` is (design document, name). Raises BadRequest ``invalid_json`` for a body of another type.
     """
@@ -54,10 +54,10 @@ def list_over(
     path: Sequence[str],
     options: Mapping[str, Any] | None = None,
 ) -> Record:
-    """Run a list function over rows of any kind, for plug-ins that have some: a spatial index, say.
+    """Run a list function over rows of any kind, for plug-ins that have rows, such as a spatial index.
 
-    ``source`` gets the request's query, together with a JSON body's members. ``path`` is the path below the database
-    that the function sees, and where a remote database's server is asked; ``options`` are those of ``list``. Returns
+    ``source`` gets the request's query, together with a JSON body's fields. ``path`` is the path below the database
+    that the function sees, and that is requested from a remote server; ``options`` are those of ``list``. Returns
     and raises what ``list`` does.
     """
     given = given_options(options, {})
@@ -103,7 +103,7 @@ def _collected(
     if head is not None:
         response.update(as_response(head))
         response["headers"] = {**(response.get("headers") or {}), "Transfer-Encoding": "chunked"}
-        # Members of start() replace those of what is returned, the body too.
+        # Fields of start() replace those of the returned response, the body too.
         text = response.get("body")
         response["body"] = "".join(sent) + (text if isinstance(text, str) else "")
     return response
@@ -119,7 +119,7 @@ def begun(
     negotiation: Negotiation,
     manners: Manners,
 ) -> Streamed:
-    """Return the stream of a list function; the view is there, as far as can be known before.
+    """Return the stream of a list function; the view exists, as far as can be known before.
 
     A missing view hides a missing function, as in the original. Raises NotFound and what ``query`` raises.
     """
@@ -166,7 +166,7 @@ def _viewed(
 
 
 def missing_view(error: NotFound, ddoc: str, view: str) -> NotFound | None:
-    """Return what ``query`` says of a view that is not there in PouchDB's words; None for other errors."""
+    """Return the error of ``query`` for a missing view, with PouchDB's reason; None for other errors."""
     if error.message.startswith("missing_named_view"):
         return NotFound(f"ddoc _design/{ddoc} has no view named {view}")
     return NotFound("missing") if error.message.startswith("missing: ") else None
@@ -178,15 +178,15 @@ def _body_options(request: Mapping[str, Any], options: Mapping[str, Any]) -> Map
         try:
             given = from_text(request["body"])
         except BadRequest:
-            # It is the function's, then, and holds no keys.
+            # Then it belongs to the function, and holds no keys.
             return {}
     return given if isinstance(given, Mapping) else {}
 
 
 def view_options(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those members of a request's query that a view understands: others are the function's affair.
+    """Return those fields of a request's query that a view understands: others are for the function.
 
-    Numbers and flags that are texts, as over HTTP and in rewrites, count where they say one.
+    Numbers and flags may be strings, as over HTTP and in rewrites; other strings are ignored.
     """
     known = _known()
     options: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""Where a call here and a request over HTTP differ: the original's manners, and CouchDB's.
+"""The differences between a call here and a request over HTTP: the original's behaviour, and CouchDB's.
 
-Functions are run in the same way. What differs is which ``start()`` counts, how types are chosen, and the words of
-errors: programs know the original's, HTTP clients CouchDB's. Both were recorded (tests/couchdb; spec: plugins, 4).
+Functions are run in the same way. What differs is which ``start()`` is used, how types are chosen, and the wording of
+errors: programs expect the original's, HTTP clients CouchDB's. Both were recorded (tests/couchdb; spec: plugins, 4).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["COUCHDB", "LOCAL", "Manners", "translated"]
 
 
 class Manners(ABC):
-    """How functions are answered."""
+    """How responses of functions are made."""
 
     @abstractmethod
     def missing(self, kind: str, section: str, name: str, ddoc_id: str, there: bool) -> NotFound:
@@ -28,15 +28,15 @@ class Manners(ABC):
 
     @abstractmethod
     def thrown(self, thrown: Mapping[str, Any]) -> DesignError:
-        """Return the error for what a function threw (``details["thrown"]``), unless that says which error it is."""
+        """Return the error for what a function threw (``details["thrown"]``), unless it names an error itself."""
 
     @abstractmethod
     def head(self, answer: Any) -> dict[str, Any] | None:
-        """Return what counts of the calls of ``start()``: of an Answer or a stream."""
+        """Return the effective result of the calls of ``start()``: of an Answer or a stream."""
 
     @abstractmethod
     def chosen(self, types: Types, wanted: Sequence[Accepted]) -> tuple[str, str | None] | None:
-        """Return the provider that answers, and the type of its answer."""
+        """Return the provider that responds, and the type of its response."""
 
     @abstractmethod
     def not_acceptable(self, types: Types, wanted: Sequence[Accepted]) -> PouchDBError:
@@ -47,11 +47,11 @@ class Manners(ABC):
         """Return the error for ``format=name`` without such a provider."""
 
     def document(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a document with its members in the order that functions see."""
+        """Return a document with its fields in the order that functions see."""
         return doc
 
     def negotiated(self, answer: Answer, request: Mapping[str, Any]) -> tuple[str, str | None]:
-        """Return which provider answers a request, and the type of its answer. Raises what is not acceptable."""
+        """Return the provider that responds to a request, and the type of its response. Raises if there is none."""
         types = Types(answer.types, answer.providers)
         query = request.get("query")
         name = query.get("format") if isinstance(query, Mapping) else None
@@ -72,7 +72,7 @@ def _accept(headers: Mapping[str, Any]) -> str | None:
 
 
 class _Local(Manners):
-    """The original's, with the faults mended that its successors mended."""
+    """The original's, with the bugs fixed that its successors fixed."""
 
     def missing(self, kind: str, section: str, name: str, ddoc_id: str, there: bool) -> NotFound:
         return NotFound(f"missing {kind} function {name} on design doc {ddoc_id}")
@@ -139,9 +139,9 @@ COUCHDB: Manners = _CouchDB()
 
 
 def translated(error: Exception, manners: Manners) -> PouchDBError:
-    """Return what a function's call raised as the error that its caller gets.
+    """Return the error for the caller of a function, given what the function raised.
 
-    A function says itself which error it is by throwing ``["error", name, reason]`` or ``{"error", "reason"}``.
+    A function chooses the error itself by throwing ``["error", name, reason]`` or ``{"error", "reason"}``.
     """
     if isinstance(error, ThrownError):
         thrown = error.details["thrown"]

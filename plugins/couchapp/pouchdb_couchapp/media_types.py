@@ -1,4 +1,4 @@
-"""Which provider answers a request: the table of types, and what a client accepts."""
+"""Choosing the provider for a request: the table of types, and what a client accepts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TYPES: Sequence[tuple[str, ...]] = (
     ("url_encoded_form", "application/x-www-form-urlencoded"),
     ("json", "application/json", "text/x-json"),
 )
-"""What ``provides`` knows by name, in CouchDB's order."""
+"""The types that ``provides`` knows by name, in CouchDB's order."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Accepted:
     quality: float = 1.0
 
     def matches(self, offered: str) -> bool:
-        """Tell whether an offered type is one of these; a star stands for anything on either side."""
+        """Return whether an offered type is one of these; a star matches anything on either side."""
         wanted, there = _halves(self.type), _halves(offered)
         return all(a == b or "*" in (a, b) for a, b in zip(wanted, there, strict=True))
 
@@ -53,7 +53,7 @@ def _halves(type: str) -> tuple[str, str]:
 
 
 def accepted(header: str | None) -> list[Accepted]:
-    """Return what an Accept header names, in its order. Nothing named is anything: RFC 9110."""
+    """Return the types of an Accept header, in its order. An empty one accepts anything: RFC 9110."""
     found = [_one(part) for part in (header or "").split(",") if part.strip()]
     return found or [Accepted("*/*")]
 
@@ -78,11 +78,11 @@ class Types:
         self.providers = list(dict.fromkeys(providers))
 
     def of(self, key: str) -> tuple[str, ...]:
-        """Return the types of a name; of one that was registered again the first time counts."""
+        """Return the types of a name; of one registered again the first is used."""
         return next((each[1:] for each in self._table if each[0] == key), ())
 
     def first(self, key: str) -> str | None:
-        """Return the type that an answer of a provider has when it was asked for by name."""
+        """Return the type of a provider's response when it was requested by name."""
         return _sendable(next(iter(self.of(key)), None))
 
     def by_table(self, wanted: Sequence[Accepted]) -> tuple[str, str | None] | None:
@@ -98,9 +98,9 @@ class Types:
         return None
 
     def by_fitness(self, wanted: Sequence[Accepted]) -> tuple[str, str | None] | None:
-        """Return provider and type as CouchDB chooses: what is named most exactly, then what is preferred.
+        """Return provider and type as CouchDB chooses: the most exactly named, then the preferred.
 
-        Of equal ones the function's order of ``provides`` counts.
+        Equal ones are in the function's order of ``provides``.
         """
         best: tuple[tuple[int, float], str, str] | None = None
         for key in self.providers:
@@ -118,5 +118,5 @@ class Types:
 
 
 def _sendable(type: str | None) -> str | None:
-    """A range of types (``*/*`` of the provider "all") is no type of an answer."""
+    """A range of types (``*/*`` of the provider "all") is not the type of a response."""
     return None if type is None or "*" in type else type

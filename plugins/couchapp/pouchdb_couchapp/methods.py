@@ -1,4 +1,4 @@
-"""What databases can do more with this plug-in."""
+"""The methods that this plug-in adds to databases."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = ["list_", "rewrite", "rewrite_result_request_object", "show", "update"
 def show(db: SyncPouchDB, /, show_path: str, options: Mapping[str, Any] | None = None, **more: Any) -> Record:
     """Run a show function: ``"design/function"``, or ``"design/function/document id"``.
 
-    Options become members of the request object: ``query``, ``headers``, ``method``, ``body``, ``form``, ``userCtx``,
+    Options become fields of the request object: ``query``, ``headers``, ``method``, ``body``, ``form``, ``userCtx``,
     ``secObj`` and others; those of ``get`` (``rev``, ``conflicts`` ...) choose the document as well.
     Returns ``{"code", "headers", "body"}`` (or ``"base64"``), completed as CouchDB does. A remote database's server
     runs it. Raises NotFound, NotAcceptable for a type that no provider makes, FunctionError ``compilation_error``,
-    DesignError (status 500) for what the function throws or returns.
+    DesignError (status 500) for errors that the function throws or returns.
     """
     given = given_options(options, more)
     ddoc, name, id = split(show_path, "show")
@@ -46,9 +46,9 @@ def show(db: SyncPouchDB, /, show_path: str, options: Mapping[str, Any] | None =
 def list_(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] | None = None, **more: Any) -> Record:
     """Run a list function over a view: ``"design/function/view"``, ``"design/function/other design/view"``.
 
-    The view may be ``_all_docs``. ``query`` holds the view's options and what else the function looks for; for
-    ``keys`` of a POST there is ``body`` or ``json``. Otherwise as ``show``; the response is returned as one text, rows
-    are read while the function asks for them. Raises NotFound for a view that is not there, BadRequest for a body that
+    The view may be ``_all_docs``. ``query`` holds the view's options and others that the function reads; for
+    ``keys`` of a POST there is ``body`` or ``json``. Otherwise as ``show``; the response is one string, rows
+    are read while the function asks for them. Raises NotFound for a missing view, BadRequest for a body that
     is not JSON.
     """
     given = given_options(options, more)
@@ -65,9 +65,9 @@ def list_(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] | None 
 def update(db: SyncPouchDB, /, update_path: str, options: Mapping[str, Any] | None = None, **more: Any) -> Record:
     """Run an update function: ``"design/function"``, or ``"design/function/document id"``; store what it returns.
 
-    The method is POST unless another one is given. ``withValidation`` has the document judged by ``validating_put`` of
+    The method is POST unless another one is given. ``withValidation`` stores the document with ``validating_put`` of
     the plug-in validation. Returns the function's response, with ``X-Couch-Id`` and ``X-Couch-Update-NewRev`` and
-    code 201 when a document was stored, code 200 when there was none; a code of the function's is kept. Raises what
+    code 201 when a document was stored, code 200 when there was none; a code set by the function is kept. Raises what
     ``show`` and ``put`` raise.
     """
     given = given_options(options, more)
@@ -87,8 +87,8 @@ def rewrite_result_request_object(
 ) -> Record:
     """Return the request object that a rewrite leads to: ``"design/any/path"``; query arguments by ``query``.
 
-    The rules of a remote database are read from it and applied here. Raises NotFound for a path that no rule takes,
-    RewriteError and DesignError for rules that cannot be used.
+    The rules of a remote database are read from it and applied here. Raises NotFound for a path that no rule matches,
+    RewriteError and DesignError for invalid rules.
     """
     given = given_options(options, more)
     given.pop("withValidation", None)
@@ -96,11 +96,11 @@ def rewrite_result_request_object(
 
 
 def rewrite(db: SyncPouchDB, /, rewrite_path: str, options: Mapping[str, Any] | None = None, **more: Any) -> Any:
-    """Follow a rewrite, ``"design/any/path"``, and return what the call returns that it leads to.
+    """Follow a rewrite, ``"design/any/path"``, and return the result of the call that it leads to.
 
     That is a document, the rows of a view, an attachment, the response of a show... Rewrites may lead to rewrites, a
-    hundred times. One that would create, destroy or configure a database is Forbidden. ``withValidation`` as in
-    ``update``. A remote database's server follows it itself and the answer is ``{"code", "headers", "body"}``.
+    hundred times. A rewrite that would create, destroy or configure a database is Forbidden. ``withValidation`` as in
+    ``update``. A remote database's server follows it itself and the result is ``{"code", "headers", "body"}``.
     """
     given = given_options(options, more)
     validation = _validation(given)
@@ -112,7 +112,7 @@ def rewrite(db: SyncPouchDB, /, rewrite_path: str, options: Mapping[str, Any] | 
 
 
 def _led(db: SyncPouchDB, parts: list[str], given: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Return the request object that a rewrite leads to, and the response of a function that answers itself."""
+    """Return the request object that a rewrite leads to, and the response of a function that responds itself."""
     ddoc, path = (parts[0] if parts else ""), parts[1:]
     query = given.get("query") or {}
 
@@ -160,7 +160,7 @@ def _followed(
         if own["body"] == "undefined":
             del own["body"]
         if "method" not in given and member == "_update":
-            # A rewrite asks by GET for the sake of its rules; nobody said that it is one.
+            # A rewrite uses GET for the sake of its rules; the caller did not give a method.
             del own["method"]
         path = "/".join([ddoc, *map(unquote, rest)])
         if member == "_rewrite":

@@ -1,4 +1,4 @@
-"""Design functions of a remote database: the server runs them, asked with the database's own credentials."""
+"""Design functions of a remote database: the server runs them, with the database's own credentials."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _OURS = ("host", "content-length", "user-agent")
 
 
 def asked(database: SyncPouchDB, path: Sequence[str], request: Mapping[str, Any], body: Any) -> Record:
-    """Send a request object to the server; return ``{code, headers, body}`` and ``json`` of a JSON answer.
+    """Send a request object to the server; return ``{code, headers, body}`` and ``json`` of a JSON response.
 
-    ``path`` is below the database, ``body`` as it was given. Redirects are answers. Raises the server's error.
+    ``path`` is below the database, ``body`` as it was given. Redirects are not followed. Raises the server's error.
     """
     target = "/".join(quote(part, safe="") if "%" not in part else part for part in path)
     query = request["query"]
@@ -47,7 +47,7 @@ def asked(database: SyncPouchDB, path: Sequence[str], request: Mapping[str, Any]
         try:
             answer["json"] = from_text(response.data)
         except BadRequest:
-            # It says that it is JSON, as CouchDB does of every list without a type.
+            # Its type is JSON, as CouchDB sends for every list without a type.
             answer.pop("json", None)
     return record(answer)
 

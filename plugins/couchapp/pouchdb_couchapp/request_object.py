@@ -26,7 +26,7 @@ _SPELLINGS = {"user_ctx": "userCtx", "sec_obj": "secObj", "with_validation": "wi
 
 
 def given_options(options: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a call under the original's names; what is None was not given."""
+    """Return the options of a call under the original's names; None means not given."""
     joined = {**(options or {}), **more}
     return {_SPELLINGS.get(name, name): value for name, value in joined.items() if value is not None}
 
@@ -34,7 +34,7 @@ def given_options(options: Mapping[str, Any] | None, more: Mapping[str, Any]) ->
 def request_object(database: SyncPouchDB, path_end: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the request object of a call: the defaults (spec: plugins, 4.2) with what was given.
 
-    Objects are merged by key, lists replace; other members are added. ``path_end`` is the path below the database.
+    Objects are merged by key, lists replace; other fields are added. ``path_end`` is the path below the database.
     """
     info = dict(database.info())
     path = normalized([quote(str(info.get("db_name", database.name)), safe=_UNRESERVED), *path_end])
@@ -97,7 +97,7 @@ def _body(body: Any) -> str:
 
 
 def merged(default: Any, given: Any) -> Any:
-    """Return a value with another one's members: objects are merged, everything else replaces."""
+    """Return a value with another one's fields: objects are merged, everything else replaces."""
     if isinstance(default, Mapping) and isinstance(given, Mapping):
         return {**default, **{name: merged(default.get(name), value) for name, value in given.items()}}
     return given
@@ -179,7 +179,7 @@ def _user(database: SyncPouchDB, info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _security(database: SyncPouchDB) -> dict[str, Any]:
-    """The database's own rules in the whole form, which is what functions look into."""
+    """The database's own rules in the complete form, which functions read."""
     skeleton: dict[str, Any] = {"admins": {"names": [], "roles": []}, "members": {"names": [], "roles": []}}
     known: dict[str, Any] = merged(skeleton, {} if database.remote else dict(database.get_security()))
     return known

@@ -1,4 +1,4 @@
-"""Responses of functions: what they may hold, and what is added to them."""
+"""Responses of functions: the fields they may have, and those that are added."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ HTML = "text/html; charset=utf-8"
 
 
 def as_response(value: Any) -> dict[str, Any]:
-    """Return what a function returned as a response: text is its body, and what is no object is an empty one."""
+    """Return a function's result as a response: text is its body, and anything but an object is an empty one."""
     if isinstance(value, str):
         return {"body": value}
     return dict(value) if isinstance(value, Mapping) else {}
 
 
 def answered(answer: Answer) -> dict[str, Any]:
-    """Return what a function returned as a response; a Date is no text, though it is one in JSON."""
+    """Return a function's result as a response; a Date is not text, though it is a string in JSON."""
     return {} if isinstance(answer.value, str) and answer.type != "string" else as_response(answer.value)
 
 
 def checked(response: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuse members that a response does not have. Raises DesignError ``external_response_error``."""
+    """Refuse fields that a response does not have. Raises DesignError ``external_response_error``."""
     for name, value in response.items():
         if name not in MEMBERS:
             raise _invalid(name, value)
@@ -46,7 +46,7 @@ def checked(response: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _is_code(code: Any) -> bool:
     if isinstance(code, str):
-        # As it is, as in the original.
+        # Unchanged, as in the original.
         return code.isascii() and code.isdigit()
     return isinstance(code, (int, float)) and not isinstance(code, bool) and code == int(code)
 
@@ -111,7 +111,7 @@ def _header(value: Any) -> str:
 
 
 def has_header(headers: Mapping[str, Any], name: str) -> bool:
-    """Tell whether a header is there, in any spelling."""
+    """Return whether a header is present, in any case."""
     return any(each.lower() == name.lower() for each in headers)
 
 

@@ -1,4 +1,4 @@
-"""Rewrite rules: which one takes a request, and where it leads. Pure."""
+"""Rewrite rules: which one matches a request, and its target. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ABSENT: Any = object()
 
 @dataclass(frozen=True)
 class Target:
-    """Where a request leads, below its design document."""
+    """The target of a request, below its design document."""
 
     path: list[str]
     query: dict[str, Any]
@@ -34,14 +34,14 @@ class Rule:
 
 
 def parts_of(path: str) -> list[str]:
-    """Return the parts of a path; empty ones do not count."""
+    """Return the parts of a path; empty ones are ignored."""
     return [part for part in path.split("/") if part]
 
 
 def rules_of(rewrites: Any) -> list[Rule]:
     """Return the rules of a design document.
 
-    Raises RewriteError for what is no list, DesignError ``invalid_rewrite_target`` for a rule without ``to``.
+    Raises RewriteError if they are not a list, DesignError ``invalid_rewrite_target`` for a rule without ``to``.
     """
     if not isinstance(rewrites, list):
         raise RewriteError()
@@ -65,14 +65,14 @@ def rules_of(rewrites: Any) -> list[Rule]:
 
 
 def is_insecure(rule: Rule) -> bool:
-    """Tell whether a rule leads out of its database, which CouchDB's secure rewrites do not allow."""
+    """Return whether a rule leads out of its database, which CouchDB's secure rewrites do not allow."""
     return rule.target.count("..") > 2
 
 
 def target_of(
     rules: Sequence[Rule], method: str, path: Sequence[str], query: Mapping[str, Any], *, appends: bool
 ) -> Target:
-    """Return where the first rule that takes a request leads. Raises NotFound.
+    """Return the target of the first rule that matches a request. Raises NotFound.
 
     ``appends``: as the original, what ``*`` matched beyond its first part is appended to a target without ``*``
     too, and ``*`` in the rule's query is replaced; CouchDB does neither.
@@ -84,7 +84,7 @@ def target_of(
         rest = _matched(rule.source, path, bindings)
         if rest is None:
             continue
-        # What the path says goes before what the caller's query says.
+        # Values from the path take precedence over the caller's query.
         known = {**bindings, **{name: value for name, value in query.items() if name not in bindings}}
         own = {name: _replaced(value, known, rule.formats, star=appends) for name, value in rule.query.items()}
         result = {**known, **own} if appends else {**own, **{name: known[name] for name in known if name not in own}}
@@ -94,7 +94,7 @@ def target_of(
 
 
 def _matched(source: Sequence[str], path: Sequence[str], bindings: dict[str, Any]) -> list[str] | None:
-    """Return what is left for ``*``; an empty list without one, None where the rule does not match."""
+    """Return the parts matched by ``*``; an empty list without one, None where the rule does not match."""
     for place, part in enumerate(source):
         if part == "*" and place == len(source) - 1:
             rest = list(path[place:])
@@ -139,7 +139,7 @@ def _replaced(value: Any, bindings: Mapping[str, Any], formats: Mapping[str, Any
 
 
 def _formatted(name: str, value: Any, formats: Mapping[str, Any]) -> Any:
-    """Texts stay texts, unless the rule says that they are numbers or flags."""
+    """Strings stay strings, unless the rule says that they are numbers or flags."""
     wanted = formats.get(name)
     if isinstance(value, str) and wanted == "int":
         try:

@@ -1,4 +1,4 @@
-"""Rewrites: where a request leads, by the rules or the function of a design document."""
+"""Rewrites: the target of a request, by the rules or the function of a design document."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """Where it leads, below the design document, and what else a function changed."""
+    """The target, below the design document, and other changes of a function."""
 
     target: Target
     changed: dict[str, Any] = field(default_factory=dict)
-    """``method``, ``headers`` and ``body`` where a function gave other ones."""
+    """``method``, ``headers`` and ``body`` where a function replaced them."""
     response: Mapping[str, Any] | None = None
-    """The response, where a function answered itself."""
+    """The response, where a function responded itself."""
 
 
 def rewritten(database: SyncPouchDB, ddoc: str, wanted: Wanted, manners: Manners = LOCAL) -> Rewritten:
-    """Return where a request leads.
+    """Return the target of a request.
 
-    Raises NotFound for a request that no rule takes, RewriteError and DesignError for rules that cannot be used, over
+    Raises NotFound for a request that no rule matches, RewriteError and DesignError for invalid rules, over
     HTTP ``insecure_rewrite_rule`` for a design document with a rule that leads out of its database.
     """
     design = design_document(database, ddoc)

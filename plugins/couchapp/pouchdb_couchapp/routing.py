@@ -1,4 +1,4 @@
-"""Where rewrites lead in a database that is here: what HTTP calls endpoints, as calls (spec: plugins, 4.10)."""
+"""Targets of rewrites in a local database: the endpoints of HTTP, as calls (spec: plugins, 4.10)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Routed:
         self.query: Mapping[str, Any] = request["query"]
 
     def options(self, known: Sequence[str]) -> dict[str, Any]:
-        """Return the query's members that a call knows; numbers and flags may be texts."""
+        """Return the query's fields that a call knows; numbers and flags may be strings."""
         typed = {**self.query, **view_options(self.query)}
         return {name: typed[name] for name in known if name in typed}
 
@@ -57,7 +57,7 @@ class _Routed:
             raise
 
     def writing(self, name: str) -> Callable[..., Any]:
-        """Return a writing method, or the validating one if that was asked for."""
+        """Return a writing method, or the validating one if requested."""
         if self.validation is None:
             method: Callable[..., Any] = getattr(self.database, name)
             return method
@@ -65,7 +65,7 @@ class _Routed:
         return lambda *arguments, **more: checked(*arguments, **{**options, **more})
 
     def by_method(self, **calls: Callable[[], Any]) -> Any:
-        """Answer by the method. Raises MethodNotAllowed."""
+        """Dispatch by the method. Raises MethodNotAllowed."""
         call = calls.get(self.method)
         if call is None:
             raise MethodNotAllowed(f"method '{self.method}' not allowed.")
@@ -79,11 +79,11 @@ def route(
     design: Callable[[SyncPouchDB, str, str, list[str]], Any],
     attachment: Any,
 ) -> Any:
-    """Return what the call returns that a request object's path stands for.
+    """Return the result of the call for a request object's path.
 
-    ``design(database, ddoc, member, rest)`` answers ``_show``, ``_list``, ``_update`` and ``_rewrite``; ``attachment``
-    is the body as it was given. Raises Forbidden for what would create, destroy or configure a database, NotFound
-    for a path above the root and for databases that are not there.
+    ``design(database, ddoc, member, rest)`` handles ``_show``, ``_list``, ``_update`` and ``_rewrite``; ``attachment``
+    is the body as it was given. Raises Forbidden for creating, destroying or configuring a database, NotFound
+    for a path above the root and for missing databases.
     """
     path = [part for part in request["path"] if part]
     if not path or path[0] == "..":
@@ -92,7 +92,7 @@ def route(
         return _above(database, path, request)
     name = unquote(path[0])
     if name != database.info()["db_name"]:
-        # The view of whoever asks: the rights there are theirs.
+        # The caller's view of the environment, with the caller's rights.
         environment: Any = database.environment
         if name not in environment:
             raise NotFound("Database does not exist.")

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["joined", "run", "show_here"]
 
 READING = ("rev", "revs", "revs_info", "conflicts", "deleted_conflicts", "local_seq", "attachments", "latest")
-"""Options of a show that are those of the ``get`` of its document as well."""
+"""Options of a show that are also passed to the ``get`` of its document."""
 
 
 def show_here(
     database: SyncPouchDB, ddoc: str, name: str, id: str, request: dict[str, Any], options: Mapping[str, Any]
 ) -> Record:
-    """Return the completed response of a show function of a database that is here."""
+    """Return the completed response of a show function of a local database."""
     reading = {each: options[each] for each in READING if each in options}
     negotiation = Negotiation(LOCAL, request)
     answer = run(database, ddoc, name, id, request, negotiation, LOCAL, reading)
@@ -44,7 +44,7 @@ def run(
     manners: Manners,
     reading: Mapping[str, Any],
 ) -> Answer:
-    """Call a show function with its document. Raises NotFound and what the function is or throws."""
+    """Call a show function with its document. Raises NotFound and errors that the function returns or throws."""
     design = design_document(database, ddoc)
     call = found(database, design, "shows", "show", name, manners)
     doc = _document(database, id, reading)
@@ -63,15 +63,15 @@ def _document(database: SyncPouchDB, id: str, reading: Mapping[str, Any]) -> Map
     try:
         doc: Mapping[str, Any] = database.get(id, **reading)
     except PouchDBError:
-        # Missing, deleted, not for this user: the function is asked all the same, without it.
+        # Missing, deleted, not for this user: the function is called all the same, without it.
         return None
     return doc
 
 
 def joined(answer: Answer, negotiation: Negotiation) -> dict[str, Any]:
-    """Return what a function and its provider returned as one response, behind what was sent.
+    """Return the results of a function and its provider as one response, after what was sent.
 
-    As in CouchDB what the function itself returned stays, and what the provider makes is appended; members that only
+    As in CouchDB the function's own result is kept, and the provider's is appended; fields that only
     the provider has (``json``, ``headers``) are kept, which CouchDB loses.
     """
     response = answered(answer)
@@ -86,7 +86,7 @@ _CONTENT = ("body", "json")
 
 
 def _behind(text: str, response: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a response whose body comes behind a text; JSON becomes text, too."""
+    """Return a response with its body after a text; JSON becomes text, too."""
     made = {name: value for name, value in response.items() if name not in _CONTENT}
     made["body"] = text + _text(response)
     headers = made.get("headers") or {}

@@ -1,4 +1,4 @@
-"""Update functions: a document changed by what a request says."""
+"""Update functions: a document changed by a request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_GET = "Update functions do not allow GET"
 
 
 class Updated(NamedTuple):
-    """What an update function answered, before anything is stored."""
+    """The result of an update function, before anything is stored."""
 
     doc: dict[str, Any] | None
     response: Any
@@ -47,7 +47,7 @@ def _document(database: SyncPouchDB, id: str) -> Mapping[str, Any] | None:
     try:
         doc: Mapping[str, Any] = database.get(id)
     except PouchDBError:
-        # There is none yet: the function may make it.
+        # It does not exist yet: the function may make it.
         return None
     return doc
 
@@ -55,9 +55,9 @@ def _document(database: SyncPouchDB, id: str) -> Mapping[str, Any] | None:
 def update_here(
     database: SyncPouchDB, ddoc: str, name: str, id: str, request: dict[str, Any], validation: dict[str, Any] | None
 ) -> Record:
-    """Run an update function of a database that is here, store its document, return the completed response.
+    """Run an update function of a local database, store its document, return the completed response.
 
-    ``validation``: options of ``validating_put``, None to put plainly. The response is checked before anything is
+    ``validation``: options of ``validating_put``, None for a plain put. The response is checked before anything is
     stored. Raises what the function throws and what ``put`` raises.
     """
     updated = run(database, ddoc, name, id, request, LOCAL)
@@ -76,7 +76,7 @@ def update_here(
 
 
 def validating(database: SyncPouchDB, name: str) -> Any:
-    """Return a validating method. Raises NotSupported without the plug-in that has them."""
+    """Return a validating method. Raises NotSupported without the plug-in that has it."""
     method = getattr(database, f"validating_{name}", None)
     if method is None:
         raise NotSupported("withValidation needs the plug-in validation: pip install pouchdb-validation")

@@ -26,9 +26,9 @@ def rows_of(
 ) -> tuple[dict[str, Any], Iterator[Any]]:
     """Return (head, rows): ``total_rows`` and ``offset`` unless the view is reduced, and an iterator.
 
-    ``counted``: the offset is the true one, as over HTTP; else it is ``skip``, as PouchDB has it.
+    ``counted``: the offset is the true one, as over HTTP; else it is ``skip``, as in PouchDB.
 
-    Raises NotFound for a view that is not there, and what ``query`` raises.
+    Raises NotFound for a missing view, and what ``query`` raises.
     """
     if view == ALL_DOCS:
         return _all_docs(database, options)
@@ -66,7 +66,7 @@ def _pages(database: SyncPouchDB, options: Mapping[str, Any], rows: list[Any], l
         if left is not None and left <= 0:
             return
         size = PAGE if left is None else min(PAGE, left)
-        # One more than the last one seen, and that one left out: it may be gone by now.
+        # Start at the last row seen and leave it out: it may be gone by now.
         last = rows[-1]["id"]
         more = database.all_docs(**following, startkey=last, limit=size + 1)["rows"]
         rows = [row for row in more if row["id"] != last][:size]
