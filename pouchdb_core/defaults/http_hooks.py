@@ -1,4 +1,4 @@
-"""The adapter of remote databases; proxies are those that the machine's settings name."""
+"""The adapter of remote databases; proxies are those of the machine's settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pouchdb_adapters() -> Iterable[type[Adapter]]:
 
 @hookimpl(tryfirst=True)
 def pouchdb_http_session(url: str, session: HttpSession) -> None:
-    """Use the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY, unless the database has one of its own."""
+    """Use the proxy of HTTP_PROXY, HTTPS_PROXY and NO_PROXY, unless the database has its own."""
     parts = urlsplit(url)
     if session.proxy is None and parts.hostname and not urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         session.proxy = urllib.request.getproxies().get(parts.scheme) or None

@@ -63,7 +63,7 @@ _ACTIONS: Mapping[str, Callable[..., Any]] = {
     "revs_limit": lambda database, limit=None: database.adapter.revs_limit(limit),
     "view_cleanup": _view_cleanup,
 }
-"""The core's way of doing what an Administer request names, with the arguments of the request."""
+"""The core's functions by the name in an Administer request, called with the request's arguments."""
 
 
 @hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""Reading stored content: as a seekable file that notices what is damaged."""
+"""Reading stored content: as a seekable file that detects damage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHUNK = 256 * 1024
 class _Chunks:
     """The chunks of stored content, each compared with its checksum, all of them with the digest.
 
-    Where that fails, the last chunk is not given away: nobody gets the whole of damaged content.
+    If that fails, the last chunk is not returned: no reader gets the whole of damaged content.
     """
 
     def __init__(self, store: Store, content: Content) -> None:
@@ -31,10 +31,10 @@ class _Chunks:
         self._next = 0
         self._hash: Any = None
         self.verified = False
-        """Whether all of it was read and is what was stored."""
+        """Whether all of it was read and matches what was stored."""
 
     def get(self, index: int) -> bytes:
-        """Return one chunk. Raises Damaged without saying of what, NotFound when the content was removed."""
+        """Return one chunk. Raises Damaged without a name, NotFound when the content was removed."""
         content = self._content
         found = self._store.attachment_chunk(content.number, index)
         wanted = min(CHUNK, content.length - index * CHUNK)
@@ -105,9 +105,9 @@ class _Verified(Digests):
 class AttachmentReader(io.RawIOBase):
     """A stored attachment as a seekable binary file; at most one chunk is in memory.
 
-    ``content_type`` (str), ``digest`` (str: what the document says), ``md5`` (str: that of the content) and
+    ``content_type`` (str), ``digest`` (str: the document's), ``md5`` (str: the content's) and
     ``length`` (bytes) describe it. It holds no transaction: reading past the removal of the attachment
-    raises NotFound, never wrong bytes. Raises Damaged where what is stored is not what was written: at once
+    raises NotFound, never wrong bytes. Raises Damaged if what is stored is not what was written: at once
     for a chunk, at the end for content of an earlier version of the file, which has no checksums of chunks.
     """
 
@@ -123,7 +123,7 @@ class AttachmentReader(io.RawIOBase):
         self.known_as = (self.digest,)
         """Digests under which the content is known besides that of its bytes."""
         self.sha256 = content.sha256
-        """The key of the content in the store; None for what was damaged already when it got one."""
+        """The key of the content in the store; None for content that was already damaged when it got one."""
         self._content = content
         self._chunks = _Chunks(store, content)
         self._position = 0
@@ -131,7 +131,7 @@ class AttachmentReader(io.RawIOBase):
 
     @property
     def digests(self) -> Digests:
-        """The digests of all of the content, which is read as far as it was not. Raises Damaged."""
+        """The digests of the whole content; reads what was not read yet. Raises Damaged."""
         if not self._chunks.verified:
             for _ in self._all():
                 pass
@@ -166,7 +166,7 @@ class AttachmentReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer: fewer bytes come at the end only, which readers such as zipfile rely on."""
+        """Fill the buffer: fewer bytes only at the end, which readers such as zipfile rely on."""
         self._check_open()
         view = memoryview(buffer).cast("B")
         done = 0

@@ -57,7 +57,7 @@ class Blob(Record):
 
 
 class Stored:
-    """Stands for content that the database has, in a replicated document: its key instead of the bytes."""
+    """A placeholder in a replicated document for content that the database has: its key instead of the bytes."""
 
     __slots__ = ("sha256",)
 
@@ -83,24 +83,24 @@ class Incoming:
     ) -> None:
         self.entry = entry
         self.text = text
-        """The base64 text when it was given so: PouchDB hashes that."""
+        """The base64 text if it was given that way: PouchDB hashes that."""
         self.content = content
         self.digests = digests
         """The length and digests of the content."""
         self.known_as = known_as
-        """Other digests that its source gives the content: see ``compare``."""
+        """Other digests that the source gives the content: see ``compare``."""
         self.encoded_length = encoded_length
-        """Bytes of it as it came, where it came packed."""
+        """Number of bytes as it was received, if it was packed."""
         self.key = key
-        """Of a stub: the SHA-256 of the content it stands for, if that is known."""
+        """For a stub: the SHA-256 of the content it stands for, if that is known."""
         self.revpos: int | None = None
-        """The generation it is of, if that is known already: a replicated document says it."""
+        """Its generation, if that is already known: a replicated document has it."""
 
     @property
     def digest(self) -> str:
         """The digest that readers of the document are to see.
 
-        That of the content; of content that came from a CouchDB which packs it, what that one calls it.
+        That of the content; for content from a CouchDB that packs it, the digest given by that CouchDB.
         """
         assert self.digests is not None
         said = self.entry.get("digest")
@@ -108,16 +108,16 @@ class Incoming:
 
     @property
     def length(self) -> int:
-        """Bytes of the content, 0 of a stub."""
+        """Bytes of the content, 0 for a stub."""
         return 0 if self.digests is None else self.digests.length
 
     def check(self, name: str) -> None:
-        """Compare the content with what the document says of it. Raises ContentMismatch."""
+        """Compare the content with its description in the document. Raises ContentMismatch."""
         if self.digests is not None:
             compare(name, self.entry, self, self.chunks())
             said = self.entry.get("digest")
             if isinstance(said, str) and said.startswith("md5-"):
-                # It agrees, so what the document calls it is a name of the content.
+                # It agrees, so the document's digest is another digest of the content.
                 self.known_as = {*self.known_as, said}
 
     @property
@@ -127,8 +127,8 @@ class Incoming:
     def hashed(self) -> dict[str, Any]:
         """Return the entry as the revision id hashes it: data, digest, content_type, length, revpos, stub.
 
-        Content that did not come as base64 text stands for itself by digest and length, so that
-        streams need not be held to be hashed.
+        Content that was not given as base64 text is hashed by digest and length, so that
+        streams need not be kept to be hashed.
         """
         given: dict[str, Any] = {}
         if self.text is not None:
@@ -141,7 +141,7 @@ class Incoming:
         return given
 
     def described(self) -> dict[str, Any]:
-        """Return the entry as a stub, for whoever judges the document."""
+        """Return the entry as a stub, for the guards."""
         told = {key: value for key, value in self.entry.items() if key in ENTRY}
         if self.content is not None:
             told.update(digest=self.digest, length=self.length)
@@ -165,17 +165,17 @@ class Incoming:
 
 
 def parse_attachments(given: Any, *, replicated: bool = False) -> dict[str, Incoming]:
-    """Check the ``_attachments`` member of a document. Raises BadRequest naming the attachment.
+    """Check the ``_attachments`` field of a document. Raises BadRequest naming the attachment.
 
-    Only a ``replicated`` document is believed what generation its attachments are of, and its content must
-    be what it says of it (ContentMismatch): an edit may still have the digest of what it replaces.
+    Only a ``replicated`` document's generations of attachments are trusted, and its content must
+    match its description (ContentMismatch): an edit may still have the digest of what it replaces.
     """
     if not isinstance(given, Mapping):
         raise BadRequest(f"_attachments must be an object of attachments by name, not {type(given).__name__}")
     parsed: dict[str, Incoming] = {}
     try:
         for name, entry in given.items():
-            # The name first: content that is taken in under a bad one would be closed by nobody.
+            # The name first: content that is accepted under a bad one would never be closed.
             check_name(name)
             incoming = parsed[name] = _entry(name, entry)
             if replicated:
@@ -194,8 +194,8 @@ def close_all(attachments: Mapping[str, Incoming] | None) -> None:
 
 
 def check_name(name: Any) -> str:
-    """Return ``name`` if an attachment may be called so. Raises BadRequest."""
-    # An empty one is odd, but CouchDB and PouchDB take it, so it comes by replication.
+    """Return ``name`` if it is a valid attachment name. Raises BadRequest."""
+    # An empty one is odd, but CouchDB and PouchDB accept it, so it arrives by replication.
     if type(name) is not str:
         raise BadRequest(f"an attachment's name must be a string, not {name!r}")
     if name.startswith("_"):
@@ -228,13 +228,13 @@ def _entry(name: str, entry: Any) -> Incoming:
 
 
 def parse_content(name: str, data: Any, entry: dict[str, Any]) -> Incoming:
-    """Take in content: bytes, base64 text, a blob or a binary file (read to its end, left open)."""
+    """Accept content: bytes, base64 text, a blob or a binary file (read to its end, left open)."""
     if isinstance(data, Mapping) and "data" in data:
         entry = {**entry}
         entry.setdefault("content_type", str(data.get("type") or DEFAULT_TYPE))
         data = data["data"]
     if isinstance(data, Incoming):
-        # Taken in already.
+        # Already accepted.
         known_as, encoded_length = data.known_as, data.encoded_length
         return Incoming(entry, data.content, data.digests, known_as=known_as, encoded_length=encoded_length)
     if isinstance(data, Stored):
@@ -280,7 +280,7 @@ def _keep(name: str, spool: IO[bytes], piece: bytes) -> None:
     try:
         spool.write(piece)
     except OSError as error:
-        # Of the temporary directory; what the source itself raises is the caller's.
+        # An error of the temporary directory; errors of the source are the caller's.
         kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
         raise kind(f"attachment {name!r} cannot be kept in a temporary file: {error.strerror}") from error
 
@@ -288,13 +288,13 @@ def _keep(name: str, spool: IO[bytes], piece: bytes) -> None:
 def resolve(
     store: Store, incoming: Mapping[str, Incoming], previous: Mapping[str, tuple[Mapping[str, Any], Content]]
 ) -> dict[str, tuple[dict[str, Any], Content]]:
-    """Store what is new and look up what is a stub; inside a write transaction.
+    """Store new content and look up that of stubs; inside a write transaction.
 
     ``previous`` holds the entries of the revision it was made from, with their content. Returns by name
-    the entry to keep in the body, with None as its generation where that is not known, and its content.
+    the entry to keep in the body, with None as its generation if that is not known, and its content.
     Raises MissingStub.
     """
-    # Stubs first: a missing one must not leave behind content that nothing uses.
+    # Stubs first: a missing one must not leave unused content behind.
     stubs = {name: _stub(store, name, entry, previous) for name, entry in incoming.items() if entry.stub}
     resolved: dict[str, tuple[dict[str, Any], Content]] = {}
     for name, attachment in incoming.items():
@@ -318,9 +318,9 @@ def resolve(
 def _stub(
     store: Store, name: str, incoming: Incoming, previous: Mapping[str, tuple[Mapping[str, Any], Content]]
 ) -> tuple[Content, Mapping[str, Any]]:
-    """Find the content a stub stands for: the parent's of that name, else any of that digest.
+    """Find the content of a stub: the parent's of that name, else any with that digest.
 
-    What is the parent's stays what it was, its generation included.
+    The parent's entry is kept unchanged, including its generation.
     """
     before, content = previous.get(name, ({}, None))
     digest = incoming.entry.get("digest", before.get("digest"))
@@ -331,7 +331,7 @@ def _stub(
     elif content is not None and before.get("digest") == digest:
         return content, before
     elif digest is not None:
-        # Of two contents with one MD5 nobody knows which is meant, unless the parent has it under another name.
+        # Of two contents with one MD5 it is unknown which is meant, unless the parent has it under another name.
         ours = {content for entry, content in previous.values() if entry["digest"] == digest}
         found = ours or set(store.contents(digest))
         if len(found) == 1:
@@ -353,7 +353,7 @@ def outgoing(
             reader = AttachmentReader(store, entry, id, rev, name)
             content = reader.read()
             members = {key: value for key, value in entry.items() if key != "length"}
-            # What is sent has the digest of what is sent, whatever a CouchDB that packs it calls it.
+            # The digest sent is that of the content sent, whatever digest a CouchDB that packs it gives.
             members["digest"] = reader.md5
             members["data"] = content if binary else base64.b64encode(content).decode("ascii")
             shown[name] = Record(members)

@@ -17,9 +17,9 @@ PAGE = 500
 
 
 def compact(store: Store, task: Task) -> None:
-    """Drop the bodies of revisions that are not leaves, attachments that nothing uses, and free space.
+    """Drop the bodies of revisions that are not leaves, unused attachments, and free space.
 
-    Goes page by page, each in a transaction of its own: writers get their turn in between, and a
+    Goes page by page, each in a separate transaction: writers get their turn in between, and a
     compaction that is killed loses nothing and is simply run again. It reads only documents that
     have something beside their winner.
     """
@@ -33,7 +33,7 @@ def compact(store: Store, task: Task) -> None:
                 if dropped:
                     changes.dropped.extend((pointer,) for _, pointer in dropped)
                     changes.unused.extend((id, rev) for rev, _ in dropped)
-                    # Same seq: what a reader of the feed knows has not changed.
+                    # Same seq: nothing has changed for a reader of the feed.
                     changes.touched.append((row[0], _live_conflicts(tree, row[3]), tree.dumps(), row[0]))
             store.save(changes)
         task.progress(len(page))
@@ -46,10 +46,10 @@ def _live_conflicts(tree: Tree, deleted: int) -> int:
 
 
 def purge(store: Store, wanted: Mapping[str, Sequence[str]], keep: int) -> tuple[int, dict[str, list[str]], set[str]]:
-    """Forget leaf revisions, and ancestors that only they have, as if they had never been.
+    """Purge leaf revisions, and ancestors that only they have, as if they had never existed.
 
-    One transaction; what is not there, or no leaf, is left alone. Returns the purge_seq, the
-    revisions that went by id, and the ids of which nothing is left.
+    One transaction; revisions that are missing, or not leaves, are ignored. Returns the purge_seq, the
+    purged revisions by id, and the ids of which nothing is left.
     """
     with store.write() as counters:
         heads = store.heads(list(wanted))
@@ -66,7 +66,7 @@ def purge(store: Store, wanted: Mapping[str, Sequence[str]], keep: int) -> tuple
 
 
 def revs_diff(store: Store, wanted: Mapping[str, Sequence[str]]) -> Record:
-    """Return which revisions are missing: ``{id: {"missing": [...], "possible_ancestors"?: [...]}}``."""
+    """Return the missing revisions: ``{id: {"missing": [...], "possible_ancestors"?: [...]}}``."""
     answer = Record()
     ids = list(wanted)
     for start in range(0, len(ids), PAGE):
@@ -78,7 +78,7 @@ def revs_diff(store: Store, wanted: Mapping[str, Sequence[str]]) -> Record:
             if head is not None:
                 _, rev, deleted, packed = head
                 if list(wanted[id]) == [rev]:
-                    # The usual question about what is there: no tree need be made to know it.
+                    # The usual question about an existing revision: no tree has to be made to answer it.
                     continue
                 tree = Tree.single(rev, deleted=bool(deleted)) if packed is None else Tree.loads(packed)
             lacking = missing(tree, wanted[id])

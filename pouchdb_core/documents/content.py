@@ -1,9 +1,9 @@
-"""Content of attachments and what is said of it: the one place where the two are compared.
+"""Content of attachments and its description: the one place where the two are compared.
 
-A document says of an attachment what length and MD5 digest it has. Whatever brings the content (a
-request for one attachment, a multipart body, a dump, another store here), it is compared here before it
-is stored. CouchDB stores text and the like gzipped; there the digest is of the gzipped bytes, and
-``length`` of the plain ones.
+A document has the length and the MD5 digest of each attachment. However the content arrives (a
+request for one attachment, a multipart body, a dump, another store here), it is checked here before it
+is stored. CouchDB stores text and the like gzipped; there the digest is that of the gzipped bytes, and
+``length`` that of the plain ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Came", "Digests", "compare", "is_compressible", "md5_text"]
 # What CouchDB gzips unless its administrator says otherwise ([attachments] compressible_types), and a little more.
 COMPRESSIBLE = ("text/", "application/javascript", "application/json", "application/xml", "image/svg+xml")
 LEVELS = (8, 9, 6, 1, 2, 3, 4, 5, 7)
-"""zlib's levels: CouchDB's own first, then what people set."""
+"""zlib's levels: CouchDB's own first, then common settings."""
 ERLANG = (zlib.DEFLATED, 16 + zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL)
 """How CouchDB packs: zlib:deflateInit(Z, Level, deflated, 16 + 15, 8, default)."""
 SAMPLE = "db1423b682da2fd88f88a1b6ea3fd8d4"
@@ -30,7 +30,7 @@ SAMPLE = "db1423b682da2fd88f88a1b6ea3fd8d4"
 
 
 class Digests:
-    """The length and digests of content, computed as it passes."""
+    """The length and digests of content, computed while it is streamed."""
 
     __slots__ = ("_md5", "_sha256", "length")
 
@@ -47,7 +47,7 @@ class Digests:
 
     @property
     def md5(self) -> str:
-        """``md5-`` and the base64 of the digest: what peers see."""
+        """``md5-`` and the base64 of the digest: the form that peers see."""
         return md5_text(self._md5)
 
     @property
@@ -70,7 +70,7 @@ class Came(Protocol):
 
     @property
     def known_as(self) -> Collection[str]:
-        """Other digests that its source gives it, such as that of the packed bytes it was sent as."""
+        """Other digests that its source gives it, such as that of the packed bytes that were sent."""
 
     @property
     def encoded_length(self) -> int | None:
@@ -78,7 +78,7 @@ class Came(Protocol):
 
 
 def compare(name: str, entry: Mapping[str, Any], content: Came, pieces: Iterable[bytes]) -> None:
-    """Compare content with what ``entry`` says of the attachment ``name``; ``pieces`` yields it again.
+    """Compare content with the ``entry`` of the attachment ``name``; ``pieces`` yields it again.
 
     Raises ContentMismatch.
     """
@@ -104,16 +104,16 @@ def compare(name: str, entry: Mapping[str, Any], content: Came, pieces: Iterable
 
 
 def is_compressible(entry: Mapping[str, Any]) -> bool:
-    """Tell whether an attachment is of a type that CouchDB packs."""
+    """Return whether an attachment is of a type that CouchDB packs."""
     return str(entry.get("content_type") or "").lower().startswith(COMPRESSIBLE)
 
 
 def _is_packed(entry: Mapping[str, Any], digest: str, pieces: Iterable[bytes]) -> bool:
-    """Tell whether a digest is of the content as CouchDB packs it."""
+    """Return whether a digest is that of the content as CouchDB packs it."""
     if entry.get("encoding") != "gzip" and not is_compressible(entry):
         return False
     if not _packs_as_erlang():
-        # Packed here it would have other bytes: there is nothing to compare with.
+        # Packed here, it would have other bytes: there is nothing to compare with.
         return True
     packers = [zlib.compressobj(level, *ERLANG) for level in LEVELS]
     digests = [hashlib.md5(usedforsecurity=False) for _ in packers]
@@ -127,7 +127,7 @@ def _is_packed(entry: Mapping[str, Any], digest: str, pieces: Iterable[bytes]) -
 
 @functools.cache
 def _packs_as_erlang() -> bool:
-    """Tell whether zlib here packs as the one that Erlang is built with: replacements of it pack otherwise."""
+    """Return whether zlib here packs like the one that Erlang is built with: replacements of it pack differently."""
     sample = b"".join(b"%d %d, " % (number, number * number) for number in range(2000))
     packer = zlib.compressobj(8, *ERLANG)
     packed = packer.compress(sample) + packer.flush()

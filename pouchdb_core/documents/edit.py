@@ -21,7 +21,7 @@ from pouchdb_core.revisions import Tree, generation
 __all__ = ["Batch", "Draft"]
 
 ROW = 0
-"""The pointer of a body that is in the document's own row: the winner's."""
+"""The pointer of a body that is in the document's row: the winner's."""
 
 
 class Draft:
@@ -61,7 +61,7 @@ class Batch:
         *,
         unique: bool = False,
     ) -> None:
-        """``unique`` promises that no id comes twice: then a new document needs no draft."""
+        """``unique`` promises that no id occurs twice: then a new document needs no draft."""
         self._unique = unique
         self._store, self._counters = store, counters
         self._auto_compaction = auto_compaction
@@ -71,7 +71,7 @@ class Batch:
         self._used: dict[tuple[str, str], dict[str, Content]] = {}
         """The attachments of revisions that this batch has written, which the store does not know yet."""
         self._last_pointer = counters.last_pointer
-        """Pointers above this one are of this batch: their bodies are not in the store yet."""
+        """Pointers above this one belong to this batch: their bodies are not in the store yet."""
 
     def edit(self, parsed: Parsed) -> Record:
         """Add a new revision. Raises Conflict unless its parent is a leaf (or a deleted document comes back)."""
@@ -98,7 +98,7 @@ class Batch:
         return Record(ok=True, id=parsed.id, rev=parsed.rev)
 
     def graft(self, parsed: Parsed) -> Record:
-        """Add a revision as another replica made it; one that is known already changes nothing."""
+        """Add a revision as another replica made it; one that is already known changes nothing."""
         draft = self._draft(parsed.id)
         if draft is None:
             self._create(parsed)
@@ -107,7 +107,7 @@ class Batch:
         return Record(ok=True, id=parsed.id, rev=parsed.rev)
 
     def prune(self, id: str, revs: list[str]) -> list[str]:
-        """Purge leaves, with the ancestors only they have; return every revision that went."""
+        """Purge leaves, with the ancestors only they have; return every purged revision."""
         draft = self._draft(id)
         if draft is None:
             return []
@@ -188,14 +188,14 @@ class Batch:
 
     def _merge(self, draft: Draft, tree: Tree, parsed: Parsed) -> None:
         if parsed.rev in tree:
-            # Its ancestors may be news nevertheless, which can make of a leaf an inner revision.
+            # Its ancestors may still be new, which can make a leaf an inner revision.
             if tree.holds(parsed.path):
                 return
             tree.merge(parsed.path)
             self._touch(draft)
             self._elect(draft, tree)
         else:
-            # What can fail comes before anything is changed: the other documents of the batch go on.
+            # What can fail comes before anything is changed: the other documents of the batch continue.
             body = self._body(parsed, draft)
             tree.merge(parsed.path, deleted=parsed.deleted, body=None)
             self._touch(draft)
@@ -211,7 +211,7 @@ class Batch:
         draft.merged = True
 
     def _shrink(self, draft: Draft, tree: Tree) -> None:
-        """Forget what is not kept: once a batch, as that looks at the whole tree."""
+        """Drop what is not kept: once per batch, because that walks the whole tree."""
         if self._auto_compaction:
             for rev, pointer in tree.compact():
                 self._drop(draft.id, rev, pointer)
@@ -219,7 +219,7 @@ class Batch:
             self._stem(draft.id, tree)
 
     def _elect(self, draft: Draft, tree: Tree) -> None:
-        """Bring the winner's body into the row when the winner is another revision than before."""
+        """Move the winner's body into the row if the winner has changed."""
         winner = tree.winner()
         if winner == draft.rev:
             return
@@ -247,7 +247,7 @@ class Batch:
         tree.set_body(draft.rev, pointer)
 
     def _read(self, draft: Draft, pointer: int | None) -> bytes:
-        """Return a stored body of the document, also one that only this batch has put where it is."""
+        """Return a stored body of the document, also one that only this batch has stored."""
         body: bytes | None = None
         if pointer is not None and ROW < pointer <= self._last_pointer:
             body = self._store.body(pointer)
@@ -276,7 +276,7 @@ class Batch:
             self._changes.unused.append((id, rev))
 
     def _body(self, parsed: Parsed, draft: Draft | None) -> bytes:
-        """Return the body to store; attachments are stored or found on the way. Raises MissingStub."""
+        """Return the body to store; attachments are stored or found meanwhile. Raises MissingStub."""
         if parsed.attachments is None:
             return parsed.body
         members = load(parsed.body)
@@ -291,11 +291,11 @@ class Batch:
         return dump(members)
 
     def _previous(self, draft: Draft | None, parsed: Parsed) -> dict[str, tuple[Mapping[str, Any], Content]]:
-        """Return the attachments of the revision it was made from: the parent, or the newest ancestor there is."""
+        """Return the attachments of the revision it was made from: the parent, or the newest existing ancestor."""
         if draft is None:
             return {}
         tree = draft.grown()
-        # An edit has the parent alone in its path.
+        # An edit has only the parent in its path.
         for rev in parsed.path[1:]:
             if rev in tree and (pointer := tree.body(rev)) is not None:
                 entries = load(self._read(draft, pointer)).get("_attachments", {})

@@ -1,4 +1,4 @@
-"""Asking write guards about a batch, outside the write lock, and knowing when to ask again."""
+"""Asking write guards about a batch, outside the write lock, and deciding when to ask again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Ancestor = tuple[str, bytes]
 
 @dataclass(slots=True)
 class _Verdict:
-    """What the guards said of a document, over which winner and by which rules."""
+    """The guards' verdict on a document, over which winner and by which rules."""
 
     over: str | None
     ddocs_seq: int
@@ -35,14 +35,14 @@ class _Verdict:
 
 
 class Judge:
-    """The verdicts of the guards over a batch in which no id is twice."""
+    """The verdicts of the guards over a batch in which no id occurs twice."""
 
     def __init__(self, store: Store, guards: Sequence[Guard], new_edits: bool) -> None:
         self._store, self._guards, self._new_edits = store, guards, new_edits
         self._verdicts: dict[Parsed, _Verdict] = {}
 
     def ask(self, batch: Sequence[Parsed]) -> None:
-        """Ask the guards about ``batch``, over the state as it is now."""
+        """Ask the guards about ``batch``, over the current state."""
         if not batch:
             return
         ddocs_seq = self._store.counters().ddocs_seq
@@ -59,7 +59,7 @@ class Judge:
             row = rows.get(parsed.id)
             self._verdicts[parsed] = _Verdict(row[2] if row else None, ddocs_seq)
         for guard in guards:
-            # Each guard gets copies of its own.
+            # Each guard gets separate copies.
             errors = guard(
                 [
                     _Document(parsed, rows.get(parsed.id), ancestor, ddocs_seq, self._new_edits)
@@ -72,7 +72,7 @@ class Judge:
                     verdict.error = error
 
     def stale(self, batch: Sequence[Parsed], heads: dict[str, Head], counters: Counters) -> list[Parsed]:
-        """Return those that were judged over another winner, or by other design documents, than there are now."""
+        """Return those that were judged over another winner, or by other design documents, than the current ones."""
         return [parsed for parsed in batch if not self._stands(parsed, heads.get(parsed.id), counters)]
 
     def error(self, parsed: Parsed) -> PouchDBError | None:
@@ -92,7 +92,7 @@ def _passes_all(guard: Guard, ddocs_seq: int) -> bool:
 
 
 def _checked(guard: Guard, errors: Any, count: int) -> Sequence[PouchDBError | None]:
-    """Refuse an answer that does not judge every document: what was not judged must not pass."""
+    """Refuse an answer that does not judge every document: a document that was not judged must not pass."""
     if errors is None:
         return [None] * count
     if isinstance(errors, Sequence) and len(errors) == count:
@@ -103,7 +103,7 @@ def _checked(guard: Guard, errors: Any, count: int) -> Sequence[PouchDBError | N
 
 
 def rounds(batch: list[Parsed]) -> list[list[Parsed]]:
-    """Split a batch so that no round has an id twice: a guard must see the outcome of the edit before."""
+    """Split a batch so that no round has an id twice: a guard must see the outcome of the previous edit."""
     split: list[list[Parsed]] = []
     seen: Counter[str] = Counter()
     for parsed in batch:
@@ -116,7 +116,7 @@ def rounds(batch: list[Parsed]) -> list[list[Parsed]]:
 
 
 class _Document(Proposed):
-    """A document of a batch, over the row there was when the guards were asked."""
+    """A document of a batch, over the row that existed when the guards were asked."""
 
     __slots__ = ("_ancestor", "_ddocs_seq", "_new", "_new_edits", "_old", "_parent", "_parsed", "_row", "_sent")
 

@@ -27,17 +27,17 @@ class RawDocument(NamedTuple):
     """An object without ``_id`` and ``_rev``; attachments are stubs."""
 
     def document(self) -> Record:
-        """Return the document, parsed anew at each call."""
+        """Return the document, parsed again at each call."""
         return _identified(load_record(self.body), self.id, self.rev)
 
     def json(self) -> bytes:
-        """Return the document as JSON text, which is not parsed for it."""
+        """Return the document as JSON text, without parsing it."""
         rest = self.body[1:] if self.body == b"{}" else b"," + self.body[1:]
         return b'{"_id":%b,"_rev":"%b"%b' % (dump(self.id), self.rev.encode(), rest)
 
 
 def listing(store: Store, request: Listing) -> Record:
-    """Answer ``all_docs``: ``{"total_rows", "offset", "rows", "update_seq"?}`` of one moment."""
+    """Answer ``all_docs``: ``{"total_rows", "offset", "rows", "update_seq"?}`` of one snapshot."""
     with store.snapshot():
         counters = store.counters()
         rows: list[Any]
@@ -95,7 +95,7 @@ def _row(row: Row, doc: Record | None) -> Record:
 def _raw(store: Store, rows: Sequence[Row], options: ReadOptions) -> list[RawDocument]:
     if options is not PLAIN and options != PLAIN:
         return [_composed(store, row, options) for row in rows]
-    # Without a call for each: it would take as long as parsing a small document.
+    # Without a call for each: that would take as long as parsing a small document.
     return [
         RawDocument(row[1], row[2], body)
         if (body := row[5]) is not None and b'"_attachments"' not in body
@@ -118,7 +118,7 @@ def _by_keys(store: Store, request: Listing) -> list[Any]:
     rows: list[Any] = []
     for start in range(0, len(keys), PAGE):
         page = keys[start : start + PAGE]
-        # A lone surrogate cannot be the id of a document, nor be asked for in SQL.
+        # A lone surrogate cannot be the id of a document, nor be used in SQL.
         texts = [key for key in page if isinstance(key, str) and encodes(key)]
         found = store.rows(texts)
         if request.raw:
@@ -142,14 +142,14 @@ def _by_keys(store: Store, request: Listing) -> list[Any]:
 
 
 def row_document(store: Store, row: Row, options: ReadOptions) -> Record:
-    """Build the winner of a row that brought its body, deleted or not."""
+    """Build the winner of a row that has its body, deleted or not."""
     if options is not PLAIN:
         return compose(store, row, row[2], options)
     return _complete(load_record(row[5] or b"{}"), row)
 
 
 def plain_documents(rows: Sequence[Row]) -> Iterator[Record]:
-    """Build the winners of rows that brought their bodies, deleted or not, without options."""
+    """Build the winners of rows that have their bodies, deleted or not, without options."""
     return map(_complete, map(load_record, [row[5] or b"{}" for row in rows]), rows)
 
 
@@ -159,7 +159,7 @@ def _identified(doc: Record, id: str, rev: str) -> Record:
 
 
 def _complete(doc: Record, row: Row) -> Record:
-    """Add to a parsed body what the row knows."""
+    """Add the row's values to a parsed body."""
     doc["_id"], doc["_rev"] = row[1], row[2]
     if row[3]:
         doc["_deleted"] = True

@@ -25,7 +25,7 @@ WITH_REVISIONS = ReadOptions(revs=True, latest=True)
 
 
 class Packed:
-    """A revision with its history; ``document()`` is what reading it with ``revs=True`` answers."""
+    """A revision with its history; ``document()`` is what reading it with ``revs=True`` returns."""
 
     __slots__ = ("body", "deleted", "id", "path", "rev")
 
@@ -33,7 +33,7 @@ class Packed:
         self.id, self.rev, self.path, self.deleted, self.body = id, rev, path, deleted, body
 
     def document(self) -> Record:
-        """Return the document, parsed anew at each call."""
+        """Return the document, parsed again at each call."""
         doc = load_record(self.body)
         doc["_id"], doc["_rev"] = self.id, self.rev
         if self.deleted:
@@ -42,28 +42,28 @@ class Packed:
         return doc
 
     def json(self) -> bytes:
-        """Return ``document()`` as JSON, which is not parsed for it."""
+        """Return ``document()`` as JSON, without parsing it."""
         added: dict[str, Any] = {"_id": self.id, "_rev": self.rev}
         if self.deleted:
             added["_deleted"] = True
         added["_revisions"] = revisions_from_path(self.path)
-        # Neither has white space, as ``dump`` writes it, and only the first may have no members.
+        # Neither has white space, as ``dump`` writes it, and only the first may be empty.
         start = self.body[:-1]
         return start + (b"" if start == b"{" else b",") + dump(added)[1:]
 
     def parsed(self) -> Parsed:
-        """Return it as a writer takes it."""
+        """Return it in the form that a writer accepts."""
         return Parsed(self.id, self.rev, None, self.path, self.deleted, self.body, {}, None)
 
 
 Answer = Packed | Record | PouchDBError | list[Packed | Record] | None
-"""What there is of a revision: itself, the leaves that were made from it, or why it cannot be read."""
+"""The result for a revision: itself, the leaves that were made from it, or why it cannot be read."""
 
 
 def read_packed(store: Store, revisions: Sequence[tuple[str, str]], size: int) -> list[Answer]:
     """Return revisions, or the leaves that were made from them: about ``size`` bytes, then it stops.
 
-    What has attachments is a document with stubs; what is not there is None, what cannot be read the error.
+    One with attachments is a document with stubs; a missing one is None, one that cannot be read the error.
     """
     with store.snapshot():
         revisions = revisions[: fitting(store, [id for id, _ in revisions], size)]
@@ -82,7 +82,7 @@ def read_packed(store: Store, revisions: Sequence[tuple[str, str]], size: int) -
             except Damaged as error:
                 answer = error
             answers.append(answer)
-            # Of losing leaves the length was not known.
+            # The length of losing leaves was not known.
             leaves = answer if isinstance(answer, list) else (answer,)
             total += sum(len(each.body) + 40 * len(each.path) for each in leaves if isinstance(each, Packed))
             if total > size:
@@ -92,7 +92,7 @@ def read_packed(store: Store, revisions: Sequence[tuple[str, str]], size: int) -
 
 def _one(store: Store, row: Row, rev: str, trees: Trees) -> Packed | Record | list[Packed | Record] | None:
     if rev == row[2] and row[4] is not None and b'"_attachments"' not in row[5]:  # type: ignore[operator]  # rows() brings bodies
-        # The winner of one branch, as most are: no tree need be made.
+        # The winner of one branch, as most are: no tree has to be made.
         try:
             branches = read_branches(row[4])
         except InvalidTree as error:

@@ -21,16 +21,16 @@ from pouchdb_core.revisions.stored import InvalidTree
 __all__ = ["Trees", "compose", "fitting", "parsed_body", "read", "stubs", "tree_of"]
 
 ROW = 200
-"""Bytes a document takes beside its body, about."""
+"""Approximate bytes that a document takes beside its body."""
 AT_ONCE = 100
 """Documents that are read in one snapshot."""
 
 
 def read(store: Store, request: Read) -> Any:
-    """Answer a read.
+    """Do a read.
 
     Returns a document; with ``open_revs`` a list of ``{"ok": doc}`` and ``{"missing": rev}``; with
-    ``items`` the answer of ``bulk_get``; with ``attachment`` a Blob or an AttachmentReader.
+    ``items`` the result of ``bulk_get``; with ``attachment`` a Blob or an AttachmentReader.
     Raises NotFound with the message ``missing`` or ``deleted``.
     """
     if request.items is not None:
@@ -100,14 +100,14 @@ def parsed_body(body: bytes, id: str) -> Record:
 
 
 class Trees:
-    """The trees of rows: of one that is asked for again and again, the tree is made once."""
+    """The trees of rows: the tree of a row that is requested repeatedly is made once."""
 
     def __init__(self) -> None:
         self._data: bytes | None = None
         self._tree = Tree()
 
     def of(self, row: Row) -> Tree:
-        """Return a row's revision tree. Whoever takes it changes nothing."""
+        """Return a row's revision tree. The caller must not change it."""
         data = row[4]
         if data is None:
             return tree_of(row)
@@ -125,7 +125,7 @@ def stubs(doc: Record) -> None:
 def compose(store: Store, row: Row, rev: str, options: ReadOptions, tree: Tree | None = None) -> Record:
     """Build the document of one revision, with what ``options`` add; ``tree`` if it is known. Raises NotFound.
 
-    Members come in PouchDB's order: the body's, ``_id``, ``_rev``, then the added ones.
+    Fields come in PouchDB's order: the body's, ``_id``, ``_rev``, then the added ones.
     """
     id = row[1]
     tree = tree_of(row) if tree is None else tree
@@ -136,7 +136,7 @@ def compose(store: Store, row: Row, rev: str, options: ReadOptions, tree: Tree |
         raise NotFound(id=id, rev=rev)
     body = row[5] if rev == row[2] else store.body(pointer)
     if body is None:
-        # Outside of a snapshot it may have been removed since the row was read.
+        # Outside a snapshot it may have been removed since the row was read.
         raise NotFound(id=id, rev=rev)
     doc = parsed_body(body, id)
     if "_attachments" in doc:
@@ -188,7 +188,7 @@ def _revisions_of(
     answers: list[Record] = []
     seen: set[str] = set()
     for asked in tree.leaves() if revs == "all" else revs:
-        # With `latest` every leaf that was made from it, as in CouchDB; two of the asked may have the same ones.
+        # With `latest` every leaf that was made from it, as in CouchDB; two requested ones may have the same.
         for rev in tree.leaves_of(asked) if options.latest and asked in tree else (asked,):
             if rev in seen:
                 continue
@@ -205,7 +205,7 @@ def _many(store: Store, request: Read) -> Record:
     items = request.items or ()
     if request.size is not None:
         items = items[: fitting(store, [id for id, _, _ in items if encodes(id)], request.size)]
-    # A snapshot each would cost as much as the reading; one of all would keep a database in memory from everybody.
+    # A snapshot each would cost as much as the reading; one for all would lock a database in memory for all others.
     some = 1 if request.options.attachments else AT_ONCE
     trees = Trees()
     for start in range(0, len(items), some):
@@ -234,7 +234,7 @@ def _result(
     except NotFound:
         docs = [_missing(id, rev or "undefined")]
     except Damaged as error:
-        # The others can be read.
+        # The other documents can be read.
         docs = [Record(error=Record(id=id, rev=rev or "undefined", error=error.name, reason=error.message))]
     return Record(id=id, docs=docs)
 

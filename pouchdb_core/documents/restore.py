@@ -1,8 +1,8 @@
-"""Filling an empty database with a dump: documents at the places in the feed that they had, then its identity.
+"""Filling an empty database with a dump: documents at their old places in the feed, then its identity.
 
-Sequence numbers mean the same as in the database that was dumped, so its replications go on. While
-documents come it is a database of its own that says so (the metadata ``loading``); only when all are
-there it becomes the one that was dumped, in a new life (epoch), as a copy from a backup does.
+Sequence numbers mean the same as in the database that was dumped, so its replications continue. While
+documents are loaded it is a separate database, marked by the metadata ``loading``; only when all are
+there it becomes the one that was dumped, in a new life (epoch), as with a copy from a backup.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Restore:
     """Loads one dump. Each method is one transaction."""
 
     def __init__(self, store: Store, rules: Rules, dump: str, adopted: Callable[[str], None]) -> None:
-        """Begin, or go on with the dump of this id. Raises FileExists when something else is in the database."""
+        """Begin, or continue the dump of this id. Raises FileExists if something else is in the database."""
         self._store, self._rules, self._adopted = store, rules, adopted
         with store.write() as counters:
             begun: Any = store.metadata(LOADING)
@@ -40,10 +40,10 @@ class Restore:
                 raise FileExists(f"the database is not empty: {what} loaded in part")
             self._loading = {"dump": dump}
             self.reached: int = 0 if begun is None else begun["seq"]
-            """Documents up to this seq are there already."""
+            """Documents up to this seq are already there."""
 
     def write(self, docs: Sequence[Any], seqs: Mapping[str, int]) -> list[Outcome]:
-        """Store leaves of documents; ``seqs`` says by id where in the feed each belongs, beyond all that are there."""
+        """Store leaves of documents; ``seqs`` maps ids to places in the feed, beyond all existing ones."""
         with self._store.write() as counters:
             outcomes = write(self._store, Write(docs, new_edits=False, purpose="replication"), self._rules)
             heads = self._store.heads(list(seqs))
@@ -53,12 +53,12 @@ class Restore:
         return outcomes
 
     def _mark(self, counters: Counters, seq: int) -> None:
-        # What was refused leaves its place empty.
+        # A refused document leaves its place empty.
         counters.update_seq = self.reached = max(self.reached, seq)
         self._store.set_metadata(LOADING, {**self._loading, "seq": self.reached})
 
     def put_locals(self, docs: Sequence[Mapping[str, Any]]) -> list[PouchDBError]:
-        """Store local documents with the revisions they have; return what is wrong with those that cannot be."""
+        """Store local documents with the revisions they have; return the errors of those that cannot be stored."""
         failed = []
         with self._store.write():
             for doc in docs:
@@ -75,13 +75,13 @@ class Restore:
         """Log what was purged."""
         with self._store.write() as counters:
             for purge_seq, id, revs in purges:
-                # A dump that is loaded again brings them again.
+                # A dump that is loaded again contains them again.
                 if purge_seq > counters.purge_seq:
                     self._store.add_purge(purge_seq, id, revs, keep)
                     counters.purge_seq = purge_seq
 
     def finish(self, about: Mapping[str, Any], update_seq: int, purge_seq: int, *, identity: bool) -> None:
-        """Say that all of it is there; with ``identity`` this is the database that was dumped from now on."""
+        """Finish the load; with ``identity`` this is from now on the database that was dumped."""
         with self._store.write() as counters:
             counters.update_seq = max(counters.update_seq, update_seq)
             counters.purge_seq = max(counters.purge_seq, purge_seq)

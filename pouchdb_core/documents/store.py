@@ -1,8 +1,8 @@
-"""The rows that the algorithms of documents need from a store.
+"""The rows that the document algorithms need from a store.
 
 A store keeps one row per document (its sequence number, winner, tree and the winner's body), the
 bodies of every other stored revision under pointers, attachments in chunks, local documents and
-metadata. It knows no rule of CouchDB; those are in the modules beside this one.
+metadata. It does not know CouchDB's rules; those are in the modules beside this one.
 
 Concurrency: every method may be called from any thread. Outside ``write()`` and ``snapshot()``
 each call sees the newest committed state.
@@ -24,7 +24,7 @@ Head = tuple[int, str, int, "bytes | None"]
 """(seq, winning rev, deleted, tree): a document without its body. A tree of one revision is None."""
 
 Row = tuple[int, str, str, int, "bytes | None", "bytes | None"]
-"""(seq, id, winning rev, deleted, tree, body): a document; the body is None unless asked for."""
+"""(seq, id, winning rev, deleted, tree, body): a document; the body is None unless requested."""
 
 LocalRow = tuple[int, bytes]
 """(revision number, body) of a local document."""
@@ -39,9 +39,9 @@ class Counters:
     doc_del_count: int = 0
     purge_seq: int = 0
     ddocs_seq: int = 0
-    """Changes whenever a design document is written or purged: what caches of compiled functions key on."""
+    """Changes when a design document is written or purged: the key of caches of compiled functions."""
     last_pointer: int = 0
-    """Pointers of bodies and numbers of attachments are never used twice."""
+    """Pointers of bodies and numbers of attachments are never reused."""
     last_attachment: int = 0
     revs_limit: int = 1000
     """Not a counter, but every write needs it."""
@@ -76,30 +76,30 @@ class RowChanges:
     dropped: list[tuple[int]] = field(default_factory=list)
     """(pointer,) of bodies to delete."""
     uses: list[tuple[str, str, str, int]] = field(default_factory=list)
-    """(id, rev, name, number): the attachment of this name of the revision has the content of this number."""
+    """(id, rev, name, number): the revision's attachment of this name has the content of this number."""
     unused: list[tuple[str, str]] = field(default_factory=list)
     """(id, rev): the revision's body is gone, and so is its use of attachments."""
 
 
 class Content(NamedTuple):
-    """What is known of stored content, which is there once whatever has it."""
+    """What is known about stored content, which is stored once, however many revisions use it."""
 
     number: int
     length: int
     md5: str
-    """As documents write it, ``md5-...``; others may have the same."""
+    """In the form of documents, ``md5-...``; other content may have the same."""
     sha256: bytes | None
-    """The key. None for what was damaged already when it was to get one (see ``schema``)."""
+    """The key. None for content that was already damaged when it was to get one (see ``schema``)."""
 
 
 class Announcer(Protocol):
-    """Who is told of commits: a ``changes.notify.Notifier``."""
+    """Receives commits: a ``changes.notify.Notifier``."""
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call ``wake`` after every commit, until the returned function is called."""
 
     def notify(self) -> None:
-        """Say that something was committed."""
+        """Report that something was committed."""
 
 
 class Store(Protocol):
@@ -107,10 +107,10 @@ class Store(Protocol):
 
     @property
     def notifier(self) -> Announcer:
-        """What ``write()`` notifies after each commit that changed ``update_seq``, once the lock is free."""
+        """The object that ``write()`` notifies after each commit that changed ``update_seq``, once the lock is free."""
 
     def version(self) -> int:
-        """Return a number that changes with every commit that this process did not make, if there can be any."""
+        """Return a number that changes with every commit by other processes, if there can be any."""
 
     def counters(self) -> Counters:
         """Read the counters."""
@@ -119,7 +119,7 @@ class Store(Protocol):
         """Hold the database's one write lock in a transaction.
 
         Yields the counters, which are saved at the end if they changed. Leaving normally commits
-        (durably, if the store is so); an exception rolls everything back. Nested calls join the
+        (durably, if the store is durable); an exception rolls everything back. Nested calls join the
         outermost. Raises StorageError and its kinds.
         """
 
@@ -133,13 +133,13 @@ class Store(Protocol):
         """Return one document with its body."""
 
     def heads(self, ids: Sequence[str]) -> dict[str, Head]:
-        """Return what exists of ``ids``, without bodies."""
+        """Return the existing documents among ``ids``, without bodies."""
 
     def rows(self, ids: Sequence[str]) -> dict[str, Row]:
-        """Return what exists of ``ids``, with bodies."""
+        """Return the existing documents among ``ids``, with bodies."""
 
     def lengths(self, ids: Sequence[str]) -> dict[str, int]:
-        """Return the bytes of the winners' bodies, by id, of those that are there."""
+        """Return the bytes of the winners' bodies, by id, for those that exist."""
 
     def body(self, pointer: int) -> bytes | None:
         """Return the body of a revision that is not the winner."""
@@ -162,7 +162,7 @@ class Store(Protocol):
         """Return documents that are not deleted, in id order between ``start`` and ``end`` in scan direction."""
 
     def count_before(self, id: str, *, inclusive: bool, descending: bool) -> int:
-        """Count the documents, deleted ones not, that a scan leaves out before it starts at ``id``."""
+        """Count the documents that are not deleted and that a scan skips before it starts at ``id``."""
 
     def scan_seqs(
         self, after: int, before: int, *, limit: int, descending: bool = False, bodies: bool = False
@@ -170,13 +170,13 @@ class Store(Protocol):
         """Return documents, deleted ones too, with ``after < seq < before`` in seq order."""
 
     def renumber(self, moves: Sequence[tuple[int, int]]) -> None:
-        """Give rows other places in the feed: (seq, new seq) each; inside ``write()`` only."""
+        """Move rows to other places in the feed: (seq, new seq) each; inside ``write()`` only."""
 
     def count_seqs(self, after: int) -> int:
         """Count the documents with a greater seq."""
 
     def conflicted(self, after: str, limit: int) -> list[str]:
-        """Return ids of documents with live conflicts, in id order, from an index of just those."""
+        """Return ids of documents with live conflicts, in id order, from an index of only those."""
 
     def bodies_after(self, pointer: int, limit: int) -> list[tuple[int, str]]:
         """Return (pointer, id) of bodies that are not winners: where compaction has work."""
@@ -194,7 +194,7 @@ class Store(Protocol):
         """Return all content that has an MD5, as documents write it."""
 
     def has_content(self, number: int) -> bool:
-        """Tell whether there is content of a number."""
+        """Return whether there is content with this number."""
 
     def add_content(self, digests: Digests, chunks: Iterable[bytes]) -> Content:
         """Store content; inside ``write()`` only."""
@@ -203,7 +203,7 @@ class Store(Protocol):
         """Return one chunk of stored content, and its CRC-32 unless an earlier version stored it."""
 
     def content_after(self, number: int, limit: int) -> list[tuple[Content, str, str]]:
-        """Return content of greater numbers, in order, each with (id, name) of an attachment that has it."""
+        """Return content with greater numbers, in order, each with (id, name) of an attachment that has it."""
 
     def local(self, id: str) -> LocalRow | None:
         """Return a local document."""
@@ -230,23 +230,23 @@ class Store(Protocol):
         """Return (purge_seq, id, revs) of logged purges."""
 
     def sizes(self) -> dict[str, int]:
-        """Return the bytes the database takes: ``file`` (on disk) and ``active`` (of them in use)."""
+        """Return the size of the database in bytes: ``file`` (on disk) and ``active`` (of them in use)."""
 
     def shrink(self) -> None:
-        """Give free space back to the file system."""
+        """Return free space to the file system."""
 
     def backup(self, target: Path) -> None:
         """Copy the database to ``target`` while others read and write."""
 
     def problems(self) -> list[str]:
-        """Check what is stored in rows, but not what is in them; an empty list is good news."""
+        """Check the rows, but not their contents; an empty list means no problems."""
 
     def close(self) -> None:
-        """Let go of the files. Later calls raise DatabaseClosed."""
+        """Release the files. Later calls raise DatabaseClosed."""
 
 
 def end_of_prefix(prefix: str) -> str | None:
-    """Return the least text after all that begin with ``prefix``, in the order of ids; None if nothing is."""
+    """Return the smallest string after all that begin with ``prefix``, in the order of ids; None if there is none."""
     while prefix:
         point = ord(prefix[-1]) + 1
         if point <= 0x10FFFF:

@@ -34,7 +34,7 @@ class Rules:
 
     new_id: Callable[[], str]
     deterministic_revs: bool = True
-    """False: revision ids are random instead of a hash of the document."""
+    """If False, revision ids are random instead of a hash of the document."""
     auto_compaction: bool = False
 
 
@@ -44,7 +44,7 @@ def write(store: Store, request: Write, rules: Rules, guards: Sequence[Guard] = 
     A document that cannot be written does not stop the others, unless the request is atomic: then
     its error is raised and nothing is written. The documents that are written become visible
     together; with full durability they are on disk when this returns. Documents of one id are
-    applied in input order. Raises StorageError when the store fails, and what a guard raises;
+    applied in input order. Raises StorageError if the store fails, and what a guard raises;
     nothing is written then.
     """
     outcomes: list[Outcome | None] = [None] * len(request.docs)
@@ -108,7 +108,7 @@ class _Transaction:
         self._outcomes = outcomes
 
     def write(self, batch: list[Parsed], locals_: list[tuple[int, DocumentInput]], guards: Sequence[Guard]) -> None:
-        """Ask the guards without the lock, again while others are faster, then write."""
+        """Ask the guards without the lock, again while other writers are faster, then write."""
         if not guards:
             with self._store.write() as counters:
                 self._apply(counters, batch, None)
@@ -128,14 +128,14 @@ class _Transaction:
                 judge.ask(stale)
                 self._apply(counters, first, judge)
                 for part in rest:
-                    # Only documents that come twice in the batch: a guard must see the edit before.
+                    # Only documents that come twice in the batch: a guard must see the previous edit.
                     judge.ask(part)
                     self._apply(counters, part, judge)
                 self._write_locals(locals_)
             return
 
     def _judge_locals(self, given: Sequence[tuple[int, DocumentInput]], guards: Sequence[Guard]) -> None:
-        """Ask those guards that judge local documents; what is refused has its outcome."""
+        """Ask the guards that judge local documents; refused documents have their outcome."""
         asked = [guard for guard in guards if getattr(guard, "judges_local", False)]
         if not (asked and given):
             return

@@ -1,4 +1,4 @@
-"""JavaScript functions of design documents, run where they cannot hurt: in worker processes that are killed in time.
+"""JavaScript functions of design documents, run where they can do no harm: in worker processes that are killed in time.
 
     pool = JavaScriptPool(choose_engine(builtin_engines()))          # one per environment; nothing starts yet
     sandbox = pool.open(SandboxKey("notes", "_design/app", "3-b7"), design_document)
@@ -14,29 +14,29 @@
         ...
     pool.close()
 
-What holds for all of it:
+Rules for all of it:
 
 - An outcome is a JSON value or an instance of JavaScriptError: test with isinstance. What a function throws is data
-  (ThrownError.thrown: `{"forbidden": …}`), and one document's failure is never another's. A time-out and a crash are
+  (ThrownError.thrown: `{"forbidden": …}`), and one document's failure never affects another. A time-out and a crash are
   raised, naming design document and document: an index with a document left out for a slow machine would be wrong.
-- The sandbox of a revision is a name for functions, not a process: after a kill, an eviction or a fork it comes back by
-  itself with the next call. Contexts share nothing. A function that was stopped three times is refused at once
-  until its design document changes (another revision or content) or `pool.release(key)`; its neighbours go on.
-- The pool is thread-safe and runs as many calls at a time as there are cores (`Limits.workers`), each in a process of
-  its own; a database that is slow holds up nobody else (turns.py). A sandbox may have a context in several processes:
-  what a function keeps in a global is not there for the next call. A forked child forgets what it inherited and starts
+- The sandbox of a revision is a name for functions, not a process: after a kill, an eviction or a fork it is made again
+  by the next call. Contexts share nothing. A function that was stopped three times is refused at once
+  until its design document changes (another revision or content) or `pool.release(key)`; other functions continue.
+- The pool is thread-safe and runs as many calls at a time as there are cores (`Limits.workers`), each in a separate
+  process; a slow database does not hold up others (turns.py). A sandbox may have a context in several processes:
+  a global that a function sets may be missing in the next call. A forked child drops what it inherited and starts
   its own processes.
-- Documents may be dicts, or JSON text in bytes (no encoding then). The codec is `dumps`/`loads` of the pool.
+- Documents may be dicts, or JSON text in bytes (not encoded again). The codec is `dumps`/`loads` of the pool.
 - `log(x)` goes to `on_log(key, text)`, by default the logger `pouchdb.javascript`.
 - Numbers are doubles: 1.0 comes back as 1, integers above 2**53 lose digits, as in CouchDB.
-- `map` and `reduce` functions may `require` only below `views/lib` (as CouchDB); all others any member of the design
+- `map` and `reduce` functions may `require` only below `views/lib` (as CouchDB); all others any field of the design
   document that is a string.
-- Not here: response objects, content negotiation (`negotiate` is asked), built-in reduces, view signatures.
+- Not here: response objects, content negotiation (`negotiate` is called), built-in reduces, view signatures.
 
-Importing this package needs no engine. A missing one is EngineMissing at choose_engine or at the first call, and says
+Importing this package needs no engine. Without one, choose_engine or the first call raises EngineMissing, which says
 what to install. Another engine is a subclass of Engine with one file that runs in the worker: see engine_interface.py.
 The rest: process.py (start, frames, deadline), worker.py (the program, its rlimits), core.js (what functions see),
-turns.py (who runs when), client.py (the pool), sandbox.py, conversation.py (calls that talk back),
+turns.py (scheduling), client.py (the pool), sandbox.py, conversation.py (calls with questions to the parent),
 javascript_errors.py.
 """
 

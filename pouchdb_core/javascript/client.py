@@ -1,8 +1,8 @@
 """The environment's JavaScript workers: a few processes shared by all databases and threads of an environment.
 
-`JavaScriptPool` starts processes when they are needed, restarts them after a kill, keeps the note of which contexts
-live where, and turns the workers' letters into errors. Who runs when is in turns.py, what is asked of a context in
-sandbox.py, calls that talk back in conversation.py.
+`JavaScriptPool` starts processes when they are needed, restarts them after a kill, keeps track of which contexts
+live where, and turns the workers' letters into errors. Scheduling is in turns.py, requests to a context in
+sandbox.py, calls with questions to the parent in conversation.py.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LOGGER = logging.getLogger("pouchdb.javascript")
 
 
 class SandboxKey(NamedTuple):
-    """What a context belongs to: contexts share nothing, so nothing else shares one."""
+    """The key of a context: contexts share nothing, so each key has its own."""
 
     database: str
     design_document: str  # its id
@@ -52,11 +52,11 @@ class SandboxKey(NamedTuple):
 
 
 class _State:
-    """What belongs to one process of the program; a forked child begins with another one."""
+    """State of one process of the program; a forked child begins with a new one."""
 
     def __init__(self, workers: int) -> None:
         self.turns = Turns(max(2, workers))
-        self.lock = threading.Lock()  # for the two below, and never held while anything is waited for
+        self.lock = threading.Lock()  # for the two below, and never held while waiting
         self.idle: list[WorkerProcess] = []  # the one that was used last is the last
         self.alive: set[WorkerProcess] = set()
         self.streams = 0
@@ -76,8 +76,8 @@ def _shut_down(states: dict[int, _State]) -> None:
 class JavaScriptPool:
     """Runs JavaScript functions in killable processes; thread-safe; survives fork, where a child starts its own.
 
-    `dumps` and `loads` are the JSON codec (orjson's functions, say); the default is the standard library's. `on_log`
-    receives what functions say through log(), after the call; the default is the logger `pouchdb.javascript`.
+    `dumps` and `loads` are the JSON codec (such as orjson's functions); the default is the standard library's. `on_log`
+    receives what functions log with log(), after the call; the default is the logger `pouchdb.javascript`.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class JavaScriptPool:
         self._loads = loads
         self._on_log = on_log or (lambda key, message: _LOGGER.info("%s: %s", key, message))
         self._numbers = itertools.count(1)
-        self._used: set[int] = set()  # the numbers of the sandboxes that somebody still has
+        self._used: set[int] = set()  # the numbers of the sandboxes that are still referenced
         self._sandboxes: weakref.WeakValueDictionary[SandboxKey, Sandbox] = weakref.WeakValueDictionary()
         self._strikes: dict[tuple[SandboxKey, int, tuple[str, ...]], int] = {}
         self._closed = False
@@ -124,7 +124,7 @@ class JavaScriptPool:
         return sandbox
 
     def close(self) -> None:
-        """End the processes at once, also in the middle of other threads' calls, which then raise WorkerClosed."""
+        """End the processes at once, even in the middle of other threads' calls, which then raise WorkerClosed."""
         self._closed = True
         state = self._states.get(os.getpid())
         if state is None:
@@ -140,7 +140,7 @@ class JavaScriptPool:
 
     @property
     def pids(self) -> list[int]:
-        """The ids of the running processes: none before the first use, and the idle one that is used next is last."""
+        """The ids of the running processes: none before the first use; the idle one that is used next is last."""
         state = self._states.get(os.getpid())
         if state is None:
             return []
@@ -156,7 +156,7 @@ class JavaScriptPool:
     # ---- for Sandbox and Conversation -------------------------------------------------------------------------------
 
     def dump(self, value: Any) -> bytes:
-        """Return JSON text on one line; bytes are taken for JSON text already."""
+        """Return JSON text on one line; bytes are taken as JSON text."""
         text = value if type(value) is bytes else self._plain_dumps(value)
         if type(text) is not bytes:
             text = text.encode() if isinstance(text, str) else bytes(text)
@@ -166,7 +166,7 @@ class JavaScriptPool:
         return text
 
     def load(self, text: bytes) -> Any:
-        """Return the value of JSON text that a worker sent. Raises Letter for text that is none."""
+        """Return the value of JSON text that a worker sent. Raises Letter for text that is not JSON."""
         try:
             return self._loads(text)
         except (ValueError, RecursionError):
@@ -184,8 +184,8 @@ class JavaScriptPool:
     ) -> T:
         """Run one operation of functions in the sandbox's context and decode its result.
 
-        A call that fails for memory or a crash in a process that had a past is tried once more in a new one: then it
-        was not the fault of somebody else. A time-out of a single unit is a strike against the functions.
+        A call that fails for memory or a crash in a process used before is tried once more in a new one: then it
+        was not the fault of another function. A time-out of a single unit is a strike against the functions.
         """
         logs: list[str] = []
 
@@ -200,11 +200,11 @@ class JavaScriptPool:
             self.log(sandbox, logs)
 
     def compile(self, sandbox: Sandbox, identifier: str) -> None:
-        """Compile a function that the sandbox knows, where it will probably run. Raises CompilationError."""
+        """Compile a function of the sandbox, where it will probably run. Raises CompilationError."""
         self._attempt(sandbox, [identifier], lambda process: None, units=1)
 
     def converse(self, sandbox: Sandbox, identifier: str, text: bytes) -> Conversation:
-        """Begin a call that may ask for rows and hand out text before it returns."""
+        """Begin a call that may request rows and send text before it returns."""
 
         def call(process: WorkerProcess) -> Conversation:
             began = time.monotonic()
@@ -243,7 +243,7 @@ class JavaScriptPool:
 
     @contextmanager
     def turn(self, sandbox: Sandbox) -> Iterator[None]:
-        """Wait for this database's turn, and have it. Raises NoWorkerFree, WorkerClosed."""
+        """Wait for this database's turn, and take it. Raises NoWorkerFree, WorkerClosed."""
         try:
             with self._state().turns.turn(sandbox.key.database, sandbox.limits.patience):
                 yield
@@ -286,10 +286,10 @@ class JavaScriptPool:
                 state.streams -= 1
 
     def failure(self, process: WorkerProcess, sandbox: Sandbox, error: Exception) -> LimitError | WorkerClosed:
-        """Say what a call's end means, and forget the context that is gone with it."""
+        """Return the error for a call's end, and drop the context that is gone with it."""
         name = sandbox.key.design_document
         late = f"no answer within {sandbox.limits.seconds:g} s"
-        if isinstance(error, OutOfMemory):  # found by decode: the engine could still say it
+        if isinstance(error, OutOfMemory):  # found by decode: the engine could still report it
             self._drop(process, sandbox.number)
             return error
         if isinstance(error, Letter):
@@ -308,7 +308,7 @@ class JavaScriptPool:
         return WorkerCrashed("the JavaScript engine died", design_document=name)
 
     def put_back(self, process: WorkerProcess) -> None:
-        """Give a process back that was taken for a call; one that is dead or too many ends."""
+        """Return a process that was taken for a call; a dead or superfluous one is ended."""
         state = self._state()
         with state.lock:
             if process not in state.alive or process in state.idle:
@@ -321,7 +321,7 @@ class JavaScriptPool:
     def ask(
         self, process: WorkerProcess, sandbox: Sandbox, line: str, operation: str, text: bytes
     ) -> tuple[bytes, bytes]:
-        """Ask a process, and return the letter and the text of its answer: R, or A for a question of its own."""
+        """Ask a process, and return the letter and the text of its answer: R, or A for a question."""
         words = f"{line} {sandbox.limits.inner_seconds():.3f} {operation}".rstrip()
         letter, answer = process.request(words, text, sandbox.limits.seconds)
         if letter != b"R" and letter != b"A":
@@ -340,7 +340,7 @@ class JavaScriptPool:
         return parsed.get("result"), [message for message in logs if isinstance(message, str)]
 
     def log(self, sandbox: Sandbox, lines: Sequence[str]) -> None:
-        """Hand on what a function said, when its turn is over: whoever listens may call functions."""
+        """Pass on what a function logged, after its turn: the listener may call functions."""
         for line in lines:
             self._on_log(sandbox.key, line)
 
@@ -351,7 +351,7 @@ class JavaScriptPool:
         return self._states.get(pid) or self._states.setdefault(pid, _State(self.limits.workers))
 
     def _process(self, state: _State, sandbox: Sandbox) -> tuple[WorkerProcess, bool]:
-        """Take an idle process, one with the sandbox's context if there is one, else a new one; and whether it is."""
+        """Take an idle process, one with the sandbox's context if possible, else a new one; and whether it is new."""
         with state.lock:
             place = next((n for n, each in enumerate(state.idle) if sandbox.number in each.open_contexts), -1)
             found = state.idle.pop(place) if state.idle else None
@@ -362,7 +362,7 @@ class JavaScriptPool:
         process = WorkerProcess(self.engine, self.limits)
         with state.lock:
             state.alive.add(process)
-        if self._closed:  # between the turn and now
+        if self._closed:  # since the turn began
             self._end(state, process)
             raise WorkerClosed("the JavaScript pool is closed")
         return process, True

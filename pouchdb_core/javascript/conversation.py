@@ -1,7 +1,7 @@
-"""Calls that talk back: a list function asks for rows and hands out text while it runs.
+"""Calls with questions to the parent: a list function requests rows and sends text while it runs.
 
-Between its questions a function waits in its process, and its seat is free for others: rows may need functions
-themselves, and a client may read slowly. What it may take is counted for each portion of rows: running time and output.
+Between its questions a function waits in its process, and its seat is free for other calls: rows may need functions
+themselves, and a client may read slowly. Its limits apply to each portion of rows: running time and output.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Negotiate: TypeAlias = "Callable[[Answer], str | None]"
 
 @dataclass
 class _Heard:
-    """What is known of a running call: apart from Streamed, so that a forgotten one ends at once."""
+    """What is known of a running call: apart from Streamed, so that an unreferenced one ends at once."""
 
     started: dict[str, Any] | None = None
     first: dict[str, Any] | None = None
@@ -54,11 +54,11 @@ class _Heard:
 
 
 class Streamed:
-    """What a show or list function sends, piece by piece: iterate once.
+    """What a show or list function sends, piece by piece; can be iterated once.
 
     `started` and `first` (see Answer) are known with the first piece, `answer` after the last one, with what the
     function returned and an empty `sent`. What the function throws is raised by the iteration, before the first piece
-    where it threw before anything was sent. `close()` ends a function that is not wanted any more.
+    where it threw before anything was sent. `close()` ends a function that is no longer needed.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Streamed:
 
     @property
     def answer(self) -> Answer | None:
-        """What the function returned, when it has."""
+        """What the function returned, once it has."""
         return self._heard.answer
 
     def __iter__(self) -> Iterator[str]:
@@ -96,11 +96,11 @@ class Streamed:
         return next(self._pieces)
 
     def close(self) -> None:
-        """End the function, wherever it is."""
+        """End the function at any point."""
         self._pieces.close()
 
     def collect(self) -> Answer:
-        """Return everything at once. Raises OutputTooLarge when it is more than `limits.response`."""
+        """Return everything at once. Raises OutputTooLarge if it is more than `limits.response`."""
         sent, size = [], 0
         for piece in self._pieces:
             size += len(piece)
@@ -136,7 +136,7 @@ def _run(
             while piece := spool.read(_PIECE):
                 yield decoder.decode(piece)
     except ThrownError as error:
-        if error.is_null:  # see Sandbox: perhaps there was no memory for more
+        if error.is_null:  # see Sandbox: perhaps there was not enough memory for more
             sandbox.generation += 1
         raise
     finally:
@@ -146,7 +146,7 @@ def _run(
 
 
 def _spooled(pieces: Iterator[str], limit: int) -> SpooledTemporaryFile[bytes]:
-    """Let the function run to its end, because it cannot keep its process until the client has read everything."""
+    """Run the function to its end, because it cannot keep its process until the client has read everything."""
     spool = SpooledTemporaryFile(_SPOOLED)  # noqa: SIM115 - the caller closes it
     try:
         for piece in pieces:
@@ -175,11 +175,11 @@ class Conversation:
         self._pool, self._sandbox, self._identifier, self._process = pool, sandbox, identifier, process
         self._reply = reply
         self._left = sandbox.limits.seconds - seconds  # of running time for this portion of rows
-        self._output = 0  # bytes handed out since it began
+        self._output = 0  # bytes sent since it began
         self._portion = _FIRST_ROWS
 
     def pieces(self, heard: _Heard, rows: Iterator[Any], negotiate: Negotiate | None) -> Generator[str, None, None]:
-        """Yield what is sent, answer what is asked; notes head and answer in `heard`."""
+        """Yield what is sent, answer questions; stores head and answer in `heard`."""
         pool, sandbox = self._pool, self._sandbox
         finished = False
         try:

@@ -1,11 +1,11 @@
-"""The JavaScript engine as a plug-in sees it: what a new engine must give, and which one is taken.
+"""The JavaScript engine as a plug-in sees it: what a new engine must provide, and which one is chosen.
 
-An engine has two halves. This half, in the parent, says what it is called, whether it is there and which file runs in
+An engine has two halves. This half, in the parent, says its name, whether it is available and which file runs in
 the worker. The other half is that file (`inside`), executed in the worker's process (worker.py) without the package. It
 has two names:
 
     def identify() -> str
-        The engine's name and perhaps version; raises ImportError with a message that says the cure.
+        The engine's name and perhaps version; raises ImportError with a message that says what to do.
 
     class Context:
         def __init__(self, core: str, memory: int, seconds: float, host: Callable[[str, str], str]) -> None
@@ -39,7 +39,7 @@ def _workers() -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a hostile function may take. All are settable per pool; most also per sandbox."""
+    """What an untrusted function may use. All are settable per pool; most also per sandbox."""
 
     seconds: float = 5.0  # the deadline of one call: of a batch of documents, of one document when the batch was too
     # slow, of a list function's work on one portion of rows
@@ -65,8 +65,8 @@ class Engine(ABC):
     """A JavaScript engine that runs in the worker. Two engines with one name are an error at set-up."""
 
     name: str
-    priority: int = 0  # the highest one that is available is taken
-    opt_in: bool = False  # taken only when it is asked for by name
+    priority: int = 0  # the available one with the highest is used
+    opt_in: bool = False  # used only when requested by name
     install: str  # what to type to get it
     modules: tuple[str, ...] = ()  # top-level modules that the inside half imports besides the standard library
 
@@ -81,7 +81,7 @@ class Engine(ABC):
         for module in self.modules:
             try:
                 spec = importlib.util.find_spec(module)
-            except (ImportError, ValueError):  # a module that was put into sys.modules by hand
+            except (ImportError, ValueError):  # a module that was added to sys.modules by hand
                 return None
             if spec is None or spec.origin is None:
                 return None
@@ -92,7 +92,7 @@ class Engine(ABC):
         return found
 
     def available(self) -> bool:
-        """Tell cheaply, without importing the engine, whether it seems to be installed."""
+        """Return cheaply, without importing the engine, whether it seems to be installed."""
         return bool(sys.executable) and self.folders() is not None
 
 

@@ -3,8 +3,8 @@
 Only `js2py.internals` is loaded. The package itself would load js2py's translator, which lets JavaScript reach Python
 (CVE-2024-28397) and does not import on Python 3.12 and later; an empty module takes its place.
 
-The interpreter has no limits of its own: time is the parent's deadline, memory is the process's where the platform has
-such a limit. It knows ES5.1 without Date. What everything here would stumble over in js2py 0.74 is mended.
+The interpreter has no limits: time is the parent's deadline, memory is the process's where the platform has
+such a limit. It knows ES5.1 without Date. Bugs of js2py 0.74 that affect this code are fixed here.
 """
 
 import importlib
@@ -38,13 +38,13 @@ def _mend() -> None:
     parser.parser.ENABLE_PYIMPORT = False
     parser.parser.ENABLE_JS2PY_ERRORS = lambda message: simplex.MakeError("SyntaxError", str(message))
 
-    # JSON.stringify wrote NaN as NaN, which is no JSON.
+    # JSON.stringify wrote NaN as NaN, which is not JSON.
     stringify.is_infinity = lambda value: value != value or value in (float("inf"), float("-inf"))
 
     # JSON.parse could not read null.
     stringify.to_js = lambda value, space: _convert(value, space, simplex.null)
 
-    # String.prototype.split compared letter by letter: ten times the time of everything else.
+    # String.prototype.split compared letter by letter: ten times as slow as everything else.
     strings = _internals("prototypes.jsstring").StringPrototype
     plain_split = strings.split
 
@@ -65,7 +65,7 @@ def _mend() -> None:
         finally:
             self.contexts, self.return_locs, self.current_ctx = saved
 
-    # An exception of Python's (deep recursion, a mistake in the interpreter) becomes one that JavaScript can catch.
+    # A Python exception (deep recursion, a bug in the interpreter) becomes one that JavaScript can catch.
     plain_fragment = code.Code._execute_fragment_under_context
 
     def fragment(self: Any, *arguments: Any) -> Any:
@@ -136,5 +136,5 @@ class Context:
 
 _load()
 sys.setrecursionlimit(_RECURSION)
-for _name in ("seval", "fill_space"):  # all of it now: no file can be opened later
+for _name in ("seval", "fill_space"):  # all now: no file can be opened later
     _internals(_name)

@@ -1,6 +1,6 @@
 """QuickJS-ng inside the worker: runs in the worker's process, never imported by the package (see engine_interface.py).
 
-`identify()` says which engine is installed or raises ImportError with a message that says the cure. `Context` is one
+`identify()` says which engine is installed or raises ImportError with a message that says what to do. `Context` is one
 JavaScript context with the core of core.js loaded. Its `call` raises TimeoutError or MemoryError when a limit was hit
 and anything else when the context is broken; in all three cases the context must be thrown away.
 """
@@ -35,13 +35,13 @@ class Context:
         self._context.set_memory_limit(memory)
         self._context.set_max_stack_size(_STACK)
         self._context.add_callable("host", host)
-        # Taken from the global object before anything of others runs.
+        # Taken from the global object before any other code runs.
         take = "(function (host) { delete globalThis.host; return host; })(host)"
         self._dispatch = self._context.eval(f"({core}\n)(globalThis, {take})")
 
     def call(self, operation: str, text: str) -> str:
         """Run one operation of the dispatcher."""
-        # QuickJS does not call Python while it counts the time; it takes no limit for "none".
+        # QuickJS does not call Python while it counts the time; -1 means no limit.
         self._context.set_time_limit(-1 if operation == "converse" else self._seconds)
         try:
             answer = self._dispatch(operation, text)

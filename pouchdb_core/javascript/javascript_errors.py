@@ -2,7 +2,7 @@
 
     JavaScriptError            any failure of JavaScript; `design_document` names whose, where it is known
       EngineMissing            no engine: the message says what to install
-      CompilationError         the source is no function; `cause` is what the engine threw, if it threw
+      CompilationError         the source is not a function; `cause` is what the engine threw, if it threw
       ThrownError              the function threw; carries the thrown value as data
       LimitError               a limit was hit; the function's context is gone, the worker goes on
         TimedOut
@@ -12,7 +12,7 @@
       NoWorkerFree             too many others were waiting
       WorkerClosed             called after close()
 
-`status`, `error` and `reason` are what CouchDB would answer; the layers above translate them.
+`status`, `error` and `reason` are what CouchDB would return; the layers above translate them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 
 class JavaScriptError(Exception):
-    """Any failure of JavaScript code or of what runs it."""
+    """Any failure of JavaScript code or of its engine."""
 
     status = 500
     error = "javascript_error"
@@ -35,7 +35,7 @@ class JavaScriptError(Exception):
 
     @property
     def details(self) -> dict[str, Any]:
-        """What more is known, as plain data: the details of the error that callers get."""
+        """Further facts, as plain data: the details of the error that callers get."""
         return {}
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class JavaScriptError(Exception):
 
 
 class EngineMissing(JavaScriptError):
-    """There is no JavaScript engine that runs; the reason says what to install."""
+    """No JavaScript engine can run; the reason says what to install."""
 
     error = "javascript_engine_missing"
 
@@ -73,13 +73,13 @@ class TimedOut(LimitError):
 
 
 class OutOfMemory(LimitError):
-    """The function took more memory than it may."""
+    """The function used more memory than allowed."""
 
     error = "out_of_memory"
 
 
 class OutputTooLarge(LimitError):
-    """The function's output is larger than the limit, or is nothing that can be read."""
+    """The function's output is larger than the limit, or cannot be read."""
 
     error = "output_too_large"
 
@@ -94,7 +94,7 @@ class ThrownError(JavaScriptError):
     """A value thrown by JavaScript, as data.
 
     For an Error object `name` and `message` are its own, `stack` is the engine's text; for any other value they are
-    None. `thrown` is the value as JSON would carry it (own members only for an Error object, None where JSON has no
+    None. `thrown` is the value as JSON would carry it (own properties only for an Error object, None where JSON has no
     form), `text` is String(value).
     """
 

@@ -1,4 +1,4 @@
-"""js2py's interpreter, the fallback in pure Python for platforms without a wheel of quickjs-ng; only by name.
+"""js2py's interpreter, the fallback in pure Python for platforms without a wheel of quickjs-ng; used only by name.
 
 ES5.1 without Date, about twenty-five times slower, and without a memory limit on macOS and Windows.
 """

@@ -21,7 +21,7 @@ _HERE = Path(__file__).parent
 
 
 class ProcessEnded(Exception):
-    """The process is gone; `expired` tells whether the deadline killed it."""
+    """The process is gone; `expired` says whether the deadline killed it."""
 
     def __init__(self, *, expired: bool) -> None:
         super().__init__("the JavaScript worker ended")
@@ -29,7 +29,7 @@ class ProcessEnded(Exception):
 
 
 class Letter(Exception):
-    """The worker answered with a letter that is no answer (see worker.py)."""
+    """The worker answered with a letter that is not an answer (see worker.py)."""
 
     def __init__(self, letter: bytes, text: bytes) -> None:
         super().__init__(letter)
@@ -44,7 +44,7 @@ class _Watchdog:
         self._process = process
         self._changed = threading.Condition()
         self._deadline: float | None = None
-        self._wakes: float | None = None  # when the thread looks next; None: when it is notified
+        self._wakes: float | None = None  # when the thread checks next; None: when it is notified
         self._closed = False
         self.expired = False
         threading.Thread(target=self._watch, name="pouchdb-javascript-watchdog", daemon=True).start()
@@ -79,7 +79,7 @@ class _Watchdog:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours for hostile code to find; Windows does not start a process without SYSTEMROOT."""
+    """None of our variables are visible to untrusted code; Windows does not start a process without SYSTEMROOT."""
     return {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
 
 
@@ -107,14 +107,14 @@ def _start(engine: Engine, limits: Limits) -> subprocess.Popen[bytes]:
 
 
 class OpenContext(NamedTuple):
-    """What the owner knows of a context in a process."""
+    """What the owner knows about a context in a process."""
 
     generation: int  # of its sandbox: an older one is thrown away
     compiled: dict[str, tuple[str, str]]  # identifier: (kind, source)
 
 
 class WorkerProcess:
-    """A running worker. `open_contexts` is the owner's note of what lives in it, least recently used first."""
+    """A running worker. `open_contexts` is the owner's record of the contexts in it, least recently used first."""
 
     def __init__(self, engine: Engine, limits: Limits) -> None:
         self.open_contexts: OrderedDict[int, OpenContext] = OrderedDict()
@@ -144,7 +144,7 @@ class WorkerProcess:
     def request(self, line: str, text: bytes, seconds: float) -> tuple[bytes, bytes]:
         """Send one request, return letter and text of its answer; raises ProcessEnded, kills on any error.
 
-        Also the answer to what the worker asks in the middle of a call (letter A); then `line` is "answer".
+        Also sends the answer to a question of the worker in the middle of a call (letter A); then `line` is "answer".
         """
         return self._exchange(self._frame(line, text), seconds)
 
@@ -174,7 +174,7 @@ class WorkerProcess:
             self.kill()
             raise
         self._watchdog.disarm()
-        if self._watchdog.expired:  # the answer and the deadline came together: take the one, clear up after the other
+        if self._watchdog.expired:  # the answer and the deadline came together: keep the answer, clean up
             self.kill()
         return answer[:1], answer[1:]
 
@@ -201,7 +201,7 @@ class WorkerProcess:
         return ProcessEnded(expired=self._watchdog.expired)
 
     def interrupt(self) -> None:
-        """End the process from another thread: the one that waits for its answer gets ProcessEnded and clears up."""
+        """End the process from another thread: the one that waits for its answer gets ProcessEnded and cleans up."""
         self._process.kill()
 
     def kill(self) -> None:

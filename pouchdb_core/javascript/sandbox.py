@@ -1,4 +1,4 @@
-"""The functions of one design document revision, in a context of their own."""
+"""The functions of one design document revision, in a separate context."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ Outcome: TypeAlias = "Any | JavaScriptError"
 class Sandbox:
     """Compiled functions of one design document revision. Made by `JavaScriptPool.open`; thread-safe.
 
-    The process, the context and the functions in it come with the first call and come back after a kill. Every method
+    The process, the context and the functions in it are made by the first call and again after a kill. Every method
     raises TimedOut, WorkerCrashed, EngineMissing or WorkerClosed; the other limits and everything that JavaScript
-    throws are data where many things are done at a time, errors where it is one.
+    throws are data for calls that do many things, raised for calls that do one.
     """
 
     def __init__(self, pool: JavaScriptPool, number: int, key: SandboxKey, text: bytes, limits: Limits) -> None:
@@ -47,9 +47,9 @@ class Sandbox:
         self._pace = limits.batch_documents  # documents in a batch: fewer where they take long
 
     def compile(self, identifier: str, kind: str, source: str) -> None:
-        """Compile a function under a name of your choice; raises CompilationError. Doing it again costs nothing.
+        """Compile a function under a name of your choice; raises CompilationError. Repeating it costs nothing.
 
-        `kind` says what the function may call: "map" emit; "show" and "list" start, send, provides, registerType;
+        `kind` determines what the function may call: "map" emit; "show" and "list" start, send, provides, registerType;
         "list" getRow; any other ("reduce", "filter", "validate", "update", …) none of these.
         """
         known = self.functions.get(identifier)
@@ -111,7 +111,7 @@ class Sandbox:
     ) -> list[Outcome]:
         """Call one function for many argument lists (or JSON texts of them), `shared` after each: filters, validation.
 
-        No call sees what another one did to its arguments. At most six arguments in all.
+        No call sees changes that another one made to its arguments. At most six arguments in all.
         """
         self._known([identifier])
         head = self._pool.dump(identifier) + b"\n" + self._pool.dump(list(shared))
@@ -126,8 +126,8 @@ class Sandbox:
     ) -> Answer:
         """Call one function and return everything it did; raises what it throws.
 
-        `rows` is what getRow() returns, one after the other. When the function called provides(), `negotiate` is asked
-        which of `answer.providers` shall run; the answer is then that one's, with all that was sent. A show or list
+        `rows` is what getRow() returns, one after the other. If the function called provides(), `negotiate` chooses
+        which of `answer.providers` shall run; the answer is then that provider's, with everything sent. A show or list
         function that sends more than `limits.response` bytes in all is OutputTooLarge: see `stream`.
         """
         self._known([identifier])
@@ -150,7 +150,7 @@ class Sandbox:
         """Call a show or list function and return what it sends, piece by piece while it runs.
 
         Rows are fetched when the function asks for them, a hundred at a time. Nothing starts before the first piece is
-        asked for; then the function goes no further than its client reads. Waiting for rows and for the client
+        requested; then the function runs no further than its client reads. Waiting for rows and for the client
         is not counted as the function's time, and other functions run meanwhile.
         """
         self._known([identifier])
@@ -162,7 +162,7 @@ class Sandbox:
                 raise KeyError(f"no function {identifier!r} was compiled in this sandbox")
         return list(identifiers)
 
-    # ---- how many become batches, and how a batch that fails becomes single ones -------------------------------------
+    # ---- splitting into batches, and splitting a failed batch into single calls -------------------------------------
 
     def _each_line(
         self,
@@ -212,7 +212,7 @@ class Sandbox:
         try:
             results, suspicious = self._pool.run(self, operation, identifiers, text, read, units=len(lines))
             self._keep_pace(len(lines), time.monotonic() - began)
-            # QuickJS throws null when it has no memory left for an error object. Nobody can tell this from
+            # QuickJS throws null when it has no memory left for an error object. This cannot be told from
             # `throw null`, so after a null the context is thrown away, and a batch is done again one by one.
             if suspicious:
                 self.generation += 1
@@ -229,7 +229,7 @@ class Sandbox:
         return [self._batch(operation, identifiers, head, [line], decode, failed)[0] for line in lines]
 
     def _keep_pace(self, count: int, seconds: float) -> None:
-        """Make batches that take about `_PACE` seconds: others wait for their turn meanwhile."""
+        """Make batches that take about `_PACE` seconds: other calls wait for their turn meanwhile."""
         if seconds > 2 * _PACE:
             self._pace = max(1, int(count * _PACE / seconds))
         elif seconds < _PACE / 2 and count >= self._pace < self.limits.batch_documents:
@@ -242,7 +242,7 @@ class Sandbox:
     # ---- reading what the worker says: untrusted -----------------------------------------------------------------
 
     def check_compiled(self, result: Any, source: str) -> None:
-        """Raise CompilationError unless the result says that it went well."""
+        """Raise CompilationError unless the result reports success."""
         if not (isinstance(result, dict) and result.get("ok") is True):
             cause = self._thrown(result)
             raise CompilationError(

@@ -1,13 +1,13 @@
-"""Whose turn it is: how many JavaScript calls run at a time, and in which order those that wait come in.
+"""Scheduling: how many JavaScript calls run at a time, and in which order waiting calls begin.
 
-Pure scheduling, without processes (client.py has those). Three rules make a slow function a burden for its own
-database only:
+Pure scheduling, without processes (client.py has those). Three rules limit the effect of a slow function to its own
+database:
 
 - First come, first served within a database; among databases one after the other.
 - A database never has all the seats, however many of its calls wait.
 - Slow databases together never have all the seats either. Slow is a database whose latest turn took longer than `SLOW`
   seconds, or whose present one does. A turn that became slow while it runs leaves its seat to a quick database, so that
-  even functions that nobody knew to be slow hold up nobody: more calls run for that while, at most twice the seats.
+  even functions not known to be slow hold up no others: more calls run meanwhile, at most twice the seats.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SLOW = 0.1
-"""Seconds after which a turn is a slow one."""
+"""Seconds after which a turn is slow."""
 _REMEMBERED = 1000  # slow databases; a database that is forgotten is slow again with its next slow turn
 
 
@@ -28,7 +28,7 @@ class NoTurn(Exception):
 
 
 class Closed(Exception):
-    """There are no more turns."""
+    """No more turns are given."""
 
 
 class _Turn:
@@ -93,7 +93,7 @@ class Turns:
             return turn
         try:
             self._wait(turn, time.monotonic() + patience)
-        except BaseException:  # KeyboardInterrupt too: what nobody waits for must not get a seat
+        except BaseException:  # KeyboardInterrupt too: a call that no longer waits must not get a seat
             self._withdraw(turn)
             raise
         return turn
@@ -139,7 +139,7 @@ class Turns:
     # ---- under the lock ----------------------------------------------------------------------------------------------
 
     def _seat(self) -> None:
-        """Give seats to those who wait, one database after the other, while the rules allow it."""
+        """Give seats to waiting calls, one database after the other, while the rules allow it."""
         seated = True
         while seated and self._waiting:
             now = time.monotonic()
@@ -169,7 +169,7 @@ class Turns:
         return len(self._running) - slow < self.seats
 
     def _next_slow(self) -> float | None:
-        """Return when the next of the running turns becomes a slow one."""
+        """Return when the next of the running turns becomes slow."""
         now = time.monotonic()
         begins = [turn.began for turn in self._running if now - turn.began <= SLOW]
         return min(begins) + SLOW if begins else None

@@ -1,7 +1,7 @@
-"""The JavaScript worker: a program run by path that executes hostile functions and is killed when it takes too long.
+"""The JavaScript worker: a program run by path that executes untrusted functions and is killed if it takes too long.
 
 It imports only the standard library and one engine, and as little as possible of the former: start time counts. It
-knows nothing of documents or views: it keeps contexts by number and hands text to their dispatcher (core.js).
+knows nothing about documents or views: it keeps contexts by number and hands text to their dispatcher (core.js).
 
     python -I -S worker.py INSIDE CORE MEMORY OUTPUT [FOLDER ...]
 
@@ -30,9 +30,9 @@ from typing import Any, BinaryIO
 def confine(memory: int) -> None:
     """Limit the process as far as the platform can: the one place where platforms differ.
 
-    Linux holds all of these. macOS ignores RLIMIT_AS, so only the engine's own memory limit holds there (quickjs-ng
-    has one, js2py has none). Windows has no such limits at all; there too the engine's own and the parent's deadline
-    hold.
+    Linux enforces all of these. macOS ignores RLIMIT_AS, so only the engine's own memory limit holds there (quickjs-ng
+    has one, js2py has none). Windows has no such limits at all; there, too, the engine's own and the parent's deadline
+    apply.
     """
     try:
         import resource
@@ -47,12 +47,12 @@ def confine(memory: int) -> None:
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         try:
             resource.setrlimit(number, (limit, limit))
-        except (OSError, ValueError):  # a container may forbid it: the engine's limits and the deadline still hold
+        except (OSError, ValueError):  # a container may forbid it: the engine's limits and the deadline still apply
             continue
 
 
 def limit_processor_time(seconds: float) -> None:
-    """End this process by itself, should the parent that watches it be gone: the kernel counts CPU seconds."""
+    """End this process by itself if the parent that watches it is gone: the kernel counts CPU seconds."""
     try:
         import resource
         import time
@@ -93,12 +93,12 @@ class Worker:
         question = text.encode("utf-8", "surrogatepass")
         if len(question) > self._largest:
             self.send(b"O", str(len(question)).encode())
-            self.receive()  # the end: the parent kills what says O in the middle of a call
+            self.receive()  # the end: the parent kills a worker that sends O in the middle of a call
         else:
             self.send(b"A", verb.encode() + b"\n" + question)
         frame = self.receive()
         if frame is None:
-            os._exit(1)  # nobody listens any more, and what runs here is in the middle of foreign code
+            os._exit(1)  # the parent is gone, and foreign code is running here
         line, _, answer = frame.partition(b"\n")
         limit_processor_time(float(line.split(b" ")[1]))
         return answer.decode()
@@ -149,7 +149,7 @@ def load(path: str) -> ModuleType:
 
 
 def main(inside_path: str, core_path: str, memory: int, largest: int, folders: list[str]) -> None:
-    """Take over the pipes, load the engine, say hello, give up every right, serve."""
+    """Take over the pipes, load the engine, say hello, drop all rights, serve."""
     source = sys.stdin.buffer
     sink = os.fdopen(os.dup(1), "wb")
     silence = os.open(os.devnull, os.O_WRONLY)

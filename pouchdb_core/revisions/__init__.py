@@ -1,4 +1,4 @@
-"""Revision ids and revision trees: pure code that imports nothing else of the project and opens nothing."""
+"""Revision ids and revision trees: pure code that imports nothing else from the project and opens no files."""
 
 from .ancestry import Merge, UnknownRev
 from .diff import missing, possible_ancestors

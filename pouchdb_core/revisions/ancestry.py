@@ -1,4 +1,4 @@
-"""Which revision was made from which: a graph that only grows by whole paths, and shrinks by whole ends."""
+"""What each revision was made from: a graph that grows only by whole paths, and shrinks by whole ends."""
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
@@ -7,11 +7,11 @@ from .ids import rev_order
 
 
 class UnknownRev(ValueError):
-    """A revision was asked for that the tree does not have."""
+    """A revision was requested that the tree does not have."""
 
 
 class Merge(Enum):
-    """What a merged path was to the tree."""
+    """How a merged path relates to the tree."""
 
     NEW_LEAF = "new_leaf"
     """It extends a leaf: an edit."""
@@ -20,11 +20,11 @@ class Merge(Enum):
     NEW_ROOT = "new_root"
     """It shares no revision with the tree: a first revision, or a history that was stemmed too far back."""
     KNOWN = "known"
-    """Its newest revision was there already."""
+    """Its newest revision was already there."""
 
 
 class Ancestry:
-    """The revisions of a document and the edges between them: the part of a `Tree` that knows no documents."""
+    """The revisions of a document and the edges between them: the part of a `Tree` that does not know documents."""
 
     # Every parent named in _parents and _more is itself a key of _parents, and a generation lower than its child, so
     # there are no cycles. _more holds the parents besides the greatest one: nearly always empty.
@@ -45,7 +45,7 @@ class Ancestry:
         return iter(self._parents)
 
     def is_leaf(self, rev: str) -> bool:
-        """Tell whether no known revision was made from this one."""
+        """Return whether no known revision was made from this one."""
         self._check(rev)
         return rev in self._leaves
 
@@ -70,7 +70,7 @@ class Ancestry:
             raise UnknownRev(f"revision {rev} is not in the tree")
 
     def _add(self, path: Sequence[str]) -> Merge:
-        """Add the revisions and edges of a path that are not there yet."""
+        """Add the missing revisions and edges of a path."""
         parents, leaves = self._parents, self._leaves
         child = path[0]
         outcome = None

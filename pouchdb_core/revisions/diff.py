@@ -1,4 +1,4 @@
-"""What a replication target answers: which offered revisions it lacks, and from which of its own they may descend."""
+"""A replication target's answer: the offered revisions that it lacks, and its leaves that they may descend from."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from .tree import Tree
 
 
 def missing(tree: Tree | None, revs: Sequence[str]) -> list[str]:
-    """Return which of `revs` should be sent, in the order given and each once; None is a document not known here.
+    """Return which of `revs` should be sent, in the given order and each once; None is an unknown document.
 
-    As in CouchDB an ancestor is known even if its body was compacted away (PouchDB would ask for it, in vain, at every
-    replication). A leaf without its body is not: nobody could read the document.
+    As in CouchDB an ancestor is known even if its body was compacted away (PouchDB would request it, in vain, at every
+    replication). A leaf without its body is not: the document could not be read.
     """
     wanted = dict.fromkeys(revs)
     if tree is None:
@@ -21,7 +21,7 @@ def missing(tree: Tree | None, revs: Sequence[str]) -> list[str]:
 def possible_ancestors(tree: Tree | None, missing_revs: Sequence[str]) -> list[str]:
     """Return the leaves that one of `missing_revs` may descend from, in revision order.
 
-    A sender leaves out attachments that such a leaf already has. Raises InvalidRev if a missing one is no revision.
+    A sender leaves out attachments that such a leaf already has. Raises InvalidRev if a missing one is not a revision.
     """
     if tree is None or not missing_revs:
         return []

@@ -2,7 +2,7 @@
 
 A revision id is the md5 of the document as JavaScript's JSON.stringify writes it, so that the same edit made here and
 in a browser is the same revision instead of a conflict. `js_json` writes that text for any document; `plain_json` is
-the short cut for the usual ones, whose text orjson happens to write byte for byte alike.
+the short cut for the usual ones, for which orjson writes the same bytes.
 """
 
 import re
@@ -29,11 +29,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class InvalidRev(ValueError):
-    """A text that should be a revision, or a `_revisions` value, is none."""
+    """A value that should be a revision, or a `_revisions` value, is not one."""
 
 
 class Revisions(TypedDict):
-    """The `_revisions` member of a document: the ids of its path, newest first, and the newest one's generation."""
+    """The `_revisions` field of a document: the ids of its path, newest first, and the newest one's generation."""
 
     start: int
     ids: list[str]
@@ -58,7 +58,7 @@ def parse_rev(rev: str) -> tuple[int, str]:
 
 
 def generation(rev: str) -> int:
-    """Return the number before the dash; raises InvalidRev for what is no revision."""
+    """Return the number before the dash; raises InvalidRev for what is not a revision."""
     return parse_rev(rev)[0]
 
 
@@ -68,7 +68,7 @@ def rev_order(rev: str) -> tuple[int, str]:
 
 
 def path_from_revisions(start: int, ids: Sequence[str]) -> list[str]:
-    """Return the revisions that a `_revisions` member stands for, newest first.
+    """Return the revisions that a `_revisions` field stands for, newest first.
 
     Raises InvalidRev unless `start` is an integer of at least as many generations as there are ids, at least one.
     """
@@ -88,14 +88,14 @@ def path_from_revisions(start: int, ids: Sequence[str]) -> list[str]:
 
 
 def revisions_from_path(path: Sequence[str]) -> Revisions:
-    """Return the `_revisions` member for a path of consecutive revisions, newest first (not empty)."""
+    """Return the `_revisions` field for a path of consecutive revisions, newest first (not empty)."""
     return {"start": generation(path[0]), "ids": [rev.partition("-")[2] for rev in path]}
 
 
 def rev_id(parent: str | None, text: bytes) -> str:
     """Return the revision of an edit of `parent` (None: of a new document) whose JavaScript text is `text`.
 
-    Raises InvalidRev when `parent` has the last generation there is.
+    Raises InvalidRev if `parent` has the greatest possible generation.
     """
     number = 1 if parent is None else generation(parent) + 1
     if number > MAX_SAFE:
@@ -106,8 +106,8 @@ def rev_id(parent: str | None, text: bytes) -> str:
 def plain_json(value: dict[str, Any]) -> tuple[bytes, bytes] | None:
     """Return `js_json(value)` and orjson's text of it if there is a short cut to both, else None.
 
-    The two differ in whole floats only (`1.0` is `1` in JavaScript); mostly they are one object. None says only that
-    the short cut does not apply: the value may need `js_json`, or be no JSON at all. What is returned is proven to be
+    The two differ in whole floats only (`1.0` is `1` in JavaScript); usually they are one object. None says only that
+    the short cut does not apply: the value may need `js_json`, or not be JSON at all. What is returned is proven to be
     JSON of exact built-in types (and dict subclasses) at most 200 levels deep.
     """
     # orjson goes first: what it has written is finite (no cycles), has exact str keys and no lone surrogates, so the
@@ -187,7 +187,7 @@ def written(
     object_members: Callable[[dict[str, Any]], Iterator[tuple[bytes, Any]]],
     scalar: Callable[[object], bytes],
 ) -> bytes:
-    """Return JSON text of a value, however deep: `object_members` gives what is before each member, and the member."""
+    """Return JSON text of a value, however deep: `object_members` yields the text before each field, and the field."""
     out: list[bytes] = []
     unfinished: list[tuple[Iterator[tuple[bytes, Any]], bytes]] = [(iter([(b"", value)]), b"")]
     while unfinished:
@@ -217,7 +217,7 @@ def _array_members(array: Sequence[Any]) -> Iterator[tuple[bytes, Any]]:
 
 
 def _object_members(members: dict[str, Any]) -> Iterator[tuple[bytes, Any]]:
-    """Yield the text before each member, and the member, in the order of a JavaScript object's own keys."""
+    """Yield the text before each field, and the field, in the order of a JavaScript object's own keys."""
     # dict.items, not the subclass's: an OrderedDict may have been reordered, and orjson, which writes the stored
     # body and the short cut, does not see that.
     pairs = list(dict.items(members))
@@ -238,7 +238,7 @@ def _any_index(keys: dict[str, Any]) -> bool:
 
 
 def _is_index(key: str) -> bool:
-    """Tell whether JavaScript sorts this key as an array index, before all others."""
+    """Return whether JavaScript sorts this key as an array index, before all others."""
     return _INDEX.fullmatch(key) is not None and int(key) <= _MAX_INDEX
 
 
@@ -258,6 +258,6 @@ def _string(text: str) -> bytes:
     try:
         return quoted.encode()
     except UnicodeEncodeError:
-        # Two halves that meet are one character to JavaScript, whose strings are UTF-16; only what is left is alone.
+        # Two adjacent halves are one character in JavaScript, whose strings are UTF-16; the rest are lone surrogates.
         paired = _SURROGATE_PAIR.sub(lambda m: m[0].encode("utf-16", "surrogatepass").decode("utf-16"), quoted)
         return _SURROGATE.sub(lambda m: f"\\u{ord(m[0]):04x}", paired).encode()

@@ -30,13 +30,13 @@ _BITS_AT_ONCE = 6_000
 
 
 def too_long(number: int) -> bool:
-    """Tell whether an integer has more than ``MAX_DIGITS`` digits."""
+    """Return whether an integer has more than ``MAX_DIGITS`` digits."""
     # Ten is 2 ** 3.3219...
     return number.bit_length() > MAX_DIGITS * 3 and abs(number) >= 10**MAX_DIGITS
 
 
 def is_double(value: Any) -> TypeGuard[float]:
-    """Tell whether a value is a number, no boolean, that a finite double holds or comes near to."""
+    """Return whether a value is a number, not a boolean, that a finite double holds or comes near to."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     try:

@@ -4,7 +4,7 @@
 
 A branch is (path, bodies, deleted): revisions newest first, their bodies in the same order without the nulls at the
 end, and the places of the deletions in the path. A path ends at a root or with a revision of an earlier branch. Whole
-revisions instead of bare ids make it a tenth longer, but nothing has to be put together when it is read.
+revisions instead of bare ids make it a tenth longer, but nothing has to be assembled when it is read.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ _PREFIXES = tuple(f"{number}-" for number in range(1025))
 
 
 class InvalidTree(ValueError):
-    """Stored bytes are not a revision tree."""
+    """The stored bytes are not a revision tree."""
 
 
 def read_branches(data: bytes) -> list[Branch]:
     """Read what `write_branches` wrote; raises InvalidTree for anything else.
 
-    Generations are checked throughout, since one that does not go down could send a walk round in circles; the
+    Generations are checked throughout, since one that does not go down could make a walk endless; the
     spelling of the ids is not.
     """
     try:

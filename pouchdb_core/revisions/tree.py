@@ -1,7 +1,7 @@
-"""The revision tree of one document: every revision known here, and which one was made from which.
+"""The revision tree of one document: every revision known here, and what each was made from.
 
 A tree is the union of paths. Merging only ever adds revisions and edges, so replicas that have seen the same paths, in
-whatever order and however often, have the same tree and agree on the winner without talking to each other.
+whatever order and however often, have the same tree and agree on the winner without communication.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from .stored import Branch, read_branches, write_branches
 class Tree(Ancestry):
     """A document's revisions with, for each, its parents, whether it is a deletion and where its body is.
 
-    A body is None (not here) or a number that only the store understands. `Tree()` is the empty tree. A revision whose
+    A body is None (not here) or a number that only the store interprets. `Tree()` is the empty tree. A revision whose
     parent is not known is a root; there may be many. If peers name different parents for one revision, both are
     kept and the greater one is shown. Asking about a revision that is not in the tree raises UnknownRev.
 
@@ -68,7 +68,7 @@ class Tree(Ancestry):
             return write_branches([self._branch(self.path(leaves[0]))])
         placed: set[str] = set()
         branches = [self._branch_above(leaf, placed) for leaf in leaves]
-        # A second parent may be on no path of shown parents; then it has a branch of its own.
+        # A second parent may not be on a path of shown parents; then it has a separate branch.
         for rev in sorted(self._more):
             for parent in sorted(self._more[rev]):
                 if parent not in placed:
@@ -77,7 +77,7 @@ class Tree(Ancestry):
         return write_branches(branches)
 
     def _branch_above(self, top: str, placed: set[str]) -> Branch:
-        """Return the branch from `top` down to the first revision that is placed already, which gives it its place."""
+        """Return the branch from `top` down to the first revision that is already placed, which gives it its place."""
         path: list[str] = []
         rev: str | None = top
         while rev is not None and rev not in placed:
@@ -126,7 +126,7 @@ class Tree(Ancestry):
         return tree
 
     def is_deleted(self, rev: str) -> bool:
-        """Tell whether this revision is a deletion."""
+        """Return whether this revision is a deletion."""
         self._check(rev)
         return rev in self._deleted
 
@@ -151,7 +151,7 @@ class Tree(Ancestry):
         return (rev not in self._deleted, *parse_rev(rev))
 
     def winner(self) -> str:
-        """Return the revision that every replica shows as the document; raises UnknownRev for the empty tree."""
+        """Return the revision that every replica returns as the document; raises UnknownRev for the empty tree."""
         if not self._parents:
             raise UnknownRev("the tree is empty")
         if self._winner is None:
@@ -171,7 +171,7 @@ class Tree(Ancestry):
         return self.leaves_of(rev)[0]
 
     def leaves_of(self, rev: str) -> list[str]:
-        """Return the leaves among a revision and its descendants, best first: a leaf has itself only."""
+        """Return the leaves among a revision and its descendants, best first: for a leaf only itself."""
         self._check(rev)
         if rev in self._leaves:
             return [rev]
@@ -206,7 +206,7 @@ class Tree(Ancestry):
     # -- changes
 
     def set_body(self, rev: str, body: int | None) -> None:
-        """Note where the body of a known revision is now."""
+        """Record where the body of a known revision is now."""
         self._check(rev)
         if body is None:
             self._bodies.pop(rev, None)
@@ -214,7 +214,7 @@ class Tree(Ancestry):
             self._bodies[rev] = body
 
     def merge(self, path: Sequence[str], *, deleted: bool = False, body: int | None = 0) -> Merge:
-        """Add a path of revisions, newest first and of consecutive generations, and say what it was to the tree.
+        """Add a path of revisions, newest first and of consecutive generations, and return how it relates to the tree.
 
         `deleted` and `body` belong to the newest one and count only if it is new. Missing ancestors are added without
         body, missing edges always, so that a path that reaches further back than a stemmed root grows the tree there.
@@ -247,14 +247,14 @@ class Tree(Ancestry):
         if len(self) <= limit:
             return []
         kept: set[str] = set()
-        # The leaf of the lowest generation has the furthest say on what it descends from, so the climb of a later
+        # The leaf of the lowest generation reaches furthest among its ancestors, so the climb of a later
         # leaf may stop where it meets an earlier one's: every revision is visited once.
         for leaf in sorted(self._leaves, key=generation):
             self._climb(leaf, max(limit, 1), kept)
         return self._forget(kept)
 
     def compact(self) -> list[tuple[str, int]]:
-        """Forget the bodies of all but the leaves; return them, newest first."""
+        """Drop the bodies of all but the leaves; return them, newest first."""
         gone = sorted((rev for rev in self._bodies if rev not in self._leaves), key=rev_order, reverse=True)
         return [(rev, self._bodies.pop(rev)) for rev in gone]
 

@@ -33,10 +33,10 @@ __all__ = [
 
 
 def open_environment(directory: Path | None = None, *plugins: object, **options: Any) -> SyncEnvironment:
-    """Open an environment with the core and just these plug-ins: what is installed plays no part.
+    """Open an environment with the core and only these plug-ins: installed ones are ignored.
 
     ``directory`` is made if it is missing; None keeps everything in memory. ``options`` are
-    defaults of database options. Every call makes an environment of its own, also for a directory
+    defaults of database options. Every call makes a new environment, also for a directory
     that another one has open.
     """
     if directory is not None:
@@ -80,7 +80,7 @@ def environment(
 
 @pytest.fixture
 def database(environment: SyncEnvironment) -> Iterator[SyncPouchDB]:
-    """An empty database; whatever the test did, its rows must agree with each other at the end."""
+    """An empty database; at the end of any test, its rows must be consistent."""
     database = environment["test"]
     yield database
     if not database.closed:
@@ -91,7 +91,7 @@ def database(environment: SyncEnvironment) -> Iterator[SyncPouchDB]:
 def couch_server() -> Iterator[Any]:
     """A running server with an empty environment in memory: ``couch_server.url``, ``couch_server.environment``.
 
-    Routes of plug-ins that are installed answer as at any server. See ``pouchdb_core.testing.server``.
+    Routes of installed plug-ins work as on any server. See ``pouchdb_core.testing.server``.
     """
     with start_server() as server:
         yield server

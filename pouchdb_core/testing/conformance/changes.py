@@ -1,4 +1,4 @@
-"""The changes feed: what changed, and what changes from now on."""
+"""The changes feed: past and future changes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Changes(Suite):
         assert _ids(answer) == ["c"]
         everything = database.changes(filter=lambda doc: doc["n"] > 9)
         assert everything["results"] == []
-        # What the filter let nothing of through need not be looked at again.
+        # Changes that the filter rejected need not be read again.
         assert database.changes(since=everything["last_seq"])["results"] == []
 
     def test_an_exception_of_a_filter_reaches_the_caller(self, database: SyncPouchDB) -> None:
@@ -115,7 +115,7 @@ class Changes(Suite):
 
 
 class LiveChanges(Suite):
-    """A live feed tells what is written from now on: in order, once, promptly."""
+    """A live feed yields later writes: in order, once, promptly."""
 
     @needs(lambda can: can.live_feeds)
     def test_it_is_iterated(self, database: SyncPouchDB) -> None:

@@ -23,7 +23,7 @@ def graft(database: SyncPouchDB, *path: str, id: str = "a", **members: Any) -> s
 
 
 class Conflicts(Suite):
-    """Every replica that has seen the same revisions shows the same winner."""
+    """Every replica that has seen the same revisions returns the same winner."""
 
     def test_a_replicated_revision_is_stored_as_it_is(self, database: SyncPouchDB) -> None:
         graft(database, "3-c", "2-b", "1-a", n=3)

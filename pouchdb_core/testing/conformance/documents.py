@@ -98,7 +98,7 @@ class Documents(Suite):
         assert database.get("a")["n"] == 3
 
     def test_what_never_was_cannot_be_removed(self, database: SyncPouchDB) -> None:
-        """Nor does it leave a tombstone."""
+        """It does not leave a tombstone either."""
         missing = "1-" + "0" * 32
         for arguments in (("never", missing), ({"_id": "never", "_rev": missing},)):
             with pytest.raises(NotFound, match="missing"):
@@ -299,7 +299,7 @@ class Bulk(Suite):
         assert database.all_docs(startkey="c", skip=1, offset=True)["offset"] == 3
 
     def test_many_documents(self, database: SyncPouchDB) -> None:
-        """More than a page of whatever pages there are."""
+        """More than one page of any page size."""
         count = 2500
         database.bulk_docs([{"_id": f"{number:05}", "n": number} for number in range(count)])
         assert database.info()["doc_count"] == count

@@ -1,4 +1,4 @@
-"""Events of environments and databases, and what becomes of objects that were closed."""
+"""Events of environments and databases, and what happens to closed objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Events"]
 
 
 class Events(Suite):
-    """Who listens is told, in order, once."""
+    """Listeners are called in order, once."""
 
     def test_created_and_destroyed(self, subject: Subject) -> None:
         told: list[tuple[str, str]] = []

@@ -57,7 +57,7 @@ class Compaction(Suite):
 
 
 class Purge(Suite):
-    """A purged revision is as if it had never been."""
+    """A purged revision is as if it had never existed."""
 
     @needs(lambda can: can.purge)
     def test_a_document_is_forgotten(self, database: SyncPouchDB) -> None:

@@ -1,4 +1,4 @@
-"""Checks of an adapter's test file: nothing of the suite is left out, nothing is changed in silence."""
+"""Checks of an adapter's test file: nothing of the suite is left out, nothing is changed silently."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_module(module: ModuleType, suite: Sequence[type[Suite]]) -> list[str]:
     """Return what is wrong with an adapter's test file.
 
     That is classes it does not run, tests it replaces without a reason, and marks that leave out
-    what they mark: what an adapter cannot do is told by its capabilities.
+    what they mark: its capabilities say what an adapter cannot do.
     """
     classes = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, Suite)]
     run = [each for each in classes if each.__name__.startswith("Test")]
@@ -56,7 +56,7 @@ def check_module(module: ModuleType, suite: Sequence[type[Suite]]) -> list[str]:
 
 
 def _leaves_out(place: ModuleType | type) -> list[str]:
-    """Return by what a module or class is not run, or may fail."""
+    """Return why a module or class is not run, or may fail."""
     marks = vars(place).get("pytestmark", [])
     names = [mark.name for mark in (marks if isinstance(marks, list) else [marks])]
     found = [name for name in names if name in ("skip", "skipif", "xfail")]

@@ -21,7 +21,7 @@ SOON = 30.0
 
 
 def _leaves(database: SyncPouchDB) -> dict[str, Any]:
-    """Return every leaf of every document with all it has."""
+    """Return every leaf of every document with all its data."""
     found = {}
     for row in database.changes(style="all_docs")["results"]:
         answers = database.open_revs(row["id"], revs=True, attachments=True, binary=True)
@@ -35,7 +35,7 @@ def same(first: SyncPouchDB, second: SyncPouchDB) -> None:
 
 
 class Replication(Suite):
-    """Whatever one database has and the other lacks is brought there."""
+    """Everything that one database has and the other lacks is copied there."""
 
     def test_everything_travels(self, database: SyncPouchDB, peer: SyncPouchDB) -> None:
         one = database.put({"_id": "a", "n": 1})["rev"]
@@ -200,7 +200,7 @@ class _Guard:
 
 
 class LiveReplication(Suite):
-    """What is written from now on is brought there too."""
+    """Later writes are copied there, too."""
 
     @needs(lambda can: can.live_feeds)
     def test_it_follows_writes(self, database: SyncPouchDB, peer: SyncPouchDB) -> None:

@@ -20,14 +20,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Capabilities:
     """What an adapter can do beyond what every adapter must.
 
-    A test that needs what is False is skipped, saying so. Everything is True unless said otherwise:
-    a new adapter says what it cannot do.
+    A test that needs a False one is skipped with that reason. Everything is True by default:
+    an adapter sets what it cannot do to False.
     """
 
     atomic_bulk: bool = True
-    """``bulk_docs(atomic=True)``: all or nothing. Without it that answers 501."""
+    """``bulk_docs(atomic=True)``: all or nothing. Without it, that raises 501."""
     purge: bool = True
-    """``purge`` forgets revisions."""
+    """``purge`` removes revisions."""
     compaction_drops_bodies: bool = True
     """After ``compact`` the bodies of old revisions are gone, when it returns."""
     keeps_old_bodies: bool = True
@@ -41,13 +41,13 @@ class Capabilities:
     streams: bool = True
     """Attachments are read and written as files, in pieces."""
     reopens: bool = True
-    """What was written is there when another environment opens the database: ``Subject.reopen``."""
+    """Written data exists when another environment opens the database: ``Subject.reopen``."""
     lists_names: bool = True
     """The environment lists its databases."""
     counts_offsets: bool = True
-    """``all_docs(offset=True)`` tells the true offset."""
+    """``all_docs(offset=True)`` returns the true offset."""
     finds_conflicts: bool = True
-    """``conflicts()`` finds the documents that have some."""
+    """``conflicts()`` finds the documents that have conflicts."""
     revs_limit: bool = True
     """``revs_limit`` can be set."""
     security: bool = True
@@ -75,7 +75,7 @@ class Subject:
 
 
 class _Recorder:
-    """Stands for capabilities while a test is defined: notes which ones it asks for."""
+    """Stands for capabilities while a test is defined: records which ones it uses."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -101,7 +101,7 @@ def needs(*wanted: Callable[[Capabilities], bool]) -> Callable[[F], F]:
 
 
 class Suite:
-    """What every class of the suite has: fixtures, and leaving out what the adapter cannot do."""
+    """What every class of the suite has: fixtures, and skips for what the adapter cannot do."""
 
     @pytest.fixture(autouse=True)
     def only_what_it_can(self, request: pytest.FixtureRequest, subject: Subject) -> None:
