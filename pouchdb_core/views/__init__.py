@@ -1,6 +1,6 @@
 """Indexes that follow the changes feed, and map/reduce on top of them.
 
-What authors of plug-ins need is here; see ``index`` for what to write.
+The names that plug-in authors need are here; see ``index`` for how to write an index.
 """
 
 from pouchdb_core.views import collate

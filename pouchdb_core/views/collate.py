@@ -1,10 +1,10 @@
 """CouchDB's order of keys, as bytes: ``encode(a) < encode(b)`` just when ``a`` comes before ``b``.
 
 null < false < true < numbers < strings < arrays < objects. Numbers compare by value, integers of any
-size exactly; strings by code point; arrays and objects member by member, the shorter one first; an
-object's members count in their order, name before value.
+size exactly; strings by code point; arrays element by element and objects field by field, the shorter one
+first; an object's fields are compared in their order, name before value.
 
-One byte says the type, then come the members; arrays, objects and strings end with a zero byte,
+One byte is the type, then the elements follow; arrays, objects and strings end with a zero byte,
 which is lower than any type. A range of keys is a range of bytes, so SQL can scan it.
 
 ``encode_raw`` has the order of Erlang's terms, which CouchDB's ``"collation": "raw"`` asks for: numbers < false <
@@ -45,12 +45,12 @@ _STRINGS, _ARRAYS = (STRING, _RAW_STRING), (ARRAY, _RAW_ARRAY)
 _NESTED = (ARRAY, OBJECT, _RAW_ARRAY, _RAW_OBJECT)
 
 AFTER = b"\xff"
-"""Comes after every continuation of a key: ``key + AFTER`` ends the range of what begins with ``key``."""
+"""Sorts after every continuation of a key: ``key + AFTER`` ends the range of keys that begin with ``key``."""
 
 _pack = Struct(">d").pack
 _INVERT = bytes(255 - byte for byte in range(256))
 _EXACT = 2**53
-# From here on a double stands for several integers; two more bytes say which one, and how many more bytes say so.
+# From here on a double stands for several integers; two more bytes say which one, or how many further bytes do.
 _BIG = _pack(-float(_EXACT))
 _BIG_NEGATIVE = _pack(-float(_EXACT)).translate(_INVERT)
 _MIDDLE, _ABOVE, _BELOW = 0x8000, 0xC000, 0x4000
@@ -59,7 +59,7 @@ _INFINITE = float("inf")
 
 
 def encode(key: Any) -> bytes:
-    """Return the bytes of a JSON value. Raises ValueError for what is none, or is nested deeper than ``CUT`` levels."""
+    """Return the bytes of a JSON value. Raises ValueError if it is not one, or is nested deeper than ``CUT`` levels."""
     return _bounded(_encode, key)
 
 
@@ -68,7 +68,7 @@ def _bounded(encoder: Callable[[Any], bytes], key: Any) -> bytes:
         data = encoder(key)
     except RecursionError:
         data = None
-    # Each level takes two bytes at least. How deep Python recurses is not the rule: a program may have raised it.
+    # Each level takes two bytes at least. Python's recursion limit is not the rule: a program may have raised it.
     if data is None or (len(data) > 2 * CUT and _is_too_deep(key)):
         raise ValueError(f"the key is nested deeper than {CUT} levels")
     return data
@@ -111,7 +111,7 @@ def _escaped(data: bytes) -> bytes:
 
 def _float(number: float) -> bytes:
     if number >= 0:
-        # Negating sets the sign bit, and turns -0.0 and 0.0 into the same.
+        # Negating sets the sign bit, and makes -0.0 and 0.0 equal.
         data = NUMBER + _pack(-(number + 0.0))
     elif number < 0:
         data = NUMBER + _pack(number).translate(_INVERT)
@@ -138,7 +138,7 @@ def _int(number: int) -> bytes:
 
 
 def _residual(residual: int) -> bytes:
-    """Return what says by how much an integer is above or below its double: 0 is a double's own."""
+    """Return the bytes for the difference between an integer and its double; 0 if the double is exact."""
     if -_NEAR <= residual <= _NEAR:
         # All integers of 64 bits.
         return (residual + _MIDDLE).to_bytes(2, "big")
@@ -184,7 +184,7 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 
 
 def encoder(text: Callable[[str], bytes]) -> Callable[[Any], bytes]:
-    """Return another ``encode``, for which ``text`` says how strings sort: as the bytes it returns."""
+    """Return another ``encode`` in which strings sort as the bytes that ``text`` returns for them."""
 
     def one(value: Any) -> bytes:
         if isinstance(value, str):
@@ -221,10 +221,10 @@ def _raw(value: Any) -> bytes:
 
 
 def group_of(key: bytes, level: int) -> tuple[bytes, bool]:
-    """Return where the group of a key begins, by the first ``level`` members of arrays.
+    """Return where the group of a key begins, by the first ``level`` elements of arrays.
 
-    True beside it says that the group is all that continues these bytes, False that it is just this
-    key, because that is no array or a shorter one.
+    The second value is True if the group is all keys that continue these bytes, False if it is just this
+    key, because it is not an array or is a shorter one.
     """
     if key[:1] not in _ARRAYS:
         return key, False

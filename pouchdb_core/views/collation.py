@@ -1,9 +1,9 @@
-"""Which order a view's keys have: strings by code point, or as CouchDB's ICU has them, or everything as Erlang has it.
+"""The order of a view's keys: strings by code point, or as CouchDB's ICU sorts them, or everything as in Erlang.
 
-``setup(collation="icu")`` takes ICU's root collation for all views, as CouchDB does; it needs PyICU, of which there are
-binary wheels (``pyicu-wheels``, the extra ``icu``). Without it, or with ``"codepoint"``, strings sort by code point.
+``setup(collation="icu")`` uses ICU's root collation for all views, as CouchDB does; it needs PyICU, which has binary
+wheels (``pyicu-wheels``, the extra ``icu``). Without it, or with ``"codepoint"``, strings sort by code point.
 ``options: {"collation": ...}`` of a design document, or of one view, is ``"icu"``, ``"codepoint"``, ``"default"`` (as
-if nothing was said), or ``"raw"``: CouchDB's raw collation, the order of Erlang's terms: numbers, false, null, true,
+without the option), or ``"raw"``: CouchDB's raw collation, the order of Erlang's terms: numbers, false, null, true,
 objects, arrays, strings by code point.
 """
 
@@ -43,7 +43,7 @@ MISSING = "collation 'icu' needs PyICU (pip install pyicu-wheels); without it st
 
 
 def check_collation(engine: Engine) -> None:
-    """Refuse a ``collation`` of an environment that cannot be had, at set-up. Raises BadRequest."""
+    """Raise BadRequest, at set-up, for a ``collation`` of an environment that is not available."""
     wanted = engine.settings.get("collation")
     if wanted not in (None, ICU, CODEPOINT):
         raise BadRequest(f"there is no collation {wanted!r} of an environment; there are: codepoint, icu")
@@ -57,24 +57,24 @@ def has_icu() -> bool:
 
 
 def icu_version() -> str | None:
-    """Return the version of ICU, None where there is none."""
+    """Return the version of ICU, None if it is not installed."""
     found = _icu()
     return None if found is None else found[1]
 
 
 def order_of(database: SyncPouchDB) -> tuple[Encode, str | None]:
-    """Return what makes bytes of the values of a database, and which version of ICU does, None by code point."""
+    """Return the ``encode`` of a database, and the version of ICU that it uses, None for code point order."""
     found = _icu() if default_of(database) == ICU else None
     return (encode, None) if found is None else found
 
 
 def default_of(database: SyncPouchDB) -> str:
-    """Return the order of views that say nothing: ``"codepoint"`` unless the environment says otherwise."""
+    """Return the order of views without the option: ``"codepoint"`` unless the environment says otherwise."""
     return str(database.environment.engine.settings.get("collation") or CODEPOINT)
 
 
 def encode_of(default: str, ddoc: Mapping[str, Any], view: str) -> Encode:
-    """Return what makes bytes of a view's keys. Raises NotSupported for an order that is not there."""
+    """Return the ``encode`` of a view's keys. Raises NotSupported for an order that is not available."""
     wanted = _collation(default, ddoc, view)
     if wanted == CODEPOINT:
         return encode
@@ -89,12 +89,12 @@ def encode_of(default: str, ddoc: Mapping[str, Any], view: str) -> Encode:
 
 
 def version_of(default: str, ddoc: Mapping[str, Any], view: str) -> list[Any]:
-    """Return what makes a view's keys, part of its signature: another order, or version, makes other ones."""
+    """Return the order and its version, part of a view's signature: with another one the keys differ."""
     wanted = _collation(default, ddoc, view)
     if wanted == CODEPOINT:
         return []
     if wanted == RAW:
-        # Before, raw was the order of strings by code point and nothing else.
+        # In an earlier version, raw meant only the order of strings by code point.
         return [wanted, "terms"]
     found = _icu() if wanted == ICU else None
     return [wanted, None if found is None else found[1]]
@@ -118,7 +118,7 @@ def _icu() -> tuple[Encode, str] | None:
 
     def text(string: str) -> bytes:
         if not string.isascii():
-            # ICU knows no lone surrogates: what it sorts for one is the sign for something unreadable.
+            # ICU does not support lone surrogates: it sorts each as the replacement character.
             string = string.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         key: bytes = root.getSortKey(string)
         return key.rstrip(b"\x00")

@@ -1,7 +1,7 @@
-"""What is wrong with a design document, as CouchDB says it when one is saved.
+"""The checks of a design document that CouchDB makes when one is saved.
 
-The members' types are those of CouchDB's ``couch_mrview:validate``; functions of views must compile in the engine that
-will run them, and reduce functions that are named must be there. Languages that nobody runs are not looked into.
+The fields' types are those of CouchDB's ``couch_mrview:validate``; functions of views must compile in the engine that
+will run them, and built-in reduce functions must exist. Languages without a view server are not checked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["CompilationError", "InvalidDesign", "check_design"]
 
 OBJECT, STRING, ARRAY, BOOLEAN = "object", "string", "array", "boolean"
 ANY = object()
-"""Stands for every member of an object."""
+"""Stands for every field of an object."""
 MEMBERS: tuple[tuple[tuple[Any, str | tuple[str, ...]], ...], ...] = (
     (("filters", OBJECT), (ANY, (OBJECT, STRING))),
     (("language", STRING),),
@@ -35,10 +35,10 @@ MEMBERS: tuple[tuple[tuple[Any, str | tuple[str, ...]], ...], ...] = (
     (("views", OBJECT), ("lib", OBJECT)),
     (("views", OBJECT), (ANY, OBJECT), ("reduce", STRING)),
 )
-"""Paths to members, each step with the types its value may have; a member that is not there is fine."""
+"""Paths to fields, each step with the types its value may have; a missing field is fine."""
 MAP = (("views", OBJECT), (ANY, OBJECT))
 PREFIXES = ("_sum", "_count", "_stats", "_approx_count_distinct", "_first", "_last", "_top_", "_bottom_")
-"""Built-in reduce functions: CouchDB goes by how a name begins."""
+"""Built-in reduce functions: CouchDB compares the beginning of a name only."""
 
 
 class InvalidDesign(BadRequest):
@@ -50,12 +50,12 @@ class CompilationError(BadRequest):
 
 
 def check_design(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> None:
-    """Refuse a design document that CouchDB would not save. Raises BadRequest: InvalidDesign or CompilationError.
+    """Check a design document; raise BadRequest (InvalidDesign or CompilationError) if CouchDB would not save it.
 
-    Compiling starts the engine of its language, unless it has no views. What keeps the engine from running is no
-    fault of the document, and passes.
+    Compiling starts the engine of its language, unless it has no views. A reason why the engine cannot run is not
+    an error of the document, and is ignored.
     """
-    # As functions see it; under its revision a sandbox would be kept that others share.
+    # As functions see it; with its revision a sandbox would be kept that others share.
     ddoc = {name: value for name, value in ddoc.items() if name not in ("_rev", "_attachments")}
     language = ddoc.get("language")
     path = (*MAP, ("map", OBJECT if language == "query" else STRING))

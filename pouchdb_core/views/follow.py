@@ -32,17 +32,17 @@ __all__ = ["Follower", "build_once"]
 logger = logging.getLogger("pouchdb.views")
 
 STALE = 30.0
-"""Seconds without a sign of life after which another process takes a build over (at once if its process is gone)."""
+"""Seconds without a heartbeat after which another process takes over a build (at once if its process is gone)."""
 SHORTEST, LONGEST = 0.01, 0.25
-"""Seconds between two looks at what another process builds: the first pause, and the longest."""
+"""Seconds between two checks of another process's build: the first pause, and the longest."""
 LOGGED = 10
-"""Failing documents that one build writes to the log; all are told by events."""
+"""Failing documents that one build logs; all are reported by events."""
 PURGES = 1000
 _LOCAL_SEQ = ReadOptions(local_seq=True)
 
 
 class _Target(NamedTuple):
-    """What an index must have seen to be up to date."""
+    """The state that an index must have reached to be up to date."""
 
     seq: int
     purge_seq: int
@@ -52,27 +52,27 @@ class _Target(NamedTuple):
 
 
 class _Moved(Exception):
-    """Somebody else worked on the index since we looked: look again."""
+    """Another builder changed the index since we read its entry: read it again."""
 
 
 def _close(index: Index) -> None:
     try:
         index.close()
     except Exception:
-        # It may come from the last reference, where nobody hears of it.
+        # The last reference may call it, where an exception would be lost.
         logger.exception("an index could not be closed")
 
 
 class Follower:
-    """One index and how far it has come. Shared by the threads of an engine."""
+    """One index and its progress. Shared by the threads of an engine."""
 
     def __init__(self, kind: str, place: IndexPlace, index: Index) -> None:
         self.kind, self.place, self.index = kind, place, index
         store = place.store
         self.store: IndexStore = store.outside() if isinstance(index, OutsideIndex) else store
-        # Who uses it has it: an index whose definition changed is closed under nobody.
+        # Its users hold a reference: an index whose definition changed is not closed while it is in use.
         self.close: Callable[[], None] = weakref.finalize(self, _close, index)
-        """Let go of the index's files; so does the last reference to this."""
+        """Close the index's files; also done when the last reference to this goes."""
         self.close.atexit = False
         self._files_known = False
         self._reset()
@@ -81,13 +81,13 @@ class Follower:
         self._pid = os.getpid()
         self._condition = threading.Condition()
         self._building: object | None = None
-        """What stands for the call that builds just now."""
+        """Identifies the call that is building."""
         self._name = uuid.uuid4().hex
         self._token = ""
-        """What this process is called as a builder, since it last began to build."""
+        """The name of this process as a builder, since it last began to build."""
 
     def entry(self) -> IndexEntry | None:
-        """Return how far the index has come; None if it was never built."""
+        """Return the entry of the index in the register; None if it was never built."""
         row = self.store.find(self.kind, self.place.signature)
         if row is None:
             return None
@@ -104,9 +104,9 @@ class Follower:
             yield self.place
 
     def update(self, database: SyncPouchDB, name: str | None = None) -> None:
-        """Bring the index up to date with what is in the database now; ``name`` is what events call it.
+        """Bring the index up to date with the database; ``name`` is its name in events.
 
-        Raises what building raises; waits where another thread or process builds.
+        Raises the errors of building; waits while another thread or process builds.
         """
         for event in self.steps(database, name):
             if isinstance(event, Idle):
@@ -114,9 +114,9 @@ class Follower:
                     self._condition.wait(event.timeout)
 
     def steps(self, database: SyncPouchDB, name: str | None = None) -> Generator[Record | Idle, None, None]:
-        """Do what ``update`` does in slices: yields progress, and ``Idle`` where it has to wait.
+        """Do the work of ``update`` in slices: yields progress, and ``Idle`` when it has to wait.
 
-        Progress is emitted by the database too, as ``indexing``: ``{"view", "indexed_docs", "last_seq"}``.
+        Progress is also emitted by the database, as ``indexing``: ``{"view", "indexed_docs", "last_seq"}``.
         """
         if self._pid != os.getpid():
             self._reset()
@@ -126,7 +126,7 @@ class Follower:
         while not self._reached(target):
             me = object()
             try:
-                # Values only: an asynchronous exception finds it taken and given back below, or not taken.
+                # Values only: at an asynchronous exception it is either taken and released below, or not taken.
                 with self._condition:
                     if self._building is None:
                         self._building = me
@@ -144,7 +144,7 @@ class Follower:
                         self._condition.notify_all()
 
     def _reached(self, target: _Target) -> bool:
-        """Whether the index is up to date, and has its files; once for each follower also whether these are its own."""
+        """Return whether the index is up to date and has its files; once per follower also whether they are its own."""
         entry = self.entry()
         if not target.reached(entry):
             return False
@@ -200,7 +200,7 @@ class Follower:
     def _batches(
         self, database: SyncPouchDB, entry: IndexEntry | None, target: _Target, task: Task
     ) -> Iterator[tuple[Batch, _Step]]:
-        """Yield batches, and how far the index is with each."""
+        """Yield batches, each with the progress of the index after it."""
         report = _Report(database, self.place.ddoc["_id"])
         reader = database.as_user(None).with_purpose("index")
         since = entry.seq if entry else 0
@@ -209,22 +209,22 @@ class Follower:
         while purge_seq < target.purge_seq:
             page = self.store.purges(purge_seq, PURGES)
             ids = list(dict.fromkeys(id for _, id, _ in page))
-            # What is left of them after `since` comes by itself.
+            # Their changes after `since` come with the feed.
             left = [change for change in _raw(reader, self.index, 0, tuple(ids)) if change.seq <= since]
             purge_seq = page[-1][0] if page else target.purge_seq
             done = since >= target.seq and purge_seq >= target.purge_seq
             yield Batch(left, ids, False, report), _Step(since, purge_seq, done, of_feed=False)
         feed = _raw(reader, self.index, since, None)
-        # An index of an empty database exists, too.
+        # An empty database also gets an index.
         while since < target.seq or entry is None:
             read = list(itertools.islice(feed, self.index.batch_documents))
             last = len(read) < self.index.batch_documents
             changes = read if self.index.include_design else [c for c in read if not c.id.startswith("_design/")]
-            # Beyond `target` somebody wrote meanwhile; beyond the last row there is nothing up to `target`.
+            # Rows beyond `target` were written meanwhile; between the last row and `target` there is nothing.
             until = max(read[-1].seq, target.seq if last else 0) if read else target.seq
             task.progress(len(read) - len(changes))
             if since < fresh_until < until:
-                # Those that were there from the start, then those that may have been indexed already.
+                # Documents that were there from the start, then those that may have been indexed already.
                 early = [change for change in changes if change.seq <= fresh_until]
                 changes = changes[len(early) :]
                 yield Batch(early, (), True, report), _Step(fresh_until, purge_seq, False)
@@ -236,7 +236,7 @@ class Follower:
         report.finish()
 
     def _save(self, entry: IndexEntry | None, target: _Target, batch: Batch, work: Any, step: _Step) -> IndexEntry:
-        """Keep one batch, and how far the index is with it, unless somebody else did."""
+        """Store one batch, and the progress of the index after it, unless another builder did. Raises _Moved."""
         index = self.index
         mark = None
         if isinstance(index, OutsideIndex):
@@ -258,7 +258,7 @@ class Follower:
         return current
 
     def _expect(self, known: IndexEntry) -> IndexEntry:
-        """Return the entry if it is as we know it. Raises _Moved."""
+        """Return the entry if it is unchanged. Raises _Moved."""
         current = self.entry()
         self._check_builder(current)
         if current is None or (current.number, current.seq, current.purge_seq) != (
@@ -282,7 +282,7 @@ class Follower:
     # -- one builder at a time --------------------------------------------------------------------
 
     def _check_builder(self, entry: IndexEntry | None) -> None:
-        """Raise _Moved while somebody else builds."""
+        """Raise _Moved while another process builds."""
         if entry is None or entry.builder in (None, self._token):
             return
         lives = self.store.lives(entry.builder)
@@ -293,7 +293,7 @@ class Follower:
         raise _Moved
 
     def _claim(self, entry: IndexEntry | None, target: _Target) -> IndexEntry:
-        """Become the builder before anything is done: an index outside has no transaction that could fail."""
+        """Become the builder before any work: an outside index has no transaction that could fail."""
         with self.store.write():
             current = self._expect(entry) if entry is not None else self._create(target)
             current.builder, current.heartbeat = self._token, self.store.now()
@@ -310,14 +310,14 @@ class Follower:
     # -- starting again ---------------------------------------------------------------------------
 
     def _purges_are_lost(self, entry: IndexEntry) -> bool:
-        """Tell whether purges that the index has not seen are no longer in the log."""
+        """Return whether purges that the index has not seen are no longer in the log."""
         if entry.purge_seq >= self.store.counters().purge_seq:
             return False
         oldest = self.store.purges(entry.purge_seq, 1)
         return not oldest or oldest[0][0] > entry.purge_seq + 1
 
     def _check_files(self, index: OutsideIndex, entry: IndexEntry, target: _Target) -> None:
-        """Empty a folder that is not the one the database knows, or is behind it."""
+        """Empty the folder if it is not the one that the database knows, or is behind it."""
         directory = self.place.directory
         directory.mkdir(parents=True, exist_ok=True)
         seq, _, lineage = (index.mark() or "").partition(":")
@@ -335,7 +335,7 @@ class Follower:
 
 
 def build_once(database: SyncPouchDB, index: InsideIndex, name: str) -> IndexEntry:
-    """Build an index of all that is in the database, in an empty store of its own, for one query."""
+    """Build an index of the whole database, in a separate empty store, for one query."""
     store = index.place.store
     counters = database.adapter.indexes().counters()
     report = _Report(database, name)
@@ -365,16 +365,16 @@ def build_once(database: SyncPouchDB, index: InsideIndex, name: str) -> IndexEnt
 
 
 class _Step(NamedTuple):
-    """How far an index is after a batch."""
+    """The progress of an index after a batch."""
 
     seq: int
     purge_seq: int
     done: bool
     of_feed: bool = True
-    """Whether the changes come in the order of the feed, so that half of them is half of the way."""
+    """Whether the changes are in the order of the feed, so that a part of them is a part of the way."""
 
     def halfway(self, entry: IndexEntry | None, seq: int) -> _Step:
-        """Return how far it is when only the changes up to ``seq`` were worked on."""
+        """Return the progress if only the changes up to ``seq`` were processed."""
         if self.of_feed:
             return _Step(seq, self.purge_seq, False)
         assert entry is not None
@@ -382,7 +382,7 @@ class _Step(NamedTuple):
 
 
 class _Report:
-    """Tells the user of documents that were left out."""
+    """Reports documents that were left out to the user."""
 
     def __init__(self, database: SyncPouchDB, ddoc: str) -> None:
         self._database, self._ddoc, self._count = database, ddoc, 0
@@ -415,7 +415,7 @@ def _lineage(entry: IndexEntry) -> str:
 
 
 def _alive(builder: str) -> bool:
-    """Tell whether a builder's process may still run; only a process of this machine is known to be gone."""
+    """Return whether a builder's process may still run; only a process of this machine is known to be gone."""
     host, pid, _ = builder.rsplit(":", 2)
     if host != platform.node() or os.name == "nt":
         return True
@@ -429,9 +429,9 @@ def _alive(builder: str) -> bool:
 
 
 def _zombie(pid: str) -> bool:
-    """Tell whether a process has ended and only waits for its parent to notice, as far as the platform says so."""
+    """Return whether a process is a zombie (it has ended and waits for its parent), as far as the platform says so."""
     try:
-        # Of Linux; "pid (name) state ...", and a name may have parentheses.
+        # Linux: "pid (name) state ...", and a name may have parentheses.
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return False

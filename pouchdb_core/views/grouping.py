@@ -1,7 +1,7 @@
-"""Reducing ranges of rows, by group: in SQL where a built-in function allows it, else row by row.
+"""Reducing ranges of rows by group: in SQL where a built-in function allows it, else row by row.
 
-Nothing here holds more than some thousand rows, whatever the size of the view. Groups come in the order
-of their keys; each is (key as JSON has it, value).
+No more than some thousand rows are in memory, whatever the size of the view. Groups come in the order
+of their keys; each is (key as JSON, value).
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ logger = logging.getLogger("pouchdb.views")
 
 PAGE = 1000
 CHUNK_ROWS, CHUNK_BYTES = 500, 256 * 1024
-"""What a reduce function gets at most at a time."""
+"""The maximum number of rows passed to a reduce function at a time."""
 TOGETHER = 50
-"""Chunks that are reduced in one go."""
+"""Chunks that are reduced in one call."""
 PARTIALS = 100
-"""Partial results that a group gathers before they are reduced again."""
+"""Partial results that a group collects before they are reduced again."""
 PROBE, FEW = 32, 8
 """After PROBE groups with fewer than FEW rows each, looking for the next group costs more than reading rows."""
 OVERFLOW_BYTES, OVERFLOW_RATIO = 4906, 2
-"""CouchDB's reduce_limit: output beyond this that is more than half of its input is refused."""
+"""CouchDB's reduce_limit: output that is longer than this and than half of its input is refused."""
 
 Group = tuple[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Overflow:
-    """What a group whose result did not shrink has instead of a value; its row has ``error`` and ``reason``."""
+    """Takes the place of a group's value if the result did not shrink; its row has ``error`` and ``reason``."""
 
     reason: str
 
 
 class _Failed:
-    """A partial result that there is not: it is that of every group it is part of. ``value`` is told instead."""
+    """A failed partial result: every group with it fails, and has ``value`` instead of a result."""
 
     __slots__ = ("value",)
 
@@ -62,7 +62,7 @@ class _Failed:
 
 
 class Failures:
-    """What functions threw in one query; the first is reported."""
+    """The errors that functions threw in one query; the first is reported."""
 
     def __init__(self, database: SyncPouchDB) -> None:
         self._database = database
@@ -73,7 +73,7 @@ class Failures:
         self._first = self._first or error
 
     def report(self) -> None:
-        """Log what went wrong, and emit it as an ``error`` event; once a query."""
+        """Log the error, and emit it as an ``error`` event; once per query."""
         if self._first is not None and not self._reported:
             self._reported = True
             logger.warning("a row has no value: %s", self._first)
@@ -81,10 +81,10 @@ class Failures:
 
 
 class Reducer:
-    """A reduce function, whoever runs it. What goes wrong in it is the value of its group alone."""
+    """A reduce function, whatever runs it. An error in it affects the value of its group alone."""
 
     source: str | None = None
-    """What SQL can answer it from: see ReduceFunction.source."""
+    """What SQL can compute it from: see ReduceFunction.source."""
 
     def answer(self, known: Any) -> Any:
         return NotImplemented
@@ -172,11 +172,11 @@ class _Custom(Reducer):
         results: list[Any] = []
         for text, result in zip(texts, outcomes, strict=True):
             if isinstance(result, Exception):
-                # As CouchDB: null, which is reduced on if there is more of its group.
+                # As in CouchDB: null, which is reduced further if its group has more rows.
                 self._failures.add(function_error(result, self._name))
                 result = None
             elif isinstance(result, (str, list, dict)):
-                # CouchDB measures its results in brackets, and lines of its protocol.
+                # CouchDB measures results including their brackets, and the lines of its protocol.
                 size = len(dump(result)) + 2
                 if size > OVERFLOW_BYTES and size * OVERFLOW_RATIO > (given := _line(text, rereduce)):
                     result = _Failed(
@@ -187,7 +187,7 @@ class _Custom(Reducer):
 
 
 def _line(text: bytes, rereduce: bool) -> int:
-    """Return the length of the line by which CouchDB asks its view server for the same, without the source."""
+    """Return the length of the line with which CouchDB would ask its view server for this, without the source."""
     if rereduce:
         return len(text) + 11
     rows: Any = load(text)
@@ -208,7 +208,7 @@ def reducer_of(
 
 
 def whole(rows: ViewRows, view: int, span: Span, reducer: Reducer, *, descending: bool) -> Iterator[Group]:
-    """Reduce all rows of a range to one value; nothing when there is no row."""
+    """Reduce all rows of a range to one value; yield nothing if there is no row."""
     if not rows.page(view, span, descending=descending, limit=1):
         return
     known = _known(rows, view, span, reducer)
@@ -245,7 +245,7 @@ def by_key(rows: ViewRows, view: int, span: Span, reducer: Reducer, *, descendin
 def by_group(
     rows: ViewRows, view: int, span: Span, reducer: Reducer, level: int, *, descending: bool
 ) -> Iterator[Group]:
-    """Reduce the rows of each group of keys: arrays by their first ``level`` members."""
+    """Reduce the rows of each group of keys: arrays by their first ``level`` elements."""
     if reducer.source is not None:
         seen = groups = 0
         while reducer.source not in ("totals", "distinct") or groups < PROBE or seen >= groups * FEW:
@@ -275,7 +275,7 @@ def by_group(
 def _merged(
     rows: ViewRows, view: int, span: Span, reducer: Reducer, level: int, *, descending: bool
 ) -> Iterator[Group]:
-    """Reduce groups of few rows: the totals of every key are read and added up here."""
+    """Reduce groups of few rows: read the totals of every key and add them up here."""
     group: tuple[bytes, bool] | None = None
     json_group, keys, added = b"", 0, Totals(0, 0, 0, 0, 0, 0)
     everything = span
@@ -314,7 +314,7 @@ def _sum(a: Totals, b: Totals) -> Totals:
 
 
 def _known(rows: ViewRows, view: int, span: Span, reducer: Reducer) -> Any:
-    """Return what SQL can say of a range that is not empty, or NotImplemented."""
+    """Return the result that SQL can compute for a range that is not empty, or NotImplemented."""
     if reducer.source == "totals":
         return reducer.answer(Totals(*rows.totals(view, span)))
     if reducer.source == "distinct":
@@ -336,7 +336,7 @@ def _one(rows: ViewRows, view: int, span: Span, reducer: Reducer, *, descending:
 
 
 def _beyond(span: Span, start: bytes, continues: bool, *, descending: bool) -> Span:
-    """Return what comes after a group."""
+    """Return the range that follows a group."""
     if descending:
         return replace(span, high=start, high_id=None, with_high=False)
     return replace(span, low=start + b"\xff" if continues else start, low_id=None, with_low=False)
@@ -348,7 +348,7 @@ def _shortened(json_key: bytes, level: int) -> Any:
 
 
 class _Open:
-    """A group whose rows are still coming."""
+    """A group whose rows are still being read."""
 
     def __init__(self, of: Any, json_key: bytes) -> None:
         self.of, self.json_key = of, json_key
@@ -364,7 +364,7 @@ def _streamed(
     *,
     descending: bool,
 ) -> Iterator[tuple[bytes, Any]]:
-    """Reduce row by row: chunks of rows to partial results, many of these in one go, and those again."""
+    """Reduce row by row: chunks of rows to partial results, many chunks in one call, and these results again."""
     waiting: list[tuple[_Open, bytes]] = []
     begun: list[_Open] = []
     keys: list[bytes] = []
@@ -373,7 +373,7 @@ def _streamed(
     quote = orjson.dumps
 
     def cut() -> None:
-        """End the chunk that is being gathered."""
+        """End the current chunk."""
         nonlocal size
         if keys:
             text = b"[[" + b",".join(keys) + b"],[" + b",".join(values) + b"]]"
@@ -383,7 +383,7 @@ def _streamed(
             size = 0
 
     def work() -> None:
-        """Reduce the chunks that wait."""
+        """Reduce the pending chunks."""
         if waiting:
             for (open, _), partial in zip(waiting, reducer.reduce([text for _, text in waiting]), strict=True):
                 open.partials.append(partial)
@@ -410,7 +410,7 @@ def _streamed(
             size += len(keys[-1]) + len(values[-1])
             if len(waiting) >= TOGETHER:
                 work()
-                # All but the last are complete.
+                # All except the last are complete.
                 for open in begun[:-1]:
                     yield finish(open)
                 del begun[:-1]

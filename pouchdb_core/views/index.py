@@ -1,13 +1,13 @@
-"""The incremental index: map/reduce views, search, spatial and Mango indexes stand on it.
+"""The incremental index: map/reduce views, search, spatial and Mango indexes are built on it.
 
-An index follows the changes feed of its database. It belongs to a design document: what is in the
-member its kind is called by says what to index, and a digest of that is the index's signature. When
+An index follows the changes feed of its database. It belongs to a design document: the field with the
+name of its kind says what to index, and a digest of that is the index's signature. When
 the definition changes, the signature does, and a new index is built; ``view_cleanup`` drops the old one.
 
-To bring an index of your own, write two classes and return the first from ``pouchdb_index_kinds``::
+To add an index, write two classes and return the first from ``pouchdb_index_kinds``::
 
     class WordKind(IndexKind):
-        name = "words"                                  # the member of the design document
+        name = "words"                                  # the field of the design document
 
         def definition(self, database, ddoc):
             return ddoc.get("words")                    # None: this design document has no such index
@@ -34,22 +34,22 @@ A query brings the index up to date and reads it in one snapshot::
         rows = place.tables.all("SELECT id FROM {words} WHERE word = ?", (word,))
 
 An ``OutsideIndex`` keeps files in ``place.directory`` instead. ``apply`` writes there, ``commit(mark)``
-makes it last together with a mark that the database then remembers too; a directory whose mark is older
-or another one (it was lost, or came back from a backup) is emptied and the index built anew. After a
+makes it durable together with a mark that the database then stores too; a directory whose mark is older
+or different (it was lost, or restored from a backup) is emptied and the index built again. After a
 crash between the two the same documents come again, so ``apply`` must be idempotent: delete by id, add.
 ``finish()`` ends a build, before the next builder may begin.
 
-A design document with several indexes of a kind, which change apart, has a definition for each::
+A design document with several indexes of a kind, which change independently, has a definition for each::
 
         def definitions(self, database, ddoc):
             return ddoc.get("words", {})                # {"title": {...}, "body": {...}}
 
     follower = indexes(database).follower(database, "words", ddoc, "title")
 
-What holds for both: one builder works at a time, whatever threads and processes there are; the others
-wait for it. A killed builder's work is taken up where it was last committed. The documents of a batch are
-each document's newest state, so purged documents and changed winners need nothing special. What
-``prepare`` and ``apply`` raise is an error of the query, and nothing of that batch is kept.
+For both: one builder works at a time, among all threads and processes; the others
+wait for it. A killed builder's work is continued from its last commit. A batch has each
+document in its newest state, so purged documents and changed winners need nothing special. An exception of
+``prepare`` or ``apply`` is an error of the query, and nothing of that batch is stored.
 """
 
 from __future__ import annotations
@@ -80,33 +80,33 @@ class Batch:
         self.changes = changes
         """Each document's newest state, in the order of the feed."""
         self.removed = removed
-        """Ids of purged documents; some may be among the changes too, with what is left of them."""
+        """Ids of purged documents; some may be among the changes too, with their remaining revisions."""
         self.fresh = fresh
-        """Nothing of these documents is in the index yet: the first build has nothing to remove."""
+        """True if nothing of these documents is in the index yet: the first build has nothing to remove."""
         self.report = report
-        """Call it with the id of a document and an exception to leave that document out; the user is told."""
+        """Call it with the id of a document and an exception to leave that document out; it is reported to the user."""
 
     @property
     def living(self) -> list[RawChange]:
-        """The changes that bring a document."""
+        """The changes with a document, i.e. not deletions."""
         return [change for change in self.changes if not change.deleted]
 
     @property
     def replaced(self) -> list[str]:
-        """Ids whose earlier contributions must go, whether anything comes for them or not."""
+        """Ids whose earlier entries must be removed, whether they get new ones or not."""
         if self.fresh:
             return []
         return [*self.removed, *(change.id for change in self.changes)]
 
     def part(self, count: int) -> Batch:
-        """Return the first changes as a batch of their own."""
+        """Return the first changes as a separate batch."""
         if count == len(self.changes):
             return self
         return Batch(self.changes[:count], self.removed, self.fresh, self.report)
 
 
 class IndexPlace:
-    """Where an index lives: handed to ``IndexKind.open``."""
+    """Where an index is stored: passed to ``IndexKind.open``."""
 
     def __init__(
         self,
@@ -123,10 +123,10 @@ class IndexPlace:
         self.member = member
         """Which of the design document's indexes it is: a name of ``IndexKind.definitions``."""
         self.ddoc = ddoc
-        """A design document that defines the index; others may define the same."""
+        """A design document that defines the index; others may define the same index."""
         self.number = 0
         self._kind = kind
-        # Not the database: whoever lets go of that one lets go of its store.
+        # Not the database object: it closes its store when its last reference goes.
         self._base = database.adapter.directory
 
     @property
@@ -136,49 +136,49 @@ class IndexPlace:
 
     @property
     def rows(self) -> ViewRows:
-        """Rows as those of views, for an inside index that wants them."""
+        """Rows like those of views, for an inside index that uses them."""
         return self.store.view_rows(self.number)
 
     @property
     def directory(self) -> Path:
-        """The folder of an outside index; it is there, and empty when the index is new."""
+        """The folder of an outside index; it exists, and is empty if the index is new."""
         return self._base(folder(self._kind)) / self.signature
 
 
 def folder(kind: str) -> str:
-    """Return what the side folder for the indexes of a kind is called."""
+    """Return the name of the side folder for the indexes of a kind."""
     return f"index-{kind}"
 
 
 class Index(ABC):
-    """One index, open. Used by one thread at a time; reading happens beside that."""
+    """One open index. Used by one thread at a time; reads may run at the same time."""
 
     include_design: bool = False
-    """Whether it wants design documents too."""
+    """Whether it gets design documents too."""
     local_seq: bool = False
-    """Whether documents shall have ``_local_seq``."""
+    """Whether documents have ``_local_seq``."""
     batch_documents: int = 1000
     """How many changes it gets at a time."""
     state: Any = None
-    """JSON that is kept with the checkpoint: set before each ``prepare``, saved after each ``apply``."""
+    """JSON that is stored with the checkpoint: set before each ``prepare``, saved after each ``apply``."""
 
     def __init__(self, place: IndexPlace) -> None:
         self.place = place
 
     def prepare(self, batch: Batch) -> tuple[Any, int]:
-        """Do the slow work; return what ``apply`` needs, and how many of the changes were worked on.
+        """Do the slow work; return the input of ``apply``, and how many of the changes were processed.
 
-        No lock is held: the result is thrown away if somebody else was faster. Taking fewer than all
-        changes bounds memory when documents give a lot, and shows the others that the builder lives.
+        No lock is held: the result is discarded if another builder was faster. Processing fewer than all
+        changes bounds memory when documents emit a lot, and shows the others that the builder is alive.
         """
         return None, len(batch.changes)
 
     @abstractmethod
     def apply(self, batch: Batch, work: Any) -> None:
-        """Remove ``batch.replaced``, add what ``prepare`` made."""
+        """Remove ``batch.replaced``, add the result of ``prepare``."""
 
     def close(self) -> None:  # noqa: B027  # most have nothing open
-        """Let go of what is open."""
+        """Close open files."""
 
 
 class InsideIndex(Index):
@@ -186,7 +186,7 @@ class InsideIndex(Index):
 
     @abstractmethod
     def create(self) -> None:
-        """Make the tables."""
+        """Create the tables."""
 
 
 class OutsideIndex(Index):
@@ -194,43 +194,43 @@ class OutsideIndex(Index):
 
     @abstractmethod
     def commit(self, mark: str) -> None:
-        """Make what was applied last, together with the mark; on disk when it returns."""
+        """Make the applied changes durable, together with the mark; they are on disk when it returns."""
 
     @abstractmethod
     def mark(self) -> str | None:
         """Return the mark of the last commit; None if there was none or the files are unreadable."""
 
     def present(self) -> bool:
-        """Whether the files are still there; asked at every query, so it only looks, and reads nothing."""
+        """Return whether the files still exist; called for every query, so it must not read them."""
         return self.place.directory.is_dir()
 
     def finish(self) -> None:
-        """Let go of what only a builder needs, such as a lock: building is done, or has failed. May come twice."""
+        """Release what only a builder needs, such as a lock: building is done, or has failed. May be called twice."""
 
     def reset(self) -> None:
-        """Start again in an empty folder; called with the old one gone. ``close`` was called before."""
+        """Start again in an empty folder; called after ``close``, when the old folder has been removed."""
 
 
 class IndexKind(ABC):
-    """What a design document may define indexes with."""
+    """A kind of index that design documents can define."""
 
     name: str
-    """The member of the design document; also names the folder, so letters, digits and ``_`` only."""
+    """The field of the design document; also names the folder, so letters, digits and ``_`` only."""
     version: int = 1
-    """Part of every signature: count up when what you store changes its form."""
+    """Part of every signature: increment it when the stored format changes."""
 
     def definition(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Any:
-        """Return what of the design document determines its index (JSON), or None when it has none.
+        """Return the part of the design document that determines its index (JSON), or None if it has none.
 
-        For kinds that have one index a design document; others override ``definitions``. Called for every
-        query, so it does not compile anything.
+        For kinds with one index per design document; others override ``definitions``. Called for every
+        query, so it must not compile anything.
         """
         return None
 
     def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what determines each index of the design document, by the index's name.
+        """Return the definition of each index of the design document, by the index's name.
 
-        Each has a signature of its own: when one definition changes, the other indexes stay as they are. A kind that
+        Each has a separate signature: when one definition changes, the other indexes stay as they are. A kind that
         does not override this has one index, called ``""``.
         """
         definition = self.definition(database, ddoc)
@@ -238,10 +238,10 @@ class IndexKind(ABC):
 
     @abstractmethod
     def open(self, database: SyncPouchDB, place: IndexPlace) -> Index:
-        """Open an index; called before it exists, too. The index outlives ``database``: it must not keep it."""
+        """Open an index; also called before it exists. The index outlives ``database`` and must not keep it."""
 
     def signature(self, database: SyncPouchDB, ddoc: Mapping[str, Any], member: str = "") -> str | None:
-        """Return what names an index, None if there is none of this name: equal definitions share one."""
+        """Return the signature of an index, None if there is no index of this name: equal definitions share one."""
         definition = self.definitions(database, ddoc).get(member)
         return None if definition is None else self._digest(definition)
 
@@ -253,6 +253,6 @@ class IndexKind(ABC):
         try:
             text = orjson.dumps([self.version, definition])
         except TypeError:
-            # Lone surrogates: hashed in another form, only the same every time.
+            # Lone surrogates: hashed in another form, which only has to be the same every time.
             text = repr([self.version, definition]).encode("utf-8", "surrogatepass")
         return hashlib.md5(text, usedforsecurity=False).hexdigest()

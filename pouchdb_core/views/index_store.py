@@ -1,7 +1,7 @@
-"""What indexes need from a store: a register of indexes, rows of views, tables of a plug-in's own.
+"""What indexes need from a store: a register of indexes, rows of views, a plug-in's own tables.
 
-All of it lives in the database's own file, so that what an index wrote and how far it has come are
-committed together. A new store implements this protocol beside ``documents.store.Store``.
+All of it is stored in the database's own file, so that an index's writes and its progress are
+committed together. A new store implements this protocol in addition to ``documents.store.Store``.
 """
 
 from __future__ import annotations
@@ -32,48 +32,48 @@ class IndexEntry:
     """One index in the register."""
 
     number: int
-    """Names its tables; never used twice."""
+    """Part of its tables' names; never used twice."""
     kind: str
     signature: str
     seq: int = 0
     """The index holds every document up to here."""
     purge_seq: int = 0
     fresh_until: int = 0
-    """Documents up to here that are beyond ``seq`` were never indexed: there is nothing to remove of them."""
+    """Documents up to here and beyond ``seq`` were never indexed: there is nothing to remove for them."""
     state: Any = None
-    """What the index itself wants to keep (JSON)."""
+    """The index's own state (JSON)."""
     mark: str | None = None
-    """Written on both sides of an index outside of the database; see views/index.py."""
+    """Written both here and in the files of an outside index; see views/index.py."""
     builder: str | None = None
-    """Who builds it just now."""
+    """The process that is building it."""
     heartbeat: float = 0.0
-    """When the builder was last seen, in seconds since 1970."""
+    """The builder's last heartbeat, in seconds since 1970."""
 
     def row(self) -> EntryRow:
-        """Return the entry as the store has it."""
+        """Return the entry as the store's row."""
         return tuple(getattr(self, name) for name in self.__slots__)
 
 
 EntryRow = tuple[Any, ...]
-"""The members of an IndexEntry in their order: stores are below this package and do not know the class."""
+"""The fields of an IndexEntry in their order: stores are below this package and do not know the class."""
 TotalsRow = tuple[int, int, float, float, float, float]
-"""The members of reduce.Totals."""
+"""The fields of reduce.Totals."""
 
 
 class Tables(Protocol):
-    """Tables of one index. In SQL text ``{rows}`` stands for the table that this index calls "rows".
+    """Tables of one index. In SQL text ``{rows}`` stands for this index's table "rows".
 
     Dropped with the index, virtual tables too. Writing is for ``Index.create`` and ``Index.apply``.
 
     Statements are in the SQL that SQLite and PostgreSQL have in common, with ``?`` for a parameter and SQLite's types
     ``INTEGER``, ``REAL``, ``TEXT`` and ``BLOB``; every store understands ``WITHOUT ROWID``. A table whose primary key
-    is given at the end, as ``PRIMARY KEY (a, b)``, is read in that order, texts by code points, whatever their length;
-    an index on one column of texts or bytes finds equal ones. What differs is asked of ``dialect``.
+    is given at the end, as ``PRIMARY KEY (a, b)``, is read in that order, strings by code points at any length;
+    an index on one column of strings or bytes finds equal values. ``dialect`` says which SQL it is where they differ.
     """
 
     @property
     def dialect(self) -> str:
-        """Return whose SQL it is beyond that: ``"sqlite"`` or ``"postgresql"``."""
+        """Return which SQL it is where the two differ: ``"sqlite"`` or ``"postgresql"``."""
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None: ...
 
@@ -89,10 +89,10 @@ class ViewRow(NamedTuple):
 
     view: int
     key: bytes
-    """The key as ``collate.encode`` has it."""
+    """The key as encoded by ``collate.encode``."""
     id: str
     n: int
-    """Its place among what the document emitted: of one key, by value."""
+    """Its position among the rows that the document emitted; within one key, by value."""
     json_key: bytes
     value: bytes | None
     """JSON; None is null."""
@@ -102,7 +102,7 @@ class ViewRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A range of a view's rows, whatever the direction it is read in. None is open."""
+    """A range of a view's rows, whatever direction it is read in. None means no bound."""
 
     low: bytes | None = None
     low_id: str | None = None
@@ -113,7 +113,7 @@ class Span:
     with_high: bool = True
 
     def within(self, start: bytes, continues: bool) -> Span:
-        """Return the part of it that a group takes (see ``collate.group_of``)."""
+        """Return the part of it that belongs to a group (see ``collate.group_of``)."""
         low, high = start, start + b"\xff" if continues else start
         span = self
         if self.low is None or self.low < low:
@@ -126,20 +126,20 @@ class Span:
 EVERYTHING = Span()
 
 Position = tuple[bytes, str, int]
-"""(key, id, n) of a row: where to go on after it."""
+"""(key, id, n) of a row: the position to continue after."""
 
 
 class ViewRows(Protocol):
     """The rows of the views of one index, sorted by (view, key, id, n); descending by key and id alone."""
 
     def create(self) -> None:
-        """Make the tables."""
+        """Create the tables."""
 
     def add(self, rows: Iterable[ViewRow]) -> None:
-        """Add rows; there are none of their documents."""
+        """Add rows; their documents must have none yet."""
 
     def remove(self, ids: Sequence[str]) -> dict[int, int]:
-        """Remove the rows of documents; return how many went, by view."""
+        """Remove the rows of documents; return how many were removed, by view."""
 
     def page(
         self, view: int, span: Span, *, descending: bool, limit: int, skip: int = 0, after: Position | None = None
@@ -147,7 +147,7 @@ class ViewRows(Protocol):
         """Return (key, id, n, JSON key, JSON value) of rows in order, after a position."""
 
     def last(self, view: int, span: Span) -> bytes | None:
-        """Return the JSON value of the last row of a range; it is not empty."""
+        """Return the JSON value of the last row of a range that is not empty."""
 
     def count(self, view: int, span: Span) -> int:
         """Count rows."""
@@ -156,7 +156,7 @@ class ViewRows(Protocol):
         """Count distinct keys."""
 
     def totals(self, view: int, span: Span) -> TotalsRow:
-        """Aggregate the values of a range; it is not empty."""
+        """Aggregate the values of a range that is not empty."""
 
     def totals_by_key(
         self, view: int, span: Span, *, descending: bool, limit: int
@@ -201,19 +201,19 @@ class IndexStore(Protocol):
         """Return the view rows of an index."""
 
     def outside(self) -> IndexStore:
-        """Return where indexes are registered whose files are not in the database.
+        """Return the store in which outside indexes are registered.
 
-        That is this one, unless processes on several machines share the database: files are of one of them.
+        That is this one, unless processes on several machines share the database: files belong to one machine.
         """
 
     def now(self) -> float:
-        """Return the time in seconds, by a clock that all who share the database have in common."""
+        """Return the time in seconds, by a clock common to all processes that share the database."""
 
     def builder(self) -> str | None:
-        """Return what names this process among those who build, without ``:`` but one; None: host and process id do."""
+        """Return the name of this process among builders, with exactly one ``:``; None to use host and process id."""
 
     def lives(self, builder: str) -> bool | None:
-        """Tell whether a process that ``builder`` named is still there; None where the store does not know."""
+        """Return whether a process named by ``builder`` still exists; None if the store does not know."""
 
     def close(self) -> None:
-        """Let go of it, if it is a store of its own (``Adapter.scratch``)."""
+        """Close it, if it is a separate store (``Adapter.scratch``)."""

@@ -36,9 +36,9 @@ T = TypeVar("T")
 
 
 def check_settings(engine: Engine) -> None:
-    """Refuse settings that no engine and no limit has, at set-up. Raises BadRequest.
+    """Raise BadRequest, at set-up, for settings that name no engine or no limit.
 
-    An engine that is known but not installed is an error of the first function that it would run.
+    If an engine is known but not installed, the first function that it would run raises the error.
     """
     name, known = engine.settings.get("js_engine"), engine.plugins.javascript_engines()
     if name is not None and name not in known:
@@ -79,10 +79,10 @@ def pool_of(engine: Engine) -> JavaScriptPool:
 
 
 def failure(error: JavaScriptError) -> PouchDBError:
-    """Return an error of JavaScript as one of ours, named as CouchDB names it.
+    """Convert an error of JavaScript to one of ours, named as CouchDB names it.
 
-    ``details`` keeps what the function said: ``thrown`` with ``value``, ``name``, ``message``, ``stack`` and ``text``;
-    for one that does not compile ``source`` as well, and ``line`` and ``column`` where the engine says them.
+    ``details`` has the error's parts: ``thrown`` with ``value``, ``name``, ``message``, ``stack`` and ``text``;
+    for a function that does not compile also ``source``, and ``line`` and ``column`` if the engine reports them.
     """
     if isinstance(error, WorkerClosed):
         return DatabaseClosed("the environment is closed")
@@ -104,17 +104,17 @@ class JavaScriptServer(ViewServer):
 
 
 class JavaScriptFunctions:
-    """``Functions`` in a sandbox, which opens with the first call: an index that is up to date needs none."""
+    """``Functions`` in a sandbox, which is opened by the first call: an index that is up to date needs none."""
 
     def __init__(self, engine: Engine, key: SandboxKey, ddoc: bytes) -> None:
-        # What is kept with a database must not keep its engine alive.
+        # An object that is kept with a database must not keep its engine alive.
         self._engine = weakref.ref(engine)
         self._key, self._ddoc = key, ddoc
         self._sandbox: Sandbox | None = None
 
     @property
     def sandbox(self) -> Sandbox:
-        """The worker's side of it."""
+        """The sandbox in the worker process."""
         if self._sandbox is None:
             engine = self._engine()
             if engine is None:
@@ -189,7 +189,7 @@ def _asked(call: Callable[[], T]) -> T:
     try:
         return call()
     except ThrownError:
-        # By the function that was called: what it threw is its answer, as the data it is.
+        # Thrown by the called function itself: the thrown value is its answer, and is kept as data.
         raise
     except JavaScriptError as error:
         raise failure(error) from error

@@ -24,7 +24,7 @@ CHUNK = 100
 """Documents mapped at a time."""
 MOST_ROWS = 20_000
 MOST_SECONDS = 2.0
-"""What one transaction takes at most; a builder that commits shows that it lives."""
+"""The maximum for one transaction; each commit shows that the builder is alive."""
 LIBRARY = "lib"
 _EXACT = 2**53
 
@@ -35,7 +35,7 @@ def maps_of(ddoc: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(views, Mapping):
         return {}
     named = {name: view for name, view in sorted(views.items()) if isinstance(view, Mapping) and "map" in view}
-    # What is called as the library is one unless it has the form of a view.
+    # The field named like the library is the library unless it has the form of a view.
     return {name: view["map"] for name, view in named.items() if name != LIBRARY or _is_view(view)}
 
 
@@ -53,7 +53,7 @@ def view_definition(ddoc: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 class ViewKind(IndexKind):
-    """Map/reduce views. Reduce functions are no part of an index: they work on its rows."""
+    """Map/reduce views. Reduce functions are not part of an index: they work on its rows."""
 
     name = "views"
     version = 2
@@ -131,7 +131,7 @@ class ViewIndex(InsideIndex):
         return list(self.maps).index(name)
 
     def check(self, name: str) -> None:
-        """Raise the FunctionError of a view whose function does not compile, NotSupported for its order of keys."""
+        """Raise FunctionError if a view's function does not compile, NotSupported for its order of keys."""
         self._encode[name] = encode_of(self._collation, self.place.ddoc, name)
         self.functions.compile(f"map {name}", "map", self.maps[name])
 
@@ -139,7 +139,7 @@ class ViewIndex(InsideIndex):
         return self.state or {"totals": [0] * len(self.maps), "failed": {}}
 
     def _compiled(self, failed: dict[str, str]) -> list[tuple[int, str]]:
-        """Compile what compiles; a view with a mistake spoils only itself."""
+        """Compile the functions; an error in one affects only that view."""
         working = []
         for view, name in enumerate(self.maps):
             if name in failed:
@@ -163,10 +163,10 @@ class ViewIndex(InsideIndex):
         try:
             for n, (key, value) in enumerate(pairs):
                 kind = type(value)
-                # What SQL adds up: not integers that a double does not hold.
+                # The number that SQL adds up: not integers that a double cannot hold exactly.
                 number = value if kind is float or (kind is int and -_EXACT <= value <= _EXACT) else None
                 text = None if value is None else dump(value)
-                # A plain tuple: making a ViewRow takes as long as all the rest of this.
+                # A plain tuple: making a ViewRow takes as long as everything else here.
                 rows.append((view, encode(key), id, n, dump(key), text, number))  # type: ignore[arg-type]
             if len(rows) - start > 1 and len({row[1] for row in rows[start:]}) < len(rows) - start:
                 _order_by_value(rows, start, pairs)
@@ -176,7 +176,7 @@ class ViewIndex(InsideIndex):
 
 
 def _order_by_value(rows: list[ViewRow], start: int, pairs: Any) -> None:
-    """Number what a document emitted under one key by value, as CouchDB lists it: in the order of Erlang's terms."""
+    """Number a document's rows of one key by value, in CouchDB's order: the order of Erlang's terms."""
     order = sorted(range(len(pairs)), key=lambda n: (rows[start + n][1], _term(pairs[n][1])))
     for n, place in enumerate(order):
         view, key, id, _, *rest = rows[start + place]
@@ -197,9 +197,9 @@ def _term(value: Any) -> tuple[int, Any]:
 
 
 def function_error(error: Exception, where: str, id: str | None = None) -> PouchDBError:
-    """Return what a function raised as one of our errors, saying which function and which document.
+    """Convert an exception of a function to one of ours, with the names of the function and the document.
 
-    ``details["thrown"]`` is what it threw: see ``failure``; of an exception of Python, name and message.
+    ``details["thrown"]`` is what it threw: see ``failure``; for a Python exception, name and message.
     """
     ours = failure(error) if isinstance(error, JavaScriptError) else None
     name = ours.name if ours is not None else type(error).__name__

@@ -1,6 +1,6 @@
 """Python functions: given to a query, or registered by name for design documents in ``"python"``.
 
-A design document in Python holds names, never code: what a name means is up to this program, so that
+A design document in Python holds names, never code: this program defines what a name means, so that
 nothing that arrives by replication is ever run.
 """
 
@@ -44,12 +44,12 @@ def register_function(environment: AbstractEnvironment, name: str, *, version: o
 @overload
 def register_function(environment: AbstractEnvironment, name: str, function: F, *, version: object = ...) -> F: ...
 def register_function(environment: AbstractEnvironment, name: str, function: Any = None, *, version: Any = None) -> Any:
-    """Give a Python function the name by which design documents in the language "python" call it.
+    """Register a Python function under the name by which design documents in the language "python" call it.
 
     Also a decorator: ``@env.register_function("by_age")``. An index is built again when its function
     changes: when ``version`` does or, without one, the function's code and the values it was made with
-    (defaults, closure; not what it calls, nor globals). A name may be given to another function at any
-    time. Raises BadRequest.
+    (defaults, closure; not the functions it calls, nor globals). A name may be registered again for another
+    function at any time. Raises BadRequest.
     """
     if not name or type(name) is not str:
         raise BadRequest(f"the name of a function must be text, not {name!r}")
@@ -63,10 +63,10 @@ def register_function(environment: AbstractEnvironment, name: str, function: Any
 
 
 def _digest(function: Callable[..., Any]) -> str:
-    """Return a digest of a function's code, without its place in the file.
+    """Return a digest of a function's code, independent of its place in the file.
 
-    Part of it are the values it was made with: its defaults, what it holds of the functions around it, what a
-    partial binds. The same in every process.
+    It includes the values the function was made with: its defaults, its closure, the arguments bound by a
+    partial. It is the same in every process.
     """
     digest = hashlib.md5(usedforsecurity=False)
     for part in _parts(function, set()):
@@ -76,9 +76,9 @@ def _digest(function: Callable[..., Any]) -> str:
 
 
 def _parts(value: Any, seen: set[int]) -> Iterator[str]:
-    """Yield text that is equal for equal functions and constants, without addresses and orders that are by chance."""
+    """Yield text that is equal for equal functions and constants, without addresses and arbitrary orders."""
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
-        # Python writes no more than some thousand decimal digits.
+        # Python converts no more than some thousand decimal digits.
         yield hex(value) if isinstance(value, int) and value.bit_length() > 10_000 else repr(value)
         return
     yield type(value).__qualname__
@@ -104,7 +104,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[str]:
         for member in value:
             yield from _parts(member, seen)
     elif isinstance(value, (set, frozenset)):
-        # Their order is another one in each process.
+        # Their order differs in each process.
         yield from sorted("\0".join(_parts(member, set(seen))) for member in value)
     elif isinstance(value, Mapping):
         for name, member in value.items():
@@ -113,7 +113,7 @@ def _parts(value: Any, seen: set[int]) -> Iterator[str]:
     elif not isinstance(value, type) and isinstance(call := getattr_static(value, "__call__", None), FunctionType):
         yield from _parts(call, seen)
     else:
-        # A class, or a function of C.
+        # A class, or a function written in C.
         yield str(getattr(value, "__qualname__", ""))
 
 
@@ -127,7 +127,7 @@ def _held(cell: Any, seen: set[int]) -> Iterator[str]:
 
 
 class PythonServer(ViewServer):
-    """Runs functions that the program registered."""
+    """Runs functions registered by the program."""
 
     language = "python"
 
@@ -151,7 +151,7 @@ _TYPES: dict[type, str] = {
     dict: "object",
     Record: "object",
 }
-"""What JavaScript calls the types of a result."""
+"""JavaScript's names of the types of a result."""
 
 _TAKES = {
     "map": ("(doc) or (doc, emit)", 1, 2),
@@ -161,10 +161,10 @@ _TAKES = {
 
 
 class PythonFunctions:
-    """``Functions`` in this process: the program's own, so there is no limit on what they do.
+    """``Functions`` in this process: they are the program's own, so nothing limits what they do.
 
     A list function takes ``(head, req, rows)``, the rows being an iterator; list and show functions return
-    text or a response, or yield pieces of text, which go out as they come. A mapping yielded first is the
+    text or a response, or yield pieces of text, which are sent as they come. A mapping yielded first is the
     head of the response (``{"code": 201, "headers": {...}}``).
     """
 
@@ -187,7 +187,7 @@ class PythonFunctions:
             raise FunctionError(f"{self._where}: {source!r} is no function", name="compilation_error")
         if self._compiled.get(identifier) is source:
             return
-        # Told at once, not once for each document.
+        # Reported once, not for each document.
         takes, least, most = _TAKES.get(kind, ("any", 0, 6))
         wrong = misfit(source, least, most)
         if wrong:
@@ -201,7 +201,7 @@ class PythonFunctions:
         functions = [self._compiled[identifier] for identifier in identifiers]
         emitting = [takes_second(function, "emit") for function in functions]
         return [
-            # Parsed again for each function: none sees what another did to the document.
+            # Parsed again for each function, so that none sees another's changes to the document.
             [_mapped(function, emits, load_record(text)) for function, emits in zip(functions, emitting, strict=True)]
             for text in documents
         ]
@@ -299,7 +299,7 @@ def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
 
     try:
         result = function(doc, emit) if emits else function(doc)
-        # What a function returns that takes emit is its own affair, but a generator has not even begun.
+        # The return value of a function that takes emit is ignored, but a generator has not even started.
         for pair in () if result is None or (emits and not isinstance(result, Generator)) else result:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise TypeError(f"a map function yields (key, value) pairs, not {pair!r}")

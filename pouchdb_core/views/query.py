@@ -1,4 +1,4 @@
-"""Answering a query: the rows of a view, or what a reduce function makes of them."""
+"""Answering a query: the rows of a view, or the results of its reduce function."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ logger = logging.getLogger("pouchdb.views")
 
 PAGE = 1000
 FIRST, GROUPS, DOCUMENTS = 200, 50, 32
-"""Rows of a streamed answer that are read at a time: first, of groups, and with their documents."""
+"""Rows of a streamed answer read at a time: in the first read, for groups, and with documents."""
 PAGE_BYTES = 1024 * 1024
-"""About how much of a streamed answer is read at a time."""
+"""Approximate size of what is read at a time for a streamed answer."""
 EMPTY = "No rows can match your key range, reverse your start_key and end_key or set descending={}"
 
 
 def query(database: SyncPouchDB, request: Query) -> Record:
-    """Answer a query of a database that is here.
+    """Answer a query of a local database.
 
-    Raises NotFound, QueryParseError, and FunctionError where no function can run. What a function throws is the
-    value of its row, or leaves its document out, and is reported by ``error`` events.
+    Raises NotFound, QueryParseError, and FunctionError if no function can run. An error that a function throws
+    determines the value of its row, or leaves its document out, and is reported by ``error`` events.
     """
     return _saved(database, request) if request.view is not None else _temporary(database, request)
 
@@ -55,7 +55,7 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
     definition = view_definition(ddoc, name)
     reduce = definition.get("reduce") if request.map_reduce is None else request.map_reduce
     spans = _check(request, reduce is not None, encode_of(default_of(database), ddoc, name))
-    # Opened only if it is wanted: a view can be read whatever is wrong with its reduce function.
+    # Opened only if needed: a view can be read even if its reduce function is broken.
     reducing = reduce is not None and request.reduce is not False
     follower = indexes(database).follower(database, "views", ddoc)
     index = follower.index
@@ -79,7 +79,7 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
         if request.update_seq:
             answer["update_seq"] = entry.seq if entry else 0
     if reducing:
-        # Listeners may read and write: not in the snapshot.
+        # Listeners may read and write, so not in the snapshot.
         _report(answer, failures, request.stream)
     if request.update == "lazy":
         database.environment.engine.workers.call(_later, database, follower, label)
@@ -87,7 +87,7 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
 
 
 def _report(answer: Record, failures: Failures, stream: bool) -> None:
-    """Report what functions threw: now, or once the rows are read."""
+    """Report the errors that functions threw: now, or once the rows are read."""
     if stream:
         answer["rows"] = _reported(answer["rows"], failures)
     else:
@@ -106,7 +106,7 @@ def _update(database: SyncPouchDB, follower: Follower, index: ViewIndex, name: s
     entry = follower.entry()
     if entry is not None and name in (entry.state or {}).get("failed", {}):
         index.check(name)
-        # It compiles now: the engine is another one.
+        # It compiles now, because the engine is a different one.
         with follower.store.write():
             current = follower.entry()
             if current is not None and current.number == entry.number:
@@ -124,8 +124,8 @@ def _later(database: SyncPouchDB, follower: Follower, label: str) -> None:
 
 
 def _temporary(database: SyncPouchDB, request: Query) -> Record:
-    """Build the index of a view for this one query, in a store of its own that is gone afterwards."""
-    # So all rows are read before.
+    """Build the index of a view for this one query, in a separate store that is removed afterwards."""
+    # So all rows must be read before that.
     request = replace(request, stream=False)
     ddoc: dict[str, Any] = {"_id": "_design/temp", "views": {"temp": {"map": request.map}}}
     spans = _check(request, request.map_reduce is not None, encode_of(default_of(database), ddoc, "temp"))
@@ -138,7 +138,7 @@ def _temporary(database: SyncPouchDB, request: Query) -> Record:
     try:
         place = IndexPlace(database, store, ViewKind.name, "temp", ddoc)
         index = ViewIndex(place, functions, default_of(database))
-        # A mistake in it is told before anything is read, and also when there is nothing to read.
+        # An error in it is raised before anything is read, even if there is nothing to read.
         index.check("temp")
         entry = build_once(database, index, "temp/temp")
         reading = _Reading(database, request, place.rows, 0, entry, spans)
@@ -171,7 +171,7 @@ def _check(request: Query, reduces: bool, encode: Encode) -> list[Span]:
     if reduces and not (request.group_level or (request.group and request.group_level is None)):
         raise QueryParseError("Multi-key fetches for reduce views must use {group: true}")
     spans = [_span(request, key, key) for key in (_encoded(key, encode) for key in request.keys)]
-    # As CouchDB: what is reduced stays in the order of the keys.
+    # As in CouchDB: reduced rows stay in the order of the keys.
     return spans[::-1] if request.descending and not reduces else spans
 
 
@@ -183,7 +183,7 @@ def _encoded(key: Any, encode: Encode) -> bytes:
 
 
 def span_of(request: Query, encode: Encode = encode) -> Span:
-    """Return the range of a query. Raises QueryParseError when no row can be in it."""
+    """Return the range of a query. Raises QueryParseError if no row can be in it."""
     start = None if request.startkey is MISSING else _encoded(request.startkey, encode)
     end = None if request.endkey is MISSING else _encoded(request.endkey, encode)
     span = _span(request, start, end)
@@ -193,7 +193,7 @@ def span_of(request: Query, encode: Encode = encode) -> Span:
 
 
 def _span(request: Query, start: bytes | None, end: bytes | None) -> Span:
-    # As in CouchDB, an id without its key says nothing.
+    # As in CouchDB, an id without its key has no effect.
     start_id = request.startkey_docid if start is not None else None
     end_id = request.endkey_docid if end is not None else None
     if start is None and end is None:
@@ -220,7 +220,7 @@ class _Reading:
         self._total: int = (entry.state or {"totals": {}})["totals"][view] if entry.state else 0
 
     def answer(self, reducer: Reducer | None) -> Record:
-        """Return the rows, or what ``reducer`` makes of them; of a streamed request only some are read so far."""
+        """Return the rows, or the results of ``reducer``; for a streamed request only some have been read."""
         if reducer is not None:
             answer = Record()
             pages = self._reduced_pages(reducer)
@@ -228,7 +228,7 @@ class _Reading:
             answer = Record(total_rows=self._total, offset=self._offset())
             pages = self._mapped_pages()
         if self._request.stream:
-            # What is short is of one moment.
+            # A short answer shows one state.
             first = next(pages, [])
             answer["rows"] = itertools.chain(first, itertools.chain.from_iterable(pages))
         else:
@@ -242,7 +242,7 @@ class _Reading:
             if left is not None and left <= 0:
                 break
             if skip and len(self._spans) > 1:
-                # Cheaper to count than to give them.
+                # Counting them is cheaper than returning them.
                 count = self._rows.count(self._view, span)
                 if count <= skip:
                     skip -= count
@@ -259,7 +259,7 @@ class _Reading:
         request = self._request
         if not request.offset or not self._spans or (request.keys is None and request.startkey is MISSING):
             return request.skip
-        # Of several keys: that of the first row that there is.
+        # For several keys: the offset of the first row found.
         found = (span for span in self._spans if self._rows.page(self._view, span, descending=False, limit=1))
         span = self._spans[0] if request.keys is None else next(found, self._spans[0])
         if request.descending:
@@ -294,7 +294,7 @@ class _Reading:
 
     @property
     def _size(self) -> int:
-        """How many rows are read first: few where nobody knows how big they are."""
+        """Return how many rows are read first: few if their size is not known."""
         if not self._request.stream:
             return PAGE
         return DOCUMENTS if self._request.include_docs else FIRST
@@ -304,7 +304,7 @@ class _Reading:
         return max(1, min(2 * rows, most, rows * PAGE_BYTES // (size + 1)))
 
     def _add_documents(self, rows: Sequence[Record]) -> None:
-        """Give each row the document its value names, or its own; null where there is none."""
+        """Add to each row the document its value names, or its own document; null if there is none."""
         database, request = self._database, self._request
         user, purpose = request.user, request.purpose
         for start in range(0, len(rows), PAGE):
@@ -323,7 +323,7 @@ class _Reading:
                     row["doc"] = self._revision(id, rev)
                 else:
                     doc = found[id]
-                    # Every row has a document of its own, which its reader may change.
+                    # Every row gets a separate copy of the document, which its reader may change.
                     row["doc"] = doc if doc is None or id not in seen else _copy(doc)
                     seen.add(id)
 
@@ -339,7 +339,7 @@ class _Reading:
         request = self._request
         end = None if request.limit is None else request.skip + request.limit
         rows = itertools.islice(self._groups(reducer), request.skip, end)
-        # By half-hundreds: a function may take long for each.
+        # Fifty at a time: a function may take long for each.
         while page := [_reduced(key, value) for key, value in itertools.islice(rows, GROUPS)]:
             yield page
 
@@ -373,7 +373,7 @@ def _values(texts: Sequence[bytes | None]) -> list[Any]:
 
 
 def _wrapped(value: Any) -> Any:
-    """Make Records of the objects in a value that nobody else holds."""
+    """Convert the objects in a value to Records; nothing else may refer to the value."""
     if isinstance(value, list):
         return [_wrapped(each) for each in value]
     if isinstance(value, Mapping) and not isinstance(value, Record):

@@ -1,7 +1,7 @@
 """The built-in reduce functions, with CouchDB's rules and errors.
 
 A function reduces rows to a partial result, partial results to another one, and the last of them to
-the answer. What SQL can aggregate is answered from Totals instead of rows, where it applies.
+the answer. Where SQL can aggregate the values, the answer is made from Totals instead of rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Source = Literal["totals", "distinct", "first", "last"]
 
 
 class Totals(NamedTuple):
-    """What SQL knows of the values in a range of rows; ``numbers`` of the values of ``rows`` are numbers."""
+    """SQL's aggregates of the values in a range of rows; ``numbers`` of the ``rows`` values are numbers."""
 
     rows: int
     numbers: int
@@ -39,13 +39,13 @@ class Totals(NamedTuple):
 class ReduceFunction(ABC):
     """A reduce function that a view names instead of bringing its source: ``"reduce": "_sum"``.
 
-    The name begins with an underscore. What a method raises is the value of that group alone: of a FunctionError
-    ``{"error": name, "reason": message}``, with its detail ``caused_by``; of anything else null, and it is reported.
+    The name begins with an underscore. An exception of a method becomes the value of that group alone: a FunctionError
+    ``{"error": name, "reason": message}``, with its detail ``caused_by``; any other null, and it is reported.
     """
 
     name: str
     source: ClassVar[Source | None] = None
-    """What the store can answer it from without reading rows: see ``answer``."""
+    """What the store can compute it from without reading rows: see ``answer``."""
 
     @abstractmethod
     def reduce(self, keys: Sequence[Any], values: Sequence[Any]) -> Any:
@@ -56,11 +56,11 @@ class ReduceFunction(ABC):
         """Reduce partial results, in the order of the rows they stand for, to one."""
 
     def finalize(self, partial: Any) -> Any:
-        """Return the answer of the last partial result."""
+        """Return the answer for the last partial result."""
         return partial
 
     def answer(self, known: Any) -> Any:
-        """Return the answer from what the store knows; NotImplemented if the rows are needed.
+        """Return the answer from the store's aggregates; NotImplemented if the rows are needed.
 
         ``known`` is Totals, the number of distinct keys, or the value of the first or last row,
         as ``source`` says.
@@ -69,7 +69,7 @@ class ReduceFunction(ABC):
 
 
 def _wrong(function: str, what: str, value: Any) -> FunctionError:
-    """Return the error of a value that a function does not take, in CouchDB's words."""
+    """Return the error for a value that a function does not accept, in CouchDB's words."""
     return FunctionError(
         f"The {function} function requires that map values be {what}", name="builtin_reduce_error", caused_by=value
     )
@@ -80,11 +80,11 @@ def _number(value: Any) -> bool:
 
 
 def _json(function: str, number: int | float) -> int | float:
-    """Return a result as JSON can say it: 6.0 is 6, as in JavaScript; integers are exact.
+    """Return a result as a JSON value: 6.0 is 6, as in JavaScript; integers are exact.
 
-    Raises FunctionError for what no number can hold: JSON has no infinity, and a null would be no sum.
+    Raises FunctionError for a result that is not a finite number: JSON has no infinity, and null is not a sum.
     """
-    # A grouped query comes here for each number: the usual ones first.
+    # A grouped query calls this for each number: the usual types come first.
     if -_EXACT <= number <= _EXACT:
         whole = int(number)
         return whole if whole == number else number
@@ -130,7 +130,7 @@ class _Sum(ReduceFunction):
                 return self._arrays(total, value)
         elif isinstance(value, dict):
             if _number(total) and total == 0:
-                # Nothing was added yet, or nothing that counts: but every member must be one of ours.
+                # Nothing was added yet, or nothing that counts: but every field must be a valid one.
                 return {name: self._add(0, value[name]) for name in value}
             if isinstance(total, dict):
                 names = sorted({*total, *value})
@@ -154,7 +154,7 @@ class _Sum(ReduceFunction):
         return _json(self.name, partial)
 
     def answer(self, known: Totals) -> Any:
-        # SQL adds doubles: a sum of integers beyond what they hold is made from the rows.
+        # SQL adds doubles: a sum of integers beyond their exact range is made from the rows.
         exact = known.numbers == known.rows and (-_EXACT <= known.sum <= _EXACT or not isfinite(known.sum))
         return _json(self.name, known.sum) if exact else NotImplemented
 
@@ -245,7 +245,7 @@ class _Distinct(ReduceFunction):
     def rereduce(self, partials: Sequence[Any]) -> Any:
         count, first, last = partials[0]
         for more, start, end in partials[1:]:
-            # A key whose rows are in both is one.
+            # A key with rows in both counts once.
             count, last = count + more - (start == last), end
         return (count, first, last)
 
@@ -319,7 +319,7 @@ def builtin(name: str, known: Iterable[ReduceFunction]) -> ReduceFunction:
         digits = name.removeprefix(start)
         if name.startswith(start) and digits.isdecimal() and 1 <= int(digits) <= 100:
             return _Ranked(name, int(digits), top=start == "_top_")
-    # As CouchDB, which looks at the beginning alone: a comment may follow.
+    # As in CouchDB, which compares only the beginning: a comment may follow.
     begun = [known for known in functions if name.startswith(known)]
     if begun:
         return functions[max(begun, key=len)]

@@ -1,4 +1,4 @@
-"""All indexes of one database: finding the one of a design document, dropping those of none."""
+"""All indexes of one database: finding those of a design document, dropping those that belong to none."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Indexes:
         self._lock = threading.RLock()
 
     def follower(self, database: SyncPouchDB, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
-        """Return what keeps an index up to date; ``member`` is its name where a design document has several.
+        """Return the Follower of an index; ``member`` is its name if a design document has several.
 
-        It is closed with the last reference to it once its definition has changed or gone, or by ``close()``.
+        It is closed with its last reference once its definition has changed or was removed, or by ``close()``.
         Raises NotFound when the design document has no such index.
         """
         kinds = database.plugins.index_kinds()
@@ -55,13 +55,13 @@ class Indexes:
                 found = self._followers[key] = Follower(kind, place, kinds[kind].open(database, place))
             self._recent[kind, ddoc["_id"], member] = key
             if len(self._followers) > len(self._recent):
-                # Somebody came with a design document that he read before it changed.
+                # A caller passed a design document that it read before it changed.
                 for gone in self._followers.keys() - self._recent.values():
                     del self._followers[gone]
         return found
 
     def _let_go(self, database: SyncPouchDB) -> None:
-        """Forget indexes that no design document leads to any more; who uses one just now has it a little longer."""
+        """Forget indexes that no design document defines any more; they stay open while they are in use."""
         if not self._followers:
             return
         defined = {
@@ -76,7 +76,7 @@ class Indexes:
     def cleanup(self, database: SyncPouchDB) -> int:
         """Drop indexes, with their folders, that no design document defines; return how many.
 
-        Indexes of kinds whose plug-in is not there are left alone.
+        Indexes of kinds whose plug-in is not installed are left alone.
         """
         kinds = database.plugins.index_kinds()
         wanted = {(name, each) for name, _, signatures in _defined(database) for each in signatures.values()}
@@ -115,7 +115,7 @@ def _defined(database: SyncPouchDB) -> Iterator[tuple[str, Record, Mapping[str, 
     ddocs = database.design_documents()
     for name, kind in database.plugins.index_kinds().items():
         for ddoc in ddocs:
-            # Whatever one that does not compile would index, it has not.
+            # A design document that does not compile has no index.
             with suppress(FunctionError):
                 yield name, ddoc, kind.signatures(database, ddoc)
 
@@ -124,5 +124,5 @@ _INDEXES: Slot[Indexes] = Slot("indexes", Indexes, Indexes.close)
 
 
 def indexes(database: SyncPouchDB) -> Indexes:
-    """Return the indexes of a database that is here. Raises NotSupported for one on a server."""
+    """Return the indexes of a local database. Raises NotSupported for one on a server."""
     return database.store_state(_INDEXES)

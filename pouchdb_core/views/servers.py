@@ -1,4 +1,4 @@
-"""View servers: who runs the functions of design documents, by the language a document speaks."""
+"""View servers: they run the functions of design documents, by the document's language."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Emitted", "Functions", "Outcome", "Streamed", "ViewServer", "functions_of", "language_of", "server_of"]
 
 Emitted = list[list[Any]] | Exception
-"""The [key, value] pairs that one function emitted for one document, or why it has none."""
+"""The [key, value] pairs that one function emitted for one document, or the error."""
 Outcome = Any
 """What one call returned (JSON), or an Exception: test with isinstance."""
 
@@ -24,12 +24,12 @@ Outcome = Any
 class Functions(Protocol):
     """The functions of one design document, run on request. May be used from any thread.
 
-    What is wrong with one document or one call is an exception in its place; what ends all of them
+    An error of one document or one call is an exception in its place; an error that ends all of them
     (a time-out, a missing engine) is raised as a FunctionError.
     """
 
     def compile(self, identifier: str, kind: str, source: Any) -> None:
-        """Make a function known as ``identifier``; doing it again costs nothing.
+        """Compile a function and name it ``identifier``; compiling it again costs nothing.
 
         ``kind`` is "map", "reduce", "filter", "validate", "update", "show" or "list". Raises
         FunctionError named ``compilation_error``.
@@ -56,11 +56,11 @@ class Functions(Protocol):
         rows: Iterable[Any] = (),
         negotiate: Callable[[Answer], str | None] | None = None,
     ) -> Answer:
-        """Call one function once and return everything it did: shows, lists, updates, rewrites.
+        """Call one function once and return all its results: shows, lists, updates, rewrites.
 
         ``rows`` are those of a list function. If the function called ``provides()``, ``negotiate`` is asked which
-        of ``answer.providers`` shall run. What the function itself throws is raised as it is: a ThrownError with
-        the value as data, or an exception of Python.
+        of ``answer.providers`` to run. An error that the function itself throws is raised unchanged: a ThrownError with
+        the value as data, or a Python exception.
         """
         ...
 
@@ -71,52 +71,52 @@ class Functions(Protocol):
         rows: Iterable[Any] = (),
         negotiate: Callable[[Answer], str | None] | None = None,
     ) -> Streamed:
-        """Call a show or list function as ``call`` does, and return what it sends while it runs.
+        """Call a show or list function as ``call`` does, and return its output while it runs.
 
-        Nothing runs before the first piece is asked for, rows are taken as the function asks for them, and it goes
+        Nothing runs before the first piece is asked for, rows are read as the function asks for them, and it runs
         no further than its caller reads.
         """
         ...
 
 
 class Streamed(Protocol):
-    """What a show or list function sends, piece by piece; iterate once, or ``close()`` it.
+    """The output of a show or list function, piece by piece; iterate once, or ``close()`` it.
 
-    What the function throws is raised by the iteration: before the first piece when nothing had been sent.
+    An error of the function is raised by the iteration: before the first piece if nothing was sent.
     """
 
     @property
     def started(self) -> dict[str, Any] | None:
-        """The response's head as the last ``start()`` before the first piece has it; known with the first piece."""
+        """The response's head from the last ``start()`` before the first piece; known with the first piece."""
 
     @property
     def first(self) -> dict[str, Any] | None:
-        """The response's head as the first ``start()`` has it; ``send()`` and ``getRow()`` count as ``start({})``."""
+        """The response's head from the first ``start()``; ``send()`` and ``getRow()`` count as ``start({})``."""
 
     @property
     def answer(self) -> Answer | None:
-        """What the function returned, after the last piece; its ``sent`` is empty."""
+        """The result of the function, after the last piece; its ``sent`` is empty."""
 
     def __iter__(self) -> Iterator[str]: ...
 
     def __next__(self) -> str: ...
 
     def close(self) -> None:
-        """End the function, wherever it is."""
+        """End the function, wherever it is in its run."""
 
 
 class ViewServer(ABC):
-    """Runs the functions of design documents of one language. Comes by ``pouchdb_view_servers``."""
+    """Runs the functions of design documents of one language. Returned by ``pouchdb_view_servers``."""
 
     language: str
-    """What the design document's member ``language`` says."""
+    """The value of the design document's field ``language``."""
 
     @abstractmethod
     def open(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
-        """Return the functions of a design document revision. Starts nothing; ``database`` is not to be kept."""
+        """Return the functions of a design document revision. Starts nothing; must not keep ``database``."""
 
     def fingerprint(self, database: SyncPouchDB, source: Any) -> Any:
-        """Return what changes (JSON) when a function does: its source, unless that only names it."""
+        """Return a value (JSON) that changes when a function does: its source, unless that is only its name."""
         return source
 
 
@@ -127,7 +127,7 @@ def language_of(ddoc: Mapping[str, Any]) -> str:
 
 
 def server_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> ViewServer:
-    """Return who runs a design document's functions. Raises FunctionError for a language nobody speaks."""
+    """Return the view server of a design document. Raises FunctionError if there is none for its language."""
     servers = database.plugins.view_servers()
     language = language_of(ddoc)
     if language not in servers:
@@ -143,7 +143,7 @@ _FUNCTIONS: Slot[dict[str, tuple[Any, Functions]]] = Slot("functions of design d
 
 
 def functions_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
-    """Return the functions of a stored design document; the same object while its revision is."""
+    """Return the functions of a stored design document; the same object as long as its revision is the same."""
     known = database.store_state(_FUNCTIONS)
     id, rev = ddoc["_id"], ddoc["_rev"]
     found = known.get(id)

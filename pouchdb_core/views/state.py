@@ -1,4 +1,4 @@
-"""How far an index has come: asked without building anything."""
+"""The progress of an index, read without building anything."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["IndexState", "index_state"]
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What there is of the index of one design document."""
+    """The state of the index of one design document."""
 
     signature: str = ""
-    """Names the functions that the index is of; empty when they cannot run here."""
+    """Identifies the functions that the index is made from; empty if they cannot run here."""
     update_seq: int = 0
     """The last change that the index has seen; 0 before it is built."""
     purge_seq: int = 0
     is_building: bool = False
     pending: int = 0
-    """Changes that it has not seen."""
+    """The number of changes that it has not seen."""
 
     @property
     def is_current(self) -> bool:
-        """Whether a query can be answered without indexing anything."""
+        """Return whether a query can be answered without indexing anything."""
         return self.pending == 0
 
 
@@ -47,7 +47,7 @@ def index_state(database: SyncPouchDB, ddoc: str, kind: str = "views") -> IndexS
     try:
         signature = (known.signature(database, found) if known is not None else None) or ""
     except PouchDBError:
-        # What it defines cannot run here, so there is no index.
+        # Its functions cannot run here, so there is no index.
         signature = ""
     store = indexes(database).store
     counters = store.counters()
@@ -57,6 +57,6 @@ def index_state(database: SyncPouchDB, ddoc: str, kind: str = "views") -> IndexS
     if entry.seq < counters.update_seq:
         pending = database.adapter.pending(entry.seq)
     if entry.purge_seq < counters.purge_seq:
-        # Purges are worked off too.
+        # Purges must be processed too.
         pending = max(pending, 1)
     return IndexState(signature, entry.seq, entry.purge_seq, entry.builder is not None, pending)

@@ -1,4 +1,4 @@
-"""Filters of the changes feed that have a name: functions of design documents, views, ids."""
+"""Named filters of the changes feed: functions of design documents, views, ids."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def design_function(database: SyncPouchDB, name: str, member: str) -> tuple[Reco
 
 
 def _located(database: SyncPouchDB, name: str) -> tuple[Record, str]:
-    """Return (design document, name in it) of ``"design/name"``; of ``"name"`` alone it is both. Raises NotFound."""
+    """Return (design document, name in it) of ``"design/name"``; ``"name"`` alone is both. Raises NotFound."""
     ddoc_name, slash, function = name.removeprefix("_design/").partition("/")
     id = f"_design/{ddoc_name}"
     ddoc = next((each for each in database.design_documents() if each["_id"] == id), None)
@@ -58,7 +58,7 @@ def _located(database: SyncPouchDB, name: str) -> tuple[Record, str]:
 
 
 def request_object(database: SyncPouchDB, request: Changes) -> dict[str, Any]:
-    """Return what a filter function gets as ``req``."""
+    """Return the ``req`` argument of a filter function."""
     user = request.user
     context = {
         "db": database.name,
@@ -86,7 +86,7 @@ def _truthy(outcome: Any, name: str, doc: Record) -> bool:
     if isinstance(outcome, Exception):
         error = function_error(outcome, f"filter {name!r}", doc["_id"])
         raise BadRequest(f"Filter function threw: {error.message}", id=doc["_id"]) from outcome
-    # As JavaScript has it: an empty array and an empty object are true.
+    # As in JavaScript: an empty array and an empty object are true.
     return outcome not in (None, False, 0, "") or isinstance(outcome, (list, dict))
 
 
