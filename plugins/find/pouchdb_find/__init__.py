@@ -37,7 +37,7 @@ __all__ = [
 
 @hookimpl
 def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:
-    # Called asynchronously, a mapping in an optional place would be taken apart into keywords: these are one argument.
+    # In asynchronous calls a mapping for an optional parameter would be unpacked into keywords: these are one argument.
     return [
         operation(create_index),
         operation(delete_index, functions=["index"]),

@@ -16,7 +16,7 @@ from pouchdb.cli.status import Failure, Status
 __all__ = ["find", "index"]
 
 WIDEST = 8
-"""Columns of a table where no fields were asked for."""
+"""Columns of a table where no fields were requested."""
 
 
 @click.command(cls=Command)
@@ -77,7 +77,7 @@ def _explain(session: Session, answer: Mapping[str, Any]) -> None:
     if output.json:
         output.data(answer)
         return
-    # CouchDB says it in its own way only.
+    # CouchDB explains it in its own form only.
     plan = answer.get("plan") or {
         "reads": answer["index"],
         "ranges": [answer.get("mrargs")],
@@ -92,7 +92,7 @@ def _explain(session: Session, answer: Mapping[str, Any]) -> None:
 
 
 def _columns(docs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the columns of a table: the members that documents have, in their order."""
+    """Return the columns of a table: the fields that documents have, in their order."""
     found = {"_id": None}
     for doc in docs:
         found.update(dict.fromkeys(name for name in doc if name[:1] != "_"))
@@ -101,7 +101,7 @@ def _columns(docs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _cell(doc: Mapping[str, Any], name: str) -> str:
     value: Any = doc
-    # With a dot in its name it is asked for as a whole first.
+    # A name with a dot is looked up as a whole first.
     for part in [name] if name in doc else name.replace("\\.", "\0").split("."):
         key = part.replace("\0", ".")
         if not isinstance(value, Mapping) or key not in value:

@@ -1,6 +1,6 @@
-"""The names that CouchDB gives to indexes without one, so that both call the same index the same.
+"""The names that CouchDB gives to indexes without one, so that both give the same index the same name.
 
-CouchDB hashes the request as Erlang writes it (the external term format). Checked against the name in CouchDB's
+CouchDB hashes the request as Erlang serializes it (the external term format). Checked against the name in CouchDB's
 documentation and the order of names that a CouchDB 3.5 listed.
 """
 

@@ -31,7 +31,7 @@ class Definition:
     name: str
     fields: tuple[str, ...]
     directions: tuple[str, ...]
-    """What the definition says, "asc" or "desc"; keys are kept in one order whatever it is."""
+    """The direction in the definition, "asc" or "desc"; keys are stored in one order in either case."""
     partial: Selector
     """Only documents that match are in the index; ``{}`` takes all."""
     given: Any = None
@@ -40,7 +40,7 @@ class Definition:
     """The view of the design document that holds it."""
 
     def json(self) -> Record:
-        """Return what get_indexes lists."""
+        """Return the entry of get_indexes."""
         definition = Record(
             fields=[Record({field: way}) for field, way in zip(self.fields, self.directions, strict=True)]
         )
@@ -52,7 +52,7 @@ class Definition:
 def defined(ddoc: Mapping[str, Any]) -> list[Definition]:
     """Return the JSON indexes of a design document, also one that a CouchDB or a PouchDB wrote.
 
-    What cannot be read is left out, as CouchDB does: a view that is none of Mango's, an index of text.
+    Others are left out, as in CouchDB: a view that is not Mango's, a text index.
     """
     views = ddoc.get("views")
     if ddoc.get("language") != LANGUAGE or not isinstance(views, Mapping):
@@ -83,7 +83,7 @@ def _view(ddoc: str, name: str, view: Any) -> Definition | None:
     try:
         for field in fields:
             parse_field(field)
-        # CouchDB wrote "selector" once.
+        # Earlier CouchDB versions wrote "selector".
         partial = normalize(index.get("partial_filter_selector") or index.get("selector") or {})
     except FindError:
         return None
@@ -97,11 +97,11 @@ _KEYS = ("index", "type", "name", "ddoc", "w", "partitioned", "fields")
 
 
 def requested(request: Any, *, strict: bool = False) -> Definition:
-    """Return the index that a request asks for. Raises FindError.
+    """Return the index that a request defines. Raises FindError.
 
-    As PouchDB, ``type``, ``name`` and ``ddoc`` may be inside of ``index``, and ``fields`` beside it; ``strict`` is
-    CouchDB, which takes neither. Without a name it is made of the definition, as PouchDB makes it (``idx-`` and an
-    MD5), or (``strict``) as CouchDB does (a SHA-1; see ``couch_names``).
+    As in PouchDB, ``type``, ``name`` and ``ddoc`` may be inside of ``index``, and ``fields`` next to it; ``strict`` is
+    CouchDB, which accepts neither. Without a name one is made from the definition, as in PouchDB (``idx-`` and an
+    MD5), or (``strict``) as in CouchDB (a SHA-1; see ``couch_names``).
     """
     if not isinstance(request, Mapping):
         raise FindError("bad_request", f"create_index takes {{'index': {{'fields': [...]}}}}, not {shown(request)}")

@@ -20,7 +20,7 @@ __all__ = ["bulk_delete", "create_index", "delete_index", "explain", "find", "in
 
 
 def routes() -> Iterable[Route]:
-    """Return the endpoints, as the server wants them."""
+    """Return the endpoints, as the server expects them."""
     return [
         Route("database", "POST", "/_find", find, slow=True),
         Route("database", "POST", "/_explain", explain),

@@ -1,4 +1,4 @@
-"""What is wrong with a query, under CouchDB's names."""
+"""Errors of a query, under CouchDB's names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["FindError", "shown"]
 
 
 class FindError(BadRequest):
-    """The request cannot be used; ``name`` is CouchDB's, the message says what to change.
+    """The request is invalid; ``name`` is CouchDB's, the message says what to change.
 
     Names: ``invalid_operator``, ``bad_arg``, ``not_supported``, ``invalid_selector_json``, ``invalid_selector``,
     ``bad_field``, ``invalid_field_name``, ``invalid_sort_json``, ``unsupported_mixed_sort``, ``no_usable_index``,

@@ -1,4 +1,4 @@
-"""Running a query: documents are read in order, judged, and given out one by one."""
+"""Running a query: documents are read in order, tested, and yielded one by one."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ SCANNED = (
 class Results:
     """The documents that a query finds: iterate over it, once.
 
-    The plan is made and its indexes are brought up to date by ``__init__``, which raises what is wrong with the
+    The plan is made and its indexes are brought up to date by ``__init__``, which raises the errors of the
     query. ``bookmark``, ``warning`` and ``execution_stats`` are final when the iteration has ended. Documents that
-    are written meanwhile may be seen as they were or as they are, and more than once only if they move in the order.
+    are written meanwhile may be seen before or after the change, and more than once only if they move in the order.
     """
 
     def __init__(self, database: SyncPouchDB, request: FindRequest) -> None:
@@ -85,7 +85,7 @@ class Results:
     # -- documents ---------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Record]:
-        """Yield documents, with those fields only that were asked for."""
+        """Yield documents, with the requested fields only."""
         project = projection(self.request.fields) if self.request.fields else None
         for doc in self._found():
             if project is not None:
@@ -101,7 +101,7 @@ class Results:
                 yield dump(project(doc))
         else:
             for doc in self._found():
-                # As CouchDB: what names a document goes first.
+                # As in CouchDB: the fields that identify a document come first.
                 yield dump({"_id": doc.pop("_id"), "_rev": doc.pop("_rev"), **doc})
 
     def _found(self) -> Iterator[dict[str, Any]]:
@@ -114,7 +114,7 @@ class Results:
         wanted = needles(request.selector)
         first, others = (wanted[0], wanted[1:]) if wanted else (b"", [])
         size = FIRST if self._judges() or left is None else min(max(left + skip, 1), MOST)
-        # Most of what an index leads to is given out; most of what is scanned is not.
+        # Most documents found by an index are yielded; most of those scanned are not.
         parse = load_record if isinstance(source, IndexSource) else load
         try:
             while True:
@@ -130,7 +130,7 @@ class Results:
                         continue
                     self.docs_examined = examined + number + 1
                     if left == 0:
-                        # There is more, but it was not asked for.
+                        # There are more, but they were not requested.
                         return
                     self._position = (id,) if positions is None else positions[number]
                     if skip:
@@ -153,17 +153,17 @@ class Results:
             self._seconds += perf_counter() - started
 
     def _judges(self) -> bool:
-        """Tell whether some documents that are read may not match."""
+        """Return whether some documents that are read may not match."""
         source = self._source
         if isinstance(source, IndexSource):
             return bool(source.reading.filtered)
         return any(single(each)[0] != "_id" for each in conjuncts(self.request.selector))
 
-    # -- what goes with them -----------------------------------------------------------------------
+    # -- fields next to them -----------------------------------------------------------------------
 
     @property
     def bookmark(self) -> str | None:
-        """Where to go on after the last document; None if nothing was looked for."""
+        """Where to continue after the last document; None if nothing was searched."""
         if self._source is None:
             return None
         if self._position is None:
@@ -182,7 +182,7 @@ class Results:
 
     @property
     def execution_stats(self) -> Record:
-        """How much was read; the time is that of the query alone, in milliseconds."""
+        """How much was read; the time is that of the query only, in milliseconds."""
         return Record(
             total_keys_examined=self.keys_examined,
             total_docs_examined=self.docs_examined,
@@ -192,7 +192,7 @@ class Results:
         )
 
     def closing(self) -> Record:
-        """Return what an answer has beside its documents; when these have been given out."""
+        """Return the fields of a result next to its documents; to be called after these were yielded."""
         answer = Record()
         if self.bookmark is not None:
             answer["bookmark"] = self.bookmark
@@ -209,7 +209,7 @@ def _label(plan: Plan) -> str | None:
 
 
 def needles(selector: Selector) -> list[bytes]:
-    """Return what the stored JSON of every document that matches has in it, so that the others need not be parsed."""
+    """Return text that the stored JSON of every matching document contains, so that others need not be parsed."""
     found = []
     for condition in conjuncts(selector):
         name, argument = single(condition)

@@ -1,4 +1,4 @@
-"""What explain answers: CouchDB's members, and ours in ``plan``."""
+"""The result of explain: CouchDB's fields, and ours in ``plan``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX = "<MAX>"
 
 
 def explained(database: SyncPouchDB, request: FindRequest) -> Record:
-    """Return how a query would be answered. Nothing is read but design documents."""
+    """Return how a query would be answered. Only design documents are read."""
     encode = encode_of(database)
     known = [each for _, found in definitions(database) for each in found]
     texts = text_definitions(database) if searches(request.selector) else ()
@@ -75,7 +75,7 @@ def _json(definition: Definition | TextDefinition | None) -> Record:
 
 
 def _keys(plan: Plan, request: FindRequest, encode: Encode) -> tuple[Any, Any]:
-    """Return the ends of the range as CouchDB tells them."""
+    """Return the ends of the range as CouchDB reports them."""
     if plan.empty or plan.missing or plan.text is not None:
         return None, None
     if plan.definition is None:
@@ -95,7 +95,7 @@ def _keys(plan: Plan, request: FindRequest, encode: Encode) -> tuple[Any, Any]:
 
 
 def _covers(definition: Definition, request: FindRequest) -> bool:
-    """Tell whether an index has all that is asked for, as CouchDB reckons; documents are read all the same."""
+    """Return whether an index has all requested fields, by CouchDB's rules; documents are read all the same."""
     there = {*definition.fields, "_id"}
     used = {single(each)[0] for each in conjuncts(request.selector)}
     return bool(request.fields) and set(request.fields) <= there and used <= there
@@ -135,7 +135,7 @@ def _named(selector: Selector) -> list[str]:
 
 
 def _plan(plan: Plan, request: FindRequest, encode: Encode) -> Record:
-    """Return what is read and how: ``reads``, ``ranges``, ``filter`` (conditions judged afterwards), ``not_used``."""
+    """Return what is read and how: ``reads``, ``ranges``, ``filter`` (conditions tested afterwards), ``not_used``."""
     answer = Record(reads=_reads(plan), ranges=[], filter=[], not_used=Record())
     if plan.missing:
         answer["reads"] = "nothing: no index begins with the fields of the sort"
@@ -174,7 +174,7 @@ def _reads(plan: Plan) -> str:
 
 
 def _read(plan: Plan, encode: Encode) -> tuple[list[str], Sequence[Selector]]:
-    """Return the ranges of a plan in words, and the conditions that documents are judged by."""
+    """Return the ranges of a plan in words, and the conditions that documents are tested by."""
     if plan.text is not None:
         rest = [each for each in conjuncts(plan.selector) if single(each)[0] != "$default"]
         return [f"$text {plan.words!r}"], rest

@@ -15,7 +15,7 @@ __all__ = ["Absent", "getter", "parse_field", "projection"]
 
 
 class Absent(Enum):
-    """Why a document has no such field. CouchDB tells the two apart: ``$exists: false`` matches only the first."""
+    """Why a document has no such field. CouchDB distinguishes the two: ``$exists: false`` matches only the first."""
 
     NOT_FOUND = "the object on the way has no such member"
     BAD_PATH = "there is no object on the way, or no such element"
@@ -28,7 +28,7 @@ _INDEX = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 @lru_cache(maxsize=4096)
 def parse_field(name: str) -> tuple[str, ...]:
-    """Return the way to a field: ``"a.b"`` is ``("a", "b")``, ``"a\\\\.b"`` is ``("a.b",)``.
+    """Return the path of a field: ``"a.b"`` is ``("a", "b")``, ``"a\\\\.b"`` is ``("a.b",)``.
 
     Raises FindError (``invalid_field_name``) for an empty part.
     """
@@ -39,13 +39,13 @@ def parse_field(name: str) -> tuple[str, ...]:
 
 
 def getter(name: str) -> Callable[[Any], Any]:
-    """Return a function that reads a field of a JSON value, or says why it is Absent."""
+    """Return a function that reads a field of a JSON value, or returns why it is Absent."""
     path = parse_field(name)
     if len(path) == 1:
         key = path[0]
 
         def member(value: Any) -> Any:
-            # The usual case without asking what a Mapping is.
+            # The usual case without the slower check for a Mapping.
             return value.get(key, NOT_FOUND) if isinstance(value, dict) else _step(value, key)
 
         return member
@@ -82,7 +82,7 @@ def _step(value: Any, part: str) -> Any:
 
 
 def projection(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Record]:
-    """Return a function that copies the named fields of a document, nested as they were."""
+    """Return a function that copies the named fields of a document, with the same nesting."""
     readers = [(parse_field(name), getter(name)) for name in names]
 
     def project(doc: Mapping[str, Any]) -> Record:

@@ -20,7 +20,7 @@ __all__ = ["SelectorFilter"]
 
 
 class SelectorFilter(ChangesFilter):
-    """``changes(selector={...})``; deleted documents are judged as the tombstones they are."""
+    """``changes(selector={...})``; deleted documents are tested as tombstones."""
 
     name = "_selector"
 

@@ -1,4 +1,4 @@
-"""What find and explain take, checked as CouchDB's mango_opts checks it."""
+"""The request of find and explain, checked as in CouchDB's mango_opts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FindRequest:
     """(design document without its prefix, name?) or nothing."""
     bookmark: str | None = None
     limit: int | None = DEFAULT_LIMIT
-    """None: all; only programs ask for that."""
+    """None: all; only Python callers can pass that."""
     skip: int = 0
     sort: tuple[tuple[str, str], ...] = ()
     fields: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class FindRequest:
     execution_stats: bool = False
     allow_fallback: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What explain shows as ``opts``."""
+    """The field ``opts`` of explain."""
 
     @property
     def descending(self) -> bool:
@@ -57,7 +57,7 @@ class FindRequest:
 
     @classmethod
     def checked(cls, given: Any) -> FindRequest:
-        """Make a request of what find was given. Raises FindError naming what to change."""
+        """Make a request of the arguments of find. Raises FindError naming what to change."""
         if not isinstance(given, Mapping):
             raise FindError("bad_request", f"find takes {{'selector': {{...}}, ...}}, not {shown(given)}")
         for name in given:

@@ -1,8 +1,8 @@
-"""Sets of values as intervals of keys: what a condition leaves of an index.
+"""Sets of values as intervals of keys: the part of an index that a condition leaves.
 
 An interval is half open, ``(low, high)`` with ``high`` None for no end; a set is a list of them, in order and
-apart. Keys are bytes in CouchDB's order (``views/collate.py``), or ids as text. No key begins with another one, so
-``key + "\\0"`` is what comes next after a key.
+disjoint. Keys are bytes in CouchDB's order (``views/collate.py``), or ids as text. No key is a prefix of another, so
+``key + "\\0"`` is the next key after a key.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TYPES: dict[str, Intervals[bytes]] = {
 
 
 def union(sets: Iterable[Intervals[K]]) -> Intervals[K]:
-    """Return what is in one of the sets."""
+    """Return the union of the sets."""
     merged: Intervals[K] = []
     for low, high in heapq.merge(*sets, key=lambda interval: interval[0]):
         if merged and (merged[-1][1] is None or low <= merged[-1][1]):
@@ -52,7 +52,7 @@ def union(sets: Iterable[Intervals[K]]) -> Intervals[K]:
 
 
 def intersect(one: Intervals[K], other: Intervals[K]) -> Intervals[K]:
-    """Return what is in both sets."""
+    """Return the intersection of both sets."""
     if len(one) == 1 and one[0][1] is None and not one[0][0]:
         return other
     both: Intervals[K] = []
@@ -71,14 +71,14 @@ def intersect(one: Intervals[K], other: Intervals[K]) -> Intervals[K]:
 
 
 def is_point(interval: Interval[bytes]) -> bool:
-    """Tell whether an interval holds one value."""
+    """Return whether an interval holds one value."""
     return interval[1] == interval[0] + b"\0"
 
 
 def of_field(selector: Selector, field: str, encode: Encode = by_code_point) -> tuple[Intervals[bytes], bool]:
-    """Return the values that documents which match have in a field, as an index of it holds them.
+    """Return the values that matching documents have in a field, as an index of it stores them.
 
-    True beside it: every document with such a value matches, as far as ``field`` is concerned. ``_id`` is a field
+    True with it: every document with such a value matches, as far as ``field`` is concerned. ``_id`` is a field
     like others here, but compares as text.
     """
     if not selector:
@@ -163,7 +163,7 @@ def _of_id_condition(condition: Selector, encode: Encode) -> Intervals[bytes]:
 
 
 def of_ids(selector: Selector) -> Intervals[str]:
-    """Return the ids that documents which match may have."""
+    """Return the ids that matching documents may have."""
     if not selector:
         return ALL_IDS
     name, argument = single(selector)
@@ -199,12 +199,12 @@ def _id_comparison(operator: str, id: str) -> Intervals[str]:
         "$gt": [(after, None)],
         "$gte": [(id, None)],
     }
-    # Nothing comes before the empty text.
+    # Nothing sorts before the empty string.
     return [(low, high) for low, high in made[operator] if high is None or low < high]
 
 
 def _next(prefix: str) -> str | None:
-    """Return what comes after everything that begins with a text."""
+    """Return the upper bound of all strings with a prefix."""
     for at in range(len(prefix) - 1, -1, -1):
         code = ord(prefix[at]) + 1
         if code <= 0x10FFFF:

@@ -1,6 +1,6 @@
-"""The one range of a field that CouchDB makes of a selector, for choosing indexes and for explain.
+"""The one range of a field that CouchDB derives from a selector, for choosing indexes and for explain.
 
-Only comparisons that all have to hold count. What is really read may be less: see ``intervals``.
+Only comparisons that all have to hold are used. The rows actually read may be fewer: see ``intervals``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LAST = "\ufffd"
 
 
 class KeyRange(NamedTuple):
-    """A lower and an upper bound; an operator of None is no bound."""
+    """A lower and an upper bound; an operator of None means no bound."""
 
     above: str | None = None
     low: Any = None

@@ -23,7 +23,7 @@ __all__ = ["create", "delete", "listed"]
 Index = Definition | TextDefinition
 
 TRIES = 5
-"""How often an edit of a design document is made again when others were faster."""
+"""How often an edit of a design document is retried after a conflict."""
 
 
 def listed(database: SyncPouchDB) -> list[Record]:
@@ -33,9 +33,9 @@ def listed(database: SyncPouchDB) -> list[Record]:
 
 
 def create(database: SyncPouchDB, request: Any, *, strict: bool = False) -> Record:
-    """Write the design document of the index that a request asks for, and build it.
+    """Write the design document of the index that a request defines, and build it.
 
-    ``strict`` as in ``requested``. ``result`` is "exists" if there is the same index already. Raises FindError.
+    ``strict`` as in ``requested``. ``result`` is "exists" if the same index exists already. Raises FindError.
     """
     text = isinstance(request, Mapping) and request.get("type") == "text" and has_search(database)
     definition: Index = requested_text(request) if text else requested(request, strict=strict)
@@ -128,7 +128,7 @@ def _read(database: SyncPouchDB, id: str) -> Mapping[str, Any] | None:
 
 
 def _write(database: SyncPouchDB, doc: Mapping[str, Any]) -> bool:
-    """Write a design document; False if somebody else did meanwhile."""
+    """Write a design document; False on a conflict."""
     request = Write([doc], user=database.user, purpose=database.purpose)
     (outcome,) = database.plugins.write(database, request)
     if isinstance(outcome, Conflict):

@@ -26,7 +26,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def table(number: int) -> str:
-    """Return what the table of a definition is called in SQL text."""
+    """Return the name of a definition's table, quoted for SQL."""
     return f"{{rows{number}}}"
 
 
@@ -36,7 +36,7 @@ def columns(definition: Definition) -> list[str]:
 
 
 def encode_of(database: SyncPouchDB) -> Encode:
-    """Return what makes bytes of the values of a database: how its strings sort."""
+    """Return the function that encodes values of a database as bytes, by how its strings sort."""
     return order_of(database)[0]
 
 
@@ -107,7 +107,7 @@ class MangoIndex(InsideIndex):
 
 
 def _reader(definition: Definition, encode: Encode) -> Callable[[Any], tuple[bytes, ...] | None]:
-    """Return a function that gives a document's keys, or None if it is not in the index."""
+    """Return a function that returns a document's keys, or None if it is not in the index."""
     readers = [getter(field) for field in definition.fields]
     passes: Test | None = compiled(definition.partial, encode) if definition.partial else None
 

@@ -1,6 +1,6 @@
 """Selectors as Python predicates.
 
-A selector in normal form is compiled once into functions that test JSON values; documents are then judged
+A selector in normal form is compiled once into functions that test JSON values; documents are then tested
 without looking at the selector again. Values compare in CouchDB's order of keys (``views/collate.py``), ids as text.
 """
 
@@ -38,21 +38,21 @@ _KINDS: Sequence[tuple[Any, int]] = ((bool, 2), ((int, float), 3), (str, 4), ((l
 
 
 def predicate(selector: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
-    """Return a function that says whether a document matches a selector.
+    """Return a function that returns whether a document matches a selector.
 
-    ``pouchdb_find.predicate({"age": {"$gt": 30}})(doc)``. Strings compare by code point. Raises FindError for what is
-    no selector; ``$text`` needs an index and matches everything here.
+    ``pouchdb_find.predicate({"age": {"$gt": 30}})(doc)``. Strings compare by code point. Raises FindError for an
+    invalid selector; ``$text`` needs an index and matches everything here.
     """
     return compiled(normalize(selector))
 
 
 def matches(selector: Mapping[str, Any], doc: Mapping[str, Any]) -> bool:
-    """Tell whether a document matches a selector; to judge many, make a ``predicate`` once."""
+    """Return whether a document matches a selector; to test many, make a ``predicate`` once."""
     return predicate(selector)(doc)
 
 
 def compiled(selector: Selector, encode: Encode = by_code_point) -> Test:
-    """Compile a selector in normal form; ``encode`` says how strings sort."""
+    """Compile a selector in normal form; ``encode`` defines how strings sort."""
     return _Compiler(encode).test(selector)
 
 
@@ -85,7 +85,7 @@ class _Compiler:
         finally:
             self.ids = above
         if condition == {"$exists": False}:
-            # Wherever there is something, there is something.
+            # Only a field that was not found: see Absent.
             return lambda value: read(value) is Absent.NOT_FOUND
 
         def field(value: Any) -> bool:
@@ -113,7 +113,7 @@ class _Compiler:
     def _or(self, parts: Sequence[Selector]) -> Test:
         tests = [self.test(part) for part in parts]
         if not tests:
-            # CouchDB's: no alternative excludes nothing.
+            # As in CouchDB: an empty list of alternatives excludes nothing.
             return _always
 
         def some(value: Any) -> bool:
@@ -228,7 +228,7 @@ class _Compiler:
         return lambda value: isinstance(value, Mapping) and any(map(test, value))
 
     def _default(self, part: Selector) -> Test:
-        # The index of texts has found it.
+        # The text index has found it.
         return _always
 
     def _inside(self, part: Selector) -> Test:
@@ -283,5 +283,5 @@ def _compare_text(operator: str, wanted: str) -> Test:
 def _compare_id(operator: str, wanted: Any) -> Test:
     if isinstance(wanted, str):
         return _compare_text(operator, wanted)
-    # CouchDB compares ids as Erlang does: text comes after everything else.
+    # CouchDB compares ids as Erlang does: strings come after all other values.
     return _always if operator in ("$ne", "$gt", "$gte") else _never

@@ -1,4 +1,4 @@
-"""The methods that databases get: create_index, get_indexes, delete_index, find and explain."""
+"""The methods of databases: create_index, get_indexes, delete_index, find and explain."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def find(
 
     Returns ``{"docs": [...], "bookmark": str, "warning"?: str, "execution_stats"?: {...}}``. Documents come in the
     order of the index that is used, or of their ids; at most 25 unless ``limit`` says otherwise. ``fields`` keeps only
-    some (``"address.city"``), ``sort`` needs an index that begins with its fields, ``bookmark`` goes on after an
-    earlier answer, ``use_index`` is ``"ddoc"`` or ``["ddoc", "name"]``; where that cannot be used another one is, with
-    a warning, unless ``allow_fallback`` is False. ``conflicts`` adds ``_conflicts``, ``execution_stats`` what it cost;
-    ``update`` False reads the index as it is. ``stable`` and ``r`` mean nothing here. The answer is a
+    some (``"address.city"``), ``sort`` needs an index that begins with its fields, ``bookmark`` continues after an
+    earlier result, ``use_index`` is ``"ddoc"`` or ``["ddoc", "name"]``; where that cannot be used another one is, with
+    a warning, unless ``allow_fallback`` is False. ``conflicts`` adds ``_conflicts``, ``execution_stats`` its cost;
+    ``update`` False reads the index as it is. ``stable`` and ``r`` are ignored here. The result is a
     Table (``to_pandas()``...).
 
     Raises FindError (400) under CouchDB's names, such as ``invalid_operator``, ``bad_arg`` and ``no_usable_index``.
@@ -77,10 +77,10 @@ def explain(
     stable: bool | None = None,
     r: int | None = None,
 ) -> Record:
-    """Return how ``find`` would answer the same request, without reading a document.
+    """Return how ``find`` would run the same request, without reading a document.
 
-    ``index`` is the one it would use, ``index_candidates`` the others with CouchDB's reasons. ``plan`` says it in
-    words: ``reads`` which index, ``ranges`` of it, ``filter`` the conditions that documents are judged by afterwards,
+    ``index`` is the one it would use, ``index_candidates`` the others with CouchDB's reasons. ``plan`` describes it in
+    words: ``reads`` which index, ``ranges`` of it, ``filter`` the conditions that documents are tested by afterwards,
     and ``not_used`` why each other index is not. Raises what ``find`` raises, except for a sort without an index.
     """
     given = _given(request, {name: value for name, value in locals().items() if name not in ("db", "request")})
@@ -98,15 +98,15 @@ def create_index(
 ) -> Record:
     """Make an index of fields and build it: ``create_index({"index": {"fields": ["type", "age"]}})``.
 
-    ``{"fields": [...]}`` alone will do; ``name`` and ``ddoc`` may be keywords or members. A field is a name or
-    ``{name: "asc"}``. ``partial_filter_selector`` beside the fields keeps other documents out: such an index is only
-    used where ``use_index`` names it. Without a name it is called as PouchDB calls it. Returns ``{"id", "name",
-    "result"}``; ``result`` is "created", or "exists" if the same index is there.
+    ``{"fields": [...]}`` alone will do; ``name`` and ``ddoc`` may be keywords or fields. A field is a name or
+    ``{name: "asc"}``. ``partial_filter_selector`` next to the fields excludes other documents: such an index is only
+    used where ``use_index`` names it. The default name is PouchDB's. Returns ``{"id", "name",
+    "result"}``; ``result`` is "created", or "exists" if the same index exists.
 
-    ``{"index": {}, "type": "text"}`` makes an index of texts, which ``$text`` needs, with the plug-in search: of all
+    ``{"index": {}, "type": "text"}`` makes a text index, which ``$text`` needs, with the plug-in search: of all
     fields, or of ``"fields": [{"name": ..., "type": "string"}]``.
 
-    Raises FindError (400), and what writing a design document raises.
+    Raises FindError (400), and the errors of writing a design document.
     """
     request = index
     if isinstance(request, Mapping):
@@ -154,7 +154,7 @@ def delete_index(
 
 
 def _given(request: Any, keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one request of a mapping and keywords. Raises FindError."""
+    """Merge a mapping and keywords into one request. Raises FindError."""
     if request is None:
         request = {}
     if not isinstance(request, Mapping):

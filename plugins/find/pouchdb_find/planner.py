@@ -1,7 +1,7 @@
-"""Which index answers a query, by CouchDB's rules.
+"""Choosing the index for a query, by CouchDB's rules.
 
 An index can be used if the selector, or the sort, requires every one of its fields to exist; sorting needs an index
-whose fields begin with those of the sort, after fields that the selector holds constant. Of several the one is taken
+whose fields begin with those of the sort, after fields that the selector holds constant. Of several the one is chosen
 whose leading fields meet most of the conditions, then the one of fewer fields, then the first by name. Partial
 indexes are used only where ``use_index`` names them. Beyond CouchDB, a ``$or`` over several fields joins the
 indexes of its alternatives.
@@ -38,7 +38,7 @@ REASONS = {
     "too_many_fields": "it has more fields than the chosen one",
     "alphabetically_comes_after": "the chosen one comes first by name",
 }
-"""CouchDB's names for why an index was not chosen, in words."""
+"""CouchDB's names for why an index was not chosen, as text."""
 
 
 @dataclass
@@ -50,13 +50,13 @@ class Candidate:
     reason: str | None = None
     """Why it was not chosen; None of the chosen one."""
     distance: int = 0
-    """How many of the conditions its leading fields do not meet."""
+    """The number of conditions that its leading fields do not serve."""
     ranking: int = 0
 
 
 @dataclass
 class Plan:
-    """How a query is answered."""
+    """How a query is run."""
 
     selector: Selector
     definition: Definition | None = None
@@ -64,13 +64,13 @@ class Plan:
     text: TextDefinition | None = None
     """The text index, of a query with ``$text``."""
     words: str = ""
-    """What the text index is asked for."""
+    """The query for the text index."""
     union: tuple[Plan, ...] = ()
-    """Of a ``$or``: read each of these, in the order of ids, each document once."""
+    """For an ``$or``: read each of these, in the order of ids, each document once."""
     empty: bool = False
     """No document can match: nothing is read."""
     missing: bool = False
-    """There is no index for the sort; only explain goes on."""
+    """No index serves the sort; only explain continues."""
     warnings: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
 
@@ -86,8 +86,8 @@ def planned(
 ) -> Plan:
     """Choose an index. Raises FindError ``no_usable_index`` and ``invalid_index``.
 
-    ``texts`` are the text indexes there are. ``wanted`` is the (design document, name) of the index that a bookmark
-    belongs to; empty names are no index.
+    ``texts`` are the existing text indexes. ``wanted`` is the (design document, name) of the index that a bookmark
+    belongs to; empty names mean no index.
     """
     candidates = [_judged(each, request) for each in definitions]
     special = Candidate(None)
@@ -156,7 +156,7 @@ def planned(
 
 
 def _text_plan(request: FindRequest, texts: Sequence[TextDefinition], wanted: tuple[str, str] | None) -> Plan | None:
-    """Return how a text index answers ``$text``; None if there is none. Raises FindError."""
+    """Return how a text index serves ``$text``; None if no index can. Raises FindError."""
     parts = conjuncts(request.selector)
     words = [argument["$text"] for name, argument in map(single, parts) if name == "$default"]
     if any(searches(part) for part in parts if single(part)[0] != "$default"):
@@ -179,7 +179,7 @@ def _text_plan(request: FindRequest, texts: Sequence[TextDefinition], wanted: tu
 
 
 def _is_noop(selector: Selector) -> bool:
-    """Tell whether a selector is nothing but an operator over nothing, which CouchDB does not run."""
+    """Return whether a selector is only an operator without operands, which CouchDB does not run."""
     return bool(selector) and single(selector)[0] in _EMPTY_OPERATORS and not single(selector)[1]
 
 
@@ -213,7 +213,7 @@ def _name(use_index: Sequence[str]) -> str:
 
 
 def _unmet(selector: Selector, fields: frozenset[str]) -> frozenset[str]:
-    """Return which of the fields documents that match may lack."""
+    """Return the fields that matching documents may lack."""
     if not selector or not fields:
         return fields
     name, argument = single(selector)
@@ -229,7 +229,7 @@ def _unmet(selector: Selector, fields: frozenset[str]) -> frozenset[str]:
 
 
 def searches(selector: Selector) -> bool:
-    """Tell whether a selector has ``$text`` where an index of texts could answer it."""
+    """Return whether a selector has ``$text`` where a text index could serve it."""
     if not selector:
         return False
     name, argument = single(selector)
@@ -301,7 +301,7 @@ _ORDER = (
 
 
 def _ranked(choice: Sequence[Candidate], rejected: list[Candidate]) -> list[Candidate]:
-    """Return those not chosen, the nearest first, with their places."""
+    """Return the indexes not chosen, the best first, with their positions."""
     places = {id(each): number for number, each in enumerate(choice)}
     for each in rejected:
         later = len(_ORDER) - _ORDER.index(each.reason) if each.reason in _ORDER else 0
@@ -342,7 +342,7 @@ def _alternative(
 
 
 def describe_range(selector: Selector, definition: Definition, encode: Encode) -> list[KeyRange]:
-    """Return the ranges of an index's leading fields, as CouchDB has them."""
+    """Return the ranges of an index's leading fields, as in CouchDB."""
     found = []
     for name in prefix_of(definition.fields, ranged_fields(selector)):
         part = key_range(selector, name, encode)

@@ -1,4 +1,4 @@
-"""For other plug-ins: the documents that match a selector, one by one, by the best index there is."""
+"""For other plug-ins: the documents that match a selector, one by one, by the best existing index."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["Selection", "select"]
 
 PAGE = 1000
-"""Documents asked of a server at a time."""
+"""Documents requested from a server at a time."""
 
 
 class Selection:
-    """The documents that match a selector. Iterate over it; each iteration asks anew.
+    """The documents that match a selector. Iterate over it; each iteration runs the query again.
 
-    Documents are Records, made while they are asked for: memory does not grow with their number. What is written
+    Documents are Records, made on demand: memory does not grow with their number. Documents written
     meanwhile may be seen or not.
     """
 
     def __init__(self, database: SyncPouchDB, given: Mapping[str, Any]) -> None:
         self._database = database
         self._given = dict(given)
-        # What is wrong with it is wrong now.
+        # Errors in the request are raised now.
         self._request = FindRequest.checked(self._given)
 
     def __iter__(self) -> Iterator[Record]:
@@ -48,7 +48,7 @@ class Selection:
             bookmark = answer["bookmark"]
 
     def explain(self) -> Record:
-        """Return what ``explain`` answers: ``index`` is the one that is used, ``plan`` says it in words."""
+        """Return the result of ``explain``: ``index`` is the one that is used, ``plan`` describes it in words."""
         if self._database.remote:
             return remote.post(self._database, "_explain", self._given)
         return explained(self._database, self._request)
@@ -65,8 +65,8 @@ def select(
     """Return all documents that match a selector, streamed, on behalf of the database object's user.
 
     Design documents never match. Rows come in the order of the index that is used; with ``sort`` in its order, which
-    needs an index that begins with those fields. Works with databases here and on servers. Raises FindError at once
-    for what is wrong with the request, ``no_usable_index`` when the iteration begins.
+    needs an index that begins with those fields. Works with local and remote databases. Raises FindError at once
+    for errors in the request, ``no_usable_index`` when the iteration begins.
     """
     options = {"sort": sort, "fields": fields, "use_index": use_index}
     return Selection(database, {"selector": selector, **{name: value for name, value in options.items() if value}})

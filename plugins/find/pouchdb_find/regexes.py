@@ -1,8 +1,8 @@
-"""Regular expressions whose time is bounded, whatever a stranger writes.
+"""Regular expressions whose time is bounded, even for untrusted patterns.
 
 RE2 matches in time linear in the text. What it lacks (look-around, back references, possessive quantifiers,
-``\\Z``) runs in the ``regex`` module with a deadline for each text and a budget for all: what goes on for longer
-is refused. Both read Perl's syntax as CouchDB's PCRE does: ``\\d``, ``\\w``, ``\\s`` and ``\\b`` are about ASCII,
+``\\Z``) runs in the ``regex`` module with a deadline for each string and a budget for all: a search that takes longer
+is refused. Both read Perl's syntax as CouchDB's PCRE does: ``\\d``, ``\\w``, ``\\s`` and ``\\b`` match ASCII,
 ``$`` also matches before a newline that ends the text.
 """
 
@@ -15,30 +15,30 @@ from functools import lru_cache
 from typing import Any
 
 import re2  # type: ignore[import-untyped]  # a binding without stubs
-import regex  # type: ignore[import-untyped]  # its stubs are a distribution of their own
+import regex  # type: ignore[import-untyped]  # its stubs are a separate distribution
 
 from pouchdb_find.errors import FindError, shown
 
 __all__ = ["SECONDS", "literal_prefix", "matcher", "source_of"]
 
 SECONDS = 1.0
-"""How long one look into one text may take where RE2 cannot be used."""
+"""How long one search in one string may take where RE2 cannot be used."""
 SLOW, BUDGET, SHARE = 0.01, 5.0, 0.1
-"""Looks that take longer than SLOW seconds may take BUDGET together, and from then on this share of the time."""
+"""Searches that take longer than SLOW seconds may take BUDGET together, and from then on this share of the time."""
 _FLAGS = ((re.IGNORECASE, "i"), (re.MULTILINE, "m"), (re.DOTALL, "s"))
 _LITERAL = re.compile(r"\^((?:[^\\^$.|?*+()\[\]{}]|\\[^A-Za-z0-9])*)")
 
 
 def source_of(pattern: re.Pattern[str]) -> str:
-    """Return a compiled pattern of Python as text: the flags ``i``, ``m`` and ``s`` come along."""
+    """Return a compiled Python pattern as a string, with its flags ``i``, ``m`` and ``s``."""
     letters = "".join(letter for flag, letter in _FLAGS if pattern.flags & flag)
     return f"(?{letters}){pattern.pattern}" if letters else pattern.pattern
 
 
 def matcher(source: str) -> Callable[[str], bool]:
-    """Return a function that looks for the expression anywhere in a text.
+    """Return a function that searches a string for the expression.
 
-    Raises FindError (``bad_arg``) for what is no regular expression; the function, where the search is stopped.
+    Raises FindError (``bad_arg``) for an invalid expression; the function raises it if the search is stopped.
     """
     linear, backtracking = _engines(source)
     if linear is None:
@@ -52,7 +52,7 @@ def matcher(source: str) -> Callable[[str], bool]:
         return lambda text: bool(match(_encodable(text)))
     bounded = _Bounded(source, backtracking).search
 
-    # RE2's dollar is the end of the text and nothing else.
+    # RE2's dollar matches only at the end of the string.
     def search(text: str) -> bool:
         return bounded(text) if text[-1:] == "\n" else bool(match(_encodable(text)))
 
@@ -60,7 +60,7 @@ def matcher(source: str) -> Callable[[str], bool]:
 
 
 class _Bounded:
-    """Looks with a deadline for each text, and with a budget for slow looks that fills again over time."""
+    """Searches with a deadline for each string, and with a budget for slow searches that refills over time."""
 
     def __init__(self, source: str, pattern: Any) -> None:
         self._source, self._pattern = source, pattern
@@ -89,13 +89,13 @@ class _Bounded:
 
 
 def literal_prefix(source: str) -> str:
-    """Return what every match begins the text with, "" if nothing is known."""
+    """Return the prefix of every matching string, "" if it is not known."""
     found = None if "|" in source else _LITERAL.match(source)
     if found is None:
         return ""
     prefix, rest = found.group(1), source[found.end() :]
     if rest[:1] in ("?", "*", "+", "{"):
-        # That may leave the last character out.
+        # That may make the last character optional.
         prefix = re.sub(r"\\?.\Z", "", prefix, flags=re.DOTALL)
     return re.sub(r"\\(.)", r"\1", prefix, flags=re.DOTALL)
 
@@ -109,7 +109,7 @@ def _linear(source: str) -> Any:
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
-    # A set of one expression: asking it makes no match object, which takes five times as long as matching.
+    # A set of one expression: testing it makes no match object, which takes five times as long as matching.
     single = re2.Set.SearchSet(options)
     try:
         single.Add(source)
@@ -121,7 +121,7 @@ def _linear(source: str) -> Any:
 
 
 def _backtracking(source: str) -> Any:
-    """Return a pattern of the module ``regex``, or what is wrong with the expression."""
+    """Return a pattern of the module ``regex``, or the error in the expression."""
     try:
         return regex.compile(source, regex.ASCII | regex.VERSION0)
     except (regex.error, OverflowError, RecursionError, ValueError) as error:
@@ -129,5 +129,5 @@ def _backtracking(source: str) -> Any:
 
 
 def _encodable(text: str) -> str:
-    # Lone surrogates have no UTF-8 form; nothing that RE2 knows matches one but "any character".
+    # Lone surrogates have no UTF-8 form; nothing in RE2's syntax matches one but "any character".
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -17,17 +17,17 @@ _MOVED = ("type", "name", "ddoc")
 
 
 def post(db: SyncPouchDB, path: str, body: Mapping[str, Any]) -> Record:
-    """Ask a server. Raises what it answers."""
+    """Send the request to a server. Raises its errors."""
     return record(db.fetch(path, method="POST", json=dict(body)).json())
 
 
 def get(db: SyncPouchDB, path: str) -> Record:
-    """Ask a server. Raises what it answers."""
+    """Send the request to a server. Raises its errors."""
     return record(db.fetch(path).json())
 
 
 def create_index(db: SyncPouchDB, request: Mapping[str, Any]) -> Record:
-    """Make an index; the request may have PouchDB's liberties, which CouchDB does not take."""
+    """Make an index; the request may have PouchDB's forms, which CouchDB does not accept."""
     asked = dict(request)
     index = dict(asked.get("index") or {})
     for name in _MOVED:

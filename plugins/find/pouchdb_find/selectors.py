@@ -1,8 +1,8 @@
 """Selectors in CouchDB's normal form.
 
-Every selector becomes a tree of objects with one member each: implied equality and ``$and`` are spelled out,
+Every selector becomes a tree of objects with one field each: implied equality and ``$and`` are spelled out,
 field names are pushed down to the conditions (``{"a": {"b": 1}}`` is ``{"a.b": {"$eq": 1}}``), and negations are
-pushed down to the operators, which is what gives a missing field its meaning: ``{"$not": {"a": 1}}`` is
+pushed down to the operators, which defines the meaning of a missing field: ``{"$not": {"a": 1}}`` is
 ``{"a": {"$ne": 1}}`` and matches no document without ``a``. The rules are those of CouchDB's mango_selector.
 """
 
@@ -20,7 +20,7 @@ from pouchdb_find.regexes import matcher, source_of
 __all__ = ["COMPARISONS", "MOST_LEVELS", "Selector", "conjuncts", "normalize", "single"]
 
 Selector = dict[str, Any]
-"""A selector in normal form: at most one member."""
+"""A selector in normal form: at most one field."""
 
 MOST_LEVELS = 100
 """How deep a selector may be nested; the JSON below ``$eq`` and the like counts too."""
@@ -30,7 +30,7 @@ _UNSUPPORTED = ("$where", "$geoWithin", "$geoIntersects", "$near", "$nearSphere"
 
 
 def normalize(selector: Any) -> Selector:
-    """Return a selector in normal form. Raises FindError for what is none; the argument is left as it is."""
+    """Return a selector in normal form. Raises FindError if it is invalid; the argument is not changed."""
     if not isinstance(selector, Mapping):
         raise FindError("invalid_selector_json", f"Selector must be a JSON object, not: {shown(selector)}")
     if not selector:
@@ -43,14 +43,14 @@ def normalize(selector: Any) -> Selector:
 
 
 def single(selector: Mapping[str, Any]) -> tuple[str, Any]:
-    """Return the one member of an object in normal form."""
+    """Return the one field of an object in normal form."""
     for item in selector.items():
         return item
     raise ValueError("an empty selector has no member")
 
 
 def conjuncts(selector: Selector) -> list[Selector]:
-    """Return the conditions that all have to hold, seen through ``$and``."""
+    """Return the conditions that all have to hold, with ``$and`` flattened."""
     if not selector:
         return []
     name, value = single(selector)
@@ -163,7 +163,7 @@ def _regex(name: str, argument: Any) -> Selector:
     if isinstance(argument, re.Pattern) and isinstance(argument.pattern, str):
         argument = source_of(argument)
     if not isinstance(argument, str):
-        # As CouchDB names it.
+        # CouchDB's name for it.
         raise FindError("invalid_operator", f"Invalid operator: {name} takes text, not {shown(argument)}")
     matcher(argument)
     return {name: argument}
@@ -193,7 +193,7 @@ _CHECKS: dict[str, Callable[[str, Any], Selector]] = {
     "$regex": _regex,
     "$beginsWith": _begins_with,
     "$text": _text,
-    # So that what was normalized may be so again.
+    # So that a normal form can be normalized again.
     "$default": lambda name, argument: {name: argument},
 }
 

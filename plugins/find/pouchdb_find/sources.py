@@ -1,7 +1,7 @@
-"""Where the documents that a query judges come from: an index, all documents, or several indexes joined.
+"""The sources of the documents that a query tests: an index, all documents, or several indexes joined.
 
-A source gives a batch of documents at a time, each with its position in the order of rows. A batch is of one moment:
-its rows and its documents are read in one snapshot. No transaction is open in between.
+A source gives a batch of documents at a time, each with its position in the order of rows. A batch is one snapshot:
+its rows and its documents are read together. No transaction is open in between.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NO_DESIGN_DOCUMENTS: Intervals[str] = [("", "_design/"), ("_design0", None)]
 _CONFLICTS = ReadOptions(conflicts=True)
 _FIRST_IDS, _MOST_IDS = 1000, 50_000
 _HITS = 200
-"""Hits that a search gives at a time."""
+"""Hits that a search returns at a time."""
 
 
 class Batch(NamedTuple):
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 
     documents: Sequence[RawDocument]
     positions: Sequence[Position] | None
-    """Where each is in the order of rows; None in the order of ids, where the id says it."""
+    """Where each is in the order of rows; None in the order of ids, where the id is the position."""
     keys: int
     """How many rows of an index were read for them."""
     last: bool
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
 
 class Source(ABC):
-    """Gives documents in order."""
+    """Returns documents in order."""
 
     @abstractmethod
     def batch(self, size: int) -> Batch:
@@ -58,7 +58,7 @@ class Source(ABC):
 
 
 def follower_of(database: SyncPouchDB, definition: Definition) -> Follower:
-    """Return what keeps a definition's index up to date."""
+    """Return the object that keeps a definition's index up to date."""
     ddoc = next(each for each in database.design_documents() if each["_id"] == definition.ddoc)
     return indexes(database).follower(database, KIND, ddoc)
 
@@ -95,7 +95,7 @@ class _Reader:
 
 
 def _raw(doc: Record) -> RawDocument:
-    """Return a document that a plug-in changed on its way as if it were stored so."""
+    """Return a document that a plug-in changed when it was read as if it were stored so."""
     return RawDocument(
         doc["_id"], doc["_rev"], dump({key: value for key, value in doc.items() if key not in ("_id", "_rev")})
     )
@@ -149,10 +149,10 @@ class DocumentSource(Source):
         self._descending = descending
         intervals = intersect(NO_DESIGN_DOCUMENTS, of_ids(selector))
         if after is not None:
-            # What was read is cut off.
+            # The rows read are truncated.
             id = after[-1]
             intervals = intersect([("", id)] if descending else [(id + "\0", None)], intervals)
-        # Taken from the end.
+        # Removed from the end.
         self._left = intervals if descending else intervals[::-1]
 
     def batch(self, size: int) -> Batch:
@@ -174,7 +174,7 @@ class DocumentSource(Source):
         if not self._descending:
             return self._reader.list(startkey=low or None, endkey=high, inclusive_end=False, limit=limit)
         rows = self._reader.list(startkey=high, endkey=low or None, limit=limit + 1, descending=True)
-        # A listing includes where it starts.
+        # A listing includes its start key.
         return [doc for doc in rows if doc.id != high][:limit]
 
     def _points(self, first: str, size: int) -> list[RawDocument]:
@@ -196,7 +196,7 @@ class TextSource(Source):
         self._reader = _Reader(database, conflicts)
         self._path, self._words, self._search = plan.text.path, plan.words, getattr(database, "search")  # noqa: B009
         self._place = 0 if after is None else int(after[0])
-        # The first page brings the index up to date; the others go on in what that one saw.
+        # The first page brings the index up to date; the others continue in the same state.
         self._stale = None if update else "ok"
 
     def batch(self, size: int) -> Batch:
@@ -212,7 +212,7 @@ class TextSource(Source):
 
 
 class UnionSource(Source):
-    """Documents that one of several indexes has, in the order of ids, each once."""
+    """Documents that are in one of several indexes, in the order of ids, each once."""
 
     def __init__(
         self, database: SyncPouchDB, plans: Sequence[Plan], encode: Encode, *, conflicts: bool, after: Position | None
@@ -239,7 +239,7 @@ class UnionSource(Source):
 
     def _more(self) -> int:
         pages = [part.ids(self._after, self._size) for part in self._parts]
-        # Beyond the end of a full page there may be more that come before what another one has.
+        # Beyond the end of a full page there may be more that precede those of another index.
         ends = [page[-1] for page in pages if len(page) == self._size]
         end = min(ends, default=None)
         self._ids = sorted({id for page in pages for id in page if end is None or id <= end})

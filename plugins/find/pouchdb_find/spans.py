@@ -15,14 +15,14 @@ from pouchdb_find.selectors import Selector, conjuncts
 __all__ = ["Position", "Range", "Reading", "Span"]
 
 MOST_POINTS = 10_000
-"""How many ranges a query is taken apart into; with more, one range spans them."""
+"""How many ranges a query is split into; with more, one range spans them."""
 MOST_UNITED = 200
 """How many ranges one statement of SQL unites."""
 MOST_TERMS = 50
-"""How many intervals of a further field SQL is asked to check."""
+"""How many intervals of a further field SQL checks."""
 
 Position = tuple[Any, ...]
-"""The keys of a row and its document's id: where to go on after it."""
+"""The keys of a row and its document's id: where to continue after it."""
 
 
 class Span(NamedTuple):
@@ -33,7 +33,7 @@ class Span(NamedTuple):
 
 
 class Reading:
-    """What a selector leaves to read of an index, in the order of its rows."""
+    """The part of an index that a selector leaves to read, in the order of its rows."""
 
     def __init__(self, definition: Definition, selector: Selector, encode: Encode) -> None:
         self.definition = definition
@@ -42,7 +42,7 @@ class Reading:
         self.spans = self._apart()
         self._checked = self._checks()
         self.filtered = [each for each in conjuncts(selector) if not self._served(each, encode)]
-        """The conditions that documents are judged by after they were read."""
+        """The conditions that documents are tested by after they were read."""
 
     def _apart(self) -> list[Span]:
         prefixes: list[tuple[bytes, ...]] = [()]
@@ -56,7 +56,7 @@ class Reading:
         return [Span((), ("", None))]  # type: ignore[arg-type]  # of ids, where there is no field
 
     def _checks(self) -> list[tuple[str, Intervals[bytes]]]:
-        """Return what SQL checks of the fields after those that the spans are about."""
+        """Return the conditions that SQL checks on the fields after those of the spans."""
         depth = len(self.spans[0].constant) if self.spans else 0
         start = depth + 1
         if self.spans and len(self.sets) > depth and len(self.sets[depth]) > MOST_POINTS:
@@ -103,7 +103,7 @@ class Reading:
         """Return ids of rows in all spans, in the order of ids, each once."""
         spans = self.spans
         if len(spans) > MOST_UNITED:
-            # One that spans them all: whatever is between is judged by the document.
+            # One that spans them all: rows in between are tested by their documents.
             first, last = spans[0], spans[-1]
             high = None if last.constant else last.interval[1]
             spans = [Span((), ((*first.constant, first.interval[0])[0], high))]
@@ -127,7 +127,7 @@ class Reading:
             sign = "<" if descending else ">"
             conditions.append(f"({', '.join(rest)}) {sign} ({', '.join('?' * len(rest))})")
             params += after[depth:]
-        # Instead of the bound that a position lies within: SQLite seeks by one of two.
+        # Replaces the bound that the position is within: SQLite seeks by one of two.
         if low and (after is None or descending):
             conditions.append(f"{rest[0]} >= ?")
             params.append(low)
@@ -147,13 +147,13 @@ _PAST = object()
 
 
 class Range:
-    """The rows of one span, read on from a position."""
+    """The rows of one span, continued from a position."""
 
     def __init__(self, reading: Reading, span: Span, descending: bool, after: Position | None) -> None:
         self._reading, self._span, self._descending, self._after = reading, span, descending, after
 
     def read(self, tables: Tables, number: int, limit: int) -> list[Position]:
-        """Return the next rows, fewer than ``limit`` when these are the last."""
+        """Return the next rows, fewer than ``limit`` if they are the last."""
         names = self._reading.columns
         where, params = self._reading.where(self._span, self._after, self._descending)
         way = " DESC" if self._descending else ""

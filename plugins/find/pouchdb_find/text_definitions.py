@@ -1,6 +1,6 @@
-"""Text indexes: requests for them, and the design documents that hold them, as CouchDB has them.
+"""Text indexes: requests for them, and the design documents that hold them, as in CouchDB.
 
-They are indexes of the plug-in search: it builds and searches what a design document of ``language: "query"`` says in
+They belong to the plug-in search: it builds and searches what a design document of ``language: "query"`` defines in
 ``indexes``, and without it there are none.
 """
 
@@ -43,11 +43,11 @@ class TextDefinition:
 
     @property
     def path(self) -> str:
-        """How the plug-in search calls it."""
+        """Its name in the plug-in search."""
         return f"{self.ddoc.removeprefix('_design/')}/{self.name}"
 
     def json(self) -> Record:
-        """Return what get_indexes lists."""
+        """Return the entry of get_indexes."""
         index = {name: value for name, value in self.stored["index"].items() if value != {} or name == "default_field"}
         if isinstance(index.get("fields"), list):
             index["fields"] = [
@@ -58,7 +58,7 @@ class TextDefinition:
 
 
 def has_search(database: SyncPouchDB) -> bool:
-    """Tell whether the plug-in search is there for a database."""
+    """Return whether the plug-in search is available for a database."""
     return hasattr(database, "search")
 
 
@@ -76,13 +76,13 @@ def text_definitions(database: SyncPouchDB) -> list[TextDefinition]:
                 try:
                     found.append(TextDefinition(ddoc["_id"], name, normalize(partial), entry))
                 except FindError:
-                    # Of another program, and not to be read.
+                    # Written by another program, and not readable.
                     continue
     return found
 
 
 def requested_text(request: Mapping[str, Any]) -> TextDefinition:
-    """Return the text index that a request of ``"type": "text"`` asks for. Raises FindError."""
+    """Return the text index that a request of ``"type": "text"`` defines. Raises FindError."""
     index = request.get("index", {})
     if not isinstance(index, Mapping):
         raise FindError("invalid_index", f"a text index is an object, not: {shown(index)}")

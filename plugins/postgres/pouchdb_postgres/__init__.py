@@ -31,6 +31,6 @@ def pouchdb_storages(url: str) -> Storage | None:
         )
     if not is_ours(url):
         return None
-    # What is wrong with it is told at once; nothing is connected yet.
+    # Errors in the URL are raised at once; nothing is connected yet.
     address_of(url)
     return Storage(PostgresAdapter.name)

@@ -20,7 +20,7 @@ from pouchdb_postgres.address import SCHEMES, address_of
 if TYPE_CHECKING:
     from pouchdb_core.views.index_store import IndexStore
 
-    # The driver is imported by those who use it: this plug-in may be installed and not be.
+    # The driver is imported on use: this plug-in may be installed and not used.
     from pouchdb_postgres.index_store import PostgresIndexStore
     from pouchdb_postgres.session import Server
     from pouchdb_postgres.store import PostgresStore
@@ -30,11 +30,11 @@ __all__ = ["PostgresAdapter", "is_ours", "server_of"]
 T = TypeVar("T")
 
 TRIES = 5
-"""How often a write is made that left nothing behind because the server went away, or could not serialise it."""
+"""How often a write is tried that had no effect because the server went away, or could not serialise it."""
 
 
 def is_ours(url: str | None) -> bool:
-    """Tell whether a URL is PostgreSQL's."""
+    """Return whether a URL is PostgreSQL's."""
     return url is not None and url.partition("://")[0].lower() in SCHEMES
 
 
@@ -91,8 +91,8 @@ class PostgresAdapter(LocalAdapter):
 
         destroy_database(server_of(place), name, f"database {name!r}")
 
-    # Whatever writes is refused at once in code that runs within a write of its own thread. What left nothing
-    # behind, through no fault of its own, is done again.
+    # A write is refused at once in code that runs within a write of the same thread. A write that had no
+    # effect, for an external reason, is retried.
 
     def write(self, request: Write, guards: Sequence[Guard]) -> list[Outcome]:
         if any(_flows(doc) for doc in request.docs):
@@ -138,16 +138,16 @@ class PostgresAdapter(LocalAdapter):
         return self._indexes
 
     def scratch(self) -> IndexStore:
-        # Of one query: it is nobody else's, so it is not on the server.
+        # Of one query: no other process uses it, so it is not on the server.
         return scratch_store()
 
     def side_directory(self) -> Path:
-        # A forked child has the folder of its parent, whose indexes are not its own.
+        # A forked child has the folder of its parent, whose indexes it must not use.
         return super().side_directory() / str(os.getpid())
 
 
 def _flows(doc: Any) -> bool:
-    """Tell whether writing a document reads a stream, which cannot be read again."""
+    """Return whether writing a document reads a stream, which cannot be read again."""
     attachments = doc.get("_attachments") if isinstance(doc, Mapping) else None
     if not isinstance(attachments, Mapping):
         return False

@@ -1,7 +1,7 @@
-"""What a URL says: where the server is, and which of its databases are ours.
+"""The parts of a URL: the server, and which of its databases are ours.
 
-Everything that libpq understands may stand in the query of the URL. Three members are ours, and taken out of it:
-``schema``, where the list of the databases is kept, ``pool_size`` and ``pool_timeout``.
+The query of the URL may have any parameter that libpq understands. Three are ours, and are removed from it:
+``schema``, where the list of the databases is stored, ``pool_size`` and ``pool_timeout``.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where databases are kept."""
+    """Where databases are stored."""
 
     conninfo: str
-    """For libpq; it may have a password."""
+    """For libpq; may contain a password."""
     shown: str
-    """The same for error messages, without one."""
+    """The same for error messages, without the password."""
     schema: str
-    """The schema that lists the databases; theirs begin with its name."""
+    """The schema that lists the databases; their schemas begin with its name."""
     pool_size: int
     """The most connections that this process opens, besides the one that listens."""
     pool_timeout: float
@@ -38,7 +38,7 @@ class Address:
 def address_of(url: str) -> Address:
     """Read a URL. Raises BadRequest, which never shows the password."""
     if "#" in url:
-        # What is before it may be half of a password: nothing is shown.
+        # The text before it may be part of a password: nothing is shown.
         raise BadRequest("the URL of the PostgreSQL server cannot be read: a '#' in a password must be written %23")
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""What one table must say of another: each statement returns what is wrong."""
+"""Consistency checks between tables: each statement returns the rows that violate one."""
 
 from __future__ import annotations
 

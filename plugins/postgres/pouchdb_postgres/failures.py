@@ -1,4 +1,4 @@
-"""Errors of PostgreSQL as errors of ours, by SQLSTATE."""
+"""Errors of PostgreSQL as our errors, by SQLSTATE."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ GONE = "the database was destroyed or replaced while it was open"
 
 
 class Undone(DatabaseBusy):
-    """A transaction that surely left nothing behind, and may be carried out again: nothing was wrong with it."""
+    """A transaction that certainly had no effect, and may be retried: it was not at fault."""
 
 
-# The first that fits decides: whole states come before classes of them.
+# The first match decides: complete states come before classes of states.
 _STATES: tuple[tuple[str, type[PouchDBError], str], ...] = (
     ("42501", ReadOnlyStorage, "; the user needs a GRANT of CREATE on the database, and the schemas he made himself"),
     ("25006", ReadOnlyStorage, "; it is a standby: with target_session_attrs=read-write another host is looked for"),
@@ -47,7 +47,7 @@ _STATES: tuple[tuple[str, type[PouchDBError], str], ...] = (
 
 
 def lost(error: BaseException | None, connection: psycopg.Connection[object] | None) -> bool:
-    """Tell whether an error is that the connection broke: what was asked may have been carried out."""
+    """Return whether an error means that the connection broke: the statement may have been executed."""
     if not isinstance(error, psycopg.Error):
         return False
     state = error.sqlstate or ""
@@ -61,7 +61,7 @@ def lost(error: BaseException | None, connection: psycopg.Connection[object] | N
 
 
 def storage_error(error: Exception, what: str, *, broken: bool = False) -> PouchDBError:
-    """Return an error of the driver as one of ours; ``what`` says of which database."""
+    """Return a driver's error as one of ours; ``what`` names the database."""
     state = getattr(error, "sqlstate", None) or ""
     text = f"{what}: {_text(error)}"
     if state in ("42P01", "3F000"):
@@ -75,10 +75,10 @@ def storage_error(error: Exception, what: str, *, broken: bool = False) -> Pouch
 
 
 def connection_failed(error: Exception, shown: str) -> PouchDBError:
-    """Return why no connection could be made."""
+    """Return the error for a failed connection."""
     text = _text(error)
     state = getattr(error, "sqlstate", None) or ""
-    # What fails before there is a connection comes without a state.
+    # An error before there is a connection has no state.
     if not state:
         for part, found in (
             ("too many clients", "53300"),
@@ -102,5 +102,5 @@ def connection_failed(error: Exception, shown: str) -> PouchDBError:
 
 
 def _text(error: Exception) -> str:
-    # libpq's messages have lines: what was tried, and why not.
+    # libpq's messages have several lines: what was tried, and why it failed.
     return " ".join(str(error).split()) or type(error).__name__

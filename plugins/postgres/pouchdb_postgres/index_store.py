@@ -24,7 +24,7 @@ _COLUMNS = "number, kind, signature, seq, purge_seq, fresh_until, convert_to(sta
 _STATE = 6
 
 LARGEST = 1e149
-"""Greater numbers are not added up by SQL, whose sums and squares must not overflow: PostgreSQL fails then."""
+"""Greater numbers are not summed by SQL, whose sums and squares must not overflow: PostgreSQL fails then."""
 
 
 class PostgresIndexStore:
@@ -101,7 +101,7 @@ class PostgresIndexStore:
         return self._connections.server.is_present(builder)
 
     def close(self) -> None:
-        """It is its database's."""
+        """It is closed with its database."""
 
 
 def _entry(row: Sequence[Any]) -> EntryRow:
@@ -156,7 +156,7 @@ class PostgresTables:
         self._connections.run(text, params)
 
     def _is_long(self, table: str, column: str) -> bool:
-        """Tell whether a column has texts or bytes."""
+        """Return whether a column has text or bytes."""
         kind = self._connections.one(
             "SELECT atttypid IN ('text'::regtype, 'bytea'::regtype) FROM pg_attribute "
             "WHERE attrelid = to_regclass(?) AND attname = ?",
@@ -180,7 +180,7 @@ class PostgresTables:
 
 
 def _created(sql: str) -> list[str]:
-    """Return what makes a table; one whose key has texts or bytes takes them of any length (see ``schema``)."""
+    """Return the statements for a table; a key of text or bytes may have any length (see ``schema``)."""
     text = _TYPE.sub(lambda found: _TYPES[found[0]], sql)
     made, key = _CREATE.match(text), _KEY.search(text)
     if made is None or key is None:
@@ -193,7 +193,7 @@ def _created(sql: str) -> list[str]:
     return sorted_table(made[1], body, long, by=columns)
 
 
-# What is no number any more is none of SQL's: see LARGEST.
+# Numbers out of range are left out of SQL: see LARGEST.
 _TOTALS = (
     "count(*), count(number), coalesce(sum(number), 0), min(number), max(number), coalesce(sum(number * number), 0)"
 )
@@ -228,7 +228,7 @@ class PostgresViewRows(PostgresTables):
         direction = "DESC" if descending else "ASC"
         order = f"key {direction}, id {direction}, n"
         if after is not None and descending:
-            # Rows of one key and document are in one order, as in CouchDB: first what is left of those.
+            # Rows of one key and document have a fixed order, as in CouchDB: first the rest of those.
             return self._after_descending(where, params, after, order, limit, skip)
         if after is not None:
             where += " AND (key, id, n) > (?, ?, ?)"
@@ -275,7 +275,7 @@ class PostgresViewRows(PostgresTables):
         self, view: int, span: Span, *, descending: bool, limit: int
     ) -> list[tuple[bytes, bytes, TotalsRow]]:
         where, params = _where(view, span)
-        # One of equal keys may be written in more ways than one: 1 and 1.0.
+        # Equal keys may be written in different ways: 1 and 1.0.
         rows = self.all(
             f"SELECT key, {_FIRST}, {_TOTALS} FROM {{rows}} WHERE {where} "
             f"GROUP BY key ORDER BY key {'DESC' if descending else 'ASC'} LIMIT ?",

@@ -1,4 +1,4 @@
-"""Telling feeds of commits on other hosts: one connection of the process listens, for all of its databases."""
+"""Notifying feeds of commits on other hosts: one connection of the process listens, for all of its databases."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["Listener", "listener_of"]
 logger = logging.getLogger("pouchdb.live")
 
 LOOK = 30.0
-"""Seconds after which a silent connection is asked whether it is still there."""
+"""Seconds after which a silent connection is checked."""
 SHORTEST, LONGEST = 0.05, 5.0
 """Seconds between two attempts to connect again."""
 
 
 class Listener:
-    """Wakes the feeds of databases when the server tells of a commit.
+    """Wakes the feeds of databases when the server notifies of a commit.
 
-    A connection that is lost is made anew, and then all feeds are woken: something may have been missed. It is there
-    only as long as somebody listens.
+    A lost connection is opened again, and then all feeds are woken: they may have missed something. It is open
+    only as long as a feed listens.
     """
 
     def __init__(self, server: Server) -> None:
@@ -49,7 +49,7 @@ class Listener:
         weakref.finalize(self, _hang_up, self._bell, self._wire)
 
     def listen(self, connections: Connections, listening: bool) -> None:
-        """Begin or stop to wake those who wait for a database."""
+        """Start or stop waking the feeds of a database."""
         if self._pid != os.getpid():
             self._reset()
         with self._lock:
@@ -86,7 +86,7 @@ class Listener:
     # -- the thread --------------------------------------------------------------------------------------
 
     def _channels(self) -> set[str] | None:
-        """Return what to listen to; None when there is nothing, and the thread is over."""
+        """Return the channels to listen to; None when there are none, and the thread ends."""
         with self._lock:
             for channel, known in list(self._wanted.items()):
                 if all(each() is None for each in known):
@@ -138,7 +138,7 @@ class Listener:
             pass
 
     def _follow(self, session: Session) -> None:
-        """Listen until nobody wants it any more. Raises psycopg.Error when the connection is lost."""
+        """Listen until no feed needs it any more. Raises psycopg.Error when the connection is lost."""
         heard: set[str] = set()
         while True:
             wanted = self._channels()
@@ -149,7 +149,7 @@ class Listener:
             if changed:
                 session.plain.execute("; ".join(changed), prepare=False)
                 for name in wanted - heard:
-                    # What was written before is nothing that the server tells of.
+                    # The server does not notify of earlier writes.
                     self._wake(name)
                 heard = wanted
             readable, _, _ = select.select([session.fileno(), self._wire.fileno()], [], [], LOOK)

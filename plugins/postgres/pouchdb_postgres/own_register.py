@@ -1,4 +1,4 @@
-"""The register of indexes whose files are on this machine: each process has its own, and builds them for itself."""
+"""The register of indexes whose files are on this machine: each process has and builds its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["OwnRegister"]
 
 
 class OwnRegister:
-    """An ``IndexStore`` in memory, for indexes that keep files; what it says of documents is the database's."""
+    """An ``IndexStore`` in memory, for indexes that have files; its data about documents is the database's."""
 
     def __init__(self, shared: PostgresIndexStore) -> None:
         self._shared = shared
@@ -33,7 +33,7 @@ class OwnRegister:
 
     def _mine(self) -> dict[tuple[str, str], tuple[Any, ...]]:
         if self._pid != os.getpid():
-            # The files are the parent's.
+            # The files belong to the parent.
             self._reset()
         return self._entries
 
@@ -98,4 +98,4 @@ class OwnRegister:
         raise NotSupported("an index that keeps files has no rows")
 
     def close(self) -> None:
-        """It is its database's."""
+        """It is closed with its database."""

@@ -1,7 +1,7 @@
-"""Which databases there are: a list in one schema, and a schema for each of them.
+"""The existing databases: a list in one schema, and a schema for each of them.
 
-The schema of a database is made with it and has a name that no other one ever has. So whoever had a database open
-that was destroyed, and perhaps made again, finds its tables gone instead of another database's.
+The schema of a database is made with it and has a name that is never used again. So a process that has a database open
+that was destroyed, and perhaps made again, finds its tables gone instead of those of another database.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["VERSION", "destroy_database", "list_databases", "open_database"]
 T = TypeVar("T")
 
 VERSION = 1
-"""Of the list itself."""
+"""The version of the list itself."""
 MARK = "pouchdb"
 TRIES = 5
 
@@ -39,7 +39,7 @@ CREATE TABLE databases (
   name TEXT COLLATE "C" NOT NULL, digest BYTEA PRIMARY KEY, schema TEXT NOT NULL UNIQUE, version INTEGER NOT NULL
 )
 """
-# A name may be longer than an entry of an index.
+# A name may be longer than an index entry.
 _DIGEST = "sha256(convert_to(%s, 'UTF8'))"
 
 
@@ -57,9 +57,9 @@ def list_databases(server: Server) -> list[str]:
 def open_database(
     server: Server, name: str, what: str, migrations: Sequence[Migration] = MIGRATIONS
 ) -> tuple[PostgresStore, bool]:
-    """Open a database, making it if it is missing; tell whether it was made.
+    """Open a database, making it if it is missing; return whether it was made.
 
-    Raises NotADatabase where the schema is another program's, NewerSchema for what a newer version wrote.
+    Raises NotADatabase where the schema is another program's, NewerSchema if a newer version wrote it.
     """
 
     def ask(session: Session) -> tuple[str, int] | None:
@@ -77,7 +77,7 @@ def open_database(
 
 
 def destroy_database(server: Server, name: str, what: str) -> None:
-    """Remove a database with all that is in its schema; a missing one is no error."""
+    """Remove a database with its whole schema; a missing one is not an error."""
 
     def ask(session: Session) -> str | None:
         if not _listed(session, server):
@@ -87,7 +87,7 @@ def destroy_database(server: Server, name: str, what: str) -> None:
         if found is None:
             return None
         schema = found[0]
-        # After the one who writes just now: he would meet tables that go.
+        # After the current writer, which would otherwise find tables missing.
         session.rows.execute(f'SELECT 1 FROM "{schema}".counters FOR UPDATE')
         session.rows.execute(f"DELETE FROM databases WHERE digest = {_DIGEST}", (name,))
         session.plain.execute(f'DROP SCHEMA "{schema}" CASCADE', prepare=False)
@@ -99,7 +99,7 @@ def destroy_database(server: Server, name: str, what: str) -> None:
         try:
             session.plain.execute(f'NOTIFY "{schema}"', prepare=False)
         except psycopg.Error as error:
-            # Who listens has lost its connection too, and looks when it has another one.
+            # A listener has lost its connection too, and checks when it has another one.
             if not lost(error, session):
                 raise storage_error(error, what) from error
         finally:
@@ -110,7 +110,7 @@ def destroy_database(server: Server, name: str, what: str) -> None:
 
 
 def _listed(session: Session, server: Server) -> bool:
-    """Go to the list; tell whether there is one. Raises NotADatabase, NewerSchema."""
+    """Go to the list; return whether there is one. Raises NotADatabase, NewerSchema."""
     schema, shown = server.address.schema, server.address.shown
     session.go(schema)
     asked = session.rows.execute(
@@ -150,12 +150,12 @@ def _found(session: Session, name: str) -> tuple[str, int] | None:
 
 
 def _lock(session: Session, server: Server) -> None:
-    """Let one process at a time change the list."""
+    """Allow one process at a time to change the list."""
     session.rows.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"pouchdb {server.address.schema}",))
 
 
 def _made(server: Server, name: str, what: str, migrations: Sequence[Migration]) -> tuple[tuple[str, int] | None, bool]:
-    """Make a database, in one transaction; tell whether it was not another process that did."""
+    """Make a database, in one transaction; return also whether this process made it."""
     schema = f"{server.address.schema}_{_slug(name)}_{secrets.token_hex(5)}"
 
     def ask(session: Session) -> bool:
@@ -203,7 +203,7 @@ def _in_transaction(session: Session, server: Server, schema: str, what: str) ->
 
 
 def _upgrade(store: PostgresStore, server: Server, name: str, what: str, migrations: Sequence[Migration]) -> None:
-    """Carry a database to the newest version; each step is one transaction. Raises NewerSchema."""
+    """Migrate a database to the newest version; each step is one transaction. Raises NewerSchema."""
     listed = f'"{server.address.schema}".databases'
     while True:
         with store.write():
@@ -222,15 +222,15 @@ def _upgrade(store: PostgresStore, server: Server, name: str, what: str, migrati
 
 
 def _slug(name: str) -> str:
-    """Return what of a name is seen in its schema's."""
+    """Return the part of a name that is used in its schema's."""
     return re.sub("[^a-z0-9]+", "_", name.lower())[:12].strip("_") or "db"
 
 
-# -- asking ------------------------------------------------------------------------------------------------
+# -- queries ------------------------------------------------------------------------------------------------
 
 
 def _reading(server: Server, ask: Callable[[Session], T]) -> T:
-    """Ask on a connection, and on another one where an old one turns out to be dead."""
+    """Query on a connection, and on another one if the connection turns out to be dead."""
     while True:
         session = server.lend()
         try:
@@ -244,7 +244,7 @@ def _reading(server: Server, ask: Callable[[Session], T]) -> T:
 
 
 def _changing(server: Server, what: str, ask: Callable[[Session], T]) -> T:
-    """Change the list in a transaction; each change can be made again, so it is when the connection breaks."""
+    """Change the list in a transaction; a change can be repeated, so it is retried when the connection breaks."""
     for attempt in range(TRIES):
         session = server.lend()
         try:
@@ -252,7 +252,7 @@ def _changing(server: Server, what: str, ask: Callable[[Session], T]) -> T:
             session.plain.execute("BEGIN", prepare=False)
             answer = ask(session)
             session.plain.execute("COMMIT", prepare=False)
-            # What SET LOCAL said is over.
+            # The effect of SET LOCAL is over.
             return answer
         except psycopg.Error as error:
             broken = lost(error, session)

@@ -20,7 +20,7 @@ LONGEST = 2400
 
 
 def sorted_table(name: str, columns: str, long: Sequence[str], by: Sequence[str] = ()) -> list[str]:
-    """Return the statements that make a table which is sorted by columns, of which ``long`` are of any length."""
+    """Return the statements that make a table sorted by columns, of which ``long`` are of any length."""
     length = " + ".join(f"octet_length({column})" for column in long)
     return [
         f"CREATE TABLE {name} ({columns}) PARTITION BY LIST (({length} > {LONGEST}))",
@@ -69,7 +69,7 @@ CREATE TABLE indexes (
 
 
 def _version_1(connections: Connections) -> None:
-    # One row a document. seq moves at every change: the feed is a scan of this.
+    # One row per document. seq moves at every change: the feed is a scan of this.
     documents = sorted_table(
         "documents",
         'seq BIGINT NOT NULL, id TEXT COLLATE "C" NOT NULL, rev TEXT NOT NULL, deleted INTEGER NOT NULL, '

@@ -1,8 +1,8 @@
-"""Connections: how values travel, how connections are lent, what every session is set to.
+"""Connections: how values are encoded, the pool, the settings of every session.
 
-Text of PostgreSQL cannot hold NUL, and ids of documents may. So in every text that travels, either way, the first
-two characters are written as pairs: U+0000 as 1 1, U+0001 as 1 2. That keeps the order of texts, and which begins
-with which, so ranges and sorting need no care; text without those two is stored as it is.
+Text in PostgreSQL cannot contain NUL, and ids of documents may. So in every string sent or received the first
+two characters are written as pairs: U+0000 as 1 1, U+0001 as 1 2. That preserves the order of strings and their
+prefixes, so ranges and sorting are unaffected; text without those two is stored unchanged.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ logger = logging.getLogger("pouchdb.adapter")
 
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 60.0
-"""After which a connection that nobody used is closed."""
+"""Seconds after which an unused connection is closed."""
 LOCK_SECONDS = 60
 """How long a writer waits for another host before DatabaseBusy; how long a paused host may hold others up."""
 
 _PRESENCE = 0x504F5543
-"""The first half of the advisory locks that say who lives ("POUC")."""
+"""The first half of the advisory locks that show which processes are alive ("POUC")."""
 
 SETTINGS = (
     "SET client_min_messages TO warning; "
-    # Every statement is made for an index. Plans are kept: one that was made while a table was empty would read it
-    # whole, for ever, and the cost that this is given must not have it compiled.
+    # Every statement is written for an index. Plans are cached: one that was made while a table was empty would scan it
+    # for ever, and the high cost it is given must not make it JIT-compiled.
     "SET enable_seqscan TO off; SET jit TO off; "
     f"SET lock_timeout TO '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout TO '{LOCK_SECONDS}s'; "
-    # A host that lost its power is noticed, with all that it locked.
+    # A host that lost its power is noticed, and its locks are released.
     "SET tcp_keepalives_idle TO 20; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; "
     "SET bytea_output TO hex; SET standard_conforming_strings TO on; SET default_transaction_isolation TO "
     "'read committed'; SET default_transaction_read_only TO off"
@@ -101,14 +101,14 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     path: str = ""
     """The schema it is at."""
     fresh: bool = True
-    """Whether it was made for who has it now: what fails then is not that it became old."""
+    """Whether it was made for its current user: an error then is not due to its age."""
     rows: psycopg.Cursor[tuple[Any, ...]]
-    """Asks with parameters; answers come in binary form."""
+    """Runs statements with parameters; results come in binary form."""
     plain: psycopg.Cursor[tuple[Any, ...]]
     """Sends several statements at once, which have no parameters."""
 
     def prepared(self) -> None:
-        """Set the session up."""
+        """Set up the session."""
         for kind in (Json, str):
             self.adapters.register_dumper(kind, _Dumper)
             self.adapters.register_dumper(kind, _BinaryDumper)
@@ -130,7 +130,7 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
 
 
 class Server:
-    """A PostgreSQL server as one process sees it: its pool of connections. Forked children get one of their own."""
+    """A PostgreSQL server as one process sees it: its pool of connections. Forked children get their own."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -141,20 +141,20 @@ class Server:
         self._pool: ConnectionPool[Session] | None = None
         self._ends: list[Callable[[], None]] = []
         self._keeper: Session | None = None
-        """The connection whose lock says that this process lives."""
+        """The connection whose lock shows that this process is alive."""
         self._keeper_pid, self._presence = 0, ""
         self.listener: Any = None
         """The ``listening.Listener`` of the process, once something listens."""
 
     def lend(self) -> Session:
-        """Return a connection that nobody uses, for ``give_back``. Raises what ``connect`` does, and DatabaseBusy."""
+        """Return an unused connection, for ``give_back``. Raises what ``connect`` does, and DatabaseBusy."""
         pool = self._pool
         if pool is None or self._pid != os.getpid():
             pool = self._opened()
         try:
             session = pool.getconn()
         except PoolTimeout:
-            # The pool does not say why: another connection does.
+            # The pool does not report why: another connection does.
             self.connect().close()
             raise DatabaseBusy(
                 f"{self.address.shown}: no connection became free within {self.address.pool_timeout:g} seconds; this "
@@ -167,7 +167,7 @@ class Server:
         return session
 
     def give_back(self, session: Session) -> None:
-        """Take back what was lent; a transaction that is left open is undone."""
+        """Take back a connection; a transaction left open is rolled back."""
         session.fresh = False
         if session.info.transaction_status != TransactionStatus.IDLE and not session.closed:
             try:
@@ -198,7 +198,7 @@ class Server:
 
     def _opened(self) -> ConnectionPool[Session]:
         if self._pid != os.getpid():
-            # What was inherited is the parent's: it is neither used nor closed here.
+            # Inherited connections belong to the parent: they are neither used nor closed here.
             _INHERITED.append((self._pool, self._lock))
             self._lock, self._pool, self._pid = threading.Lock(), None, os.getpid()
         with self._lock:
@@ -223,7 +223,7 @@ class Server:
             return self._pool
 
     def _check(self) -> None:
-        """Connect once by hand, for the pool would not say what is wrong."""
+        """Connect once by hand, since the pool would not report the error."""
         session = self.connect()
         try:
             encoding = session.info.parameter_status("server_encoding")
@@ -238,7 +238,7 @@ class Server:
     # -- presence ----------------------------------------------------------------------------------------
 
     def presence(self) -> str:
-        """Return what this process is called by others: a lock of the server's, which goes with the connection."""
+        """Return the name of this process for others: a lock of the server, released with the connection."""
         with self._lock:
             if self._closed:
                 raise DatabaseClosed("the environment is closed")
@@ -259,7 +259,7 @@ class Server:
             return self._presence
 
     def is_present(self, name: str) -> bool:
-        """Tell whether the process that ``presence`` called so has its connection."""
+        """Return whether the process with this name from ``presence`` has its connection."""
         parts = name.split(":")
         if len(parts) < 2 or parts[0] != "postgresql" or not parts[1].isdecimal():
             return False
@@ -276,7 +276,7 @@ class Server:
             self.give_back(session)
 
     def at_end(self, end: Callable[[], None]) -> None:
-        """Have something called when the server is let go of."""
+        """Call a function when the server is released."""
         self._ends.append(end)
 
     def close(self) -> None:
@@ -308,7 +308,7 @@ def _conninfo(address: Address) -> str:
 
 
 _INHERITED: list[object] = []
-"""Kept for ever: what is collected in a child would tell the server that the parent's connection ends."""
+"""Kept for ever: collecting it in a child would close the parent's connection at the server."""
 
 
 def _close(pool: ConnectionPool[Session], pid: int) -> None:

@@ -38,7 +38,7 @@ class PostgresStore:
         self._one, self._all = connections.one, connections.all
         self._run, self._many, self._insert = connections.run, connections.many, connections.insert
         self._saving = 0
-        """The thread that is in the middle of changing rows, or 0."""
+        """The thread that is currently changing rows, or 0."""
 
     @property
     def notifier(self) -> Notifier:
@@ -58,11 +58,11 @@ class PostgresStore:
         return self.connections.write()
 
     def alone(self) -> None:
-        """Raise ReentrantWrite in code that runs within a write of its own thread."""
+        """Raise ReentrantWrite in code that runs within a write of the same thread."""
         self.connections.alone()
 
     def version(self) -> int:
-        """Return 0: the server tells of commits (see ``listening``)."""
+        """Return 0: the server notifies of commits (see ``listening``)."""
         return 0
 
     def check(self) -> None:
@@ -73,7 +73,7 @@ class PostgresStore:
         return self.connections.snapshot()
 
     def _check_whole(self) -> None:
-        """Raise ReentrantWrite in code that runs while its own thread changes rows: it would see half of a document."""
+        """Raise ReentrantWrite in code that runs while its own thread changes rows: it would see half a document."""
         if self._saving == get_ident():
             raise ReentrantWrite(
                 "this thread is in the middle of writing documents; read them later, or in another thread"
@@ -193,7 +193,7 @@ class PostgresStore:
     def renumber(self, moves: Sequence[tuple[int, int]]) -> None:
         moves = [move for move in moves if move[0] != move[1]]
         if moves:
-            # Of one statement: one may go where another still is.
+            # In one statement: a row may take the place another still has.
             self._run(
                 "UPDATE documents AS d SET seq = m.new FROM unnest(?::bigint[], ?::bigint[]) AS m (old, new) "
                 "WHERE d.seq = m.old",
@@ -324,7 +324,7 @@ class PostgresStore:
     # -- the database as a whole -----------------------------------------------------------------
 
     def sizes(self) -> dict[str, int]:
-        # Views are none of it, as their tables are not documents.
+        # Views are not included, as their tables are not documents.
         total = (
             "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class AS c "
             "WHERE c.relnamespace = ?::regnamespace AND c.relkind = 'r'"
@@ -333,7 +333,7 @@ class PostgresStore:
         return {"file": size, "active": size}
 
     def shrink(self) -> None:
-        """Leave it to autovacuum, which makes room for what is written next."""
+        """Leave it to autovacuum, which frees space for later writes."""
 
     def backup(self, target: Path) -> None:
         raise NotSupported("a database in PostgreSQL is copied by pg_dump, `pouchdb dump` or replication")

@@ -1,7 +1,7 @@
-"""How one database is asked and written to: statements, snapshots, write transactions, commits that nobody answered.
+"""Reads and writes of one database: statements, snapshots, write transactions, commits without an answer.
 
-A write transaction begins with the lock of the row ``counters``, which is kept until the commit. So the writers of
-all hosts come one after the other, and what they write becomes visible in the order of its sequence numbers.
+A write transaction begins with the lock of the row ``counters``, which is held until the commit. So the writers of
+all hosts run one at a time, and their writes become visible in the order of its sequence numbers.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ __all__ = ["COUNTERS", "Connections", "Snapshot", "Transaction", "Writing"]
 T = TypeVar("T")
 
 COPIED = 5
-"""From how many rows on they are sent by COPY, which takes a third of the time."""
+"""The number of rows from which they are sent by COPY, which takes a third of the time."""
 TOKEN, KEPT = 8, 32
-"""Bytes of the mark that every commit leaves, and how many of them are kept."""
+"""Bytes of the mark that every commit writes, and how many marks are kept."""
 PATIENCE = 30.0
-"""Seconds to wait for a server that went in the middle of a commit, to ask it what became of that."""
+"""Seconds to wait for a server that failed during a commit, to find out the outcome."""
 
 NAMES = (
     "update_seq",
@@ -70,7 +70,7 @@ class Connections:
         self.server, self.schema, self.what = server, schema, what
         self.notifier = Notifier()
         self.channel = schema
-        """What NOTIFY calls it."""
+        """Its channel for NOTIFY."""
         self._closed = False
         self._texts: dict[str, str] = {}
         self._reset()
@@ -87,7 +87,7 @@ class Connections:
         if self._closed:
             raise DatabaseClosed()
         if self._pid != os.getpid():
-            # What is under way belongs to threads that are not in this process.
+            # Transactions under way belong to threads of another process.
             self._reset()
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class Connections:
         return self._asked(lambda session: session.rows.execute(text, params).fetchall())
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> int:
-        """Execute one statement in a transaction; return how many rows it was about."""
+        """Execute one statement in a transaction; return how many rows it affected."""
         session, text = self._mine(), self._text(sql)
         try:
             return session.rows.execute(text, params).rowcount
@@ -157,7 +157,7 @@ class Connections:
         return session
 
     def bind(self, session: Session) -> None:
-        """Have this thread use a session that is in a transaction of its owner's."""
+        """Make this thread use a session that is in its owner's transaction."""
         self.bound[get_ident()] = session
 
     def unbind(self) -> None:
@@ -174,7 +174,7 @@ class Connections:
         return self._with_session(ask)
 
     def _with_session(self, ask: Callable[[Session], T]) -> T:
-        """Ask on a connection that is lent, and on another one where an old one turns out to be dead."""
+        """Query on a pooled connection, and on another one if it turns out to be dead."""
         while True:
             session = self.lend()
             try:
@@ -189,12 +189,12 @@ class Connections:
                 self.server.give_back(session)
 
     def lend(self) -> Session:
-        """Return a connection that nobody uses. Raises DatabaseClosed, and what ``Server.lend`` does."""
+        """Return an unused connection. Raises DatabaseClosed, and what ``Server.lend`` does."""
         self.check_open()
         return self.server.lend()
 
     def _failed(self, error: psycopg.Error, session: Session) -> PouchDBError:
-        """Return an error of a statement in a transaction as one of ours; nothing of that can be kept."""
+        """Return an error of a statement in a transaction as one of ours; the transaction cannot be committed."""
         broken = lost(error, session)
         ours = storage_error(error, self.what, broken=broken)
         owner = self.turns.owner
@@ -210,7 +210,7 @@ class Connections:
     # -- transactions ------------------------------------------------------------------------------------
 
     def write(self) -> Writing:
-        """Hold the write lock in a transaction; ``with`` gives the counters."""
+        """Hold the write lock in a transaction; ``with`` returns the counters."""
         return Writing(Transaction(self))
 
     def snapshot(self) -> Snapshot:
@@ -231,7 +231,7 @@ class Connections:
 
 
 class Writing:
-    """A write transaction as a context manager: it commits, or an exception undoes all of it."""
+    """A write transaction as a context manager: it commits, or an exception rolls it back."""
 
     __slots__ = ("_transaction",)
 
@@ -252,7 +252,7 @@ class Writing:
 class Transaction(Turn):
     """A write transaction.
 
-    Inside of another one of the same thread it is a part of that one, which is undone alone when it fails.
+    Inside of another one of the same thread it is a savepoint of that one, which is rolled back alone when it fails.
     """
 
     __slots__ = ("_before", "_connections", "_outer", "_was", "counters", "doomed", "known", "over", "parts", "session")
@@ -265,9 +265,9 @@ class Transaction(Turn):
         self._was: tuple[int, ...] = ()
         self.counters = Counters()
         self.known = b""
-        """The marks of the commits before."""
+        """The marks of earlier commits."""
         self.doomed: PouchDBError | None = None
-        """The first error of PostgreSQL in the transaction: nothing of it can be kept."""
+        """The first error of PostgreSQL in the transaction: it cannot be committed."""
         self.parts: list[Transaction] = []
         self.session: Session | None = None
         self.over = False
@@ -292,7 +292,7 @@ class Transaction(Turn):
             raise
 
     def _begin(self) -> None:
-        """Take the lock, on another connection where an old one turns out to be dead."""
+        """Take the lock, on another connection if the first turns out to be dead."""
         connections = self._connections
         while True:
             session = connections.lend()
@@ -320,7 +320,7 @@ class Transaction(Turn):
             return
 
     def exit(self, kind: type[BaseException] | None) -> None:
-        """Commit, or undo all of it if there was an exception of this kind."""
+        """Commit, or roll back if there was an exception of this kind."""
         if self._outer is not None:
             self._exit_part(self._outer, kind)
             return
@@ -346,22 +346,22 @@ class Transaction(Turn):
         now = _values(self.counters)
         token = secrets.token_bytes(TOKEN)
         changes = [f"{name} = {new}" for name, new, old in zip(NAMES, now, self._was, strict=True) if new != old]
-        # The mark says afterwards whether the commit took place, should its answer not arrive.
+        # The mark shows afterwards whether the commit took place, should its answer not arrive.
         changes.append(f"commits = substr('\\x{token.hex()}'::bytea || commits, 1, {TOKEN * KEPT})")
         text = f"UPDATE counters SET {', '.join(changes)}; COMMIT"
         if now[0] != self._was[0]:
-            # After the commit: within it the commits of all databases of the server would wait for each other.
+            # After the commit: inside it the commits of all databases of the server would wait for each other.
             text += f'; NOTIFY "{connections.channel}"'
         try:
             session.plain.execute(text, prepare=False)
         except psycopg.Error as error:
             if not lost(error, session) and session.info.transaction_status != TransactionStatus.IDLE:
-                # It says that it did not.
+                # The server reports that it did not commit.
                 raise storage_error(error, connections.what) from error
             self._settle(error, token)
 
     def _settle(self, error: psycopg.Error, token: bytes) -> None:
-        """Find out what became of a commit. Returns if it took place; raises Undone if not, Unreachable if unknown."""
+        """Find out the outcome of a commit. Returns if it took place; raises Undone if not, Unreachable if unknown."""
         connections = self._connections
         text = storage_error(error, connections.what, broken=True).message
         deadline, pause = time.monotonic() + PATIENCE, 0.05
@@ -370,7 +370,7 @@ class Transaction(Turn):
             try:
                 marks = self._marks()
             except (Unreachable, DatabaseBusy, ReadOnlyStorage):
-                # It restarts, or another one takes its place.
+                # It restarts, or another server takes its place.
                 time.sleep(pause)
                 pause = min(2 * pause, 1.0)
         if marks is not None:
@@ -378,7 +378,7 @@ class Transaction(Turn):
             if token in kept:
                 return
             if not self.known or self.known[:TOKEN] in kept:
-                # What came before is there, and this is not.
+                # The earlier mark is there, and this one is not.
                 raise Undone(f"{text}; nothing was written")
         raise Unreachable(f"{text}; in the middle of a commit: it is not known whether it was carried out")
 
@@ -399,7 +399,7 @@ class Transaction(Turn):
         return marks
 
     def _leave(self) -> None:
-        """Undo what is not committed, and give back the turn and the connection."""
+        """Roll back what is not committed, and release the lock and the connection."""
         try:
             self._let_go()
         finally:
@@ -415,14 +415,14 @@ class Transaction(Turn):
             connections.bound.pop(self.thread, None)
         else:
             connections.bound[self.thread] = self._before
-        # It rolls back what is open; a broken connection is closed.
+        # It rolls back an open transaction; a broken connection is closed.
         connections.server.give_back(session)
 
     def abandon(self) -> None:
         if self._outer is None:
             self._leave()
 
-    # -- a part of another one ---------------------------------------------------------------------------
+    # -- nested transactions ---------------------------------------------------------------------------
 
     def _enter_part(self, outer: Transaction) -> Counters:
         try:
@@ -441,7 +441,7 @@ class Transaction(Turn):
 
     def _exit_part(self, outer: Transaction, kind: type[BaseException] | None) -> None:
         doomed = outer.doomed
-        # Until its end is reached: an interrupted end is none.
+        # Until its end is reached: an interrupted end does not count.
         outer.doomed = doomed or StorageError("a part of the transaction could not end")
         name, session = f"part_{len(outer.parts)}", outer.session
         undone = kind is not None or self.doomed is not None
@@ -467,7 +467,7 @@ class Transaction(Turn):
 
 
 class Snapshot(Turn):
-    """A transaction that reads; nothing inside of another one or of a write."""
+    """A transaction that reads; no effect inside of another one or of a write."""
 
     __slots__ = ("_connections", "_session")
 
@@ -517,7 +517,7 @@ class Snapshot(Turn):
                 try:
                     session.plain.execute("COMMIT", prepare=False)
                 except psycopg.Error:
-                    # There is nothing to keep.
+                    # There is nothing to commit.
                     session.close()
             connections.server.give_back(session)
 
