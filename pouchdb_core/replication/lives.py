@@ -9,11 +9,14 @@ checked before a checkpoint acknowledges anything:
 - A remote side still has its *witnesses*: a few revisions of each batch, known to be on both sides. CouchDB 3 says
   ``instance_start_time: "0"`` of every database and PouchDB Server the start of its process, so a database there
   can only be recognised by what it contains.
+
+An old copy can have every witness. So a remote source that does not return a revision its feed has just reported
+is asked at once whether it knows it (``Side.has``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, Forbidden, NotFound, NotSupported, RemoteError, Replaced, Unauthorized
@@ -89,23 +92,36 @@ class Side:
         while len(self._witnesses) > EACH:
             del self._witnesses[next(iter(self._witnesses))]
 
-    def _ask(self) -> bool:
-        """Ask for the witnesses; return whether there was an answer. Raises Replaced."""
-        asked: dict[str, list[str]] = {}
-        for id, rev in self._witnesses:
-            asked.setdefault(id, []).append(rev)
+    def has(self, revisions: Iterable[tuple[str, str]]) -> bool:
+        """Return whether a remote side knows revisions or may have forgotten them; False if it refuses to answer."""
         try:
-            answer = self._database.revs_diff(asked)
-            lost = {id: sorted(each["missing"], key=generation) for id, each in answer.items() if each.get("missing")}
-            if lost:
-                self._explain(lost)
+            return not self._gone(revisions)
         except SILENT:
             return False
+
+    def _ask(self) -> bool:
+        """Ask for the witnesses; return whether there was an answer. Raises Replaced."""
+        try:
+            gone = self._gone(self._witnesses)
+        except SILENT:
+            return False
+        for id, rev in gone.items():
+            raise self.replaced(f"{rev} of {id!r} is not there any more")
         return True
 
-    def _explain(self, lost: Mapping[str, Sequence[str]]) -> None:
-        """Raise Replaced, unless each document has grown so far that old revisions may be forgotten."""
+    def _gone(self, revisions: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """Return which of the revisions are missing, the newest of each document.
+
+        Documents that have grown so far that old revisions may be forgotten are left out.
+        """
+        asked: dict[str, list[str]] = {}
+        for id, rev in revisions:
+            asked.setdefault(id, []).append(rev)
         database = self._database
+        answer = database.revs_diff(asked)
+        lost = {id: max(each["missing"], key=generation) for id, each in answer.items() if each.get("missing")}
+        if not lost:
+            return {}
         request = Listing(keys=tuple(lost), user=database.user, purpose="replication")
         rows = database.plugins.list(database, request)["rows"]
         try:
@@ -116,11 +132,9 @@ class Side:
         grown = {
             row["id"]
             for row in rows
-            if row.get("value") and generation(row["value"]["rev"]) - generation(lost[row["id"]][-1]) >= limit
+            if row.get("value") and generation(row["value"]["rev"]) - generation(lost[row["id"]]) >= limit
         }
-        gone = [id for id in lost if id not in grown]
-        if gone:
-            raise self.replaced(f"{lost[gone[0]][-1]} of {gone[0]!r} is not there any more")
+        return {id: rev for id, rev in lost.items() if id not in grown}
 
 
 def _identity(info: Mapping[str, Any]) -> dict[str, Any]:

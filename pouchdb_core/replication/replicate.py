@@ -99,7 +99,7 @@ class Replicator:
         self._begun = False
         self._restarts = self._missed = 0
         self._vanished: set[Revision] = set()
-        """Revisions that a source reported but did not have, when nothing else identified the source."""
+        """Revisions that a source reported but did not have when asked."""
         self._look_at, self._look_after = 0.0, FIRST_LOOK
         self._doubted = False
         self.wake: Callable[[], None] = lambda: None
@@ -460,15 +460,20 @@ class Replicator:
                         side.saw(*revision)
 
     def _doubt_source(self, absent: set[Revision]) -> None:
-        """Raise Replaced if a source lacks revisions that it reported, and nothing shows that it is still the same.
+        """Raise Replaced if a source does not know revisions that its feed has just reported.
 
-        If it reports the same ones again they are really missing there, compacted or damaged.
+        Witnesses do not help here: an old copy in the source's place has those as well. Revisions that were
+        compacted in the meantime are known to the source. If it reports the same ones again they are really
+        missing there, damaged.
         """
-        source = self._lives["source"]
-        if absent - self._vanished and not source.recognisable and self._restarts < RESTARTS:
-            self._vanished = absent
-            id, rev = next(iter(absent))
-            raise source.replaced(f"its feed told of {rev} of {id!r}, which is not there")
+        source, doubtful = self._lives["source"], absent - self._vanished
+        if not doubtful or not source.remote or self._restarts >= RESTARTS:
+            return
+        if source.recognisable and self._call(self.source, source.has, doubtful):
+            return
+        self._vanished = absent
+        id, rev = min(doubtful)
+        raise source.replaced(f"its feed reported {rev} of {id!r}, which is not there")
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
         if not wanted:

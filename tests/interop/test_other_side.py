@@ -15,6 +15,8 @@ import pouchdb
 from pouchdb_core import SyncEnvironment, SyncPouchDB
 from pouchdb_core.errors import Replaced
 from pouchdb_core.replication.lives import Side
+from pouchdb_core.requests import Replicate
+from pouchdb_core.runner import Idle
 from pouchdb_core.testing.server import couch_server as start_server
 
 pytest.importorskip("pouchdb_server")
@@ -243,6 +245,37 @@ def test_restored_and_what_was_seen_of_it_came_back(env: SyncEnvironment, own: P
     other.replicate_to(own.url)
     with pytest.raises(Replaced, match="epoch"):
         seen.check()
+
+
+def test_restored_between_the_feed_and_the_read(
+    env: SyncEnvironment, here: SyncPouchDB, own: Place
+) -> None:
+    """The copy has every witness and the last checkpoint, but its sequence numbers mean something else."""
+    woken = threading.Event()
+    replicator = env.engine.plugins.replicate(env, Replicate(env.PouchDB(own.url), here, live=True))
+    replicator.wake = woken.set
+    run = replicator.run()
+
+    def until(found: Callable[[Any], bool]) -> None:
+        for event in itertools.islice(run, 200):
+            if found(event):
+                return
+            if isinstance(event, Idle) and event.timeout != 0:
+                woken.wait(SOON if event.timeout is None else min(SOON, event.timeout))
+                woken.clear()
+        pytest.fail("it did not come to that")
+
+    own.fill(*some("d", 10))
+    until(lambda event: getattr(event, "name", "") == "paused")
+    copy = own.copy(raw=True)
+    own.fill(*some("e", 10))
+    until(lambda event: getattr(event, "name", "") == "checkpoint" and "start_next_batch" in event.argument)
+    own.restore(copy)
+    fill(own.db, *some("f", 12))
+    until(lambda event: getattr(event, "name", "") == "paused")
+    run.close()
+    here.replicate_from(own.url)
+    assert set(here) == {*some("d", 10), *some("f", 12)}
 
 
 @pytest.mark.parametrize("raw", [False, True], ids=["backup", "raw copy"])
