@@ -77,7 +77,7 @@ class LiveReplication(LiveHandle):
         return self._was_idle()
 
     def on_idle(self, function: Callable[[], None]) -> None:
-        """Call ``function`` once it is up to date or over, in whatever thread that is seen; now if it is."""
+        """Call ``function`` once it is up to date or over, in the thread that finds it; at once if it is."""
         raise NotImplementedError
 
     def _was_idle(self) -> bool:
@@ -204,7 +204,7 @@ class Replication(LiveReplication):
             self._job.wake()
 
     def on_idle(self, function: Callable[[], None]) -> None:
-        """Call ``function`` once it is up to date or over, in whatever thread that is seen; now if it is."""
+        """Call ``function`` once it is up to date or over, in the thread that finds it; at once if it is."""
         with self._telling:
             self._when_idle.append(function)
         self._look_if_idle()
@@ -414,7 +414,7 @@ class Sync(LiveReplication):
         return super().wait(timeout)
 
     def on_idle(self, function: Callable[[], None]) -> None:
-        """Call ``function`` once both are up to date or over, in whatever thread that is seen; now if they are."""
+        """Call ``function`` once both are up to date or over, in the thread that finds it; at once if they are."""
 
         def look() -> None:
             # Documents written by one direction may be new for the other.

@@ -357,7 +357,7 @@ class Replicator:
     def _look_idly(self, *, asked: bool = False) -> None:
         """Check while there is nothing else to do: an unreachable server says nothing about its database.
 
-        If ``asked`` (see ``doubt``), a database that is gone is an error.
+        If ``asked`` (see ``doubt``), a missing database is waited for, and ends the run if it stays missing.
         """
         self._look_after = min(LONGEST_LOOK, 2 * self._look_after)
         self._look_at = self.tools.clock() + self._look_after

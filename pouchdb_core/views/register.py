@@ -115,7 +115,7 @@ def _defined(database: SyncPouchDB) -> Iterator[tuple[str, Record, Mapping[str, 
     ddocs = database.design_documents()
     for name, kind in database.plugins.index_kinds().items():
         for ddoc in ddocs:
-            # A design document that does not compile has no index.
+            # A design document that does not compile has no indexes.
             with suppress(FunctionError):
                 yield name, ddoc, kind.signatures(database, ddoc)
 
