@@ -1,4 +1,4 @@
-"""Which first-party plug-in brings a method: what an AttributeError says where the plug-in is not there."""
+"""Which first-party plug-in brings a method: the text of an AttributeError if the plug-in is missing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ DATABASE: Mapping[str, tuple[str, ...]] = {
         "validator",
     ),
 }
-"""Those that they add to databases."""
+"""The methods that plug-ins add to databases."""
 
 
 def brought(kind: Literal["database", "environment"], name: str) -> str | None:

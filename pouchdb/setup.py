@@ -1,4 +1,4 @@
-"""``setup()``: the way in. The only place with opinions: which plug-ins, which directory."""
+"""``setup()``: the entry point, which chooses the plug-ins and the directory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEMORY = ":memory:"
 PluginLike = str | ModuleType | object
 """A plug-in: the name it was installed under, a module, or an object with hook implementations."""
 
-# The one state of the module: the same arguments give the same environment (spec: plugins 9.5).
+# The only state of the module: the same arguments give the same environment (spec: plugins 9.5).
 _environments: weakref.WeakValueDictionary[tuple[Any, ...], SyncEnvironment] = weakref.WeakValueDictionary()
 # Re-entrant: a plug-in may set up another environment while one is set up.
 _lock = threading.RLock()
@@ -86,16 +86,16 @@ def setup(
 
     ``storage_dir`` is made if it is missing (``~`` and variables are expanded); None is a new
     temporary directory, removed with the environment; ``":memory:"`` keeps everything in memory. A URL, such as
-    ``"postgresql://..."``, is for the plug-in that keeps databases there.
+    ``"postgresql://..."``, is passed to the plug-in that keeps databases there.
     ``plugins`` are names, modules or objects; None takes all that are installed, ``[]`` none.
-    ``options`` are defaults of database options, such as ``durability="normal"``; ``default=function`` is asked for
-    values of documents that JSON cannot say, as ``json.dumps`` asks it. The same
+    ``options`` are defaults of database options, such as ``durability="normal"``; ``default=function`` is called for
+    values of documents that JSON cannot represent, as ``json.dumps`` does. The same
     arguments give the same environment as long as it is in use. The original's spellings
     ``storageDir``, ``baseUrl`` and ``**{"async": True}`` are accepted. With ``async_=True`` it is the
     AsyncEnvironment that ``setup_async`` returns.
 
     Raises EnvironmentError for a directory that cannot be used, PluginError for plug-ins that
-    cannot be loaded or clash, BadRequest for an unknown option.
+    cannot be loaded or conflict, BadRequest for an unknown option.
     """
     if _spelled("async", options, "async_", async_, False):
         return setup_async(storage_dir, base_url, plugins=plugins, **options)
@@ -117,7 +117,7 @@ def setup(
         except BaseException:
             shutil.rmtree(directory, ignore_errors=True)
             raise
-        # Unpickled in this process it is found again.
+        # Unpickled in this process, it is the same object.
         with _lock:
             _environments[_key(directory, chosen, origin)] = environment
         return environment
@@ -163,11 +163,11 @@ def installed_plugins() -> list[tuple[str, object]]:
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 Origin = tuple[str, "list[PluginLike] | None", Mapping[str, Any]]
-"""Base URL, plug-ins and options of a call: with the directory, what makes the same environment again."""
+"""Base URL, plug-ins and options of a call: with the directory, they make the same environment again."""
 
 
 def _spelled(original: str, options: dict[str, Any], name: str, value: Any, default: Any) -> Any:
-    """Return an argument that may also have come under the original's name. Raises BadRequest for both."""
+    """Return an argument that may also be given under the original's name. Raises BadRequest for both."""
     if original not in options:
         return value
     if value != default:
@@ -177,7 +177,7 @@ def _spelled(original: str, options: dict[str, Any], name: str, value: Any, defa
 
 def _key(where: Path | str, plugins: list[tuple[str, object]], origin: Origin) -> tuple[Any, ...]:
     base_url, _, options = origin
-    # As long as the environment lives its plug-ins do, so that nothing else gets their ids.
+    # The plug-ins live as long as the environment, so that no other object gets their ids.
     chosen = tuple((name, id(plugin)) for name, plugin in plugins)
     return (where.resolve() if isinstance(where, Path) else where, base_url, chosen, repr(sorted(options.items())))
 
@@ -238,7 +238,7 @@ def _chosen(plugins: Iterable[PluginLike] | None) -> list[tuple[str, object]]:
 
 
 def _installed() -> dict[str, EntryPoint]:
-    """Return the entry points of all installed plug-ins, sorted by name. Raises PluginError for two of one name."""
+    """Return the entry points of all installed plug-ins, sorted by name. Raises PluginError for two with one name."""
     found: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=GROUP)):
         known = found.setdefault(point.name, point)

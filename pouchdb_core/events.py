@@ -20,10 +20,10 @@ logger = logging.getLogger("pouchdb.events")
 
 
 class CallLog:
-    """Remembers which callbacks were called, so that ``waitUntilCalled`` has something to wait for.
+    """Records which callbacks were called, for ``waitUntilCalled``.
 
     Functions compare by equality: bound methods are a new object at every access. The log is
-    bounded, because most callbacks are never waited for: it knows the last ``size`` different ones.
+    bounded, because most callbacks are never waited for: it keeps the last ``size`` different ones.
     """
 
     def __init__(self, size: int = 1000) -> None:
@@ -44,7 +44,7 @@ class CallLog:
             self._condition.notify_all()
 
     def wait(self, functions: Sequence[Listener], timeout: float | None = None) -> bool:
-        """Wait until one of ``functions`` was called; False when ``timeout`` (seconds) ran out first.
+        """Wait until one of ``functions`` was called; False if ``timeout`` (seconds) ran out first.
 
         A call that happened since the function was last waited for counts at once.
         """
@@ -60,7 +60,7 @@ class CallLog:
     def _take(self, functions: Sequence[Listener]) -> bool:
         for called in (*self._called, *self._unhashable):
             if any(called == wanted for wanted in functions):
-                # However often it was called: all that was before this wait.
+                # However often it was called: all those calls were before this wait.
                 self._called = {each: None for each in self._called if each != called}
                 rest = [each for each in self._unhashable if each != called]
                 self._unhashable.clear()
@@ -91,7 +91,7 @@ class _Entry:
         try:
             self.function(*args)
         except Exception:
-            # One listener's mistake must not hide the event from the next, nor break the operation
+            # An error in one listener must not hide the event from the next, nor break the operation
             # that emitted it; it is reported where the user looks.
             logger.exception("a listener of %r raised", self.event)
         finally:
@@ -101,7 +101,7 @@ class _Entry:
 class EventEmitter:
     """Calls listeners by event name, in the order they were added, in the emitting thread.
 
-    An exception of a listener is logged (``pouchdb.events``) and stops nothing else. May be used
+    An exception of a listener is logged (``pouchdb.events``) and does not stop anything else. May be used
     from any thread.
     """
 

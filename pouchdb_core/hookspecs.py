@@ -1,12 +1,12 @@
-"""Every hook of the core, in the order a database lives through them.
+"""Every hook of the core, in the order in which they are called in a database's life.
 
-This is what plug-in authors read first. A plug-in is a module or an object with functions of these
-names, marked ``@hookimpl``; each takes those of the arguments it wants. Registration hooks return
+Plug-in authors should read this first. A plug-in is a module or an object with functions of these
+names, marked ``@hookimpl``; each takes the arguments it needs. Registration hooks return
 objects that carry their own names. Operations are called once per call of the user, never per row;
 wrap one with ``@hookimpl(wrapper=True)`` to guard, log or change its result. The core's own
-behaviour comes by the same hooks (``pouchdb_core.defaults``), last.
+behaviour is implemented by the same hooks (``pouchdb_core.defaults``), last.
 
-An operation must answer something other than None: None means "not mine".
+An operation must return something other than None: None means "not mine".
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec(historic=True)
 def pouchdb_addhooks(manager: pluggy.PluginManager) -> None:
-    """Add hook specs of your own, when your plug-in has plug-ins itself: ``manager.add_hookspecs(...)``.
+    """Add your own hook specs, if your plug-in has plug-ins itself: ``manager.add_hookspecs(...)``.
 
     Called as soon as your plug-in is registered. Plug-ins that implement your hooks mark them
     ``@hookimpl(optionalhook=True)``; they may be registered before you.
@@ -103,7 +103,7 @@ def pouchdb_addhooks(manager: pluggy.PluginManager) -> None:
 
 @hookspec
 def pouchdb_adapters() -> Iterable[type[Adapter]]:  # type: ignore[empty-body]
-    """Return adapter classes. Two of one name are an error that names both plug-ins.
+    """Return adapter classes. Two with one name are an error that names both plug-ins.
 
     Like the other hooks that collect, it cannot be wrapped.
     """
@@ -127,7 +127,7 @@ def pouchdb_choose_adapter(environment: SyncEnvironment, name: str, options: Map
 def pouchdb_javascript_engines() -> Iterable[Engine]:  # type: ignore[empty-body]
     """Return JavaScript engines; the installed one of the highest priority runs design functions.
 
-    ``setup(js_engine=name)`` takes another one. See pouchdb_core/javascript/engine_interface.py for the contract.
+    ``setup(js_engine=name)`` chooses another one. See pouchdb_core/javascript/engine_interface.py for the contract.
     """
 
 
@@ -138,7 +138,7 @@ def pouchdb_view_servers() -> Iterable[ViewServer]:  # type: ignore[empty-body]
 
 @hookspec
 def pouchdb_reduce_functions() -> Iterable[ReduceFunction]:  # type: ignore[empty-body]
-    """Return reduce functions that views name instead of bringing source: ``"reduce": "_sum"``."""
+    """Return reduce functions that views name instead of giving source: ``"reduce": "_sum"``."""
 
 
 @hookspec
@@ -158,7 +158,7 @@ def pouchdb_index_kinds() -> Iterable[IndexKind]:  # type: ignore[empty-body]
 def pouchdb_environment_methods() -> Iterable[Operation[..., Any]]:  # type: ignore[empty-body]
     """Return ``operation(function)`` objects; ``function(environment, ...)`` becomes a method of environments.
 
-    It gets a camelCase spelling too. A name that exists already is an error that names both owners.
+    It gets a camelCase spelling too. An existing name is an error that names both owners.
     """
 
 
@@ -179,7 +179,7 @@ def pouchdb_environment_opened(environment: SyncEnvironment) -> None:
 def pouchdb_http_session(url: str, session: HttpSession) -> None:
     """A remote database is about to be opened: set headers, credentials, cookies or a proxy of its session.
 
-    ``url`` has no credentials; ``session`` is what all requests of that database object go through
+    ``url`` has no credentials; ``session`` makes all requests of that database object
     (``headers``, ``set_auth()``, ``proxy``, ``timeout``, ``retries``, ``http.cookies``). Called once per session.
     """
 
@@ -190,7 +190,7 @@ def pouchdb_commands(group: click.Group) -> None:
 
     Called once per run of the command, before there is an environment. A command with ``@click.pass_obj``
     gets the Session of pouchdb/cli/command_session.py, which opens databases by name, path or URL and prints for
-    people or for scripts; the options ``--directory`` and ``--json`` are there by themselves. A name that
+    people or for scripts; the options ``--directory`` and ``--json`` are always there. A name that
     exists already is an error that names both owners. Like the other hooks that collect, it cannot be wrapped.
     """
 
@@ -205,12 +205,12 @@ def pouchdb_open(environment: SyncEnvironment, request: Open) -> SyncPouchDB | N
 
 @hookspec
 def pouchdb_database_created(database: SyncPouchDB) -> None:
-    """Opening made a new database; it is empty."""
+    """Called after opening made a new database; it is empty."""
 
 
 @hookspec
 def pouchdb_database_opened(database: SyncPouchDB) -> None:
-    """A database object was made; when that made the database, it was announced as created before."""
+    """Called after a database object was made; if that made the database, it was announced as created before."""
 
 
 # -- operations ----------------------------------------------------------------------------------
@@ -218,29 +218,29 @@ def pouchdb_database_opened(database: SyncPouchDB) -> None:
 
 @hookspec
 def pouchdb_transforms(database: SyncPouchDB) -> Transform | None:
-    """Return what changes this database's documents on their way in and out, or None.
+    """Return an object that changes this database's documents when they are written and read, or None.
 
-    Asked once while the database is open, at its first use, on the program's own behalf; see
+    Asked once while the database is open, at its first use, on behalf of the program itself; see
     ``pouchdb_core.transforms.Transform``. Cannot be wrapped.
     """
 
 
 @hookspec
 def pouchdb_authorise(environment: SyncEnvironment, database: SyncPouchDB | None, request: AnyRequest) -> None:
-    """Refuse a request by raising, before anything is read; what it raises is what the caller gets.
+    """Refuse a request by raising, before anything is read; the caller gets that error.
 
     Called for every operation that is made on behalf of a user (``request.user`` is not None): ``as_user``,
-    the environment's current user, a server's clients. The program's own requests are not asked about, and
-    cost nothing. ``database`` is None for Open, Destroy and Replicate, which are the environment's. Work that
-    one request causes (a view's documents, both sides of a replication) is asked about too.
+    the environment's current user, a server's clients. It is not called for the program's own requests, which
+    it costs nothing. ``database`` is None for Open, Destroy and Replicate, which are the environment's. Work that
+    one request causes (a view's documents, both sides of a replication) is checked too.
     """
 
 
 @hookspec(firstresult=True)
 def pouchdb_administer(database: SyncPouchDB, request: Administer) -> Any:
-    """Ask or do something about a whole database: ``request.action`` names the method. An operation.
+    """Read or change something of a whole database: ``request.action`` names the method. An operation.
 
-    Returns what the method needs, never None; the core's answers are in ``pouchdb_core.defaults``.
+    Returns what the method needs, never None; the core's implementations are in ``pouchdb_core.defaults``.
     """
 
 
@@ -259,12 +259,12 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never
 
     Asked once per write; the guard is called once per batch, after parsing and before revisions are
     checked, also for ``new_edits=False`` and replicated writes. An error becomes that document's
-    result; the others go on. Guards run before the write lock is taken and are asked again about
+    result; the others continue. Guards run before the write lock is taken and are asked again about
     documents that changed, or all if a design document did, before it was. A plug-in that answers ``NEVER``
     (pouchdb_core.requests) is not asked again for writes of this database: of users, or plain ones of the program,
     whichever this is. A guard whose method ``passes_all(ddocs_seq)`` returns True is not called while the design
     documents are those of that seq. Local documents are not judged, unless the guard is marked with
-    ``judges_local``. Nothing is asked of databases elsewhere: their server judges.
+    ``judges_local``. Guards are not called for remote databases: their server judges.
     """
 
 
@@ -272,8 +272,8 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never
 def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> Never | None:
     """Documents were written and committed; ``results`` are the successes of one call, in input order.
 
-    Not called when there are none, nor again after the answer ``NEVER``. What it raises reaches the
-    writer, but the documents stay written.
+    Not called if there are none, nor again after ``NEVER`` was returned. An error it raises reaches the
+    caller, but the documents stay written.
     """
 
 
@@ -300,7 +300,7 @@ def pouchdb_changes(database: SyncPouchDB, request: Changes) -> Iterator[Record]
 def pouchdb_replicate(environment: SyncEnvironment, request: Replicate) -> Replicator | None:
     """Return a replication that is ready to run: ``run()`` is a generator of events. An operation.
 
-    Nothing has been read when this returns; a wrapper may refuse the request, or wrap what it gets.
+    Nothing is read before this returns; a wrapper may refuse the request, or wrap what it gets.
     """
 
 
@@ -309,19 +309,19 @@ def pouchdb_replicate(environment: SyncEnvironment, request: Replicate) -> Repli
 
 @hookspec
 def pouchdb_database_closed(database: SyncPouchDB) -> None:
-    """A database object was closed, or its environment was; others may still have the database open."""
+    """Called after a database object or its environment was closed; others may still have the database open."""
 
 
 @hookspec(firstresult=True)
 def pouchdb_destroy(environment: SyncEnvironment, request: Destroy) -> bool | None:
-    """Remove a database with everything it has on disk; True when done. An operation."""
+    """Remove a database with all its files; return True when done. An operation."""
 
 
 @hookspec
 def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
-    """A database is gone."""
+    """Called after a database was removed."""
 
 
 @hookspec
 def pouchdb_environment_closing(environment: SyncEnvironment) -> None:
-    """The environment is about to close its databases; they can still be used."""
+    """Called before the environment closes its databases; they can still be used."""

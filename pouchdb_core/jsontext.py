@@ -1,7 +1,7 @@
-"""JSON text: written, parsed and checked in one way, whatever it is and wherever it comes from.
+"""JSON text: written, parsed and checked in one way, regardless of its content and origin.
 
-orjson is lenient where a database must not be: it reads an integer beyond 64 bits as a double and knows neither lone
-surrogates nor what nests deeply. Texts with any of those are recognised, and take a slower way.
+orjson is lenient where a database must not be: it reads an integer beyond 64 bits as a double and supports neither lone
+surrogates nor deep nesting. Text with any of these is recognised and parsed more slowly.
 
 Values that come from outside pass one strict walk, ``jsonable`` (design, section 3), before they are stored.
 """
@@ -27,7 +27,7 @@ __all__ = ["CUT", "MAX_DEPTH", "Unusable", "dump", "encodes", "from_text", "json
 MAX_DEPTH = 200
 """How many levels of arrays and objects a document may have, itself included."""
 CUT = MAX_DEPTH + 32
-"""What is nested deeper than any document in a request or an answer may be is not even parsed."""
+"""Text nested deeper than any document in a request or a response may be is not even parsed."""
 
 MARK = b"\t"
 """White space that no JSON writer puts between tokens, and that no string may hold unescaped.
@@ -38,7 +38,7 @@ survives cutting and joining of JSON text.
 
 
 class Unusable:
-    """Stands in a parsed value for a part that no document may have; ``jsonable`` refuses it where it is."""
+    """A placeholder in a parsed value for a part that no document may have; ``jsonable`` refuses it."""
 
     __slots__ = ("reason",)
 
@@ -66,7 +66,7 @@ def load(text: bytes) -> Any:
 def load_record(body: bytes) -> Record:
     """Parse a stored body into Records.
 
-    Looking for nested objects takes longer than parsing, so the text is asked how many there can be.
+    Looking for nested objects takes longer than parsing, so their possible number is counted in the text.
     """
     parsed: dict[str, Any] = load(body)
     nested = body.count(b"{") - 1
@@ -106,7 +106,7 @@ def parse(text: str | bytes | bytearray) -> Any:
 
 
 def _parse(text: str | bytes | bytearray, refused: Exception | None) -> Any:
-    """Parse a text that orjson does not read, or not exactly."""
+    """Parse a text that orjson cannot read, or not exactly."""
     try:
         # As bytes it must be UTF-8, which has no surrogates.
         text = text if isinstance(text, str) else text.decode()
@@ -142,7 +142,7 @@ _LONG_INTEGER = re.compile(rb"(?:^|[\[:,\s])(?:[0-9]{20}|-[0-9]{19})[0-9]*(?![0-
 
 def _has_long_integer(data: bytes | bytearray) -> bool:
     """Return whether a text seems to hold an integer that may be beyond 64 bits: of 19 digits and a sign, or 20."""
-    # Nearly every text ends here, after a look at each ninth byte: two in turn are digits wherever 19 are. A regular
+    # This is enough for nearly every text: of each ninth byte, two in a row are digits wherever 19 are. A regular
     # expression takes longer than orjson does to parse.
     if b"00" not in data[8::9].translate(_DIGITS) or b"0" * 19 not in data.translate(_DIGITS):
         return False
@@ -150,12 +150,12 @@ def _has_long_integer(data: bytes | bytearray) -> bool:
 
 
 _TOO_DEEP = "0e-0000000000000000000000000000000"
-"""A number that nobody writes, in place of what is nested too deeply."""
+"""A number that does not occur in practice, in place of a part nested too deeply."""
 _BRACKETS = re.compile(r'[\[{]+|[\]}]+|"(?:[^"\\]*(?:\\.[^"\\]*)*")?', re.DOTALL)
 
 
 def _cut(text: str) -> str:
-    """Replace what is nested too deeply by a mark: parsing it would take the stack."""
+    """Replace parts nested too deeply by a mark: parsing them would overflow the stack."""
     pieces: list[str] = []
     depth = kept = 0
     for match in _BRACKETS.finditer(text):
@@ -179,7 +179,7 @@ def _cut(text: str) -> str:
 
 
 def dump(value: Any) -> bytes:
-    """Write a checked value as JSON, lone surrogates escaped. Raises ValueError for what is nested without end."""
+    """Write a checked value as JSON, lone surrogates escaped. Raises ValueError for circular references."""
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -187,11 +187,11 @@ def dump(value: Any) -> bytes:
 
 
 def _dump(value: Any) -> bytes:
-    """Write a value that orjson does not: with lone surrogates, long integers, or nested deeper than 254 levels."""
+    """Write a value that orjson cannot: with lone surrogates, long integers, or nested deeper than 254 levels."""
     try:
         text = _ENCODER.encode(value).encode("ascii")
     except (ValueError, RecursionError):
-        # Python converts no integers of more than 4,300 digits unless the program says so.
+        # Python converts no integers of more than 4,300 digits unless the program allows it.
         text = written(value, _members, _scalar)
     if _has_long_integer(text):
         at = len(text) - (text[-1:] in b"}]")
@@ -233,9 +233,9 @@ def encodes(text: str) -> bool:
 def jsonable(value: Any, path: str = "", default: Callable[[Any], Any] | None = None, *, depth: int = 1) -> Any:
     """Return a value as JSON has it: of dict, list, tuple, str, int, float, bool and None, themselves not subclasses.
 
-    Subclasses of str, int and float become what ``json.dumps`` writes for them; ``default`` is asked for what JSON
-    cannot say, as ``json.dumps`` asks it. Without any of these it is the value itself, not a copy. Raises BadRequest
-    that names where it is: ``path`` is the way to ``value``.
+    Subclasses of str, int and float become what ``json.dumps`` writes for them; ``default`` is called for what JSON
+    cannot represent, as ``json.dumps`` does. Without any of these it is the value itself, not a copy. Raises BadRequest
+    that names the place: ``path`` is the path of ``value``.
     """
     kind = type(value)
     if value is None or kind is str or kind is bool:
@@ -275,7 +275,7 @@ def jsonable(value: Any, path: str = "", default: Callable[[Any], Any] | None = 
 def _object(value: dict[str, Any], path: str, default: Callable[[Any], Any] | None, depth: int) -> dict[str, Any]:
     members: dict[str, Any] = {}
     same = True
-    # Not the items() of a subclass: orjson, which writes what is stored, does not ask it.
+    # Not the items() of a subclass: orjson, which writes the stored text, does not call it.
     for key, member in dict.items(value):
         if type(key) is not str:
             if not isinstance(key, str):

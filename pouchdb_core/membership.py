@@ -12,7 +12,7 @@ __all__ = ["is_member", "is_named"]
 
 
 def is_member(security: Mapping[str, Any], user: UserContext) -> bool:
-    """Return whether a user may read and write: everybody may where no members are named."""
+    """Return whether a user may read and write: everybody may if no members are named."""
     members = security.get("members", {})
     open_to_all = not (_list(members, "names") or _list(members, "roles"))
     return open_to_all or is_named(security, "members", user) or is_named(security, "admins", user)

@@ -53,7 +53,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def no_attribute(owner: Any, kind: Literal["database", "environment"], name: str) -> AttributeError:
-    """Return the error for a name that an object does not have; it says which plug-in brings it, if that is known."""
+    """Return the error for a name that an object does not have; it names the plug-in that adds it, if that is known."""
     members = vars(owner)
     engine = members.get("engine", members.get("_engine"))
     told = None if name.startswith("_") or engine is None or engine.brought is None else engine.brought(kind, name)
@@ -68,18 +68,18 @@ def camel_case(name: str) -> str:
 
 
 class Asynchronous:
-    """Marks classes whose operations answer with promises: they make calls by ``_invoke``."""
+    """Marks classes whose operations return promises: they make calls by ``_invoke``."""
 
     def _invoke(self, operation: Operation[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
 
 
 class Kind(Generic[H]):
-    """Which handle asynchronous calls of a method answer with; for type checkers."""
+    """The handle that asynchronous calls of a method return; for type checkers."""
 
 
 class Calls(Generic[K]):
-    """How synchronous calls of a method are typed: ``K`` is a protocol whose overloads say what it answers."""
+    """How synchronous calls of a method are typed: ``K`` is a protocol whose overloads say what it returns."""
 
 
 FEED: Kind[AsyncFeed] = Kind()
@@ -91,7 +91,7 @@ class Operation(Generic[P, T]):
     """A descriptor that calls ``function(subject, ...)``.
 
     ``reads`` says that the call changes nothing: it may run beside other reads of the database.
-    ``long`` says that such a call may take its time, as building an index does: called
+    ``long`` says that such a call may take long, as building an index does: called
     asynchronously it sees the writes before it, but those after it need not wait. ``functions``
     names the optional positional parameters that take functions: an argument there is not a callback.
     ``names`` are other names of parameters, such as those in the original's documents.
@@ -118,7 +118,7 @@ class Operation(Generic[P, T]):
 
     @cached_property
     def positional(self) -> tuple[inspect.Parameter, ...]:
-        """The parameters that may be given by place, without the subject."""
+        """The parameters that may be given by position, without the subject."""
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
         return tuple(each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD))
 
@@ -140,11 +140,11 @@ class Operation(Generic[P, T]):
 
 
 class Starting(Operation[P, T], Generic[P, T, H]):
-    """An operation that may go on in the background: asynchronous calls of it answer with a handle at once."""
+    """An operation that may continue in the background: asynchronous calls return a handle at once."""
 
     if TYPE_CHECKING:
 
-        @overload  # type: ignore[override]  # a handle is all that a promise is
+        @overload  # type: ignore[override]  # a handle is also a promise
         def __get__(self, instance: None, owner: type) -> Starting[P, T, H]: ...
         @overload
         def __get__(self, instance: Asynchronous, owner: type) -> Callable[P, H]: ...
@@ -154,11 +154,11 @@ class Starting(Operation[P, T], Generic[P, T, H]):
 
 
 class Overloaded(Starting[P, T, H], Generic[P, T, H, K]):
-    """Such an operation of which synchronous calls are typed by overloads."""
+    """Such an operation whose synchronous calls are typed by overloads."""
 
     if TYPE_CHECKING:
 
-        @overload  # type: ignore[override]  # what a call answers with is said by K
+        @overload  # type: ignore[override]  # K says what a call returns
         def __get__(self, instance: None, owner: type) -> Overloaded[P, T, H, K]: ...
         @overload
         def __get__(self, instance: Asynchronous, owner: type) -> Callable[P, H]: ...
@@ -182,7 +182,7 @@ class Iterating(Operation[P, Iterator[T]], Generic[P, T]):
 
 
 class Registering(Operation[P, T]):
-    """An operation that touches no storage: it answers at once, on asynchronous databases too."""
+    """An operation that touches no storage: it returns at once, on asynchronous databases too."""
 
     if TYPE_CHECKING:
 
@@ -193,7 +193,7 @@ class Registering(Operation[P, T]):
         def __get__(self, instance: object | None, owner: type) -> Any: ...
 
     asynchronous: Callable[..., Any] | None = None
-    """What is called instead, with the asynchronous database or environment, where the caller has one."""
+    """The function called instead, with the asynchronous database or environment, if the caller has one."""
 
 
 def registering(
@@ -255,9 +255,9 @@ def starting(
     name: str | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Starting[P, T, H]:
-    """Declare a method that hands its request to ``subject.starter``, which may answer with a handle.
+    """Declare a method that passes its request to ``subject.starter``, which may return a handle.
 
-    ``kind`` and ``calls`` say to type checkers what asynchronous and synchronous calls answer with.
+    ``kind`` and ``calls`` are for type checkers: what asynchronous and synchronous calls return.
     """
     return Starting(function, reads=reads, name=name, names=names)
 
@@ -270,7 +270,7 @@ def iterating(
 
 
 class _Maker:
-    """A bound method that makes databases and stands for their class: ``isinstance(db, env.PouchDB)``."""
+    """A bound method that makes databases and also acts as their class: ``isinstance(db, env.PouchDB)``."""
 
     def __init__(self, method: Callable[..., Any], owner: Any, database_class: type) -> None:
         self._method, self._owner, self._class = method, owner, database_class
@@ -347,7 +347,7 @@ def _checked(
 def composed(base: C, methods: list[tuple[str, Operation[..., Any]]]) -> C:
     """Return a subclass of ``base`` with the methods of plug-ins, each in both spellings.
 
-    Raises PluginError when a name is taken, naming both owners.
+    Raises PluginError if a name is taken, naming both owners.
     """
     owners: dict[str, str] = {}
     members: dict[str, Any] = {
@@ -355,7 +355,7 @@ def composed(base: C, methods: list[tuple[str, Operation[..., Any]]]) -> C:
         "__doc__": base.__doc__,
         "__qualname__": base.__qualname__,
     }
-    # What instances are given is declared in the class body; a method of that name would be hidden by it.
+    # Instance attributes are declared in the class body; they would hide a method of the same name.
     declared = {name for each in base.__mro__ for name in inspect.get_annotations(each)}
     for owner, method in methods:
         if not isinstance(method, Operation):

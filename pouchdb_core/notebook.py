@@ -1,6 +1,6 @@
-"""HTML for notebooks: answers as tables, documents as fields, databases and environments as what they hold.
+"""HTML for notebooks: answers as tables, documents as fields, databases and environments as their contents.
 
-Everything is escaped: a document is content of somebody else.
+Everything is escaped: a document is untrusted content.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LISTS = ("rows", "docs", "results")
 
 
 def record_html(record: Mapping[str, Any]) -> str:
-    """Return an answer as a table of its rows, any other object as a table of its fields."""
+    """Return a result as a table of its rows, any other object as a table of its fields."""
     for name in _LISTS:
         rows = record.get(name)
         if isinstance(rows, list) and rows and all(isinstance(row, Mapping) for row in rows):

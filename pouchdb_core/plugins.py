@@ -52,7 +52,7 @@ class Plugins:
     """The plug-ins of one engine; two engines in one process may have different ones.
 
     ``plugins`` are (name, module or object) pairs, the core's own first. Raises PluginError for a
-    name used twice, a hook nobody specified, a hook not marked ``@hookimpl``, or arguments a hook
+    name used twice, a hook that is not specified, a hook not marked ``@hookimpl``, or arguments a hook
     does not have.
     """
 
@@ -60,7 +60,7 @@ class Plugins:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._collected: dict[str, dict[str, Any]] = {}
         self.manager.add_hookspecs(hookspecs)
-        # Historic: every plug-in registered from here on is called with this at once.
+        # Historic: every plug-in registered from here on gets this call at once.
         self.manager.hook.pouchdb_addhooks.call_historic(kwargs={"manager": self.manager})
         for name, plugin in plugins:
             self._register(name, plugin)
@@ -86,21 +86,21 @@ class Plugins:
                 setattr(self, name, self._authorised(getattr(self, name)))
             for name in ("replicate", "open", "destroy"):
                 setattr(self, name, self._authorised_above(getattr(self, name)))
-        # Two of one name are an error at set-up, not at the first query.
+        # Two with one name are an error at set-up, not at the first query.
         self.javascript_engines()
         self.view_servers()
         self.reduce_functions()
         self.changes_filters()
         self.index_kinds()
         self.reads_plainly = len(hook.pouchdb_read.get_hookimpls()) == 1
-        """Whether reading is the core's alone: no plug-in sees or changes what is read."""
+        """Whether only the core reads: no plug-in sees or changes what is read."""
         # Documents and views: the core answers each in its own module.
         self.lists_plainly = len(hook.pouchdb_list.get_hookimpls()) <= 2
-        """Whether listing is the core's alone."""
+        """Whether only the core lists."""
         self.feeds_plainly = len(hook.pouchdb_changes.get_hookimpls()) == 1
-        """Whether the changes feed is the core's alone."""
+        """Whether only the core reads the changes feed."""
         self.writes_plainly = len(hook.pouchdb_write.get_hookimpls()) == 1
-        """Whether writing is the core's alone, but for guards."""
+        """Whether only the core writes, except for guards."""
         self._guards = _asked_until_never(hook.pouchdb_write_guards)
         self._tell_of_written = _asked_until_never(hook.pouchdb_documents_written)
         self.transforming = bool(hook.pouchdb_transforms.get_hookimpls())
@@ -108,7 +108,7 @@ class Plugins:
         self.judges = bool(hook.pouchdb_write_guards.get_hookimpls())
         """Whether any plug-in may guard writes."""
         self.listens = bool(hook.pouchdb_documents_written.get_hookimpls())
-        """Whether any plug-in wants to hear of written documents."""
+        """Whether any plug-in wants reports of written documents."""
 
     def _register(self, name: str, plugin: object) -> None:
         if self.manager.has_plugin(name):
@@ -132,7 +132,7 @@ class Plugins:
         """The names of the plug-ins, in order of registration."""
         return [name for name, _ in self.manager.list_name_plugin()]
 
-    # -- registration: results with the name of the plug-in they came from ---------------------------
+    # -- registration: results with the name of their plug-in ---------------------------
 
     def adapters(self) -> Mapping[str, type[Adapter]]:
         """Return the adapter classes by name. Raises PluginError for a name used twice."""
@@ -169,7 +169,7 @@ class Plugins:
         return self._by("name", self.manager.hook.pouchdb_index_kinds)
 
     def _by(self, member: str, hook: pluggy.HookCaller) -> Mapping[str, Any]:
-        """Return what a hook collects by name; asked once, since plug-ins do not change."""
+        """Return what a hook collects by name; called once, since plug-ins do not change."""
         found = self._collected.get(hook.name)
         if found is None:
             owners: dict[str, str] = {}
@@ -240,7 +240,7 @@ class Plugins:
         return chosen
 
     def storage(self, url: str) -> Storage:
-        """Return how databases are kept at a URL. Raises BadRequest when no plug-in serves it."""
+        """Return how databases are kept at a URL. Raises BadRequest if no plug-in supports it."""
         found = self.manager.hook.pouchdb_storages(url=url)
         scheme = url.partition("://")[0]
         if found is None:
@@ -277,7 +277,7 @@ class Plugins:
         return call
 
     def transforms(self, database: SyncPouchDB) -> Transforms | None:
-        """Ask what changes documents of a database on their way in and out. Raises PluginError."""
+        """Return the transforms of a database's documents. Raises PluginError."""
         found = [each for each in self.manager.hook.pouchdb_transforms(database=database) if each is not None]
         for each in found:
             if not isinstance(each, Transform):
@@ -285,7 +285,7 @@ class Plugins:
         return Transforms(found) if found else None
 
     def write_guards(self, database: SyncPouchDB, request: Write) -> list[Guard]:
-        # A method of a plug-in with something to say to its own guard is never left out.
+        # A plug-in's method that passes something to its own guard is never skipped.
         return self._guards(database, request, request.user is None and not request.context)
 
     def environment_opened(self, environment: SyncEnvironment) -> None:
@@ -328,7 +328,7 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
     def call(subject: Any, asked: Any) -> Any:
         answer = hook(**{owner: subject, request: asked})
         if answer is None:
-            # The core answers always, so that a wrapper has lost it.
+            # The core always answers, so a wrapper has lost the result.
             wrappers = ", ".join(repr(each.plugin_name) for each in hook.get_hookimpls() if each.wrapper)
             raise PluginError(f"{hook.name} has no result: a wrapper must return what its yield gives ({wrappers})")
         return answer
@@ -338,7 +338,7 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
 
 
 def _asked_until_never(hook: pluggy.HookCaller) -> Callable[[Any, Any, bool], list[Any]]:
-    """Return a callable of a database, the hook's other argument and whether the program itself is at work.
+    """Return a callable of a database, the hook's other argument and whether the program itself makes the request.
 
     It returns what is neither None nor NEVER, and skips plug-ins that answered NEVER for the database. Implementations
     that are not wrapped are called directly: every put calls two such hooks, and pluggy's machinery would be a
@@ -378,7 +378,7 @@ _NOBODY: frozenset[str] = frozenset()
 
 
 def _taking(implementation: pluggy.HookImpl, first: str, second: str) -> Callable[[Any, Any], Any]:
-    """Return an implementation as a function of both arguments, though it may take fewer, in any order."""
+    """Return an implementation as a function of both arguments, even if it takes fewer, in any order."""
     function, names = implementation.function, tuple(implementation.argnames)
     if names == (first, second):
         return cast("Callable[[Any, Any], Any]", function)

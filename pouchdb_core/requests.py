@@ -1,6 +1,6 @@
-"""One frozen dataclass per operation: what travels through the operation hooks.
+"""One frozen dataclass per operation: the arguments of the operation hooks.
 
-Adding an option never changes a hook's signature. Every request says on whose behalf it acts
+Adding an option never changes a hook's signature. Every request has the user on whose behalf it is made
 (``user``; None is the program itself, with all rights) and why (``purpose``).
 """
 
@@ -55,7 +55,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class UserContext:
-    """On whose behalf a request acts: CouchDB's ``userCtx``."""
+    """The user on whose behalf a request is made: CouchDB's ``userCtx``."""
 
     name: str | None = None
     roles: tuple[str, ...] = ()
@@ -90,15 +90,15 @@ class Read:
     attachment: str | None = None
     """Name of the attachment to read instead of the document."""
     stream: bool = False
-    """Answer an attachment as an open binary file instead of a blob."""
+    """Return an attachment as an open binary file instead of a blob."""
     items: tuple[tuple[str, str | None, tuple[str, ...]], ...] | None = None
     """For ``bulk_get``: (id, rev or None, atts_since) each; ``id`` is empty then."""
     size: int | None = None
-    """With ``items``: answer those that take about so many bytes, at least one, and leave the rest."""
+    """With ``items``: return about as many as fit in this number of bytes, at least one, and leave the rest."""
     packed: bool = False
-    """With ``items``: answer a list of Packed, documents with stubs, errors and None, as ``Adapter.packs`` allows."""
+    """With ``items``: return a list of Packed, documents with stubs, errors and None, as ``Adapter.packs`` allows."""
     insist: bool = True
-    """With ``items``: ask a server again that fails; False where its failing is what is being looked for."""
+    """With ``items``: retry if the server fails; False where the failure itself is looked for."""
     user: UserContext | None = None
     purpose: Purpose = "api"
 
@@ -108,21 +108,21 @@ class Write:
     """Write documents: put, post, remove and bulk_docs all arrive here."""
 
     docs: Sequence[Any]
-    """Mappings, JSON text, or Packed as replication moves them."""
+    """Mappings, JSON text, or Packed as replication passes them."""
     new_edits: bool = True
-    """False: store revisions as given, as replication does; True: make a new one."""
+    """If False, store revisions as given, as replication does; if True, make a new one."""
     atomic: bool = False
     """All documents or none: the first error is raised and nothing is written."""
     user: UserContext | None = None
     purpose: Purpose = "api"
     context: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
-    """What a method of a plug-in hands to its own guard or transform: see ``Handle.with_context``."""
+    """What a plug-in's method passes to its own guard or transform: see ``Handle.with_context``."""
 
 
 class Proposed(ABC):
-    """What a guard judges: copies, free to be changed by the guard without effect.
+    """What a guard judges: copies, which the guard may change without effect.
 
-    Each form of the document is made when it is first asked for.
+    Each form of the document is made when it is first used.
     """
 
     __slots__ = ()
@@ -143,7 +143,7 @@ class Proposed(ABC):
         """The document as it was sent, which is what CouchDB's validation functions see.
 
         ``_rev`` and ``_revisions`` are those of the parent and absent without one; a replicated document
-        (``new_edits=False``) brings its own. Attachments are stubs.
+        (``new_edits=False``) has its own. Attachments are stubs.
         """
 
     @property
@@ -161,14 +161,14 @@ class Proposed(ABC):
     def parent(self) -> Record | None:
         """The revision it was made from, winner or not: the old document of CouchDB's validation functions.
 
-        Of a replicated document it is the newest ancestor whose content the database still has. None when
+        For a replicated document it is the newest ancestor whose content the database still has. None when
         there is none, and when a deleted document is made again.
         """
 
     @property
     @abstractmethod
     def ddocs_seq(self) -> int:
-        """The state of the design documents the judgement must be based on."""
+        """The state of the design documents that the judgement must be based on."""
 
     @abstractmethod
     def content(self, attachment: str) -> Iterator[bytes]:
@@ -186,10 +186,10 @@ _G = TypeVar("_G", bound="Callable[..., Any]")
 
 
 def judges_local(guard: _G) -> _G:
-    """Mark a guard that is asked about local documents too (a decorator).
+    """Mark a guard that judges local documents too (a decorator).
 
-    It is asked once, before the write: of ``Proposed``, ``new`` is the document as it was given and ``old`` the
-    local document that is there. Other guards never see local documents.
+    It is called once, before the write: of ``Proposed``, ``new`` is the document as given and ``old`` the
+    existing local document. Other guards never see local documents.
     """
     guard.judges_local = True  # type: ignore[attr-defined]
     return guard
@@ -210,11 +210,11 @@ class Listing:
     options: ReadOptions = PLAIN
     update_seq: bool = False
     offset: bool = False
-    """Count the true offset in the index instead of answering ``skip``."""
+    """Count the true offset in the index instead of returning ``skip``."""
     raw: bool = False
-    """Answer RawDocuments instead of rows: documents as JSON text, for plug-ins that judge many and return few.
+    """Return RawDocuments instead of rows: documents as JSON text, for plug-ins that judge many and return few.
 
-    Only asked of databases that are here and list plainly (``database.lists_plainly``); keys without a living
+    Only for local databases that list plainly (``database.lists_plainly``); keys without a living
     document are left out.
     """
     user: UserContext | None = None
@@ -255,12 +255,12 @@ class Query:
     include_docs: bool = False
     options: ReadOptions = PLAIN
     update: Literal["true", "false", "lazy"] = "true"
-    """"lazy" answers from what there is and brings the index up to date afterwards."""
+    """"lazy" reads the index as it is and updates it afterwards."""
     update_seq: bool = False
     offset: bool = False
-    """Count the true offset in the index instead of answering ``skip``."""
+    """Count the true offset in the index instead of returning ``skip``."""
     stream: bool = False
-    """Answer ``rows`` as an iterator, to be read once: rows are read page by page, in constant memory.
+    """Return ``rows`` as an iterator that can be read once: rows are read page by page, in constant memory.
 
     The first page is of the same moment as the counters, and each later one has its own moment.
     """
@@ -273,7 +273,7 @@ class Never(Enum):
 
 
 NEVER = Never.NEVER
-"""What a plug-in answers that will have nothing to do with writes of a database: it is not asked again.
+"""The answer of a plug-in that is not concerned with writes of a database: it is not asked again.
 
 It holds while the database is open, for requests of users or for those of the program itself, whichever was
 asked about; ``database.ask_guards_again()`` ends it.
@@ -281,7 +281,7 @@ asked about; ``database.ask_guards_again()`` ends it.
 
 
 class Wait:
-    """Lets somebody else end a request that waits."""
+    """Lets another thread end a request that waits."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -289,7 +289,7 @@ class Wait:
         self.stopped = False
 
     def ended_by(self, end: Callable[[], None]) -> None:
-        """Say how to end it; at once if nobody waits any more."""
+        """Set how to end it; called at once if it was ended already."""
         with self._lock:
             self._end = end
             stopped = self.stopped
@@ -311,7 +311,7 @@ class Changes:
 
     since: int | str = 0
     live: bool = False
-    """Go on for ever: the feed yields ``Idle`` where it has to wait for a write."""
+    """Continue forever: the feed yields ``Idle`` when it has to wait for a write."""
     limit: int | None = None
     descending: bool = False
     style: Style = "main_only"
@@ -326,9 +326,9 @@ class Changes:
     view: str | None = None
     """Only documents for which this view emits something: ``ddoc/view``."""
     heartbeat: float | None = None
-    """Milliseconds after which a server shows that it is still there; None is the adapter's own."""
+    """Milliseconds after which a server shows that it is still there; None is the adapter's default."""
     wait: Wait | None = None
-    """Not live, but wait for the first row: a server's long poll. Only asked of remote databases."""
+    """Not live, but wait for the first row: a server's long poll. Only for remote databases."""
     progress: bool = False
     """Yield ``Idle(0, seq)`` now and then while the filter lets nothing through; a live feed does it anyway."""
     raw: bool = False
@@ -385,16 +385,16 @@ Action = Literal[
     "revs_limit",
     "view_cleanup",
 ]
-"""What is asked or done about a whole database, named as the method that does it."""
+"""The action on a whole database, named as the method that does it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Administer:
-    """Ask or do something about a whole database that is neither its documents nor its feed."""
+    """Read or change something of a whole database other than its documents or its feed."""
 
     action: Action
     arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
-    """The arguments of the method, checked; of a dump and of loading one ``run``, which does it."""
+    """The arguments of the method, checked; for a dump and for loading one ``run``, which does it."""
     user: UserContext | None = None
     purpose: Purpose = "api"
 
@@ -412,7 +412,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Destroy:
-    """Remove a database with everything it has on disk."""
+    """Remove a database with all its files."""
 
     name: str
     adapter: str | None = None

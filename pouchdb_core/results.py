@@ -1,4 +1,4 @@
-"""Records: what every call answers with.
+"""Records: what every call returns.
 
 A ``Record`` is a dict whose keys are also readable as attributes. Item access stays as fast as a
 plain dict's because ``__getitem__`` is dict's own; dict methods win over keys of the same name
@@ -27,11 +27,11 @@ class Record(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from pouchdb_core.notebook import record_html  # only where there is a notebook
+        from pouchdb_core.notebook import record_html  # only in a notebook
 
         return record_html(self)
 
-    # Hidden from type checkers, which else would allow it.
+    # Hidden from type checkers, which would otherwise allow it.
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -46,13 +46,13 @@ class Record(dict[str, Any]):
 
 
 Outcome = Record | PouchDBError
-"""What became of one written document: ``{"ok": True, "id", "rev"}``, or why it was not written."""
+"""The outcome of one written document: ``{"ok": True, "id", "rev"}``, or why it was not written."""
 
 
 def record(value: dict[str, Any]) -> Record:
     """Make Records of a parsed JSON object and all objects in it, depth first and in place.
 
-    The argument is used up: hand over something nobody else holds. Lists stay lists.
+    The argument is modified: pass an object that nothing else uses. Lists stay lists.
     """
     try:
         return _record(value)
@@ -71,7 +71,7 @@ def _record(value: dict[str, Any]) -> Record:
 
 
 def _deep_record(value: dict[str, Any]) -> Record:
-    """Make Records of what comes from a server and nests deeper than any document may: without the stack, slower."""
+    """Make Records of a server's data that nests deeper than any document may: without the stack, slower."""
     made = Record(value)
     left: list[Any] = [made]
     while left:
@@ -85,7 +85,7 @@ def _deep_record(value: dict[str, Any]) -> Record:
 
 
 def record_of_objects(value: dict[str, Any]) -> Record:
-    """Do what ``record`` does where no list holds an object: lists need not be looked into."""
+    """Do what ``record`` does if no list holds an object: lists need not be searched."""
     for key, member in value.items():
         if type(member) is dict:
             value[key] = record_of_objects(member)

@@ -1,7 +1,7 @@
-"""Runs long-lived work in slices: live feeds and replications are generators that yield ``Idle``.
+"""Run long-lived work in slices: live feeds and replications are generators that yield ``Idle``.
 
-One generator, any driver. A ``Runner`` steps many of them on a few threads: work that waits costs
-no thread, and a wait ends by ``wake()`` or by its time-out, never by polling.
+Any driver can run a generator. A ``Runner`` steps many of them on a few threads: work that waits costs
+no thread, and a wait ends with ``wake()`` or its time-out, never by polling.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ LINGER = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Yielded by work that has nothing to do until it is woken, or ``timeout`` seconds went by.
+    """Yielded by work that has nothing to do until it is woken, or ``timeout`` seconds have passed.
 
-    With ``timeout`` 0 it only gives others their turn; ``seq`` then says how far it has looked, so
-    that a feed whose filter lets nothing through can be seen to get on, remembered and cancelled.
+    With ``timeout`` 0 it only lets others run; ``seq`` then says how far it has looked, so
+    that a feed whose filter lets nothing through can report progress, keep it and be cancelled.
     """
 
     timeout: float | None = None
@@ -41,7 +41,7 @@ class Job:
     """Work in slices. ``step()`` does one slice and returns Idle, None (go on) or False (over).
 
     ``step`` is never called by two threads at once, nor in a forked child. It must not raise: what
-    it raises is logged and ends the job. A job that is over is not stepped again.
+    it raises is logged and ends the job. A finished job is not stepped again.
     """
 
     __slots__ = ("_runner", "deadline", "over", "pid", "queued", "running", "step", "woken")
@@ -64,8 +64,8 @@ class Job:
 class Runner:
     """Steps jobs on at most ``threads`` threads, which start on demand and end when there is nothing to do.
 
-    A wait with a time-out costs one thread for all jobs. After a fork a child starts with no jobs:
-    those of the parent are the parent's.
+    A wait with a time-out costs one thread for all jobs. After a fork, a child starts without jobs:
+    those of the parent stay with the parent.
     """
 
     def __init__(self, name: str, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -106,7 +106,7 @@ class Runner:
 
     @property
     def threads(self) -> int:
-        """How many threads there are just now."""
+        """The current number of threads."""
         return len(self._threads) if self._pid == os.getpid() else 0
 
     def current(self) -> bool:
@@ -114,7 +114,7 @@ class Runner:
         return self._pid == os.getpid() and threading.current_thread() in self._threads
 
     def close(self, timeout: float = 0.0) -> None:
-        """Take no more work. What is ready is stepped once more; waits up to ``timeout`` seconds for it."""
+        """Take no more work. Jobs that are ready are stepped once more; waits up to ``timeout`` seconds for it."""
         if self._pid != os.getpid():
             # They are the parent's; the child has none and will take none.
             self._reset()
@@ -152,7 +152,7 @@ class Runner:
             self._waits -= 1
         job.queued = True
         self._ready.append(job)
-        # A thread that was notified waits until it gets the lock: it is spoken for.
+        # A thread that was notified waits until it gets the lock: it has a job.
         if self._waiting >= len(self._ready):
             self._condition.notify()
         elif len(self._threads) < self._most:
@@ -163,7 +163,7 @@ class Runner:
             except BaseException:
                 self._threads.discard(thread)
                 if not self._threads:
-                    # Nobody would ever step it.
+                    # It would never be stepped.
                     self._ready.remove(job)
                     job.queued = False
                     raise
@@ -207,7 +207,7 @@ class Runner:
             self._condition.notify()
 
     def _next(self) -> Job | None:
-        """Wait for a job; None when this thread is not needed any more. Holds the condition."""
+        """Wait for a job; None if this thread is no longer needed. Holds the condition."""
         while True:
             now = self._clock()
             while self._deadlines and self._deadlines[0][0] <= now:

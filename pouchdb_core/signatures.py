@@ -1,4 +1,4 @@
-"""How a user's function wants to be called: which arguments it takes."""
+"""Signatures of a user's functions: which arguments they take."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def positionals(function: Callable[..., Any]) -> int:
 def takes_second(function: Callable[..., Any], name: str) -> bool:
     """Return whether a function wants a second argument, which is called ``name`` by convention.
 
-    A second parameter that has a default is the caller's own, as in ``lambda doc, field=field: ...``,
+    A second parameter that has a default is the function's own, as in ``lambda doc, field=field: ...``,
     unless it has that name.
     """
     parameters = _parameters(function) or []
@@ -44,7 +44,7 @@ def takes_second(function: Callable[..., Any], name: str) -> bool:
 
 
 def misfit(function: Callable[..., Any], least: int, most: int) -> str | None:
-    """Say why a function cannot be called with ``least`` to ``most`` arguments for its result; None if it can."""
+    """Return why a function cannot be called with ``least`` to ``most`` arguments for its result; None if it can."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         return "it is asynchronous"
     try:

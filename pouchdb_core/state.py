@@ -18,7 +18,7 @@ class Slot(Generic[S]):
     """A key for state of one type: ``CACHE = Slot("search cache", build)``.
 
     ``build(owner)`` makes the state at its first use; ``close(state)`` ends it when its owner is
-    closed or destroyed, but not when an owner that nobody closed is merely forgotten. The
+    closed or destroyed, but not if an owner is collected without being closed. The
     owner is the database or environment on behalf of the program itself, whichever user's request came first.
     A ``build`` that raises is called again at the next use.
     """
@@ -56,7 +56,7 @@ class Slots:
             return cast("S", self._states[slot])
 
     def of(self, slot: Slot[S], owner: Callable[[], Any]) -> S:
-        """Return the state as ``get`` does; the owner is asked for only when the state has to be built."""
+        """Return the state as ``get`` does; the owner is only needed when the state has to be built."""
         try:
             found: S = self._states[slot]
         except KeyError:
@@ -67,7 +67,7 @@ class Slots:
         """Close every state, the newest first, each even if another one's ``close`` raises."""
         with self._lock, contextlib.ExitStack() as closing:
             self._closed = True
-            # One that is being closed may still ask for older ones.
+            # One that is being closed may still use older ones.
             closing.callback(self._states.clear)
             for slot, state in self._states.items():
                 if slot.close is not None:

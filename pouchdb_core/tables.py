@@ -1,4 +1,4 @@
-"""Answers that are tables: as data frames of pandas and polars, as Arrow tables, as CSV.
+"""Results as tables: as data frames of pandas and polars, as Arrow tables, as CSV.
 
 ``all_docs``, ``query``, ``find`` and similar methods of plug-ins return rows or documents. A table
 has a column for each field that a row has, in the order in which they come up. None of the libraries is needed until
@@ -24,9 +24,9 @@ _LISTS = ("docs", "rows")
 
 
 class Table(Record):
-    """An answer with a list of rows, ``rows`` or ``docs``; else a Record as all are.
+    """A result with a list of rows, ``rows`` or ``docs``; otherwise an ordinary Record.
 
-    Another answer becomes one by ``Table(answer)``. Where it has ``columns``, a list of names, those are the columns.
+    ``Table(result)`` makes one of another result. If it has ``columns``, a list of names, those are the columns.
     """
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class Table(Record):
     def to_columns(self, *, docs: bool | None = None) -> dict[str, list[Any]]:
         """Return a list of values for each column; None where a row has no such field.
 
-        ``docs`` True takes the documents that rows bring (``include_docs=True``) instead of the rows, False the rows;
+        ``docs`` True takes the documents in the rows (``include_docs=True``) instead of the rows, False the rows;
         by default documents are taken if there are any.
         """
         rows = self._rows(docs)

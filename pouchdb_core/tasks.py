@@ -1,4 +1,4 @@
-"""Long work that is under way, for ``active_tasks()`` (PouchDB's ``activeTasks``)."""
+"""Long-running tasks, for ``active_tasks()`` (PouchDB's ``activeTasks``)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _now() -> str:
 
 
 class Task:
-    """One piece of long work; ``progress()`` is cheap enough to call once a batch."""
+    """One long-running task; ``progress()`` is cheap enough to call once per batch."""
 
     def __init__(
         self, name: str, database: str | None, total_items: int | None, design_document: str | None = None
@@ -28,7 +28,7 @@ class Task:
         self.name = name
         self.database = database
         self.design_document = design_document
-        """Whose index it is, where it is one."""
+        """The owner of the index, if it builds one."""
         self.created_at = _now()
         self.updated_at: str | None = None
         self.total_items = total_items
@@ -54,7 +54,7 @@ class Task:
 
 
 class Tasks:
-    """The tasks of one engine: in memory, gone when they end."""
+    """The tasks of one engine: in memory, removed when they end."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
@@ -80,14 +80,14 @@ class Tasks:
                 del self._tasks[task.id]
 
     def announce(self, name: str, database: str | None = None) -> Callable[[], None]:
-        """List a task that is about to begin elsewhere: the next one of this name and database takes it over.
+        """List a task that is about to begin elsewhere: the next one with this name and database takes it over.
 
-        So it is listed from now on. Returns a function that withdraws it, if nothing has taken it over.
+        It is listed from now on. Returns a function that removes it, unless it was taken over.
         """
         task = Task(name, database, None)
         key = (name, database)
         with self._lock:
-            # One that waits already stands for both.
+            # One that already waits counts for both.
             waiting = self._announced.setdefault(key, task)
             self._tasks[waiting.id] = waiting
 

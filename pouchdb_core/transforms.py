@@ -1,6 +1,6 @@
-"""Documents that change on their way in and out: what ``pouchdb_transforms`` brings, applied to whole operations.
+"""Documents changed when they are written and read: ``pouchdb_transforms`` applied to whole operations.
 
-A database without a transform never comes here, whatever the others of its engine have.
+A database without a transform does not use this, even if others of its engine do.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ MORE = 100
 class Transform:
     """What a plug-in does to the documents of one database; override one method or both.
 
-    ``request.purpose`` says what for: replications (``"replication"``) move documents as they are stored in
+    ``request.purpose`` says why: replications (``"replication"``) move documents as they are stored in
     both directions, so a transform leaves those alone unless it means the other replicas too; indexes
-    (``"index"``) see what ``outgoing`` makes of a document. ``_local/`` documents never come here.
+    (``"index"``) see what ``outgoing`` makes of a document. ``_local/`` documents are never transformed.
     """
 
     def incoming(self, doc: Record, request: Write) -> Mapping[str, Any]:
         """Return the document to store in place of ``doc``, before it is checked and gets its revision.
 
-        ``doc`` is a copy, free to be changed. It has an ``_id``; a deletion has ``_deleted``; attachments are as
-        the caller gave them. A PouchDBError becomes this document's result, the others of the call go on.
+        ``doc`` is a copy, free to be changed. It has an ``_id``; a deletion has ``_deleted``; attachments are as given
+        by the caller. A PouchDBError becomes this document's result, the others of the call continue.
         """
         return doc
 
@@ -53,9 +53,9 @@ class Transforms:
         self._in = [each for each in transforms if type(each).incoming is not Transform.incoming]
         self._out = [each for each in reversed(transforms) if type(each).outgoing is not Transform.outgoing]
         self.writes = bool(self._in)
-        """Whether documents may change on their way in."""
+        """Whether documents may change when they are written."""
         self.reads = bool(self._out)
-        """Whether documents may change on their way out."""
+        """Whether documents may change when they are read."""
 
     # -- in ------------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class Transforms:
         return doc
 
     def read(self, request: Read, read: Callable[[Read], Any]) -> Any:
-        """Answer a read; what is hidden is not there. Raises NotFound."""
+        """Do a read; hidden documents are missing. Raises NotFound."""
         if request.attachment is not None:
             if self.document(read(Read(request.id, request.rev)), request) is None:
                 raise NotFound(id=request.id)
@@ -137,7 +137,7 @@ class Transforms:
         leaves = [self._leaf(each, request) for each in answer]
         if request.open_revs != "all":
             return leaves
-        # Nobody asked for those that are hidden.
+        # Hidden ones were not requested.
         leaves = [each for each in leaves if "ok" in each]
         if answer and not leaves:
             raise NotFound(id=request.id)
@@ -201,7 +201,7 @@ class Transforms:
         return answer
 
     def documents(self, request: Administer, docs: Iterator[Record]) -> Iterator[Record]:
-        """Yield documents but those that are hidden."""
+        """Yield documents except hidden ones."""
         for doc in docs:
             shown = self.document(doc, request)
             if shown is not None:
@@ -245,7 +245,7 @@ class Transforms:
         if row.deleted:
             return row
         doc = self.document(row.document(), request)
-        # What is hidden from an index is, to it, not there.
+        # To an index, hidden documents do not exist.
         return row._replace(deleted=True, text=b"") if doc is None else row._replace(text=dump(doc))
 
 

@@ -8,16 +8,16 @@ from typing import Any, Protocol, Union
 __all__ = ["AttachmentData", "Document", "DocumentInput", "Json", "Readable", "Revs"]
 
 Json = Union[None, bool, int, float, str, "Sequence[Json]", "Mapping[str, Json]"]
-"""Anything JSON can say."""
+"""Any JSON value."""
 
 Document = Mapping[str, Any]
 """A document: JSON fields, with ``_id``, ``_rev`` and the other reserved ones."""
 
 DocumentInput = Document | str | bytes
-"""What every writing call takes: a mapping, or JSON text of an object."""
+"""What every writing call accepts: a mapping, or JSON text of an object."""
 
 Revs = Mapping[str, Sequence[str]]
-"""Revisions by document id, as ``revs_diff`` and ``purge`` take them."""
+"""Revisions by document id, as ``revs_diff`` and ``purge`` accept them."""
 
 
 class Readable(Protocol):

@@ -1,4 +1,4 @@
-"""What to do with values that JSON cannot represent: the end of an error message."""
+"""Advice for values that JSON cannot represent: the end of an error message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ADVICE: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 
 def advice(value: Any) -> str:
-    """Return what makes something JSON can say of a value: `` (...)``, to stand after the name of its type."""
+    """Return how to convert a value to JSON: `` (...)``, to follow the name of its type."""
     said = next((text for kind, text in _ADVICE if isinstance(value, kind)), None)
     if said is None and dataclasses.is_dataclass(value) and not isinstance(value, type):
         said = "dataclasses.asdict() makes an object of it"

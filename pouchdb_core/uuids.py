@@ -29,10 +29,10 @@ class UuidSource:
     def __call__(self) -> str:
         """Return the next UUID as text with dashes."""
         millis = int(self._clock() * 1000)
-        # 48 bits of time, 26 of counter (12 in rand_a, 14 leading ones of rand_b), 48 of chance.
-        # The counter starts low in each millisecond and only ever grows within it.
+        # 48 bits of time, 26 of counter (12 in rand_a, 14 leading ones of rand_b), 48 random ones.
+        # The counter starts low in each millisecond and only grows within it.
         if self._pid != os.getpid():
-            # Forked: a thread of the parent may have held the lock. That both go on from one stamp
+            # Forked: a thread of the parent may have held the lock. That both continue from one stamp
             # is covered by the random tail.
             self._lock, self._pid = threading.RLock(), os.getpid()
         with self._lock:

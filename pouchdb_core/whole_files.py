@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all, also when the program is killed or the power fails in the middle.
+"""Files that appear whole or not at all, even if the program is killed or the power fails in the middle.
 
-A file is made as a draft, under another name in the same directory, and gets its own when it is complete. A draft has a
-lock beside it as long as somebody makes it: one that nobody holds is of a process that was killed, and ``sweep``
+A file is made as a draft, under another name in the same directory, and renamed when complete. A draft has a
+lock beside it while it is being made: one that is not held is of a process that was killed, and ``sweep``
 removes it with what belongs to the draft.
 """
 
@@ -23,14 +23,14 @@ if sys.platform != "win32":
 __all__ = ["draft", "locked", "make_directory", "sweep", "sync_directory"]
 
 _DRAFT = re.compile(r"\.([0-9a-f]{32})\.(?:new|part|lock)(?:$|[-.])")
-"""Drafts, their locks, and what SQLite and plug-ins add to their names."""
+"""Drafts, their locks, and the suffixes that SQLite and plug-ins add."""
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[int | None]:
     """Let one process at a time make or remove files in a directory; yield its descriptor.
 
-    Windows has neither, nor needs it: its unlink never removes a file that is open.
+    Windows does not have this, nor need it: its unlink never removes a file that is open.
     """
     if sys.platform == "win32":
         yield None
@@ -47,13 +47,13 @@ def locked(directory: Path) -> Iterator[int | None]:
 
 @contextmanager
 def draft(directory: Path, suffix: str = ".new") -> Iterator[Path]:
-    """Yield the name of a draft, to be made and renamed or linked in the block; what is left at its end is removed.
+    """Yield the name of a draft, to be made and renamed or linked in the block; a file left at its end is removed.
 
     Raises OSError.
     """
     stem = f".{uuid.uuid4().hex}"
     path, lock = directory / f"{stem}{suffix}", directory / f"{stem}.lock"
-    # Not on the draft itself: closing a descriptor of it would take SQLite's locks away once it has its name.
+    # Not on the draft itself: closing a descriptor of it would remove SQLite's locks once it has its name.
     with locked(directory):
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         if sys.platform != "win32":
@@ -69,7 +69,7 @@ def draft(directory: Path, suffix: str = ".new") -> Iterator[Path]:
 
 
 def sweep(directory: Path) -> None:
-    """Remove drafts that nobody makes any more; what cannot be removed stays. Never fails."""
+    """Remove drafts that are no longer being made; files that cannot be removed stay. Never fails."""
     with suppress(OSError):
         found: dict[str, list[Path]] = {}
         for name in os.listdir(directory):
@@ -77,7 +77,7 @@ def sweep(directory: Path) -> None:
                 found.setdefault(match[1], []).append(directory / name)
         if not found:
             return
-        # Locks are taken under this one, so that a draft without its lock is nobody's.
+        # Locks are taken under this one, so that a draft without its lock has no owner.
         with locked(directory):
             for stem, paths in found.items():
                 if not _is_held(directory / f".{stem}.lock"):

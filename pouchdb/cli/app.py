@@ -118,7 +118,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     output = Output()
     if arguments is None and hasattr(sys, "set_int_max_str_digits"):
-        # Documents may have integers of more digits than Python prints unless told.
+        # Documents may have integers of more digits than Python prints by default.
         sys.set_int_max_str_digits(MAX_DIGITS)
     given = list(sys.argv[1:] if arguments is None else arguments)
     # Before it is parsed, so that errors in the rest are reported in JSON too.

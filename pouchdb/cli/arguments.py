@@ -45,7 +45,7 @@ LIST = _Json(list)
 
 
 def text_of(given: str) -> str:
-    """Return the text that an argument means: itself, of a file (``@FILE``), or of the standard input (``-``)."""
+    """Return the text of an argument: itself, that of a file (``@FILE``), or of the standard input (``-``)."""
     try:
         if given == "-":
             return sys.stdin.read()
@@ -74,7 +74,7 @@ def choosing(function: F) -> F:
 def chosen(
     doc_ids: tuple[str, ...], selector: Any, filter_: str | None, params: tuple[str, ...], view: str | None
 ) -> dict[str, Any]:
-    """Return those options as the database takes them, without those that were not given."""
+    """Return those options as the database accepts them, without those that were not given."""
     query: dict[str, str] = {}
     for each in params:
         name, equals, value = each.partition("=")

@@ -1,4 +1,4 @@
-"""changes: the feed, so far or for ever."""
+"""changes: the feed, so far or forever."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def changes(
         session.output.data(row) if session.output.json else _line(session, row)
 
     if not follow:
-        # Told as they come: a feed of any length takes the same memory.
+        # Printed as they come: a feed of any length takes the same memory.
         database.changes(descending=descending, return_docs=False, on_change=tell, **options)
         return Status.OK
     with interruptible():
@@ -62,7 +62,7 @@ def changes(
             for row in _rows(feed):
                 tell(row)
         except KeyboardInterrupt:
-            # That is how following ends.
+            # Following ends this way.
             feed.cancel()
     return Status.OK
 

@@ -25,18 +25,18 @@ DEFAULT = "data"
 
 
 class Session:
-    """What a command gets by ``@click.pass_obj``; closed when it is over."""
+    """The object a command gets by ``@click.pass_obj``; closed when the command ends."""
 
     def __init__(self, output: Output, owners: dict[str, str]) -> None:
         self.output = output
         self.owners = owners
-        """The commands, and which plug-in brought each."""
+        """The commands, and the plug-in that added each."""
         self.directory = Path(DEFAULT)
         self.url: str | None = None
-        """Where the databases are instead of in the directory, with its credentials."""
+        """The URL of the databases instead of a directory, with its credentials."""
         self.choose(os.environ.get(DIRECTORY) or DEFAULT)
         self.ca_certs: Path | None = None
-        """The file of certificates that servers are judged by; None for the system's."""
+        """The file of certificates to verify servers with; None for the system's."""
         self._environments: dict[Path | str | None, SyncEnvironment] = {}
         self._open = ExitStack()
 
@@ -47,7 +47,7 @@ class Session:
         self._open.close()
 
     def choose(self, where: str) -> None:
-        """Say where the databases are: a directory, or a URL that a plug-in keeps databases at."""
+        """Set where the databases are: a directory, or a URL that a plug-in keeps databases at."""
         if "://" in where:
             self.url = where
             self.output.secrets[where] = without_credentials(where)
@@ -56,12 +56,12 @@ class Session:
 
     @property
     def there(self) -> bool:
-        """Whether the place is there, as far as it can be known without asking."""
+        """Whether the place exists, as far as it can be known without a request."""
         return self.url is not None or self.directory.is_dir()
 
     @property
     def where(self) -> str:
-        """What the place is called, without credentials."""
+        """The name of the place, without credentials."""
         return str(self.directory) if self.url is None else without_credentials(self.url)
 
     def environment(self, directory: Path | None = None, *, make: bool = False) -> SyncEnvironment:
@@ -85,7 +85,7 @@ class Session:
         return found
 
     def place(self, given: str) -> Place:
-        """Return where the database that is called so on the command line is."""
+        """Return where the database with this name on the command line is."""
         if self.url is not None and "://" not in given:
             return Place(self.directory, given)
         place = place_of(given, self.directory)
@@ -97,7 +97,7 @@ class Session:
     def database(self, given: str, *, make: bool = False, guess: bool = True, **options: Any) -> SyncPouchDB:
         """Open a database by name, path or URL; ``make`` makes a missing one.
 
-        ``guess`` suggests names that are like a wrong one: not where taking the wrong one does harm. Raises Failure,
+        ``guess`` suggests names similar to a wrong one: not where a wrong guess does harm. Raises Failure,
         PouchDBError.
         """
         return self._opened(self.place(given), make, guess, options)
@@ -117,7 +117,7 @@ class Session:
             except BadRequest as error:
                 if "@" not in place.name:
                     raise
-                # Where the password ends is not known, so nothing of it may be shown.
+                # The end of the password is not known, so nothing of it may be shown.
                 raise Failure(
                     "this is not the URL of a database",
                     f"special characters of a password must be escaped in a URL (/ is %2F, @ is %40): "
@@ -138,7 +138,7 @@ class Session:
         return environment.PouchDB(place.name, **options)
 
     def shown(self, given: str) -> str:
-        """Return what a database was called on the command line, without credentials."""
+        """Return the name of a database on the command line, without credentials."""
         return without_credentials(given)
 
     def exists(self, given: str) -> bool:

@@ -31,7 +31,7 @@ def create(session: Session, db: str) -> None:
         raise FileExists(f"there is a database {place.name!r} in {place.directory} already")
     database = session.database(db, make=True)
     if database.remote:
-        # Opening asks a server for nothing.
+        # Opening sends no request to a server.
         database.fetch("", "PUT")
     session.output.pairs({"created": database.name})
 

@@ -1,4 +1,4 @@
-"""What may be wrong with a database, and why a document is not where it should be."""
+"""Problems of a database, and why a document is not where it should be."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COUNTED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found: ``ok``, a ``note``, or a ``problem``, with what to do."""
+    """One finding: ``ok``, a ``note``, or a ``problem``, with what to do."""
 
     level: str
     check: str
@@ -41,22 +41,22 @@ class Finding:
 
 
 def fine(check: str, text: str) -> Finding:
-    """Return a finding that is as it should be."""
+    """Return a finding without a problem."""
     return Finding("ok", check, text)
 
 
 def note(check: str, text: str, hint: str = "") -> Finding:
-    """Return a finding that one may want to know of."""
+    """Return a finding for information."""
     return Finding("note", check, text, hint)
 
 
 def problem(check: str, text: str, hint: str = "") -> Finding:
-    """Return a finding that needs somebody to do something."""
+    """Return a finding that needs an action."""
     return Finding("problem", check, text, hint)
 
 
 def findings(db: SyncPouchDB, name: str) -> Iterator[Finding]:
-    """Check a database: what is stored, its indexes, its replications. ``name`` is what hints call it."""
+    """Check a database: what is stored, its indexes, its replications. ``name`` is its name in hints."""
     if db.remote:
         yield note("integrity", "it is on a server, which checks its files itself")
     else:
@@ -351,7 +351,7 @@ def _refusing(target: _Side, id: str) -> str:
 
 
 def _of_pair(source: SyncPouchDB, target: SyncPouchDB) -> tuple[str, list[Record]]:
-    """Return the id of the plain replication of two databases, and the checkpoints of all that they remember."""
+    """Return the id of the plain replication of two databases, and the checkpoints of all that they know."""
     ids = source.id(), target.id()
     if ids[0] == ids[1]:
         ids = f"{ids[0]}:{source.info().get('epoch')}", f"{ids[1]}:{target.info().get('epoch')}"
@@ -364,7 +364,7 @@ def _of_pair(source: SyncPouchDB, target: SyncPouchDB) -> tuple[str, list[Record
     both = set(target.adapter.local_ids("_local/")) & set(source.adapter.local_ids("_local/"))
     known = [each for id, each in found.items() if id == plain or id in both]
     if plain not in found:
-        # A server that does not list them gives the one that is asked for.
+        # A server that does not list them returns the requested one.
         try:
             known.append(target.get(plain))
         except NotFound:

@@ -121,7 +121,7 @@ def put(
 
 
 def _refuse_listing(given: dict[str, Any]) -> None:
-    """Refuse what would become one document with all of a file's documents in it."""
+    """Refuse a file of documents that would become a single document."""
     for name in ("docs", "rows", "results"):
         members = given.get(name)
         if isinstance(members, list) and members and all(isinstance(each, dict) for each in members):
@@ -149,7 +149,7 @@ def _attach(db: SyncPouchDB, doc: dict[str, Any], files: Sequence[tuple[str, IO[
 
 
 def _borrow(db: SyncPouchDB, docs: list[dict[str, Any]]) -> None:
-    """Give each document the revision that is there now."""
+    """Give each document the current revision."""
     ids = [doc["_id"] for doc in docs if isinstance(doc.get("_id"), str)]
     known = {row["key"]: row for row in db.all_docs(keys=ids)["rows"]} if ids else {}
     for doc in docs:
@@ -162,10 +162,10 @@ def _borrow(db: SyncPouchDB, docs: list[dict[str, Any]]) -> None:
 
 
 def _told(session: Session, results: list[Any]) -> int:
-    """Print what became of each document; return the status."""
+    """Print the outcome of each document; return the status."""
     output = session.output
     failed = [told_entry(each) for each in results if each.get("error")]
-    # Of many only what went wrong is of interest to a person; scripts ask for JSON.
+    # Of many, only errors are of interest to a person; scripts use JSON.
     many = len(results) > LISTED
     for each in results:
         if many and not output.json and not each.get("error"):
@@ -228,7 +228,7 @@ def ls(session: Session, db: str | None, prefix: str, limit: int | None, docs: b
 def _rows(db: SyncPouchDB, prefix: str, limit: int | None, docs: bool) -> Iterator[Any]:
     """Yield rows page by page: a listing of any length takes the same memory."""
     start, end, left = prefix, end_of_prefix(prefix), limit
-    # A document is of any size; of those fewer are held at once.
+    # Documents may have any size; fewer of them are in memory at once.
     most = 100 if docs else PAGE
     while left is None or left > 0:
         size = most if left is None else min(left, most)
@@ -236,7 +236,7 @@ def _rows(db: SyncPouchDB, prefix: str, limit: int | None, docs: bool) -> Iterat
         yield from rows
         if len(rows) < size:
             return
-        # The least text after the last id: that document may be gone by now.
+        # The smallest string after the last id: that document may be gone by now.
         start = rows[-1]["id"] + "\0"
         left = None if left is None else left - len(rows)
 
@@ -249,7 +249,7 @@ def _is_server(given: str) -> bool:
 def _databases(session: Session, server: str | None, prefix: str) -> None:
     output = session.output
     if server is not None:
-        # No database of this name is asked for anything: its session is what reaches the server.
+        # No request is sent for a database of this name: its session reaches the server.
         names = session.database(f"{server.rstrip('/')}/_all_dbs").fetch("/_all_dbs").json()
     else:
         names = session.names()

@@ -49,7 +49,7 @@ def dump(session: Session, db: str, file: Path, force: bool) -> None:
 
 @contextmanager
 def destination(output: Output, file: Path, force: bool, what: str = "a dump") -> Iterator[IO[bytes]]:
-    """Yield what to write to; a file gets its name when it is complete."""
+    """Yield the stream to write to; a file gets its name when it is complete."""
     if str(file) == "-":
         if sys.stdout.isatty():
             raise Failure(f"{what} is long: give it a file, or a pipe", exit=Status.USAGE)
@@ -64,7 +64,7 @@ def destination(output: Output, file: Path, force: bool, what: str = "a dump") -
     try:
         with part.open("wb") as raw:
             if file.suffix == ".gz":
-                # 6 packs nearly as well as 9, three times as fast.
+                # 6 compresses nearly as well as 9, three times as fast.
                 with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6) as packed:
                     yield cast("IO[bytes]", packed)
             else:
@@ -140,7 +140,7 @@ def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool)
 
 
 def _broken(error: PouchDBError, name: str, merge: bool) -> PouchDBError | Failure:
-    """Return what is said of a dump that cannot be read to its end."""
+    """Return the message for a dump that cannot be read to its end."""
     result = error.details.get("result")
     if result is None:
         return error

@@ -90,7 +90,7 @@ def _document(text: str, doc: dict[str, Any]) -> dict[str, Any]:
 
 
 def _saved_hint(text: str) -> str:
-    """Keep what was typed in a file; return where it is."""
+    """Keep the edited text in a file; return its path."""
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", prefix="pouchdb-edit-", suffix=".json", delete=False
     ) as draft:

@@ -89,7 +89,7 @@ def import_(
             )
         else:
             source = JsonDocuments(packed)
-        # The first document comes before the database, so that a wrong file makes none.
+        # The first document is read before the database is opened, so that a wrong file does not make one.
         documents = iter(source)
         first = next(documents, None)
         database = session.database(db, make=True)
@@ -125,7 +125,7 @@ def _source(file: Path, stdin: bool) -> Iterator[IO[bytes]]:
         with file.open("rb") as opened:
             yield opened
         return
-    # What a test or an embedding program puts in its place may be text alone.
+    # The replacement in a test or an embedding program may be a text stream only.
     binary = getattr(sys.stdin, "buffer", None)
     yield io.BytesIO(sys.stdin.read().encode()) if binary is None else binary
 

@@ -73,7 +73,7 @@ class Command(click.Command):
 
 
 class Database(click.types.StringParamType):
-    """What names a database; shells are offered those of the chosen directory."""
+    """The type of a database's name; shells complete those of the chosen directory."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         session = ctx.find_object(Session)
@@ -83,11 +83,11 @@ class Database(click.types.StringParamType):
 
 
 NAMES = frozenset(["db", "source", "target", "left", "right", "other"])
-"""What arguments for databases are called."""
+"""The names of arguments for databases."""
 
 
 class ReaderGone(Exception):
-    """Whoever read what is printed has had enough."""
+    """The reader of the output has closed the pipe."""
 
 
 class Group(click.Group):
@@ -119,7 +119,7 @@ class Group(click.Group):
                     formatter.write_dl(rows)
 
     def sections(self) -> list[tuple[str, list[str]]]:
-        """Return the commands below their headings, those of plug-ins last."""
+        """Return the commands under their headings, those of plug-ins last."""
         listed = [(heading, [name for name in names if name in self.commands]) for heading, names in SECTIONS]
         known = {name for _, names in listed for name in names}
         return [*listed, ("Commands of plug-ins", [name for name in self.list_commands_sorted() if name not in known])]

@@ -1,4 +1,4 @@
-"""Ending by a signal: Ctrl-C, and SIGTERM as a service manager sends it, are one."""
+"""Ending by a signal: Ctrl-C and the SIGTERM of a service manager are treated alike."""
 
 from __future__ import annotations
 

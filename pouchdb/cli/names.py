@@ -1,4 +1,4 @@
-"""What names a database on the command line: a name, a path or a URL."""
+"""Names of databases on the command line: a name, a path or a URL."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Place:
 def place_of(given: str, directory: Path) -> Place:
     """Return where ``given`` is.
 
-    A URL is what has ``://``. A path is what ends with ``.pouchdb``, begins with ``/``, ``.`` or ``~``, or
+    A URL contains ``://``. A path ends with ``.pouchdb``, begins with ``/``, ``.`` or ``~``, or
     has the name of an existing directory before its last slash, unless a database in ``directory`` is
-    called so: names may have slashes. Raises Failure.
+    has that name: names may have slashes. Raises Failure.
     """
     if not given:
         raise Failure("the name of a database is empty", exit=Status.USAGE)
@@ -56,7 +56,7 @@ def _name_of(path: Path) -> str:
             f"{path}: no database would have a file of this name",
             "the name of a file is made from the database's: `pouchdb ls` shows those that are there",
         )
-    # It may be made: of plain names the file is called the same.
+    # It may be made: for plain names the file has the same name.
     name = path.name[: -len(files.SUFFIX)]
     if name and files.filename(name) == path.name:
         return name
@@ -78,7 +78,7 @@ def _with_password(url: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """Return a URL as it may be shown, however wrong it is."""
+    """Return a URL in a form that may be shown, even if it is invalid."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url
 

@@ -1,4 +1,4 @@
-"""new-plugin: the files of a plug-in to begin with."""
+"""new-plugin: the initial files of a plug-in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["COMMANDS", "new_plugin", "rendered"]
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 TEMPLATE = Path(__file__).with_name("plugin_template")
 SUFFIX = ".txt"
-"""Of every file of the template, so that nothing takes it for code."""
+"""The suffix of every file of the template, so that it is not taken for code."""
 
 
 def rendered(name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is printed: for people on a terminal, plain lines into a pipe, JSON for scripts."""
+"""Output: for people on a terminal, as plain lines into a pipe, as JSON for scripts."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066
 
 
 def shown(value: object) -> str:
-    """Return a value as text that a terminal takes for nothing else: ids and bodies may hold control codes."""
+    """Return a value as text that is safe for a terminal: ids and bodies may hold control codes."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(value))
 
 
 def bytes_text(number: int) -> str:
-    """Return a number of bytes as people say it."""
+    """Return a number of bytes in a readable unit."""
     size = float(number)
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
@@ -48,16 +48,16 @@ class Output:
         self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.errors = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self.secrets: dict[str, str] = {}
-        """Texts that are never shown, and what is shown instead."""
+        """Strings that are never shown, and their replacements."""
 
     @property
     def terminal(self) -> bool:
-        """Whether a person looks at it."""
+        """Whether the output is a terminal."""
         return self.console.is_terminal and not self.json
 
     @property
     def animated(self) -> bool:
-        """Whether lines may be drawn again: progress goes to the error stream, so that a pipe stays clean."""
+        """Whether lines may be redrawn: progress goes to the error stream, so that a pipe stays clean."""
         return self.errors.is_terminal and not self.errors.is_dumb_terminal and not self.json
 
     def can_draw(self, text: str) -> bool:
@@ -81,10 +81,10 @@ class Output:
         )
 
     def data(self, value: Any) -> None:
-        """Print one line of JSON: what ``--json`` asks for."""
+        """Print one line of JSON: the form for ``--json``."""
         sys.stdout.write(json_text(value, separators=(",", ":")) + "\n")
         if not os.environ.get("PYTHONUNBUFFERED") and self.json:
-            # Whoever reads a feed wants to see its rows when they come.
+            # The reader of a feed needs its rows when they come.
             sys.stdout.flush()
 
     def document(self, value: Any) -> None:
@@ -99,7 +99,7 @@ class Output:
             sys.stdout.write(text + "\n")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table for people; into a pipe its rows alone, cells separated by tabs, nothing cut."""
+        """Print a table for people; into a pipe only its rows, cells separated by tabs, nothing cut."""
         if not self.terminal:
             for row in rows:
                 sys.stdout.write("\t".join(shown(cell) for cell in row) + "\n")
@@ -122,15 +122,15 @@ class Output:
         else:
             self.table((), ((name, _plain(value)) for name, value in values.items()))
 
-    # -- what is said beside the results -------------------------------------------------------------
+    # -- messages beside the results -------------------------------------------------------------
 
     def note(self, text: object) -> None:
-        """Say something to a person; scripts are not told."""
+        """Print a message for people, not for scripts."""
         if not self.json:
             self.errors.print(Text(self.safe(shown(text)), style="dim"))
 
     def warn(self, text: object) -> None:
-        """Say something on the error stream, to scripts too."""
+        """Print a message on the error stream, for scripts too."""
         if self.json:
             sys.stderr.write(json_text({"warning": self.safe(str(text))}) + "\n")
         else:

@@ -63,7 +63,7 @@ def plugins(session: Session, core: bool) -> None:
 
 
 def _brought(loaded: Plugins, name: str, hook: str) -> list[str]:
-    """Return the names of what a plug-in answers a hook with."""
+    """Return the names of the objects that a plug-in returns from a hook."""
     caller: Any = getattr(loaded.manager.hook, hook)
     return [each.name for made in caller.get_hookimpls() if made.plugin_name == name for each in made.function()]
 

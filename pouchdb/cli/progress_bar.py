@@ -1,4 +1,4 @@
-"""Progress of long work on a terminal: bars, rates, remaining time."""
+"""Progress of long-running work on a terminal: bars, rates, remaining time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NARROW = 80
 PATIENCE = 1.0
 """Seconds that work may take before it is shown."""
 PERIOD = 0.1
-"""Seconds between two looks at what is drawn."""
+"""Seconds between two updates of the display."""
 
 
 class _Rate(TextColumn):
-    """Things a second; of what has ended, over the whole time."""
+    """Items per second; after the end, over the whole time."""
 
     def __init__(self) -> None:
         super().__init__("")
@@ -142,7 +142,7 @@ def _lines(output: Output, parts: Mapping[str, Any], names: Mapping[str, tuple[s
 
 @contextmanager
 def working(output: Output, database: Any) -> Iterator[None]:
-    """Show the long work of a database while the block runs, once it has taken a second: building an index, copying."""
+    """Show a database's long-running tasks while the block runs, once it has taken a second: an index, a copy."""
     if not output.animated or database.remote:
         yield
         return

@@ -108,5 +108,5 @@ COMMANDS = (query,)
 
 
 def _value(row: Any) -> Any:
-    """Return the value of a reduced row; where its reduce function grew instead of shrinking, what is said of it."""
+    """Return the value of a reduced row; if its reduce function grew instead of shrinking, the message about it."""
     return row["value"] if "value" in row else {name: row[name] for name in ("error", "reason")}

@@ -34,9 +34,9 @@ class Watched(Replication):
     """A replication in the background that can be asked to end after the current batch."""
 
     def stop(self) -> None:
-        """End it so that all that was done is remembered: a server that has a batch is waited for.
+        """End it so that the checkpoint covers all that was done: waits for a server that has a batch.
 
-        Called again, nobody is waited for any more; then the checkpoint before stays true.
+        Called again, it no longer waits; then the previous checkpoint remains valid.
         """
         if self.cancelled or self.done:
             self.replicator.interrupt()
@@ -54,7 +54,7 @@ class Background(Starter):
     blocks = False
 
     def replication(self, env: SyncEnvironment, replicator: Replicator, on_change: Any, complete: Any) -> Any:
-        # Nobody asks for the documents: parsing them costs as much as moving them.
+        # The documents are not needed: parsing them costs as much as moving them.
         replicator.tells = False
         engine = env.engine
         subscribe = replicator.source.adapter.subscribe
@@ -139,7 +139,7 @@ def _background(db: SyncPouchDB) -> SyncEnvironment:
 
 
 Names = Mapping[str, tuple[str, str]]
-"""What source and target of each direction are called; of a replication the direction is empty."""
+"""The names of source and target of each direction; for a replication the direction is empty."""
 
 
 def _run(session: Session, start: Callable[[], Any], names: Names, *, live: bool) -> int:
@@ -160,7 +160,7 @@ def _run(session: Session, start: Callable[[], Any], names: Names, *, live: bool
 
 
 def _stopped(session: Session, handle: LiveHandle, parts: Mapping[str, Any]) -> Record:
-    """End it with the batch that is under way; when asked once more, at once."""
+    """End it after the current batch; when called once more, at once."""
     for part in parts.values():
         part.stop()
     try:
@@ -217,7 +217,7 @@ def _told(session: Session, result: Record, parts: dict[str, Any], names: Names,
         if not output.json:
             ended = "" if each["status"] != "cancelled" else "interrupted: " if interrupted else "ended: "
             refused = f", {each['doc_write_failures']:,} refused" if each["doc_write_failures"] else ""
-            # Of one that is complete, these came after its beginning.
+            # For a complete one, these came after its beginning.
             left = f", {replicator.pending:,} changes to go" if ended and replicator.pending else ""
             output.line(f"{names[name][0]} to {names[name][1]}: {ended}{each['docs_written']:,} written{refused}{left}")
     if interrupted:

@@ -1,4 +1,4 @@
-"""Exit statuses, and what is said of an error: what happened, and what to do."""
+"""Exit statuses, and messages for errors: what happened, and what to do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["Failure", "Status", "redacted", "told", "told_entry"]
 
 
 class Status(IntEnum):
-    """What the command exits with; scripts may rely on it."""
+    """The exit status of the command; scripts may rely on it."""
 
     OK = 0
     FAILED = 1
@@ -66,7 +66,7 @@ class _Rule:
     hint: str = ""
 
 
-# The first that fits counts, so subclasses come before what they are made of.
+# The first that fits counts, so subclasses come before their base classes.
 _RULES = (
     _Rule(
         Unauthorized,
@@ -105,12 +105,12 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 def redacted(text: str) -> str:
-    """Return a text without the names and passwords of the URLs in it."""
+    """Return text without the names and passwords of the URLs in it."""
     return _CREDENTIALS.sub("", text)
 
 
 def told(error: BaseException) -> Failure:
-    """Return what an error means for somebody at a command line."""
+    """Return what an error means for the user of the command line."""
     if isinstance(error, Failure):
         return error
     for rule in _RULES:

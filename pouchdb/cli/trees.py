@@ -1,4 +1,4 @@
-"""tree and conflicts: what the revisions of a document are, and which one to keep."""
+"""tree and conflicts: the revisions of a document, and which one to keep."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pouchdb_core.revisions import Tree, path_from_revisions, rev_order
 __all__ = ["COMMANDS", "Leaf", "conflicts", "drawn", "tree"]
 
 LONG = 8
-"""Revisions in a row that are drawn; of more the middle is left out."""
+"""Revisions in a row that are drawn; if there are more, the middle is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A leaf of a document: its revision and what it is."""
+    """A leaf of a document: its revision and its state."""
 
     rev: str
     path: Sequence[str]
@@ -178,7 +178,7 @@ def conflicts(session: Session, db: str, id: str | None, keep: str | None, keep_
             output.note(f"resolve one with: pouchdb conflicts {db if '://' not in db else 'DB'} ID --keep REV")
         return Status.OK
     if keep is not None:
-        # The beginning will do, as long as it can be only one.
+        # The beginning is enough if it is unique.
         meant = [leaf.rev for leaf in _leaves(database, id) if leaf.rev.startswith(keep) and not leaf.deleted]
         if len(meant) != 1:
             raise Failure(

@@ -1,4 +1,4 @@
-"""Documents as rows of CSV: the first row names the fields, cells are typed by what they look like."""
+"""Documents as rows of CSV: the first row names the fields, cells get types by their content."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def csv_documents(
     delimiter: str | None = None,
     id_column: str = "_id",
 ) -> Iterator[tuple[dict[str, Any] | BadRequest, str]]:
-    """Yield a document, or what is wrong with it, and its place for each row of a CSV file in UTF-8.
+    """Yield a document, or its error, and its place for each row of a CSV file in UTF-8.
 
     ``types`` gives columns a type of ``CELLS``, the others have ``default``: what looks like a JSON number, ``true``,
     ``false``, ``null``, an object or an array is that, the rest text. An empty cell adds no field. ``_id``, ``_rev``
-    and ``id_column``, which becomes the ``_id``, are text always. Raises BadRequest for what is not CSV.
+    and ``id_column``, which becomes the ``_id``, are always text. Raises BadRequest for what is not CSV.
     """
     types = dict(types or {})
     unknown = [kind for kind in (*types.values(), default) if kind not in CELLS]
@@ -73,7 +73,7 @@ def csv_documents(
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:
         head = text.readline()
-        # The first line may hold a quoted line break; then the reader takes more lines.
+        # The first line may hold a quoted line break; then the reader reads more lines.
         lines: Iterable[str] = _chain(head, text)
         rows = csv.reader(lines, delimiter=delimiter or _delimiter(head), strict=True)
         names = next(rows, None)

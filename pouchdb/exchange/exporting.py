@@ -14,7 +14,7 @@ from pouchdb_core.jsontext import dump
 __all__ = ["FORMATS", "export_documents"]
 
 PAGE = 200
-"""Documents that are held at once."""
+"""Documents that are in memory at once."""
 
 Format = Literal["jsonl", "json", "docs", "csv"]
 FORMATS: tuple[Format, ...] = ("jsonl", "json", "docs", "csv")
@@ -34,10 +34,10 @@ def export_documents(
 ) -> int:
     """Write the current revisions of documents in id order; return how many.
 
-    ``jsonl`` is a document a line, ``json`` an array, ``docs`` what ``_bulk_docs`` takes, ``csv`` a table of ``fields``
-    (by default all there are, for which the documents are read twice). ``revs`` False leaves out ``_rev``;
-    ``attachments`` brings their content in base64, else they are left out; ``design`` False leaves out design
-    documents. Memory is constant. It is not one moment of a database that is being written: ``backup`` is. Raises
+    ``jsonl`` is a document per line, ``json`` an array, ``docs`` a ``_bulk_docs`` body, ``csv`` a table of ``fields``
+    (by default all, for which the documents are read twice). ``revs`` False leaves out ``_rev``;
+    ``attachments`` adds their content in base64, else they are left out; ``design`` False leaves out design
+    documents. Memory is constant. It is not a snapshot of a database that is being written: ``backup`` is. Raises
     BadRequest.
     """
     if format not in FORMATS:
@@ -71,12 +71,12 @@ def _documents(db: SyncPouchDB, prefix: str, attachments: bool, design: bool) ->
             startkey=start, endkey=prefix + "\U0010ffff", limit=PAGE, include_docs=True, attachments=attachments
         )["rows"]
         for row in rows:
-            # One that was removed since the listing was read has no document.
+            # A row whose document was removed since the listing was read has none.
             if row.get("doc") is not None and (design or not row["id"].startswith("_design/")):
                 yield dict(row["doc"])
         if len(rows) < PAGE:
             return
-        # The least text after the last id: that document may be gone by now.
+        # The smallest string after the last id: that document may be gone by now.
         start = rows[-1]["id"] + "\0"
 
 

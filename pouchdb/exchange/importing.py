@@ -1,4 +1,4 @@
-"""Bringing documents from files into a database, in batches."""
+"""Import of documents from files into a database, in batches."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pouchdb_core.errors import BadRequest
 __all__ = ["EXISTING", "ImportResult", "JsonDocuments", "Source", "import_documents"]
 
 BATCH = 500
-"""Documents in one transaction, at most."""
+"""Maximum number of documents in one transaction."""
 BYTES = 4_000_000
-"""Bytes of documents in one transaction, about."""
+"""Approximate bytes of documents in one transaction."""
 ERRORS = 100
 """Errors that a result lists."""
 
@@ -26,7 +26,7 @@ Existing = Literal["refuse", "replace", "skip", "conflict"]
 EXISTING: tuple[Existing, ...] = ("refuse", "replace", "skip", "conflict")
 
 Source = Iterable[tuple[Any, str]]
-"""Documents, or what is wrong with one (BadRequest), each with its place in the file."""
+"""Documents, or the error of one (BadRequest), each with its place in the file."""
 
 _CONTAINERS = {"docs", "new_edits", "rows", "results", "total_rows", "offset", "update_seq", "last_seq", "pending"}
 _REV = re.compile(r"[1-9][0-9]*-.")
@@ -35,12 +35,12 @@ _SHOWN_ONLY = ("_conflicts", "_deleted_conflicts", "_local_seq", "_revs_info")
 
 @dataclass
 class ImportResult:
-    """What became of the documents of a file."""
+    """The outcome for the documents of a file."""
 
     read: int = 0
     written: int = 0
     unchanged: int = 0
-    """Revisions that the database had already."""
+    """Revisions that the database already had."""
     skipped: int = 0
     refused: int = 0
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -54,13 +54,13 @@ def import_documents(
     existing: Existing = "refuse",
     on_progress: Callable[[ImportResult], object] | None = None,
 ) -> ImportResult:
-    """Write documents into a database, some hundred in a transaction; return what became of them.
+    """Write documents into a database, some hundred per transaction; return the outcome.
 
-    A document with a ``_rev`` is stored as that revision, as replication does, so bringing in a file twice
-    changes nothing. One without is a new document. Where its id is taken, ``existing`` decides: ``refuse`` (the
+    A document with a ``_rev`` is stored as that revision, as replication does, so importing a file twice
+    changes nothing. One without is a new document. If its id is taken, ``existing`` decides: ``refuse`` (the
     document is an error of the result), ``replace`` (it becomes the next revision), ``skip``, or ``conflict`` (it is
-    stored as a revision beside the existing ones). All but ``refuse`` disregard a ``_rev``. Each batch is whole or
-    not there. Raises what the database raises; documents that it refuses are errors of the result.
+    stored as a revision beside the existing ones). All but ``refuse`` ignore a ``_rev``. Each batch is written whole or
+    not at all. Raises what the database raises; documents that it refuses are errors of the result.
     """
     run = _Import(db, existing)
     for batch in _batches(source, run.result):
@@ -73,9 +73,9 @@ def import_documents(
 class JsonDocuments:
     """Iterates over the documents of a JSON file with their places.
 
-    The file holds a document a line, an array of them, ``{"docs": [...]}``, a listing, view or changes feed with its
+    The file holds a document per line, an array of them, ``{"docs": [...]}``, a listing, view or changes feed with its
     documents, or is a backup of couchbackup (also a resumed one), pouchdb-dump or couchdb-dump. Raises BadRequest
-    where it is not JSON, breaks off, or holds something that is not a document.
+    where it is not JSON, is incomplete, or holds something that is not a document.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -83,7 +83,7 @@ class JsonDocuments:
         self._backup = False
         self._broken: tuple[BadRequest, str] | None = None
         self.broken_lines = 0
-        """Lines that a resumed couchbackup left incomplete; their documents stand in the file once more."""
+        """Lines that a resumed couchbackup left incomplete; their documents are in the file again."""
 
     def __iter__(self) -> Iterator[tuple[Any, str]]:
         for element in JsonValues(self._file):
@@ -122,7 +122,7 @@ class JsonDocuments:
             if value.get("name") == "@cloudant/couchbackup" or str(value.get("marker", "")).startswith("@cloudant/"):
                 self._backup = True
                 return
-            # pouchdb-dump begins with what it knows of the database, and says after each batch how far it is.
+            # pouchdb-dump begins with facts about the database, and has its progress after each batch.
             if {"version", "db_info"} <= value.keys() or value.keys() == {"seq"}:
                 return
             for name in ("docs", "rows", "results"):
@@ -139,7 +139,7 @@ class JsonDocuments:
         yield _document(value, place)
 
     def _end(self) -> Iterator[tuple[Any, str]]:
-        """Yield the error of a broken line that nothing explains."""
+        """Yield the error of an unexplained broken line."""
         if self._broken is not None:
             error, place = self._broken
             self._broken = None
@@ -183,7 +183,7 @@ def _batches(source: Source, result: ImportResult) -> Iterator[list[tuple[Any, s
 
 
 def _size(doc: Mapping[str, Any]) -> int:
-    """Return about how big a document is: what is in its strings, some levels deep."""
+    """Return the approximate size of a document: the length of its strings, some levels deep."""
     attachments = doc.get("_attachments")
     size = 100 + sum(len(value) for value in doc.values() if isinstance(value, str))
     if isinstance(attachments, dict):
@@ -216,7 +216,7 @@ class _Import:
         for doc, _ in docs:
             doc.pop("_rev", None)
             doc.pop("_revisions", None)
-        # The last one of several of one id counts, as if they came one after another.
+        # Of several with one id the last one counts, as if they were written one after another.
         self._over(docs)
 
     def _new(self, docs: list[tuple[dict[str, Any], str]]) -> None:
@@ -225,7 +225,7 @@ class _Import:
                 self._outcome(doc, place, outcome)
 
     def _revisions(self, docs: list[tuple[dict[str, Any], str]]) -> None:
-        """Store documents as the revisions they say they are; those that are there already are counted."""
+        """Store documents as the revisions they name; existing ones are counted."""
         asked: dict[str, list[str]] = {}
         for doc, _ in docs:
             if isinstance(doc.get("_id"), str) and isinstance(doc["_rev"], str) and _REV.match(doc["_rev"]):
@@ -240,7 +240,7 @@ class _Import:
                 wanted.append((doc, place))
         if not wanted:
             return
-        # Only errors come back, in the order of what was sent.
+        # Only errors are returned, in the order of the request.
         left = list(wanted)
         for outcome in self._db.bulk_docs([doc for doc, _ in wanted], new_edits=False):
             index = next((i for i, (doc, _) in enumerate(left) if doc.get("_id") == outcome.get("id")), 0)
@@ -285,7 +285,7 @@ def _storable(doc: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _last_of_each(docs: list[tuple[dict[str, Any], str]], result: ImportResult) -> list[tuple[dict[str, Any], str]]:
-    """Return the last document of each id: those before would be replaced at once."""
+    """Return the last document of each id: earlier ones would be replaced at once."""
     last = {doc["_id"]: number for number, (doc, _) in enumerate(docs) if isinstance(doc.get("_id"), str)}
     kept = [each for number, each in enumerate(docs) if last.get(each[0].get("_id"), number) == number]
     result.skipped += len(docs) - len(kept)

@@ -1,7 +1,7 @@
 """The JSON values in a file, one by one: lines, an array, objects one after another. No file is read whole.
 
 A big array, or the array in a big ``{"docs": [...]}``, is cut into the text of its elements without being
-parsed: each text then goes through the database's own parser, as everything else does.
+parsed: each is then parsed by the database's own parser, as everything else is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ID = re.compile(rb'"_id"[ \t\r\n]*:')
 
 
 class Element(NamedTuple):
-    """A parsed value, or why it could not be parsed, and where it stands."""
+    """A parsed value, or why it could not be parsed, and its place in the file."""
 
     value: Any
     place: str
@@ -43,13 +43,13 @@ class Element(NamedTuple):
 
 
 def unpacked(file: IO[bytes]) -> IO[bytes]:
-    """Return what reads a file's bytes, unpacked if it is packed by gzip; ``file`` needs ``peek``."""
+    """Return a binary file of the bytes of ``file``, decompressed if it is gzipped; ``file`` needs ``peek``."""
     head = file.peek(2)[:2]  # type: ignore[attr-defined]  # a buffered reader has it
     return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if head == b"\x1f\x8b" else file
 
 
 class JsonValues:
-    """Iterates over the values of a file. Raises BadRequest where it is not JSON or breaks off."""
+    """Iterates over the values of a file. Raises BadRequest where it is not JSON or is incomplete."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -66,7 +66,7 @@ class JsonValues:
         while (byte := self._next_byte()) is not None:
             if byte == b"[" and first:
                 yield from self._elements("array", self._at)
-                # What follows an array are more of them, a line each: a backup of couchbackup.
+                # An array may be followed by more arrays, one per line: a backup of couchbackup.
                 yield from self._lines()
                 return
             begin = self._line
@@ -127,19 +127,19 @@ class JsonValues:
         return text
 
     def _text(self, *, stop_at_array: bool) -> bytes | None:
-        """Return the text of the value that begins here; None for an object that is better cut than taken whole."""
+        """Return the text of the value that begins here; None for an object that should be cut, not parsed whole."""
         end = self._end(0, stop_at_array=stop_at_array)
         return None if end is None else self._take(self._at + end)
 
     def _end(self, depth: int, *, stop_at_array: bool = False) -> int | None:
-        """Return how far from here ``depth`` brackets are closed, reading on; a word or number ends with the file."""
+        """Return how far from here ``depth`` brackets close, reading on; a word or number may end with the file."""
         offset, inside = 0, False
         while True:
             position = self._at + offset
             while (found := _found(_INSIDE if inside else _OUTSIDE, self._buffer, position))[0] >= 0:
                 position, byte = found[0] + 1, found[1]
                 if inside:
-                    # The letter after a backslash ends nothing, also where it is not read yet.
+                    # The character after a backslash does not end the string, even if it is not read yet.
                     position += byte == BACKSLASH
                     inside = byte == BACKSLASH
                 elif byte == QUOTE:
@@ -187,7 +187,7 @@ class JsonValues:
         found = self._array_member()
         assert found is not None, "it was there"
         yield from self._elements(*found)
-        # What comes after the array says nothing about documents.
+        # Anything after the array does not concern documents.
         end = self._end(1)
         assert end is not None, "it was not asked to stop"
         self._take(self._at + end)
@@ -215,7 +215,7 @@ class JsonValues:
             yield Element(_parsed(text, where), where, container)
 
     def _lines(self) -> Iterator[Element]:
-        """Yield a value a line; one that is not JSON is an Element with the error, for the caller to judge."""
+        """Yield a value per line; one that is not JSON is an Element with the error, for the caller to judge."""
         while self._next_byte() is not None:
             begin = self._at
             while True:

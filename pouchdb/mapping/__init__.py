@@ -11,7 +11,7 @@
 >>> Person.load(db, person.id).age
 42
 
-What the original lost is kept: fields that the class does not declare, ``_attachments`` among them,
+Data that the original lost is kept: fields that the class does not declare, ``_attachments`` among them,
 survive a load and a store; decimals are stored as text; dates that are None can be stored.
 """
 

@@ -60,7 +60,7 @@ class Document:
 
     @property
     def as_dict(self) -> dict[str, Any]:
-        """The document as a dict by JSON names, values as Python has them; without ``_rev`` while there is none."""
+        """The document as a dict by JSON names, with Python values; without ``_rev`` while there is none."""
         values = {**self._others, **self._values}
         if values["_rev"] is None:
             del values["_rev"]
@@ -76,7 +76,7 @@ class Document:
         return doc
 
     def store(self, db: SyncPouchDB) -> Self:
-        """Put the document, set ``id`` and ``rev``, and return the instance. Raises Conflict and what put raises."""
+        """Put it, set ``id`` and ``rev``, and return the instance. Raises Conflict and other errors of put."""
         response = db.put(self._as_json())
         self.id, self.rev = response["id"], response["rev"]
         return self
@@ -88,10 +88,10 @@ class Document:
 
     @classmethod
     def query(cls, db: SyncPouchDB, fun: Any, **options: Any) -> Record:
-        """Query a view with ``include_docs`` and return its answer with instances as rows.
+        """Query a view with ``include_docs`` and return its result with instances as rows.
 
         Each has the row's ``key`` and ``value`` as attributes. A row whose document is gone stays a plain row. A view
-        that reduces has no documents: its plain answer is returned.
+        that reduces has no documents: its plain result is returned.
         """
         try:
             answer: Record = db.query(fun, **{"include_docs": True, **options})

@@ -54,7 +54,7 @@ class Field:
     jsonName = json_name
 
     def default(self) -> Any:
-        """Return the value of a document that was given none."""
+        """Return the value for a document without one."""
         return self._default() if callable(self._default) else self._default
 
     def to_py(self, value: Any) -> Any:
@@ -111,7 +111,7 @@ class DecimalField(Field):
     """A ``decimal.Decimal``, stored as text so that no digit is lost."""
 
     def to_py(self, value: Any) -> decimal.Decimal:
-        # A float read from JSON means what it shows, not its binary neighbour.
+        # A float read from JSON means its decimal digits, not its binary value.
         return decimal.Decimal(repr(value) if isinstance(value, float) else value)
 
     def to_json(self, value: Any) -> str:
@@ -121,8 +121,8 @@ class DecimalField(Field):
 class DateTimeField(Field):
     """A ``datetime.datetime``, stored as ISO 8601 text.
 
-    Takes also a ``time.struct_time`` in local time, whole seconds since 1970 (UTC, without a time zone
-    as in the original), a date, and text: ISO 8601, or whatever python-dateutil reads where it is installed.
+    Also accepts a ``time.struct_time`` in local time, whole seconds since 1970 (UTC, without a time zone
+    as in the original), a date, and text: ISO 8601, or any form that python-dateutil reads if it is installed.
     """
 
     def to_py(self, value: Any) -> Any:
@@ -133,14 +133,14 @@ class DateTimeField(Field):
 
 
 class DateField(DateTimeField):
-    """A ``datetime.date``, stored as ISO 8601 text; takes what DateTimeField takes."""
+    """A ``datetime.date``, stored as ISO 8601 text; accepts what DateTimeField accepts."""
 
     def to_py(self, value: Any) -> datetime.date:
         return _moment(value).date()
 
 
 class TimeField(DateTimeField):
-    """A ``datetime.time``, stored as ISO 8601 text; takes a time and what DateTimeField takes."""
+    """A ``datetime.time``, stored as ISO 8601 text; accepts a time and what DateTimeField accepts."""
 
     def to_py(self, value: Any) -> datetime.time:
         if isinstance(value, datetime.time):
@@ -154,7 +154,7 @@ class TimeField(DateTimeField):
 
 
 class _StructureField(Field):
-    """A field of a mutable value; ``jsonSerializable`` and ``toPy`` convert what is inside."""
+    """A field of a mutable value; ``jsonSerializable`` and ``toPy`` convert its contents."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class ListField(_StructureField):
 
 
 def _moment(value: Any) -> datetime.datetime:
-    """Return a datetime from any of the forms that date fields take. Raises ValueError, TypeError."""
+    """Return a datetime from any of the forms that date fields accept. Raises ValueError, TypeError."""
     if isinstance(value, datetime.datetime):
         return value
     if isinstance(value, datetime.date):

@@ -71,7 +71,7 @@ class ViewField:
         return wrapper
 
     def __call__(self, db: SyncPouchDB, **options: Any) -> Record:
-        """Query the view; see ``Document.query``. Raises NotFound and what ``query`` raises."""
+        """Query the view; see ``Document.query``. Raises NotFound and the errors of ``query``."""
         if self._owner is None:
             raise TypeError("a ViewField belongs to a class: declare it in the body of a Document")
         if db not in self._checked:
@@ -80,7 +80,7 @@ class ViewField:
         return self._owner.query(db, f"{self._design}/{self._view}", **{**self._defaults, **options})
 
     def _define_in(self, db: SyncPouchDB) -> None:
-        """Write the view into its design document unless it is there. Raises Conflict when others keep changing it."""
+        """Write the view into its design document unless it is there. Raises Conflict if others keep changing it."""
         wanted = {"map": self.map_fun if self._function is None else self._registered(db, self._function)}
         if self.reduce_fun:
             wanted["reduce"] = self.reduce_fun
@@ -106,7 +106,7 @@ class ViewField:
                 if attempt == attempts:
                     raise
             except (Forbidden, Unauthorized):
-                # A reader queries the view that is there; the query reports a missing one.
+                # A reader queries the existing view; the query reports a missing one.
                 return
             else:
                 return
