@@ -1,4 +1,4 @@
-"""Which first-party plug-in brings a method: the text of an AttributeError if the plug-in is missing."""
+"""Which first-party plug-in adds a method: the text of an AttributeError if the plug-in is missing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ DATABASE: Mapping[str, tuple[str, ...]] = {
 
 
 def brought(kind: Literal["database", "environment"], name: str) -> str | None:
-    """Return a message about a missing method: which plug-in brings it, to ``kind`` or to the other one; or None."""
+    """Return a message about a missing method: which plug-in adds it, to ``kind`` or to the other one; or None."""
     for other, known in (("database", DATABASE), ("environment", ENVIRONMENT)):
         for distribution, names in known.items():
             if name in names or name in map(camel_case, names):

@@ -95,7 +95,7 @@ def _reopen(environment: Any, name: str, options: dict[str, Any], user: Any, pur
 
 
 class _Hidden:
-    """Hides an inherited method, so that a plug-in may bring one of its name."""
+    """Hides an inherited method, so that a plug-in may add one with its name."""
 
     def __get__(self, instance: object, owner: type) -> Any:
         raise AttributeError("a database has no such method: a plug-in brings it")

@@ -62,7 +62,7 @@ class Life:
     def __init__(self, opened: Opened) -> None:
         self.opened = opened
         self.ended: str | None = None
-        """Why the object cannot be used any more."""
+        """Why the object can no longer be used."""
         self.slots = Slots()
         self.lock = threading.RLock()
         self.live: set[LiveHandle] = set()
@@ -206,7 +206,7 @@ class Handle(EventEmitter):
         return self._life.opened.slots.of(slot, self._own)
 
     def ask_guards_again(self) -> None:
-        """Ask plug-ins about writes again that had answered ``NEVER`` for this database."""
+        """Ask plug-ins that returned ``NEVER`` for this database about writes again."""
         self._life.opened.uninterested.clear()
 
     @property
@@ -224,17 +224,17 @@ class Handle(EventEmitter):
 
     @property
     def lists_plainly(self) -> bool:
-        """Whether a listing has what is stored: then ``Listing.raw`` may be asked for."""
+        """Whether a listing has what is stored: then ``Listing.raw`` may be requested."""
         return self.plugins.lists_plainly and ((transforms := self.transforms) is None or not transforms.reads)
 
     @property
     def feeds_plainly(self) -> bool:
-        """Whether the changes feed has what is stored: then ``Changes.raw`` may be asked for."""
+        """Whether the changes feed has what is stored: then ``Changes.raw`` may be requested."""
         return self.plugins.feeds_plainly and ((transforms := self.transforms) is None or not transforms.reads)
 
     @property
     def writes_plainly(self) -> bool:
-        """Whether what is written is stored as it is, but for what guards refuse."""
+        """Whether what is written is stored unchanged, except what guards refuse."""
         return self.plugins.writes_plainly and ((transforms := self.transforms) is None or not transforms.writes)
 
     def announce_task(self, name: str) -> Callable[[], None]:
@@ -273,12 +273,12 @@ class Handle(EventEmitter):
     ) -> Response:
         """Send a request to the server of a remote database, with its credentials, retries and errors.
 
-        ``path`` is below the database, or below the server when it begins with a slash; what is special in URLs
-        is already quoted. ``query`` values that are not strings are sent as JSON, None is left out; ``json`` is a body.
-        The answer has ``status``, ``headers``, ``data``, ``text``, ``json()`` and ``chunks()``; with ``stream`` its
+        ``path`` is below the database, or below the server when it begins with a slash; special characters are
+        already quoted. ``query`` values that are not strings are sent as JSON, None is left out; ``json`` is a body.
+        The response has ``status``, ``headers``, ``data``, ``text``, ``json()`` and ``chunks()``; with ``stream`` its
         body is read as it comes. With ``credentials=False`` the cookies of the environment identify the user, as
         a login left them, not the database's credentials. Raises the server's error unless ``check`` is False: then
-        answers of any status are returned, redirects too, and ``response.error()`` is the error that would have been
+        responses of any status are returned, redirects too, and ``response.error()`` is the error that would have been
         raised. Raises NotSupported for a local database.
         """
         options: dict[str, Any] = {} if json is ... else {"json": json}
@@ -312,7 +312,7 @@ class Handle(EventEmitter):
             each.cancel()
 
     def _close(self) -> None:
-        """End the object and let go of its store; nothing if it ended before."""
+        """End the object and release its store; does nothing if it ended before."""
         raise NotImplementedError
 
     if not TYPE_CHECKING:

@@ -48,8 +48,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 Brought = Callable[[Literal["database", "environment"], str], "str | None"]
 SETTINGS = ("collation", "default", "js_engine", "js_limits")
-"""The order of strings in keys of views (``views.collation``); a function that is asked for what is not JSON, as
-``json.dumps`` asks it; the JavaScript engine to use, by name, and what it may take (``javascript.Limits``)."""
+"""The order of strings in keys of views (``views.collation``); a function called for values that are not JSON, as
+by ``json.dumps``; the JavaScript engine to use, by name, and its limits (``javascript.Limits``)."""
 
 
 class Opened:
@@ -112,7 +112,7 @@ class Engine:
     ) -> None:
         self.directory = directory
         self.brought = brought
-        """Returns which plug-in brings a missing method: the core knows none by name."""
+        """Returns which plug-in adds a missing method: the core knows none by name."""
         self.origin = origin
         self.tasks = Tasks()
         self.slots = Slots()
@@ -131,7 +131,7 @@ class Engine:
         self.workers = Runner("pouchdb-worker", threads=8)
         """Steps replications in the background, and feeds for asyncio."""
         self.remote_workers = Runner("pouchdb-remote-worker", threads=16)
-        """Steps those with a server: one that does not answer holds a thread for as long as its time-out."""
+        """Steps those with a server: one that does not respond holds a thread for as long as its time-out."""
         self.live: set[Replication] = set()
         """The replications that run in the background."""
         self.going: set[LiveHandle] = set()
@@ -288,7 +288,7 @@ class Engine:
             raise DatabaseClosed("the environment is closed")
 
     def release(self, opened: Opened) -> None:
-        """Close a store that no database object uses any more; what lives in memory stays."""
+        """Close a store that no database object uses; what lives in memory stays."""
         with self._lock:
             used = any(not handle.closed for handle in opened.handles)
             if not used and opened.adapter.lasting and (opened in self._left or self._opened.get(opened.key) is opened):
@@ -312,7 +312,7 @@ class Engine:
 
     def _remove_remote(self, adapter: type[Adapter], name: str, options: Mapping[str, Any]) -> list[Handle]:
         self.check_open()
-        # A server takes its time: others may open databases meanwhile.
+        # A server may be slow: others may open databases meanwhile.
         adapter.destroy(replace(self.place, options={**self.place.options, **options}), name)
         ended: list[Handle] = []
         with self._lock:

@@ -93,7 +93,7 @@ class AbstractEnvironment(EventEmitter):
     @property
     def context(self) -> Context:
         """Helpers of the original: ``wait_until_called``, ``get_db_size`` and the like."""
-        # Not kept: in a cycle, an environment that nobody uses would linger until the collector comes by.
+        # Not kept: in a cycle, an unused environment would stay until the garbage collector runs.
         return Context(self)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -151,7 +151,7 @@ class AbstractEnvironment(EventEmitter):
         That is what a ``login`` does. It applies to existing objects, too, synchronous and
         asynchronous, but not to views that ``as_user`` made. ``user`` is a UserContext, ``{"name", "roles"}``,
         None for the program itself, or a function that is called for every request and returns the user: a
-        session that has ended returns ``UserContext()``, which is nobody and has no rights.
+        session that has ended returns ``UserContext()``, which is anonymous and has no rights.
         """
         self.engine.current = user if callable(user) else user_context(user)
 

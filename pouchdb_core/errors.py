@@ -197,13 +197,13 @@ class Forbidden(PouchDBError):
 
 
 class NotFound(PouchDBError):
-    """There is no such document, revision, attachment or database (``missing`` or ``deleted``)."""
+    """The document, revision, attachment or database was not found (``missing`` or ``deleted``)."""
 
     status, name, default_message = 404, "not_found", "missing"
 
 
 class Conflict(PouchDBError):
-    """The parent revision is no longer a leaf: read again, then write again."""
+    """The parent revision is no longer a leaf: read the document again, then write."""
 
     status, name, default_message = 409, "conflict", "Document update conflict"
 
@@ -286,7 +286,7 @@ class Replaced(ServerError):
     """A database that is replicated was deleted and made again, restored from a copy, or replaced by another one.
 
     A replication starts over by itself, from what both sides really have. It ends with this error only if that
-    happens again and again, such as when two servers answer by turns at one address.
+    happens again and again, such as when two servers alternate at one address.
     """
 
     name, default_message = "database_replaced", "another database is in its place"

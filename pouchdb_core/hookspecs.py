@@ -133,7 +133,7 @@ def pouchdb_javascript_engines() -> Iterable[Engine]:  # type: ignore[empty-body
 
 @hookspec
 def pouchdb_view_servers() -> Iterable[ViewServer]:  # type: ignore[empty-body]
-    """Return the server that runs the functions of design documents whose ``language`` is its own."""
+    """Return servers, each of which runs the functions of design documents with its ``language``."""
 
 
 @hookspec
@@ -260,7 +260,7 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never
     Asked once per write; the guard is called once per batch, after parsing and before revisions are
     checked, also for ``new_edits=False`` and replicated writes. An error becomes that document's
     result; the others continue. Guards run before the write lock is taken and are asked again about
-    documents that changed, or all if a design document did, before it was. A plug-in that answers ``NEVER``
+    documents that changed, or all if a design document did, before it was. A plug-in that returns ``NEVER``
     (pouchdb_core.requests) is not asked again for writes of this database: of users, or plain ones of the program,
     whichever this is. A guard whose method ``passes_all(ddocs_seq)`` returns True is not called while the design
     documents are those of that seq. Local documents are not judged, unless the guard is marked with

@@ -1,4 +1,4 @@
-"""HTML for notebooks: answers as tables, documents as fields, databases and environments as their contents.
+"""HTML for notebooks: results as tables, documents as fields, databases and environments as their contents.
 
 Everything is escaped: a document is untrusted content.
 """

@@ -328,7 +328,7 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
     def call(subject: Any, asked: Any) -> Any:
         answer = hook(**{owner: subject, request: asked})
         if answer is None:
-            # The core always answers, so a wrapper has lost the result.
+            # The core always returns something, so a wrapper has lost it.
             wrappers = ", ".join(repr(each.plugin_name) for each in hook.get_hookimpls() if each.wrapper)
             raise PluginError(f"{hook.name} has no result: a wrapper must return what its yield gives ({wrappers})")
         return answer
@@ -340,7 +340,7 @@ def _operation(hook: pluggy.HookCaller) -> Callable[..., Any]:
 def _asked_until_never(hook: pluggy.HookCaller) -> Callable[[Any, Any, bool], list[Any]]:
     """Return a callable of a database, the hook's other argument and whether the program itself makes the request.
 
-    It returns what is neither None nor NEVER, and skips plug-ins that answered NEVER for the database. Implementations
+    It returns what is neither None nor NEVER, and skips plug-ins that returned NEVER for the database. Implementations
     that are not wrapped are called directly: every put calls two such hooks, and pluggy's machinery would be a
     twentieth of its time.
     """

@@ -273,7 +273,7 @@ class Never(Enum):
 
 
 NEVER = Never.NEVER
-"""The answer of a plug-in that is not concerned with writes of a database: it is not asked again.
+"""Returned by a plug-in that is not concerned with writes of a database: it is not asked again.
 
 It holds while the database is open, for requests of users or for those of the program itself, whichever was
 asked about; ``database.ask_guards_again()`` ends it.
@@ -362,7 +362,7 @@ class Replicate:
     checkpoint: bool | Literal["source", "target"] = True
     back_off_function: Callable[[float], float] | None = None
     user: UserContext | None = None
-    """The user that asked for the replication; source and target are read and written on behalf of their own users."""
+    """The user that requested the replication; source and target are read and written on behalf of their own users."""
     purpose: Purpose = "api"
 
 

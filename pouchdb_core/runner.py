@@ -38,7 +38,7 @@ class Idle:
 
 
 class Job:
-    """Work in slices. ``step()`` does one slice and returns Idle, None (go on) or False (over).
+    """Work in slices. ``step()`` does one slice and returns Idle, None (continue) or False (finished).
 
     ``step`` is never called by two threads at once, nor in a forked child. It must not raise: what
     it raises is logged and ends the job. A finished job is not stepped again.

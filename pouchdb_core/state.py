@@ -42,7 +42,7 @@ class Slots:
     def get(self, slot: Slot[S], owner: Any) -> S:
         """Return the state, building it at its first use; other threads wait for that.
 
-        Raises DatabaseClosed after ``close()``: nothing would close the state any more.
+        Raises DatabaseClosed after ``close()``: nothing would close the state.
         """
         try:
             return cast("S", self._states[slot])

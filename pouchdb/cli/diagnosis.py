@@ -106,7 +106,7 @@ def _journals(db: SyncPouchDB) -> Iterator[Finding]:
 
 
 def _indexes(db: SyncPouchDB) -> Iterator[Finding]:
-    """Report indexes that are behind, that nothing needs any more, or that nothing here can read."""
+    """Report indexes that are behind, unused, or unreadable here."""
     kinds = db.plugins.index_kinds()
     wanted: dict[tuple[str, str], str] = {}
     for ddoc in db.design_documents():

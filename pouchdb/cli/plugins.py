@@ -1,4 +1,4 @@
-"""plugins and completion: who adds what, and help for the shell."""
+"""plugins and completion: what each plug-in adds, and help for the shell."""
 
 from __future__ import annotations
 

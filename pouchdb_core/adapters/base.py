@@ -1,7 +1,7 @@
 """The contract of an adapter: whole operations on one database, local or remote.
 
 An embedded store implements the row primitives of ``documents.store`` and gets this from the SQL
-adapter's shape; a remote database answers whole operations itself.
+adapter's shape; a remote database does whole operations itself.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Storage:
 
 
 class Response(Protocol):
-    """A server's answer to ``fetch``."""
+    """A server's response to ``fetch``."""
 
     status: int
     headers: Mapping[str, str]

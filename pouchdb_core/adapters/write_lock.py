@@ -116,7 +116,7 @@ class Holding(Turn):
 
 
 class Turns:
-    """Gives turns, in the order in which they are asked for."""
+    """Gives turns, in the order in which they are requested."""
 
     __slots__ = ("_waiting", "record")
 

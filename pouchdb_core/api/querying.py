@@ -242,7 +242,7 @@ def _update(stale: Any, update: Any) -> Any:
 
 
 def view_cleanup(db: SyncPouchDB) -> Record:
-    """Drop the indexes, with their files, that no design document defines any more. Returns ``{"ok": True}``.
+    """Drop the indexes, with their files, that design documents no longer define. Returns ``{"ok": True}``.
 
     Indexes of plug-ins that are not installed are left alone.
     """

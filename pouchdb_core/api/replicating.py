@@ -282,7 +282,7 @@ def sync_status(db: SyncPouchDB) -> Record:
 
 
 def _is(side: SyncPouchDB, db: SyncPouchDB, mine: str) -> bool:
-    """Return whether a side of a replication is this database; no server is asked, as it may not be reachable."""
+    """Return whether a side of a replication is this database; sends no request, as a server may not be reachable."""
     if side.remote or db.remote:
         return side.remote == db.remote and side.name == db.name
     return side.id() == mine

@@ -229,7 +229,7 @@ def remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str) -> Record:
 
 
 def _with_attachments(db: SyncPouchDB, id: str, rev: str | None) -> Record | None:
-    """Return the leaf to edit, or None when there is no document (left). Raises Conflict, BadRequest."""
+    """Return the leaf to edit, or None if there is no document (left). Raises Conflict, BadRequest."""
     if check_id(id).startswith(LOCAL):
         raise BadRequest("a local document cannot have attachments", id=id)
     if rev is not None:
@@ -328,7 +328,7 @@ def _write_one(db: SyncPouchDB, doc: DocumentInput, *, new_edits: bool) -> Recor
 
 
 def _look_at_design(db: SyncPouchDB, doc: DocumentInput, outcome: Record) -> None:
-    """Report what is wrong with a design document that the program wrote; what a user writes is left to the server."""
+    """Report errors in a design document that the program wrote; what a user writes is left to the server."""
     given = mapping(doc)
     if db.remote or db.user is not None or given.get("_deleted"):
         return

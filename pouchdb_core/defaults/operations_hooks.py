@@ -1,4 +1,4 @@
-"""The operations, answered by the adapter of the database."""
+"""The operations, done by the adapter of the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replication, answered by the core's replicator."""
+"""Replication, done by the core's replicator."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class _Chunks:
 
 
 def verify(store: Store, content: Content) -> None:
-    """Read content to its end. Raises Damaged saying what is wrong with it."""
+    """Read content to its end. Raises Damaged with the reason."""
     chunks = _Chunks(store, content)
     for index in range(-(-content.length // CHUNK)):
         chunks.get(index)

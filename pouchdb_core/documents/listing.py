@@ -37,7 +37,7 @@ class RawDocument(NamedTuple):
 
 
 def listing(store: Store, request: Listing) -> Record:
-    """Answer ``all_docs``: ``{"total_rows", "offset", "rows", "update_seq"?}`` of one snapshot."""
+    """Return ``all_docs``: ``{"total_rows", "offset", "rows", "update_seq"?}`` of one snapshot."""
     with store.snapshot():
         counters = store.counters()
         rows: list[Any]

@@ -99,7 +99,7 @@ class Engine(ABC):
 def choose_engine(engines: Iterable[Engine], name: str | None = None) -> Engine:
     """Return the engine of that name, else the available one with the highest priority.
 
-    Raises EngineMissing, which says what to install, and ValueError for two engines of one name.
+    Raises EngineMissing, which says what to install, and ValueError for two engines with one name.
     """
     known: dict[str, Engine] = {}
     for engine in engines:

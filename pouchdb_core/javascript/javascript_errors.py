@@ -4,7 +4,7 @@
       EngineMissing            no engine: the message says what to install
       CompilationError         the source is not a function; `cause` is what the engine threw, if it threw
       ThrownError              the function threw; carries the thrown value as data
-      LimitError               a limit was hit; the function's context is gone, the worker goes on
+      LimitError               a limit was hit; the function's context is gone, the worker continues
         TimedOut
         OutOfMemory
         OutputTooLarge         also output that cannot be read

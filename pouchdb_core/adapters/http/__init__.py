@@ -1,1 +1,1 @@
-"""Databases on a server: CouchDB, PouchDB Server, Cloudant and whatever speaks their HTTP API."""
+"""Databases on a server: CouchDB, PouchDB Server, Cloudant and others with their HTTP API."""

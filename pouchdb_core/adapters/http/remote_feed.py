@@ -157,7 +157,7 @@ class LiveFeed:
     The connection is made again when it breaks or is silent for two and a half heartbeats, after
     the last row that was taken from it, as long as the feed lives: only a refusal
     (401, 403, 404, 400) ends it, or a server that was unreachable, or not a CouchDB, the first time. Where a
-    continuous feed brings nothing, because a proxy buffers it, long polls are used.
+    continuous feed yields nothing, because a proxy buffers it, long polls are used.
     """
 
     def __init__(self, session: HttpSession, request: Changes, notifier: Notifier) -> None:

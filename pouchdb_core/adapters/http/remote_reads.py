@@ -214,7 +214,7 @@ def _once(items: Iterable[Item]) -> set[str]:
 
 
 def _of_revision(docs: list[Record], id: str, rev: str | None, alone: bool) -> list[Record]:
-    """Return what a server answered for one revision, whatever order it answers in."""
+    """Return a server's result for one revision, whatever order it returns them in."""
     oks = [each for each in docs if "ok" in each]
     if rev is None:
         return _best_first(oks) or [_missing(id, rev)]
@@ -333,7 +333,7 @@ def view_query(request: Query) -> dict[str, Any]:
 
 
 class Key:
-    """A parameter that is JSON in a URL, whatever it is."""
+    """A parameter that is always JSON in a URL."""
 
     __slots__ = ("value",)
 
