@@ -1,4 +1,4 @@
-"""Aggregates, fed one value at a time: nothing is kept but the result so far."""
+"""Aggregates, fed one value at a time: only the result so far is kept."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ __all__ = ["Aggregate", "aggregate", "sort_key", "stored"]
 
 
 def sort_key(value: Any) -> bytes:
-    """Return bytes that sort as CouchDB collates: null, booleans, numbers, text, arrays, objects; dates as text."""
+    """Return bytes that sort as CouchDB collates: null, booleans, numbers, strings, arrays, objects; dates as text."""
     return encode(value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else value)
 
 
 def stored(number: Any) -> Any:
-    """Return a number as a result, null for one that JSON or a database does not have: infinite, or too long."""
+    """Return a number as a result, null for one that JSON or a database cannot hold: infinite, or too long."""
     if isinstance(number, int):
         return None if too_long(number) else number
     return number if math.isfinite(number) else None
 
 
 class Aggregate:
-    """One aggregate of one group. Null is skipped, zero and the empty text are not."""
+    """One aggregate of one group. Null is skipped, zero and the empty string are not."""
 
     def add(self, value: Any) -> None:
-        """Take a value. Raises GqlError for one of a wrong type."""
+        """Add a value. Raises GqlError for one of a wrong type."""
         raise NotImplementedError
 
     @property
     def value(self) -> Any:
-        """The result so far; null where there was no value."""
+        """The result so far; null if there was no value."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""What a query may not ask, said before anything is read."""
+"""Checks of a query, made before anything is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["check"]
 
 
 def check(query: Query) -> None:
-    """Raise GqlError for a query whose clauses do not fit together (Google's rules, the original's words)."""
+    """Raise GqlError for a query whose clauses do not fit together (Google's rules, the original's messages)."""
     grouped = {text_of(each) for each in query.group_by}
     pivoted = {text_of(each) for each in query.pivot}
     _once("group by", query.group_by)

@@ -18,7 +18,7 @@ _FLAGS = ("descending", "conflicts", "design_docs", "explain")
 
 
 def routes() -> Iterable[Route]:
-    """Return the endpoints, as the server wants them."""
+    """Return the endpoints, as the server expects them."""
     return [
         Route("database", "GET", "/_gql", ask, slow=True),
         Route("database", "POST", "/_gql", ask, slow=True),
@@ -41,7 +41,7 @@ def ask(request: Request, database: SyncPouchDB) -> Response | dict[str, Any]:
     if explain:
         return answer.explain()
     rows = iter(answer)
-    # The first row is made before the answer begins, so that an error is one.
+    # The first row is made before the response begins, so that an error becomes an error response.
     return Response(_sent(next(rows, None), rows), content_type="application/json")
 
 

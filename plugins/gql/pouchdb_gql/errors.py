@@ -1,4 +1,4 @@
-"""What is wrong with a query, and where."""
+"""Errors in a query, and their positions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["GqlError", "located"]
 
 
 class GqlError(BadRequest):
-    """A query that cannot be answered. ``error`` and ``name`` say of what kind it is, ``reason`` and ``message`` why.
+    """An invalid query. ``error`` and ``name`` are the kind of error, ``reason`` and ``message`` say why.
 
     Kinds: ``not_recognized``, ``tokenizing_error``, ``parsing_error``, ``select_error``, ``pivot_error``,
-    ``group_error``, ``order_error``, ``label_error``, ``function_error``. Where it is about a place in the text,
+    ``group_error``, ``order_error``, ``label_error``, ``function_error``. If it has a position in the text,
     ``details`` has ``clause``, ``position`` (from 0) and ``caret`` (the line with a mark below).
     """
 
     def __init__(self, kind: str, reason: str, **details: Any) -> None:
         super().__init__(reason, **details)
         self.name = kind
-        # The original's errors are read by e["error"], which is True in others (spec: plugins 2.9).
+        # The original's errors are read by e["error"], which is True in other errors (spec: plugins 2.9).
         self.error = kind  # type: ignore[assignment]
 
     def as_dict(self) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _restored(kind: str, reason: str, details: dict[str, Any]) -> GqlError:
 
 
 def located(kind: str, reason: str, clause: str, text: str, position: int) -> GqlError:
-    """Return an error about a place in a text, with the line of the text and a caret below that place."""
+    """Return an error at a position in a text, with the line of the text and a caret below that position."""
     position = max(0, min(position, len(text)))
     begin = text.rfind("\n", 0, position) + 1
     end = text.find("\n", position)

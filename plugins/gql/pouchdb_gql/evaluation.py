@@ -1,8 +1,8 @@
 """Expressions as Python functions of a document.
 
 Values are those of JSON, and dates, datetimes and times of day. A missing field is null. Ordering compares values of
-one type, with null it is false; ``=`` and ``!=`` tell any two values apart. Arithmetic with null is null, and so is
-division by zero. Where a text meets a date, it is taken as the date that it writes.
+one type, with null it is false; ``=`` and ``!=`` compare any two values. Arithmetic with null is null, and so is
+division by zero. A string compared with a date is parsed as a date.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _TEMPORAL = (datetime.date, datetime.time)
 
 
 def truthy(value: Any) -> bool:
-    """Whether a condition's value keeps a document, as JavaScript has it: empty objects and arrays do."""
+    """Whether a condition's value keeps a document, as in JavaScript: empty objects and arrays do."""
     return bool(value) if isinstance(value, (bool, int, float, str, type(None))) else True
 
 
 def compiled(expression: Expression, known: Mapping[str, str] | None = None) -> Evaluator:
     """Return a function from a document to the expression's value.
 
-    ``known`` names expressions whose values are in the row already, by their texts: columns of a group. Raises GqlError
+    ``known`` names expressions whose values are in the row already, by their text: columns of a group. Raises GqlError
     for aggregates and wrong arguments.
     """
     if known is not None and (key := known.get(text_of(expression))) is not None:
@@ -110,7 +110,7 @@ def _arithmetic(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         try:
             value = apply(left, right)
         except (ZeroDivisionError, OverflowError, ValueError):
-            # A ValueError is fmod's word for dividing by zero.
+            # fmod raises ValueError for a division by zero.
             return None
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
             # JSON has one kind of number: 4 / 2 is 2.
@@ -158,7 +158,7 @@ def _kind(value: Any) -> str:
 
 
 def comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
-    """Return two values of one type, or None. A text beside a date is the date that it writes."""
+    """Return two values of one type, or None. A string next to a date is parsed as a date."""
     if isinstance(left, _TEMPORAL) or isinstance(right, _TEMPORAL):
         first, second = temporal(left), temporal(right)
         if first is None or second is None:
@@ -176,7 +176,7 @@ def _same_temporal(left: Temporal, right: Temporal) -> tuple[Any, Any] | None:
     moments = isinstance(left, datetime.datetime), isinstance(right, datetime.datetime)
     if all(moments) or not any(moments):
         return left, right
-    # A date beside a moment: the moment's day is what is compared.
+    # A date and a datetime: the day of the datetime is compared.
     return _day(left), _day(right)
 
 
@@ -191,7 +191,7 @@ def _equal(left: Any, right: Any) -> bool:
     if isinstance(left, _TEMPORAL) or isinstance(right, _TEMPORAL):
         pair = comparable(left, right)
         return pair is not None and bool(pair[0] == pair[1])
-    # Python takes True for 1.
+    # In Python True equals 1.
     return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
 
 
@@ -243,7 +243,7 @@ def _pattern(name: str, left: Evaluator, right: Evaluator) -> Evaluator:
 
 
 def _regex(name: str, pattern: str) -> Any:
-    """Return a compiled pattern, or None for a broken one, which matches nothing (Google's language)."""
+    """Return a compiled pattern, or None for an invalid one, which matches nothing (Google's language)."""
     source = pattern
     if name == "like":
         source = "".join({"%": ".*", "_": "."}.get(letter, re2.escape(letter)) for letter in pattern)

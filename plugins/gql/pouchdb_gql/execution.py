@@ -1,4 +1,4 @@
-"""Answering a query: documents in, rows out. Memory grows with the rows or groups of the answer only."""
+"""Running a query: documents in, rows out. Memory grows with the rows or groups of the result only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Key = Callable[[Mapping[str, Any]], Any]
 
 
 class _Reversed:
-    """Turns an order round, for keys of which some descend."""
+    """Reverses an order, for keys of which some descend."""
 
     __slots__ = ("key",)
 
@@ -65,7 +65,7 @@ class Answer:
         select = self.query.select or []
         self._calls = list(dict.fromkeys(call for each in select for call in aggregates(each)))
         if not self._calls and not self.query.group_by:
-            # What is wrong with an expression is wrong before anything is read.
+            # Errors in an expression are raised before anything is read.
             self._columns = [(text_of(each), compiled(each)) for each in select]
             self._order = [(compiled(expression), down) for expression, down in self.query.order_by]
         whole = self.query.select is None
@@ -79,7 +79,7 @@ class Answer:
         return islice(rows, self.query.offset, end)
 
     def explain(self) -> Record:
-        """Return how it is answered: the index, what it is asked for, and what is judged afterwards."""
+        """Return how it is run: the index, the selector for it, and the conditions tested afterwards."""
         query, source = self.query, self._source
         steps = []
         if source.index is None:
@@ -124,7 +124,7 @@ class Answer:
         return self._finished(dict(doc))
 
     def _first(self, rows: Iterable[Any], order: list[tuple[Key, bool]]) -> Iterable[Any]:
-        """Return rows in order; with a limit only so many are held."""
+        """Return rows in order; with a limit only that many are held."""
 
         def key(row: Any) -> tuple[Any, ...]:
             return tuple(
@@ -178,7 +178,7 @@ class Answer:
         return (self._projected(row, labels) for row, labels in rows)
 
     def _row(self, group: _Group, columns: Mapping[tuple[bytes, ...], str]) -> tuple[Row, dict[str, tuple[str, str]]]:
-        """Return all that is known of a group by text, and for each cell of a pivot its parts."""
+        """Return the values of a group by expression text, and for each cell of a pivot its parts."""
         row: Row = dict(group.values)
         labels: dict[str, tuple[str, str]] = {}
         for each in self.query.select or ():

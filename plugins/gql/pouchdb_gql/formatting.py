@@ -20,14 +20,14 @@ _LOCALE = "en_US"
 
 
 def plain(value: Any) -> Any:
-    """Return a cell as JSON has it: dates and times become ISO text."""
+    """Return a cell as a JSON value: dates and times become ISO strings."""
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ", timespec="auto")
     return value.isoformat() if isinstance(value, (datetime.date, datetime.time)) else value
 
 
 def formatter(pattern: str) -> Callable[[Any], Any]:
-    """Return what turns a cell into its formatted text. Null stays null, text without a date in it stays as it is."""
+    """Return a function that formats a cell as text. Null stays null, a string that is not a date is unchanged."""
 
     def apply(value: Any) -> Any:
         if value is None:

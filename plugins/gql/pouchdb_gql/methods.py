@@ -29,11 +29,11 @@ def gql(
 
     The keys of a mapping are ``select, where, groupBy, pivot, orderBy, skipping, limit, offset, label, format`` and
     ``options`` (``group_by``, ``order_by``, too), the values text. Returns ``{"rows": [...]}``, a Table, with a row for
-    each document or group; a cell is called as its expression is written (``"sum(salary)"``) unless ``label`` says
+    each document or group; a cell is named by the text of its expression (``"sum(salary)"``) unless ``label`` says
     otherwise. Documents come in the order of the changes feed or of the index that served a condition; groups in
-    the order of their keys. ``descending`` turns the order of groups, or of ``order by``, round. ``conflicts`` adds
-    ``_conflicts`` to documents; ``design_docs`` asks design documents as well; ``explain`` returns how it is answered
-    instead. Raises GqlError (400) for what is wrong with the query.
+    the order of their keys. ``descending`` reverses the order of groups, or of ``order by``. ``conflicts`` adds
+    ``_conflicts`` to documents; ``design_docs`` includes design documents; ``explain`` returns how it is run
+    instead. Raises GqlError (400) for errors in the query.
     """
     for name, value in (("descending", descending), ("conflicts", conflicts), ("design_docs", design_docs)):
         if not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""A parsed query: expressions as a tree, clauses as lists. ``text`` is what an expression is called in a row."""
+"""A parsed query: expressions as a tree, clauses as lists. ``text`` is the name of an expression in a row."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Literal:
 
 @dataclass(frozen=True)
 class Name:
-    """A field of the document. An unquoted name that no field has is looked for in lower case, as the original did."""
+    """A field of the document. An unquoted name that no field has is looked up in lower case, as in the original."""
 
     name: str
     quoted: bool = False
@@ -87,7 +87,7 @@ class Query:
     group_by: list[Expression] = field(default_factory=list)
     pivot: list[Expression] = field(default_factory=list)
     order_by: list[tuple[Expression, bool]] = field(default_factory=list)
-    """Expressions, each with whether it is descending."""
+    """Expressions, each with a flag for descending order."""
     skipping: int | None = None
     limit: int | None = None
     offset: int = 0
@@ -97,7 +97,7 @@ class Query:
 
 
 def text_of(expression: Expression) -> str:
-    """Return an expression as it names a column: single spaces, brackets only where they are needed."""
+    """Return an expression as it names a column: single spaces, brackets only where needed."""
     return _text(expression, 0)
 
 

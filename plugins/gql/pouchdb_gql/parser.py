@@ -33,7 +33,7 @@ CLAUSES = {
     "format": "format",
     "options": "options",
 }
-"""The parts of a query, in both spellings, and what they are called here."""
+"""The parts of a query, in both spellings, and their names here."""
 _STARTS = {
     "select": "select",
     "where": "where",
@@ -56,7 +56,7 @@ def _grammar() -> Lark:
 
 
 def parse(query: Any) -> Query:
-    """Return a parsed query. Raises GqlError for what is no query."""
+    """Return a parsed query. Raises GqlError for an invalid query."""
     if isinstance(query, str):
         if not _BEGINS.match(query) and query.strip():
             raise GqlError("not_recognized", "Format of input query is not valid", clause="query", position=0)
@@ -114,7 +114,7 @@ def _parsed(start: str, text: str, clause: str) -> Any:
 
 
 def _check_quotes(text: str, clause: str) -> None:
-    """Refuse quotes that nothing closes, in the original's words."""
+    """Refuse unclosed quotes, with the original's message."""
     position = 0
     while position < len(text):
         letter = text[position]
@@ -136,7 +136,7 @@ def _is_function(name: str) -> bool:
 
 
 def _still_open(text: str) -> int | None:
-    """Return where the innermost bracket is that nothing closes."""
+    """Return the position of the innermost unclosed bracket."""
     opened: list[int] = []
     for position, letter in enumerate(_unquoted(text)):
         if letter == "(":
@@ -147,7 +147,7 @@ def _still_open(text: str) -> int | None:
 
 
 def _unquoted(text: str) -> str:
-    """Return a text of the same length with spaces for what is in quotes."""
+    """Return a text of the same length with spaces in place of quoted parts."""
     return re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", lambda found: " " * len(found[0]), text)
 
 

@@ -1,4 +1,4 @@
-"""Where documents come from: an index of pouchdb-find for conditions that one serves, else all of them, streamed."""
+"""The source of documents: an index of pouchdb-find for conditions that one serves, else all of them, streamed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 
 
 def selector_of(where: Expression | None) -> dict[str, Any] | None:
-    """Return a Mango selector that every document matches that ``where`` keeps, or None where nothing is known.
+    """Return a Mango selector that matches every document that ``where`` keeps, or None if there is none.
 
-    It may match more: what an index finds is judged by ``where`` again.
+    It may match more: documents that an index finds are tested by ``where`` again.
     """
     if where is None:
         return None
@@ -44,7 +44,7 @@ def _condition(where: Binary) -> dict[str, Any] | None:
     if not isinstance(left, Name) or not isinstance(right, Literal):
         return None
     value = right.value
-    # A date is compared with what a text means, which no order of texts serves.
+    # A date is compared with the date in a string, which no order of strings serves.
     if operator in _RANGES and isinstance(value, (str, int, float)):
         return _about(left, {_RANGES[operator]: value})
     if operator == "starts with" and isinstance(value, str) and value:
@@ -60,7 +60,7 @@ def _about(field: Name, condition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _escaped(name: str) -> str:
-    # A dot is part of the name in this language, and a step down in selectors.
+    # A dot is part of the name in this language, and a separator in selectors.
     name = name.replace("\\", "\\\\").replace(".", "\\.")
     return f"\\{name}" if name.startswith("$") else name
 
@@ -84,7 +84,7 @@ class Source:
         except ImportError:
             return
         if not hasattr(self._database, "find"):
-            # Installed, but not chosen for this environment: its indexes are not kept.
+            # Installed, but not chosen for this environment: its indexes are not kept up to date.
             return
         selection = select(self._database, self.selector or {})
         index = selection.explain()["index"]

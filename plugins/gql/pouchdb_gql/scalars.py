@@ -1,4 +1,4 @@
-"""Scalar functions. Null in gives null out; so does a value of a type that the function does not take."""
+"""Scalar functions. They return null for null, and for a value of a type that the function does not accept."""
 
 from __future__ import annotations
 
@@ -81,4 +81,4 @@ SCALAR_FUNCTIONS: dict[str, tuple[int, int, Callable[..., Any]]] = {
     "upper": (1, 1, _cased(str.upper)),
     "lower": (1, 1, _cased(str.lower)),
 }
-"""By name in lower case: the least and the most arguments, and the function."""
+"""By name in lower case: the minimum and maximum number of arguments, and the function."""

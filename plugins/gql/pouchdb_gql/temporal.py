@@ -1,4 +1,4 @@
-"""Dates, datetimes and times of day, from the ISO texts that JSON documents hold."""
+"""Dates, datetimes and times of day, from the ISO strings in JSON documents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Temporal = datetime.date | datetime.datetime | datetime.time
 
 
 def as_date(text: str) -> datetime.date | None:
-    """Return the date that a text ``yyyy-MM-dd`` is, or None."""
+    """Return the date of a string ``yyyy-MM-dd``, or None."""
     try:
         return datetime.date.fromisoformat(text) if _DATE.match(text) else None
     except ValueError:
@@ -23,7 +23,7 @@ def as_date(text: str) -> datetime.date | None:
 
 
 def as_time(text: str) -> datetime.time | None:
-    """Return the time of day that a text ``HH:mm[:ss[.SSS]]`` is, or None."""
+    """Return the time of day of a string ``HH:mm[:ss[.SSS]]``, or None."""
     found = _TIME.match(text)
     if found is None:
         return None
@@ -34,7 +34,7 @@ def as_time(text: str) -> datetime.time | None:
 
 
 def as_datetime(text: str) -> datetime.datetime | None:
-    """Return the moment that a text is, in UTC without a zone, or None."""
+    """Return the datetime of a string, in UTC without a zone, or None."""
     found = _MOMENT.match(text)
     if found is None:
         return None
@@ -54,7 +54,7 @@ def as_datetime(text: str) -> datetime.datetime | None:
 
 
 def temporal(value: Any) -> Temporal | None:
-    """Return what a value means as a date, datetime or time of day; None if it is none."""
+    """Return a value as a date, datetime or time of day; None if it is not one."""
     if isinstance(value, (datetime.date, datetime.time)):
         return value
     if not isinstance(value, str) or len(value) > 40:

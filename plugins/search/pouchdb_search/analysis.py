@@ -1,4 +1,4 @@
-"""Text to terms. Each analyzer yields terms with the places of their words, so that hits can be highlighted."""
+"""Text to terms. Each analyzer yields terms with the positions of their words, so that hits can be highlighted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ORIGINAL", "Analyzer", "Term", "analyzer_of", "analyzers_of", "known
 
 
 class Term(NamedTuple):
-    """A term, and where its word is in the text."""
+    """A term, and the position of its word in the text."""
 
     text: str
     start: int
@@ -26,7 +26,7 @@ class Term(NamedTuple):
 
 
 Filter = Callable[[str], str | None]
-"""Turns a word into its term, None to drop it."""
+"""Turns a word into its term, or None to drop it."""
 
 # The words that pouchdb-search (lunr 0.4) drops.
 ORIGINAL_STOP_WORDS = frozenset(
@@ -95,7 +95,7 @@ class Analyzer:
                 yield Term(term, *found.span(found.lastindex or 0))
 
     def spaced(self, text: str) -> list[str | None]:
-        """Return the terms, and None where a word was dropped: it keeps its neighbours apart."""
+        """Return the terms, and None where a word was dropped: its position separates its neighbours."""
         if self._pattern is None:
             return [text] if text else []
         if self._pattern.groups:
@@ -108,13 +108,13 @@ class Analyzer:
 
 
 _porter = snowballstemmer.stemmer("porter")
-# Porter's own later rule, which his first paper lacks, and lunr has: "logi" is "log" where the stem has a measure.
+# A later rule of Porter's, not in his first paper, that lunr has: "logi" is "log" where the stem has a measure.
 _LOGI = re.compile(r"\A(?:[^aeiou][^aeiouy]*)?[aeiouy][aeiou]*[^aeiou].*logi\Z")
 
 
 @lru_cache(maxsize=KEPT)
 def porter(word: str) -> str:
-    """Return the stem of a word as lunr's Porter stemmer has it: what is shorter than three letters stays."""
+    """Return the stem of a word as in lunr's Porter stemmer: words shorter than three letters are unchanged."""
     if len(word) < 3:
         return word
     stem = str(_porter.stemWord(word))
@@ -129,7 +129,7 @@ def _original(word: str) -> str | None:
 
 
 ORIGINAL = Analyzer("original", tokens.BLANKS, _original)
-"""What pouchdb-search does, but that letters beyond ASCII are letters."""
+"""The analyzer of pouchdb-search, except that letters beyond ASCII are letters."""
 
 
 def _fold(word: str) -> str:
@@ -138,7 +138,7 @@ def _fold(word: str) -> str:
     return kept.translate(_LIGATURES)
 
 
-# What has no decomposition: Lucene's ASCIIFoldingFilter writes these so.
+# Characters without a decomposition, as Lucene's ASCIIFoldingFilter writes them.
 _LIGATURES = str.maketrans(
     {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "ł": "l", "ħ": "h", "ı": "i"}
 )
@@ -205,12 +205,12 @@ def _language(name: str, stop: frozenset[str] | None) -> Filter:
 
 
 def known_analyzers() -> list[str]:
-    """Return the names of the analyzers there are."""
+    """Return the names of the existing analyzers."""
     return sorted(_SIMPLE | LANGUAGES)
 
 
 def analyzer_of(given: Any) -> Analyzer:
-    """Return the analyzer that a name or ``{"name", "stopwords"}`` says. Raises BadRequest."""
+    """Return the analyzer for a name or ``{"name", "stopwords"}``. Raises BadRequest."""
     name, stop = given, None
     if isinstance(given, Mapping):
         name = given.get("name")
@@ -253,7 +253,7 @@ def _made(name: str, stop: frozenset[str] | None) -> Analyzer:
 
 
 def analyzers_of(given: Any, fields: Mapping[str, Any] | None = None) -> Callable[[str], Analyzer]:
-    """Return which analyzer a field has: of ``{"name": "perfield", "default", "fields"}``, or Nouveau's ``fields``.
+    """Return the analyzers of fields, from ``{"name": "perfield", "default", "fields"}``, or Nouveau's ``fields``.
 
     Raises BadRequest.
     """

@@ -1,4 +1,4 @@
-"""A search with its options checked, and the answer: rows, groups, facets."""
+"""A search with its options checked, and the result: rows, groups, facets."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Opened:
     names: Names
 
     def asked(self) -> Asked:
-        """Return what compiles queries."""
+        """Return the compiler of queries."""
         return Asked(self.schema, self.index, self.searcher, self.source.definition.analyzer, self.names)
 
 
 class Search:
-    """Checked options, and how they are answered. Raises QueryParseError, BadRequest."""
+    """Checked options, and how the search is run. Raises QueryParseError, BadRequest."""
 
     def __init__(self, db: SyncPouchDB, options: Mapping[str, Any], opened: Opened) -> None:
         given = {name: value for name, value in options.items() if value is not None}
@@ -74,7 +74,7 @@ class Search:
         self._query = drilled(self._asked, query, drills_of(given.get("drilldown")))
 
     def answer(self) -> Record:
-        """Return the answer."""
+        """Return the result."""
         for name in ("group_field", "group_by"):
             if name in self._given:
                 return self._grouped(name)
@@ -143,7 +143,7 @@ class Search:
         else:
             names = list(groups)
         shown = names[self._skip : None if self._limit is None else self._skip + self._limit]
-        # The older option answers with the older names.
+        # The older option returns the older names.
         hits_name, total_name = ("rows", "total_rows") if option == "group_field" else ("hits", "total_hits")
         answer = Record({total_name: total})
         if option == "group_by":
@@ -156,7 +156,7 @@ class Search:
 
 
 def _in_order(hits: list[Hit], keys: Sequence[SortKey]) -> list[Hit]:
-    """Return hits sorted by some keys; what rows show of their order stays."""
+    """Return hits sorted by some keys; the order shown in rows is unchanged."""
     orders = [hit.order for hit in hits]
     found = list(hits)
     sorted_hits(found, keys)

@@ -17,7 +17,7 @@ __all__ = ["analysis", "cleanup", "clouseau", "completed", "info", "nouveau", "n
 
 
 def routes() -> Iterable[Route]:
-    """Return the endpoints, as the server wants them."""
+    """Return the endpoints, as the server expects them."""
     return [
         *(
             Route("database", method, f"/_design/{{ddoc}}/{path}/{{index}}", handler, slow=True)

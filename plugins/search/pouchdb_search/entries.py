@@ -1,4 +1,4 @@
-"""What an index function gives for a document: its calls of ``index`` as an entry of the index."""
+"""The result of an index function for a document: its calls of ``index`` as an entry of the index."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pouchdb_search.schema import WEIGHT, Slots, bucket, hexed, joined, weight_o
 __all__ = ["Definition", "Document", "clouseau_definition", "indexed", "nouveau_definition"]
 
 LONGEST = 256
-"""Characters of a text that rows can be sorted by."""
+"""Characters of a string that rows can be sorted by."""
 SHORT = 64
-"""Characters of a text that a column takes: with a longer one the field has no column."""
+"""Characters of a string that fit a column: with a longer one the field has no column."""
 _REFUSED = "index() of {name!r} takes text, a number or a boolean, not {value!r}"
 
 
 @dataclass
 class Document:
-    """What a function gave for one document."""
+    """The result of a function for one document."""
 
     id: str
     terms: dict[tuple[str, float], list[str | None]] = field(default_factory=dict)
@@ -33,9 +33,9 @@ class Document:
     numbers: dict[str, list[float]] = field(default_factory=dict)
     facets: dict[str, list[str]] = field(default_factory=dict)
     texts: dict[str, list[str]] = field(default_factory=dict)
-    """The texts as they were given, where somebody wants them: by field."""
+    """The original strings, by field, if the caller requests them."""
     shown: dict[str, Any] = field(default_factory=dict)
-    """Fields that rows bring."""
+    """Fields that rows contain."""
     sorted: dict[str, Any] = field(default_factory=dict)
     """Values that rows can be sorted by."""
 
@@ -45,7 +45,7 @@ class Document:
         return not (self.terms or self.numbers or self.facets or self.shown)
 
     def add_shown(self, name: str, value: Any) -> None:
-        """Keep a value for rows; several become a list."""
+        """Store a value for rows; several become a list."""
         if name in self.shown:
             before = self.shown[name]
             self.shown[name] = [*before, value] if isinstance(before, list) else [before, value]
@@ -53,7 +53,7 @@ class Document:
             self.shown[name] = value
 
     def tantivy(self, schema: tantivy.Schema, slots: Slots) -> tantivy.Document:
-        """Return it as tantivy takes it."""
+        """Return it in tantivy's form."""
         found: dict[str, Any] = {"id": self.id, "kind": "doc"}
         length = 0
         for (name, boost), terms in self.terms.items():
@@ -62,7 +62,7 @@ class Document:
         if self.numbers:
             found["n"] = {hexed(name): values for name, values in self.numbers.items()}
         if self.facets:
-            # A mark before it: a text of digits is no number.
+            # With a prefix: a string of digits is not a number.
             found["s"] = {hexed(name): [f"={value}" for value in values] for name, values in self.facets.items()}
         found[WEIGHT] = weight_of(length)
         for name, value in self.sorted.items():
@@ -76,16 +76,16 @@ class Document:
 
 @dataclass(frozen=True)
 class Definition:
-    """How a design document wants an index."""
+    """How a design document defines an index."""
 
     source: Any
     analyzer: Callable[[str], Analyzer]
     original: bool
-    """As pouchdb-search: no analyzer is named."""
+    """As in pouchdb-search: no analyzer is named."""
     nouveau: bool = False
 
     def wrapped(self, language: str) -> Any:
-        """Return a map function that emits what the index function is called with."""
+        """Return a map function that emits the arguments of the calls of ``index``."""
         if language != "javascript" or not isinstance(self.source, str):
             return self.source
         source = self.source.strip().removesuffix(";")
@@ -97,7 +97,7 @@ class Definition:
 
 
 def clouseau_definition(entry: Any) -> Definition:
-    """Return what an entry of ``indexes`` means. Raises BadRequest."""
+    """Return the definition of an entry of ``indexes``. Raises BadRequest."""
     if not isinstance(entry, Mapping):
         entry = {"index": entry}
     given = entry.get("analyzer")
@@ -107,7 +107,7 @@ def clouseau_definition(entry: Any) -> Definition:
 
 
 def nouveau_definition(entry: Any) -> Definition:
-    """Return what an entry of ``nouveau`` means. Raises BadRequest."""
+    """Return the definition of an entry of ``nouveau``. Raises BadRequest."""
     if not isinstance(entry, Mapping):
         raise BadRequest(f"an index of nouveau is an object with a function, not {entry!r}")
     analyzers = analyzers_of(entry.get("default_analyzer", "standard"), entry.get("field_analyzers"))
@@ -115,9 +115,9 @@ def nouveau_definition(entry: Any) -> Definition:
 
 
 def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, texts: bool = False) -> Document:
-    """Return a document's entry of the calls of ``index``; with its ``texts``, too, if they are wanted.
+    """Return a document's entry from the calls of ``index``; with its ``texts``, too, if requested.
 
-    Raises ValueError for a call that is wrong.
+    Raises ValueError for an invalid call.
     """
     doc = Document(id)
     for key, value in pairs:
@@ -139,7 +139,7 @@ def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, 
 
 
 def _text(value: Any) -> str:
-    """Return a value as JavaScript shows it: what pouchdb-search indexes."""
+    """Return a value as a string as JavaScript does: what pouchdb-search indexes."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -164,7 +164,7 @@ def _number(value: Any) -> float | None:
 
 
 def _boost(options: Mapping[str, Any]) -> float:
-    """Return a boost, with two digits: each other one is a term of its own in queries."""
+    """Return a boost, rounded to two digits: each different one needs its own term in queries."""
     boost = options.get("boost")
     if boost is None:
         return 1.0

@@ -18,7 +18,7 @@ from pouchdb_search.search_options import json_of, list_of
 __all__ = ["counts_of", "drilled", "ranges_of"]
 
 VALUES = 10_000
-"""Values of a facet that are counted, the most frequent."""
+"""How many values of a facet are counted, the most frequent first."""
 _RANGE = re.compile(r"\s*[\[{]\s*\S+\s+TO\s+\S+\s*[\]}]\s*\Z")
 
 
@@ -28,12 +28,12 @@ def _check_facet(asked: Asked, name: Any) -> None:
 
 
 def drilled(asked: Asked, query: Any, drills: Sequence[tuple[str, Sequence[str]]]) -> Any:
-    """Return a query narrowed to facets: of several values of one field any one, of several fields all."""
+    """Return a query narrowed to facets: any one of several values of a field, and all of several fields."""
     for name, values in drills:
         _check_facet(asked, name)
         terms = [tantivy.Query.term_query(asked.schema, f"s.{hexed(name)}", f"={value}") for value in values]
         either = tantivy.Query.boolean_query([(SHOULD, term) for term in terms])
-        # How often a facet is there says nothing about how good a hit is.
+        # The frequency of a facet does not affect the score of a hit.
         query = tantivy.Query.boolean_query([(MUST, query), (MUST, tantivy.Query.const_score_query(either, 0.0))])
     return query
 
@@ -81,7 +81,7 @@ def _ranged(asked: Asked, query: Any, name: str, wanted: Any) -> Record:
 
 
 def _escaped_name(name: str) -> str:
-    """Return the name of a field as a query has it."""
+    """Return the name of a field as used in queries."""
     return re.sub(r"([^\w])", r"\\\1", name)
 
 

@@ -1,4 +1,4 @@
-"""Pieces of stored texts with the words that were found."""
+"""Fragments of stored strings with the words that were found."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Highlighter:
         for start, end in spans:
             if start < reached:
                 continue
-            # Around the word, from the beginning of a word to the end of one.
+            # Around the word, from the start of a word to the end of one.
             begin = max(reached, start - self._size // 2)
             if begin > reached:
                 begin = min(start, text.find(" ", begin, start) + 1 or start)
@@ -59,7 +59,7 @@ class Highlighter:
                 until = max(end, text.rfind(" ", begin, until))
             parts, place = [], begin
             for left, right in spans:
-                # Of words that overlap, as pairs of characters do, the first.
+                # Of overlapping words, such as pairs of characters, the first.
                 if place <= left and right <= until:
                     parts += [text[place:left], self._before, text[left:right], self._after]
                     place = right

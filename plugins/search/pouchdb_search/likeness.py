@@ -1,4 +1,4 @@
-"""``more_like``: documents with the same telling words."""
+"""``more_like``: documents with the same significant words."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 __all__ = ["alike"]
 
 TERMS = 25
-"""Words that are looked for, unless ``max_terms`` says otherwise."""
+"""Words that are searched for by default (``max_terms``)."""
 _MEMBERS = frozenset(["id", "text", "fields", "max_terms"])
 
 
 def alike(db: SyncPouchDB, asked: Asked, source: TextSource, model: Any) -> Any:
     """Return a query for documents like a model, an id or ``{"id" or "text", "fields", "max_terms"}``.
 
-    Looked for are the words that the model has often and other documents seldom; the model itself is not found.
-    Raises QueryParseError, and NotFound for a document that is not there.
+    It searches for words that the model has often and other documents seldom; the model itself is not found.
+    Raises QueryParseError, and NotFound for a missing document.
     """
     given = {"id": model} if isinstance(model, str) else model
     if not isinstance(given, Mapping) or given.keys() - _MEMBERS or ("id" in given) == ("text" in given):
@@ -46,7 +46,7 @@ def alike(db: SyncPouchDB, asked: Asked, source: TextSource, model: Any) -> Any:
         words = Counter(word for text in each for word in asked.analyzer(name).words(text))
         for word, count in words.items():
             frequency = asked.frequency(name, word)
-            # Of the model's words those that others have, too.
+            # Only those of the model's words that others have, too.
             if frequency >= least:
                 scored.append((count * math.log(1 + asked.searcher.num_docs / frequency), name, word))
     scored.sort(key=lambda each: (-each[0], each[1], each[2]))

@@ -1,7 +1,7 @@
-"""Lucene's classic query syntax: luqum parses it, and clauses mean what they mean there.
+"""Lucene's classic query syntax: luqum parses it, and clauses have Lucene's meaning.
 
-``a AND b OR c`` is no expression with precedence: each ``AND`` makes both of its sides required, and what neither
-``AND`` nor ``+`` requires is optional. A word that the analyzer drops is no clause at all.
+``a AND b OR c`` has no precedence: each ``AND`` makes both of its sides required, and one that neither
+``AND`` nor ``+`` requires is optional. A word that the analyzer drops is not a clause.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _OPERATIONS = (AndOperation, OrOperation, UnknownOperation)
 
 
 def lucene(asked: Asked, text: str) -> Any:
-    """Compile a query, ``OR`` between words. Raises BadRequest that says what is wrong, and where (``position``)."""
+    """Compile a query, ``OR`` between words. Raises BadRequest with the error and its ``position``."""
     if not text.strip():
         raise BadRequest("the query is empty", position=0)
     prepared, places = _prepared(text)
     try:
-        # ply keeps where it is: a lexer of one's own for each query.
+        # ply's lexer is stateful: each query needs its own lexer.
         tree = parser.parse(prepared, lexer=lexer.clone())
         found = _compiled(asked, tree, DEFAULT)
     except ParseError as error:
@@ -69,7 +69,7 @@ def _unparsed(text: str, reason: str, position: int) -> BadRequest:
 
 
 def _reason(said: str, places: list[int], length: int) -> tuple[str, int]:
-    """Return what luqum found wrong, and where that is in the query as it was given."""
+    """Return luqum's error, and its position in the original query."""
     found = re.search(r"at position (\d+)", said)
     where = int(found[1]) if found else len(places)
     position = places[where] if where < len(places) else length
@@ -90,10 +90,10 @@ _PIECES = re.compile(
 
 
 def _prepared(text: str) -> tuple[str, list[int]]:
-    """Return the query as luqum reads it, and for each of its characters where it comes from.
+    """Return the query as luqum reads it, and for each of its characters the original position.
 
-    ``&&``, ``||`` and ``!`` become words; what is a way to write ranges to luqum only is escaped; a ``~`` alone gets
-    the number that it stands for.
+    ``&&``, ``||`` and ``!`` become words; range syntax that only luqum has is escaped; a ``~`` alone gets
+    its default number.
     """
     parts: list[str] = []
     places: list[int] = []
@@ -122,7 +122,7 @@ def _prepared(text: str) -> tuple[str, list[int]]:
 
 
 def _clauses(node: Any, joint: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Yield (what joins it to the one before, its sign, the node) for each clause of an operation, in order."""
+    """Yield (the operator before it, its sign, the node) for each clause of an operation, in order."""
     if isinstance(node, _OPERATIONS):
         own = {AndOperation: "AND", OrOperation: "OR"}.get(type(node), "")
         for number, each in enumerate(node.children):
@@ -136,7 +136,7 @@ def _clauses(node: Any, joint: str = "") -> Iterator[tuple[str, str, Any]]:
 
 
 def _compiled(asked: Asked, node: Any, name: str) -> Any:
-    """Return the query of a node; None if the analyzer leaves nothing of it."""
+    """Return the query of a node; None if the analyzer drops all of it."""
     if isinstance(node, (*_OPERATIONS, Plus, Prohibit, Not)):
         return _boolean(asked, node, name)
     if isinstance(node, SearchField):
@@ -165,7 +165,7 @@ def _boolean(asked: Asked, node: Any, name: str) -> Any:
     if not parts:
         return None
     if all(occur == NOT for occur, _ in parts):
-        # Nothing but what must not be: Lucene finds nothing.
+        # Only prohibited clauses: Lucene finds nothing.
         return tantivy.Query.empty_query()
     if len(parts) == 1:
         return parts[0][1]
@@ -211,7 +211,7 @@ def _word(asked: Asked, value: str, name: str) -> Any:
         return _wildcard(asked, value, name)
     text = _unescaped(value)
     number = _NUMBER.match(text)
-    # The analyzer drops a sign, and 3 is not -3.
+    # The analyzer would drop the sign, and 3 is not -3.
     words = [] if number and text[0] in "-+" else asked.analyzer(name).words(text)
     # Several terms of one word are alternatives, as in Lucene: only quotes make a phrase.
     queries = [asked.term(name, word) for word in words]
@@ -238,7 +238,7 @@ def _wildcard(asked: Asked, value: str, name: str) -> Any:
         else:
             parts[-1] += found[0][1:]
     parts[-1] += value[reached:]
-    # Signs are every second part; a text may be "*" itself.
+    # Wildcards are every second part; a text part may be "*" itself.
     return asked.wildcard(name, [part if number % 2 else folded(part) for number, part in enumerate(parts)])
 
 
@@ -250,7 +250,7 @@ def _fuzzy(asked: Asked, text: str, name: str, degree: float) -> Any:
     word = asked.analyzer(name).folded(text)
     if degree >= 1 and degree != int(degree):
         raise BadRequest(f"{text}~{degree}: a number of changes is whole")
-    # Older queries say how alike words are: 0.8 of five letters is one change.
+    # Older queries give the similarity of words: 0.8 of five letters is one change.
     distance = int(degree) if degree >= 1 or degree == 0 else int((1 - degree) * len(word))
     return asked.near(name, word, min(distance, MOST_CHANGES))
 

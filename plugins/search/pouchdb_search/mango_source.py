@@ -1,6 +1,6 @@
-"""Text indexes of Mango: design documents of ``language: "query"`` say which fields, no function runs.
+"""Text indexes of Mango: design documents of ``language: "query"`` name the fields, no function runs.
 
-As CouchDB's: every text of a document, or of the fields that are named, is found in the field ``default`` (``$default``
+As in CouchDB: every string of a document, or of the named fields, is found in the field ``default`` (``$default``
 of CouchDB), unless ``default_field`` is not enabled; each field is found by its own name as well.
 """
 
@@ -26,7 +26,7 @@ Call = tuple[str, Any]
 
 
 class MangoSource(TextSource):
-    """What a definition of fields takes from documents."""
+    """The values that a definition of fields takes from documents."""
 
     def __init__(self, entry: Any) -> None:
         index = entry.get("index") if isinstance(entry, Mapping) else None
@@ -93,7 +93,7 @@ def _field(given: Any) -> tuple[str, list[str], tuple[type, ...]]:
 
 
 def _reached(value: Any, path: Sequence[str]) -> Iterator[Any]:
-    """Yield the values at a path; ``[]`` stands for every element of an array."""
+    """Yield the values at a path; ``[]`` matches every element of an array."""
     if not path:
         yield value
     elif path[0] == "[]":

@@ -1,4 +1,4 @@
-"""Parts of queries: terms, patterns, phrases of a field as tantivy finds them; pouchdb-search's plain words."""
+"""Parts of queries: terms, patterns and phrases of a field for tantivy; pouchdb-search's plain words."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from pouchdb_search.text_index import Names
 __all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "range_pattern"]
 
 EXPANSIONS = 200
-"""Terms that a prefix of the original's queries stands for each with a weight of its own: the most frequent."""
+"""How many terms, the most frequent, a prefix in the original's queries expands to, each with its own weight."""
 PLACEMENTS = 1000
-"""Ways to place the words of a phrase with slop that are looked for one by one."""
+"""How many placements of the words of a phrase with slop are searched one by one."""
 MUST, SHOULD, NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
 _ANY = r"[\x{0}-\x{10FFFF}]"
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&\-~/\"<>@]")
 
 
 class Asked:
-    """What a query is compiled with, and which terms it looks for, for highlights."""
+    """The context of compiling a query, and the terms it searches for, for highlights."""
 
     def __init__(
         self, schema: Any, index: Any, searcher: Any, analyzer: Callable[[str], Analyzer], names: Names
@@ -36,30 +36,30 @@ class Asked:
         self.schema, self.index, self.searcher, self.names = schema, index, searcher, names
         self._analyzer = analyzer
         self.tests: dict[str, list[Callable[[str], bool]]] = {}
-        """By field: whether a term of it is one that was looked for."""
+        """By field: whether a term of it is one that was searched for."""
 
     def analyzer(self, name: str) -> Analyzer:
-        """Return the analyzer of a field: texts that Nouveau calls strings have none."""
+        """Return the analyzer of a field: values that Nouveau calls strings have none."""
         return analyzer_of("keyword") if name in self.names.strings else self._analyzer(name)
 
     @contextmanager
     def unmarked(self) -> Iterator[None]:
-        """Let terms within not be highlighted: what must not be found."""
+        """Terms added in the block are not highlighted: they must not be found."""
         kept = {name: list(tests) for name, tests in self.tests.items()}
         yield
         self.tests = kept
 
     def marks(self, name: str, test: Callable[[str], bool]) -> None:
-        """Let the terms of a field that pass a test be highlighted."""
+        """Highlight the terms of a field that pass a test."""
         self.tests.setdefault(name, []).append(test)
 
     def _boosts(self, name: str) -> list[float]:
         return self.names.boosts.get(name) or [1.0]
 
     def weighed(self, name: str, words: Sequence[str], made: Callable[[float], Any]) -> Any:
-        """Return a query for words of a field, whatever boost they were indexed with; ``made`` makes that of one boost.
+        """Return a query for words of a field, indexed with any boost; ``made`` makes that for one boost.
 
-        Tantivy thinks a word rare that few documents have with one boost: that is set right here.
+        Tantivy treats a word as rare if few documents have it with one boost: this is corrected here.
         """
         boosts = self._boosts(name)
         if boosts == [1.0]:
@@ -119,9 +119,9 @@ class Asked:
         return self.pattern(name, regex, lambda found: test.fullmatch(found) is not None)
 
     def phrase(self, name: str, words: Sequence[str | None], slop: int) -> Any:
-        """Return a query for words at their places, None where any word may be; None if there are no words.
+        """Return a query for words at their positions, None where any word may be; None without words.
 
-        ``slop`` is Lucene's: how far the words may be moved, all in all, from where the phrase has them.
+        ``slop`` is Lucene's: how far the words may be moved, in total, from their positions in the phrase.
         """
         placed = [(place, word) for place, word in enumerate(words) if word is not None]
         if not placed:
@@ -140,20 +140,20 @@ class Asked:
             for way, moved in ways:
                 query = tantivy.Query.phrase_query(self.schema, bucket(name), list(zip(way, terms, strict=True)))
                 each.append(tantivy.Query.boost_query(query, 1 / (1 + moved)) if moved else query)
-            # One document has the words in several of these ways: the best one counts.
+            # One document has the words in several of these ways: the best one is used.
             return each[0] if len(each) == 1 else tantivy.Query.disjunction_max_query(each)
 
         return self.weighed(name, [word for _, word in placed], made)
 
     def near(self, name: str, word: str, distance: int) -> Any:
-        """Return a query for terms with at most so many letters changed; the nearer, the better."""
+        """Return a query for terms with at most this many letters changed; nearer ones score higher."""
         self.marks(name, lambda found: is_near(found, word, distance))
         if distance == 0:
             return self.term(name, word)
 
         def made(boost: float) -> Any:
             term = prefixed(name, word, boost)
-            # Each of these finds the nearer ones, too: they add up.
+            # Each of these also finds the nearer ones: their scores add up.
             each = [
                 tantivy.Query.fuzzy_term_query(self.schema, bucket(name), term, distance=least)
                 for least in range(1, distance + 1)
@@ -164,7 +164,7 @@ class Asked:
         return self.weighed(name, [], made)
 
     def terms_of(self, name: str, prefix: str = "", limit: int | None = None) -> list[tuple[str, int]]:
-        """Return the terms of a field that begin so, with how many documents have each, the most frequent first."""
+        """Return the terms of a field with a prefix, with how many documents have each, the most frequent first."""
         counts: dict[str, int] = {}
         for boost in self._boosts(name):
             length = len(prefixed(name, "", boost))
@@ -177,15 +177,15 @@ class Asked:
         return found if limit is None else found[:limit]
 
     def frequency(self, name: str, term: str) -> int:
-        """Return how many documents have a term."""
+        """Return the number of documents that have a term."""
         field = bucket(name)
         return sum(self.searcher.doc_freq(field, prefixed(name, term, boost)) for boost in self._boosts(name))
 
 
 def _placements(places: Sequence[int], slop: int) -> list[tuple[tuple[int, ...], int]] | None:
-    """Return all places of words that a sloppy phrase allows, and how far each moves them; None if there are too many.
+    """Return all placements that a sloppy phrase allows, and how far each moves words; None if there are too many.
 
-    Lucene takes from each word's place in a text its place in the phrase: what is left may differ by so much.
+    Lucene subtracts each word's position in the phrase from that in the text: the results may differ by the slop.
     """
     count = len(places)
     if (slop + 1) ** count - slop**count > PLACEMENTS:
@@ -202,12 +202,12 @@ def _placements(places: Sequence[int], slop: int) -> list[tuple[tuple[int, ...],
 
 
 def everything(schema: Any) -> Any:
-    """Return the query that every document matches."""
+    """Return the query that matches every document."""
     return tantivy.Query.term_query(schema, "kind", "doc")
 
 
 def original(asked: Asked, text: str) -> Any:
-    """Compile a query as pouchdb-search reads it: all words, each also as a beginning, in one field.
+    """Compile a query as pouchdb-search reads it: all words, each also as a prefix, in one field.
 
     The text before the first colon is the field, the text up to the next one the words.
     """
@@ -224,14 +224,14 @@ def original(asked: Asked, text: str) -> Any:
         if not expansions:
             return tantivy.Query.empty_query()
         if len(expansions) == EXPANSIONS:
-            # The rarer ones together: found, and last.
+            # The rarer ones together: found, and ranked last.
             expansions.append((SHOULD, tantivy.Query.boost_query(asked.wildcard(name, [term, "*"]), 1e-3)))
         parts.append((MUST, tantivy.Query.boolean_query(expansions)))
     return tantivy.Query.boolean_query(parts) if parts else tantivy.Query.empty_query()
 
 
 def is_near(left: str, right: str, most: int) -> bool:
-    """Whether two words are within so many letters added, dropped, changed or swapped."""
+    """Whether two words differ by at most this many letters added, dropped, changed or swapped."""
     if abs(len(left) - len(right)) > most:
         return False
     before: list[int] = []
@@ -256,7 +256,7 @@ def _class(low: int, high: int) -> str | None:
 
 
 def _from(text: str, inclusive: bool) -> list[str]:
-    """Return expressions for what is not before a text."""
+    """Return expressions for strings not before a string."""
     found = []
     for place, letter in enumerate(text):
         above = _class(ord(letter) + 1, 0x10FFFF)
@@ -267,7 +267,7 @@ def _from(text: str, inclusive: bool) -> list[str]:
 
 
 def _upto(text: str, inclusive: bool) -> list[str]:
-    """Return expressions for what is not after a text, but not the empty one."""
+    """Return expressions for strings not after a string, without the empty one."""
     found = []
     for place, letter in enumerate(text):
         below = _class(0, ord(letter) - 1)
@@ -281,7 +281,7 @@ def _upto(text: str, inclusive: bool) -> list[str]:
 
 
 def range_pattern(low: str | None, high: str | None, with_low: bool, with_high: bool) -> str | None:
-    """Return a regular expression for the texts between two, by code points; None is open, and no answer is nothing."""
+    """Return a regular expression for strings between two, by code point; None is open, the result None is no match."""
     if high is None:
         return "|".join(_from(low or "", with_low))
     if low is None:

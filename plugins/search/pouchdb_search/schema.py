@@ -1,10 +1,10 @@
 """How entries are stored in tantivy.
 
 Fields are not known beforehand. A term is stored with a hash of its field's name before it, in one of some text
-fields of tantivy's by that hash, so that fields have lengths of their own. What was indexed with a boost has a hash of
-its own, so that a query can weigh it (``queries.Asked``). Numbers and facets go into JSON fields by the name in
-hexadecimal digits. The first fields that rows may be sorted by have columns of their own (``Slots``). What rows show
-and sort by is stored as JSON.
+fields of tantivy's by that hash, so that fields have their own lengths. Terms indexed with a boost have their own
+hash, so that a query can weigh them (``queries.Asked``). Numbers and facets go into JSON fields by the name in
+hexadecimal digits. The first fields that rows may be sorted by have their own columns (``Slots``). The values that rows
+show and sort by are stored as JSON.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ __all__ = [
 ]
 
 DEFAULT = "default"
-"""The field that a query looks in without a name."""
+"""The field that a query searches by default."""
 BUCKETS = 16
 SEPARATOR = " "
 _BLANKS = "\t\n\x0c\r "
 _STORED = str.maketrans(_BLANKS, "\x10\x11\x12\x13\x14")
 _GIVEN = str.maketrans("\x10\x11\x12\x13\x14", _BLANKS)
 GAP = "\x1d"
-"""Stands where a word was dropped: tantivy counts its position and forgets it."""
+"""Placeholder for a dropped word: tantivy counts its position and drops it."""
 MARK = "\x00mark"
-"""The id of the document that holds the mark: ids of documents have no such beginning."""
+"""The id of the document that holds the mark: ids of documents never begin like this."""
 WEIGHT = "weight"
 """The column that orders documents of one score by their lengths."""
 SLOTS = 16
@@ -61,7 +61,7 @@ def _prefix(name: str, boost: float) -> str:
 
 
 def stored(term: str) -> str:
-    """Return a term without blanks, which separate terms: others stand for them."""
+    """Return a term without spaces, which separate terms: placeholders replace them."""
     return term.translate(_STORED)
 
 
@@ -76,10 +76,10 @@ def prefixed(name: str, term: str, boost: float = 1.0) -> str:
 
 
 def joined(name: str, terms: Sequence[str | None], boost: float) -> str:
-    """Return the terms of a field as one text for tantivy."""
+    """Return the terms of a field as one string for tantivy."""
     prefix = _prefix(name, boost)
     text = SEPARATOR.join([GAP if term is None else prefix + term for term in terms])
-    # Few analyzers leave blanks in terms: it is quicker to look afterwards.
+    # Few analyzers leave spaces in terms: it is quicker to check afterwards.
     if len(text.encode("utf-8", "replace").split()) == len(terms):
         return text
     return SEPARATOR.join([GAP if term is None else prefix + stored(term) for term in terms])
@@ -98,17 +98,17 @@ def hexed(name: str) -> str:
 
 
 def weight_of(length: int) -> float:
-    """Return the weight of a document with so many terms: less for longer ones, and too little to outweigh a score.
+    """Return the weight of a document with this many terms: less for longer ones, and too little to outweigh a score.
 
-    Tantivy keeps lengths roughly; it multiplies scores by ``log2(2 + weight)``.
+    Tantivy stores lengths approximately; it multiplies scores by ``log2(2 + weight)``.
     """
     return 2e-3 * max(0.0, 1 - math.log1p(length) / 20)
 
 
 class Slots:
-    """Which column of tantivy's a field is sorted by: the first fields of numbers and of texts have one.
+    """The columns of tantivy's that fields are sorted by: the first fields of numbers and of strings have one.
 
-    Kept in the index's state: columns are given out in the order in which fields come.
+    Stored in the index's state: columns are assigned in the order in which fields come.
     """
 
     def __init__(self, state: Mapping[str, Any] | None) -> None:
@@ -123,7 +123,7 @@ class Slots:
         return ("t:" if text else "n:") + name in self.known
 
     def given(self, name: str, text: bool, *, fits: bool = True) -> str | None:
-        """Return the column of a field, a new one if there are any left; none once a value did not fit."""
+        """Return the column of a field, a new one if there are any left; None once a value did not fit."""
         key = ("t:" if text else "n:") + name
         if not fits:
             self.known[key] = ""
@@ -153,7 +153,7 @@ def schema_of() -> tantivy.Schema:
 
 
 def opened(directory: Path | None, schema: tantivy.Schema) -> Any:
-    """Open tantivy's index in a folder, made if it is not there; without one in memory."""
+    """Open tantivy's index in a folder, made if it is missing; without a folder in memory."""
     if directory is None:
         index = tantivy.Index(schema)
     else:
@@ -161,11 +161,11 @@ def opened(directory: Path | None, schema: tantivy.Schema) -> Any:
         try:
             index = tantivy.Index(schema, path=str(directory))
         except ValueError:
-            # Half-written, or of an older form: it has no mark, and is built anew.
+            # Half-written, or of an older form: it has no mark, and is rebuilt.
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True)
             index = tantivy.Index(schema, path=str(directory))
-    # Terms come as they are, with a blank between them.
+    # Terms are stored unchanged, separated by spaces.
     words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
     index.register_tokenizer("terms", words.filter(tantivy.Filter.custom_stopword([GAP])).build())
     return index

@@ -14,7 +14,7 @@ __all__ = ["bookmark_at", "count_of", "drills_of", "flag_of", "json_of", "list_o
 
 
 def flag_of(given: Mapping[str, Any], name: str) -> bool:
-    """Return an option that is true or false, as JSON or as text; False without it. Raises QueryParseError."""
+    """Return an option that is true or false, as JSON or as text; False by default. Raises QueryParseError."""
     value = given.get(name, False)
     if value not in (True, False, "true", "false"):
         raise QueryParseError(f"Invalid value for {name}: {value!r}")
@@ -22,7 +22,7 @@ def flag_of(given: Mapping[str, Any], name: str) -> bool:
 
 
 def count_of(given: Mapping[str, Any], name: str, default: int | None) -> int | None:
-    """Return an option that is a whole number from 0 on, or text of one. Raises QueryParseError."""
+    """Return an option that is an integer from 0 up, or a string of one. Raises QueryParseError."""
     value = given.get(name)
     if value is None:
         return default
@@ -73,16 +73,16 @@ def drills_of(given: Any) -> list[tuple[str, list[str]]]:
 
 
 def bookmark_at(place: int) -> str:
-    """Return the bookmark of an answer that ends before a place."""
+    """Return the bookmark of a result that ends before a position."""
     return base64.urlsafe_b64encode(f"search:{place}".encode()).decode()
 
 
 def place_of(text: Any) -> int:
-    """Return the place where the answer of a bookmark ended. Raises QueryParseError."""
+    """Return the position where the result of a bookmark ended. Raises QueryParseError."""
     try:
         kind, _, place = base64.urlsafe_b64decode(str(text)).decode().partition(":")
         if kind == "search":
             return int(place)
     except ValueError:
-        pass  # said below
+        pass  # raised below
     raise QueryParseError(f"Invalid value for bookmark: {text!r}")

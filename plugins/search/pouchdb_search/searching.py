@@ -1,4 +1,4 @@
-"""``db.search`` and its relatives: an index or a function, here or on a server."""
+"""``db.search`` and its relatives: an index or a function, local or on a server."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def search(db: SyncPouchDB, /, fun: Any, **options: Any) -> Record:
     """Search an index: ``"design/index"`` of a design document's ``indexes`` or ``nouveau``, or a function.
 
     A function (JavaScript source that calls ``index(name, value)``, or Python that yields ``(name, value)``) reads the
-    whole database and keeps nothing. ``q`` is the query. Of an index without an analyzer: words that all must be there,
-    each also as a beginning (pouchdb-search). With an analyzer: Lucene's syntax, ``OR`` between words. ``more_like``,
-    an id or ``{"id" or "text", "fields", "max_terms"}``, finds documents with the same telling words; instead of ``q``
+    whole database and stores nothing. ``q`` is the query. For an index without an analyzer: words that must all occur,
+    each also as a prefix (pouchdb-search). With an analyzer: Lucene's syntax, ``OR`` between words. ``more_like``,
+    an id or ``{"id" or "text", "fields", "max_terms"}``, finds documents with similar words; instead of ``q``
     or together with it. ``limit`` (25, at most 200; without an analyzer all), ``skip``, ``bookmark``, ``sort``
     (``"-field<string>"``, ``"<score>"``, ``"<distance,lon,lat,9.2,45.5,km>"``), ``include_docs``, ``include_fields``,
     ``counts``, ``ranges``, ``drilldown``, ``group_field``, ``highlight_fields``, ``stale="ok"``.
@@ -60,16 +60,16 @@ def search(db: SyncPouchDB, /, fun: Any, **options: Any) -> Record:
 
 
 def search_completions(db: SyncPouchDB, index: str, prefix: str, *, field: str = DEFAULT, limit: int = 10) -> Record:
-    """Return words of an index's field that begin so, the most frequent first: for whoever types a query.
+    """Return words of an index's field with a prefix, the most frequent first, to complete typed queries.
 
-    Returns ``{"completions": [{"text", "count"}]}``; words, also where the index keeps stems. Raises as ``search``.
+    Returns ``{"completions": [{"text", "count"}]}``; words, also where the index stores stems. Raises as ``search``.
     """
     given = {"prefix": prefix, "field": field, "limit": limit}
     return _wording_of_server(db, index, "completions", given) if db.remote else worded(db, index, "completions", given)
 
 
 def search_suggestions(db: SyncPouchDB, index: str, text: str, *, field: str = DEFAULT, limit: int = 5) -> Record:
-    """Return what a misspelt query may mean ("did you mean"): for each word that no document has, words that some have.
+    """Return corrections of a query ("did you mean"): for each word that no document has, words that some have.
 
     Returns ``{"text", "words": [{"word", "suggestions": [{"text", "distance", "count"}]}]}``, where ``text`` is the
     query with the best of them. Words with one letter added, dropped, changed or swapped come before those with two,
@@ -167,7 +167,7 @@ def search_info(db: SyncPouchDB, path: str, kind: str = SearchKind.name) -> Reco
 
 
 def analyze(given: Any, text: Any) -> Record:
-    """Return ``{"tokens": [...]}``: what an analyzer makes of a text. Raises BadRequest."""
+    """Return ``{"tokens": [...]}``: the terms an analyzer makes of a text. Raises BadRequest."""
     if not isinstance(text, str):
         raise BadRequest(f"text must be a string, not {text!r}")
     return Record(tokens=analyzer_of(given).words(text))

@@ -19,7 +19,7 @@ __all__ = ["Hit", "SortKey", "all_hits", "best_hits", "field_and_type", "sort_ke
 
 
 class Hit:
-    """A document that was found; what the index stores of it is read when somebody asks."""
+    """A document that was found; its stored fields are read on first use."""
 
     __slots__ = ("_read", "_searcher", "address", "order", "score")
 
@@ -46,7 +46,7 @@ class Hit:
         return found
 
     def value(self, name: str) -> Any:
-        """Return what the hit is sorted by, None without it."""
+        """Return the value the hit is sorted by, None without one."""
         return self._document()[1]["s"].get(name)
 
 
@@ -56,7 +56,7 @@ class SortKey:
     def __init__(self, name: str, kind: str, descending: bool, value: Callable[[Hit], Any]) -> None:
         self.name, self.kind, self.descending, self.value = name, kind, descending, value
         self.place: tuple[str, str, Callable[[Any, Any], float | None]] | None = None
-        """Of distances: the fields of longitude and latitude, and the distance of two values of theirs."""
+        """For distances: the fields of longitude and latitude, and the distance for two of their values."""
 
     def check(self, hit: Hit, value: Any) -> None:
         """Refuse a value of another type. Raises BadRequest."""
@@ -68,7 +68,7 @@ class SortKey:
             raise BadRequest(f"sort: {self.name!r} of {hit.id!r} is not a {self.kind}: {self.name}<{self.kind}>")
 
     def orders(self, hits: list[Hit], place: int) -> None:
-        """Sort hits by the value at a place of their order; those without one come last, whatever the direction."""
+        """Sort hits by the value at an index of their order; those without one come last, in either direction."""
         there = [hit for hit in hits if hit.order[place] is not None]
         there.sort(key=lambda hit: hit.order[place], reverse=self.descending)
         hits[:] = [*there, *(hit for hit in hits if hit.order[place] is None)]
@@ -80,7 +80,7 @@ def sort_key(given: Any) -> SortKey:
         raise QueryParseError(f"Invalid value for sort: {given!r}")
     descending, text = given.startswith("-"), given.removeprefix("-")
     if text in ("<score>", "relevance"):
-        # The best first, unless turned round.
+        # The best first, unless reversed.
         return SortKey("score", "score", not descending, lambda hit: hit.score)
     if text.startswith("<distance"):
         return _distance(text, descending)
@@ -128,9 +128,9 @@ def _distance(text: str, descending: bool) -> SortKey:
 
 
 def best_hits(asked: Asked, query: Any, skip: int, limit: int | None, weighed: bool) -> tuple[list[Hit], int]:
-    """Return a page of hits, the best first, and how many there are.
+    """Return a page of hits, the best first, and the number of all hits.
 
-    Hits of one score come in the order in which tantivy has them, so that pages fit together; ``weighed``: in the
+    Hits of one score come in tantivy's order, so that pages fit together; ``weighed``: in the
     order of their lengths, the shorter first.
     """
     searcher = asked.searcher
@@ -150,10 +150,10 @@ def all_hits(asked: Asked, query: Any, weighed: bool) -> list[Hit]:
 def sorted_page(
     asked: Asked, query: Any, keys: Sequence[SortKey], skip: int, limit: int | None, weighed: bool
 ) -> tuple[list[Hit], int]:
-    """Return a page of hits in the order of some keys, and how many hits there are. Raises BadRequest.
+    """Return a page of hits in the order of some keys, and the number of all hits. Raises BadRequest.
 
-    One field that has a column is sorted by tantivy, distances are computed of two columns; else what is stored of
-    each hit is read.
+    One field that has a column is sorted by tantivy, distances are computed from two columns; else the stored fields of
+    each hit are read.
     """
     searcher = asked.searcher
     if len(keys) == 1 and limit is not None:
@@ -176,12 +176,12 @@ def sorted_page(
 
 
 def _column(asked: Asked, key: SortKey) -> str | None:
-    """Return the column that sorts like a key does, if there is one."""
+    """Return the column that sorts like a key, if there is one."""
     if key.kind == "doc":
         return "id"
     text = key.kind == "string"
     if key.kind not in ("number", "string") or asked.names.slots.has(key.name, not text):
-        # Of both types: the hits must be looked at.
+        # Values of both types: the hits must be read.
         return None
     return asked.names.slots.of(key.name, text)
 
@@ -204,7 +204,7 @@ def _by_distance(asked: Asked, query: Any, key: SortKey, count: int, weighed: bo
 
 
 def sorted_hits(hits: list[Hit], keys: Sequence[SortKey]) -> None:
-    """Sort hits by some keys, in place; equal ones stay in their order. Raises BadRequest."""
+    """Sort hits by some keys, in place; equal ones keep their order. Raises BadRequest."""
     for hit in hits:
         hit.order = [key.value(hit) for key in keys]
         for key, value in zip(keys, hit.order, strict=True):

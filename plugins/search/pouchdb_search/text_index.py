@@ -1,4 +1,4 @@
-"""The index of one function: tantivy beside the database."""
+"""The index of one function: tantivy next to the database."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST, TEXT = 10_000, 8_000_000
 
 
 class Names:
-    """What an index has: kept in its state, because tantivy does not tell."""
+    """Statistics of an index: stored in its state, because tantivy does not report them."""
 
     def __init__(self, state: Mapping[str, Any] | None) -> None:
         state = state or {}
@@ -46,11 +46,11 @@ class Names:
         self.slots = Slots(state)
 
     def add(self, document: Document, nouveau: bool) -> None:
-        """Count in what a document has."""
+        """Add the counts of a document."""
         self.facets.update(document.facets)
         self.numbers.update(document.numbers)
         if nouveau:
-            # Nouveau's facets are its texts that no analyzer sees.
+            # Nouveau's facets are its strings without an analyzer.
             self.strings.update(document.facets)
         for name, boost in document.terms:
             known = self.boosts.setdefault(name, [])
@@ -70,13 +70,13 @@ class Names:
 
 @contextmanager
 def _told(directory: Path) -> Iterator[None]:
-    """Turn tantivy's errors of storage in a folder into ours."""
+    """Turn tantivy's storage errors in a folder into ours."""
     try:
         yield
     except (ValueError, OSError) as error:
         code = re.search(r"os error (\d+)", str(error))
         number = int(code[1]) if code else getattr(error, "errno", None)
-        # A thread of tantivy's that dies does not say of what.
+        # A thread of tantivy's that dies does not report why.
         died = "io::Error" in str(error) and shutil.disk_usage(directory).free < HEAP
         if died or number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
             raise DiskFull(f"the disk is full; the search index is as it was: {error}") from error
@@ -84,7 +84,7 @@ def _told(directory: Path) -> Iterator[None]:
 
 
 class TextIndex(OutsideIndex):
-    """An index in a folder of its own."""
+    """An index in its own folder."""
 
     def __init__(self, place: IndexPlace, source: TextSource) -> None:
         super().__init__(place)
@@ -96,14 +96,14 @@ class TextIndex(OutsideIndex):
 
     @property
     def definition(self) -> Definition:
-        """How the design document wants it."""
+        """Its definition in the design document."""
         return self.source.definition
 
     def prepare(self, batch: Batch) -> tuple[list[Document], int]:
         self.source.compile()
         living = batch.living
         if living:
-            # Each commit waits for the disk several times: as many documents as may be in memory.
+            # Each commit waits for the disk several times: as many documents as memory allows.
             size = sum(len(change.text) for change in living) // len(living)
             self.batch_documents = max(1000, min(MOST, TEXT // (size + 1)))
         documents: list[Document] = []
@@ -137,7 +137,7 @@ class TextIndex(OutsideIndex):
     def commit(self, mark: str) -> None:
         with _told(self.place.directory):
             writer = self._opened_writer()
-            # In the same commit as what it is about.
+            # In the same commit as the documents it describes.
             writer.delete_documents_by_term("id", MARK)
             writer.add_document(tantivy.Document.from_dict({"id": MARK, "stored": mark}, self.schema))
             writer.commit()
@@ -145,11 +145,11 @@ class TextIndex(OutsideIndex):
     def finish(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            # Its lock is let go of: another process may be the next builder.
+            # Its lock is released: another process may be the next builder.
             try:
                 writer.wait_merging_threads()
             except ValueError as error:
-                # Segments stay apart; the next commit tries again.
+                # Segments are not merged; the next commit tries again.
                 logger.warning("segments in %s could not be merged: %s", self.place.directory, error)
 
     def present(self) -> bool:
@@ -182,9 +182,9 @@ class TextIndex(OutsideIndex):
         return self._index
 
     def searcher(self, seen: Any = None) -> Any:
-        """Return a searcher of what is committed now, also by other processes. Raises StorageError.
+        """Return a searcher of the committed state, also by other processes. Raises StorageError.
 
-        ``seen`` is what changes with each commit, if the caller knows it: the files are looked at only then.
+        ``seen`` is a value that changes with each commit, if the caller knows it: the files are checked only then.
         """
         with _told(self.place.directory):
             if seen is None or seen != self._seen:
@@ -194,7 +194,7 @@ class TextIndex(OutsideIndex):
 
 
 _OTHERS = frozenset(["views", "indexes", "nouveau", "spatial", "st_indexes", "filters", "validate_doc_update"])
-"""Members of a design document that are no business of a search index: it is not built again when they change."""
+"""Fields of a design document that do not concern a search index: it is not rebuilt when they change."""
 
 
 class SearchKind(IndexKind):
@@ -213,7 +213,7 @@ class SearchKind(IndexKind):
         return {name: [each, rest] for name, each in found.items()}
 
     def defined(self, entry: Any) -> Definition:
-        """Return what an entry of a design document means. Raises BadRequest."""
+        """Return the definition of an entry of a design document. Raises BadRequest."""
         return clouseau_definition(entry)
 
     def open(self, database: SyncPouchDB, place: IndexPlace) -> TextIndex:
@@ -235,7 +235,7 @@ class NouveauKind(SearchKind):
 
 
 def temporary_source(database: SyncPouchDB, fun: Any) -> TextSource:
-    """Return a function that no design document has, compiled. Raises FunctionError."""
+    """Return a compiled function that is not in a design document. Raises FunctionError."""
     language = "python" if callable(fun) else "javascript"
     ddoc = {"_id": "_design/temporary", "language": language}
     source = TextSource(

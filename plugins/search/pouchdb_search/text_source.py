@@ -1,4 +1,4 @@
-"""What an index takes from documents: the calls of an index function."""
+"""The content an index takes from documents: the calls of an index function."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class TextSource:
         self._functions, self._language, self._name = functions, language, name
 
     def compile(self) -> None:
-        """Compile the function, unless it is. Raises FunctionError."""
+        """Compile the function, unless it is compiled. Raises FunctionError."""
         self._functions.compile(self._name, "map", self.definition.wrapped(self._language))
 
     def entries(
         self, ids: Sequence[str], documents: Sequence[bytes], *, texts: bool = False
     ) -> list[Document | Exception]:
-        """Return the entry of each document, or why it has none: its function throws, or calls ``index`` wrongly."""
+        """Return the entry of each document, or its error: the function throws, or calls ``index`` wrongly."""
         found: list[Document | Exception] = []
         for id, (pairs,) in zip(ids, self._functions.map([self._name], documents), strict=True):
             if isinstance(pairs, Exception):
@@ -40,7 +40,7 @@ class TextSource:
         return found
 
     def texts(self, documents: Sequence[Mapping[str, Any]]) -> list[Document]:
-        """Return the entries of documents as they are now, with their texts; those that have none are left out."""
+        """Return the entries of documents as they are now, with their strings; documents without one are left out."""
         self.compile()
         found = self.entries([doc["_id"] for doc in documents], [dump(doc) for doc in documents], texts=True)
         return [each for each in found if isinstance(each, Document)]

@@ -1,4 +1,4 @@
-"""Where words are in a text: the patterns of the analyzers' tokenizers.
+"""The positions of words in a text: the patterns of the analyzers' tokenizers.
 
 ``standard`` follows the word boundaries of Unicode (UAX 29), as Lucene's does: ``renovations.com`` and ``1,000`` are
 one word, ``a.1`` is two, and of Chinese and Japanese each character is one.
@@ -25,7 +25,7 @@ _URL = r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)]"
 
 @lru_cache(maxsize=1)
 def _marks() -> str:
-    """Return a character class of accents and vowel signs: they belong to the letter before them."""
+    """Return a character class of accents and vowel signs: they belong to the preceding letter."""
     found = [each for each in range(0x300, 0x10000) if unicodedata.category(chr(each))[0] == "M"]
     ranges: list[list[int]] = []
     for each in found:
@@ -38,7 +38,7 @@ def _marks() -> str:
 
 def _words() -> str:
     marks = _marks()
-    # Letters go on over these signs to letters, digits over others to digits.
+    # These signs join letters to letters, others join digits to digits.
     joins = f"(?<={_LETTER})[.'’:·](?={_LETTER})|(?<=[\\d])[.,;'’](?=\\d)"
     return f"{_WORD}(?:{_WORD}|[{marks}]|{joins})*|[{_IDEOGRAPHS}]"
 
@@ -51,13 +51,13 @@ def standard() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def emails() -> re.Pattern[str]:
-    """Return the pattern of words, where addresses of mail and of the web are words, too."""
+    """Return the pattern of words, where e-mail and web addresses are words, too."""
     return re.compile(f"{_EMAIL}|{_URL}|{_words()}")
 
 
 @lru_cache(maxsize=1)
 def classic() -> re.Pattern[str]:
-    """Return the pattern of Lucene's older rules: addresses, acronyms, names with ``&``, numbers of products."""
+    """Return the pattern of Lucene's older rules: addresses, acronyms, names with ``&``, product numbers."""
     plain = r"[^\W_]+"
     digits = rf"(?={plain}(?<=[^\W_]))(?=[^\W\d_]*\d){plain}"
     sign = r"[-/_.,]"
@@ -79,10 +79,10 @@ def classic() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def bigrams() -> re.Pattern[str]:
-    """Return the pattern of ``cjk``: words, and of Chinese, Japanese and Korean each two characters side by side."""
+    """Return the pattern of ``cjk``: words, and of Chinese, Japanese and Korean each pair of adjacent characters."""
     east = f"{_IDEOGRAPHS}\u30a0-\u30ff\uac00-\ud7a3"
     other = f"[^\\W{east}]"
-    # An empty match with what it looks at: pairs overlap.
+    # An empty match with a lookahead: pairs overlap.
     return re.compile(f"(?=(?P<pair>[{east}]{{2}}))|(?<![{east}])(?P<one>[{east}])(?![{east}])|(?P<word>{other}+)")
 
 

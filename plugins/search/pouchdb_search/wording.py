@@ -1,6 +1,6 @@
-"""Words for whoever types a query: completions of a beginning, and what a misspelt one may mean.
+"""Words for typed queries: completions of a prefix, and corrections of a misspelt word.
 
-An index may keep stems only. The words that they stand for are read from documents that have them.
+An index may store stems only. Their words are read from documents that have them.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ __all__ = ["MOST_WORDS", "checked", "completions", "suggestions"]
 
 MOST_WORDS = 100
 SAMPLE = 5
-"""Documents that are read to see what words a stem stands for."""
+"""How many documents are read to find the words of a stem."""
 FAR = 3
-"""The distance of words that are farther than what is looked for, whose stems are near."""
+"""The distance of words that are farther than the search allows, but whose stems are near."""
 CANDIDATES = 20
-"""Words that are compared to find what a misspelt one may mean."""
+"""How many words are compared to correct a misspelt one."""
 
 
 class _Wording:
-    """An index, and the documents it is of."""
+    """An index, and its documents."""
 
     def __init__(self, db: SyncPouchDB, opened: Opened, field: str) -> None:
         self._db, self._opened, self.field = db, opened, field
@@ -54,30 +54,30 @@ class _Wording:
         )
 
     def _word(self, text: str, term: Term) -> str:
-        # Terms that are no stems are words already.
+        # Terms that are not stems are words already.
         return re.sub(r"\A\W+|\W+\Z", "", text[term.start : term.end]).lower() if self.analyzer.stems else term.text
 
     def words_of(self, term: str) -> Counter[str]:
-        """Return the words that a term stands for, as often as some documents have them."""
+        """Return the words of a term, as often as some documents have them."""
         if not self.analyzer.stems:
             return Counter([term])
         _, found = self.words(self.asked.term(self.field, term), SAMPLE)
         return Counter(word for each, word in found if each == term)
 
     def word_of(self, term: str, prefix: str) -> str | None:
-        """Return the word that a term stands for most often, of those that begin so; None if there is none."""
+        """Return the most frequent word of a term, of those with the prefix; None if there is none."""
         words = Counter({word: count for word, count in self.words_of(term).items() if word.startswith(prefix)})
         return min(words, key=lambda word: (-words[word], word)) if words else None
 
 
 def completions(db: SyncPouchDB, opened: Opened, prefix: str, field: str, limit: int) -> Record:
-    """Return ``{"completions": [{"text", "count"}]}``: words of a field that begin so, the most frequent first."""
+    """Return ``{"completions": [{"text", "count"}]}``: words of a field with a prefix, the most frequent first."""
     wording = _Wording(db, opened, field)
     asked, analyzer = wording.asked, wording.analyzer
     beginning = analyzer.folded(prefix)
     terms = dict(asked.terms_of(field, beginning, limit if not analyzer.stems else 3 * limit))
     if analyzer.stems and beginning:
-        # A stem may be shorter than what was typed of its word.
+        # A stem may be shorter than the typed part of its word.
         shorter = {beginning[:length] for length in range(2, len(beginning))} | set(analyzer.words(prefix))
         terms.update({term: count for term in shorter if (count := asked.frequency(field, term))})
     found: dict[str, int] = {}
@@ -94,7 +94,7 @@ def completions(db: SyncPouchDB, opened: Opened, prefix: str, field: str, limit:
 def suggestions(db: SyncPouchDB, opened: Opened, text: str, field: str, limit: int) -> Record:
     """Return ``{"text", "words": [{"word", "suggestions": [{"text", "distance", "count"}]}]}``.
 
-    ``text`` is what was asked with the best suggestion for each word that no document has.
+    ``text`` is the query with the best suggestion for each word that no document has.
     """
     wording = _Wording(db, opened, field)
     parts, words, reached = [], [], 0
@@ -111,7 +111,7 @@ def suggestions(db: SyncPouchDB, opened: Opened, text: str, field: str, limit: i
 
 
 def _alternatives(wording: _Wording, term: str, word: str, limit: int) -> list[Record]:
-    """Return words near a misspelt one; ``term`` is what the analyzer makes of it."""
+    """Return words near a misspelt one; ``term`` is its term from the analyzer."""
     asked, field = wording.asked, wording.field
     whole = wording.analyzer.folded(word)
     terms: dict[str, int] = {}
@@ -122,7 +122,7 @@ def _alternatives(wording: _Wording, term: str, word: str, limit: int) -> list[R
         for near in _near(wording, term, distance):
             terms.setdefault(near, distance)
     if wording.analyzer.stems:
-        # A stem may be much shorter than its words, and so than the misspelt one.
+        # A stem may be much shorter than its words, and therefore than the misspelt one.
         beginnings = {whole[:length] for length in range(3, len(whole))}
         terms.update({each: FAR for each in beginnings if each not in terms and asked.frequency(field, each)})
     found: dict[str, tuple[int, int]] = {}
@@ -137,7 +137,7 @@ def _alternatives(wording: _Wording, term: str, word: str, limit: int) -> list[R
 
 
 def _near(wording: _Wording, term: str, distance: int) -> Sequence[str]:
-    """Return the terms of a field within so many changes: each search leaves out those that were found before."""
+    """Return the terms of a field within this many changes: each search leaves out those found before."""
     asked, field = wording.asked, wording.field
     found: list[str] = []
     query = asked.near(field, term, distance)
@@ -150,13 +150,13 @@ def _near(wording: _Wording, term: str, distance: int) -> Sequence[str]:
         found += sorted(new)
         without += [(NOT, asked.term(field, each)) for each in new]
         if not new:
-            # Documents that have changed since: none of these words is in them any more.
+            # Documents that have changed since: they do not have these words any more.
             without += [(NOT, tantivy.Query.term_query(asked.schema, "id", id)) for id in ids]
     return found
 
 
 def checked(name: str, value: Any) -> str:
-    """Return an option that is text. Raises QueryParseError."""
+    """Return an option that is a string. Raises QueryParseError."""
     if not isinstance(value, str) or not value.strip():
         raise QueryParseError(f"Invalid value for {name}: {value!r}")
     return value

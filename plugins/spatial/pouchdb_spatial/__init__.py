@@ -1,4 +1,4 @@
-"""spatial: places, as GeoCouch, geopouch and Cloudant Geo find them (spec: plugins, section 6)."""
+"""spatial: geometries, as GeoCouch, geopouch and Cloudant Geo find them (spec: plugins, section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a function emits, as a box in some dimensions and a geometry (spec: plugins 6.1)."""
+"""The key a function emits, as a box in some dimensions and a geometry (spec: plugins 6.1)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ GEOMETRIES = frozenset(
     ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"]
 )
 DEPTH = 20
-"""Levels of collections within collections."""
+"""The deepest nesting of collections within collections."""
 
 
 class Entry(NamedTuple):
-    """A box, one interval for each dimension, and the GeoJSON geometry it is of, if it is of one."""
+    """A box, one interval for each dimension, and its GeoJSON geometry, if there is one."""
 
     box: tuple[Interval, ...]
     geometry: Mapping[str, Any] | None
 
 
 def geometry_of(value: Any) -> Mapping[str, Any] | None:
-    """Return the GeoJSON geometry that a value is: itself, a Feature's, or that of a Python geometry object."""
+    """Return the GeoJSON geometry of a value: itself, a Feature's, or that of a Python geometry object."""
     value = getattr(value, "__geo_interface__", value)
     if isinstance(value, Mapping):
         if value.get("type") == "Feature":
@@ -36,10 +36,10 @@ def geometry_of(value: Any) -> Mapping[str, Any] | None:
 
 
 def entry_of(key: Any) -> Entry:
-    """Return the box of an emitted key. Raises ValueError for one that has none.
+    """Return the box of an emitted key. Raises ValueError for a key without one.
 
-    A geometry is its bounding box; a list whose first element is a geometry is that box with the rest as further
-    dimensions; of any other list each element is a dimension, a number or ``[low, high]``.
+    The box of a geometry is its bounding box; that of a list starting with a geometry has the rest as further
+    dimensions; in any other list each element is a dimension, a number or ``[low, high]``.
     """
     geometry = geometry_of(key)
     if geometry is not None:
@@ -71,7 +71,7 @@ def _number(value: Any) -> float:
 
 
 def bounds_of(geometry: Mapping[str, Any]) -> tuple[Interval, ...]:
-    """Return the bounding box of a geometry; its own ``bbox`` is believed. Raises ValueError for an empty one."""
+    """Return the bounding box of a geometry; its own ``bbox`` is trusted. Raises ValueError for an empty one."""
     given = geometry.get("bbox")
     if isinstance(given, Sequence) and not isinstance(given, str) and len(given) >= 4 and len(given) % 2 == 0:
         half = len(given) // 2

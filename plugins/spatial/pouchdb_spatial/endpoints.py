@@ -17,7 +17,7 @@ __all__ = ["cleanup", "geo", "geo_info", "geocouch", "listed", "routes"]
 
 
 def routes() -> Iterable[Route]:
-    """Return the endpoints, as the server wants them."""
+    """Return the endpoints, as the server expects them."""
     return [
         Route("database", "GET POST", "/_design/{ddoc}/_spatial/_list/{rest...}", listed, slow=True),
         Route("database", "GET", "/_design/{ddoc}/_spatial/{name}", geocouch, slow=True),

@@ -1,4 +1,4 @@
-"""Geometries as shapely has them, many at a time: what an index stores of them, and how they lie to one of a query."""
+"""Geometries in shapely, many at a time: their form in an index, and their relation to that of a query."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy
-import shapely  # type: ignore[import-untyped]  # its stubs are a distribution of their own
+import shapely  # type: ignore[import-untyped]  # its stubs are a separate distribution
 from shapely.geometry import shape  # type: ignore[import-untyped]
 
 from pouchdb_core.errors import BadRequest
@@ -17,7 +17,7 @@ __all__ = ["RELATIONS", "Exact", "Geometries", "related", "shapely_of", "shapes_
 Geometries = Any
 """An array of shapely geometries."""
 Exact = Callable[[Geometries], Any]
-"""For each geometry of an array, whether it is found."""
+"""For each geometry of an array, whether it matches."""
 
 RELATIONS = "contains contains_properly covered_by covers crosses disjoint intersects overlaps touches within".split()
 _WRONG = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError, shapely.errors.ShapelyError)
@@ -32,10 +32,10 @@ def shapely_of(geometry: Mapping[str, Any]) -> Any:
 
 
 def stored_shapes(entries: Sequence[Entry]) -> list[bytes | None]:
-    """Return what an index stores to compare each entry by: WKB, empty for a point that its box says, or None.
+    """Return the stored form to compare each entry by: WKB, empty for a point equal to its box, or None.
 
-    None is for what has no geometry, and for one that cannot be compared: rings of two points, wrong nesting. A polygon
-    that crosses itself is stored as the area that it covers.
+    None means no geometry, or one that cannot be compared: rings of two points, wrong nesting. A polygon
+    that crosses itself is stored as the area it covers.
     """
     found: list[bytes | None] = []
     for _, geometry in entries:
@@ -55,12 +55,12 @@ def _wkb(geometry: Mapping[str, Any]) -> bytes | None:
             made = shapely.make_valid(made)
         return None if made.is_empty else bytes(shapely.to_wkb(made))
     except _WRONG:
-        # Its box is found, if there is one; with an exact question it is not.
+        # Its box is found, if there is one; by an exact query it is not.
         return None
 
 
 def shapes_of(shapes: Sequence[bytes | None], boxes: Sequence[Sequence[Interval]]) -> Geometries:
-    """Return the geometries of stored shapes, None where there is none."""
+    """Return the geometries of stored shapes, None for those without."""
     made = numpy.empty(len(shapes), dtype=object)
     points = [place for place, each in enumerate(shapes) if each == b""]
     others = [place for place, each in enumerate(shapes) if each]
@@ -74,9 +74,9 @@ def shapes_of(shapes: Sequence[bytes | None], boxes: Sequence[Sequence[Interval]
 
 
 def related(asked: Any, relation: str) -> Exact:
-    """Return a test of the relation of the query's geometry to documents'; of several parts any one will do.
+    """Return a test of the relation of the query's geometry to documents'; if there are several parts, for any of them.
 
-    What lies within a geometry may lie in several of its parts, and what is disjoint is so from all of them.
+    A geometry within another may lie in several of its parts, and a disjoint one is disjoint from all of them.
     """
     shapely.prepare(asked)
     compare = getattr(shapely, relation)
@@ -97,7 +97,7 @@ def related(asked: Any, relation: str) -> Exact:
 
 
 def _parts(geometries: Geometries, owners: Any) -> tuple[Geometries, Any]:
-    """Return the parts of geometries, and of which each is."""
+    """Return the parts of geometries, and the geometry that each belongs to."""
     while True:
         parts, places = shapely.get_parts(geometries, return_index=True)
         if len(parts) == len(geometries):

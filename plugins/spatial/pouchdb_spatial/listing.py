@@ -1,4 +1,4 @@
-"""List functions over spatial indexes, as GeoCouch has them; the plug-in couchapp runs them."""
+"""List functions over spatial indexes, as in GeoCouch; the plug-in couchapp runs them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["couchapp", "rows_of", "spatial_list"]
 def spatial_list(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] | None = None, **more: Any) -> Record:
     """Run a list function over a spatial index: ``"design/function/name"``, ``"design/function/other design/name"``.
 
-    ``query`` holds the options of ``spatial`` and what else the function looks for; the other options and what is
-    returned are those of ``list``. The function's head is the answer without its rows. Raises NotFound for an index
-    or a function that is not there, NotSupported without the plug-in couchapp, and what ``spatial`` raises.
+    ``query`` holds the options of ``spatial`` and others that the function reads; the other options and the
+    result are those of ``list``. The function's head is the result without its rows. Raises NotFound for an index
+    or a function that is missing, NotSupported without the plug-in couchapp, and what ``spatial`` raises.
     """
     parts = list_path.split("/")
     if not 3 <= len(parts) <= 4:

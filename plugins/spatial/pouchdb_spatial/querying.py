@@ -1,4 +1,4 @@
-"""``db.spatial``: an index or a function, options, answers."""
+"""``db.spatial``: an index or a function, options, results."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPTIONS = (
     *("nearest", "limit", "skip", "count", "bookmark", "include_docs", "conflicts", "stale", "update", "format", "key"),
 )
 MOST = 200
-"""Rows that Cloudant Geo answers at once."""
+"""Rows that Cloudant Geo returns at once."""
 USUAL = 100
 CHUNK = 1000
 """Rows that are compared at a time."""
@@ -47,7 +47,7 @@ Read = Callable[[Bounds | None], Iterator[list[Row]]]
 
 
 class FeatureCollection(Table):
-    """An answer in GeoJSON. ``save`` writes it to a file that any map viewer opens."""
+    """A result in GeoJSON. ``save`` writes it to a file that any map viewer opens."""
 
     __slots__ = ()
 
@@ -58,7 +58,7 @@ class FeatureCollection(Table):
 
 
 def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a query string that are ours, as values; other ones are somebody else's affair.
+    """Return the known options of a query string, as values; others are ignored.
 
     Raises QueryParseError for text that is not JSON where JSON is expected.
     """
@@ -79,12 +79,12 @@ def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, **options: Any) -> Record:
-    """Query a spatial index: ``"design/name"``, or a function, which reads the whole database and keeps nothing.
+    """Query a spatial index: ``"design/name"``, or a function, which reads the whole database and stores nothing.
 
-    ``name`` is of the design document's ``spatial`` (GeoCouch: ``emit(key, value)``) or ``st_indexes`` (Cloudant Geo:
+    ``name`` is in the design document's ``spatial`` (GeoCouch: ``emit(key, value)``) or ``st_indexes`` (Cloudant Geo:
     ``st_index(geometry)``). Where: ``start_range`` and ``end_range``, a number or None for each dimension, one of them
     may be missing; ``bbox`` as (west, south, east, north), with ``plane_bounds`` around the date line; ``g``, WKT,
-    GeoJSON or an object with ``__geo_interface__``, and how it lies to what is found (``relation``, "intersects");
+    GeoJSON or an object with ``__geo_interface__``, and its relation to the results (``relation``, "intersects");
     ``lat``, ``lon`` and ``radius``, or ``rangex`` and ``rangey`` for an ellipse, in metres on the sphere. ``nearest``
     orders by the distance from there. ``limit``, ``skip``, ``bookmark``, ``count``, ``include_docs``, ``stale="ok"``,
     and ``format="geojson"`` for a FeatureCollection.
@@ -143,7 +143,7 @@ def st_info(db: SyncPouchDB, path: str) -> Record:
 
 
 def _temporary(db: SyncPouchDB, fun: Any) -> Read:
-    """Return what maps all documents anew."""
+    """Return a reader that maps all documents again."""
     if not callable(fun) and not isinstance(fun, str):
         raise BadRequest(f"spatial() takes 'design/name', JavaScript or a function, not {fun!r}")
     ddoc = {"_id": "_design/temporary", "language": "python" if callable(fun) else "javascript"}
@@ -158,7 +158,7 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
                 for doc, (pairs,) in zip(docs, mapped, strict=True)
                 if not isinstance(pairs, Exception)
             ]
-            # As in an index, which reports them: documents with a key that is no place are left out.
+            # As in an index, which reports them: documents with an invalid key are left out.
             rows = [row for _, found in emitted_rows(made) if not isinstance(found, Exception) for row in found]
             yield [row for row in rows if bounds is None or overlaps(row.box, bounds)]
 
@@ -166,13 +166,13 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
 
 
 def _compared(rows: list[Row]) -> tuple[list[Row], Any]:
-    """Return those rows that have something to compare, and an array of it."""
+    """Return the rows with a geometry to compare, and an array of these."""
     rows = [row for row in rows if row.shape is not None]
     return rows, shapes_of([row.shape for row in rows], [row.box for row in rows])
 
 
 class _Nearest:
-    """The rows nearest to a point of those that are added, each once; all that are within a radius are counted."""
+    """The rows nearest to a point among those added, each once; all within a radius are counted."""
 
     def __init__(self, lon: float, lat: float, wanted: int | None, radius: float | None = None) -> None:
         self._lon, self._lat, self._wanted, self._radius = lon, lat, wanted, radius
@@ -181,7 +181,7 @@ class _Nearest:
         self.count = 0
 
     def add(self, rows: list[Row]) -> None:
-        """Look at some more rows."""
+        """Add some more rows."""
         rows, shapes = _compared(rows)
         if not rows:
             return
@@ -201,7 +201,7 @@ class _Nearest:
 
 
 class _Query:
-    """Checked options, and how they are answered."""
+    """Checked options, and how the query is run."""
 
     def __init__(self, db: SyncPouchDB, options: Mapping[str, Any], kind: str) -> None:
         given = {name: value for name, value in options.items() if value is not None}
@@ -230,7 +230,7 @@ class _Query:
             raise QueryParseError("nearest orders by the distance from a place: give lat and lon, g, or a bbox")
 
     def answer(self, read: Read, counted: Callable[[Bounds | None], int] | None) -> Record:
-        """Return the answer, of the rows that ``read`` yields; ``counted`` counts them without reading."""
+        """Return the result, from the rows that ``read`` yields; ``counted`` counts them without reading."""
         if self._count:
             place = self._place
             if counted is not None and place.exact is None and not self._st and len(place.bounds) <= 1:
@@ -241,7 +241,7 @@ class _Query:
         return self._shown(list(islice(rows, self._skip, end)))
 
     def _found(self, read: Read) -> Iterator[Row]:
-        """Yield what is found, each once, in the order of writing (box by box, where there are several)."""
+        """Yield the matches, each once, in the order of writing (box by box, where there are several)."""
         bounds: list[Bounds | None] = list(self._place.bounds) or [None]
         exact = self._place.exact
         once = self._st or len(bounds) > 1
@@ -272,7 +272,7 @@ class _Query:
         return self._widening(read, *center, wanted)
 
     def _widening(self, read: Read, lon: float, lat: float, wanted: int) -> Iterator[Row]:
-        """Look in growing circles until there are enough: few of a big index are read."""
+        """Search in growing circles until there are enough: few rows of a big index are read."""
         radius = 1_000.0
         while True:
             whole = radius >= 3.2 * RADIUS
@@ -287,7 +287,7 @@ class _Query:
                 return nearest.rows()
             radius *= 4
 
-    # -- answers -------------------------------------------------------------------------------------
+    # -- results -------------------------------------------------------------------------------------
 
     def _shown(self, page: list[Row]) -> Record:
         docs = self._documents(page) if self._docs or self._format != "view" else {}
@@ -378,7 +378,7 @@ def _from_bookmark(text: Any) -> int:
         if kind == "spatial":
             return int(place)
     except ValueError:
-        pass  # said below
+        pass  # raised below
     raise QueryParseError(f"{text!r} is not a bookmark of an answer")
 
 

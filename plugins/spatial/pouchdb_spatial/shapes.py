@@ -1,4 +1,4 @@
-"""Where a query looks: boxes for the tree, and what is exact afterwards."""
+"""The area of a query: boxes for the tree, and the exact test afterwards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import shapely  # type: ignore[import-untyped]  # its stubs are a distribution of their own
+import shapely  # type: ignore[import-untyped]  # its stubs are a separate distribution
 
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import from_text
@@ -25,10 +25,10 @@ _EARTH: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
 
 @dataclass
 class Place:
-    """What is looked for; without an exact test the boxes decide."""
+    """The area that is searched; without an exact test the boxes decide."""
 
     bounds: list[Bounds] = field(default_factory=list)
-    """Boxes of which one must be met; none: everything."""
+    """Boxes of which one must overlap; none: everything."""
     exact: Exact | None = None
     center: tuple[float, float] | None = None
     """Longitude and latitude from which distances are measured."""
@@ -49,7 +49,7 @@ def number(name: str, value: Any, least: float | None = None, most: float | None
 
 
 def bbox_of(name: str, value: Any) -> tuple[float, float, float, float]:
-    """Return (west, south, east, north) of a text with commas, a list of four or of two corners. Raises BadRequest."""
+    """Return (west, south, east, north) of a string with commas, or a list of four or two corners. Raises BadRequest."""
     if isinstance(value, str):
         value = value.split(",")
     if isinstance(value, Sequence) and len(value) == 2 and all(isinstance(each, Sequence) for each in value):
@@ -63,7 +63,7 @@ def bbox_of(name: str, value: Any) -> tuple[float, float, float, float]:
 def _unwrapped(
     box: tuple[float, float, float, float], plane: tuple[float, float, float, float] | None
 ) -> list[tuple[float, float, float, float]]:
-    """Return the parts of a box that goes over the edge of its plane, such as the date line."""
+    """Return the parts of a box that crosses the edge of its plane, such as the date line."""
     west, south, east, north = box
     if plane is None:
         return [box]
@@ -74,12 +74,12 @@ def _unwrapped(
 
 def _bounds(box: tuple[float, float, float, float]) -> Bounds:
     west, south, east, north = box
-    # Further dimensions are not asked about.
+    # Further dimensions are not compared.
     return [(west, east), (south, north), (None, None), (None, None), (None, None)]
 
 
 def geometry_from(value: Any) -> Any:
-    """Return a shapely geometry of WKT, GeoJSON (or its text) or a Python geometry object. Raises BadRequest."""
+    """Return a shapely geometry from WKT, GeoJSON (or its text) or a Python geometry object. Raises BadRequest."""
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("{"):
@@ -104,7 +104,7 @@ def _valid(geometry: Any) -> Any:
 
 
 def place_of(given: Mapping[str, Any], *, exact_boxes: bool) -> Place:
-    """Return where to look. Raises BadRequest, QueryParseError for options that do not fit together.
+    """Return the area to search. Raises BadRequest, QueryParseError for options that do not fit together.
 
     ``exact_boxes``: a ``bbox`` is compared with the geometries, not with their boxes.
     """
@@ -192,7 +192,7 @@ def _ranges(start: Any, end: Any) -> Bounds:
         if value is not None and (not isinstance(value, Sequence) or isinstance(value, str)):
             raise QueryParseError(f"{name} is a list with a number or null for each dimension, not {value!r}")
     if start is not None and end is not None and len(start) != len(end):
-        # As many dimensions as both have: a key of more matches nothing.
+        # As many dimensions as both have: a key with more matches nothing.
         length = min(len(start), len(end))
         start, end = start[:length], end[:length]
     length = len(start if start is not None else end)

@@ -41,14 +41,14 @@ SPATIAL, ST_INDEXES = "spatial", "st_indexes"
 DIMENSIONS = 5
 """An R*Tree has up to five; of longer keys the first five are in it, and all are compared afterwards."""
 TINY = 1e-37
-"""The tree's numbers of 32 bits have nothing smaller; what is between is zero there."""
+"""The smallest number of the tree's 32 bits; numbers closer to zero are zero there."""
 CHUNK = 1000
 """Rows that are read at a time."""
 _PLACES = range(DIMENSIONS)
 _TREES = (("flat", 0, 2), ("deep", 3, DIMENSIONS))
-"""Each tree with the least and the most dimensions of its boxes; further ones of theirs are not in it."""
+"""Each tree with the minimum and maximum dimensions of its boxes; further dimensions are not in it."""
 FARTHEST = 1.7e308
-"""Where an open interval ends in PostgreSQL, whose boxes do not take every infinity."""
+"""Where an open interval ends in PostgreSQL, whose boxes do not accept every infinity."""
 _BOX = "box(point(low0, low1), point(high0, high1))"
 _INTERVALS = ", ".join(f"r.low{place}, r.high{place}" for place in _PLACES)
 _COLUMNS = f"r.n, r.id, r.dims, r.geometry, r.value, r.shape, r.rest, {_INTERVALS}"
@@ -58,7 +58,7 @@ Bounds = Sequence[tuple[float | None, float | None]]
 
 
 class Row:
-    """What one call of ``emit`` gave; its geometry and value are parsed when somebody asks for them."""
+    """The result of one call of ``emit``; its geometry and value are parsed on first use."""
 
     __slots__ = ("_geometry", "_value", "box", "id", "shape")
 
@@ -72,7 +72,7 @@ class Row:
     ) -> None:
         self.id, self.box, self._geometry, self._value = id, box, geometry, value
         self.shape = shape
-        """What is compared: WKB, empty for the point that the box is, None for what is no geometry of shapely's."""
+        """The shape to compare: WKB, empty for a point equal to the box, None without a geometry shapely can use."""
 
     @property
     def geometry(self) -> Any:
@@ -81,12 +81,12 @@ class Row:
 
     @property
     def value(self) -> Any:
-        """What was emitted with it."""
+        """The emitted value."""
         return None if self._value is None else load(self._value)
 
     @property
     def seen(self) -> tuple[str, tuple[Interval, ...], bytes | None]:
-        """What tells it from others: one that is met twice is shown once."""
+        """Its identity: a row that is found twice is shown once."""
         return self.id, self.box, self._geometry
 
     def columns(self, n: int) -> tuple[Any, ...]:
@@ -139,7 +139,7 @@ class SpatialIndex(InsideIndex):
                 made.append((change.id, pairs))
         for id, found in emitted_rows(made):
             if isinstance(found, Exception):
-                # The whole document is left out: half of it would be found, and half not.
+                # The whole document is left out: otherwise half of it would be found, and half not.
                 batch.report(id, FunctionError(f"{found}", name="spatial_key_error"))
             else:
                 rows.extend(found)
@@ -171,7 +171,7 @@ class SpatialIndex(InsideIndex):
 def emitted_rows(
     emitted: Sequence[tuple[str, Sequence[Sequence[Any]]]],
 ) -> Iterator[tuple[str, list[Row] | ValueError]]:
-    """Yield (id, rows) of what documents emitted: for a document with a key that is no place, the error."""
+    """Yield (id, emitted rows) of documents; for a document with an invalid key, the error."""
     entries: list[tuple[str, list[Any] | ValueError]] = []
     for id, pairs in emitted:
         try:
@@ -191,7 +191,7 @@ def _json(value: Any) -> bytes | None:
 
 
 def _padded(box: Sequence[Interval], dimensions: int) -> list[float]:
-    # Dimensions that a box does not have are not asked about in the tree (``_numbers``).
+    # Dimensions that a box does not have are not compared in the tree (``_numbers``).
     padded = [*box[:dimensions], *[(0.0, 0.0)] * (dimensions - len(box))]
     return [bound for interval in padded for bound in interval]
 
@@ -231,7 +231,7 @@ class StKind(SpatialKind):
 
 
 def _library(ddoc: Mapping[str, Any]) -> Any:
-    """Return what a function may ``require``: all that is not an index or a view."""
+    """Return the modules a function may ``require``: all but indexes and views."""
     return {
         name: value
         for name, value in ddoc.items()
@@ -244,7 +244,7 @@ def _library(ddoc: Mapping[str, Any]) -> Any:
 def rows_of(tables: Tables, bounds: Bounds | None) -> Iterator[list[Row]]:
     """Yield the rows whose boxes overlap these bounds, in the order they were written, some at a time; None: all.
 
-    Boxes with more dimensions than there are bounds do not match; further bounds are not asked.
+    Boxes with more dimensions than there are bounds do not match; further bounds are ignored.
     """
     if bounds is None:
         yield from _all_rows(tables)
@@ -260,7 +260,7 @@ def rows_of(tables: Tables, bounds: Bounds | None) -> Iterator[list[Row]]:
 
 
 def count_of(tables: Tables, bounds: Bounds | None) -> int:
-    """Return how many rows there are whose boxes overlap these bounds; None: all."""
+    """Return the number of rows whose boxes overlap these bounds; None: all."""
     if bounds is None:
         return int(tables.one("SELECT count(*) FROM {rows}")[0])
     if len(bounds) > DIMENSIONS:
@@ -287,7 +287,7 @@ def _all_rows(tables: Tables) -> Iterator[list[Row]]:
 def _asked_trees(tables: Tables, bounds: Bounds) -> Iterator[tuple[str, str, list[float]]]:
     """Yield (tree, condition, parameters) for each tree that has boxes.
 
-    Asked are the dimensions that all of its boxes have: a box of fewer meets everything in the others.
+    Compared are the dimensions that all of its boxes have: a box with fewer overlaps everything in the others.
     """
     for tree, least, most in _TREES:
         above = "" if most == DIMENSIONS else f" AND dims <= {most}"
@@ -334,7 +334,7 @@ def _row_of(tables: Tables) -> Callable[[Sequence[Any]], Row]:
 
 
 def _typed_row(found: Sequence[Any]) -> Row:
-    """Return a row of a store whose columns have types: its whole numbers come back as floats."""
+    """Return a row of a store whose columns have types: its integers come back as floats."""
     others = found[:7]
     bounds = (int(each) if each is not None and each.is_integer() else each for each in found[7:])
     return _row((*others, *bounds))

@@ -1,7 +1,7 @@
 """Distances on the Earth, taken as a sphere.
 
-Geometries are laid out flat around a point so that every distance from it is true (an azimuthal equidistant
-projection); of lines and areas the corners are exact, and edges straight between them.
+Geometries are projected around a point so that every distance from it is true (an azimuthal equidistant
+projection); the corners of lines and areas are exact, and edges straight between them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 import numpy
-import shapely  # type: ignore[import-untyped]  # its stubs are a distribution of their own
+import shapely  # type: ignore[import-untyped]  # its stubs are a separate distribution
 
 __all__ = ["RADIUS", "boxes_around", "distance", "distances", "laid_out"]
 
@@ -48,8 +48,8 @@ def distances(geometries: Any, lon: float, lat: float) -> Any:
 
 
 def boxes_around(lon: float, lat: float, radius: float) -> list[Box]:
-    """Return boxes of degrees (west, south, east, north) that hold all that is within so many metres of a point."""
-    # A little more: what is at the edge must not be lost by rounding.
+    """Return boxes of degrees (west, south, east, north) that cover everything within this many metres of a point."""
+    # A little larger: points at the edge must not be lost by rounding.
     angle = radius * 1.000_001 / RADIUS + 1e-12
     reach = math.degrees(angle)
     south, north = lat - reach, lat + reach

@@ -1,4 +1,4 @@
-"""validation: documents are judged before they are written (spec: plugins, section 3)."""
+"""validation: documents are validated before they are written (spec: plugins, section 3)."""
 
 from __future__ import annotations
 

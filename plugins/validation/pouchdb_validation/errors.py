@@ -1,4 +1,4 @@
-"""What a validation function throws, as the error of the document it was asked about."""
+"""Errors thrown by a validation function, as the error of the document it validated."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def rejection(error: Exception, id: str, *, original: bool) -> PouchDBError:
     """Return why a document is rejected.
 
     ``{"unauthorized": message}`` and ``{"forbidden": message}`` are rejections; anything else is a failure with
-    status 500. ``original`` gives failures the words of the original plug-in (spec: plugins 3.5), else CouchDB's.
-    A Python validator raises the error it wants (Forbidden, Unauthorized...).
+    status 500. ``original`` gives failures the messages of the original plug-in (spec: plugins 3.5), else CouchDB's.
+    A Python validator raises the error it chooses (Forbidden, Unauthorized...).
     """
     if isinstance(error, ThrownError):
         return _thrown(error, id, original)
@@ -61,7 +61,7 @@ def _thrown(error: ThrownError, id: str, original: bool) -> PouchDBError:
 
 
 def _first(thrown: Any, text: str | None) -> str:
-    """Return CouchDB's reason: the value itself, or what an object has in its only member."""
+    """Return CouchDB's reason: the value itself, or the value of an object's only field."""
     if isinstance(thrown, Mapping) and len(thrown) == 1:
         (value,) = thrown.values()
         return value if isinstance(value, str) else str(text)
@@ -76,14 +76,14 @@ def _failure(message: str, name: str | None, id: str) -> ValidationError:
 
 
 def _with_message(error: PouchDBError, message: Any) -> PouchDBError:
-    # What the function gave is passed through, also where it is no string.
+    # The function's value is passed through, also if it is not a string.
     error.message = message
     error.args = (message,)
     return error
 
 
 def compilation_error(source: Any, ddoc: str, cause: Exception | None = None) -> PouchDBError:
-    """Return the error of what is not a function, in the words of CouchDB and the original."""
+    """Return the error for a value that is not a function, with the message of CouchDB and the original."""
     shown = source if isinstance(source, str) else repr(source)
     shown = shown.rstrip()
     shown = shown[:-1].rstrip() if shown.endswith(";") else shown

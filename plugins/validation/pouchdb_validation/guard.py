@@ -1,4 +1,4 @@
-"""When documents are judged, and as whom: the write guard."""
+"""When documents are validated, and as which user: the write guard."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ __all__ = [
 ]
 
 CONTEXT = "pouchdb_validation"
-"""The member of ``Write.context`` in which validating methods hand their options to the guard."""
+"""The key of ``Write.context`` in which validating methods pass their options to the guard."""
 
 SHOWN = 8 * 1024 * 1024
-"""Bytes of new attachments that a function sees as base64; of longer ones it sees what a stub says."""
+"""Bytes of new attachments that a function sees as base64; longer ones it sees as a stub."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a validating method was given."""
+    """The options of a validating method."""
 
     user: Mapping[str, Any]
     security: Mapping[str, Any]
     shown: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Documents that functions see instead of what is written, by id: a removed one with its fields."""
+    """Documents that functions see instead of those written, by id: a removed one with its fields."""
 
 
 @dataclass(slots=True)
 class Registered:
-    """A validator of this program; ``always`` ones judge plain writes and replications as well."""
+    """A validator of this program; ``always`` ones validate plain writes and replications as well."""
 
     function: Validator
     always: bool
@@ -98,7 +98,7 @@ class _Guard:
             self._remember(proposed[0].ddocs_seq)
             return [None] * len(proposed)
         if options is None:
-            # A database that has none yet is shown with nobody in it, so that functions can read its lists.
+            # A database without a security object is shown with an empty one, so that functions can read its lists.
             guarded_by: Mapping[str, Any] = {**security(), **database.get_security()}
             cases = [_as_couchdb(each) for each in proposed]
         else:
@@ -112,7 +112,7 @@ class _Guard:
         return (known or self._only_always) and not python_rules(self._database, only_always=self._only_always)
 
     def _remember(self, ddocs_seq: int) -> None:
-        # The rules were read after the documents: they are those of this seq if it is the present one still.
+        # The rules were read after the documents: they are those of this seq if it is still the current one.
         if not self._only_always and self._database.adapter.ddocs_seq() == ddocs_seq:
             self._database.store_state(_NONE_AT)[:] = [ddocs_seq]
 
@@ -127,13 +127,13 @@ def _text(new: bytes, old: Mapping[str, Any] | None) -> bytes:
 
 
 def _as_original(proposed: Proposed, options: Options) -> Case:
-    """Return what functions see of a validating method: the winner as the old document, new content as base64."""
+    """Return the documents that functions see: the winner as the old document, new content as base64."""
     old = proposed.old
     shown = options.shown.get(proposed.id)
     if old is None and shown is None:
         sent = proposed.sent_json
         if b'"_attachments"' not in sent and b'"_revisions"' not in sent:
-            # The usual new document: nothing is shown in it that was not sent, and nothing is left out.
+            # The usual new document: it shows exactly what was sent.
             return Case(proposed.id, _text(sent, None), lambda: (proposed.sent, None))
     if old is not None and old.get("_deleted"):
         old = None
@@ -158,7 +158,7 @@ def _with_content(proposed: Proposed, attachments: Mapping[str, Any]) -> dict[st
         try:
             content = proposed.content(name)
         except NotFound:
-            # It stays as it is: the document brings a stub.
+            # It is unchanged: the document has a stub.
             continue
         if length <= left:
             left -= length
@@ -168,11 +168,11 @@ def _with_content(proposed: Proposed, attachments: Mapping[str, Any]) -> dict[st
 
 
 def guard_of(database: SyncPouchDB, request: Write) -> _Guard | Never | None:
-    """Return the guard of a write, or None where nothing judges it; NEVER until something could.
+    """Return the guard of a write, or None if nothing validates it; NEVER until something could.
 
-    Judged are the validating methods' writes, every write of a user (``as_user``, the environment's current user,
+    It validates the validating methods' writes, every write of a user (``as_user``, the environment's current user,
     a server's clients), and all writes of a database object on which the methods are installed. Validators that were
-    registered with ``always`` judge every write.
+    registered with ``always`` validate every write.
     """
     options, user = request.context.get(CONTEXT), request.user
     if options is None and user is None and not request.context and not database.store_state(CONCERNED):

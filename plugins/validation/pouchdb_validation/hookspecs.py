@@ -1,4 +1,4 @@
-"""The hook that this plug-in offers to others."""
+"""The hook of this plug-in for others."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["pouchdb_validators"]
 
 @hookspec
 def pouchdb_validators(database: SyncPouchDB) -> Iterable[Validator] | None:
-    """Return Python validators of a database, asked whenever its design documents' functions are.
+    """Return Python validators of a database, called whenever its design documents' functions are.
 
-    Asked for each write that is judged, so it should only look something up. A validator takes ``(new, old, user_ctx,
+    Called for each validated write, so it should only look something up. A validator takes ``(new, old, user_ctx,
     security)`` or the first of them and raises a PouchDBError to reject. Implement it with
     ``@hookimpl(optionalhook=True)``: this plug-in may not be installed.
     """

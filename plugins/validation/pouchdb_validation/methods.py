@@ -1,4 +1,4 @@
-"""The validating methods: the plain ones, asked of the validation functions first."""
+"""The validating methods: the plain ones, after the validation functions have accepted."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class _Validation:
 
     @property
     def checks_here(self) -> bool:
-        """Whether a remote database's documents are judged here, before they are sent."""
+        """Whether a remote database's documents are validated here, before they are sent."""
         return self._db.remote and bool(self._check_http)
 
     def judge(self, docs: Sequence[Mapping[str, Any]]) -> list[PouchDBError | None]:
-        """Judge documents; of a remote database by a request for its functions, and one for each that is replaced."""
+        """Validate documents; for a remote database with a request for its functions and for each replaced one."""
         rules = compiled(self._db, self._db.design_documents())
         more = python_rules(self._db)
         if rules.empty and not more:
@@ -74,7 +74,7 @@ class _Validation:
         return rules.judge(cases, self._user, self._security, more=more, original=True)
 
     def check(self, doc: Mapping[str, Any]) -> None:
-        """Judge one document. Raises what it is rejected with."""
+        """Validate one document. Raises the error it is rejected with."""
         (error,) = self.judge([doc])
         if error is not None:
             raise error
@@ -117,10 +117,10 @@ def validating_put(
 ) -> Record:
     """Put a document if all validation functions accept it.
 
-    Options: ``userCtx`` and ``secObj`` are what functions are given, merged by key into ``{"db": name, "name": None,
-    "roles": ["_admin"]}`` and ``{"admins": {"names": [], "roles": []}, "members": {...}}``; ``checkHttp`` judges
+    Options: ``userCtx`` and ``secObj`` are passed to functions, merged by key into ``{"db": name, "name": None,
+    "roles": ["_admin"]}`` and ``{"admins": {"names": [], "roles": []}, "members": {...}}``; ``checkHttp`` validates
     documents of a remote database here, before they are sent. The others are those of ``put``. Functions see copies:
-    what they change is not stored. Raises Unauthorized or Forbidden as a function says, ValidationError (status 500)
+    their changes are not stored. Raises Unauthorized or Forbidden as a function throws, ValidationError (status 500)
     for one that fails or does not compile, and what ``put`` raises; rejection comes before a conflict.
     """
     validation = _Validation(db, options)
@@ -129,7 +129,7 @@ def validating_put(
         given.update({name: value for name, value in (("_id", id), ("_rev", rev)) if value is not None})
         validation.check(given)
     elif not db.remote and id is None and isinstance(doc, Mapping) and doc.get("_id") is None:
-        # A rejection comes before the id is missed, too.
+        # A rejection comes before a missing id, too.
         validation.check(doc)
     return validation.plain().put(doc, id, rev, **options)
 
@@ -171,7 +171,7 @@ def validating_remove(
 def validating_bulk_docs(
     db: SyncPouchDB, /, docs: Sequence[Any] | Mapping[str, Any] | str, **options: Any
 ) -> list[Record]:
-    """Write the documents that all validation functions accept; return what became of each, in input order.
+    """Write the documents that all validation functions accept; return the result of each, in input order.
 
     A rejected document is ``{"id", "status", "name", "message", "error": True}`` in its place. ``new_edits`` is an
     option or a field of ``{"docs": [...]}``; without new edits only errors are returned. See ``validating_put``.
@@ -248,8 +248,8 @@ def _with_rev(db: SyncPouchDB, id: str, rev: str | None) -> dict[str, Any]:
 def install_validation_methods(db: SyncPouchDB) -> Record:
     """Make the plain methods of this database object validate: put, post, remove, bulk_docs and those of attachments.
 
-    What is replicated into the object is judged as well; rejected documents are ``denied``. Other objects of the same
-    database are not affected. Raises AlreadyInstalled (status 500).
+    Documents replicated into the object are validated as well; rejected documents are ``denied``. Other objects of the
+    same database are not affected. Raises AlreadyInstalled (status 500).
     """
     installed = db.state(INSTALLED)
     if installed:
@@ -272,9 +272,9 @@ def validator(db: SyncPouchDB, function: Validator | None = None, *, always: boo
     """Add a Python validator to the database, for all its objects in this environment; a decorator.
 
     It takes ``(new, old, user_ctx, security)`` or the first of them, as a ``validate_doc_update`` function does, and
-    raises to reject: ``pouchdb.Forbidden("...")``, ``pouchdb.Unauthorized("...")``; what else it raises is a failure
-    (status 500). It is asked after the functions of design documents, whenever those are; with ``always`` it also
-    judges plain writes and replications. Returns the function.
+    raises to reject: ``pouchdb.Forbidden("...")``, ``pouchdb.Unauthorized("...")``; any other exception is a failure
+    (status 500). It is called after the functions of design documents, whenever those are; with ``always`` it also
+    validates plain writes and replications. Returns the function.
     """
     if function is None:
         return lambda given: validator(db, given, always=always)

@@ -1,4 +1,4 @@
-"""The validation functions of a database: compiled once, judged for many documents at a time."""
+"""The validation functions of a database: compiled once, run for many documents at a time."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ Members = Mapping[str, Any]
 
 
 class Case(NamedTuple):
-    """A document to be judged: what is to be written, and what it is written over (or None)."""
+    """A document to be validated: the new one, and the one it replaces (or None)."""
 
     id: str
     text: bytes
-    """Both as JSON, in a list: what functions of design documents are given."""
+    """Both as JSON, in a list: the arguments of functions of design documents."""
     members: Callable[[], tuple[Members, Members | None]]
-    """Both as mappings, which Python validators get copies of."""
+    """Both as mappings, of which Python validators get copies."""
 
     @classmethod
     def of(cls, id: str, new: Members, old: Members | None) -> Case:
-        """Make a case of documents that are at hand."""
+        """Make a case from documents in memory."""
         return cls(id, dump([new, old]), lambda: (new, old))
 
 
@@ -66,7 +66,7 @@ class PythonRule:
         return [self._one(case, user, security) for case in cases]
 
     def _one(self, case: Case, user: Any, security: Any) -> Any:
-        # Copies: what a validator changes is not written, and no other one sees it.
+        # Copies: changes of a validator are not written, and no other one sees them.
         new, old = case.members()
         given = (_copy(new), _copy(old), _copy(user), _copy(security))
         try:
@@ -103,9 +103,9 @@ class Rules:
     ) -> list[PouchDBError | None]:
         """Return an error or None for each case; the first function that rejects a document decides.
 
-        Design documents are not asked about. A function that does not compile rejects every document, whatever
-        the functions before it say. What ends a function (a time limit, no engine) is the error of all documents
-        that it was asked about.
+        Design documents are not validated. A function that does not compile rejects every document, whatever
+        earlier functions return. An error that ends a function (a time limit, no engine) is that of all documents
+        that it was called for.
         """
         errors: list[PouchDBError | None] = [None] * len(cases)
         left = [place for place, case in enumerate(cases) if not case.id.startswith("_design/")]
@@ -130,7 +130,7 @@ class Rules:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing stored judges documents."""
+        """Whether no stored function validates documents."""
         return not self._stored and self._broken is None
 
 
@@ -138,7 +138,7 @@ NO_RULES = Rules((), None)
 
 
 def compiled(database: SyncPouchDB, ddocs: Sequence[Mapping[str, Any]]) -> Rules:
-    """Compile all functions: a broken one is known before any runs."""
+    """Compile all functions: an invalid one is found before any runs."""
     stored: list[_Stored] = []
     for ddoc in ddocs:
         source = ddoc.get(IDENTIFIER)
@@ -153,7 +153,7 @@ def compiled(database: SyncPouchDB, ddocs: Sequence[Mapping[str, Any]]) -> Rules
         except FunctionError as error:
             if error.name == "compilation_error" and ddoc.get("language", "javascript") == "javascript":
                 error = compilation_error(source, id, error)  # type: ignore[assignment]  # an error of ours, too
-            # Fails closed: rules that cannot be asked must not let everything through.
+            # Fails closed: rules that cannot be run must not accept everything.
             logger.warning("%s of %s: %s", id, database.name, error.message)
             return Rules(stored, error)
         stored.append(_Stored(id, functions))
@@ -171,6 +171,6 @@ def rules_of(database: SyncPouchDB) -> Rules:
         return known[0][1]
     rules = compiled(database, ddocs)
     if rules._broken is None or rules._broken.name == "compilation_error":
-        # A time limit may be met the next time.
+        # The next attempt may meet the time limit.
         known[:] = [(ddocs, rules)]
     return rules
