@@ -49,7 +49,7 @@ def number(name: str, value: Any, least: float | None = None, most: float | None
 
 
 def bbox_of(name: str, value: Any) -> tuple[float, float, float, float]:
-    """Return (west, south, east, north) of a string with commas, or a list of four or two corners. Raises BadRequest."""
+    """Return (west, south, east, north) of a string with commas, a list of four or two corners. Raises BadRequest."""
     if isinstance(value, str):
         value = value.split(",")
     if isinstance(value, Sequence) and len(value) == 2 and all(isinstance(each, Sequence) for each in value):
