@@ -31,6 +31,7 @@ from pouchdb_core.uuids import UuidSource
 from pouchdb_core.whole_files import draft, sweep
 
 if TYPE_CHECKING:
+    from pouchdb_core.adapters.base import Shared
     from pouchdb_core.database_object import Handle
     from pouchdb_core.live import LiveHandle, Replication
     from pouchdb_core.requests import UserContext
@@ -47,6 +48,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 Brought = Callable[[Literal["database", "environment"], str], "str | None"]
+UUID = "core/uuid"
 SETTINGS = ("collation", "default", "js_engine", "js_limits")
 """The order of strings in keys of views (``views.collation``); a function called for values that are not JSON, as
 by ``json.dumps``; the JavaScript engine to use, by name, and its limits (``javascript.Limits``)."""
@@ -158,6 +160,9 @@ class Engine:
             url=url,
             announce_session=_weakly(self.plugins),
         )
+        make = None if self.storage is None else self.storage.shared
+        self.shared: Shared | None = None if make is None else make(self.place)
+        """What the processes of all hosts share at a URL."""
         self.adapters: Mapping[str, type[Adapter]] = self.plugins.adapters()
         """The adapter classes by name."""
         self._opened: dict[tuple[str, str], Opened] = {}
@@ -189,10 +194,15 @@ class Engine:
 
     @property
     def uuid(self) -> str:
-        """The engine's identity (32 hex digits): kept in its directory, or as long as it lives in memory."""
+        """The engine's identity (32 hex digits): kept in its directory or by its storage, else as long as it lives."""
         with self._lock:
             if self._uuid is None:
-                self._uuid = uuid.uuid4().hex if self.directory is None else _kept_uuid(self.directory / ".uuid")
+                if self.shared is not None:
+                    # A place that can only be read has one already, or gets none.
+                    known = self.shared.text(UUID)
+                    self._uuid = known or self.shared.change(UUID, lambda known: known or uuid.uuid4().hex)
+                else:
+                    self._uuid = uuid.uuid4().hex if self.directory is None else _kept_uuid(self.directory / ".uuid")
             return self._uuid
 
     def folder(self, plugin: str) -> Path:

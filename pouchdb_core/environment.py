@@ -26,6 +26,7 @@ from pouchdb_core.views.python import register_function
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from pouchdb_core.adapters.base import Shared
     from pouchdb_core.aio.async_environment import AsyncEnvironment
     from pouchdb_core.plugins import Plugins
     from pouchdb_core.replication.replicate import Replicator
@@ -110,13 +111,18 @@ class AbstractEnvironment(EventEmitter):
 
     @property
     def uuid(self) -> str:
-        """The environment's identity (32 hex digits), kept in its storage directory."""
+        """The environment's identity (32 hex digits), kept in its storage directory, or by its storage at a URL."""
         return self.engine.uuid
 
     @property
     def directory(self) -> Path | None:
         """The storage directory, or None in memory."""
         return self.engine.directory
+
+    @property
+    def shared(self) -> Shared | None:
+        """Texts and locks that the processes of all hosts share at a URL; None where a directory has files for that."""
+        return self.engine.shared
 
     @property
     def closed(self) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pouchdb_core.errors import PouchDBError
     from pouchdb_core.views.index_store import IndexStore
 
-__all__ = ["Adapter", "Place", "Response", "Storage"]
+__all__ = ["Adapter", "Place", "Response", "Shared", "SharedLock", "Storage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,41 @@ class Storage:
     """The name of the adapter that opens them, and finds the URL in ``Place.url``."""
     directory: Path | None = None
     """A local folder for files of plug-ins that belong to the environment; None: a temporary one."""
+    shared: Callable[[Place], Shared] | None = None
+    """What the processes of all hosts share there; called once. None: each process is by itself."""
+
+
+class SharedLock(Protocol):
+    """A lock that one process of all hosts has at a time, until it releases it, ends, or loses its connection."""
+
+    def acquire(self) -> bool:
+        """Take it if nobody else has it, without waiting; tell whether it is ours, which may be over by now.
+
+        Raises StorageError where that cannot be found out.
+        """
+
+    def release(self) -> None:
+        """Give it back."""
+
+
+class Shared(Protocol):
+    """What the processes that use one place share beside databases: short texts by name, and locks.
+
+    Names begin with the plug-in's and a slash. Every method but ``lock`` raises StorageError.
+    """
+
+    def text(self, name: str) -> str | None:
+        """Return a text, None if there is none."""
+
+    def change(self, name: str, change: Callable[[str | None], str]) -> str:
+        """Store what ``change`` makes of a text, in one transaction; return it.
+
+        One process at a time changes texts. ``change`` may be called again where the connection broke; what it
+        raises is raised, and nothing is changed.
+        """
+
+    def lock(self, name: str) -> SharedLock:
+        """Return a lock, which nobody has yet."""
 
 
 class Response(Protocol):

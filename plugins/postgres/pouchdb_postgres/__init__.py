@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from pouchdb_core import hookimpl
 from pouchdb_core.adapters.base import Storage
 from pouchdb_core.errors import NotSupported
-from pouchdb_postgres.adapter import PostgresAdapter, is_ours
+from pouchdb_postgres.adapter import PostgresAdapter, is_ours, server_of
 from pouchdb_postgres.address import address_of
 
 if TYPE_CHECKING:
-    from pouchdb_core.adapters.base import Adapter
+    from pouchdb_core.adapters.base import Adapter, Place
+    from pouchdb_postgres.shared import PostgresShared
 
 __all__ = ["PostgresAdapter"]
 
@@ -33,4 +34,10 @@ def pouchdb_storages(url: str) -> Storage | None:
         return None
     # Errors in the URL are raised at once; nothing is connected yet.
     address_of(url)
-    return Storage(PostgresAdapter.name)
+    return Storage(PostgresAdapter.name, shared=_shared)
+
+
+def _shared(place: Place) -> PostgresShared:
+    from pouchdb_postgres.shared import PostgresShared
+
+    return PostgresShared(lambda: server_of(place))

@@ -23,7 +23,16 @@ from pouchdb_postgres.session import Json, Server, Session
 from pouchdb_postgres.store import PostgresStore
 from pouchdb_postgres.transactions import Connections
 
-__all__ = ["VERSION", "destroy_database", "list_databases", "open_database"]
+__all__ = [
+    "VERSION",
+    "changing",
+    "destroy_database",
+    "list_databases",
+    "listed",
+    "make_list",
+    "open_database",
+    "reading",
+]
 
 T = TypeVar("T")
 
@@ -47,11 +56,11 @@ def list_databases(server: Server) -> list[str]:
     """Return the names of the databases."""
 
     def ask(session: Session) -> list[str]:
-        if not _listed(session, server):
+        if not listed(session, server):
             return []
         return [name for (name,) in session.rows.execute("SELECT name FROM databases ORDER BY name").fetchall()]
 
-    return _reading(server, ask)
+    return reading(server, ask)
 
 
 def open_database(
@@ -63,10 +72,10 @@ def open_database(
     """
 
     def ask(session: Session) -> tuple[str, int] | None:
-        return _found(session, name) if _listed(session, server) else None
+        return _found(session, name) if listed(session, server) else None
 
     created = False
-    found = _reading(server, ask)
+    found = reading(server, ask)
     while found is None:
         found, created = _made(server, name, what, migrations)
     schema, version = found
@@ -80,9 +89,9 @@ def destroy_database(server: Server, name: str, what: str) -> None:
     """Remove a database with its whole schema; a missing one is not an error."""
 
     def ask(session: Session) -> str | None:
-        if not _listed(session, server):
+        if not listed(session, server):
             return None
-        _lock(session, server)
+        _lock_list(session, server)
         found = _found(session, name)
         if found is None:
             return None
@@ -93,7 +102,7 @@ def destroy_database(server: Server, name: str, what: str) -> None:
         session.plain.execute(f'DROP SCHEMA "{schema}" CASCADE', prepare=False)
         return schema
 
-    schema = _changing(server, what, ask)
+    schema = changing(server, what, ask)
     if schema is not None:
         session = server.lend()
         try:
@@ -109,7 +118,7 @@ def destroy_database(server: Server, name: str, what: str) -> None:
 # -- the list ----------------------------------------------------------------------------------------------
 
 
-def _listed(session: Session, server: Server) -> bool:
+def listed(session: Session, server: Server) -> bool:
     """Go to the list; return whether there is one. Raises NotADatabase, NewerSchema."""
     schema, shown = server.address.schema, server.address.shown
     session.go(schema)
@@ -149,9 +158,19 @@ def _found(session: Session, name: str) -> tuple[str, int] | None:
     return None if row is None else (row[0], row[1])
 
 
-def _lock(session: Session, server: Server) -> None:
+def _lock_list(session: Session, server: Server) -> None:
     """Allow one process at a time to change the list."""
     session.rows.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"pouchdb {server.address.schema}",))
+
+
+def make_list(session: Session, server: Server) -> None:
+    """Make the list if there is none, and let nobody else change it until the transaction ends."""
+    _lock_list(session, server)
+    if not listed(session, server):
+        there = session.rows.execute("SELECT to_regnamespace(%s) IS NOT NULL", (server.address.schema,)).fetchone()
+        if there != (True,):
+            session.plain.execute(f'CREATE SCHEMA "{server.address.schema}"', prepare=False)
+        session.plain.execute(_LIST, prepare=False)
 
 
 def _made(server: Server, name: str, what: str, migrations: Sequence[Migration]) -> tuple[tuple[str, int] | None, bool]:
@@ -159,12 +178,7 @@ def _made(server: Server, name: str, what: str, migrations: Sequence[Migration])
     schema = f"{server.address.schema}_{_slug(name)}_{secrets.token_hex(5)}"
 
     def ask(session: Session) -> bool:
-        _lock(session, server)
-        if not _listed(session, server):
-            there = session.rows.execute("SELECT to_regnamespace(%s) IS NOT NULL", (server.address.schema,)).fetchone()
-            if there != (True,):
-                session.plain.execute(f'CREATE SCHEMA "{server.address.schema}"', prepare=False)
-            session.plain.execute(_LIST, prepare=False)
+        make_list(session, server)
         if _found(session, name) is not None:
             return False
         row = (name, name, schema, len(migrations))
@@ -173,14 +187,14 @@ def _made(server: Server, name: str, what: str, migrations: Sequence[Migration])
         _fill(session, server, schema, name, what, migrations)
         return True
 
-    made = _changing(server, what, ask)
+    made = changing(server, what, ask)
     if made:
         return (schema, len(migrations)), True
 
     def again(session: Session) -> tuple[str, int] | None:
-        return _found(session, name) if _listed(session, server) else None
+        return _found(session, name) if listed(session, server) else None
 
-    return _reading(server, again), False
+    return reading(server, again), False
 
 
 def _fill(session: Session, server: Server, schema: str, name: str, what: str, migrations: Sequence[Migration]) -> None:
@@ -204,11 +218,11 @@ def _in_transaction(session: Session, server: Server, schema: str, what: str) ->
 
 def _upgrade(store: PostgresStore, server: Server, name: str, what: str, migrations: Sequence[Migration]) -> None:
     """Migrate a database to the newest version; each step is one transaction. Raises NewerSchema."""
-    listed = f'"{server.address.schema}".databases'
+    table = f'"{server.address.schema}".databases'
     while True:
         with store.write():
             connections = store.connections
-            row = connections.one(f"SELECT version FROM {listed} WHERE schema = ? FOR UPDATE", (connections.schema,))
+            row = connections.one(f"SELECT version FROM {table} WHERE schema = ? FOR UPDATE", (connections.schema,))
             version = len(migrations) if row is None else row[0]
             if version > len(migrations):
                 raise NewerSchema(
@@ -218,7 +232,7 @@ def _upgrade(store: PostgresStore, server: Server, name: str, what: str, migrati
             if version == len(migrations):
                 return
             migrations[version](connections)
-            connections.run(f"UPDATE {listed} SET version = ? WHERE schema = ?", (version + 1, connections.schema))
+            connections.run(f"UPDATE {table} SET version = ? WHERE schema = ?", (version + 1, connections.schema))
 
 
 def _slug(name: str) -> str:
@@ -229,7 +243,7 @@ def _slug(name: str) -> str:
 # -- queries ------------------------------------------------------------------------------------------------
 
 
-def _reading(server: Server, ask: Callable[[Session], T]) -> T:
+def reading(server: Server, ask: Callable[[Session], T]) -> T:
     """Query on a connection, and on another one if the connection turns out to be dead."""
     while True:
         session = server.lend()
@@ -243,7 +257,7 @@ def _reading(server: Server, ask: Callable[[Session], T]) -> T:
             server.give_back(session)
 
 
-def _changing(server: Server, what: str, ask: Callable[[Session], T]) -> T:
+def changing(server: Server, what: str, ask: Callable[[Session], T]) -> T:
     """Change the list in a transaction; a change can be repeated, so it is retried when the connection breaks."""
     for attempt in range(TRIES):
         session = server.lend()

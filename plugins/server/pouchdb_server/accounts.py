@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["ADMIN", "COOKIE", "Account", "Accounts", "basic"]
 
 COOKIE = "AuthSession"
+SECRET = "server/secret"
+"""What sessions are signed with, as a text that the servers of all hosts share."""
 _SIGNATURES = {32: "sha256", 20: "sha1"}
 """By length: SHA-256 is what is made here, SHA-1 what CouchDB made before version 3.4."""
 
@@ -287,6 +289,9 @@ def basic(request: Request) -> tuple[str, str] | None:
 
 
 def _kept_secret(environment: SyncEnvironment) -> str:
+    if environment.shared is not None:
+        known = environment.shared.text(SECRET)
+        return known or environment.shared.change(SECRET, lambda known: known or secrets.token_hex(16))
     if environment.directory is None:
         return secrets.token_hex(16)
     path: Path = environment.plugin_directory("server") / "secret"

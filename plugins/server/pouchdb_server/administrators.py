@@ -20,24 +20,34 @@ from pouchdb_server.processes.siblings import SIBLINGS
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment
+    from pouchdb_core.adapters.base import Shared
 
 __all__ = ["Administrators", "administrators", "check_administrator"]
 
 FILE = "admins.json"
+SHARED = "server/administrators"
+"""What it is called where the servers of all hosts share it."""
 EVERY = 1.0
 """Seconds after which changes made by another process are seen."""
 
 
 class Administrators:
-    """Administrators made at run time, by name: stored as hashes in the environment's directory.
+    """Administrators made at run time, by name: stored as hashes in the environment's directory, or by its storage.
 
-    All servers of an environment share them, also those of other processes. ``changes`` counts up
-    whenever they may have changed.
+    All servers of an environment share them, also those of other processes and hosts.
     """
 
-    def __init__(self, path: Path | None, tell: Callable[[dict[str, str]], None] = lambda known: None) -> None:
-        """``tell(names and hashes)`` is called after every change; see ``told``."""
-        self._path, self._tell = path, tell
+    def __init__(
+        self,
+        path: Path | None,
+        tell: Callable[[dict[str, str]], None] = lambda known: None,
+        shared: Shared | None = None,
+    ) -> None:
+        """``tell(names and hashes)`` is called after every change; see ``told``. ``shared`` keeps them without a file.
+
+        Where it keeps them, every method raises StorageError.
+        """
+        self._path, self._tell, self._shared = path, tell, shared
         self._known: dict[str, str] = {}
         self._seen: tuple[int, int] | None = None
         self._looked = -math.inf
@@ -49,6 +59,13 @@ class Administrators:
         if self._path is not None and time.monotonic() - self._looked > EVERY:
             self._looked = time.monotonic()
             self._refresh(self._path)
+        elif self._shared is not None and time.monotonic() - self._looked > EVERY:
+            with self._lock:
+                # Another thread may have asked meanwhile.
+                if time.monotonic() - self._looked > EVERY:
+                    self._known = _parsed(self._shared.text(SHARED))
+                    # Only then: what could not be found out is asked for again.
+                    self._looked = time.monotonic()
         return self._known
 
     def set(self, name: str, password: str) -> None:
@@ -60,7 +77,7 @@ class Administrators:
         check_administrator(name, password)
         made = password if password.startswith("-pbkdf2") else hashed(password)
         with self._lock:
-            self._keep({**self._read(), name: made})
+            self._change(lambda known: {**known, name: made})
             changed = dict(self._known)
         self._tell(changed)
 
@@ -70,16 +87,22 @@ class Administrators:
         Raises Forbidden for the last one (``last`` means that there are no others elsewhere): every client would
         be an administrator of the server.
         """
-        with self._lock:
-            known = self._read()
-            if name not in known:
-                return False
-            del known[name]
-            if last and not known:
+        found = False
+
+        def without(known: dict[str, str]) -> dict[str, str]:
+            nonlocal found
+            found = found or name in known
+            left = {each: kept for each, kept in known.items() if each != name}
+            if last and known and not left:
                 raise Forbidden("the last administrator cannot be removed: everybody would be one")
-            self._keep(known)
-        self._tell(known)
-        return True
+            return left
+
+        with self._lock:
+            self._change(without)
+            changed = dict(self._known)
+        if found:
+            self._tell(changed)
+        return found
 
     def told(self, known: dict[str, str]) -> None:
         """Take over what another process of this server has changed, at once."""
@@ -96,6 +119,17 @@ class Administrators:
             with self._lock:
                 self._known = self._read()
                 self._seen = (found.st_mtime_ns, found.st_ino)
+
+    def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        if self._shared is not None:
+            # In one transaction: two hosts may change them at the same time.
+            text = self._shared.change(SHARED, lambda text: json.dumps(change(_parsed(text))))
+            self._known = _parsed(text)
+            return
+        known = self._read()
+        changed = change(known)
+        if changed != known:
+            self._keep(changed)
 
     def _read(self) -> dict[str, str]:
         if self._path is None:
@@ -114,6 +148,10 @@ class Administrators:
         self._known = known
 
 
+def _parsed(text: str | None) -> dict[str, str]:
+    return {} if text is None else dict(json.loads(text))
+
+
 def check_administrator(name: str, password: str) -> None:
     """Refuse an invalid name or password. Raises BadRequest."""
     if not name or ":" in name or not password:
@@ -121,11 +159,13 @@ def check_administrator(name: str, password: str) -> None:
 
 
 def _made(environment: SyncEnvironment) -> Administrators:
-    in_memory = environment.directory is None
+    shared = environment.shared
+    no_file = environment.directory is None or shared is not None
     siblings = environment.state(SIBLINGS)
     made = Administrators(
-        None if in_memory else environment.plugin_directory("server") / FILE,
+        None if no_file else environment.plugin_directory("server") / FILE,
         lambda known: siblings.tell("administrators", known),
+        shared,
     )
     siblings.on("administrators", made.told)
     return made

@@ -27,8 +27,15 @@ __all__ = ["command"]
 PASSWORD = "POUCHDB_ADMIN_PASSWORD"
 
 
+class _Directory(click.Path):
+    """A directory, or the URL of where a plug-in keeps databases."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
 @click.command("serve")
-@click.argument("place", metavar="[DIRECTORY]", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("place", metavar="[DIRECTORY]", required=False, type=_Directory(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=5984, show_default=True, help="The port; 0 takes one that is free."
@@ -50,7 +57,7 @@ PASSWORD = "POUCHDB_ADMIN_PASSWORD"
 @click.pass_obj
 def command(
     session: Session,
-    place: Path | None,
+    place: Path | str | None,
     host: str,
     port: int,
     processes: int,
@@ -108,6 +115,11 @@ def _serve_with(plan: Plan, host: str, port: int, processes: int, started: Calla
     """Serve a place with several processes until SIGINT or SIGTERM. Raises Failure, PouchDBError."""
     # Errors in the place or the settings are found once, and what the processes share is made once.
     with pouchdb.setup(plan.place, **plan.options) as environment:
+        if environment.directory is None and environment.shared is None:
+            raise click.UsageError(
+                "several --workers need a directory, or a storage whose processes share texts and locks: "
+                "what is kept here otherwise belongs to one process"
+            )
         create_app(environment, **plan.settings)
     try:
         sockets = listen(host, port, processes)

@@ -7,6 +7,7 @@ runs that end, and otherwise sleeps until the next attempt is due. Runs have the
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from pouchdb_server.replicator.lock import Lock
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
+    from pouchdb_core.adapters.base import SharedLock
     from pouchdb_core.live import Replication
     from pouchdb_core.requests import UserContext
     from pouchdb_core.results import Record
@@ -102,7 +104,8 @@ class Supervisor:
         """Finished documents: state and owner."""
         self._by_id: dict[str, Job] = {}
         self._lock_of_all = _lock(environment)
-        self._look = True
+        self._shares = environment.shared is not None
+        self._look, self._look_at = True, -math.inf
         self._closed = False
         self.starts = self.crashes = 0
 
@@ -213,7 +216,11 @@ class Supervisor:
         try:
             if not self._lock_of_all.acquire():
                 # Another process runs them, until it ends.
+                self._leave()
                 return Idle(AGAIN)
+            if self._shares and self.clocks.clock() >= self._look_at:
+                # Another host may have made a replicator database.
+                self._look, self._look_at = True, self.clocks.clock() + AGAIN
             while self._inbox:
                 with self._lock:
                     self._inbox.popleft()()
@@ -221,7 +228,9 @@ class Supervisor:
             for followed in tuple(self._followed.values()):
                 self._read(followed)
             with self._lock:
-                return Idle(self._schedule())
+                pause = self._schedule()
+            # A lock that another host can get is looked after, also while there is nothing to do.
+            return Idle(min(AGAIN, AGAIN if pause is None else pause) if self._shares else pause)
         except DatabaseClosed:
             if self._environment.closed:
                 return False
@@ -231,6 +240,18 @@ class Supervisor:
         except Exception:
             logger.exception("the replicator databases could not be followed; it is tried again")
             return Idle(AGAIN)
+
+    def _leave(self) -> None:
+        """Stop everything: the lock was lost with its connection, and another process has it now."""
+        if self._followed:
+            logger.warning("the replications are run by another process now, since a connection was lost")
+        for each in tuple(self._followed.values()):
+            each.end()
+        self._followed.clear()
+        with self._lock:
+            for key in (*self._jobs, *self._final):
+                self._forget(key)
+        self._look = True
 
     def _tell(self, function: Callable[[], None]) -> None:
         """Make the supervisor run a function, from any thread."""
@@ -459,11 +480,13 @@ class Supervisor:
             write_end(followed.database, key[1], rev, state, self.clocks.now(), **told)
 
 
-def _lock(environment: SyncEnvironment) -> Lock:
-    if environment.directory is None:
-        return Lock(None)
+def _lock(environment: SyncEnvironment) -> SharedLock:
     # Views with other prefixes have other replications.
     of = f"-{quote(environment.prefix, safe='')}" if environment.prefix else ""
+    if environment.shared is not None:
+        return environment.shared.lock(f"server/replicator{of}")
+    if environment.directory is None:
+        return Lock(None)
     return Lock(environment.plugin_directory("server") / f"replicator{of}.lock")
 
 
