@@ -318,7 +318,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         return database
 
     def destroy(self, name_: str | None = None, **options: Any) -> None:
-        """Remove a database with everything it has on disk; a missing one is not an error.
+        """Remove a database with everything it has on disk; a database that does not exist is not an error.
 
         ``destroy(name="...")`` works too. Raises BadRequest without a name or for an unknown option.
         """
