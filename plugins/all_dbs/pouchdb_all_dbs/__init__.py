@@ -30,7 +30,7 @@ def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
 
 @hookimpl(optionalhook=True)
 def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
-    # Only a server asks, so there is one.
+    # Called by a server only, so it is installed.
     from pouchdb_all_dbs.endpoint import routes
 
     return routes()

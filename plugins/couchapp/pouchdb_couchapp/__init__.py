@@ -32,7 +32,7 @@ __all__ = [
 
 def list_response(request: Any, database: Any, ddoc: str, name: str, source: Any) -> Any:
     """Respond to a server's request with a list function over rows of any kind: see ``list_over``."""
-    # Only a server asks, so there is one.
+    # Called by a server only, so it is installed.
     from pouchdb_couchapp.endpoints import list_response as response
 
     return response(request, database, ddoc, name, source)
@@ -59,7 +59,7 @@ def pouchdb_commands(group: click.Group) -> None:
 
 @hookimpl(optionalhook=True)
 def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
-    # Only a server asks, so there is one.
+    # Called by a server only, so it is installed.
     from pouchdb_couchapp.endpoints import routes
 
     return routes()

@@ -33,7 +33,7 @@ _JSON_KEYS = ("key", "keys", "startkey", "start_key", "endkey", "end_key")
 
 
 def routes() -> Iterable[Route]:
-    """Return the endpoints, as the server wants them."""
+    """Return the endpoints, as the server expects them."""
     return [
         Route("database", ANY, "/_design/{ddoc}/_show", nowhere),
         Route("database", ANY, "/_design/{ddoc}/_show/{rest...}", show, slow=True),

@@ -48,7 +48,7 @@ def list_(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] | None 
 
     The view may be ``_all_docs``. ``query`` holds the view's options and others that the function reads; for
     ``keys`` of a POST there is ``body`` or ``json``. Otherwise as ``show``; the response is one string, rows
-    are read while the function asks for them. Raises NotFound for a missing view, BadRequest for a body that
+    are read as the function requests them. Raises NotFound for a missing view, BadRequest for a body that
     is not JSON.
     """
     given = given_options(options, more)
@@ -160,7 +160,7 @@ def _followed(
         if own["body"] == "undefined":
             del own["body"]
         if "method" not in given and member == "_update":
-            # A rewrite uses GET for the sake of its rules; the caller did not give a method.
+            # A rewrite uses GET for the sake of its rules; the caller gave no method.
             del own["method"]
         path = "/".join([ddoc, *map(unquote, rest)])
         if member == "_rewrite":

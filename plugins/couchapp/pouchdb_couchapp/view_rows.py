@@ -1,4 +1,4 @@
-"""The rows of a list function: of a view or of all documents, read while the function asks for them."""
+"""The rows of a list function: of a view or of all documents, read as the function requests them."""
 
 from __future__ import annotations
 

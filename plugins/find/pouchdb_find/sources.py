@@ -1,6 +1,6 @@
 """The sources of the documents that a query tests: an index, all documents, or several indexes joined.
 
-A source gives a batch of documents at a time, each with its position in the order of rows. A batch is one snapshot:
+A source returns a batch of documents at a time, each with its position in the order of rows. A batch is one snapshot:
 its rows and its documents are read together. No transaction is open in between.
 """
 
@@ -187,7 +187,7 @@ class DocumentSource(Source):
 
 
 class TextSource(Source):
-    """Documents that a text index finds, the best first. Their positions are their places among all hits."""
+    """Documents that a text index finds, the best first. Their positions are their indexes among all hits."""
 
     def __init__(
         self, database: SyncPouchDB, plan: Plan, *, update: bool, conflicts: bool, after: Position | None

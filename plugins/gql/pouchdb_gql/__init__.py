@@ -30,7 +30,7 @@ def pouchdb_commands(group: Any) -> None:
 
 @hookimpl(optionalhook=True)
 def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
-    # Only a server asks, so there is one.
+    # Called by a server only, so it is installed.
     from pouchdb_gql.endpoints import routes
 
     return routes()

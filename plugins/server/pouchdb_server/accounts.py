@@ -55,7 +55,7 @@ class Account:
 
     @property
     def user(self) -> UserContext:
-        """On whose behalf requests of this user are made."""
+        """The user context that requests of this user are made with."""
         return UserContext(self.name, self.roles)
 
 

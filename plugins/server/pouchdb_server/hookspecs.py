@@ -68,7 +68,7 @@ def pouchdb_http_account(environment: SyncEnvironment, name: str) -> Account | N
 
 @hookspec
 def pouchdb_http_authorise(request: Request, route: Route | None, database: SyncPouchDB | None) -> None:
-    """Refuse a request by raising an error such as Forbidden, Unauthorized or NotFound. All plug-ins are asked.
+    """Refuse a request by raising an error such as Forbidden, Unauthorized or NotFound. All plug-ins are called.
 
     Called for every request before its body is read, once ``request.user`` is known and has what the route needs;
     also for requests without an endpoint (``route`` is None) and for inner requests (``request.depth`` above 0).

@@ -227,7 +227,7 @@ def validating_put_attachment(
 def validating_remove_attachment(db: SyncPouchDB, /, id: str, name: str, rev: str, **options: Any) -> Record:
     """Remove an attachment if all validation functions accept the document without it. See ``validating_put``.
 
-    Raises NotFound when the document or the revision is not there.
+    Raises NotFound when the document or the revision is missing.
     """
     validation = _Validation(db, options)
     doc = dict(db.get(id, rev))

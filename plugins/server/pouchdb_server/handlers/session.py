@@ -16,7 +16,7 @@ __all__ = ["get", "local_destination", "login", "logout"]
 
 
 def get(request: Request, database: None) -> dict[str, Any]:
-    """GET /_session; with ``basic=true`` a browser asks strangers for name and password."""
+    """GET /_session; with ``basic=true`` a browser prompts users who are not logged in."""
     if request.query.get("basic") == "true" and request.user.name is None:
         raise Unauthorized("Please login.", headers={"WWW-Authenticate": 'Basic realm="server"'})
     info = request.server.session_info(request)
@@ -52,7 +52,7 @@ def login(request: Request, database: None) -> Response:
 def local_destination(text: str) -> str | None:
     """Return a path of this server that a browser may be sent to, or None: another server would get its visitors.
 
-    Cleaned first and judged then, as browsers do: they drop tabs and line breaks wherever they are, and read a
+    Cleaned first and checked then, as browsers do: they drop tabs and line breaks wherever they are, and read a
     backslash as a slash.
     """
     cleaned = re.sub(r"[\x00-\x20\x7f]", "", text)

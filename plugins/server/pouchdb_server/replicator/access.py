@@ -103,7 +103,7 @@ def only_own(request: Request, database: SyncPouchDB | None) -> None:
     elif "open_revs" in request.query:
         raise Forbidden("Only administrators may read several revisions of a replication document.")
     elif request.method in ("GET", "HEAD", "COPY") and not _owns(database.as_user(None), request):
-        # What is written is judged by the guard.
+        # Writes are checked by the guard.
         raise NotFound("missing")
 
 

@@ -27,7 +27,7 @@ __all__ = ["identify", "launch", "open_peers"]
 
 
 def identify(environment: SyncEnvironment, definition: Definition, rights: UserContext) -> str:
-    """Return the id of a replication; asks the source for the filter, if there is one. Raises PouchDBError."""
+    """Return the id of a replication; reads the filter from the source, if there is one. Raises PouchDBError."""
     code = None
     if definition.filter is not None and not definition.filter.startswith("_"):
         view = environment.as_user(rights)

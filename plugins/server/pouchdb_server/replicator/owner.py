@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["Owned", "owned"]
 
 REPLICATOR = "_replicator"
-"""The role of who writes documents for others: their ``owner`` stays as it is."""
+"""The role of users who write documents for others: the ``owner`` is not changed."""
 
 
 class Owned(Transform):
     """Stores ``owner`` as CouchDB's couch_replicator_docs does before an update.
 
-    A document without an owner gets the name of the user who writes it, null during an admin party; so does one
-    whose owner is null when an administrator writes it. The program itself is no user and leaves documents as they
-    are, and so does whoever brings revisions that exist (``new_edits=False``): two replicas of a revision are equal.
+    A document without an owner gets the name of the user that writes it, null during an admin party; so does one
+    whose owner is null when an administrator writes it. The program itself is not a user and does not change
+    documents, nor does a write of existing revisions (``new_edits=False``): two replicas of a revision are equal.
     ``owner`` gives no rights: a replication runs with those of ``user_ctx``.
     """
 

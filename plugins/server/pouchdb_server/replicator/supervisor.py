@@ -62,7 +62,7 @@ class Limits:
     interval: float = 60.0
     """Seconds a continuous replication keeps its place while others wait."""
     max_churn: int = 20
-    """How many give up their places at a time."""
+    """How many are paused at a time."""
 
 
 class _Followed:
