@@ -1,7 +1,8 @@
 # Everything a developer needs. A fresh machine needs Python 3.10 or newer, make and the package index, nothing else:
 # every target first makes what it needs, and a second call does no work and needs no network.
 #
-#   make demo     a tour of the database, in a temporary directory; SERVER=http://user:password@host:5984 brings one in
+#   make demo     a tour of the database, in a temporary directory; SERVER=http://user:password@host:5984 brings one in,
+#                 SERVER=postgresql://user@host/database a PostgreSQL
 #   make test     lint, types, layers and all tests: what CI runs
 #   make dist     wheels and sdists of all distributions, in dist/
 #   make bench    the benchmarks, with the peers where node and npm are installed

@@ -1,4 +1,4 @@
-"""The step about a server: ``make demo SERVER=http://user:password@host:5984``."""
+"""The step about a server: ``make demo SERVER=http://user:password@host:5984``, or ``postgresql://user@host/database``."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ def steps(server: str | None) -> list[Step]:
     if server is None:
         return []
 
-    def with_server(tour: Tour) -> None:
-        _replicate(tour, server.rstrip("/"))
+    step = _use_postgres if server.startswith(("postgresql://", "postgres://")) else _replicate
 
-    with_server.__doc__ = _replicate.__doc__
+    def with_server(tour: Tour) -> None:
+        step(tour, server.rstrip("/"))
+
+    with_server.__doc__ = step.__doc__
     return [with_server]
 
 
@@ -68,6 +70,42 @@ def _replicate(tour: Tour, server: str) -> None:
         except pouchdb.NotFound as error:
             gone = error
     tour.list([str(gone)])
+
+
+def _use_postgres(tour: Tour, url: str) -> None:
+    """Keep databases in PostgreSQL.
+    The same program with a URL instead of a directory. The airports of Iceland go to a database in your PostgreSQL,
+    which is made for that and removed at the end; an edit made there comes back.
+    """
+    name, db = f"pouchdb-demo-{uuid.uuid4().hex}", tour.env["airports"]
+    with ExitStack() as stack:
+        with tour.code():
+            shared = pouchdb.setup(url)
+            there = shared[name]
+        stack.callback(shared.close)
+        stack.callback(shared.destroy, name)
+        with tour.code():
+            pushed = db.replicate_to(there, filter=lambda doc: doc.get("country") == "IS")
+        tour.say(f"{tour.rate(pushed.docs_written, 'documents')}.")
+        tour.check(pushed.ok and len(there) == pushed.docs_written > 50, "PostgreSQL has the airports of Iceland")
+        with tour.code():
+            there.put(
+                {
+                    "_id": "_design/airports",
+                    "views": {"by_country": {"map": "function (doc) { emit(doc.country); }", "reduce": "_count"}},
+                }
+            )
+            counted = there.query("airports/by_country", group=True)
+        tour.list([f"{row.key}: {row.value}" for row in counted.rows])
+        tour.check([(row.key, row.value) for row in counted.rows] == [("IS", pushed.docs_written)], "the view has them")
+        with tour.code():
+            airport = there["airport:BIKF"]
+            airport["runway"] = "closed for repairs"
+            there.put(airport)
+            fetched = db.replicate_from(there, filter=lambda doc: doc.get("country") == "IS")
+        tour.list([f"in PostgreSQL and here: {db['airport:BIKF'].runway}", _told(fetched)])
+        tour.check(fetched.docs_written == 1 and db["airport:BIKF"] == there["airport:BIKF"], "the edit came back")
+        _same_attachments(db, there, "airport:BIKF")
 
 
 def _told(result: Any) -> str:
