@@ -22,6 +22,7 @@ from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.engine import Engine
 from pouchdb_core.environment import sync_environment
 from pouchdb_core.errors import BadRequest, EnvironmentError, PluginError
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.whole_files import make_directory
 
 __all__ = ["MEMORY", "PluginLike", "installed_plugins", "setup", "setup_async"]
@@ -102,7 +103,7 @@ def setup(
     storage_dir = _spelled("storageDir", options, "storage_dir", storage_dir, None)
     base_url = _spelled("baseUrl", options, "base_url", base_url, "file:///")
     if isinstance(plugins, str):
-        raise BadRequest(f"plugins must be a list: [{plugins!r}]")
+        raise BadRequest(f"plugins must be a list: [{safe_repr(plugins)}]")
     given = None if plugins is None else list(plugins)
     chosen = _chosen(given)
     origin = (base_url, None if given is None else [_portable(plugin) for plugin in given], options)
@@ -265,7 +266,7 @@ def _loaded(point: EntryPoint) -> object:
 
 def _directory(given: str | os.PathLike[str]) -> Path:
     if not isinstance(given, (str, os.PathLike)):
-        raise BadRequest(f"storageDir must be a path, not {given!r}")
+        raise BadRequest(f"storageDir must be a path, not {safe_repr(given)}")
     text = os.path.expandvars(os.path.expanduser(os.fsdecode(given)))
     if not text:
         raise EnvironmentError("storageDir is an empty text; '.' is the current directory")

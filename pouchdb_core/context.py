@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pouchdb_core.adapters.http.pool import HTTP
 from pouchdb_core.errors import BadRequest, BaseError, NotFound
 from pouchdb_core.events import Listener
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb_core.environment import AbstractEnvironment
@@ -72,5 +73,5 @@ def functions_of(functions: Listener | Sequence[Listener]) -> Sequence[Listener]
     """Return the functions to wait for. Raises BadRequest when there are none, or something else."""
     wanted = [functions] if callable(functions) else functions
     if not isinstance(wanted, (list, tuple)) or not wanted or not all(map(callable, wanted)):
-        raise BadRequest(f"wait_until_called() takes a function or a list of functions, not {functions!r}")
+        raise BadRequest(f"wait_until_called() takes a function or a list of functions, not {safe_repr(functions)}")
     return wanted

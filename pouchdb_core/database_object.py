@@ -19,6 +19,7 @@ from pouchdb_core.methods import no_attribute
 from pouchdb_core.plugins import Plugins
 from pouchdb_core.requests import NOTHING, Administer, Purpose, UserContext
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.state import Slot, Slots
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ def user_context(user: UserContext | Mapping[str, Any] | None) -> UserContext | 
     if user is None or isinstance(user, UserContext):
         return user
     if not isinstance(user, Mapping):
-        raise BadRequest(f"a user is {{'name': ..., 'roles': [...]}} or a UserContext, not {user!r}")
+        raise BadRequest(f"a user is {{'name': ..., 'roles': [...]}} or a UserContext, not {safe_repr(user)}")
     name, roles = user.get("name"), user.get("roles", ())
     if not (name is None or isinstance(name, str)):
-        raise BadRequest(f"a user's name is text or None, not {name!r}")
+        raise BadRequest(f"a user's name is text or None, not {safe_repr(name)}")
     # A string would be split into roles of one letter each.
     if not isinstance(roles, (list, tuple)) or not all(isinstance(role, str) for role in roles):
-        raise BadRequest(f"a user's roles are a list of texts, not {roles!r}")
+        raise BadRequest(f"a user's roles are a list of texts, not {safe_repr(roles)}")
     return UserContext(name, tuple(roles))
 
 

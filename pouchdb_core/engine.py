@@ -25,6 +25,7 @@ from pouchdb_core.errors import BadRequest, DatabaseClosed, EnvironmentError, No
 from pouchdb_core.plugins import Plugins
 from pouchdb_core.replication.replicate import Replicator, Tools
 from pouchdb_core.runner import Runner
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.state import Slots
 from pouchdb_core.tasks import Tasks
 from pouchdb_core.uuids import UuidSource
@@ -148,7 +149,8 @@ class Engine:
         self.settings = {name: databases.pop(name) for name in SETTINGS if name in databases}
         """Options of the engine itself; all others are defaults of database options."""
         if not (self.settings.get("default") is None or callable(self.settings["default"])):
-            raise BadRequest(f"default must be a function, as json.dumps() takes it, not {self.settings['default']!r}")
+            wrong = safe_repr(self.settings["default"])
+            raise BadRequest(f"default must be a function, as json.dumps() takes it, not {wrong}")
         self._scratch = _Scratch(directory if temporary else None)
         self.place = Place(
             directory=directory,
@@ -224,7 +226,7 @@ class Engine:
         known = frozenset[str]().union(*(each.options for each in adapters))
         for option in options:
             if option not in known:
-                raise BadRequest(f"unknown option {option!r}; there are: {', '.join(sorted(known))}")
+                raise BadRequest(f"unknown option {safe_repr(option)}; there are: {', '.join(sorted(known))}")
 
     def adapter_class(self, name: str, wanted: str | None, choose: Callable[[], str | None]) -> type[Adapter]:
         """Return the class that opens ``name``: the wanted one, the URL scheme's, or ``choose()``.
@@ -240,7 +242,7 @@ class Engine:
         wanted = wanted or choose()
         found = self.adapters.get(wanted or "")
         if found is None or not found.available():
-            raise NotFound(f"Adapter is missing: {wanted!r}; there are: {', '.join(sorted(self.adapters))}")
+            raise NotFound(f"Adapter is missing: {safe_repr(wanted)}; there are: {', '.join(sorted(self.adapters))}")
         return found
 
     def names(self) -> list[str]:

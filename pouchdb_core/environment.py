@@ -20,6 +20,7 @@ from pouchdb_core.methods import REPLICATION, SYNC, composed, making, no_attribu
 from pouchdb_core.notebook import fields_html
 from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.state import Slot
 from pouchdb_core.views.python import register_function
 
@@ -237,7 +238,7 @@ class AbstractEnvironment(EventEmitter):
         prefix = _prefix(merged.pop("prefix", ""))
         adapter = merged.pop("adapter", None)
         if not isinstance(name, str) or not name:
-            raise BadRequest(f"Missing/invalid DB name: {name!r}")
+            raise BadRequest(f"Missing/invalid DB name: {safe_repr(name)}")
         name = prefix + name
         try:
             name.encode()
@@ -256,7 +257,7 @@ class AbstractEnvironment(EventEmitter):
 
 def _prefix(prefix: Any) -> str:
     if not isinstance(prefix, str):
-        raise BadRequest(f"prefix must be a string, not {prefix!r}")
+        raise BadRequest(f"prefix must be a string, not {safe_repr(prefix)}")
     return prefix
 
 

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.safe_repr import safe_repr
+
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -163,7 +165,7 @@ class EventEmitter:
 
     def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
         if not callable(listener):
-            raise TypeError(f"a listener must be callable, not {listener!r}")
+            raise TypeError(f"a listener must be callable, not {safe_repr(listener)}")
         with self._emitter_lock:
             entries = self._entries.setdefault(event, [])
             entries.append(_Entry(self, event, listener, once))

@@ -20,6 +20,7 @@ from pouchdb_core.errors import BadRequest, Damaged
 from pouchdb_core.results import Record, record, record_of_objects
 from pouchdb_core.revisions.ids import written
 from pouchdb_core.revisions.numbers import MAX_DIGITS, digits_of, integer_of, too_long
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.unstorable import advice
 
 __all__ = ["CUT", "MAX_DEPTH", "Unusable", "dump", "encodes", "from_text", "jsonable", "load", "load_record", "parse"]
@@ -279,7 +280,7 @@ def _object(value: dict[str, Any], path: str, default: Callable[[Any], Any] | No
     for key, member in dict.items(value):
         if type(key) is not str:
             if not isinstance(key, str):
-                raise BadRequest(f"{_at(path)}: keys must be strings, not {key!r}")
+                raise BadRequest(f"{_at(path)}: keys must be strings, not {safe_repr(key)}")
             key, same = str.__str__(key), False
         members[key] = said = jsonable(member, f"{path}.{key}" if path else key, default, depth=depth + 1)
         same = same and said is member

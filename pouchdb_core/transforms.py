@@ -18,6 +18,7 @@ from pouchdb_core.errors import NotFound, PluginError, PouchDBError
 from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Administer, Changes, Listing, Query, Read, Write
 from pouchdb_core.results import Outcome, Record
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["Transform", "Transforms"]
 
@@ -94,7 +95,7 @@ class Transforms:
                 error.details.setdefault("id", id)
                 raise
             if not isinstance(doc, Mapping):
-                raise PluginError(f"{transform!r}: incoming() must return a document, not {doc!r}")
+                raise PluginError(f"{transform!r}: incoming() must return a document, not {safe_repr(doc)}")
             if doc.get("_id") != id:
                 raise PluginError(f"{transform!r}: incoming() must not change the _id {id!r}")
             if not isinstance(doc, Record):
@@ -112,7 +113,7 @@ class Transforms:
             if shown is None:
                 return None
             if not isinstance(shown, Mapping):
-                raise PluginError(f"{transform!r}: outgoing() must return a document or None, not {shown!r}")
+                raise PluginError(f"{transform!r}: outgoing() must return a document or None, not {safe_repr(shown)}")
             doc = shown if isinstance(shown, Record) else Record(shown)
         return doc
 

@@ -13,6 +13,7 @@ from pouchdb.cli.group import Command
 from pouchdb.cli.status import Failure, Status
 from pouchdb_core.errors import Conflict, NotFound, PouchDBError
 from pouchdb_core.jsontext import from_text
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["COMMANDS", "edit"]
 
@@ -82,7 +83,7 @@ def _document(text: str, doc: dict[str, Any]) -> dict[str, Any]:
     for name in _FIXED:
         if changed.get(name, doc.get(name)) != doc.get(name):
             raise Failure(
-                f"{name} was changed from {doc.get(name)!r} to {changed[name]!r}",
+                f"{name} was changed from {safe_repr(doc.get(name))} to {safe_repr(changed[name])}",
                 f"{name} stays what it is here; `pouchdb put` writes another document\n{_saved_hint(text)}",
                 Status.USAGE,
             )

@@ -10,6 +10,7 @@ from pouchdb.exchange.csv_rows import write_csv
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import dump
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["FORMATS", "export_documents"]
 
@@ -41,7 +42,7 @@ def export_documents(
     BadRequest.
     """
     if format not in FORMATS:
-        raise BadRequest(f"format is one of {', '.join(FORMATS)}, not {format!r}")
+        raise BadRequest(f"format is one of {', '.join(FORMATS)}, not {safe_repr(format)}")
 
     def docs() -> Iterator[dict[str, Any]]:
         for number, doc in enumerate(_documents(db, prefix, attachments, design), 1):

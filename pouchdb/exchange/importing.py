@@ -12,6 +12,7 @@ from typing import IO, Any, Literal
 from pouchdb.exchange.json_values import Element, JsonValues
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["EXISTING", "ImportResult", "JsonDocuments", "Source", "import_documents"]
 
@@ -203,7 +204,7 @@ def _refused(result: ImportResult, place: str, id: Any, error: str, reason: str)
 class _Import:
     def __init__(self, db: SyncPouchDB, existing: Existing) -> None:
         if existing not in EXISTING:
-            raise BadRequest(f"existing is one of {', '.join(EXISTING)}, not {existing!r}")
+            raise BadRequest(f"existing is one of {', '.join(EXISTING)}, not {safe_repr(existing)}")
         self._db, self._existing = db, existing
         self.result = ImportResult()
 

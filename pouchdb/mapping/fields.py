@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb.mapping.document import Document
@@ -208,7 +209,8 @@ def _moment(value: Any) -> datetime.datetime:
     if isinstance(value, int) and not isinstance(value, bool):
         return datetime.datetime.fromtimestamp(value, datetime.timezone.utc).replace(tzinfo=None)
     if not isinstance(value, str):
-        raise TypeError(f"a date is a datetime, a struct_time, whole seconds since 1970 or text, not {value!r}")
+        wrong = safe_repr(value)
+        raise TypeError(f"a date is a datetime, a struct_time, whole seconds since 1970 or text, not {wrong}")
     try:
         return datetime.datetime.fromisoformat(_utc_offset(value))
     except ValueError:

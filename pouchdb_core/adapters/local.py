@@ -26,6 +26,7 @@ from pouchdb_core.errors import BadRequest, NotSupported, StorageError
 from pouchdb_core.jsontext import jsonable
 from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
 from pouchdb_core.results import Outcome, Record, record
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["LOCAL_OPTIONS", "LocalAdapter", "check_options"]
 
@@ -42,10 +43,10 @@ def check_options(options: Mapping[str, Any]) -> None:
     for option in ("revs_limit", "purged_infos_limit"):
         value = options.get(option, 1)
         if type(value) is not int or not 1 <= value <= LARGEST:
-            raise BadRequest(f"{option} must be a number from 1 to {LARGEST}, not {value!r}")
+            raise BadRequest(f"{option} must be a number from 1 to {LARGEST}, not {safe_repr(value)}")
     for option in ("auto_compaction", "deterministic_revs"):
         if type(options.get(option, True)) is not bool:
-            raise BadRequest(f"{option} must be true or false, not {options[option]!r}")
+            raise BadRequest(f"{option} must be true or false, not {safe_repr(options[option])}")
 
 
 class LocalAdapter(Adapter):

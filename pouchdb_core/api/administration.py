@@ -13,6 +13,7 @@ from pouchdb_core.engine import DESTROYED
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.requests import Action, Administer, Destroy
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.typing import Revs
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
     for group in ("admins", "members"):
         people = given.get(group, {})
         if not isinstance(people, Mapping):
-            raise BadRequest(f"{group} must be an object with names and roles, not {people!r}")
+            raise BadRequest(f"{group} must be an object with names and roles, not {safe_repr(people)}")
         for kind in ("names", "roles"):
             text_list(f"{kind} of {group}", people.get(kind, ()))
     ask(db, "put_security", security=given)

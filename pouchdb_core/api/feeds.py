@@ -10,6 +10,7 @@ from pouchdb_core.errors import BadRequest
 from pouchdb_core.live import Feed
 from pouchdb_core.requests import Changes, Style
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -63,9 +64,9 @@ def changes(
     """
     filter = filter_of(filter, view, selector)
     if style not in ("main_only", "all_docs"):
-        raise BadRequest(f"style must be 'main_only' or 'all_docs', not {style!r}")
+        raise BadRequest(f"style must be 'main_only' or 'all_docs', not {safe_repr(style)}")
     if query_params is not None and not isinstance(query_params, Mapping):
-        raise BadRequest(f"query_params must be a mapping, not {query_params!r}")
+        raise BadRequest(f"query_params must be a mapping, not {safe_repr(query_params)}")
     flags(descending=descending, include_docs=include_docs, return_docs=return_docs, live=live, continuous=continuous)
     count("batch_size", batch_size)
     milliseconds("timeout", timeout)
@@ -106,7 +107,7 @@ def filter_of(
                 raise BadRequest(f"{option} is a filter of its own: it cannot be given together with {filter!r}")
             filter = implied
     if selector is not None and not isinstance(selector, Mapping):
-        raise BadRequest(f"selector must be a mapping, not {selector!r}")
+        raise BadRequest(f"selector must be a mapping, not {safe_repr(selector)}")
     return filter
 
 
@@ -115,7 +116,7 @@ def heartbeat_of(heartbeat: float | bool | None) -> float | None:
     if heartbeat is None or isinstance(heartbeat, bool):
         return None
     if type(heartbeat) not in (int, float) or not 0 < heartbeat < 1e9:
-        raise BadRequest(f"heartbeat must be a number of milliseconds above 0, not {heartbeat!r}")
+        raise BadRequest(f"heartbeat must be a number of milliseconds above 0, not {safe_repr(heartbeat)}")
     return heartbeat
 
 

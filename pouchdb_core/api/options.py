@@ -8,6 +8,7 @@ from typing import Any
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import PLAIN, ReadOptions
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["count", "document_options", "either", "flags", "key_text", "milliseconds", "text_list"]
 
@@ -26,14 +27,14 @@ def flags(**given: Any) -> None:
     """Refuse what is neither true, false nor None: the string "false" would count as true. Raises QueryParseError."""
     for name, value in given.items():
         if value is not True and value is not False and value is not None:
-            raise QueryParseError(f"{name} must be True or False, not {value!r}")
+            raise QueryParseError(f"{name} must be True or False, not {safe_repr(value)}")
 
 
 def key_text(name: str, value: Any) -> Any:
     """Return a bound of a range of ids, or None. Raises QueryParseError."""
     if value is None or (isinstance(value, str) and encodes(value)):
         return value if value is None or type(value) is str else str.__str__(value)
-    raise QueryParseError(f"{name} must be a document id, not {value!r}")
+    raise QueryParseError(f"{name} must be a document id, not {safe_repr(value)}")
 
 
 def either(name: str, other: str, value: Any, alias: Any) -> Any:
@@ -51,7 +52,7 @@ def count(name: str, value: Any) -> int | None:
         return None
     if type(value) is int and value >= 0:
         return min(value, MAX_COUNT)
-    raise QueryParseError(f"{name} must be a number from 0 up, not {value!r}")
+    raise QueryParseError(f"{name} must be a number from 0 up, not {safe_repr(value)}")
 
 
 def milliseconds(name: str, value: Any) -> None:
@@ -59,11 +60,11 @@ def milliseconds(name: str, value: Any) -> None:
     if value is None or value is False:
         return
     if type(value) not in (int, float) or not 0 <= value < 1e12:
-        raise BadRequest(f"{name} must be a number of milliseconds from 0 up, not {value!r}")
+        raise BadRequest(f"{name} must be a number of milliseconds from 0 up, not {safe_repr(value)}")
 
 
 def text_list(name: str, value: Any) -> Sequence[str]:
     """Return a list of strings. Raises BadRequest."""
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
         return value
-    raise BadRequest(f"{name} must be a list of strings, not {value!r}")
+    raise BadRequest(f"{name} must be a list of strings, not {safe_repr(value)}")

@@ -12,6 +12,7 @@ from pouchdb_core.api.options import count, document_options, either, flags, key
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import MISSING, Query
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
 from pouchdb_core.views.mapreduce import maps_of
 
@@ -85,7 +86,7 @@ def query(
     if queries is None:
         return _run(db, fun, given)
     if not isinstance(queries, (list, tuple)) or not all(isinstance(each, Mapping) for each in queries):
-        raise QueryParseError(f"queries must be a list of objects, not {queries!r}")
+        raise QueryParseError(f"queries must be a list of objects, not {safe_repr(queries)}")
     for each in queries:
         for name in each:
             if name not in given:
@@ -136,7 +137,7 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
     view, map_function, own = _view(db, fun)
     reduce = given["reduce"]
     if not (reduce is None or isinstance(reduce, (bool, str)) or callable(reduce)):
-        raise QueryParseError(f"reduce must be a boolean, a name or a function, not {reduce!r}")
+        raise QueryParseError(f"reduce must be a boolean, a name or a function, not {safe_repr(reduce)}")
     startkey = _either("startkey", given["startkey"], given["start_key"])
     endkey = _either("endkey", given["endkey"], given["end_key"])
     keys = given["keys"]
@@ -145,7 +146,7 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
         startkey = endkey = given["key"]
     if keys is not None:
         if not isinstance(keys, (list, tuple)):
-            raise QueryParseError(f"keys must be a list, not {keys!r}")
+            raise QueryParseError(f"keys must be a list, not {safe_repr(keys)}")
         startkey = endkey = MISSING
         if len(keys) == 1:
             # As CouchDB, where one key of a reduced view needs no grouping.
@@ -192,15 +193,15 @@ def _view(db: SyncPouchDB, fun: Any) -> tuple[tuple[str, str] | None, Any, Any]:
             raise BadRequest("a temporary view is {'map': function, 'reduce': function or name}")
         for name in fun:
             if name not in ("map", "reduce"):
-                raise BadRequest(f"a temporary view has 'map' and 'reduce', not {name!r}")
+                raise BadRequest(f"a temporary view has 'map' and 'reduce', not {safe_repr(name)}")
         own = fun.get("reduce")
         if not (own is None or own is False or isinstance(own, str) or callable(own)):
-            raise BadRequest(f"the reduce function of a temporary view is a name or a function, not {own!r}")
+            raise BadRequest(f"the reduce function of a temporary view is a name or a function, not {safe_repr(own)}")
         return None, fun["map"], None if own is False else own
     if callable(fun):
         return None, fun, None
     if not isinstance(fun, str) or not fun:
-        raise BadRequest(f"query takes the name of a view, a function or {{'map': ...}}, not {fun!r}")
+        raise BadRequest(f"query takes the name of a view, a function or {{'map': ...}}, not {safe_repr(fun)}")
     ddoc, slash, name = fun.removeprefix("_design/").partition("/")
     view = (f"_design/{ddoc}", name.removeprefix("_view/") if slash else ddoc)
     if any(mark in fun for mark in ("(", "{", "=>")) and not _exists(db, view):
@@ -237,7 +238,7 @@ def _update(stale: Any, update: Any) -> Any:
     if update is None or update is True or update is False:
         return "false" if update is False else "true"
     if not isinstance(update, str) or update not in ("true", "false", "lazy"):
-        raise QueryParseError(f"update is True, False or 'lazy', not {update!r}")
+        raise QueryParseError(f"update is True, False or 'lazy', not {safe_repr(update)}")
     return update
 
 

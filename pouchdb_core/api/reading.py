@@ -14,6 +14,7 @@ from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import Listing, Read
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
 from pouchdb_core.typing import Revs
 
@@ -146,7 +147,7 @@ def bulk_get(
     items = []
     for each in docs:
         if not isinstance(each, Mapping) or not isinstance(each.get("id"), str):
-            raise BadRequest(f"bulk_get takes objects with an 'id', not {each!r}")
+            raise BadRequest(f"bulk_get takes objects with an 'id', not {safe_repr(each)}")
         rev = each.get("rev")
         since = tuple(text_list("atts_since", each.get("atts_since") or ()))
         items.append((each["id"], None if rev is None else check_rev(rev), since))
@@ -199,7 +200,7 @@ def all_docs(
         if key is not None or start is not None or end is not None:
             raise QueryParseError("keys cannot be given together with key, startkey or endkey")
         if not isinstance(keys, (list, tuple)):
-            raise QueryParseError(f"keys must be a list, not {keys!r}")
+            raise QueryParseError(f"keys must be a list, not {safe_repr(keys)}")
     if key is not None:
         start = end = key
     request = Listing(
@@ -239,7 +240,7 @@ def _attachment(db: SyncPouchDB, id: str, name: str, rev: str | None, *, stream:
     if rev is not None:
         check_rev(rev)
     if not isinstance(name, str):
-        raise BadRequest(f"an attachment's name must be a string, not {name!r}")
+        raise BadRequest(f"an attachment's name must be a string, not {safe_repr(name)}")
     return Read(check_id(id), rev, attachment=name, stream=stream, user=db.user, purpose=db.purpose)
 
 

@@ -19,6 +19,7 @@ from pouchdb_core.replication.replication_id import PREFIX
 from pouchdb_core.replication.source import check_distinct
 from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -192,7 +193,7 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
     for direction in ("push", "pull"):
         own = shared.pop(direction, None) or {}
         if not isinstance(own, Mapping):
-            raise BadRequest(f"{direction} must be a mapping of options, not {own!r}")
+            raise BadRequest(f"{direction} must be a mapping of options, not {safe_repr(own)}")
         _known(direction, own, {*_OPTIONS, *_CALLBACKS} - {"live", "continuous"})
         ways.append((direction, dict(own)))
     with _Peers(env) as peers:
@@ -329,7 +330,7 @@ class _Peers:
             # The asynchronous interface passes synchronous views.
             return cast("SyncPouchDB", peer)
         if not isinstance(peer, str):
-            raise BadRequest(f"a database to replicate is an object or a name, not {peer!r}")
+            raise BadRequest(f"a database to replicate is an object or a name, not {safe_repr(peer)}")
         database = self._env.PouchDB(peer)
         self._opened.callback(database._close)
         return database
@@ -347,18 +348,18 @@ def _request(env: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB, opt
     names = ("live", "continuous", "retry", "winning_revs_only", "create_target")
     flags(**{name: chosen[name] for name in names})
     if chosen["style"] not in ("all_docs", "main_only"):
-        raise BadRequest(f"style must be 'all_docs' or 'main_only', not {chosen['style']!r}")
+        raise BadRequest(f"style must be 'all_docs' or 'main_only', not {safe_repr(chosen['style'])}")
     checkpoint = chosen["checkpoint"]
     if not (checkpoint is True or checkpoint is False or checkpoint in ("source", "target")):
-        raise BadRequest(f"checkpoint must be True, False, 'source' or 'target', not {checkpoint!r}")
+        raise BadRequest(f"checkpoint must be True, False, 'source' or 'target', not {safe_repr(checkpoint)}")
     params, wanted, ids = chosen["query_params"], chosen["filter"], chosen["doc_ids"]
     if params is not None and not isinstance(params, Mapping):
-        raise BadRequest(f"query_params must be a mapping, not {params!r}")
+        raise BadRequest(f"query_params must be a mapping, not {safe_repr(params)}")
     if not (wanted is None or isinstance(wanted, str) or callable(wanted)):
-        raise BadRequest(f"filter must be a function or a name, not {wanted!r}")
+        raise BadRequest(f"filter must be a function or a name, not {safe_repr(wanted)}")
     wanted = filter_of(wanted, chosen["view"], chosen["selector"])
     if not (chosen["back_off_function"] is None or callable(chosen["back_off_function"])):
-        raise BadRequest(f"back_off_function must be a function, not {chosen['back_off_function']!r}")
+        raise BadRequest(f"back_off_function must be a function, not {safe_repr(chosen['back_off_function'])}")
     check_distinct(source, target)
     return Replicate(
         source=source,
@@ -390,13 +391,13 @@ def _since(source: SyncPouchDB, since: Any) -> Any:
     if isinstance(since, str) and since.isdecimal() and len(since) < 20:
         since = int(since)
     if type(since) is not int or since < 0:
-        raise BadRequest(f"since must be a sequence number or 'now', not {since!r}")
+        raise BadRequest(f"since must be a sequence number or 'now', not {safe_repr(since)}")
     return since
 
 
 def _positive(name: str, value: Any) -> int:
     if type(value) is not int or value < 1:
-        raise BadRequest(f"{name} must be a number from 1 up, not {value!r}")
+        raise BadRequest(f"{name} must be a number from 1 up, not {safe_repr(value)}")
     number: int = value
     return number
 
@@ -404,4 +405,4 @@ def _positive(name: str, value: Any) -> int:
 def _known(name: str, options: Mapping[str, Any], known: Collection[str]) -> None:
     for option in options:
         if option not in known:
-            raise BadRequest(f"{name}: unknown option {option!r}; there are: {', '.join(sorted(known))}")
+            raise BadRequest(f"{name}: unknown option {safe_repr(option)}; there are: {', '.join(sorted(known))}")

@@ -14,6 +14,7 @@ from pouchdb_core.jsontext import from_text, jsonable
 from pouchdb_core.requests import Write
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import generation, parse_rev, rev_order
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.typing import AttachmentData, Document, DocumentInput
 from pouchdb_core.views.design_check import check_design
 
@@ -57,7 +58,7 @@ def put(
         if given.get(key) is None:
             given = {**given, key: value}
         elif given[key] != value:
-            raise BadRequest(f"the document's {key} is {given[key]!r}, not {value!r}")
+            raise BadRequest(f"the document's {key} is {safe_repr(given[key])}, not {safe_repr(value)}")
     if "_id" not in given:
         raise MissingId()
     return _put(db, given, force=force, new_edits=new_edits)
@@ -95,7 +96,7 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_
     """
     for name in text_list("keep_fields", keep_fields):
         if name.startswith("_"):
-            raise BadRequest(f"keep_fields names fields of the body, not {name!r}")
+            raise BadRequest(f"keep_fields names fields of the body, not {safe_repr(name)}")
     content: Mapping[str, Any] | None = None
     if isinstance(doc, str) and (rev is not None or not doc.lstrip().startswith("{")):
         if rev is None:
@@ -108,7 +109,7 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_
         id = check_id(given["_id"])
         known = given.get("_rev")
         if rev is not None and known is not None and rev != known:
-            raise BadRequest(f"the document's _rev is {known!r}, not {rev!r}", id=id)
+            raise BadRequest(f"the document's _rev is {known!r}, not {safe_repr(rev)}", id=id)
         rev = known if rev is None else rev
         if rev is None:
             # For a missing document, that is the error to report.
@@ -154,7 +155,7 @@ def bulk_docs(
     if isinstance(docs, Mapping):
         for name in docs:
             if name not in ("docs", "new_edits"):
-                raise BadRequest(f"bulk_docs has no field {name!r} beside 'docs' and 'new_edits'")
+                raise BadRequest(f"bulk_docs has no field {safe_repr(name)} beside 'docs' and 'new_edits'")
         if new_edits is None:
             new_edits = docs.get("new_edits")
         docs = docs.get("docs")  # type: ignore[assignment]  # whatever it is is checked next
@@ -164,7 +165,7 @@ def bulk_docs(
     if new_edits is None:
         new_edits = True
     elif type(new_edits) is not bool:
-        raise BadRequest(f"new_edits must be true or false, not {new_edits!r}")
+        raise BadRequest(f"new_edits must be true or false, not {safe_repr(new_edits)}")
     flags(atomic=atomic)
     milliseconds("timeout", timeout)
     outcomes = db.plugins.write(db, _request(db, docs, new_edits=new_edits, atomic=atomic))
@@ -272,13 +273,13 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
             kept = leaves[0]["_rev"]
             merged = winner(leaves)
             if not isinstance(merged, Mapping):
-                raise BadRequest(f"the function must return the merged document, not {merged!r}", id=id)
+                raise BadRequest(f"the function must return the merged document, not {safe_repr(merged)}", id=id)
             edits.append({**mapping(said(db, merged)), "_id": id, "_rev": kept})
         else:
             check_rev(winner)
             kept = winner
             if kept not in by_rev:
-                raise BadRequest(f"{winner!r} is not a live leaf of {id!r}; there are: {', '.join(by_rev)}")
+                raise BadRequest(f"{safe_repr(winner)} is not a live leaf of {id!r}; there are: {', '.join(by_rev)}")
         edits.extend({"_id": id, "_rev": rev, "_deleted": True} for rev in by_rev if rev != kept)
         if not edits:
             return Record(ok=True, id=id, rev=kept)

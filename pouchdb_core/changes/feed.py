@@ -17,6 +17,7 @@ from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import PLAIN, Changes
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["changes", "follow"]
 
@@ -109,7 +110,7 @@ def _since(request: Changes, end: int) -> int:
     if isinstance(since, str) and since.isdecimal() and len(since) < 20:
         since = int(since)
     if type(since) is not int or since < 0:
-        raise BadRequest(f"since must be a sequence number or 'now', not {request.since!r}")
+        raise BadRequest(f"since must be a sequence number or 'now', not {safe_repr(request.since)}")
     # There is nothing after the end, however far `since` is beyond it: continue from `end`.
     return min(since, end)
 

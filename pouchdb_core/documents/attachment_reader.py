@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.documents.content import Digests, md5_text
 from pouchdb_core.errors import Damaged, NotFound
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb_core.documents.store import Content, Store
@@ -159,7 +160,7 @@ class AttachmentReader(io.RawIOBase):
         self._check_open()
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.length}.get(whence)
         if start is None:
-            raise ValueError(f"whence must be 0, 1 or 2, not {whence!r}")
+            raise ValueError(f"whence must be 0, 1 or 2, not {safe_repr(whence)}")
         if start + offset < 0:
             raise ValueError(f"cannot seek before the start: {start + offset}")
         self._position = start + offset

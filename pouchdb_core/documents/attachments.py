@@ -17,6 +17,7 @@ from pouchdb_core.documents.attachment_reader import CHUNK, AttachmentReader
 from pouchdb_core.documents.content import Digests, compare
 from pouchdb_core.errors import BadRequest, DiskFull, MissingStub, StorageError
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb_core.documents.store import Content, Store
@@ -197,7 +198,7 @@ def check_name(name: Any) -> str:
     """Return ``name`` if it is a valid attachment name. Raises BadRequest."""
     # An empty one is odd, but CouchDB and PouchDB accept it, so it arrives by replication.
     if type(name) is not str:
-        raise BadRequest(f"an attachment's name must be a string, not {name!r}")
+        raise BadRequest(f"an attachment's name must be a string, not {safe_repr(name)}")
     if name.startswith("_"):
         raise BadRequest(
             f"Attachment name must not start with an underscore: {name!r}. "
@@ -216,7 +217,7 @@ def _entry(name: str, entry: Any) -> Incoming:
     kept = {key: entry[key] for key in KINDS if key in entry}
     for key, value in kept.items():
         if not isinstance(value, KINDS[key]):
-            raise BadRequest(f"attachment {name!r}: {key} must be {KINDS[key].__name__}, not {value!r}")
+            raise BadRequest(f"attachment {name!r}: {key} must be {KINDS[key].__name__}, not {safe_repr(value)}")
         if isinstance(value, int) and value >= 2**63:
             raise BadRequest(f"attachment {name!r}: {key} is too large")
     if "data" not in entry:

@@ -21,6 +21,7 @@ from pouchdb_core.revisions import (
     plain_json,
     rev_id,
 )
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.typing import DocumentInput
 
 __all__ = [
@@ -255,7 +256,7 @@ def _deleted(doc: Mapping[str, Any]) -> bool:
     deleted = doc.get("_deleted", False)
     if deleted is True or deleted is False:
         return deleted
-    raise BadRequest(f"_deleted must be true or false, not {deleted!r}")
+    raise BadRequest(f"_deleted must be true or false, not {safe_repr(deleted)}")
 
 
 def _path(doc: Mapping[str, Any]) -> list[str]:

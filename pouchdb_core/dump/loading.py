@@ -16,6 +16,7 @@ from pouchdb_core.dump.lines import VERSION, LineReader, is_checkpoint
 from pouchdb_core.errors import BadRequest, FileExists, IncompleteDump, NotFound, PouchDBError
 from pouchdb_core.requests import Administer, Write
 from pouchdb_core.results import Outcome, Record
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -142,7 +143,8 @@ class _Load:
         if ours:
             if first["pouchdb_dump"] != VERSION:
                 raise BadRequest(
-                    f"the dump is of version {first['pouchdb_dump']!r}, this program reads {VERSION}: install a newer"
+                    f"the dump is of version {safe_repr(first['pouchdb_dump'])}, this program "
+                    f"reads {VERSION}: install a newer"
                 )
             self._header = dict(first)
         elif not _foreign(first):

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pouchdb_core.javascript.javascript_errors import EngineMissing
+from pouchdb_core.safe_repr import safe_repr
 
 
 def _workers() -> int:
@@ -110,7 +111,7 @@ def choose_engine(engines: Iterable[Engine], name: str | None = None) -> Engine:
     if name is not None:
         if name not in known:
             names = ", ".join(sorted(known)) or "none"
-            raise EngineMissing(f"there is no JavaScript engine {name!r}; known are: {names}")
+            raise EngineMissing(f"there is no JavaScript engine {safe_repr(name)}; known are: {names}")
         if not known[name].available():
             raise EngineMissing(f"the JavaScript engine {name!r} is not installed; run: {known[name].install}")
         return known[name]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["Backoff"]
 
@@ -32,7 +33,7 @@ class Backoff:
         if self._custom is not None:
             answer: Any = self._custom(self._delay * 1000)
             if type(answer) not in (int, float) or not 0 <= answer < math.inf:
-                raise BadRequest(f"back_off_function must return milliseconds from 0 up, not {answer!r}")
+                raise BadRequest(f"back_off_function must return milliseconds from 0 up, not {safe_repr(answer)}")
             self._delay = answer / 1000
         elif not self._delay:
             self._delay = 2 * self._chance()

@@ -13,6 +13,8 @@ from typing import Any, TypedDict
 
 import orjson
 
+from pouchdb_core.safe_repr import safe_repr
+
 from .numbers import MAX_SAFE, js_number
 
 MAX_PLAIN_DEPTH = 200
@@ -49,7 +51,7 @@ def parse_rev(rev: str) -> tuple[int, str]:
     except TypeError:
         match = None
     if match is None:
-        raise InvalidRev(f"invalid revision {rev!r}: {_SHAPE}")
+        raise InvalidRev(f"invalid revision {safe_repr(rev)}: {_SHAPE}")
     digits, id = match.groups()
     number = int(digits)
     if number > MAX_SAFE:
@@ -73,7 +75,7 @@ def path_from_revisions(start: int, ids: Sequence[str]) -> list[str]:
     Raises InvalidRev unless `start` is an integer of at least as many generations as there are ids, at least one.
     """
     if type(start) is not int or start > MAX_SAFE:
-        raise InvalidRev(f"invalid _revisions: start must be an integer from 1 to {MAX_SAFE}, not {start!r}")
+        raise InvalidRev(f"invalid _revisions: start must be an integer from 1 to {MAX_SAFE}, not {safe_repr(start)}")
     if not isinstance(ids, list | tuple) or not ids:
         raise InvalidRev("invalid _revisions: ids must be a list of at least one id, newest first")
     if start < len(ids):

@@ -18,6 +18,7 @@ from struct import Struct
 from typing import Any
 
 from pouchdb_core.jsontext import CUT
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = [
     "AFTER",
@@ -158,7 +159,7 @@ def _object(members: Mapping[str, Any]) -> bytes:
     parts = []
     for name, value in members.items():
         if not isinstance(name, str):
-            raise ValueError(f"the name of a member must be text, not {name!r}")
+            raise ValueError(f"the name of a member must be text, not {safe_repr(name)}")
         parts.append(_string(name) + _encode(value))
     return OBJECT + b"".join(parts) + END
 

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, NotSupported
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.views.collate import encode, encode_raw, encoder
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def check_collation(engine: Engine) -> None:
     """Raise BadRequest, at set-up, for a ``collation`` of an environment that is not available."""
     wanted = engine.settings.get("collation")
     if wanted not in (None, ICU, CODEPOINT):
-        raise BadRequest(f"there is no collation {wanted!r} of an environment; there are: codepoint, icu")
+        raise BadRequest(f"there is no collation {safe_repr(wanted)} of an environment; there are: codepoint, icu")
     if wanted == ICU and not has_icu():
         raise BadRequest(MISSING)
 
@@ -81,7 +82,8 @@ def encode_of(default: str, ddoc: Mapping[str, Any], view: str) -> Encode:
     if wanted == RAW:
         return encode_raw
     if wanted != ICU:
-        raise NotSupported(f"{ddoc['_id']}: there is no collation {wanted!r}; there are: {', '.join(sorted(KNOWN))}")
+        there = ", ".join(sorted(KNOWN))
+        raise NotSupported(f"{ddoc['_id']}: there is no collation {safe_repr(wanted)}; there are: {there}")
     found = _icu()
     if found is None:
         raise NotSupported(f"{ddoc['_id']}: {MISSING}")

@@ -63,6 +63,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pouchdb_core.changes.raw import RawChange
+from pouchdb_core.jsontext import dump
 from pouchdb_core.views.index_store import IndexStore, Tables, ViewRows
 
 if TYPE_CHECKING:
@@ -254,5 +255,9 @@ class IndexKind(ABC):
             text = orjson.dumps([self.version, definition])
         except TypeError:
             # Lone surrogates: hashed in another form, which only has to be the same every time.
-            text = repr([self.version, definition]).encode("utf-8", "surrogatepass")
+            try:
+                text = repr([self.version, definition]).encode("utf-8", "surrogatepass")
+            except ValueError:
+                # An integer of more digits than Python writes at once.
+                text = dump([self.version, definition])
         return hashlib.md5(text, usedforsecurity=False).hexdigest()

@@ -23,6 +23,7 @@ from pouchdb_core.javascript import (
     choose_engine,
 )
 from pouchdb_core.jsontext import dump, parse
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.state import Slot
 from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer
 
@@ -42,7 +43,7 @@ def check_settings(engine: Engine) -> None:
     """
     name, known = engine.settings.get("js_engine"), engine.plugins.javascript_engines()
     if name is not None and name not in known:
-        raise BadRequest(f"there is no JavaScript engine {name!r}; known are: {', '.join(sorted(known))}")
+        raise BadRequest(f"there is no JavaScript engine {safe_repr(name)}; known are: {', '.join(sorted(known))}")
     _limits(engine)
 
 
@@ -52,13 +53,13 @@ def _limits(engine: Engine) -> Limits:
         return given or Limits()
     known = {field.name: field.type for field in fields(Limits)}
     if not isinstance(given, Mapping):
-        raise BadRequest(f"js_limits is a mapping of {', '.join(known)}, not {given!r}")
+        raise BadRequest(f"js_limits is a mapping of {', '.join(known)}, not {safe_repr(given)}")
     for limit, value in given.items():
         if limit not in known:
             raise BadRequest(f"js_limits: there is no limit {limit!r}; there are: {', '.join(known)}")
         whole = known[limit] == "int"
         if type(value) not in ((int,) if whole else (int, float)) or not value > 0:
-            raise BadRequest(f"js_limits: {limit} must be a {'whole ' * whole}number above 0, not {value!r}")
+            raise BadRequest(f"js_limits: {limit} must be a {'whole ' * whole}number above 0, not {safe_repr(value)}")
     return Limits(**given)
 
 
@@ -124,7 +125,8 @@ class JavaScriptFunctions:
 
     def compile(self, identifier: str, kind: str, source: Any) -> None:
         if not isinstance(source, str):
-            raise FunctionError(f"{self._key.design_document}: {source!r} is no source", name="compilation_error")
+            wrong = f"{self._key.design_document}: {safe_repr(source)} is no source"
+            raise FunctionError(wrong, name="compilation_error")
         _asked(lambda: self.sandbox.compile(identifier, kind, source))
 
     def map(self, identifiers: Sequence[str], documents: Iterable[bytes]) -> list[list[Emitted]]:

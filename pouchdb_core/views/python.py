@@ -18,6 +18,7 @@ from pouchdb_core.errors import BadRequest, FunctionError
 from pouchdb_core.javascript import Answer
 from pouchdb_core.jsontext import jsonable, load, load_record
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.signatures import misfit, positionals, takes_second
 from pouchdb_core.state import Slot
 from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer
@@ -52,7 +53,7 @@ def register_function(environment: AbstractEnvironment, name: str, function: Any
     function at any time. Raises BadRequest.
     """
     if not name or type(name) is not str:
-        raise BadRequest(f"the name of a function must be text, not {name!r}")
+        raise BadRequest(f"the name of a function must be text, not {safe_repr(name)}")
     if function is None:
         return lambda function: register_function(environment, name, function, version=version)
     if not callable(function):
@@ -184,7 +185,7 @@ class PythonFunctions:
                 )
             source = known.function
         if not callable(source):
-            raise FunctionError(f"{self._where}: {source!r} is no function", name="compilation_error")
+            raise FunctionError(f"{self._where}: {safe_repr(source)} is no function", name="compilation_error")
         if self._compiled.get(identifier) is source:
             return
         # Reported once, not for each document.
@@ -282,7 +283,7 @@ class PythonStream:
                         self.started = jsonable(dict(piece), "the head of the response")
                         continue
                     if not isinstance(piece, str):
-                        raise TypeError(f"a function of a design document yields text, not {piece!r}")
+                        raise TypeError(f"a function of a design document yields text, not {safe_repr(piece)}")
                     self.started = self.started or {}
                     yield piece
             finally:
@@ -302,7 +303,7 @@ def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
         # The return value of a function that takes emit is ignored, but a generator has not even started.
         for pair in () if result is None or (emits and not isinstance(result, Generator)) else result:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-                raise TypeError(f"a map function yields (key, value) pairs, not {pair!r}")
+                raise TypeError(f"a map function yields (key, value) pairs, not {safe_repr(pair)}")
             emit(*pair)
     except Exception as error:
         return error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pouchdb_core.errors import FunctionError
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.state import Slot
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class ViewServer(ABC):
 def language_of(ddoc: Mapping[str, Any]) -> str:
     """Return the language of a design document: JavaScript unless it says otherwise."""
     language = ddoc.get("language", "javascript")
-    return language if isinstance(language, str) else repr(language)
+    return language if isinstance(language, str) else safe_repr(language)
 
 
 def server_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> ViewServer:
@@ -132,7 +133,8 @@ def server_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> ViewServer:
     language = language_of(ddoc)
     if language not in servers:
         raise FunctionError(
-            f"{ddoc.get('_id')}: no plug-in runs functions in {language!r}; there are: {', '.join(sorted(servers))}",
+            f"{ddoc.get('_id')}: no plug-in runs functions in {safe_repr(language)}; "
+            f"there are: {', '.join(sorted(servers))}",
             name="unknown_query_language",
         )
     return servers[language]

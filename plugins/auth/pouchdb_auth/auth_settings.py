@@ -10,6 +10,7 @@ from pouchdb_auth.hashing import ITERATIONS, MOST_ITERATIONS
 from pouchdb_auth.kept_file import KeptFile
 from pouchdb_core import Record, Slot
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment
@@ -44,19 +45,19 @@ class AuthSettings:
 
     def __post_init__(self) -> None:
         if type(self.iterations) is not int or not 1 <= self.iterations <= MOST_ITERATIONS:
-            raise BadRequest(f"iterations is a number from 1 to {MOST_ITERATIONS}, not {self.iterations!r}")
+            raise BadRequest(f"iterations is a number from 1 to {MOST_ITERATIONS}, not {safe_repr(self.iterations)}")
         for name in ("peruser", "peruser_delete"):
             if type(getattr(self, name)) is not bool:
-                raise BadRequest(f"{name} is true or false, not {getattr(self, name)!r}")
+                raise BadRequest(f"{name} is true or false, not {safe_repr(getattr(self, name))}")
         for name in ("peruser_prefix", "jwt_roles_claim"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise BadRequest(f"{name} is a text, not {getattr(self, name)!r}")
+                raise BadRequest(f"{name} is a text, not {safe_repr(getattr(self, name))}")
         keys: Any = self.jwt_keys
         if not isinstance(keys, Mapping) or not all(isinstance(text, str) for pair in keys.items() for text in pair):
             raise BadRequest("jwt_keys is a mapping of names such as 'hmac:_default' to keys")
         claims: Any = self.jwt_required_claims
         if not isinstance(claims, (list, tuple)) or not all(isinstance(each, str) for each in claims):
-            raise BadRequest(f"jwt_required_claims is a list of names of claims, not {claims!r}")
+            raise BadRequest(f"jwt_required_claims is a list of names of claims, not {safe_repr(claims)}")
         secret: Any = self.proxy_secret
         if secret is not None and not (isinstance(secret, str) and secret):
             raise BadRequest("proxy_secret is a text, or None")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_auth.auth_errors import AuthenticationError
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
@@ -47,7 +48,7 @@ def check_metadata(metadata: Any) -> dict[str, Any]:
     if metadata is None:
         return {}
     if not isinstance(metadata, Mapping):
-        raise AuthenticationError(f"metadata must be a mapping, not {metadata!r}")
+        raise AuthenticationError(f"metadata must be a mapping, not {safe_repr(metadata)}")
     for key in metadata:
         if not isinstance(key, str) or key in _RESERVED or key.startswith("_"):
             raise AuthenticationError(f'cannot use reserved word in metadata: "{key}"')

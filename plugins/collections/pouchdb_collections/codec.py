@@ -10,6 +10,7 @@ from pouchdb_collections.shapes import shape_of
 from pouchdb_collections.typed_rows import Change, Row
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import dump, load
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["Codec", "Migration"]
 
@@ -78,7 +79,8 @@ class Codec(Generic[M]):
         if not self.is_mine(doc):
             raise OtherKind(f"{id!r} is no {self.kind or self.model.__name__}", id=id)
         if self._version(doc) > self.version:
-            raise NewerVersion(f"{id!r} is of version {self._version(doc)}, and {self.version} is known", id=id)
+            wrong = f"{id!r} is of version {safe_repr(self._version(doc))}, and {self.version} is known"
+            raise NewerVersion(wrong, id=id)
         migrated = self._migrated(doc)
         members = {name: value for name, value in migrated.items() if name not in (*OWN, *META)}
         if self._migrations:
@@ -155,7 +157,7 @@ class Codec(Generic[M]):
     def _version(self, doc: Mapping[str, Any]) -> int:
         found = doc.get(self._version_member, 1) if self._migrations else 1
         if type(found) is not int or found < 1:
-            raise ModelError(f"{doc.get('_id')!r} has no version but {found!r}", id=doc.get("_id"))
+            raise ModelError(f"{safe_repr(doc.get('_id'))} has no version but {safe_repr(found)}", id=doc.get("_id"))
         return found
 
     def _migrated(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:

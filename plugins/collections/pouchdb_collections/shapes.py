@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["Shape", "shape_of"]
 
@@ -66,4 +67,4 @@ def shape_of(model: type[M]) -> Shape[M]:
         return _Pydantic(model, fields)
     if dataclasses.is_dataclass(model) or issubclass(model, msgspec.Struct):
         return _Msgspec(model)
-    raise BadRequest(f"a collection needs a dataclass, a msgspec.Struct or a pydantic model, not {model!r}")
+    raise BadRequest(f"a collection needs a dataclass, a msgspec.Struct or a pydantic model, not {safe_repr(model)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.errors import BadRequest, PouchDBError
 from pouchdb_core.javascript import Answer
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.views.servers import Functions, Streamed, functions_of
 from pouchdb_couchapp.manners import Manners, translated
 
@@ -19,7 +20,7 @@ __all__ = ["Call", "Negotiation", "compiled", "design_document", "found", "split
 def split(path: str, what: str) -> tuple[str, str, str]:
     """Return design document, function and the rest of a path. Raises BadRequest."""
     if not isinstance(path, str):
-        raise BadRequest(f"{what}() takes a path such as 'design/{what}', not {path!r}")
+        raise BadRequest(f"{what}() takes a path such as 'design/{what}', not {safe_repr(path)}")
     ddoc, slash, rest = path.removeprefix("_design/").partition("/")
     name, _, rest = rest.partition("/")
     # The original's error for a path that ends before the function.

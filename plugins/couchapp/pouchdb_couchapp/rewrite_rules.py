@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pouchdb_core.errors import NotFound
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_couchapp.errors import DesignError, RewriteError
 
 __all__ = ["Rule", "Target", "is_insecure", "parts_of", "rules_of", "target_of"]
@@ -51,7 +52,7 @@ def rules_of(rewrites: Any) -> list[Rule]:
             raise DesignError("error", "invalid_rewrite_target")
         source, query, formats = each.get("from", "*"), each.get("query"), each.get("formats")
         if not isinstance(source, str):
-            raise DesignError("error", f"invalid_rewrite_source: from must be text, not {source!r}")
+            raise DesignError("error", f"invalid_rewrite_source: from must be text, not {safe_repr(source)}")
         rules.append(
             Rule(
                 parts_of(source),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.jsontext import dump
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["FindError", "shown"]
 
@@ -35,9 +35,5 @@ def _restore(name: str, message: str, status: int, details: dict[str, Any]) -> F
 
 def shown(value: Any) -> str:
     """Return a value as a message shows it: short."""
-    try:
-        text = repr(value)
-    except ValueError:
-        # An integer with more digits than Python writes at once.
-        text = dump(value).decode()
+    text = safe_repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

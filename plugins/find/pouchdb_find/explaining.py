@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.views.collation import Encode
 from pouchdb_find.definitions import Definition, definitions
 from pouchdb_find.find_request import FindRequest
@@ -197,4 +198,4 @@ def _condition(condition: Selector) -> str:
     if name[:1] == "$" or not isinstance(argument, dict):
         return str(condition)
     operator, wanted = single(argument)
-    return f"{name} {operator} {wanted!r}"
+    return f"{name} {operator} {safe_repr(wanted)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import Conflict, NotFound, PouchDBError
 from pouchdb_core.requests import Read, Write
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.views.register import indexes
 from pouchdb_find.definitions import LANGUAGE, Definition, definitions, requested
 from pouchdb_find.errors import FindError
@@ -65,8 +66,8 @@ def _written(database: SyncPouchDB, definition: Index) -> Record:
         if ddoc.get("language") != LANGUAGE:
             raise FindError(
                 "invalid_ddoc_lang",
-                f"Existing design doc has an invalid language: {ddoc.get('language')!r}; {definition.ddoc} must be "
-                f"{LANGUAGE!r} to hold indexes: use another ddoc",
+                f"Existing design doc has an invalid language: {safe_repr(ddoc.get('language'))}; "
+                f"{definition.ddoc} must be {LANGUAGE!r} to hold indexes: use another ddoc",
             )
         entries = ddoc.get(member)
         entries = dict(entries) if isinstance(entries, Mapping) else {}

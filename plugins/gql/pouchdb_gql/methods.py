@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
 from pouchdb_gql.execution import Answer
 
@@ -37,6 +38,6 @@ def gql(
     """
     for name, value in (("descending", descending), ("conflicts", conflicts), ("design_docs", design_docs)):
         if not isinstance(value, bool):
-            raise BadRequest(f"{name} is True or False, not {value!r}")
+            raise BadRequest(f"{name} is True or False, not {safe_repr(value)}")
     answer = Answer(db, query, descending=descending, conflicts=conflicts, design=design_docs)
     return answer.explain() if explain else Table(rows=list(answer))

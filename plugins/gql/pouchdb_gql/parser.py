@@ -12,6 +12,7 @@ from typing import Any, cast
 from lark import Lark, Token, Transformer, UnexpectedInput
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken, VisitError
 
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_gql.errors import GqlError, located
 from pouchdb_gql.nodes import AGGREGATES, SCALARS, Binary, Call, Expression, Literal, Name, Query, Unary
 from pouchdb_gql.temporal import as_date, as_datetime, as_time
@@ -68,7 +69,7 @@ def parse(query: Any) -> Query:
     for key, value in query.items():
         if key not in CLAUSES:
             raise GqlError(
-                "not_recognized", f"there is no clause {key!r}; there are: {', '.join(dict.fromkeys(CLAUSES))}"
+                "not_recognized", f"there is no clause {safe_repr(key)}; there are: {', '.join(dict.fromkeys(CLAUSES))}"
             )
         clause = CLAUSES[key]
         if clause in seen:
@@ -85,7 +86,7 @@ def _take(query: Query, clause: str, key: str, value: Any) -> None:
         setattr(query, clause, _count(clause, value))
         return
     if not isinstance(value, str):
-        raise GqlError("not_recognized", f"the clause {key!r} must be text, not {value!r}")
+        raise GqlError("not_recognized", f"the clause {key!r} must be text, not {safe_repr(value)}")
     if not value.strip():
         return
     setattr(query, clause, _parsed(_STARTS[clause], value, key))
@@ -95,7 +96,8 @@ def _count(clause: str, value: Any) -> int:
     if isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value):
         value = int(value)
     if type(value) is not int or value < 0:
-        raise GqlError("parsing_error", f"{clause} must be a whole number, 0 or more, not {value!r}", clause=clause)
+        wrong = f"{clause} must be a whole number, 0 or more, not {safe_repr(value)}"
+        raise GqlError("parsing_error", wrong, clause=clause)
     return value
 
 

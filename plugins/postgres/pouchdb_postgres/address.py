@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["SCHEMES", "Address", "address_of"]
 
@@ -56,16 +57,16 @@ def address_of(url: str) -> Address:
     if not _SCHEMA.fullmatch(ours["schema"]) or ours["schema"].startswith("pg_"):
         raise BadRequest(
             f"{shown}: schema must be 1 to 40 small letters, digits and '_', not beginning with a digit or 'pg_'; "
-            f"not {ours['schema']!r}"
+            f"not {safe_repr(ours['schema'])}"
         )
     size = _number("pool_size", ours["pool_size"], shown)
     if size != int(size) or size < 2:
-        raise BadRequest(f"{shown}: pool_size must be a whole number from 2 on, not {ours['pool_size']!r}")
+        raise BadRequest(f"{shown}: pool_size must be a whole number from 2 on, not {safe_repr(ours['pool_size'])}")
     libpq = parts._replace(scheme="postgresql", query=urlencode(theirs, quote_via=quote)).geturl()
     return Address(libpq, shown, ours["schema"], int(size), _number("pool_timeout", ours["pool_timeout"], shown))
 
 
 def _number(name: str, text: str, shown: str) -> float:
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text) or float(text) == 0:
-        raise BadRequest(f"{shown}: {name} must be a number greater than 0, not {text!r}")
+        raise BadRequest(f"{shown}: {name} must be a number greater than 0, not {safe_repr(text)}")
     return float(text)

@@ -12,6 +12,7 @@ import snowballstemmer  # type: ignore[import-untyped]  # it has none
 import tantivy
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search import tokens
 
 __all__ = ["ORIGINAL", "Analyzer", "Term", "analyzer_of", "analyzers_of", "known_analyzers", "porter"]
@@ -217,10 +218,10 @@ def analyzer_of(given: Any) -> Analyzer:
         words = given.get("stopwords")
         if words is not None:
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                raise BadRequest(f"stopwords must be a list of words, not {words!r}")
+                raise BadRequest(f"stopwords must be a list of words, not {safe_repr(words)}")
             stop = frozenset(word.lower() for word in words)
     if not isinstance(name, str):
-        raise BadRequest(f"an analyzer is a name, or an object with one, not {given!r}")
+        raise BadRequest(f"an analyzer is a name, or an object with one, not {safe_repr(given)}")
     if name in REFUSED:
         raise BadRequest(f"the analyzer {name!r} is not supported here; there are: {', '.join(known_analyzers())}")
     return _made(name, stop)
@@ -229,7 +230,7 @@ def analyzer_of(given: Any) -> Analyzer:
 @lru_cache(maxsize=100)
 def _made(name: str, stop: frozenset[str] | None) -> Analyzer:
     if name in ("keyword", "simple", "whitespace", "simple_asciifolding") and stop is not None:
-        raise BadRequest(f"the analyzer {name!r} takes no stopwords")
+        raise BadRequest(f"the analyzer {safe_repr(name)} takes no stopwords")
     usual = STANDARD_STOP_WORDS if stop is None else stop
     if name == "keyword":
         return Analyzer(name, None, str, normal=str)
@@ -249,7 +250,7 @@ def _made(name: str, stop: frozenset[str] | None) -> Analyzer:
         return Analyzer(name, tokens.bigrams(), _stopped(usual))
     if name in LANGUAGES:
         return Analyzer(name, tokens.standard(), _language(name, stop))
-    raise BadRequest(f"there is no analyzer {name!r}; there are: {', '.join(known_analyzers())}")
+    raise BadRequest(f"there is no analyzer {safe_repr(name)}; there are: {', '.join(known_analyzers())}")
 
 
 def analyzers_of(given: Any, fields: Mapping[str, Any] | None = None) -> Callable[[str], Analyzer]:
@@ -260,7 +261,7 @@ def analyzers_of(given: Any, fields: Mapping[str, Any] | None = None) -> Callabl
     if isinstance(given, Mapping) and given.get("name") == "perfield":
         fields, given = given.get("fields"), given.get("default", "standard")
     if fields is not None and not isinstance(fields, Mapping):
-        raise BadRequest(f"fields is an object with an analyzer for each field, not {fields!r}")
+        raise BadRequest(f"fields is an object with an analyzer for each field, not {safe_repr(fields)}")
     default = analyzer_of(given)
     own = {name: analyzer_of(each) for name, each in (fields or {}).items()}
     return lambda field: own.get(field, default)

@@ -11,6 +11,7 @@ from typing import Any
 import tantivy
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.analysis import ORIGINAL, Analyzer, analyzers_of
 from pouchdb_search.schema import WEIGHT, Slots, bucket, hexed, joined, weight_of
 
@@ -20,7 +21,7 @@ LONGEST = 256
 """Characters of a string that rows can be sorted by."""
 SHORT = 64
 """Characters of a string that fit a column: with a longer one the field has no column."""
-_REFUSED = "index() of {name!r} takes text, a number or a boolean, not {value!r}"
+_REFUSED = "index() of {name!r} takes text, a number or a boolean, not {value}"
 
 
 @dataclass
@@ -109,7 +110,7 @@ def clouseau_definition(entry: Any) -> Definition:
 def nouveau_definition(entry: Any) -> Definition:
     """Return the definition of an entry of ``nouveau``. Raises BadRequest."""
     if not isinstance(entry, Mapping):
-        raise BadRequest(f"an index of nouveau is an object with a function, not {entry!r}")
+        raise BadRequest(f"an index of nouveau is an object with a function, not {safe_repr(entry)}")
     analyzers = analyzers_of(entry.get("default_analyzer", "standard"), entry.get("field_analyzers"))
     return Definition(entry.get("index"), analyzers, original=False, nouveau=True)
 
@@ -127,7 +128,7 @@ def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, 
         elif isinstance(key, (list, tuple)):
             call = list(key)
         else:
-            raise ValueError(f"a function yields the name of a field and its value, not {key!r}")
+            raise ValueError(f"a function yields the name of a field and its value, not {safe_repr(key)}")
         if definition.nouveau and len(call) >= 3:
             found = _nouveau(definition, doc, *call[:4])
         else:
@@ -159,7 +160,7 @@ def _number(value: Any) -> float | None:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"index() takes finite numbers, not {value!r}")
+        raise ValueError(f"index() takes finite numbers, not {safe_repr(value)}")
     return number
 
 
@@ -170,16 +171,16 @@ def _boost(options: Mapping[str, Any]) -> float:
         return 1.0
     number = _number(boost)
     if number is None or number <= 0:
-        raise ValueError(f"boost is a number above 0, not {boost!r}")
+        raise ValueError(f"boost is a number above 0, not {safe_repr(boost)}")
     return float(f"{number:.2g}")
 
 
 def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, options: Any) -> tuple[str, str] | None:
     if not isinstance(name, str):
-        raise ValueError(f"index() takes the name of a field first, not {name!r}")
+        raise ValueError(f"index() takes the name of a field first, not {safe_repr(name)}")
     options = options if isinstance(options, Mapping) else {}
     if not definition.original and not isinstance(value, (str, int, float, bool)):
-        raise ValueError(_REFUSED.format(name=name, value=value))
+        raise ValueError(_REFUSED.format(name=name, value=safe_repr(value)))
     number = _number(value)
     text = _text(value)
     searched = options.get("index", True) not in (False, "no", "false")
@@ -202,7 +203,7 @@ def _nouveau(
     definition: Definition, doc: Document, kind: Any, name: Any, value: Any, options: Any = None
 ) -> tuple[str, str] | None:
     if not isinstance(name, str):
-        raise ValueError(f"index() takes the name of a field second, not {name!r}")
+        raise ValueError(f"index() takes the name of a field second, not {safe_repr(name)}")
     options = options if isinstance(options, Mapping) else {}
     found = None
     if kind == "text" and isinstance(value, str):

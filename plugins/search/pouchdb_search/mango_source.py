@@ -12,6 +12,7 @@ from typing import Any
 
 from pouchdb_core.errors import BadRequest, NotSupported
 from pouchdb_core.jsontext import load
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.analysis import analyzers_of
 from pouchdb_search.entries import Definition, Document, indexed
 from pouchdb_search.schema import DEFAULT
@@ -31,7 +32,7 @@ class MangoSource(TextSource):
     def __init__(self, entry: Any) -> None:
         index = entry.get("index") if isinstance(entry, Mapping) else None
         if not isinstance(index, Mapping):
-            raise BadRequest(f"a text index of Mango is an object with 'index', not {entry!r}")
+            raise BadRequest(f"a text index of Mango is an object with 'index', not {safe_repr(entry)}")
         self.definition = Definition(None, analyzers_of(_named(entry.get("analyzer"))), original=False)
         default = index.get("default_field")
         self._default = not isinstance(default, Mapping) or default.get("enabled", True) is not False
@@ -81,14 +82,14 @@ def _named(analyzer: Any) -> Any:
 
 def _field(given: Any) -> tuple[str, list[str], tuple[type, ...]]:
     if not isinstance(given, Mapping) or not given:
-        raise BadRequest(f"a field of a text index is {{'name': ..., 'type': ...}}, not {given!r}")
+        raise BadRequest(f"a field of a text index is {{'name': ..., 'type': ...}}, not {safe_repr(given)}")
     if "name" in given:
         name, kind = given["name"], given.get("type", "string")
     else:
         # As CouchDB lists it.
         ((name, kind),) = list(given.items())[:1]
     if not isinstance(name, str) or kind not in _KINDS:
-        raise BadRequest(f"the type of a field is {', '.join(_KINDS)}, not {kind!r}")
+        raise BadRequest(f"the type of a field is {', '.join(_KINDS)}, not {safe_repr(kind)}")
     return name, [part.replace("\\", "") for part in _DOT.split(name)], _KINDS[kind]
 
 

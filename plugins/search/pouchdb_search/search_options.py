@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pouchdb_core.errors import QueryParseError
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["bookmark_at", "count_of", "drills_of", "flag_of", "json_of", "list_of", "place_of"]
 
@@ -17,7 +18,7 @@ def flag_of(given: Mapping[str, Any], name: str) -> bool:
     """Return an option that is true or false, as JSON or as text; False by default. Raises QueryParseError."""
     value = given.get(name, False)
     if value not in (True, False, "true", "false"):
-        raise QueryParseError(f"Invalid value for {name}: {value!r}")
+        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
     return value in (True, "true")
 
 
@@ -29,7 +30,7 @@ def count_of(given: Mapping[str, Any], name: str, default: int | None) -> int | 
     if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
         value = int(value)
     if type(value) is not int:
-        raise QueryParseError(f"Invalid value for {name}: {value!r}")
+        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
     if value < 0:
         raise QueryParseError(f"{name} must be greater than or equal to zero")
     return value
@@ -40,7 +41,7 @@ def json_of(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise QueryParseError(f"Invalid value for {name}: {text!r}") from None
+        raise QueryParseError(f"Invalid value for {name}: {safe_repr(text)}") from None
 
 
 def list_of(given: Mapping[str, Any], name: str) -> list[Any]:
@@ -53,7 +54,7 @@ def list_of(given: Mapping[str, Any], name: str) -> list[Any]:
     if isinstance(value, str):
         return [value]
     if not isinstance(value, (list, tuple)):
-        raise QueryParseError(f"Invalid value for {name}: {value!r}")
+        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
     return list(value)
 
 
@@ -85,4 +86,4 @@ def place_of(text: Any) -> int:
             return int(place)
     except ValueError:
         pass  # raised below
-    raise QueryParseError(f"Invalid value for bookmark: {text!r}")
+    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(text)}")

@@ -10,6 +10,7 @@ from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
 from pouchdb_core.views.follow import Follower
 from pouchdb_core.views.register import indexes
@@ -128,7 +129,7 @@ def _opened(follower: Follower) -> Opened:
 def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
     """Index all documents in memory, and search there."""
     if not callable(fun) and not isinstance(fun, str):
-        raise BadRequest(f"search() takes 'design/index', JavaScript or a function, not {fun!r}")
+        raise BadRequest(f"search() takes 'design/index', JavaScript or a function, not {safe_repr(fun)}")
     source = temporary_source(db, fun)
     schema, names = schema_of(), Names(None)
     index = opened(None, schema)
@@ -169,7 +170,7 @@ def search_info(db: SyncPouchDB, path: str, kind: str = SearchKind.name) -> Reco
 def analyze(given: Any, text: Any) -> Record:
     """Return ``{"tokens": [...]}``: the terms an analyzer makes of a text. Raises BadRequest."""
     if not isinstance(text, str):
-        raise BadRequest(f"text must be a string, not {text!r}")
+        raise BadRequest(f"text must be a string, not {safe_repr(text)}")
     return Record(tokens=analyzer_of(given).words(text))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import tantivy
 
 from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.queries import Asked
 from pouchdb_search.schema import WEIGHT
 
@@ -77,7 +78,7 @@ class SortKey:
 def sort_key(given: Any) -> SortKey:
     """Return the key that ``sort`` describes: ``"-field<string>"``, ``"<score>"``. Raises QueryParseError."""
     if not isinstance(given, str) or given in ("", "-"):
-        raise QueryParseError(f"Invalid value for sort: {given!r}")
+        raise QueryParseError(f"Invalid value for sort: {safe_repr(given)}")
     descending, text = given.startswith("-"), given.removeprefix("-")
     if text in ("<score>", "relevance"):
         # The best first, unless reversed.
@@ -100,7 +101,7 @@ def field_and_type(text: str) -> tuple[str, str]:
 
 def _distance(text: str, descending: bool) -> SortKey:
     parts = [part.strip() for part in text.removeprefix("<").removesuffix(">").split(",")]
-    wanted = f"Invalid value for sort: {text!r}; <distance,lonField,latField,lon,lat,km>"
+    wanted = f"Invalid value for sort: {safe_repr(text)}; <distance,lonField,latField,lon,lat,km>"
     if len(parts) not in (5, 6) or not text.endswith(">") or parts[0] != "distance":
         raise QueryParseError(wanted)
     try:

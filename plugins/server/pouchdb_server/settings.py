@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Literal
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_server.pages.fauxton import check_fauxton
 
 __all__ = ["Settings"]
@@ -76,8 +77,9 @@ class Settings:
             check_fauxton(self.fauxton)
         for name in ("workers", "slow_workers"):
             if getattr(self, name) < 1:
-                raise BadRequest(f"{name} must be a number from 1 up, not {getattr(self, name)!r}")
+                raise BadRequest(f"{name} must be a number from 1 up, not {safe_repr(getattr(self, name))}")
         if self.max_jobs < 1:
-            raise BadRequest(f"max_jobs must be a number from 1 up, not {self.max_jobs!r}")
+            raise BadRequest(f"max_jobs must be a number from 1 up, not {safe_repr(self.max_jobs)}")
         if not self.replication_interval > 0:
-            raise BadRequest(f"replication_interval must be a number of seconds, not {self.replication_interval!r}")
+            wrong = safe_repr(self.replication_interval)
+            raise BadRequest(f"replication_interval must be a number of seconds, not {wrong}")

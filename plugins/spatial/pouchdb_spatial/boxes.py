@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pouchdb_core.revisions.numbers import is_double
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["GEOMETRIES", "Entry", "Interval", "bounds_of", "entry_of", "geometry_of"]
 
@@ -45,9 +46,9 @@ def entry_of(key: Any) -> Entry:
     if geometry is not None:
         return Entry(bounds_of(geometry), geometry)
     if isinstance(key, Mapping):
-        raise ValueError(f"{key.get('type')!r} is not a geometry of GeoJSON")
+        raise ValueError(f"{safe_repr(key.get('type'))} is not a geometry of GeoJSON")
     if not isinstance(key, Sequence):
-        raise ValueError(f"a key is a geometry or a list of numbers and [low, high] pairs, not {key!r}")
+        raise ValueError(f"a key is a geometry or a list of numbers and [low, high] pairs, not {safe_repr(key)}")
     first = geometry_of(key[0]) if key else None
     if first is not None:
         return Entry((*bounds_of(first), *map(_interval, key[1:])), first)
@@ -58,7 +59,7 @@ def _interval(value: Any) -> Interval:
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         low, high = map(_number, value)
         if low > high:
-            raise ValueError(f"{list(value)!r} ends before it begins")
+            raise ValueError(f"{safe_repr(list(value))} ends before it begins")
         return low, high
     number = _number(value)
     return number, number
@@ -66,7 +67,7 @@ def _interval(value: Any) -> Interval:
 
 def _number(value: Any) -> float:
     if not is_double(value):
-        raise ValueError(f"a dimension is a number or [low, high], not {value!r}")
+        raise ValueError(f"a dimension is a number or [low, high], not {safe_repr(value)}")
     return value
 
 
@@ -81,7 +82,7 @@ def bounds_of(geometry: Mapping[str, Any]) -> tuple[Interval, ...]:
     for position in _positions(geometry, 0):
         numbers = [_number(each) for each in position]
         if len(numbers) < 2:
-            raise ValueError(f"a position has at least two numbers, not {position!r}")
+            raise ValueError(f"a position has at least two numbers, not {safe_repr(position)}")
         for place, number in enumerate(numbers):
             if place == len(lows):
                 lows.append(number)
@@ -100,7 +101,7 @@ def _positions(geometry: Mapping[str, Any], depth: int) -> Iterator[Sequence[Any
             raise ValueError("collections are nested too deep")
         for each in geometry.get("geometries") or ():
             if not isinstance(each, Mapping) or each.get("type") not in GEOMETRIES:
-                raise ValueError(f"{each!r} in a collection is not a geometry")
+                raise ValueError(f"{safe_repr(each)} in a collection is not a geometry")
             yield from _positions(each, depth + 1)
         return
     yield from _leaves(geometry.get("coordinates"), 0)
@@ -108,7 +109,7 @@ def _positions(geometry: Mapping[str, Any], depth: int) -> Iterator[Sequence[Any
 
 def _leaves(coordinates: Any, depth: int) -> Iterator[Sequence[Any]]:
     if not isinstance(coordinates, Sequence) or isinstance(coordinates, str) or depth > 5:
-        raise ValueError(f"coordinates are lists of numbers, not {coordinates!r}")
+        raise ValueError(f"coordinates are lists of numbers, not {safe_repr(coordinates)}")
     if coordinates and not isinstance(coordinates[0], Sequence):
         yield coordinates
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, NotSupported
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_spatial.querying import asked, options_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def spatial_list(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] 
     """
     parts = list_path.split("/")
     if not 3 <= len(parts) <= 4:
-        raise BadRequest(f"a list is 'design/function/name', not {list_path!r}")
+        raise BadRequest(f"a list is 'design/function/name', not {safe_repr(list_path)}")
     ddoc, function, *rest = parts
     index = "/".join(rest if len(rest) == 2 else [ddoc, *rest])
     given = {**(options or {}), **more}

@@ -16,6 +16,7 @@ from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
 from pouchdb_core.views.index_store import Tables
 from pouchdb_core.views.register import indexes
@@ -145,7 +146,7 @@ def st_info(db: SyncPouchDB, path: str) -> Record:
 def _temporary(db: SyncPouchDB, fun: Any) -> Read:
     """Return a reader that maps all documents again."""
     if not callable(fun) and not isinstance(fun, str):
-        raise BadRequest(f"spatial() takes 'design/name', JavaScript or a function, not {fun!r}")
+        raise BadRequest(f"spatial() takes 'design/name', JavaScript or a function, not {safe_repr(fun)}")
     ddoc = {"_id": "_design/temporary", "language": "python" if callable(fun) else "javascript"}
     functions = server_of(db, ddoc).open(db, ddoc)
     functions.compile("spatial", "map", fun)
@@ -212,11 +213,11 @@ class _Query:
         self._conflicts = _flag(given, "conflicts")
         stale, update = given.get("stale"), given.get("update", True)
         if stale not in (None, "ok", "update_after", True, False):
-            raise QueryParseError(f'stale is "ok" or "update_after", not {stale!r}')
+            raise QueryParseError(f'stale is "ok" or "update_after", not {safe_repr(stale)}')
         self.updates = not (stale in ("ok", "update_after", True) or update in (False, "false", "lazy"))
         self._format = given.get("format", "view")
         if self._format not in _FORMATS:
-            raise QueryParseError(f"format is one of {', '.join(_FORMATS[:3])}, not {self._format!r}")
+            raise QueryParseError(f"format is one of {', '.join(_FORMATS[:3])}, not {safe_repr(self._format)}")
         self._skip = _whole(given, "skip", 0)
         limit = _whole(given, "limit", None)
         if self._st:
@@ -355,7 +356,7 @@ def _flat(row: Row) -> list[float]:
 def _flag(given: Mapping[str, Any], name: str) -> bool:
     value = given.get(name, False)
     if value not in (True, False, "true", "false"):
-        raise QueryParseError(f"{name} is true or false, not {value!r}")
+        raise QueryParseError(f"{name} is true or false, not {safe_repr(value)}")
     return value in (True, "true")
 
 
@@ -379,7 +380,7 @@ def _from_bookmark(text: Any) -> int:
             return int(place)
     except ValueError:
         pass  # raised below
-    raise QueryParseError(f"{text!r} is not a bookmark of an answer")
+    raise QueryParseError(f"{safe_repr(text)} is not a bookmark of an answer")
 
 
 def _asked_of_server(db: SyncPouchDB, path: str, options: Mapping[str, Any]) -> Record:

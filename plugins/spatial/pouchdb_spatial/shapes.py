@@ -13,6 +13,7 @@ import shapely  # type: ignore[import-untyped]  # its stubs are a separate distr
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.revisions.numbers import is_double
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_spatial.boxes import geometry_of
 from pouchdb_spatial.geometries import RELATIONS, Exact, Geometries, related, shapely_of
 from pouchdb_spatial.spatial_index import Bounds
@@ -40,9 +41,9 @@ def number(name: str, value: Any, least: float | None = None, most: float | None
         try:
             value = float(value)
         except ValueError:
-            raise BadRequest(f"{name} must be a number, not {value!r}") from None
+            raise BadRequest(f"{name} must be a number, not {safe_repr(value)}") from None
     if not is_double(value):
-        raise BadRequest(f"{name} must be a number, not {value!r}")
+        raise BadRequest(f"{name} must be a number, not {safe_repr(value)}")
     if (least is not None and value < least) or (most is not None and value > most):
         raise BadRequest(f"{name} must be from {least} to {most}, not {value}")
     return value
@@ -55,7 +56,7 @@ def bbox_of(name: str, value: Any) -> tuple[float, float, float, float]:
     if isinstance(value, Sequence) and len(value) == 2 and all(isinstance(each, Sequence) for each in value):
         value = [*value[0], *value[1]]
     if not isinstance(value, Sequence) or len(value) != 4:
-        raise BadRequest(f"{name} is west, south, east, north, not {value!r}")
+        raise BadRequest(f"{name} is west, south, east, north, not {safe_repr(value)}")
     west, south, east, north = (number(name, each) for each in value)
     return west, south, east, north
 
@@ -91,7 +92,7 @@ def geometry_from(value: Any) -> Any:
                 raise BadRequest(f"g is not WKT, such as POINT(9.2 45.5): {error}") from error
     geometry = geometry_of(value)
     if geometry is None:
-        raise BadRequest(f"g is WKT, a GeoJSON geometry or an object with __geo_interface__, not {value!r}")
+        raise BadRequest(f"g is WKT, a GeoJSON geometry or an object with __geo_interface__, not {safe_repr(value)}")
     return _valid(shapely_of(geometry))
 
 
@@ -119,7 +120,7 @@ def place_of(given: Mapping[str, Any], *, exact_boxes: bool) -> Place:
             f"a place is given by one of bbox, g, lat and lon, or ranges, not by {' and '.join(ways)}"
         )
     if given.get("relation") is not None and given["relation"] not in RELATIONS:
-        raise QueryParseError(f"relation is one of {', '.join(RELATIONS)}, not {given['relation']!r}")
+        raise QueryParseError(f"relation is one of {', '.join(RELATIONS)}, not {safe_repr(given['relation'])}")
     if ranges:
         return Place([_ranges(given.get("start_range"), given.get("end_range"))])
     if not ways:
@@ -190,7 +191,7 @@ def _around(given: Mapping[str, Any]) -> Place:
 def _ranges(start: Any, end: Any) -> Bounds:
     for name, value in (("start_range", start), ("end_range", end)):
         if value is not None and (not isinstance(value, Sequence) or isinstance(value, str)):
-            raise QueryParseError(f"{name} is a list with a number or null for each dimension, not {value!r}")
+            raise QueryParseError(f"{name} is a list with a number or null for each dimension, not {safe_repr(value)}")
     if start is not None and end is not None and len(start) != len(end):
         # As many dimensions as both have: a key with more matches nothing.
         length = min(len(start), len(end))

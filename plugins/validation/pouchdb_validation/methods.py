@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import BadRequest, NotFound, PouchDBError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.results import Record
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_validation.errors import AlreadyInstalled, NotInstalled
 from pouchdb_validation.guard import (
     CONCERNED,
@@ -52,7 +53,7 @@ class _Validation:
         self._user = _merged(admin(db), user, "userCtx")
         self._security = _merged(security(), secured, "secObj")
         if self._check_http not in (None, True, False):
-            raise BadRequest(f"checkHttp is True or False, not {self._check_http!r}")
+            raise BadRequest(f"checkHttp is True or False, not {safe_repr(self._check_http)}")
 
     def plain(self, shown: Mapping[str, Mapping[str, Any]] | None = None) -> SyncPouchDB:
         """Return the database whose plain methods validate; functions see ``shown`` documents as given."""
@@ -97,7 +98,7 @@ def _merged(default: dict[str, Any], given: Any, name: str) -> dict[str, Any]:
     if given is None:
         return default
     if not isinstance(given, Mapping):
-        raise BadRequest(f"{name} must be an object, not {given!r}")
+        raise BadRequest(f"{name} must be an object, not {safe_repr(given)}")
     merged = dict(default)
     for key, value in given.items():
         known = merged.get(key)
@@ -279,7 +280,7 @@ def validator(db: SyncPouchDB, function: Validator | None = None, *, always: boo
     if function is None:
         return lambda given: validator(db, given, always=always)
     if not callable(function):
-        raise BadRequest(f"a validator is a function (new, old, user_ctx, security), not {function!r}")
+        raise BadRequest(f"a validator is a function (new, old, user_ctx, security), not {safe_repr(function)}")
     db.store_state(VALIDATORS).append(Registered(function, always))
     _judge_plain_writes(db)
     return function

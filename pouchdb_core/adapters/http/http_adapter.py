@@ -31,6 +31,7 @@ from pouchdb_core.errors import (
 from pouchdb_core.jsontext import jsonable
 from pouchdb_core.requests import Changes, Guard, Listing, Query, Read, ReadOptions, Write
 from pouchdb_core.results import Outcome, Record, record
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["HttpAdapter"]
 
@@ -278,7 +279,7 @@ class HttpAdapter(Adapter):
     def revs_limit(self, limit: int | None = None) -> int:
         if limit is not None:
             if type(limit) is not int or limit < 1:
-                raise BadRequest(f"revs_limit must be a number from 1 up, not {limit!r}")
+                raise BadRequest(f"revs_limit must be a number from 1 up, not {safe_repr(limit)}")
             self.session.request("PUT", "_revs_limit", json=limit)
             return limit
         told = self.session.json("GET", "_revs_limit")
@@ -297,9 +298,9 @@ class HttpAdapter(Adapter):
         check = options.pop("check", True)
         for text in (path, method):
             if type(text) is not str:
-                raise BadRequest(f"path and method of a request must be text, not {text!r}")
+                raise BadRequest(f"path and method of a request must be text, not {safe_repr(text)}")
         if not (method.isalpha() and method.isascii()):
-            raise BadRequest(f"the method of a request must be a word such as GET, not {method!r}")
+            raise BadRequest(f"the method of a request must be a word such as GET, not {safe_repr(method)}")
         if options.get("headers") is not None and not are_headers(options["headers"]):
             raise BadRequest("headers must be a mapping of texts without line breaks")
         try:

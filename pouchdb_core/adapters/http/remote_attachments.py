@@ -15,6 +15,7 @@ from pouchdb_core.adapters.http.http_session import HttpSession
 from pouchdb_core.adapters.http.response import CHUNK, Response
 from pouchdb_core.documents.content import Digests, md5_text
 from pouchdb_core.errors import RemoteError
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["DEFAULT_TYPE", "RemoteAttachment"]
 
@@ -97,7 +98,7 @@ class RemoteAttachment(io.RawIOBase):
             raise io.UnsupportedOperation("the length is not known before the end was read")
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._wanted, io.SEEK_END: self.length or 0}.get(whence)
         if start is None:
-            raise ValueError(f"whence must be 0, 1 or 2, not {whence!r}")
+            raise ValueError(f"whence must be 0, 1 or 2, not {safe_repr(whence)}")
         if start + offset < 0:
             raise ValueError(f"cannot seek before the start: {start + offset}")
         self._wanted = start + offset

@@ -25,6 +25,7 @@ from pouchdb_core.jsontext import parse
 from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record, record
 from pouchdb_core.runner import Idle
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["HEARTBEAT", "LiveFeed", "changes_query", "pages"]
 
@@ -47,7 +48,7 @@ Rows = Generator[Any, None, Any]
 def changes_query(request: Changes) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return query and body of ``_changes``; a Python filter is not sent to the server."""
     if type(request.since) not in (int, str, list):
-        raise BadRequest(f"since must be a seq that the server told, or 'now', not {request.since!r}")
+        raise BadRequest(f"since must be a seq that the server told, or 'now', not {safe_repr(request.since)}")
     query: dict[str, Any] = dict(request.query_params)
     query.update(
         since=request.since,

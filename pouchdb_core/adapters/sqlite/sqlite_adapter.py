@@ -23,6 +23,7 @@ from pouchdb_core.documents.integrity import check_content
 from pouchdb_core.errors import BadRequest, StorageError
 from pouchdb_core.requests import Guard, Write
 from pouchdb_core.results import Outcome
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.whole_files import draft, sweep, sync_directory
 
 __all__ = ["MemoryAdapter", "SqliteAdapter"]
@@ -132,7 +133,7 @@ class SqliteAdapter(_SqliteAdapter):
         durability = file.durability
         if _durability(options, durability) != durability:
             raise BadRequest(
-                f"database {self.database_name!r} is open with durability {durability!r}: "
+                f"database {safe_repr(self.database_name)} is open with durability {safe_repr(durability)}: "
                 "close it first, or say it in setup()"
             )
         super().configure(options)
@@ -152,7 +153,7 @@ class SqliteAdapter(_SqliteAdapter):
 def _durability(options: Mapping[str, Any], default: Durability = "full") -> Durability:
     durability: Durability = options.get("durability", default)
     if durability not in ("full", "normal"):
-        raise BadRequest(f"durability must be 'full' or 'normal', not {durability!r}")
+        raise BadRequest(f"durability must be 'full' or 'normal', not {safe_repr(durability)}")
     return durability
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pouchdb_core.events import CallLog, Listener
+from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["DeliveredLog", "Delivery", "Lane", "Route", "check_callback", "running_loop"]
 
@@ -53,7 +54,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 def check_callback(function: Any) -> None:
     """Raise TypeError if ``function`` is not callable."""
     if not callable(function):
-        raise TypeError(f"a callback must be callable, not {function!r}")
+        raise TypeError(f"a callback must be callable, not {safe_repr(function)}")
     if inspect.iscoroutinefunction(function):
         raise TypeError(f"{function!r} is a coroutine function, and nobody would await it: await the call")
 
