@@ -230,3 +230,35 @@ def test_zero_is_no_object() -> None:
     """PouchDB stops at a falsy value on the way."""
     assert not matches({"a.b": 0}, {"a": 0})
     assert not matches({"_id": {"$lt": {}}}, {"_id": "x"})
+
+
+@pytest.mark.parametrize(
+    ("selector", "normal", "matching", "others"),
+    [
+        ({}, {}, [{}, {"a": 1}], []),
+        ({"a": {}}, {"a": {"$eq": {}}}, [{"a": {}}], [{}, {"a": 1}, {"a": {"b": 1}}]),
+        (
+            {"$and": [{"a": 1}, {}]},
+            {"$and": [{"a": {"$eq": 1}}, {"": {"$eq": {}}}]},
+            [],
+            [{"a": 1}, {"a": 2}, {"_id": "x"}],
+        ),
+        ({"$or": [{"a": 1}, {}]}, {"$or": [{"a": {"$eq": 1}}, {"": {"$eq": {}}}]}, [{"a": 1}], [{"a": 2}]),
+        ({"$nor": [{"a": 1}, {}]}, {"$and": [{"a": {"$ne": 1}}, {"": {"$ne": {}}}]}, [{"a": 2}], [{"a": 1}, {"b": 1}]),
+        ({"a": {"$not": {}}}, {"a": {"$ne": {}}}, [{"a": 1}], [{"a": {}}, {}]),
+        ({"a": {"$and": [{}]}}, {"$and": [{"a": {"$eq": {}}}]}, [{"a": {}}], [{"a": 1}, {}]),
+        (
+            {"a": {"$elemMatch": {}}},
+            {"a": {"$elemMatch": {"": {"$eq": {}}}}},
+            [{"a": [1, {}]}],
+            [{"a": [1]}, {"a": {}}],
+        ),
+        ({"a": {"$allMatch": {}}}, {"a": {"$allMatch": {"": {"$eq": {}}}}}, [{"a": [{}, {}]}], [{"a": [1, {}]}]),
+    ],
+)
+def test_an_empty_object_is_a_selector_at_the_top_only(
+    selector: Any, normal: Any, matching: list[Any], others: list[Any]
+) -> None:
+    """CouchDB's norm_ops makes ``{"$eq": {}}`` of every other one: it compares, and no document is ``{}``."""
+    assert normalize(selector) == normal
+    assert [matches(selector, doc) for doc in (*matching, *others)] == [True] * len(matching) + [False] * len(others)
