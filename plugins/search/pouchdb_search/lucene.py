@@ -41,6 +41,8 @@ from pouchdb_search.schema import hexed, stored
 __all__ = ["lucene"]
 
 MOST_CHANGES = 2
+MOST_NESTED = 100
+"""How deep a query may be nested, however deep the program lets Python recurse."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
 _OPERATIONS = (AndOperation, OrOperation, UnknownOperation)
 
@@ -53,6 +55,7 @@ def lucene(asked: Asked, text: str) -> Any:
     try:
         # ply's lexer is stateful: each query needs its own lexer.
         tree = parser.parse(prepared, lexer=lexer.clone())
+        _check_depth(tree)
         found = _compiled(asked, tree, DEFAULT)
     except ParseError as error:
         raise _unparsed(text, *_reason(str(error), places, len(text))) from error
@@ -61,6 +64,16 @@ def lucene(asked: Asked, text: str) -> Any:
     except RecursionError as error:
         raise _unparsed(text, "it is nested too deep", 0) from error
     return tantivy.Query.empty_query() if found is None else found
+
+
+def _check_depth(tree: Any) -> None:
+    """Raise RecursionError for what is nested too deep; does not recurse itself."""
+    level = [tree]
+    for _ in range(MOST_NESTED):
+        level = [child for item in level for child in item.children]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _unparsed(text: str, reason: str, position: int) -> BadRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -205,6 +206,20 @@ def test_errors_say_where(texts: Any, q: str, position: int, reason: str) -> Non
     with pytest.raises(pouchdb.BadRequest, match=reason) as caught:
         texts.search("d/i", q=q)
     assert caught.value["position"] == position
+
+
+def test_a_query_may_be_nested_a_hundred_levels_deep(texts: Any) -> None:
+    """However deep this program lets Python recurse."""
+    before = sys.getrecursionlimit()
+    plain, nested = (texts.search("d/i", q=q)["total_rows"] for q in ("ant", "(" * 90 + "ant" + ")" * 90))
+    assert nested == plain
+    sys.setrecursionlimit(50_000)
+    try:
+        for deep in (101, 4000):
+            with pytest.raises(pouchdb.BadRequest, match="nested too deep"):
+                texts.search("d/i", q="(" * deep + "ant" + ")" * deep)
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @pytest.mark.parametrize("q", ["a:b:c", "num:+x", "*x", "?x", "/[/", "ant~1.5", "(" * 5000 + "ant" + ")" * 5000, "\\"])

@@ -65,7 +65,8 @@ class Purge(Suite):
         two = database.put({"_id": "a", "_rev": one})["rev"]
         answer = database.purge("a", two)
         assert answer["ok"] is True
-        assert answer["deletedRevs"] == [two, one]
+        # CouchDB names what was asked for, PouchDB the ancestors that went with it too.
+        assert answer["deletedRevs"] == ([two] if database.remote else [two, one])
         assert answer["documentWasRemovedCompletely"] is True
         with pytest.raises(NotFound, match="missing"):
             database.get("a")
