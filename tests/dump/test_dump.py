@@ -317,7 +317,7 @@ DOC = {"_id": "a", "_rev": "1-a", "_revisions": {"start": 1, "ids": ["a"]}}
     [
         ("{", "JSON"),
         ("[1]", "docs must be"),
-        ("7", "no object"),
+        ("7", "not an object"),
         ('{"docs": 7, "seq": 1}', "docs must be a list"),
         ('{"docs": [7], "seq": 1}', "docs must be a list"),
         (json.dumps({"docs": [DOC]}), "seq of one document"),
