@@ -36,19 +36,22 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
     one. The generator returns the seq to continue from. Raises BadRequest for a bad ``since``.
     """
     wanted = judge_of(request)
-    end = store.counters().update_seq
-    since = _since(request, end)
     limit = request.limit
-    if limit == 0:
-        return since
+    with_doc = request.include_docs or wanted is not None or request.raw
+    # The end and what is first read are of one state: a document written between the two would be behind the end.
+    with store.snapshot():
+        end = store.counters().update_seq
+        since = _since(request, end)
+        if limit == 0:
+            return since
+        # Without a filter every row that is read is yielded, so no more rows are read than are wanted.
+        most = limit if wanted is None and not request.raw else None
+        pages = _pages(store, request, since, end, with_doc, most)
+        pages = chain(list(islice(pages, 1)), pages)
     if request.raw:
-        rows = chain.from_iterable(_pages(store, request, since, end, True))
-        yield from cast("Iterator[Record]", raw_changes(store, rows, request.options))
+        yield from cast("Iterator[Record]", raw_changes(store, chain.from_iterable(pages), request.options))
         return end
     count, last, passed = 0, since, 0
-    with_doc = request.include_docs or wanted is not None
-    # Without a filter every row that is read is yielded, so no more rows are read than are wanted.
-    pages = _pages(store, request, since, end, with_doc, limit if wanted is None else None)
     for seq, change in _told(store, request, pages, wanted):
         last = seq
         if change is None:

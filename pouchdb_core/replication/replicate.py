@@ -57,9 +57,6 @@ FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0
 
 Steps = Generator[Event | Idle, None, None]
 
-AGAIN = 10
-"""How often a run that is not live looks for what was written meanwhile: others may write all the time."""
-
 
 class Replicator:
     """One replication, with its public state.
@@ -259,7 +256,7 @@ class Replicator:
         target = self._call(self.target, ready, self.target, create[1])
         self._begin(info, target)
         self._begun = True
-        end, again = info["update_seq"], AGAIN
+        end = info["update_seq"]
         transfer = transfer_of(self.source, self.target, self._background)
         ahead = self._ahead = Ahead(self.source, self.target, self.request, self._background)
         # An empty target lacks everything: asking costs as much as writing.
@@ -292,11 +289,6 @@ class Replicator:
                 continue
             self._recover()
             if not live:
-                if again and not self.source.remote:
-                    # A document that was written while the feed was read is behind the end now.
-                    again, end = again - 1, self._call(self.source, self.source.info)["update_seq"]
-                    if not reached(last_seq, end):
-                        continue
                 yield from self._checkpoint()
                 return
             # Changes written while an event was handled are read before waiting for more.
