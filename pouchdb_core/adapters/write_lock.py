@@ -19,8 +19,9 @@ import sys
 import threading
 from collections import deque
 from types import FrameType
+from typing import Any, Protocol
 
-__all__ = ["Holding", "Reading", "Turn", "Turns"]
+__all__ = ["Holding", "Reading", "Turn", "Turns", "Writing"]
 
 LOOK = 1.0
 """Seconds between two checks of a waiting thread whether the turn still has an owner."""
@@ -217,3 +218,41 @@ class Turns:
         except ValueError:
             # It was woken.
             pass
+
+
+class _Transacting(Protocol):
+    """A transaction, as ``Writing`` drives it."""
+
+    over: bool
+
+    def enter(self, frame: FrameType) -> Any:
+        """Begin, on behalf of the call of this frame; return what ``with`` gives."""
+
+    def exit(self, kind: type[BaseException] | None) -> None:
+        """Commit, or roll back if there was an exception of this kind."""
+
+    def abandon(self) -> None:
+        """Roll back what nobody will end any more."""
+
+
+class Writing:
+    """A write transaction as a context manager: it commits, or an exception rolls it back.
+
+    An exception raised right at the beginning of ``__exit__`` leaves it open: then it ends
+    when this object is deleted, or when the next writer begins.
+    """
+
+    __slots__ = ("_transaction",)
+
+    def __init__(self, transaction: _Transacting) -> None:
+        self._transaction = transaction
+
+    def __enter__(self) -> Any:
+        return self._transaction.enter(sys._getframe(1))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        self._transaction.exit(kind)
+
+    def __del__(self) -> None:
+        if not self._transaction.over:
+            self._transaction.abandon()

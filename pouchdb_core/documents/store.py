@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -57,6 +57,24 @@ class Counters:
     def next_attachment(self) -> int:
         self.last_attachment += 1
         return self.last_attachment
+
+    def values(self) -> tuple[int, ...]:
+        """Return all of them, in the order of the fields."""
+        return (
+            self.update_seq,
+            self.doc_count,
+            self.doc_del_count,
+            self.purge_seq,
+            self.ddocs_seq,
+            self.last_pointer,
+            self.last_attachment,
+            self.revs_limit,
+        )
+
+    def restore(self, values: Sequence[int]) -> None:
+        """Set all of them to what ``values()`` returned."""
+        for each, value in zip(fields(self), values, strict=True):
+            setattr(self, each.name, value)
 
 
 @dataclass(slots=True)

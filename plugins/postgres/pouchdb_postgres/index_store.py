@@ -4,78 +4,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.documents.store import Counters
+from pouchdb_core.adapters.sql.sql_indexes import SqlIndexStore, SqlTables, SqlViewRows, table_name, where
 from pouchdb_core.jsontext import dump, load
+from pouchdb_postgres.connections import Connections
 from pouchdb_postgres.own_register import OwnRegister
 from pouchdb_postgres.schema import sorted_table
 from pouchdb_postgres.session import Json
 from pouchdb_postgres.store import PostgresStore
-from pouchdb_postgres.transactions import Connections
 
 if TYPE_CHECKING:
-    from pouchdb_core.views.index_store import EntryRow, Position, Span, TotalsRow, ViewRow
+    from pouchdb_core.views.index_store import Position, Span, ViewRow
 
 __all__ = ["PostgresIndexStore", "PostgresTables", "PostgresViewRows"]
-
-_COLUMNS = "number, kind, signature, seq, purge_seq, fresh_until, convert_to(state, 'UTF8'), mark, builder, heartbeat"
-_STATE = 6
 
 LARGEST = 1e149
 """Greater numbers are not summed by SQL, whose sums and squares must not overflow: PostgreSQL fails then."""
 
 
-class PostgresIndexStore:
+class PostgresIndexStore(SqlIndexStore):
     """An ``IndexStore``."""
 
+    BYTES = PostgresStore.BYTES
+
     def __init__(self, store: PostgresStore) -> None:
-        self._store = store
+        super().__init__(store, store.connections)
         self._connections = store.connections
         self._outside = OwnRegister(self)
 
-    def counters(self) -> Counters:
-        return self._store.counters()
+    def _packed(self, state: Any) -> Json:
+        return Json(dump(state))
 
-    def write(self) -> AbstractContextManager[Counters]:
-        return self._store.write()
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        return self._store.snapshot()
-
-    def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
-        return self._store.purges(after, limit)
-
-    def entries(self) -> list[EntryRow]:
-        return [_entry(row) for row in self._connections.all(f"SELECT {_COLUMNS} FROM indexes ORDER BY number")]
-
-    def find(self, kind: str, signature: str) -> EntryRow | None:
-        row = self._connections.one(
-            f"SELECT {_COLUMNS} FROM indexes WHERE kind = ? AND signature = ?", (kind, signature)
-        )
-        return None if row is None else _entry(row)
-
-    def add(self, kind: str, signature: str) -> EntryRow:
-        self._connections.run("INSERT INTO indexes (kind, signature) VALUES (?, ?)", (kind, signature))
-        entry = self.find(kind, signature)
-        assert entry is not None
-        return entry
-
-    def save(self, entry: EntryRow) -> None:
-        number, _, _, *values = entry
-        values[_STATE - 3] = Json(dump(values[_STATE - 3]))
-        self._connections.run(
-            "UPDATE indexes SET seq = ?, purge_seq = ?, fresh_until = ?, state = ?, mark = ?, builder = ?, "
-            "heartbeat = ? WHERE number = ?",
-            (*values, number),
-        )
+    def _unpacked(self, state: bytes) -> Any:
+        return load(state)
 
     def drop(self, number: int) -> None:
         found = self._connections.all(
             "SELECT relname FROM pg_class WHERE relnamespace = ?::regnamespace AND starts_with(relname, ?) "
             "AND relkind IN ('r', 'p') AND NOT relispartition",
-            (f'"{self._connections.schema}"', _table(number, "")),
+            (f'"{self._connections.schema}"', table_name(number, "")),
         )
         for (name,) in found:
             self._connections.run(f'DROP TABLE "{name}"')
@@ -104,23 +72,6 @@ class PostgresIndexStore:
         """It is closed with its database."""
 
 
-def _entry(row: Sequence[Any]) -> EntryRow:
-    return (*row[:_STATE], None if row[_STATE] is None else load(row[_STATE]), *row[_STATE + 1 :])
-
-
-def _table(number: int, name: str) -> str:
-    return f"index_{number}_{name}"
-
-
-class _Names(dict[str, str]):
-    def __init__(self, number: int) -> None:
-        self._number = number
-
-    def __missing__(self, name: str) -> str:
-        self[name] = _table(self._number, name)
-        return self[name]
-
-
 _TYPES = {
     "BLOB": "BYTEA",
     "INTEGER": "BIGINT",
@@ -135,14 +86,14 @@ _INSERT = re.compile(r"INSERT INTO (\w+) \(([^()]+)\) VALUES \((?:\?, )*\?\)\s*$
 _CREATE = re.compile(r"CREATE TABLE (\S+) \((.*)\)\s*$", re.DOTALL)
 
 
-class PostgresTables:
+class PostgresTables(SqlTables):
     """``Tables`` of one index: the portable SQL of the contract, translated."""
 
     dialect = "postgresql"
 
     def __init__(self, connections: Connections, number: int) -> None:
+        super().__init__(connections, number)
         self._connections = connections
-        self._names = _Names(number)
 
     def run(self, sql: str, params: Sequence[Any] = ()) -> None:
         text = sql.format_map(self._names)
@@ -172,12 +123,6 @@ class PostgresTables:
         else:
             self._connections.many(text, rows)
 
-    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        return self._connections.one(sql.format_map(self._names), params)
-
-    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        return self._connections.all(sql.format_map(self._names), params)
-
 
 def _created(sql: str) -> list[str]:
     """Return the statements for a table; a key of text or bytes may have any length (see ``schema``)."""
@@ -193,15 +138,14 @@ def _created(sql: str) -> list[str]:
     return sorted_table(made[1], body, long, by=columns)
 
 
-# Numbers out of range are left out of SQL: see LARGEST.
-_TOTALS = (
-    "count(*), count(number), coalesce(sum(number), 0), min(number), max(number), coalesce(sum(number * number), 0)"
-)
-_FIRST = "convert_to(min(convert_from(json_key, 'UTF8') COLLATE \"C\"), 'UTF8')"
-
-
-class PostgresViewRows(PostgresTables):
+class PostgresViewRows(SqlViewRows, PostgresTables):
     """``ViewRows`` of one index."""
+
+    # Numbers out of range are left out of SQL: see LARGEST.
+    TOTALS = (
+        "count(*), count(number), coalesce(sum(number), 0), min(number), max(number), coalesce(sum(number * number), 0)"
+    )
+    JSON_KEY = "convert_to(min(convert_from(json_key, 'UTF8') COLLATE \"C\"), 'UTF8')"
 
     def create(self) -> None:
         self.run(
@@ -213,7 +157,7 @@ class PostgresViewRows(PostgresTables):
 
     def add(self, rows: Iterable[ViewRow]) -> None:
         kept = [row if row[6] is None or -LARGEST < row[6] < LARGEST else (*row[:6], None) for row in rows]
-        table = _table(self._names._number, "rows")
+        table = table_name(self._names.number, "rows")
         self._connections.insert(table, "view, key, id, n, json_key, value, number", kept)
 
     def remove(self, ids: Sequence[str]) -> dict[int, int]:
@@ -224,81 +168,27 @@ class PostgresViewRows(PostgresTables):
     def page(
         self, view: int, span: Span, *, descending: bool, limit: int, skip: int = 0, after: Position | None = None
     ) -> list[tuple[bytes, str, int, bytes, bytes | None]]:
-        where, params = _where(view, span)
+        condition, params = where(view, span)
         direction = "DESC" if descending else "ASC"
         order = f"key {direction}, id {direction}, n"
         if after is not None and descending:
             # Rows of one key and document have a fixed order, as in CouchDB: first the rest of those.
-            return self._after_descending(where, params, after, order, limit, skip)
+            return self._after_descending(condition, params, after, order, limit, skip)
         if after is not None:
-            where += " AND (key, id, n) > (?, ?, ?)"
+            condition += " AND (key, id, n) > (?, ?, ?)"
             params.extend(after)
         return self.all(
-            f"SELECT key, id, n, json_key, value FROM {{rows}} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
+            f"SELECT key, id, n, json_key, value FROM {{rows}} WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?",
             (*params, limit, skip),
         )
 
     def _after_descending(
-        self, where: str, params: list[Any], after: Position, order: str, limit: int, skip: int
+        self, condition: str, params: list[Any], after: Position, order: str, limit: int, skip: int
     ) -> list[tuple[bytes, str, int, bytes, bytes | None]]:
         key, id, n = after
         return self.all(
             "SELECT key, id, n, json_key, value FROM {rows} "
-            f"WHERE {where} AND (key, id) <= (?, ?) AND NOT (key = ? AND id = ? AND n <= ?) "
+            f"WHERE {condition} AND (key, id) <= (?, ?) AND NOT (key = ? AND id = ? AND n <= ?) "
             f"ORDER BY {order} LIMIT ? OFFSET ?",
             (*params, key, id, key, id, n, limit, skip),
         )
-
-    def last(self, view: int, span: Span) -> bytes | None:
-        where, params = _where(view, span)
-        row = self.one(f"SELECT value FROM {{rows}} WHERE {where} ORDER BY key DESC, id DESC, n DESC LIMIT 1", params)
-        value: bytes | None = row[0]
-        return value
-
-    def count(self, view: int, span: Span) -> int:
-        where, params = _where(view, span)
-        count: int = self.one(f"SELECT count(*) FROM {{rows}} WHERE {where}", params)[0]
-        return count
-
-    def distinct(self, view: int, span: Span) -> int:
-        where, params = _where(view, span)
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM {{rows}} WHERE {where} GROUP BY key) AS found"
-        count: int = self.one(sql, params)[0]
-        return count
-
-    def totals(self, view: int, span: Span) -> TotalsRow:
-        where, params = _where(view, span)
-        totals: TotalsRow = self.one(f"SELECT {_TOTALS} FROM {{rows}} WHERE {where}", params)
-        return totals
-
-    def totals_by_key(
-        self, view: int, span: Span, *, descending: bool, limit: int
-    ) -> list[tuple[bytes, bytes, TotalsRow]]:
-        where, params = _where(view, span)
-        # Equal keys may be written in different ways: 1 and 1.0.
-        rows = self.all(
-            f"SELECT key, {_FIRST}, {_TOTALS} FROM {{rows}} WHERE {where} "
-            f"GROUP BY key ORDER BY key {'DESC' if descending else 'ASC'} LIMIT ?",
-            (*params, limit),
-        )
-        return [(key, json_key, totals) for key, json_key, *totals in rows]
-
-
-def _where(view: int, span: Span) -> tuple[str, list[Any]]:
-    """Return a range as SQL."""
-    conditions: list[str] = ["view = ?"]
-    params: list[Any] = [view]
-    for key, id, inclusive, sign in (
-        (span.low, span.low_id, span.with_low, ">"),
-        (span.high, span.high_id, span.with_high, "<"),
-    ):
-        if key is None:
-            continue
-        operator = sign + ("=" if inclusive else "")
-        if id is None:
-            conditions.append(f"key {operator} ?")
-            params.append(key)
-        else:
-            conditions.append(f"(key, id) {operator} (?, ?)")
-            params.extend((key, id))
-    return " AND ".join(conditions), params

@@ -13,8 +13,8 @@ import weakref
 import psycopg
 
 from pouchdb_core.errors import PouchDBError
+from pouchdb_postgres.connections import Connections
 from pouchdb_postgres.session import Server, Session
-from pouchdb_postgres.transactions import Connections
 
 __all__ = ["Listener", "listener_of"]
 

@@ -17,11 +17,11 @@ import psycopg
 
 from pouchdb_core.errors import DatabaseBusy, NewerSchema, NotADatabase, ReadOnlyStorage
 from pouchdb_core.jsontext import dump
+from pouchdb_postgres.connections import Connections
 from pouchdb_postgres.failures import Undone, lost, storage_error
 from pouchdb_postgres.schema import MIGRATIONS, Migration
 from pouchdb_postgres.session import Json, Server, Session
 from pouchdb_postgres.store import PostgresStore
-from pouchdb_postgres.transactions import Connections
 
 __all__ = [
     "VERSION",

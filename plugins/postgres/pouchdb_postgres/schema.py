@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pouchdb_postgres.transactions import Connections
+from pouchdb_postgres.connections import Connections
 
 __all__ = ["LONGEST", "MIGRATIONS", "Migration", "sorted_table"]
 

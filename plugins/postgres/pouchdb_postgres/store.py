@@ -6,39 +6,41 @@ import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
+from pouchdb_core.adapters.sql.consistency import CHECKS
+from pouchdb_core.adapters.sql.sql_store import CONTENT, COUNTERS, SqlStore
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.content import Digests
-from pouchdb_core.documents.store import Content, Counters, Head, LocalRow, Row, RowChanges, end_of_prefix
-from pouchdb_core.errors import NotFound, NotSupported, ReentrantWrite
-from pouchdb_core.jsontext import dump, load
-from pouchdb_postgres.checks import CHECKS
+from pouchdb_core.documents.store import Content, Counters, RowChanges
+from pouchdb_core.errors import NotFound, NotSupported
+from pouchdb_core.jsontext import dump
+from pouchdb_postgres.connections import Connections
 from pouchdb_postgres.failures import GONE
 from pouchdb_postgres.session import Json
-from pouchdb_postgres.transactions import COUNTERS, Connections
 
 __all__ = ["PostgresStore"]
 
-_ROW = "seq, id, rev, deleted, tree, convert_to(body, 'UTF8')"
-_BARE = "seq, id, rev, deleted, tree, NULL"
-_CONTENT = "a.number, a.length, a.digest, a.sha256"
-_USES = "attachment_uses AS u JOIN attachments AS a ON a.number = u.attachment"
 
-CHUNKS = 16
-"""Pieces of an attachment that are in memory at a time."""
-
-
-class PostgresStore:
+class PostgresStore(SqlStore):
     """The rows of one database."""
 
+    BYTES = "convert_to({}, 'UTF8')"
+    LENGTH = "octet_length(body)"
+    USES = "attachment_uses AS u JOIN attachments AS a ON a.number = u.attachment"
+    # Long ids are in a partition without the unique index (see ``schema``), and seqs have none.
+    CHECKS = (
+        ("there is not one row", "SELECT 'counters' WHERE (SELECT count(*) FROM counters) <> 1"),
+        ("a seq that two documents have", "SELECT seq FROM documents GROUP BY seq HAVING count(*) > 1"),
+        ("an id that two documents have", "SELECT id FROM documents GROUP BY id HAVING count(*) > 1"),
+        *CHECKS,
+    )
+
     def __init__(self, connections: Connections) -> None:
+        super().__init__()
         self.connections = connections
         self._one, self._all = connections.one, connections.all
         self._run, self._many, self._insert = connections.run, connections.many, connections.insert
-        self._saving = 0
-        """The thread that is currently changing rows, or 0."""
 
     @property
     def notifier(self) -> Notifier:
@@ -72,30 +74,7 @@ class PostgresStore:
     def snapshot(self) -> AbstractContextManager[None]:
         return self.connections.snapshot()
 
-    def _check_whole(self) -> None:
-        """Raise ReentrantWrite in code that runs while its own thread changes rows: it would see half a document."""
-        if self._saving == get_ident():
-            raise ReentrantWrite(
-                "this thread is in the middle of writing documents; read them later, or in another thread"
-            )
-
     # -- documents -------------------------------------------------------------------------------
-
-    def row(self, id: str) -> Row | None:
-        if self._saving:
-            self._check_whole()
-        row: Row | None = self._one(f"SELECT {_ROW} FROM documents WHERE id = ?", (id,))
-        return row
-
-    def heads(self, ids: Sequence[str]) -> dict[str, Head]:
-        rows = self._of_ids("id, seq, rev, deleted, tree", ids)
-        return {id: (seq, rev, deleted, tree) for id, seq, rev, deleted, tree in rows}
-
-    def rows(self, ids: Sequence[str]) -> dict[str, Row]:
-        return {row[1]: row for row in self._of_ids(_ROW, ids)}
-
-    def lengths(self, ids: Sequence[str]) -> dict[str, int]:
-        return dict(self._of_ids("id, octet_length(body)", ids))
 
     def _of_ids(self, columns: str, ids: Sequence[str]) -> list[Any]:
         if self._saving:
@@ -105,17 +84,6 @@ class PostgresStore:
         if len(ids) == 1:
             return self._all(f"SELECT {columns} FROM documents WHERE id = ?", ids)
         return self._all(f"SELECT {columns} FROM documents WHERE id = ANY(?)", (list(ids),))
-
-    def body(self, pointer: int) -> bytes | None:
-        row = self._one("SELECT convert_to(body, 'UTF8') FROM bodies WHERE pointer = ?", (pointer,))
-        return None if row is None else row[0]
-
-    def save(self, changes: RowChanges) -> None:
-        try:
-            self._saving = get_ident()
-            self._save(changes)
-        finally:
-            self._saving = 0
 
     def _save(self, changes: RowChanges) -> None:
         run = self._run
@@ -146,50 +114,6 @@ class PostgresStore:
         if changes.unused:
             self._release(changes.unused)
 
-    def scan_ids(
-        self,
-        start: str | None,
-        end: str | None,
-        *,
-        include_start: bool = True,
-        include_end: bool = True,
-        descending: bool = False,
-        limit: int,
-        skip: int = 0,
-        bodies: bool = False,
-    ) -> list[Row]:
-        if self._saving:
-            self._check_whole()
-        conditions, params = ["deleted = 0"], []
-        after, before = ("<", ">") if descending else (">", "<")
-        if start is not None:
-            conditions.append(f"id {after}{'=' if include_start else ''} ?")
-            params.append(start)
-        if end is not None:
-            conditions.append(f"id {before}{'=' if include_end else ''} ?")
-            params.append(end)
-        return self._all(
-            f"SELECT {_ROW if bodies else _BARE} FROM documents WHERE {' AND '.join(conditions)} "
-            f"ORDER BY id {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?",
-            (*params, limit, skip),
-        )
-
-    def count_before(self, id: str, *, inclusive: bool, descending: bool) -> int:
-        sign = (">" if descending else "<") + ("=" if inclusive else "")
-        count: int = self._one(f"SELECT count(*) FROM documents WHERE deleted = 0 AND id {sign} ?", (id,))[0]
-        return count
-
-    def scan_seqs(
-        self, after: int, before: int, *, limit: int, descending: bool = False, bodies: bool = False
-    ) -> list[Row]:
-        if self._saving:
-            self._check_whole()
-        return self._all(
-            f"SELECT {_ROW if bodies else _BARE} FROM documents WHERE seq > ? AND seq < ? "
-            f"ORDER BY seq {'DESC' if descending else 'ASC'} LIMIT ?",
-            (after, before, limit),
-        )
-
     def renumber(self, moves: Sequence[tuple[int, int]]) -> None:
         moves = [move for move in moves if move[0] != move[1]]
         if moves:
@@ -200,37 +124,7 @@ class PostgresStore:
                 ([old for old, _ in moves], [new for _, new in moves]),
             )
 
-    def count_seqs(self, after: int) -> int:
-        count: int = self._one("SELECT count(*) FROM documents WHERE seq > ?", (after,))[0]
-        return count
-
-    def conflicted(self, after: str, limit: int) -> list[str]:
-        rows = self._all("SELECT id FROM documents WHERE conflicts > 0 AND id > ? ORDER BY id LIMIT ?", (after, limit))
-        return [id for (id,) in rows]
-
-    def bodies_after(self, pointer: int, limit: int) -> list[tuple[int, str]]:
-        return self._all("SELECT pointer, id FROM bodies WHERE pointer > ? ORDER BY pointer LIMIT ?", (pointer, limit))
-
     # -- attachments -----------------------------------------------------------------------------
-
-    def attachment(self, id: str, rev: str, name: str) -> Content | None:
-        row = self._one(f"SELECT {_CONTENT} FROM {_USES} WHERE u.id = ? AND u.rev = ? AND u.name = ?", (id, rev, name))
-        return None if row is None else Content(*row)
-
-    def attachments(self, id: str, rev: str) -> dict[str, Content]:
-        rows = self._all(f"SELECT {_CONTENT}, u.name FROM {_USES} WHERE u.id = ? AND u.rev = ?", (id, rev))
-        return {row[4]: Content(*row[:4]) for row in rows}
-
-    def content(self, sha256: bytes) -> Content | None:
-        row = self._one(f"SELECT {_CONTENT} FROM attachments AS a WHERE a.sha256 = ?", (sha256,))
-        return None if row is None else Content(*row)
-
-    def contents(self, md5: str) -> list[Content]:
-        rows = self._all(f"SELECT {_CONTENT} FROM attachments AS a WHERE a.digest = ? ORDER BY a.number", (md5,))
-        return [Content(*row) for row in rows]
-
-    def has_content(self, number: int) -> bool:
-        return self._one("SELECT 1 FROM attachments WHERE number = ?", (number,)) is not None
 
     def add_content(self, digests: Digests, chunks: Iterable[bytes]) -> Content:
         counters = self.connections.writing
@@ -244,15 +138,9 @@ class PostgresStore:
             )
         return content
 
-    def attachment_chunk(self, number: int, index: int) -> tuple[bytes, int | None] | None:
-        row: tuple[bytes, int | None] | None = self._one(
-            "SELECT data, checksum FROM attachment_chunks WHERE attachment = ? AND position = ?", (number, index)
-        )
-        return row
-
     def content_after(self, number: int, limit: int) -> list[tuple[Content, str, str]]:
         rows = self._all(
-            f"SELECT {_CONTENT}, u.id, u.name FROM attachments AS a LEFT JOIN LATERAL ("
+            f"SELECT {CONTENT}, u.id, u.name FROM attachments AS a LEFT JOIN LATERAL ("
             'SELECT id, name FROM attachment_uses WHERE attachment = a.number ORDER BY id COLLATE "C" LIMIT 1'
             ") AS u ON true WHERE a.number > ? ORDER BY a.number LIMIT ?",
             (number, limit),
@@ -279,28 +167,9 @@ class PostgresStore:
 
     # -- local documents and metadata ------------------------------------------------------------
 
-    def local(self, id: str) -> LocalRow | None:
-        row: LocalRow | None = self._one(
-            "SELECT rev, convert_to(body, 'UTF8') FROM local_documents WHERE id = ?", (id,)
-        )
-        return row
-
-    def local_ids(self, prefix: str) -> list[str]:
-        end = end_of_prefix(prefix)
-        below, params = ("", (prefix,)) if end is None else (" AND id < ?", (prefix, end))
-        rows = self._all(f"SELECT id FROM local_documents WHERE id >= ?{below} ORDER BY id", params)
-        return [id for (id,) in rows]
-
     def put_local(self, id: str, rev: int, body: bytes) -> None:
         if not self._run("UPDATE local_documents SET rev = ?, body = ? WHERE id = ?", (rev, Json(body), id)):
             self._run("INSERT INTO local_documents (id, rev, body) VALUES (?, ?, ?)", (id, rev, Json(body)))
-
-    def remove_local(self, id: str) -> None:
-        self._run("DELETE FROM local_documents WHERE id = ?", (id,))
-
-    def metadata(self, key: str) -> Any:
-        row = self._one("SELECT convert_to(value, 'UTF8') FROM metadata WHERE key = ?", (key,))
-        return None if row is None else load(row[0])
 
     def set_metadata(self, key: str, value: Any) -> None:
         self._run(
@@ -313,13 +182,6 @@ class PostgresStore:
     def add_purge(self, purge_seq: int, id: str, revs: Sequence[str], keep: int) -> None:
         self._run("INSERT INTO purges (purge_seq, id, revs) VALUES (?, ?, ?)", (purge_seq, id, Json(dump(list(revs)))))
         self._run("DELETE FROM purges WHERE purge_seq <= ?", (purge_seq - keep,))
-
-    def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
-        rows = self._all(
-            "SELECT purge_seq, id, convert_to(revs, 'UTF8') FROM purges WHERE purge_seq > ? ORDER BY purge_seq LIMIT ?",
-            (after, limit),
-        )
-        return [(purge_seq, id, load(revs)) for purge_seq, id, revs in rows]
 
     # -- the database as a whole -----------------------------------------------------------------
 
@@ -339,12 +201,7 @@ class PostgresStore:
         raise NotSupported("a database in PostgreSQL is copied by pg_dump, `pouchdb dump` or replication")
 
     def problems(self) -> list[str]:
-        found = []
-        with self.snapshot():
-            for text, sql in CHECKS:
-                for (what,) in self._all(sql):
-                    found.append(f"{text}: {what}")
-        return found
+        return list(self._inconsistencies())
 
     def close(self) -> None:
         self.connections.close()

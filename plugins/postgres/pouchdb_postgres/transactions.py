@@ -1,4 +1,4 @@
-"""Reads and writes of one database: statements, snapshots, write transactions, commits without an answer.
+"""Write transactions and snapshots, and commits whose answer is lost.
 
 A write transaction begins with the lock of the row ``counters``, which is held until the commit. So the writers of
 all hosts run one at a time, and their writes become visible in the order of its sequence numbers.
@@ -6,247 +6,30 @@ all hosts run one at a time, and their writes become visible in the order of its
 
 from __future__ import annotations
 
-import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from threading import get_ident
 from types import FrameType
-from typing import Any, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from pouchdb_core.adapters.write_lock import Turn, Turns
-from pouchdb_core.changes.notify import Notifier
+from pouchdb_core.adapters.sql.sql_store import COUNTERS, NAMES
+from pouchdb_core.adapters.write_lock import Turn
 from pouchdb_core.documents.store import Counters
-from pouchdb_core.errors import (
-    DatabaseBusy,
-    DatabaseClosed,
-    NotFound,
-    PouchDBError,
-    ReadOnlyStorage,
-    ReentrantWrite,
-    StorageError,
-    Unreachable,
-)
+from pouchdb_core.errors import DatabaseBusy, NotFound, PouchDBError, ReadOnlyStorage, StorageError, Unreachable
 from pouchdb_postgres.failures import GONE, Undone, lost, storage_error
-from pouchdb_postgres.session import LOCK_SECONDS, Server, Session
+from pouchdb_postgres.lending import Lending
+from pouchdb_postgres.session import LOCK_SECONDS, Session
 
-__all__ = ["COUNTERS", "Connections", "Snapshot", "Transaction", "Writing"]
+__all__ = ["Snapshot", "Transaction"]
 
-T = TypeVar("T")
-
-COPIED = 5
-"""The number of rows from which they are sent by COPY, which takes a third of the time."""
 TOKEN, KEPT = 8, 32
 """Bytes of the mark that every commit writes, and how many marks are kept."""
 PATIENCE = 30.0
 """Seconds to wait for a server that failed during a commit, to find out the outcome."""
 
-NAMES = (
-    "update_seq",
-    "doc_count",
-    "doc_del_count",
-    "purge_seq",
-    "ddocs_seq",
-    "last_pointer",
-    "last_attachment",
-    "revs_limit",
-)
-COUNTERS = ", ".join(NAMES)
 _LOCK = f"SELECT {COUNTERS}, commits FROM counters FOR UPDATE"
-
-
-def _numbered(sql: str) -> str:
-    return sql.replace("%", "%%").replace("?", "%s")
-
-
-class Connections:
-    """One database, over the connections of its server. SQL text has ``?`` where a parameter goes."""
-
-    def __init__(self, server: Server, schema: str, what: str) -> None:
-        self.server, self.schema, self.what = server, schema, what
-        self.notifier = Notifier()
-        self.channel = schema
-        """Its channel for NOTIFY."""
-        self._closed = False
-        self._texts: dict[str, str] = {}
-        self._reset()
-
-    def _reset(self) -> None:
-        self._pid = os.getpid()
-        self.turns = Turns()
-        self.bound: dict[int, Session] = {}
-        """The connection of a thread that is in a transaction or a snapshot."""
-        self.snapshots: dict[int, Snapshot] = {}
-
-    def check_open(self) -> None:
-        """Raise DatabaseClosed after ``close()``."""
-        if self._closed:
-            raise DatabaseClosed()
-        if self._pid != os.getpid():
-            # Transactions under way belong to threads of another process.
-            self._reset()
-
-    def close(self) -> None:
-        self._closed = True
-
-    # -- statements --------------------------------------------------------------------------------------
-
-    def _text(self, sql: str) -> str:
-        text = self._texts.get(sql)
-        if text is None:
-            text = self._texts[sql] = _numbered(sql)
-        return text
-
-    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        """Return the first row, or None."""
-        text = self._text(sql)
-        return self._asked(lambda session: session.rows.execute(text, params).fetchone())
-
-    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
-        """Return all rows."""
-        text = self._text(sql)
-        return self._asked(lambda session: session.rows.execute(text, params).fetchall())
-
-    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
-        """Execute one statement in a transaction; return how many rows it affected."""
-        session, text = self._mine(), self._text(sql)
-        try:
-            return session.rows.execute(text, params).rowcount
-        except psycopg.Error as error:
-            raise self._failed(error, session) from error
-
-    def script(self, statements: Sequence[str]) -> None:
-        """Execute statements without parameters; inside a transaction only."""
-        session = self._mine()
-        try:
-            session.plain.execute("; ".join(statements), prepare=False)
-        except psycopg.Error as error:
-            raise self._failed(error, session) from error
-
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Execute one statement for each row of parameters; inside a transaction only."""
-        session, text = self._mine(), self._text(sql)
-        try:
-            session.rows.executemany(text, rows)
-        except psycopg.Error as error:
-            raise self._failed(error, session) from error
-
-    def insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows; inside a transaction only."""
-        if len(rows) < COPIED:
-            marks = ", ".join("?" * len(rows[0])) if rows else ""
-            for row in rows:
-                self.run(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)
-            return
-        session = self._mine()
-        try:
-            with session.plain.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-        except psycopg.Error as error:
-            raise self._failed(error, session) from error
-
-    def _mine(self) -> Session:
-        session = self.bound.get(get_ident())
-        if session is None or self._pid != os.getpid():
-            raise StorageError(f"{self.what}: rows are written in a transaction")
-        return session
-
-    def bind(self, session: Session) -> None:
-        """Make this thread use a session that is in its owner's transaction."""
-        self.bound[get_ident()] = session
-
-    def unbind(self) -> None:
-        """End that."""
-        del self.bound[get_ident()]
-
-    def _asked(self, ask: Callable[[Session], T]) -> T:
-        session = self.bound.get(get_ident())
-        if session is not None and self._pid == os.getpid():
-            try:
-                return ask(session)
-            except psycopg.Error as error:
-                raise self._failed(error, session) from error
-        return self._with_session(ask)
-
-    def _with_session(self, ask: Callable[[Session], T]) -> T:
-        """Query on a pooled connection, and on another one if it turns out to be dead."""
-        while True:
-            session = self.lend()
-            try:
-                session.go(self.schema)
-                return ask(session)
-            except psycopg.Error as error:
-                if not lost(error, session):
-                    raise storage_error(error, self.what) from error
-                if session.fresh:
-                    raise storage_error(error, self.what, broken=True) from error
-            finally:
-                self.server.give_back(session)
-
-    def lend(self) -> Session:
-        """Return an unused connection. Raises DatabaseClosed, and what ``Server.lend`` does."""
-        self.check_open()
-        return self.server.lend()
-
-    def _failed(self, error: psycopg.Error, session: Session) -> PouchDBError:
-        """Return an error of a statement in a transaction as one of ours; the transaction cannot be committed."""
-        broken = lost(error, session)
-        ours = storage_error(error, self.what, broken=broken)
-        owner = self.turns.owner
-        if isinstance(owner, Transaction) and owner.mine and owner.session is session:
-            if broken:
-                ours = Undone(f"{ours.message}; nothing was written")
-            inner = owner.parts[-1] if owner.parts else owner
-            inner.doomed = inner.doomed or ours
-            if broken:
-                owner.doomed = owner.doomed or ours
-        return ours
-
-    # -- transactions ------------------------------------------------------------------------------------
-
-    def write(self) -> Writing:
-        """Hold the write lock in a transaction; ``with`` returns the counters."""
-        return Writing(Transaction(self))
-
-    def snapshot(self) -> Snapshot:
-        """Make all reads of this thread see one state."""
-        return Snapshot(self)
-
-    @property
-    def writing(self) -> Counters | None:
-        """The counters of the calling thread's transaction."""
-        owner = self.turns.owner
-        return owner.counters if isinstance(owner, Transaction) and owner.mine else None
-
-    def alone(self) -> None:
-        """Raise ReentrantWrite if the calling thread is in the middle of a transaction."""
-        owner = self.turns.owner
-        if owner is not None and owner.mine and self._pid == os.getpid() and not self.turns.recover():
-            raise ReentrantWrite(f"{self.what}: {ReentrantWrite.default_message}")
-
-
-class Writing:
-    """A write transaction as a context manager: it commits, or an exception rolls it back."""
-
-    __slots__ = ("_transaction",)
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-
-    def __enter__(self) -> Counters:
-        return self._transaction.enter(sys._getframe(1))
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        self._transaction.exit(kind)
-
-    def __del__(self) -> None:
-        if not self._transaction.over:
-            self._transaction.abandon()
 
 
 class Transaction(Turn):
@@ -257,7 +40,7 @@ class Transaction(Turn):
 
     __slots__ = ("_before", "_connections", "_outer", "_was", "counters", "doomed", "known", "over", "parts", "session")
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Lending) -> None:
         self._connections = connections
         self._outer: Transaction | None = None
         self._before: Session | None = None
@@ -343,7 +126,7 @@ class Transaction(Turn):
     def _commit(self) -> None:
         session, connections = self.session, self._connections
         assert session is not None
-        now = _values(self.counters)
+        now = self.counters.values()
         token = secrets.token_bytes(TOKEN)
         changes = [f"{name} = {new}" for name, new, old in zip(NAMES, now, self._was, strict=True) if new != old]
         # The mark shows afterwards whether the commit took place, should its answer not arrive.
@@ -418,6 +201,19 @@ class Transaction(Turn):
         # It rolls back an open transaction; a broken connection is closed.
         connections.server.give_back(session)
 
+    def failed(self, error: PouchDBError, *, broken: bool) -> PouchDBError:
+        """Note an error of one of its statements: it cannot be committed. Returns the error to raise.
+
+        With a broken connection nothing of it is left.
+        """
+        if broken:
+            error = Undone(f"{error.message}; nothing was written")
+        inner = self.parts[-1] if self.parts else self
+        inner.doomed = inner.doomed or error
+        if broken:
+            self.doomed = self.doomed or error
+        return error
+
     def abandon(self) -> None:
         if self._outer is None:
             self._leave()
@@ -431,7 +227,7 @@ class Transaction(Turn):
             assert outer.session is not None
             outer.session.plain.execute(f"SAVEPOINT part_{len(outer.parts)}", prepare=False)
             self.counters = outer.counters
-            self._was = _values(self.counters)
+            self._was = self.counters.values()
             return self.counters
         except BaseException as error:
             outer.doomed = outer.doomed or StorageError("a part of the transaction could not begin")
@@ -449,8 +245,7 @@ class Transaction(Turn):
             assert session is not None
             if undone:
                 session.plain.execute(f"ROLLBACK TO {name}; RELEASE {name}", prepare=False)
-                for counter, value in zip(NAMES, self._was, strict=True):
-                    setattr(self.counters, counter, value)
+                self.counters.restore(self._was)
             else:
                 session.plain.execute(f"RELEASE {name}", prepare=False)
         except psycopg.Error as error:
@@ -471,7 +266,7 @@ class Snapshot(Turn):
 
     __slots__ = ("_connections", "_session")
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Lending) -> None:
         self._connections = connections
         self._session: Session | None = None
 
@@ -520,7 +315,3 @@ class Snapshot(Turn):
                     # There is nothing to commit.
                     session.close()
             connections.server.give_back(session)
-
-
-def _values(counters: Counters) -> tuple[int, ...]:
-    return tuple(getattr(counters, name) for name in NAMES)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-import sys
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +25,7 @@ import peewee
 
 from pouchdb_core.adapters.sqlite.connection import Held, too_many
 from pouchdb_core.adapters.sqlite.fork import SPOILED, part_at_forks
-from pouchdb_core.adapters.write_lock import Holding, Reading, Turn, Turns
+from pouchdb_core.adapters.write_lock import Holding, Reading, Turn, Turns, Writing
 from pouchdb_core.errors import (
     DatabaseBusy,
     DatabaseClosed,
@@ -39,7 +38,7 @@ from pouchdb_core.errors import (
     TooManyOpenFiles,
 )
 
-__all__ = ["APPLICATION_ID", "Connections", "Transaction", "Writing", "file_error", "storage_error"]
+__all__ = ["APPLICATION_ID", "Connections", "Transaction", "file_error", "storage_error"]
 
 APPLICATION_ID = 0x504F5543
 """Marks our files ("POUC"), so that a SQLite file of another program is refused."""
@@ -80,29 +79,6 @@ def file_error(error: OSError, what: str) -> StorageError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return ReadOnlyStorage(text)
     return StorageError(text)
-
-
-class Writing:
-    """A write transaction as a context manager: it commits, or an exception undoes all of it.
-
-    An exception raised right at the beginning of ``__exit__`` leaves it open: then it ends
-    when this object is deleted, or when the next writer begins.
-    """
-
-    __slots__ = ("_transaction",)
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-
-    def __enter__(self) -> Any:
-        return self._transaction.enter(sys._getframe(1))
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        self._transaction.exit(kind)
-
-    def __del__(self) -> None:
-        if not self._transaction.over:
-            self._transaction.abandon()
 
 
 class Transaction(Turn):

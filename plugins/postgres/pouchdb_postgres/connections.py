@@ -1,0 +1,149 @@
+"""One database as SQL: statements on the connection of the calling thread, or on one of the pool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from threading import get_ident
+from typing import Any, TypeVar
+
+import psycopg
+
+from pouchdb_core.adapters.write_lock import Writing
+from pouchdb_core.documents.store import Counters
+from pouchdb_core.errors import PouchDBError, StorageError
+from pouchdb_postgres.failures import lost, storage_error
+from pouchdb_postgres.lending import Lending
+from pouchdb_postgres.session import Server, Session
+from pouchdb_postgres.transactions import Snapshot, Transaction
+
+__all__ = ["Connections"]
+
+T = TypeVar("T")
+
+COPIED = 5
+"""The number of rows from which they are sent by COPY, which takes a third of the time."""
+
+
+def _numbered(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+class Connections(Lending):
+    """One database, over the connections of its server. SQL text has ``?`` where a parameter goes."""
+
+    def __init__(self, server: Server, schema: str, what: str) -> None:
+        super().__init__(server, schema, what)
+        self._texts: dict[str, str] = {}
+
+    # -- statements --------------------------------------------------------------------------------------
+
+    def _text(self, sql: str) -> str:
+        text = self._texts.get(sql)
+        if text is None:
+            text = self._texts[sql] = _numbered(sql)
+        return text
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> Any:
+        """Return the first row, or None."""
+        text = self._text(sql)
+        return self._asked(lambda session: session.rows.execute(text, params).fetchone())
+
+    def all(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows."""
+        text = self._text(sql)
+        return self._asked(lambda session: session.rows.execute(text, params).fetchall())
+
+    def run(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Execute one statement in a transaction; return how many rows it affected."""
+        session, text = self._mine(), self._text(sql)
+        try:
+            return session.rows.execute(text, params).rowcount
+        except psycopg.Error as error:
+            raise self._failed(error, session) from error
+
+    def script(self, statements: Sequence[str]) -> None:
+        """Execute statements without parameters; inside a transaction only."""
+        session = self._mine()
+        try:
+            session.plain.execute("; ".join(statements), prepare=False)
+        except psycopg.Error as error:
+            raise self._failed(error, session) from error
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute one statement for each row of parameters; inside a transaction only."""
+        session, text = self._mine(), self._text(sql)
+        try:
+            session.rows.executemany(text, rows)
+        except psycopg.Error as error:
+            raise self._failed(error, session) from error
+
+    def insert(self, table: str, columns: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows; inside a transaction only."""
+        if len(rows) < COPIED:
+            marks = ", ".join("?" * len(rows[0])) if rows else ""
+            for row in rows:
+                self.run(f"INSERT INTO {table} ({columns}) VALUES ({marks})", row)
+            return
+        session = self._mine()
+        try:
+            with session.plain.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            raise self._failed(error, session) from error
+
+    def _mine(self) -> Session:
+        session = self.bound.get(get_ident())
+        if session is None or self._pid != os.getpid():
+            raise StorageError(f"{self.what}: rows are written in a transaction")
+        return session
+
+    def _asked(self, ask: Callable[[Session], T]) -> T:
+        session = self.bound.get(get_ident())
+        if session is not None and self._pid == os.getpid():
+            try:
+                return ask(session)
+            except psycopg.Error as error:
+                raise self._failed(error, session) from error
+        return self._with_session(ask)
+
+    def _with_session(self, ask: Callable[[Session], T]) -> T:
+        """Query on a pooled connection, and on another one if it turns out to be dead."""
+        while True:
+            session = self.lend()
+            try:
+                session.go(self.schema)
+                return ask(session)
+            except psycopg.Error as error:
+                if not lost(error, session):
+                    raise storage_error(error, self.what) from error
+                if session.fresh:
+                    raise storage_error(error, self.what, broken=True) from error
+            finally:
+                self.server.give_back(session)
+
+    def _failed(self, error: psycopg.Error, session: Session) -> PouchDBError:
+        """Return an error of a statement in a transaction as one of ours; the transaction cannot be committed."""
+        broken = lost(error, session)
+        ours = storage_error(error, self.what, broken=broken)
+        owner = self.turns.owner
+        if isinstance(owner, Transaction) and owner.mine and owner.session is session:
+            return owner.failed(ours, broken=broken)
+        return ours
+
+    # -- transactions ------------------------------------------------------------------------------------
+
+    def write(self) -> Writing:
+        """Hold the write lock in a transaction; ``with`` returns the counters."""
+        return Writing(Transaction(self))
+
+    def snapshot(self) -> Snapshot:
+        """Make all reads of this thread see one state."""
+        return Snapshot(self)
+
+    @property
+    def writing(self) -> Counters | None:
+        """The counters of the calling thread's transaction."""
+        owner = self.turns.owner
+        return owner.counters if isinstance(owner, Transaction) and owner.mine else None

@@ -1,0 +1,64 @@
+"""Which connection a thread uses, and whose turn it is to write."""
+
+from __future__ import annotations
+
+import os
+from threading import get_ident
+from typing import Any
+
+from pouchdb_core.adapters.write_lock import Turns
+from pouchdb_core.changes.notify import Notifier
+from pouchdb_core.errors import DatabaseClosed, ReentrantWrite
+from pouchdb_postgres.session import Server, Session
+
+__all__ = ["Lending"]
+
+
+class Lending:
+    """The connections that the threads of this process use for one database."""
+
+    def __init__(self, server: Server, schema: str, what: str) -> None:
+        self.server, self.schema, self.what = server, schema, what
+        self.notifier = Notifier()
+        self.channel = schema
+        """Its channel for NOTIFY."""
+        self._closed = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self.turns = Turns()
+        self.bound: dict[int, Session] = {}
+        """The connection of a thread that is in a transaction or a snapshot."""
+        self.snapshots: dict[int, Any] = {}
+        """The snapshot of a thread that is in one."""
+
+    def check_open(self) -> None:
+        """Raise DatabaseClosed after ``close()``."""
+        if self._closed:
+            raise DatabaseClosed()
+        if self._pid != os.getpid():
+            # Transactions under way belong to threads of another process.
+            self._reset()
+
+    def close(self) -> None:
+        self._closed = True
+
+    def lend(self) -> Session:
+        """Return an unused connection. Raises DatabaseClosed, and what ``Server.lend`` does."""
+        self.check_open()
+        return self.server.lend()
+
+    def bind(self, session: Session) -> None:
+        """Make this thread use a session that is in its owner's transaction."""
+        self.bound[get_ident()] = session
+
+    def unbind(self) -> None:
+        """End that."""
+        del self.bound[get_ident()]
+
+    def alone(self) -> None:
+        """Raise ReentrantWrite if the calling thread is in the middle of a transaction."""
+        owner = self.turns.owner
+        if owner is not None and owner.mine and self._pid == os.getpid() and not self.turns.recover():
+            raise ReentrantWrite(f"{self.what}: {ReentrantWrite.default_message}")
