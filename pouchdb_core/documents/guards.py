@@ -51,9 +51,9 @@ class Judge:
             for parsed in batch:
                 self._verdicts[parsed] = _Verdict(None, ddocs_seq, unseen=True)
             return
+        # Design documents that change from here on make the verdicts stale.
         with self._store.snapshot():
             rows = self._store.rows([parsed.id for parsed in batch])
-            ddocs_seq = self._store.counters().ddocs_seq
             ancestors = [_ancestor(self._store, parsed, rows.get(parsed.id), self._new_edits) for parsed in batch]
         for parsed in batch:
             row = rows.get(parsed.id)
