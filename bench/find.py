@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import json
-import shutil
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from statistics import median
@@ -18,7 +15,7 @@ import orjson
 from .compare import table
 from .contenders import expect
 from .documents import Document, batches, documents
-from .peers import FOLDER, Unavailable
+from .peers import NodeScript, Unavailable
 
 RESULTS = Path(__file__).parent / "find.md"
 INDEXES = [{"fields": ["person.age"]}, {"fields": ["type", "number"]}, {"fields": ["place"]}]
@@ -92,31 +89,16 @@ class Node:
     name = "pouchdb-find"
 
     def __init__(self, directory: Path, docs: list[Document], expected: dict[str, int]) -> None:
-        node = shutil.which("node")
-        if node is None or not (FOLDER / "node_modules" / "pouchdb-find").is_dir():
-            raise Unavailable("pouchdb-find on node is not installed: call `make bench`, or `npm ci` in bench/node")
-        data = directory / "documents.json"
         queries = {name: [{**request, "limit": len(docs)}, expected[name]] for name, request in QUERIES.items()}
-        data.write_text(json.dumps({"documents": docs, "indexes": INDEXES, "queries": queries}), "utf-8")
-        self.process = subprocess.Popen(
-            [node, str(FOLDER / "find.js"), str(data), str(directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        data = {"documents": docs, "indexes": INDEXES, "queries": queries}
+        self.script = NodeScript("find.js", data, directory, ("pouchdb-find",), "pouchdb-find on node")
 
     def round(self) -> Times:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write("round\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise Unavailable(f"node ended with status {self.process.wait()}; its message is above")
-        return {BUILD if name == "build" else name: taken / 1e6 for name, taken in json.loads(answer).items()}
+        times = self.script.nanoseconds()
+        return {BUILD if name == "build" else name: taken / 1e6 for name, taken in times.items()}
 
     def close(self) -> None:
-        self.process.communicate()
+        self.script.close()
 
 
 def compare_find(directory: Path, count: int, rounds: int, without: set[str], write: bool) -> int:

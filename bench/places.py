@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import random
-import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,7 +21,7 @@ import tantivy
 from .compare import table
 from .contenders import expect
 from .documents import BATCH, WORDS, Document
-from .peers import FOLDER, Unavailable
+from .peers import NodeScript, Unavailable
 
 RESULTS = Path(__file__).parent / "places.md"
 NODE_MOST = 30_000
@@ -248,30 +245,14 @@ class Node:
     def __init__(
         self, directory: Path, docs: list[Document], words: dict[str, list[Any]], boxes: dict[str, Any]
     ) -> None:
-        node = shutil.which("node")
-        if node is None or not all((FOLDER / "node_modules" / name).is_dir() for name in ("lunr", "geopouch")):
-            raise Unavailable("lunr and geopouch are not installed: call `make bench`, or `npm ci` in bench/node")
-        data = directory / "documents.json"
-        data.write_text(json.dumps({"documents": docs, "words": words, "boxes": boxes}), "utf-8")
-        self.process = subprocess.Popen(
-            [node, str(FOLDER / "places.js"), str(data), str(directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        data = {"documents": docs, "words": words, "boxes": boxes}
+        self.script = NodeScript("places.js", data, directory, ("lunr", "geopouch"), "lunr and geopouch on node")
 
     def round(self) -> Times:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write("round\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise Unavailable(f"node ended with status {self.process.wait()}; its message is above")
-        return {name: nanoseconds / 1e6 for name, nanoseconds in json.loads(answer).items()}
+        return {name: nanoseconds / 1e6 for name, nanoseconds in self.script.nanoseconds().items()}
 
     def close(self) -> None:
-        self.process.communicate()
+        self.script.close()
 
 
 def compare_places(directory: Path, count: int, rounds: int, without: set[str], write: bool) -> int:

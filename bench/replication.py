@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from typing import Any
 from .compare import microseconds, table
 from .contenders import expect
 from .documents import Document, anonymous_batches, batches, documents
-from .peers import FOLDER, Unavailable
+from .peers import NodeScript, Unavailable
 from .scale import memory
 
 RESULTS = Path(__file__).parent / "replication.md"
@@ -96,33 +95,16 @@ class Node:
     name = "PouchDB"
 
     def __init__(self, directory: Path, docs: list[Document]) -> None:
-        node = shutil.which("node")
-        if node is None or not (FOLDER / "node_modules" / "pouchdb").is_dir():
-            raise Unavailable("PouchDB on node is not installed: call `make bench`, or `npm ci` in bench/node")
-        data = directory / "documents.json"
-        data.write_text(json.dumps({"documents": docs, "changed": CHANGED}), "utf-8")
         self.total = len(docs)
-        self.process = subprocess.Popen(
-            [node, str(FOLDER / "replication.js"), str(data), str(directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.script = NodeScript("replication.js", {"documents": docs, "changed": CHANGED}, directory)
 
     def round(self) -> Times:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write("round\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise Unavailable(f"node ended with status {self.process.wait()}; its message is above")
         keys = {"first": FIRST, "again": AGAIN, "edits": EDITS, "back": BACK}
         counts = {"first": self.total, "again": self.total, "edits": CHANGED, "back": CHANGED}
-        return {keys[name]: nanoseconds / 1e9 / counts[name] for name, nanoseconds in json.loads(answer).items()}
+        return {keys[name]: taken / 1e9 / counts[name] for name, taken in self.script.nanoseconds().items()}
 
     def close(self) -> None:
-        self.process.communicate()
+        self.script.close()
 
 
 def compare_replication(directory: Path, count: int, rounds: int, without: set[str], write: bool) -> int:

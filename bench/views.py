@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from typing import Any
 from .compare import table
 from .contenders import expect
 from .documents import Document, anonymous_batches, batches, documents
-from .peers import FOLDER, Unavailable
+from .peers import NodeScript, Unavailable
 from .scale import memory
 
 RESULTS = Path(__file__).parent / "views.md"
@@ -90,31 +89,15 @@ class Node:
     name = "PouchDB"
 
     def __init__(self, directory: Path, docs: list[Document]) -> None:
-        node = shutil.which("node")
-        if node is None or not (FOLDER / "node_modules" / "pouchdb").is_dir():
-            raise Unavailable("PouchDB on node is not installed: call `make bench`, or `npm ci` in bench/node")
-        data = directory / "documents.json"
-        data.write_text(json.dumps({"documents": docs, "map": MAP, "custom": CUSTOM, "changed": CHANGED}), "utf-8")
-        self.process = subprocess.Popen(
-            [node, str(FOLDER / "views.js"), str(data), str(directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        data = {"documents": docs, "map": MAP, "custom": CUSTOM, "changed": CHANGED}
+        self.script = NodeScript("views.js", data, directory)
 
     def round(self) -> Times:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write("round\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise Unavailable(f"node ended with status {self.process.wait()}; its message is above")
         keys = {"build": BUILD, "range": RANGE, "groups": GROUPS, "exact": EXACT, "reduced": REDUCED, "follow": FOLLOW}
-        return {keys[name]: nanoseconds / 1e6 for name, nanoseconds in json.loads(answer).items()}
+        return {keys[name]: nanoseconds / 1e6 for name, nanoseconds in self.script.nanoseconds().items()}
 
     def close(self) -> None:
-        self.process.communicate()
+        self.script.close()
 
 
 def compare_views(directory: Path, count: int, rounds: int, without: set[str], write: bool) -> int:
