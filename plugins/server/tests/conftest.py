@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from pouchdb_server.testing import CouchServer
@@ -221,3 +221,24 @@ def browser(chromium: Any) -> Iterator[Browser]:
     browser.errors()
     yield browser
     chromium.get("about:blank")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[CouchServer]:
+    """One server for all tests of a module, with every plug-in that is installed; each test has databases of its own."""
+    with pouchdb.setup(":memory:") as environment, CouchServer(environment) as server:
+        yield server
+
+
+@pytest.fixture
+def show(browser: Browser, shared: CouchServer) -> Iterator[Callable[..., Browser]]:
+    """Show a part of the page of the shared server; afterwards the console must be silent."""
+
+    def shown(*parts: str, size: tuple[int, int] = WIDE, dark: bool = False) -> Browser:
+        where = "/".join(quote(part, safe="") for part in parts)
+        browser.open(f"{shared.url}/_utils/#/{where}", size, dark=dark)
+        browser.find("h1")
+        return browser
+
+    yield shown
+    assert browser.errors() == []

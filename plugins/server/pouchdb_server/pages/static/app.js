@@ -8,10 +8,12 @@ import { documentPage } from "./document.js";
 import { changes } from "./changes.js";
 import { security } from "./security.js";
 import { replications } from "./replications.js";
+import { forget, mayLeave } from "./leaving.js";
 
 const main = document.getElementById("main");
 let leave = null;
 let turn = 0;
+let shownAt = null;
 
 function view(parts) {
   const [first, db, kind, id] = parts;
@@ -36,10 +38,23 @@ function parts() {
   }
 }
 
+// The address has changed already: who stays gets the one of what is shown back.
+async function go() {
+  if (!(await mayLeave())) {
+    history.replaceState(null, "", shownAt || "#/");
+    return;
+  }
+  show();
+  main.focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
 async function show() {
   const mine = ++turn;
   if (leave) leave();
   leave = null;
+  forget();
+  shownAt = location.hash;
   const where = parts();
   for (const each of document.querySelectorAll("[data-nav]")) {
     const current = where[0] === "replications" ? "replications" : "databases";
@@ -102,6 +117,7 @@ async function who() {
   const { userCtx } = await api.get("_session");
   if (userCtx.name) {
     replace(place, el("span", { class: "user" }, userCtx.name), el("button", { type: "button", class: "plain", onclick: async () => {
+      if (!(await mayLeave())) return;
       await api.remove("_session");
       await who();
       await show();
@@ -122,7 +138,7 @@ async function start() {
     notice(error.message, "bad");
   }
   document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
-  addEventListener("hashchange", () => { show(); main.focus({ preventScroll: true }); scrollTo(0, 0); });
+  addEventListener("hashchange", go);
   await show();
 }
 

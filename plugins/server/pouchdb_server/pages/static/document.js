@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { bytes, confirm, crumbs, el, link, notice, replace } from "./dom.js";
 import { conflicts } from "./conflicts.js";
+import { forget, watch } from "./leaving.js";
 import { drawTree, treeOf } from "./tree.js";
 
 export async function documentPage(place, db, id, rev) {
@@ -64,6 +65,8 @@ function editor(db, id, text, editable) {
   });
   area.value = id === null ? text : pretty(text);
   area.rows = Math.min(30, Math.max(8, area.value.split("\n").length + 1));
+  const before = area.value;
+  const saved = watch(() => area.value !== before);
   const wrong = el("p", { class: "error", role: "alert" });
   async function save(event) {
     event?.preventDefault();
@@ -80,6 +83,7 @@ function editor(db, id, text, editable) {
       const answer = typeof target === "string"
         ? JSON.parse(await api.text("PUT", api.docPath(db, target), area.value))
         : JSON.parse(await api.text("POST", api.path(db), area.value));
+      saved();
       notice(`Saved as ${answer.rev}`);
       const where = link("db", db, "doc", answer.id);
       if (location.hash === where) dispatchEvent(new HashChangeEvent("hashchange"));
@@ -101,6 +105,7 @@ function remove(db, id, rev) {
     if (!(await confirm(`Delete revision ${rev} of “${id}”?`, "Delete"))) return;
     try {
       await api.remove(api.docPath(db, id) + api.query({ rev }));
+      forget();
       notice(`“${id}” is deleted.`);
       location.hash = link("db", db);
     } catch (error) {

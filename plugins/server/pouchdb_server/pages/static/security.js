@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { crumbs, el, notice, replace, tabs } from "./dom.js";
+import { watch } from "./leaving.js";
 
 const words = (text) => text.split(/[,\n]/).map((each) => each.trim()).filter(Boolean);
 
@@ -15,6 +16,7 @@ export async function security(place, db) {
       fields[`${name}.${kind}`] = input;
       return el("label", {}, kind === "names" ? "Names" : "Roles", input);
     }));
+  const text = () => JSON.stringify(Object.values(fields).map((each) => each.value));
   async function save(event) {
     event.preventDefault();
     const told = { ...known };
@@ -23,6 +25,7 @@ export async function security(place, db) {
     }
     try {
       await api.put(api.path(db) + "/_security", told);
+      before = text();
       notice("Saved.");
     } catch (error) {
       notice(error.message, "bad");
@@ -34,4 +37,6 @@ export async function security(place, db) {
       group("admins", "Administrators", "They may change design documents and this page."),
       group("members", "Members", "They may read and write. Without any, everybody may."),
       el("button", { class: "primary" }, "Save")));
+  let before = text();
+  watch(() => text() !== before);
 }
