@@ -225,7 +225,7 @@ def browser(chromium: Any) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[CouchServer]:
-    """One server for all tests of a module, with every plug-in that is installed; each test has databases of its own."""
+    """One server for all tests of a module, with every installed plug-in; each test has databases of its own."""
     with pouchdb.setup(":memory:") as environment, CouchServer(environment) as server:
         yield server
 
