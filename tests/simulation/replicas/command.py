@@ -8,9 +8,11 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
-from replicas.seeds import Failure, play, shrink
+from replicas.postgres import OPTION, postgres_player
+from replicas.seeds import Failure, Player
 
 __all__ = ["main"]
 
@@ -24,32 +26,35 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="play seeds from this one")
     parser.add_argument("--seeds", type=int, default=2000, help="how many")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at once")
+    parser.add_argument(OPTION, action="store_true", help="over databases in PostgreSQL, on a server of its own")
     given = parser.parse_args()
     logging.getLogger("pouchdb").addHandler(logging.NullHandler())
-    if given.seed is not None:
-        return _one(given.seed, given.moves, trace=given.trace, shrinks=given.shrink)
-    return _many(range(given.start, given.start + given.seeds), given.moves, given.jobs)
+    with postgres_player() if given.postgres else nullcontext(Player()) as player:
+        if given.seed is not None:
+            return _one(player, given.seed, given.moves, trace=given.trace, shrinks=given.shrink)
+        return _many(player, range(given.start, given.start + given.seeds), given.moves, given.jobs)
 
 
-def _one(seed: int, moves: int | None, *, trace: bool, shrinks: bool) -> int:
+def _one(player: Player, seed: int, moves: int | None, *, trace: bool, shrinks: bool) -> int:
     if not shrinks:
-        failure = play(seed, moves, tell=print if trace else None)
+        failure = player.play(seed, moves, tell=print if trace else None)
     else:
-        failure = shrink(seed, moves, tell=print)
+        failure = player.shrink(seed, moves, tell=print)
         if failure is not None and trace:
             print(*failure.trace, sep="\n")
     print(f"seed {seed}: ok" if failure is None else failure)
     return failure is not None
 
 
-def _play(job: tuple[int, int | None]) -> Failure | None:
-    return play(*job)
+def _play(job: tuple[Player, int, int | None]) -> Failure | None:
+    player, seed, moves = job
+    return player.play(seed, moves)
 
 
-def _many(seeds: range, moves: int | None, jobs: int) -> int:
+def _many(player: Player, seeds: range, moves: int | None, jobs: int) -> int:
     began, failures, done = time.monotonic(), [], 0
     with ProcessPoolExecutor(jobs) as pool:
-        for failure in pool.map(_play, [(seed, moves) for seed in seeds], chunksize=5):
+        for failure in pool.map(_play, [(player, seed, moves) for seed in seeds], chunksize=5):
             done += 1
             if failure is not None:
                 failures.append(failure)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-import shutil
-import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from replicas.far import Waiting
 from replicas.scheduler import InOrder, Turns
+from replicas.stores import Store
 
+from pouchdb_core.adapters.base import Storage
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.defaults import CORE_PLUGINS
 from pouchdb_core.engine import Engine
@@ -73,6 +72,10 @@ class Adapters:
     def pouchdb_choose_adapter(self) -> str:
         return self._usual
 
+    @hookimpl
+    def pouchdb_storages(self) -> Storage:
+        return Storage(self._usual)
+
 
 def environment(
     directory: Path | None,
@@ -84,6 +87,7 @@ def environment(
     workers: Turns,
     events: Turns,
     more: Sequence[type[Any]] = (),
+    url: str | None = None,
 ) -> SyncEnvironment:
     """Make an environment that depends on nothing but its arguments."""
     plugins: list[tuple[str, object]] = [
@@ -94,7 +98,7 @@ def environment(
     if watched:
         plugins.append(("watching", Watching()))
     options = {} if directory is None else {"durability": "normal"}
-    engine = Engine(directory, plugins, options=options, new_id=new_id, tools=tools)
+    engine = Engine(directory, plugins, options=options, new_id=new_id, tools=tools, url=url)
     engine.workers, engine.dispatcher = workers, events
     engine.remote_workers = workers
     ordered: Any = InOrder
@@ -104,7 +108,7 @@ def environment(
 
 @dataclass
 class Backup:
-    """A copy of a replica's file, and what its local documents were."""
+    """A copy of a replica's database, and what its local documents were."""
 
     path: Path
     local: dict[str, Any]
@@ -118,6 +122,7 @@ class Replica:
     name: str
     kind: str
     guard: Guarding
+    store: Store
     open: Callable[[], SyncEnvironment]
     options: dict[str, Any]
     env: SyncEnvironment = field(init=False)
@@ -136,9 +141,10 @@ class Replica:
     _peer: SyncPouchDB | None = None
 
     def __post_init__(self) -> None:
-        self._open()
+        self.open_again()
 
-    def _open(self) -> None:
+    def open_again(self) -> None:
+        """Open the environment and the database, at first or after the environment was closed."""
         self.env = self.open()
         self.db = self.env.PouchDB(self.name, **self.options)
         self._opened()
@@ -191,24 +197,13 @@ class Replica:
             del self.guard.refused[self.name, id]
 
     def backup(self, path: Path, heals: int, *, raw: bool) -> None:
-        """Copy the database; ``raw`` as a file, which does not know that it is a copy."""
-        if raw:
-            adapter: Any = self.db.adapter
-            with closing(sqlite3.connect(adapter.path)) as source, closing(sqlite3.connect(path)) as target:
-                source.backup(target)
-        else:
-            self.db.backup(path)
+        """Copy the database; ``raw`` behind its back, so that it does not know that it is a copy."""
+        self.store.backup(self, path, raw=raw)
         self.backups.append(Backup(path, dict(self.local), heals))
 
     def restore(self, backup: Backup) -> None:
         """Be what the backup was."""
-        adapter: Any = self.db.adapter
-        path: Path = adapter.path
-        self.env.close()
-        for rest in path.parent.glob(path.name + "-*"):
-            rest.unlink()
-        shutil.copyfile(backup.path, path)
-        self._open()
+        self.store.restore(self, backup.path)
         self.local = dict(backup.local)
         self.lives += 1
 
@@ -221,19 +216,8 @@ class Replica:
 
     def swap(self, other: Replica) -> None:
         """Have the databases of two addresses change places."""
-        paths: list[Path] = []
+        self.store.swap(self, other)
         for each in (self, other):
-            adapter: Any = each.db.adapter
-            paths.append(adapter.path)
-            each.env.close()
-            for rest in adapter.path.parent.glob(adapter.path.name + "-*"):
-                rest.unlink()
-        spare = paths[0].with_name("spare")
-        paths[0].rename(spare)
-        paths[1].rename(paths[0])
-        spare.rename(paths[1])
-        for each in (self, other):
-            each._open()
             each.lives += 1
         self.local, other.local = other.local, self.local
         self.backups, other.backups = other.backups, self.backups

@@ -8,7 +8,7 @@ import random
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from replicas.oracle import Oracle
 from replicas.plan import Move, Setup
 from replicas.replica import Guarding, Replica, environment
 from replicas.scheduler import Clock, Turns
+from replicas.stores import MakeStores, SqliteStores, Stores
 
-from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter, SqliteAdapter
+from pouchdb_core.adapters.sqlite.sqlite_adapter import MemoryAdapter
 from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import PouchDBError
@@ -63,8 +64,15 @@ def _odd(doc: Any) -> bool:
 class World:
     """Everything there is. ``trace`` tells what happened, one line each."""
 
-    def __init__(self, setup: Setup, directory: Path, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        directory: Path,
+        stores: Stores,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         self.setup = setup
+        self._stores = stores
         self.trace: list[str] = []
         self._tell = tell
         self.directory = directory
@@ -109,17 +117,14 @@ class World:
 
     def _replica(self, place: int, kind: str) -> Replica:
         guard = self._shared_guard if kind == "shared" else Guarding()
-        stored = kind in ("file", "far")
-        adapter = faulty(SqliteAdapter if stored else MemoryAdapter, self.faults)
-        directory = self.directory / f"r{place}" if stored else None
-        if directory is not None:
-            directory.mkdir()
+        store = self._stores.store(place, kind)
+        adapter = faulty(store.adapter, self.faults)
 
         def open_it() -> SyncEnvironment:
             if kind == "shared" and self._shared is not None:
                 return self._shared
             made = environment(
-                directory,
+                store.directory,
                 adapter,
                 guard,
                 self.setup.watched[place],
@@ -127,6 +132,7 @@ class World:
                 self._new_id,
                 self.workers,
                 self.events,
+                url=store.url,
             )
             if kind == "shared":
                 self._shared = made
@@ -138,6 +144,7 @@ class World:
             f"r{place}",
             kind,
             guard,
+            store,
             open_it,
             options,
             far=self.office.PouchDB if far else None,
@@ -406,7 +413,9 @@ class World:
 
 
 @contextlib.contextmanager
-def world(setup: Setup, tell: Callable[[str], None] | None = None) -> Iterator[World]:
+def world(
+    setup: Setup, tell: Callable[[str], None] | None = None, make_stores: MakeStores = SqliteStores
+) -> Iterator[World]:
     """Make the world of a setup; with small limits, so that little data reaches every branch."""
     chance = random.Random(setup.seed)
     directory = Path(tempfile.mkdtemp(prefix="simulation-"))
@@ -423,13 +432,8 @@ def world(setup: Setup, tell: Callable[[str], None] | None = None) -> Iterator[W
         stack.enter_context(patch.object(batch, "FETCH", setup.fetch))
         if setup.fetch < 1000:
             stack.enter_context(patch.multiple(batch, PAUSE=2, BYTES=2000))
-        made = World(setup, directory, tell)
+        stores = make_stores(setup, directory)
+        stack.callback(stores.remove)
+        made = World(setup, directory, stores, tell)
         stack.callback(made.close)
         yield made
-
-
-def run(setup: Setup, moves: Sequence[Move], tell: Callable[[str], None] | None = None) -> None:
-    """Play moves; raises what goes wrong."""
-    with world(setup, tell) as made:
-        for move in moves:
-            made.move(move)
