@@ -338,7 +338,9 @@ def _checked(
                 if others != kwargs:
                     return call(*args, **others)
                 known = ", ".join(list(signature.parameters)[1:])
-                raise BadRequest(f"{name}(): {wrong}; it takes: {known}") from None
+                # PouchDB's way: an object of options behind the arguments.
+                cure = f"; write options as {name}(**options)" if len(args) > 1 and isinstance(args[-1], dict) else ""
+                raise BadRequest(f"{name}(): {wrong}; it takes: {known}{cure}") from None
             raise error
 
     return call

@@ -50,10 +50,11 @@ def test_an_operation_is_a_method() -> None:
     ("args", "kwargs", "text"),
     [
         ((), {}, r"greet_someone\(\): missing a required argument: 'name'; it takes: name, loud"),
-        (("Ada", "Bob"), {}, r"greet_someone\(\): too many positional arguments; it takes: name, loud"),
+        (("Ada", "Bob"), {}, r"greet_someone\(\): too many positional arguments; it takes: name, loud\""),
+        (("Ada", {"loud": True}), {}, r"it takes: name, loud; write options as greet_someone\(\*\*options\)\""),
         (("Ada",), {"lound": True}, r"greet_someone\(\): got an unexpected keyword argument 'lound'"),
     ],
-    ids=["too few", "too many", "unknown"],
+    ids=["too few", "too many", "a dict of options", "unknown"],
 )
 def test_a_wrong_call_is_a_bad_request(args: Any, kwargs: Any, text: str) -> None:
     with pytest.raises(BadRequest, match=text):

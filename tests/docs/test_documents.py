@@ -16,6 +16,7 @@ EXECUTED = (
     "docs/coming-from-python-pouchdb.md",
     "docs/coming-from-tinydb.md",
     "docs/conflicts.md",
+    "docs/pouchdb-options.md",
     "docs/storage.md",
     "docs/tour.md",
     "docs/tutorial.md",
