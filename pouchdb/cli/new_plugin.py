@@ -24,6 +24,7 @@ def rendered(name: str) -> dict[str, str]:
     """Return the files of a plug-in called ``name``: their text by their path."""
     package = f"pouchdb_{name}"
     values = {"name": name, "package": package, "distribution": package.replace("_", "-")}
+    values |= {"page": name.replace("_", "-"), "title": name.replace("_", " ").capitalize()}
     found = {}
     for file in sorted(TEMPLATE.rglob(f"*{SUFFIX}")):
         path = file.relative_to(TEMPLATE).as_posix().removesuffix(SUFFIX).replace("package/", f"{package}/")

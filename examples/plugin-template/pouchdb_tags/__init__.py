@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 from typing import Any
 
 from pouchdb_core import Record, Slot, SyncEnvironment, SyncPouchDB, Transform, hookimpl, operation
@@ -111,3 +112,11 @@ def pouchdb_http_routes() -> Iterable[Any]:
     from pouchdb_server import Route
 
     return [Route("database", "GET", "/_tagged/{tag}", lambda request, db: {"ids": tagged(db, request.params["tag"])})]
+
+
+# A page of the server: the tab "Tags" of each database, shown by pages/page.js.
+@hookimpl(optionalhook=True)
+def pouchdb_http_pages() -> Iterable[Any]:
+    from pouchdb_server import Page
+
+    return [Page("tags", "Tags", resources.files("pouchdb_tags") / "pages")]

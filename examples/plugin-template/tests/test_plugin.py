@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,13 @@ def test_the_route() -> None:
         service = server.service(environment)
         answer = service.answer(service.request("GET", "/notes/_tagged/red"))
         assert (answer.status, answer.body) == (200, b'{"ids":["a"]}\n')
+
+
+def test_the_page() -> None:
+    server = pytest.importorskip("pouchdb_server", reason="NO TEST of the page: pip install 'pouchdb[server]'")
+    with pouchdb.setup(":memory:", plugins=["server", "tags"]) as environment:
+        service = server.service(environment)
+        [page] = json.loads(service.answer(service.request("GET", "/_utils/pages.json")).body)
+        assert (page["title"], page["level"]) == ("Tags", "database")
+        answer = service.answer(service.request("GET", f"/_utils/{page['module']}"))
+        assert (answer.status, b"export default" in answer.body) == (200, True)

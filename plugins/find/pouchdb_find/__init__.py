@@ -72,3 +72,12 @@ def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
     from pouchdb_find.endpoints import routes
 
     return routes()
+
+
+@hookimpl(optionalhook=True)
+def pouchdb_http_pages(environment: SyncEnvironment) -> Iterable[Any]:
+    from importlib import resources
+
+    from pouchdb_server import Page
+
+    return [Page("mango", "Mango", resources.files("pouchdb_find") / "pages")]

@@ -34,3 +34,12 @@ def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
     from pouchdb_gql.endpoints import routes
 
     return routes()
+
+
+@hookimpl(optionalhook=True)
+def pouchdb_http_pages(environment: SyncEnvironment) -> Iterable[Any]:
+    from importlib import resources
+
+    from pouchdb_server import Page
+
+    return [Page("gql", "GQL", resources.files("pouchdb_gql") / "pages")]

@@ -46,3 +46,12 @@ def pouchdb_http_routes(environment: SyncEnvironment) -> Iterable[Any]:
     from pouchdb_search.endpoints import routes
 
     return routes()
+
+
+@hookimpl(optionalhook=True)
+def pouchdb_http_pages(environment: SyncEnvironment) -> Iterable[Any]:
+    from importlib import resources
+
+    from pouchdb_server import Page
+
+    return [Page("search", "Search", resources.files("pouchdb_search") / "pages")]

@@ -19,6 +19,7 @@ from pouchdb_server.accounts import Account
 from pouchdb_server.administrators import Administrators, administrators
 from pouchdb_server.messages import Headers, Request, Response
 from pouchdb_server.metrics.counters import METRICS
+from pouchdb_server.pages.page import Page
 from pouchdb_server.passwords import Password
 from pouchdb_server.processes.siblings import SIBLINGS
 from pouchdb_server.replicator.access import only_own, replication_guard
@@ -42,6 +43,7 @@ __all__ = [
     "Account",
     "Administrators",
     "Headers",
+    "Page",
     "Password",
     "Request",
     "Response",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pouchdb_core.requests import UserContext
     from pouchdb_server.accounts import Account
     from pouchdb_server.messages import Request, Response
+    from pouchdb_server.pages.page import Page
     from pouchdb_server.routes import Route
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "pouchdb_http_authorise",
     "pouchdb_http_features",
     "pouchdb_http_middleware",
+    "pouchdb_http_pages",
     "pouchdb_http_routes",
     "pouchdb_http_session_info",
 ]
@@ -42,6 +44,15 @@ def pouchdb_http_features(environment: SyncEnvironment) -> Iterable[str] | None:
     """Return names for the ``features`` of ``GET /``, by which clients see which features they may use: ``["search"]``.
 
     Called once, by ``create_app``.
+    """
+
+
+@hookspec
+def pouchdb_http_pages(environment: SyncEnvironment) -> Iterable[Page] | None:
+    """Return pages: modules of JavaScript that ``/_utils/`` shows as tabs of databases or beside them.
+
+    Called once, by ``create_app``. Two pages of one name are an error that names both plug-ins. The policy of the page
+    holds for them too: no inline script or style, nothing from another host, no string that becomes markup.
     """
 
 

@@ -23,6 +23,7 @@ from pouchdb_server.finishing import close_body, finish
 from pouchdb_server.gate import Gate
 from pouchdb_server.http_errors import ClientGone, RequestTooLarge, Unavailable
 from pouchdb_server.messages import Headers, Request, Response, error_response, target
+from pouchdb_server.pages.page import by_name
 from pouchdb_server.processes.siblings import SIBLINGS, Others
 from pouchdb_server.roles import ADMIN
 from pouchdb_server.routes import Found, Route, Table, decoded
@@ -116,6 +117,10 @@ class Service:
         features = [each or () for _, each in _answers(self._hook.pouchdb_http_features, environment)]
         self.features = sorted({name for names in features for name in names})
         """The features that clients may use, as ``GET /`` reports them."""
+        self.pages = by_name(
+            (owner, given or ()) for owner, given in _answers(self._hook.pouchdb_http_pages, environment)
+        )
+        """The pages that plug-ins add at ``/_utils/``, by name."""
         self.accounts = Accounts(environment, settings, self._hook)
         self.databases = Databases(environment, settings.max_databases)
         self.others = Others(environment.state(SIBLINGS), environment.prefix)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.api.querying import query_rows
-from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
+from pouchdb_core.errors import BadRequest, NotFound, PouchDBError, QueryParseError
 from pouchdb_core.views.state import index_state
 from pouchdb_server.messages import Request, Response
-from pouchdb_server.query import VIEWING, as_values, chosen, parameters
+from pouchdb_server.query import VIEWING, as_values, chosen, flag, parameters
 from pouchdb_server.rows import Lists, Rows
 
 __all__ = ["cleanup", "compact", "design_info", "must_build", "queries", "query", "temporary"]
+
+MOST_ERRORS = 10
 
 
 def query(request: Request, database: SyncPouchDB) -> Response:
@@ -59,15 +63,39 @@ def queries(request: Request, database: SyncPouchDB) -> Response:
 
 
 def temporary(request: Request, database: SyncPouchDB) -> Response:
-    """POST /{db}/_temp_view: what CouchDB 1 had and PouchDB still requests; for administrators."""
+    """POST /{db}/_temp_view: what CouchDB 1 had and PouchDB still requests; for administrators.
+
+    With ``errors=true`` the member ``errors`` has the first errors that its functions threw.
+    """
     given = request.json()
     view = {name: given[name] for name in ("map", "reduce") if given.get(name) is not None}
     if not isinstance(view.get("map"), str) or not isinstance(view.get("reduce", ""), str):
         # A Python function never comes from a request.
         raise BadRequest("a temporary view is {map: source, reduce: source}")
     options = {**chosen(request.query, VIEWING), **({"keys": given["keys"]} if "keys" in given else {})}
-    answer = database.query(view, **options)
+    with _errors(database) as errors:
+        answer = database.query(view, **options)
+    if flag("errors", request.query.get("errors", "false")):
+        answer["errors"] = errors
     return Rows(answer.pop("rows"), answer, etag=True)
+
+
+@contextmanager
+def _errors(database: SyncPouchDB) -> Iterator[list[dict[str, str]]]:
+    """Yield a list of what functions throw meanwhile, of which the first are kept."""
+    found: list[dict[str, str]] = []
+    here = threading.get_ident()
+
+    def hear(error: PouchDBError) -> None:
+        # Listeners are called in the thread that emits: what others build does not belong here.
+        if threading.get_ident() == here and len(found) < MOST_ERRORS:
+            found.append({"error": error.name, "reason": str(error)})
+
+    database.on("error", hear)
+    try:
+        yield found
+    finally:
+        database.remove_listener("error", hear)
 
 
 def cleanup(request: Request, database: SyncPouchDB) -> Response:

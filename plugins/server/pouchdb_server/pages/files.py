@@ -1,4 +1,4 @@
-"""GET /_utils/…: files of the page, or of a folder with Fauxton."""
+"""GET /_utils/…: files of the page and of the pages that plug-ins add, or of a folder with Fauxton."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from importlib import resources
 from pathlib import Path
 
 from pouchdb_core.errors import NotFound
+from pouchdb_core.jsontext import dump
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.pages.fauxton import INDEX
+from pouchdb_server.pages.page import described
 
 __all__ = ["file", "index"]
 
@@ -23,6 +25,8 @@ FAUXTON = (
     "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 )
 """What CouchDB allows Fauxton."""
+PAGES = "pages.json"
+"""The pages that plug-ins add."""
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -40,7 +44,14 @@ def file(request: Request, database: None) -> Response:
 
 def _answer(request: Request, name: str) -> Response:
     directory = request.server.settings.fauxton
-    content = _own(name) if directory is None else _within(Path(directory), name)
+    if directory is not None:
+        content = _within(Path(directory), name)
+    elif name == PAGES:
+        content = dump(described(request.server.pages))
+    elif name.startswith("plugins/"):
+        content = _of_plugin(request, name)
+    else:
+        content = _own(name)
     kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {
         "cache-control": "no-cache",
@@ -59,6 +70,14 @@ def _own(name: str) -> bytes:
         if each.name == name:
             return each.read_bytes()
     raise NotFound("missing")
+
+
+def _of_plugin(request: Request, name: str) -> bytes:
+    _, owner, file = [*name.split("/", 2), ""][:3]
+    page = request.server.pages.get(owner)
+    if page is None:
+        raise NotFound("missing")
+    return page.read(file)
 
 
 def _within(directory: Path, name: str) -> bytes:

@@ -21,22 +21,44 @@ export function docPath(db, id, ...rest) {
 export const address = (where) => new URL(where, BASE).href;
 
 export async function text(method, where, body) {
+  return (await call(method, where, body)).text();
+}
+
+// Return an answer that is no error. Raises Failure.
+export async function call(method, where, body, signal) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
     answer = await fetch(address(where), {
       method, headers, body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
-      credentials: "same-origin", cache: "no-store",
+      credentials: "same-origin", cache: "no-store", signal,
     });
   } catch {
     throw new Failure(0, { reason: "The server does not answer." });
   }
-  const told = await answer.text();
-  if (answer.ok) return told;
+  if (answer.ok) return answer;
   let parsed;
-  try { parsed = JSON.parse(told); } catch { parsed = undefined; }
+  try { parsed = JSON.parse(await answer.text()); } catch { parsed = undefined; }
   throw new Failure(answer.status, parsed);
+}
+
+// Return the first lines of an answer, and whether that is all of it; what comes after them is not fetched.
+export async function firstLines(method, where, body, most) {
+  const reader = (await call(method, where, body)).body.pipeThrough(new TextDecoderStream()).getReader();
+  const lines = [];
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return { lines: rest ? [...lines, rest] : lines, isWhole: true };
+    const pieces = (rest + value).split("\n");
+    rest = pieces.pop();
+    lines.push(...pieces);
+    if (lines.length > most) {
+      await reader.cancel();
+      return { lines: lines.slice(0, most), isWhole: false };
+    }
+  }
 }
 
 async function json(method, where, body) {

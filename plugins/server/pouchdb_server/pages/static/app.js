@@ -6,6 +6,8 @@ import { databases } from "./databases.js";
 import { documents } from "./documents.js";
 import { documentPage } from "./document.js";
 import { changes } from "./changes.js";
+import { query } from "./query.js";
+import { load, pageOf, pages } from "./plugins.js";
 import { security } from "./security.js";
 import { replications } from "./replications.js";
 import { forget, mayLeave } from "./leaving.js";
@@ -19,12 +21,15 @@ function view(parts) {
   const [first, db, kind, id] = parts;
   if (first === undefined) return [databases, []];
   if (first === "replications") return [replications, []];
+  if (first === "plugin" && pageOf("server", db)) return [pageOf("server", db), parts.slice(2)];
   if (first === "db" && db !== undefined) {
     if (kind === undefined) return [documents, [db]];
     if (kind === "changes") return [changes, [db]];
+    if (kind === "query") return [query, [db, id, parts[4]]];
     if (kind === "security") return [security, [db]];
     if (kind === "doc" && id !== undefined) return [documentPage, [db, id, parts[4]]];
     if (kind === "new") return [documentPage, [db, null]];
+    if (kind === "plugin" && pageOf("database", id)) return [pageOf("database", id), [db, ...parts.slice(4)]];
   }
   return null;
 }
@@ -57,7 +62,7 @@ async function show() {
   shownAt = location.hash;
   const where = parts();
   for (const each of document.querySelectorAll("[data-nav]")) {
-    const current = where[0] === "replications" ? "replications" : "databases";
+    const current = where[0] === undefined || where[0] === "db" ? "databases" : where[0] === "plugin" ? `plugin ${where[1]}` : where[0];
     if (each.dataset.nav === current) each.setAttribute("aria-current", "page");
     else each.removeAttribute("aria-current");
   }
@@ -133,6 +138,9 @@ async function start() {
   try {
     const about = await api.get("");
     document.getElementById("about").textContent = `${about.vendor?.name ?? "CouchDB"} ${about.vendor?.version ?? about.version}`;
+    await load();
+    const nav = document.querySelector("header nav");
+    for (const { name, title } of pages.server) nav.append(el("a", { href: link("plugin", name), "data-nav": `plugin ${name}` }, title));
     await who();
   } catch (error) {
     notice(error.message, "bad");

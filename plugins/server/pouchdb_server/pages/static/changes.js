@@ -1,7 +1,7 @@
 // The changes of a database as they happen.
 
 import * as api from "./api.js";
-import { crumbs, el, link, replace, tabs } from "./dom.js";
+import { databaseHead, el, link, replace } from "./dom.js";
 
 const BEFORE = 25;
 const KEPT = 500;
@@ -51,9 +51,7 @@ export async function changes(place, db) {
 
   for (const row of recent.results) body.append(line(row, false));
   replace(place,
-    crumbs(["Databases", "#/"], [db]),
-    el("div", { class: "title" }, el("h1", {}, db), el("div", { class: "inline" }, state, pause)),
-    tabs(db, "changes"),
+    databaseHead(db, "changes", el("div", { class: "inline" }, state, pause)),
     el("table", { class: "list" }, el("thead", {}, el("tr", {}, ["Seq", "Id", "Revisions", ""].map((each, index) =>
       el("th", { scope: "col", class: index === 0 ? "number" : null }, each || el("span", { class: "hidden" }, "State"))))), body));
   follow();

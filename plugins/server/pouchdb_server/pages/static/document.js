@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { bytes, confirm, crumbs, el, link, notice, replace } from "./dom.js";
 import { conflicts } from "./conflicts.js";
+import { parse, write } from "./exact.js";
 import { forget, watch } from "./leaving.js";
 import { drawTree, treeOf } from "./tree.js";
 
@@ -53,17 +54,11 @@ function fresh(place, db) {
     editor(db, null, text, true));
 }
 
-// Numbers that JavaScript cannot keep would be lost by reading and writing them: then the text stays as it came.
-function pretty(text) {
-  const value = JSON.parse(text);
-  return JSON.stringify(value) === text.trim() ? JSON.stringify(value, null, 2) : text.trim();
-}
-
 function editor(db, id, text, editable) {
   const area = el("textarea", {
     class: "json", spellcheck: "false", "aria-label": "The document as JSON", readOnly: !editable, autocapitalize: "none", wrap: "soft",
   });
-  area.value = id === null ? text : pretty(text);
+  area.value = id === null ? text : write(parse(text), 2);
   area.rows = Math.min(30, Math.max(8, area.value.split("\n").length + 1));
   const before = area.value;
   const saved = watch(() => area.value !== before);

@@ -1,5 +1,7 @@
 // Making elements: texts stay texts, whatever is in them. Nothing here or elsewhere makes markup of a text.
 
+import { pages } from "./plugins.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(element, attributes, children) {
@@ -61,11 +63,17 @@ export function confirm(question, action) {
 export const link = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
 
 export function tabs(db, current) {
-  const all = [["documents", "Documents", link("db", db)], ["changes", "Changes", link("db", db, "changes")],
-    ["security", "Security", link("db", db, "security")]];
+  const own = (key, text) => [key, text, link("db", db, key)];
+  const all = [["documents", "Documents", link("db", db)], own("query", "Query"),
+    ...pages.database.map(({ name, title }) => [name, title, link("db", db, "plugin", name)]),
+    own("changes", "Changes"), own("security", "Security")];
   return el("nav", { class: "tabs", "aria-label": "Database" }, all.map(([key, text, href]) =>
     el("a", { href, "aria-current": key === current ? "page" : null }, text)));
 }
+
+// What pages of a database begin with; `tools` stand beside its name.
+export const databaseHead = (db, current, ...tools) => [
+  crumbs(["Databases", "#/"], [db]), el("div", { class: "title" }, el("h1", {}, db), tools), tabs(db, current)];
 
 export function crumbs(...parts) {
   return el("nav", { class: "crumbs", "aria-label": "Where you are" }, parts.map(([text, href], index) =>

@@ -1,7 +1,7 @@
 // Who may read and write a database.
 
 import * as api from "./api.js";
-import { crumbs, el, notice, replace, tabs } from "./dom.js";
+import { databaseHead, el, notice, replace } from "./dom.js";
 import { watch } from "./leaving.js";
 
 const words = (text) => text.split(/[,\n]/).map((each) => each.trim()).filter(Boolean);
@@ -32,7 +32,7 @@ export async function security(place, db) {
     }
   }
   replace(place,
-    crumbs(["Databases", "#/"], [db]), el("div", { class: "title" }, el("h1", {}, db)), tabs(db, "security"),
+    databaseHead(db, "security"),
     el("form", { class: "card", onsubmit: save },
       group("admins", "Administrators", "They may change design documents and this page."),
       group("members", "Members", "They may read and write. Without any, everybody may."),
