@@ -21,6 +21,7 @@ EXECUTED = (
     "docs/tour.md",
     "docs/tutorial.md",
     "docs/with-other-libraries.md",
+    "docs/working-with-a-database.md",
 )
 DOCUMENTS = (
     *EXECUTED,

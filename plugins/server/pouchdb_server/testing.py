@@ -80,6 +80,9 @@ class _Cut(Fault):
         abort = scope["extensions"][ABORT]
         if self._after is None:
             abort()
+            # Without it the server logs that there was no response.
+            while (await receive())["type"] != "http.disconnect":
+                pass
             return
         left = self._after
 

@@ -174,6 +174,15 @@ def test_what_no_client_should_send(client, environment, request_, status):
 # -- the server for tests ----------------------------------------------------------------------------
 
 
+def test_a_dropped_connection_is_not_logged_as_a_mistake_of_the_server(server, client, caplog):
+    server.drop("/db")
+    with pytest.raises((ConnectionError, OSError)):
+        client.get("/db")
+    assert client.get("/db").status == 200
+    server.stop()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_faults(server, client):
     assert client.get("/db").status == 200
     fault = server.fail(503, "/db/_bulk_docs", "POST", times=2, headers={"Retry-After": "1"})
