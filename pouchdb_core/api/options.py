@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import PLAIN, ReadOptions
 from pouchdb_core.safe_repr import safe_repr
 
-__all__ = ["count", "document_options", "either", "flags", "key_text", "milliseconds", "text_list"]
+__all__ = [
+    "count",
+    "document_options",
+    "either",
+    "flag_of",
+    "flags",
+    "freshness",
+    "key_text",
+    "milliseconds",
+    "place_after",
+    "place_in",
+    "text_list",
+    "whole_of",
+]
 
+_STALE: dict[str, Literal["true", "false", "lazy"]] = {"ok": "false", "update_after": "lazy", "false": "true"}
 MAX_COUNT = 2**63 - 1
 """The greatest number of rows that SQL accepts; there are never more."""
 
@@ -68,3 +84,60 @@ def text_list(name: str, value: Any) -> Sequence[str]:
     if isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value):
         return value
     raise BadRequest(f"{name} must be a list of strings, not {safe_repr(value)}")
+
+
+def freshness(stale: Any, update: Any) -> Literal["true", "false", "lazy"]:
+    """Return whether a query brings its index up to date first, not, or afterwards (lazy). Raises QueryParseError."""
+    if stale is not None and stale is not False:
+        if not isinstance(stale, str) or stale not in _STALE or update is not None:
+            raise QueryParseError("stale is 'ok' or 'update_after', and not given together with update")
+        return _STALE[stale]
+    if update is None or update is True or update is False:
+        return "false" if update is False else "true"
+    for known in _STALE.values():
+        if isinstance(update, str) and update == known:
+            return known
+    raise QueryParseError(f"update is True, False or 'lazy', not {safe_repr(update)}")
+
+
+# -- of queries whose options may be the strings of a URL -------------------------------------------------
+
+
+def flag_of(given: Mapping[str, Any], name: str) -> bool:
+    """Return an option that is true or false, or a string of it; False by default. Raises QueryParseError."""
+    value = given.get(name, False)
+    if value not in (True, False, "true", "false"):
+        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
+    return value in (True, "true")
+
+
+def whole_of(given: Mapping[str, Any], name: str, default: int | None) -> int | None:
+    """Return an option that is an integer from 0 up, or a string of one. Raises QueryParseError."""
+    value = given.get(name)
+    if value is None:
+        return default
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,30}", value):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not int:
+        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
+    if value < 0:
+        raise QueryParseError(f"{name} must be greater than or equal to zero")
+    return min(value, MAX_COUNT)
+
+
+def place_after(kind: str, place: int) -> str:
+    """Return the bookmark of a result that ends before a position."""
+    return base64.urlsafe_b64encode(f"{kind}:{place}".encode()).decode()
+
+
+def place_in(kind: str, bookmark: Any) -> int:
+    """Return the position where the result with a bookmark ended. Raises QueryParseError for one of another kind."""
+    try:
+        found, _, place = base64.urlsafe_b64decode(str(bookmark)).decode().partition(":")
+        if found == kind and place.isdecimal():
+            return int(place)
+    except ValueError:
+        pass  # raised below
+    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)}")

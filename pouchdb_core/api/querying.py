@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.api.administration import ask
-from pouchdb_core.api.options import count, document_options, either, flags, key_text
+from pouchdb_core.api.options import count, document_options, either, flags, freshness, key_text
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.requests import MISSING, Query
 from pouchdb_core.results import Record
@@ -178,7 +178,7 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
         options=document_options(
             conflicts=given["conflicts"], attachments=given["attachments"], binary=given["binary"]
         ),
-        update=_update(given["stale"], given["update"]),
+        update=freshness(given["stale"], given["update"]),
         update_seq=bool(given["update_seq"]),
         offset=bool(given["offset"]),
         user=db.user,
@@ -225,21 +225,6 @@ def _document(name: str, value: Any, alias: Any) -> str | None:
     id: Any = either(name, _SPELLINGS[name], value, alias)
     text: str | None = key_text(name, id)
     return text
-
-
-_STALE = {"ok": "false", "update_after": "lazy", "false": "true"}
-
-
-def _update(stale: Any, update: Any) -> Any:
-    if stale is not None and stale is not False:
-        if not isinstance(stale, str) or stale not in _STALE or update is not None:
-            raise QueryParseError("stale is 'ok' or 'update_after', and not given together with update")
-        return _STALE[stale]
-    if update is None or update is True or update is False:
-        return "false" if update is False else "true"
-    if not isinstance(update, str) or update not in ("true", "false", "lazy"):
-        raise QueryParseError(f"update is True, False or 'lazy', not {safe_repr(update)}")
-    return update
 
 
 def view_cleanup(db: SyncPouchDB) -> Record:

@@ -13,10 +13,10 @@ import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pouchdb_core.changes.raw import RawChange
-from pouchdb_core.errors import NotFound
+from pouchdb_core.errors import NotFound, PouchDBError
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
     from pouchdb_core.tasks import Task
 
-__all__ = ["Follower", "build_once"]
+__all__ = ["Follower", "Freshness", "build_once"]
 
 logger = logging.getLogger("pouchdb.views")
 
+Freshness = Literal["true", "false", "lazy"]
+"""Whether a query brings its index up to date before it reads it; "lazy": afterwards."""
 STALE = 30.0
 """Seconds without a heartbeat after which another process takes over a build (at once if its process is gone)."""
 SHORTEST, LONGEST = 0.01, 0.25
@@ -112,6 +114,30 @@ class Follower:
             if isinstance(event, Idle):
                 with self._condition:
                     self._condition.wait(event.timeout)
+
+    def update_later(self, database: SyncPouchDB, name: str | None = None) -> None:
+        """Bring the index up to date in the background: errors are logged, and are ``error`` events of the database."""
+        database.environment.engine.workers.call(self._updated_later, database, name)
+
+    def _updated_later(self, database: SyncPouchDB, name: str | None) -> None:
+        try:
+            self.update(database, name)
+        except PouchDBError as error:
+            if not database.closed:
+                logger.error("%s was not brought up to date: %s", name or self.place.ddoc["_id"], error)
+                database.emit("error", error)
+
+    @contextmanager
+    def fresh(self, database: SyncPouchDB, update: Freshness, name: str | None = None) -> Iterator[None]:
+        """Read the index in the block as a query wants it: brought up to date before, afterwards, or not at all.
+
+        Raises as ``update`` does.
+        """
+        if update == "true":
+            self.update(database, name)
+        yield
+        if update == "lazy":
+            self.update_later(database, name)
 
     def steps(self, database: SyncPouchDB, name: str | None = None) -> Generator[Record | Idle, None, None]:
         """Do the work of ``update`` in slices: yields progress, and ``Idle`` when it has to wait.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.errors import NotFound, PouchDBError, QueryParseError
+from pouchdb_core.errors import NotFound, QueryParseError
 from pouchdb_core.jsontext import load
 from pouchdb_core.requests import MISSING, Listing, Query, Read
 from pouchdb_core.results import Record, record
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
 __all__ = ["query", "span_of"]
-
-logger = logging.getLogger("pouchdb.views")
 
 PAGE = 1000
 FIRST, GROUPS, DOCUMENTS = 200, 50, 32
@@ -82,7 +79,7 @@ def _saved(database: SyncPouchDB, request: Query) -> Record:
         # Listeners may read and write, so not in the snapshot.
         _report(answer, failures, request.stream)
     if request.update == "lazy":
-        database.environment.engine.workers.call(_later, database, follower, label)
+        follower.update_later(database, label)
     return answer
 
 
@@ -112,15 +109,6 @@ def _update(database: SyncPouchDB, follower: Follower, index: ViewIndex, name: s
             if current is not None and current.number == entry.number:
                 follower.store.drop(entry.number)
         follower.update(database, label)
-
-
-def _later(database: SyncPouchDB, follower: Follower, label: str) -> None:
-    try:
-        follower.update(database, label)
-    except PouchDBError as error:
-        if not database.closed:
-            logger.error("%s was not brought up to date: %s", label, error)
-            database.emit("error", error)
 
 
 def _temporary(database: SyncPouchDB, request: Query) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ class Indexes:
         self._followers: dict[tuple[str, str], Follower] = {}
         self._recent: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._ddocs_seq: int | None = None
+        self._designs: Sequence[Record] = ()
+        self._named: dict[tuple[Sequence[str], str, str], Follower] = {}
+        """What ``named`` found in these design documents."""
         self._lock = threading.RLock()
 
     def follower(self, database: SyncPouchDB, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
@@ -60,8 +63,35 @@ class Indexes:
                     del self._followers[gone]
         return found
 
+    def named(self, database: SyncPouchDB, kinds: Sequence[str], ddoc: str, name: str) -> Follower | None:
+        """Return the Follower of an index by the name of its design document (without ``_design/``) and its own.
+
+        Of several kinds (a tuple) the first that has an index of this name; None if none has. Raises NotFound without
+        the design document, and for a kind whose plug-in is not installed.
+        """
+        designs, wanted = database.design_documents(), (kinds, ddoc, name)
+        with self._lock:
+            # The same object until one of them changes.
+            if designs is self._designs and wanted in self._named:
+                return self._named[wanted]
+        id = f"_design/{ddoc}"
+        # Reading one that is missing raises what it should.
+        design = next((each for each in designs if each["_id"] == id), None) or database.as_user(None).get(id)
+        for kind in kinds:
+            members = design.get(kind)
+            if isinstance(members, Mapping) and name in members:
+                found = self.follower(database, kind, design, name)
+                with self._lock:
+                    if designs is not self._designs:
+                        self._designs = designs
+                        self._named.clear()
+                    self._named[wanted] = found
+                return found
+        return None
+
     def _let_go(self, database: SyncPouchDB) -> None:
         """Forget indexes that no design document defines any more; they stay open while they are in use."""
+        self._named.clear()
         if not self._followers:
             return
         defined = {
@@ -106,6 +136,7 @@ class Indexes:
         with self._lock:
             followers = list(self._followers.values())
             self._followers.clear()
+            self._named.clear()
         for follower in followers:
             follower.close()
 

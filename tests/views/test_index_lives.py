@@ -12,6 +12,7 @@ import pytest
 import pouchdb
 from pouchdb_core import hookimpl
 from pouchdb_core.database import SyncPouchDB
+from pouchdb_core.errors import NotFound
 from pouchdb_core.views import Batch, IndexKind, IndexPlace, OutsideIndex, indexes
 
 
@@ -129,6 +130,43 @@ def test_equal_definitions_share_one_until_the_last_goes(database: SyncPouchDB) 
     database.remove(database.get("_design/e"))
     use(database, "a")
     assert now(database) == {"a2"}
+
+
+def test_an_index_by_its_name_is_that_of_the_design_document_as_it_is(database: SyncPouchDB) -> None:
+    register = indexes(database)
+    with pytest.raises(NotFound):
+        register.named(database, ("open",), "d", "a")
+    for number in range(3):
+        define(database, a=number)
+        found = register.named(database, ("open",), "d", "a")
+        assert found is not None
+        assert register.named(database, ("views", "open"), "d", "a") is found
+        assert register.named(database, ("open",), "d", "b") is None
+        found.update(database)
+        assert now(database) == {f"a{number}"}
+        del found
+    database.remove(database.get("_design/d"))
+    with pytest.raises(NotFound):
+        register.named(database, ("open",), "d", "a")
+
+
+def test_it_is_read_before_it_is_brought_up_to_date_afterwards(database: SyncPouchDB) -> None:
+    define(database, a=1)
+    follower = indexes(database).named(database, ("open",), "d", "a")
+    assert follower is not None
+    seen: list[Any] = []
+    database.on("indexing", seen.append)
+    with follower.fresh(database, "false", "mine"):
+        assert follower.entry() is None
+    with follower.fresh(database, "lazy", "mine"):
+        assert follower.entry() is None
+    assert database.environment.context.wait_until_called(seen.append, timeout=10)
+    database.put({"_id": "x"})
+    with follower.fresh(database, "true", "mine"):
+        entry = follower.entry()
+        assert entry is not None
+        assert entry.seq == database.info()["update_seq"]
+    assert {event["view"] for event in seen} == {"mine"}
 
 
 def test_it_is_not_closed_under_who_uses_it(database: SyncPouchDB) -> None:

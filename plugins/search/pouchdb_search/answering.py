@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tantivy
 
+from pouchdb_core.api.options import flag_of, place_after, place_in, whole_of
 from pouchdb_core.errors import QueryParseError
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
@@ -16,7 +17,7 @@ from pouchdb_search.highlights import Highlighter
 from pouchdb_search.likeness import alike
 from pouchdb_search.lucene import lucene
 from pouchdb_search.queries import MUST, Asked, original
-from pouchdb_search.search_options import bookmark_at, count_of, drills_of, flag_of, list_of, place_of
+from pouchdb_search.search_options import drills_of, list_of
 from pouchdb_search.sorting import Hit, SortKey, all_hits, best_hits, field_and_type, sort_key, sorted_hits, sorted_page
 from pouchdb_search.text_index import Names
 from pouchdb_search.text_source import TextSource
@@ -54,12 +55,12 @@ class Search:
         text, model = given.get("q", given.get("query")), given.get("more_like")
         if not isinstance(text, str) and (model is None or text is not None):
             raise QueryParseError("Query must include a 'q' or 'query' argument")
-        self._limit = count_of(given, "limit", None if self._original else USUAL)
+        self._limit = whole_of(given, "limit", None if self._original else USUAL)
         if self._limit is not None and self._limit > MOST and not self._original:
             raise QueryParseError(f"Value for limit is too large, must not exceed {MOST}")
-        self._skip = count_of(given, "skip", 0) or 0
+        self._skip = whole_of(given, "skip", 0) or 0
         if given.get("bookmark"):
-            self._skip = place_of(given["bookmark"])
+            self._skip = place_in("search", given["bookmark"])
         self._docs = flag_of(given, "include_docs")
         self._sort = [sort_key(each) for each in list_of(given, "sort")]
         self._shown = list_of(given, "include_fields") if "include_fields" in given else None
@@ -82,7 +83,7 @@ class Search:
             page, total = sorted_page(self._asked, self._query, self._sort, self._skip, self._limit, self._original)
         else:
             page, total = best_hits(self._asked, self._query, self._skip, self._limit, self._original)
-        answer = Table(total_rows=total, bookmark=bookmark_at(self._skip + len(page)), rows=self._rows(page))
+        answer = Table(total_rows=total, bookmark=place_after("search", self._skip + len(page)), rows=self._rows(page))
         for facets, name in ((counts_of, "counts"), (ranges_of, "ranges")):
             found = facets(self._asked, self._query, self._given)
             if found is not None:
@@ -121,7 +122,7 @@ class Search:
 
     def _grouped(self, option: str) -> Record:
         name, kind = field_and_type(str(self._given[option]))
-        limit = count_of(self._given, "group_limit", 1)
+        limit = whole_of(self._given, "group_limit", 1)
         assert limit is not None, "it has a default"
         if limit < 1:
             raise QueryParseError("group_limit must be greater than zero")

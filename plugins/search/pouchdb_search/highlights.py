@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pouchdb_core.api.options import whole_of
 from pouchdb_core.errors import QueryParseError
 from pouchdb_core.results import Record
 from pouchdb_search.analysis import Analyzer
-from pouchdb_search.search_options import count_of, list_of
+from pouchdb_search.search_options import list_of
 
 __all__ = ["Highlighter"]
 
@@ -22,8 +23,8 @@ class Highlighter:
         self.names = list_of(given, "highlight_fields")
         self._before = str(given.get("highlight_pre_tag", "<em>"))
         self._after = str(given.get("highlight_post_tag", "</em>"))
-        self._number = count_of(given, "highlight_number", 1)
-        self._size = count_of(given, "highlight_size", 100)
+        self._number = whole_of(given, "highlight_number", 1)
+        self._size = whole_of(given, "highlight_size", 100)
         if self._number == 0 or self._size == 0:
             raise QueryParseError("highlight_number and highlight_size must be greater than zero")
 

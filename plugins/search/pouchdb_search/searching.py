@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from pouchdb_core.api.options import freshness, whole_of
 from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
-from pouchdb_core.views.follow import Follower
+from pouchdb_core.views.follow import Follower, Freshness
 from pouchdb_core.views.register import indexes
 from pouchdb_search.analysis import analyzer_of
 from pouchdb_search.answering import Opened, Search
 from pouchdb_search.entries import Document
 from pouchdb_search.queries import DEFAULT, everything
 from pouchdb_search.schema import opened, schema_of
-from pouchdb_search.search_options import count_of
 from pouchdb_search.text_index import Names, NouveauKind, SearchKind, TextIndex, temporary_source
 from pouchdb_search.wording import MOST_WORDS, checked, completions, suggestions
 
@@ -45,7 +45,8 @@ def search(db: SyncPouchDB, /, fun: Any, **options: Any) -> Record:
     an id or ``{"id" or "text", "fields", "max_terms"}``, finds documents with similar words; instead of ``q``
     or together with it. ``limit`` (25, at most 200; without an analyzer all), ``skip``, ``bookmark``, ``sort``
     (``"-field<string>"``, ``"<score>"``, ``"<distance,lon,lat,9.2,45.5,km>"``), ``include_docs``, ``include_fields``,
-    ``counts``, ``ranges``, ``drilldown``, ``group_field``, ``highlight_fields``, ``stale="ok"``.
+    ``counts``, ``ranges``, ``drilldown``, ``group_field``, ``highlight_fields``; ``update``
+    False (``stale="ok"``) reads the index as it is, "lazy" brings it up to date afterwards.
 
     Returns ``{"total_rows": hits, "bookmark", "rows": [{"id", "key", "value": {"rev"}, "score", "order", "fields",
     "highlights"?, "doc"?}], "counts"?, "ranges"?}``; ``score`` is None where a field sorts. Raises NotFound,
@@ -83,39 +84,38 @@ def search_suggestions(db: SyncPouchDB, index: str, text: str, *, field: str = D
 def worded(db: SyncPouchDB, path: str, what: str, given: Mapping[str, Any]) -> Record:
     """Return completions or suggestions of a stored index; options as a server gets them. Raises as ``search``."""
     field = checked("field", given.get("field", DEFAULT))
-    limit = count_of(given, "limit", 10) or 0
+    limit = whole_of(given, "limit", 10) or 0
     if not 1 <= limit <= MOST_WORDS:
         raise QueryParseError(f"limit is from 1 to {MOST_WORDS}")
     made, name = (completions, "prefix") if what == "completions" else (suggestions, "q")
     text = checked(name, given.get(name))
-    return made(db, _opened(_follower(db, path, None, given)), text, field, limit)
+    follower = _follower(db, path, None)
+    with follower.fresh(db, _freshness(given), path):
+        return made(db, _opened(follower), text, field, limit)
 
 
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
     """Search a stored index by ``"design/index"``. Raises as ``search`` does."""
-    return Search(db, options, _opened(_follower(db, path, kind, options))).answer()
+    follower = _follower(db, path, kind)
+    with follower.fresh(db, _freshness(options), path):
+        return Search(db, options, _opened(follower)).answer()
 
 
-def _follower(db: SyncPouchDB, path: str, kind: str | None, options: Mapping[str, Any]) -> Follower:
+def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
     design, _, name = path.partition("/")
-    ddoc = db.as_user(None).get(f"_design/{design}")
-    found = next(
-        (
-            each
-            for each in (SearchKind.name, NouveauKind.name)
-            if kind in (None, each) and isinstance(ddoc.get(each), Mapping) and name in ddoc[each]
-        ),
-        None,
-    )
+    kinds = (SearchKind.name, NouveauKind.name) if kind is None else (kind,)
+    found = indexes(db).named(db, kinds, design, name)
     if found is None:
-        raise NotFound(f"{name or path} not found", id=ddoc["_id"], index=name)
-    stale, update = options.get("stale"), options.get("update", True)
+        raise NotFound(f"{name or path} not found", id=f"_design/{design}", index=name)
+    return found
+
+
+def _freshness(options: Mapping[str, Any]) -> Freshness:
+    stale = options.get("stale")
     if stale not in (None, "ok", False):
+        # Cloudant knows no update_after here, and says so; ``update="lazy"`` does the same.
         raise QueryParseError("stale only available as stale=ok")
-    follower = indexes(db).follower(db, found, ddoc, name)
-    if stale != "ok" and update not in (False, "false"):
-        follower.update(db)
-    return follower
+    return freshness(stale, options.get("update"))
 
 
 def _opened(follower: Follower) -> Opened:
@@ -147,7 +147,8 @@ def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
 def search_info(db: SyncPouchDB, path: str, kind: str = SearchKind.name) -> Record:
     """Return ``{"name", "search_index": {"doc_count", "doc_del_count", "disk_size", ...}}`` of an index."""
     design, _, name = path.partition("/")
-    follower = _follower(db, path, kind, {})
+    follower = _follower(db, path, kind)
+    follower.update(db, path)
     found, entry = _opened(follower), follower.entry()
     directory = follower.place.directory
     size = 0

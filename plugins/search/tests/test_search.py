@@ -130,6 +130,19 @@ def test_the_index_follows_the_database(plain: Any) -> None:
     assert plain.view_cleanup().ok
 
 
+def test_an_index_as_it_is_and_one_brought_up_to_date_afterwards(plain: Any) -> None:
+    seen: list[Any] = []
+    plain.on("indexing", seen.append)
+    assert ids(plain.search("d/plain", q="fox", update=False)) == []
+    assert ids(plain.search("d/plain", q="fox", stale="ok")) == []
+    assert ids(plain.search("d/plain", q="fox", update="lazy")) == []
+    assert plain.environment.context.wait_until_called(seen.append, timeout=10)
+    assert ids(plain.search("d/plain", q="fox", update="false")) == ["b", "a"]
+    for options in ({"update": "maybe"}, {"stale": "update_after"}, {"stale": "ok", "update": "lazy"}):
+        with pytest.raises(pouchdb.BadRequest, match=r"stale|update"):
+            plain.search("d/plain", q="fox", **options)
+
+
 def test_one_document_that_throws_is_left_out(db: Any) -> None:
     db.bulk_docs([{"_id": "a"}, {"_id": "b", "bad": True}])
     db.put(

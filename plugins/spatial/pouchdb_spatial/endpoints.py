@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pouchdb_server import Request, Route
+from pouchdb_server import Request, Route, Rows
 
 from pouchdb_core import SyncPouchDB
+from pouchdb_core.api.options import flag_of
 from pouchdb_core.errors import NotFound, QueryParseError
 from pouchdb_spatial.listing import couchapp, rows_of
-from pouchdb_spatial.querying import OPTIONS, asked, options_of, st_info
+from pouchdb_spatial.querying import OPTIONS, asked, asked_rows, options_of, st_info
 from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES
 
 __all__ = ["cleanup", "geo", "geo_info", "geocouch", "listed", "routes"]
@@ -40,9 +41,13 @@ def _options(request: Request) -> dict[str, Any]:
     return given
 
 
-def geocouch(request: Request, database: SyncPouchDB) -> dict[str, Any]:
-    """GET /{db}/_design/{ddoc}/_spatial/{name}."""
-    return asked(database, f"{request.params['ddoc']}/{request.params['name']}", _options(request), SPATIAL)
+def geocouch(request: Request, database: SyncPouchDB) -> Any:
+    """GET /{db}/_design/{ddoc}/_spatial/{name}: rows are sent as they are read."""
+    path, options = f"{request.params['ddoc']}/{request.params['name']}", _options(request)
+    if flag_of(options, "count") or options.get("format", "view") != "view":
+        return asked(database, path, options, SPATIAL)
+    head, rows = asked_rows(database, path, options, SPATIAL)
+    return Rows(rows, head, etag=True)
 
 
 def listed(request: Request, database: SyncPouchDB) -> Any:

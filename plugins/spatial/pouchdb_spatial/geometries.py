@@ -12,12 +12,24 @@ from shapely.geometry import shape  # type: ignore[import-untyped]
 from pouchdb_core.errors import BadRequest
 from pouchdb_spatial.boxes import Entry, Interval
 
-__all__ = ["RELATIONS", "Exact", "Geometries", "related", "shapely_of", "shapes_of", "stored_shapes"]
+__all__ = [
+    "RELATIONS",
+    "Exact",
+    "Geometries",
+    "PointTest",
+    "related",
+    "related_points",
+    "shapely_of",
+    "shapes_of",
+    "stored_shapes",
+]
 
 Geometries = Any
 """An array of shapely geometries."""
 Exact = Callable[[Geometries], Any]
 """For each geometry of an array, whether it matches."""
+PointTest = Callable[[Any, Any], Any]
+"""The same for points: arrays of their longitudes and latitudes."""
 
 RELATIONS = "contains contains_properly covered_by covers crosses disjoint intersects overlaps touches within".split()
 _WRONG = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError, shapely.errors.ShapelyError)
@@ -74,32 +86,37 @@ def shapes_of(shapes: Sequence[bytes | None], boxes: Sequence[Sequence[Interval]
 
 
 def related(asked: Any, relation: str) -> Exact:
-    """Return a test of the relation of the query's geometry to documents'; if there are several parts, for any of them.
-
-    A geometry within another may lie in several of its parts, and a disjoint one is disjoint from all of them.
-    """
+    """Return a test of the relation of the query's geometry to documents', each as a whole, as DE-9IM defines it."""
     shapely.prepare(asked)
     compare = getattr(shapely, relation)
 
     def test(found: Geometries) -> Any:
         result = compare(asked, found)
-        if relation == "disjoint":
-            return result
-        several = numpy.flatnonzero(shapely.get_num_geometries(found) > 1)
-        if len(several):
-            parts, owners = _parts(found[several], several)
-            if relation not in ("within", "covered_by"):
-                result[several] = False
-            result[owners[compare(asked, parts)]] = True
+        if relation in ("within", "covered_by"):
+            # GEOS denies that something is within a collection if another part is of fewer dimensions.
+            mixed = numpy.flatnonzero(shapely.get_type_id(found) == shapely.GeometryType.GEOMETRYCOLLECTION)
+            if len(mixed):
+                parts, owners = _parts(found[mixed], mixed)
+                result[owners[compare(asked, parts)]] = True
         return result
 
     return test
 
 
 def _parts(geometries: Geometries, owners: Any) -> tuple[Geometries, Any]:
-    """Return the parts of geometries, and the geometry that each belongs to."""
+    """Return the parts of collections, however deep, and the index of the geometry that each belongs to."""
     while True:
         parts, places = shapely.get_parts(geometries, return_index=True)
-        if len(parts) == len(geometries):
-            return parts, owners[places]
-        geometries, owners = parts, owners[places]
+        owners = owners[places]
+        if not (shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+            return parts, owners
+        geometries = parts
+
+
+def related_points(asked: Any, relation: str) -> PointTest | None:
+    """Return the test of ``related`` for coordinates of points, if there is a quicker one."""
+    if relation == "intersects":
+        return lambda lons, lats: shapely.intersects_xy(asked, lons, lats)
+    if relation == "contains":
+        return lambda lons, lats: shapely.contains_xy(asked, lons, lats)
+    return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import BadRequest, NotSupported
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
-from pouchdb_spatial.querying import asked, options_of
+from pouchdb_spatial.querying import asked_rows, options_of
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -38,10 +38,8 @@ def spatial_list(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] 
 
 
 def rows_of(db: SyncPouchDB, index: str, query: Mapping[str, Any]) -> tuple[dict[str, Any], Iterable[Any]]:
-    """Return (head, rows) of an index for the query of a request. Raises what ``spatial`` raises."""
-    answer = dict(asked(db, index, {**options_of(query), "format": None, "count": None}))
-    rows = answer.pop("rows")
-    return answer, rows
+    """Return (head, rows) of an index for the query of a request; see ``asked_rows``."""
+    return asked_rows(db, index, {**options_of(query), "format": None, "count": None})
 
 
 def couchapp() -> Any:

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import heapq
+import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy
-
+from pouchdb_core.api.options import flag_of, freshness, place_after, place_in, whole_of
 from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
-from pouchdb_core.views.index_store import Tables
+from pouchdb_core.views.follow import Follower
 from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import server_of
-from pouchdb_spatial.geometries import shapes_of
-from pouchdb_spatial.shapes import Place, number, place_of
-from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES, Bounds, Row, count_of, emitted_rows, overlaps, rows_of
-from pouchdb_spatial.sphere import RADIUS, boxes_around, distances
+from pouchdb_spatial.answers import FORMATS, FeatureCollection, Shown
+from pouchdb_spatial.matching import Nearest, matching, once
+from pouchdb_spatial.reading import Bounds, Reading, overlaps
+from pouchdb_spatial.shapes import Place, place_of
+from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES, Row, emitted_rows
+from pouchdb_spatial.sphere import RADIUS, boxes_around
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["OPTIONS", "FeatureCollection", "asked", "options_of", "spatial", "st_info"]
+__all__ = ["OPTIONS", "FeatureCollection", "asked", "asked_rows", "options_of", "spatial", "st_info"]
 
 OPTIONS = (
     *("start_range", "end_range", "bbox", "plane_bounds", "g", "relation", "lat", "lon", "radius", "rangex", "rangey"),
@@ -38,24 +36,16 @@ OPTIONS = (
 MOST = 200
 """Rows that Cloudant Geo returns at once."""
 USUAL = 100
-CHUNK = 1000
-"""Rows that are compared at a time."""
+PAGE, DOCUMENTS = 500, 50
+"""Rows of a streamed answer that are made at a time, and with documents."""
+MANY = 1000
+"""Rows around a point that a search for the nearest reads in its first circle at most, if a smaller one has enough."""
+SMALLEST = 1_000.0
+"""Metres of the smallest first circle."""
 _TEXTS = ("bbox", "plane_bounds", "relation", "stale", "format", "bookmark")
-_FORMATS = ("view", "geojson", "legacy", "application/vnd.geo+json")
 
-Read = Callable[[Bounds | None], Iterator[list[Row]]]
+Read = Callable[["Bounds | None"], Iterator[list[Row]]]
 """Yields the rows whose boxes overlap bounds, or all, some at a time."""
-
-
-class FeatureCollection(Table):
-    """A result in GeoJSON. ``save`` writes it to a file that any map viewer opens."""
-
-    __slots__ = ()
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the collection to a file, without the bookmark."""
-        content = {name: value for name, value in self.items() if name != "bookmark"}
-        Path(path).write_bytes(dump(content))
 
 
 def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,8 +77,9 @@ def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, **options: Any) -> R
     may be missing; ``bbox`` as (west, south, east, north), with ``plane_bounds`` around the date line; ``g``, WKT,
     GeoJSON or an object with ``__geo_interface__``, and its relation to the results (``relation``, "intersects");
     ``lat``, ``lon`` and ``radius``, or ``rangex`` and ``rangey`` for an ellipse, in metres on the sphere. ``nearest``
-    orders by the distance from there. ``limit``, ``skip``, ``bookmark``, ``count``, ``include_docs``, ``stale="ok"``,
-    and ``format="geojson"`` for a FeatureCollection.
+    orders by the distance from there. ``limit``, ``skip``, ``bookmark``, ``count``, ``include_docs``,
+    ``format="geojson"`` for a FeatureCollection; ``update`` False (``stale="ok"``) reads the index as it is, "lazy"
+    (``"update_after"``) brings it up to date afterwards.
 
     Returns ``{"rows": [{"id", "key": [[low, high]], "geometry", "value", "bbox"}]}`` of ``spatial``, in the order of
     writing, and ``{"rows": [{"id", "geometry"}], "bookmark"}`` of ``st_indexes``. Raises NotFound, QueryParseError,
@@ -106,41 +97,59 @@ def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, **options: Any) -> R
         return _asked_of_server(db, fun, options)
     if isinstance(fun, str) and "(" not in fun:
         return asked(db, fun, options)
-    return _Query(db, options, SPATIAL).answer(_temporary(db, fun), None)
+    return _Query(db, options, SPATIAL).temporary(_temporary(db, fun))
 
 
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
     """Query a stored index by ``"design/name"``. Raises as ``spatial`` does."""
-    design, _, name = path.partition("/")
-    name = name or design
-    ddoc = db.as_user(None).get(f"_design/{design}")
-    found = next(
-        (each for each in (SPATIAL, ST_INDEXES) if kind in (None, each) and name in (ddoc.get(each) or {})), None
-    )
-    if found is None:
-        raise NotFound("missing_named_view", id=ddoc["_id"])
-    query = _Query(db, options, found)
-    follower = indexes(db).follower(db, found, ddoc, name)
-    if query.updates:
-        follower.update(db)
+    follower = _follower(db, path, kind)
+    query = _Query(db, options, follower.kind)
+    with follower.fresh(db, query.update, path), follower.store.snapshot():
+        return query.answer(_reading(follower))
 
-    with follower.snapshot() as place:
-        tables: Tables = place.tables
-        return query.answer(lambda bounds: rows_of(tables, bounds), lambda bounds: count_of(tables, bounds))
+
+def asked_rows(
+    db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None
+) -> tuple[dict[str, Any], Iterator[Record]]:
+    """Query a stored index for (head, rows), where the rows are read as the caller takes them.
+
+    The first rows are of one state; a document that is written meanwhile may be missing among the later ones.
+    Raises as ``spatial`` does.
+    """
+    follower = _follower(db, path, kind)
+    query = _Query(db, options, follower.kind)
+    with follower.fresh(db, query.update, path), follower.store.snapshot():
+        return query.streamed(_reading(follower))
+
+
+def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
+    design, _, name = path.partition("/")
+    found = indexes(db).named(db, (SPATIAL, ST_INDEXES) if kind is None else (kind,), design, name or design)
+    if found is None:
+        raise NotFound("missing_named_view", id=f"_design/{design}")
+    return found
+
+
+def _reading(follower: Follower) -> Reading | None:
+    """Return the reader of an index in a snapshot; None if it was never built."""
+    entry = follower.entry()
+    return None if entry is None else Reading(follower.place.tables, entry.state)
 
 
 def st_info(db: SyncPouchDB, path: str) -> Record:
     """Return ``{"name", "geo_index": {"doc_count", "disk_size", "data_size"}}`` of an ``st_indexes`` index."""
-    design, _, name = path.partition("/")
-    ddoc = db.as_user(None).get(f"_design/{design}")
-    follower = indexes(db).follower(db, ST_INDEXES, ddoc, name)
-    follower.update(db)
+    follower = _follower(db, path, ST_INDEXES)
+    follower.update(db, path)
     with follower.snapshot() as place:
         count, size = place.tables.one(
             "SELECT count(DISTINCT id), "
             "coalesce(sum(64 + coalesce(length(geometry), 0) + coalesce(length(shape), 0)), 0) FROM {rows}"
         )
-    return Record(name=f"_design/{design}/{name}", geo_index=Record(doc_count=count, disk_size=size, data_size=size))
+    design = path.partition("/")[0]
+    return Record(
+        name=f"_design/{design}/{follower.place.member}",
+        geo_index=Record(doc_count=count, disk_size=size, data_size=size),
+    )
 
 
 def _temporary(db: SyncPouchDB, fun: Any) -> Read:
@@ -166,221 +175,126 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
     return read
 
 
-def _compared(rows: list[Row]) -> tuple[list[Row], Any]:
-    """Return the rows with a geometry to compare, and an array of these."""
-    rows = [row for row in rows if row.shape is not None]
-    return rows, shapes_of([row.shape for row in rows], [row.box for row in rows])
-
-
-class _Nearest:
-    """The rows nearest to a point among those added, each once; all within a radius are counted."""
-
-    def __init__(self, lon: float, lat: float, wanted: int | None, radius: float | None = None) -> None:
-        self._lon, self._lat, self._wanted, self._radius = lon, lat, wanted, radius
-        self._found: list[tuple[float, str, int, Row]] = []
-        self._seen: set[Any] = set()
-        self.count = 0
-
-    def add(self, rows: list[Row]) -> None:
-        """Add some more rows."""
-        rows, shapes = _compared(rows)
-        if not rows:
-            return
-        for row, away in zip(rows, distances(shapes, self._lon, self._lat).tolist(), strict=True):
-            if (self._radius is not None and away > self._radius) or row.seen in self._seen:
-                continue
-            self._seen.add(row.seen)
-            self.count += 1
-            self._found.append((away, row.id, self.count, row))
-        if self._wanted is not None and len(self._found) > 4 * self._wanted + CHUNK:
-            self._found = heapq.nsmallest(self._wanted, self._found)
-
-    def rows(self) -> Iterator[Row]:
-        """Yield them, the nearest first, of equal distances by id."""
-        found = sorted(self._found) if self._wanted is None else heapq.nsmallest(self._wanted, self._found)
-        return (row for _, _, _, row in found)
-
-
 class _Query:
     """Checked options, and how the query is run."""
 
     def __init__(self, db: SyncPouchDB, options: Mapping[str, Any], kind: str) -> None:
         given = {name: value for name, value in options.items() if value is not None}
-        self._db, self._st = db, kind == ST_INDEXES
+        self._st = kind == ST_INDEXES
         self._place: Place = place_of(given, exact_boxes=self._st)
-        self._nearest = _flag(given, "nearest")
-        self._count, self._docs = _flag(given, "count"), _flag(given, "include_docs")
-        self._conflicts = _flag(given, "conflicts")
-        stale, update = given.get("stale"), given.get("update", True)
-        if stale not in (None, "ok", "update_after", True, False):
-            raise QueryParseError(f'stale is "ok" or "update_after", not {safe_repr(stale)}')
-        self.updates = not (stale in ("ok", "update_after", True) or update in (False, "false", "lazy"))
+        self._nearest, self._count = flag_of(given, "nearest"), flag_of(given, "count")
+        stale = given.get("stale")
+        # geopouch's form of it.
+        self.update = freshness("ok" if stale is True else stale, given.get("update"))
         self._format = given.get("format", "view")
-        if self._format not in _FORMATS:
-            raise QueryParseError(f"format is one of {', '.join(_FORMATS[:3])}, not {safe_repr(self._format)}")
-        self._skip = _whole(given, "skip", 0)
-        limit = _whole(given, "limit", None)
-        if self._st:
-            limit = USUAL if limit is None else limit
-            if limit > MOST:
-                raise QueryParseError(f"limit is at most {MOST}: go on with the bookmark")
+        if self._format not in FORMATS:
+            raise QueryParseError(f"format is one of {', '.join(FORMATS[:3])}, not {safe_repr(self._format)}")
+        docs, conflicts = flag_of(given, "include_docs"), flag_of(given, "conflicts")
+        self._shown = Shown(db, st=self._st, docs=docs, conflicts=conflicts, format=self._format)
+        self._page = DOCUMENTS if docs else PAGE
+        self._skip = whole_of(given, "skip", 0) or 0
+        limit = whole_of(given, "limit", USUAL if self._st else None)
+        if self._st and limit is not None and limit > MOST:
+            raise QueryParseError(f"limit is at most {MOST}: go on with the bookmark")
         self._limit = limit
         if given.get("bookmark"):
-            self._skip += _from_bookmark(given["bookmark"])
+            self._skip += place_in("spatial", given["bookmark"])
         if self._nearest and self._place.center is None:
             raise QueryParseError("nearest orders by the distance from a place: give lat and lon, g, or a bbox")
 
-    def answer(self, read: Read, counted: Callable[[Bounds | None], int] | None) -> Record:
-        """Return the result, from the rows that ``read`` yields; ``counted`` counts them without reading."""
+    def answer(self, reading: Reading | None) -> Record:
+        """Return the result, from an index; None is an empty one."""
+        if reading is None:
+            return self._answer(_nothing, None)
+        if self._count and self._place.exact is None and not self._st and len(self._place.bounds) <= 1:
+            # They need not be read.
+            return Record(count=reading.count(self._place.bounds[0] if self._place.bounds else None))
+        return self._answer(reading.batches, reading)
+
+    def temporary(self, read: Read) -> Record:
+        """Return the result, from the rows that ``read`` yields."""
+        return self._answer(read, None)
+
+    def _answer(self, read: Read, reading: Reading | None) -> Record:
         if self._count:
-            place = self._place
-            if counted is not None and place.exact is None and not self._st and len(place.bounds) <= 1:
-                return Record(count=counted(place.bounds[0] if place.bounds else None))
-            return Record(count=sum(1 for _ in self._found(read)))
-        end = None if self._limit is None else self._skip + self._limit
-        rows = self._ordered(read) if self._nearest else self._found(read)
-        return self._shown(list(islice(rows, self._skip, end)))
-
-    def _found(self, read: Read) -> Iterator[Row]:
-        """Yield the matches, each once, in the order of writing (box by box, where there are several)."""
-        bounds: list[Bounds | None] = list(self._place.bounds) or [None]
-        exact = self._place.exact
-        once = self._st or len(bounds) > 1
-        seen: set[Any] = set()
-        for each in bounds:
-            for rows in read(each):
-                if exact is not None:
-                    rows, shapes = _compared(rows)
-                    rows = [rows[place] for place in numpy.flatnonzero(exact(shapes))] if rows else []
-                for row in rows:
-                    if once:
-                        if row.seen in seen:
-                            continue
-                        seen.add(row.seen)
-                    yield row
-
-    def _ordered(self, read: Read) -> Iterator[Row]:
-        """Yield rows by the distance of their geometries, ties in the order of ids."""
-        center = self._place.center
-        assert center is not None, "it was checked"
-        wanted = None if self._limit is None else self._skip + self._limit
-        if self._place.bounds or self._place.exact is not None or wanted is None:
-            found = self._found(read)
-            nearest = _Nearest(*center, wanted)
-            while rows := list(islice(found, CHUNK)):
-                nearest.add(rows)
-            return nearest.rows()
-        return self._widening(read, *center, wanted)
-
-    def _widening(self, read: Read, lon: float, lat: float, wanted: int) -> Iterator[Row]:
-        """Search in growing circles until there are enough: few rows of a big index are read."""
-        radius = 1_000.0
-        while True:
-            whole = radius >= 3.2 * RADIUS
-            nearest = _Nearest(lon, lat, wanted, None if whole else radius)
-            for box in [None] if whole else boxes_around(lon, lat, radius):
-                bounds: Bounds | None = None
-                if box is not None:
-                    bounds = [(box[0], box[2]), (box[1], box[3]), (None, None), (None, None), (None, None)]
-                for rows in read(bounds):
-                    nearest.add(rows)
-            if whole or nearest.count >= wanted:
-                return nearest.rows()
-            radius *= 4
-
-    # -- results -------------------------------------------------------------------------------------
-
-    def _shown(self, page: list[Row]) -> Record:
-        docs = self._documents(page) if self._docs or self._format != "view" else {}
+            return Record(count=sum(map(len, self._found(read))))
+        page = list(self._limited(read, reading))
+        rows = self._shown.rows(page)
         if self._format != "view":
-            return self._features(page, docs)
-        rows = []
-        for row in page:
-            shown = Record(id=row.id)
-            if not self._st:
-                shown["key"] = [list(interval) for interval in row.box]
-            shown["geometry"] = row.geometry
-            if not self._st:
-                shown["value"] = row.value
-                shown["bbox"] = _flat(row)
-            if self._docs:
-                doc = docs.get(self._linked(row))
-                if doc is not None:
-                    shown["doc"] = doc
-            rows.append(shown)
-        answer = Table(rows=rows)
+            answer: Table = FeatureCollection(type="FeatureCollection", features=rows)
+        else:
+            answer = Table(rows=rows)
+        if self._format != "view" or self._st:
+            answer["bookmark"] = place_after("spatial", self._skip + len(page))
+        return answer
+
+    def streamed(self, reading: Reading | None) -> tuple[dict[str, Any], Iterator[Record]]:
+        """Return (fields of the result without the rows, the rows); some have been read, the others are in time."""
         if self._st:
-            answer["bookmark"] = _bookmark(self._skip + len(page))
-        return answer
+            # They are few, and their number is in the bookmark.
+            answer = self.answer(reading)
+            rows = answer.pop("rows")
+            return dict(answer), iter(rows)
+        pages = self._pages(iter(()) if reading is None else self._limited(reading.batches, reading))
+        return {}, itertools.chain(next(pages, []), itertools.chain.from_iterable(pages))
 
-    def _linked(self, row: Row) -> str:
-        """Return the id of the document of a row: the one its value names, or its own."""
-        value = None if self._st else row.value
-        linked = value.get("_id") if isinstance(value, Mapping) else None
-        return linked if isinstance(linked, str) else row.id
+    def _pages(self, rows: Iterator[Row]) -> Iterator[list[Record]]:
+        while page := list(itertools.islice(rows, self._page)):
+            yield self._shown.rows(page)
 
-    def _documents(self, page: list[Row]) -> dict[str, Any]:
-        ids = list(dict.fromkeys(self._linked(row) for row in page))
-        if not ids:
-            return {}
-        listing = self._db.all_docs(keys=ids, include_docs=True, conflicts=self._conflicts)
-        return {row["key"]: row["doc"] for row in listing["rows"] if row.get("doc")}
+    def _limited(self, read: Read, reading: Reading | None) -> Iterator[Row]:
+        end = None if self._limit is None else self._skip + self._limit
+        rows = self._ordered(read, reading) if self._nearest else itertools.chain.from_iterable(self._found(read))
+        return itertools.islice(rows, self._skip, end)
 
-    def _features(self, page: list[Row], docs: Mapping[str, Any]) -> FeatureCollection:
-        features = []
-        for row in page:
-            if self._format == "legacy":
-                features.append(Record(id=row.id))
-                continue
-            feature = Record(_id=row.id, type="Feature", geometry=row.geometry)
-            doc = docs.get(self._linked(row)) or {}
-            properties = doc.get("properties")
-            feature["properties"] = properties if isinstance(properties, Mapping) else _members(doc, row)
-            if self._docs:
-                feature["doc"] = doc
-            features.append(feature)
-        answer = FeatureCollection(type="FeatureCollection", features=features)
-        answer["bookmark"] = _bookmark(self._skip + len(page))
-        return answer
+    def _found(self, read: Read) -> Iterator[list[Row]]:
+        """Yield the matches in the order of writing (box by box, where there are several)."""
+        place = self._place
+        areas: list[Bounds | None] = list(place.bounds) or [None]
+        for number, bounds in enumerate(areas):
+            for rows in once(read(bounds)) if self._st else read(bounds):
+                for earlier in place.bounds[:number]:
+                    rows = [row for row in rows if not overlaps(row.box, earlier)]
+                yield matching(place, rows)
 
-
-def _members(doc: Mapping[str, Any], row: Row) -> Record:
-    return Record({name: value for name, value in doc.items() if not name.startswith("_") and value != row.geometry})
-
-
-def _flat(row: Row) -> list[float]:
-    box = row.box[:2]
-    return [*(low for low, _ in box), *(high for _, high in box)]
+    def _ordered(self, read: Read, reading: Reading | None) -> Iterator[Row]:
+        """Yield rows by the distance of their geometries, ties in the order of ids."""
+        place = self._place
+        assert place.center is not None, "it was checked"
+        wanted = None if self._limit is None else self._skip + self._limit
+        if reading is not None and wanted is not None and not place.bounds and place.exact is None:
+            return _widening(reading, *place.center, wanted)
+        nearest = Nearest(*place.center, wanted)
+        for rows in self._found(read):
+            nearest.add(rows)
+        return nearest.rows()
 
 
-def _flag(given: Mapping[str, Any], name: str) -> bool:
-    value = given.get(name, False)
-    if value not in (True, False, "true", "false"):
-        raise QueryParseError(f"{name} is true or false, not {safe_repr(value)}")
-    return value in (True, "true")
+def _widening(reading: Reading, lon: float, lat: float, wanted: int) -> Iterator[Row]:
+    """Search in growing circles until there are enough: few rows of a big index are read."""
+    # Twice what is wanted, if places were spread evenly over the Earth.
+    radius = max(SMALLEST, 2 * RADIUS * math.sqrt(2 * wanted / max(1, reading.size())))
+    while radius > SMALLEST and sum(reading.about(_bounds(box), MANY) for box in boxes_around(lon, lat, radius)) >= max(
+        MANY, 4 * wanted
+    ):
+        radius = max(SMALLEST, radius / 4)
+    while True:
+        whole = radius >= 3.2 * RADIUS
+        nearest = Nearest(lon, lat, wanted, None if whole else radius)
+        for bounds in [None] if whole else map(_bounds, boxes_around(lon, lat, radius)):
+            for rows in reading.batches(bounds):
+                nearest.add(rows)
+        if whole or nearest.count >= wanted:
+            return nearest.rows()
+        radius *= 4
 
 
-def _whole(given: Mapping[str, Any], name: str, default: int | None) -> Any:
-    if given.get(name) is None:
-        return default
-    value = number(name, given[name], 0)
-    if value != int(value):
-        raise QueryParseError(f"{name} must be a whole number, not {value}")
-    return int(value)
+def _bounds(box: tuple[float, float, float, float]) -> Bounds:
+    return [(box[0], box[2]), (box[1], box[3]), (None, None), (None, None), (None, None)]
 
 
-def _bookmark(place: int) -> str:
-    return base64.urlsafe_b64encode(f"spatial:{place}".encode()).decode()
-
-
-def _from_bookmark(text: Any) -> int:
-    try:
-        kind, _, place = base64.urlsafe_b64decode(str(text)).decode().partition(":")
-        if kind == "spatial":
-            return int(place)
-    except ValueError:
-        pass  # raised below
-    raise QueryParseError(f"{safe_repr(text)} is not a bookmark of an answer")
+def _nothing(bounds: Bounds | None) -> Iterator[list[Row]]:
+    return iter(())
 
 
 def _asked_of_server(db: SyncPouchDB, path: str, options: Mapping[str, Any]) -> Record:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy
 import shapely  # type: ignore[import-untyped]  # its stubs are a separate distribution
 
 from pouchdb_core.errors import BadRequest, QueryParseError
@@ -15,12 +16,22 @@ from pouchdb_core.jsontext import from_text
 from pouchdb_core.revisions.numbers import is_double
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_spatial.boxes import geometry_of
-from pouchdb_spatial.geometries import RELATIONS, Exact, Geometries, related, shapely_of
-from pouchdb_spatial.spatial_index import Bounds
-from pouchdb_spatial.sphere import RADIUS, boxes_around, distances, laid_out
+from pouchdb_spatial.geometries import (
+    RELATIONS,
+    Exact,
+    Geometries,
+    PointTest,
+    related,
+    related_points,
+    shapely_of,
+)
+from pouchdb_spatial.reading import Bounds
+from pouchdb_spatial.sphere import RADIUS, away, boxes_around, distances, laid_out
 
 __all__ = ["Place", "bbox_of", "geometry_from", "number", "place_of"]
 
+SEGMENTS = 90
+"""Straight lines of a quarter of a circle, where its edge is compared."""
 _EARTH: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
 
 
@@ -31,6 +42,8 @@ class Place:
     bounds: list[Bounds] = field(default_factory=list)
     """Boxes of which one must overlap; none: everything."""
     exact: Exact | None = None
+    points: PointTest | None = None
+    """A quicker exact test of points."""
     center: tuple[float, float] | None = None
     """Longitude and latitude from which distances are measured."""
 
@@ -137,6 +150,7 @@ def place_of(given: Mapping[str, Any], *, exact_boxes: bool) -> Place:
 def _box_place(given: Mapping[str, Any], exact_boxes: bool) -> Place:
     box = bbox_of("bbox", given["bbox"])
     plane = None if given.get("plane_bounds") is None else bbox_of("plane_bounds", given["plane_bounds"])
+    exact_boxes = exact_boxes or given.get("relation") is not None
     if plane is None and exact_boxes:
         plane = _EARTH
     parts = _unwrapped(box, plane)
@@ -144,10 +158,14 @@ def _box_place(given: Mapping[str, Any], exact_boxes: bool) -> Place:
     if parts[0][0] <= parts[0][2]:
         place.center = ((parts[0][0] + parts[0][2]) / 2, (parts[0][1] + parts[0][3]) / 2)
     if exact_boxes:
-        area = shapely.union_all([shapely.box(*each) for each in parts])
-        place.exact = related(area, given.get("relation") or "intersects")
-        place.center = (area.centroid.x, area.centroid.y)
-        if given.get("relation") == "disjoint":
+        relation = given.get("relation") or "intersects"
+        area = shapely.box(*parts[0]) if len(parts) == 1 else shapely.union_all([shapely.box(*each) for each in parts])
+        place.exact = related(area, relation)
+        # A point within the bounds is within the box.
+        place.points = (lambda lons, lats: [True] * len(lons)) if relation == "intersects" else None
+        if len(parts) > 1:
+            place.center = (area.centroid.x, area.centroid.y)
+        if relation == "disjoint":
             place.bounds = []
     return place
 
@@ -157,7 +175,8 @@ def _geometry_place(given: Mapping[str, Any]) -> Place:
     relation = given.get("relation") or "intersects"
     west, south, east, north = geometry.bounds
     bounds = [] if relation == "disjoint" else [_bounds((west, south, east, north))]
-    return Place(bounds, related(geometry, relation), (geometry.centroid.x, geometry.centroid.y))
+    center = (geometry.centroid.x, geometry.centroid.y)
+    return Place(bounds, related(geometry, relation), related_points(geometry, relation), center)
 
 
 def _around(given: Mapping[str, Any]) -> Place:
@@ -167,25 +186,42 @@ def _around(given: Mapping[str, Any]) -> Place:
     radius, rangex, rangey = given.get("radius"), given.get("rangex"), given.get("rangey")
     if radius is not None and (rangex is not None or rangey is not None):
         raise QueryParseError("radius is for a circle, rangex and rangey are for an ellipse: give one of them")
+    relation = given.get("relation") or "intersects"
+    if radius is None and rangex is None and rangey is None:
+        if relation != "intersects":
+            raise QueryParseError(f"{relation} is a relation to an area: give a radius, too")
+        return Place(center=(lon, lat))
     if radius is not None:
         metres = number("radius", radius, 0, math.pi * RADIUS)
-        return Place(
-            [_bounds(each) for each in boxes_around(lon, lat, metres)],
-            lambda found: distances(found, lon, lat) <= metres,
-            (lon, lat),
-        )
-    if rangex is None and rangey is None:
-        return Place(center=(lon, lat))
-    if rangex is None or rangey is None:
+        across, along = metres, metres
+    elif rangex is None or rangey is None:
         raise QueryParseError("an ellipse is given by both rangex and rangey")
-    across, along = number("rangex", rangex, 0, math.pi * RADIUS), number("rangey", rangey, 0, math.pi * RADIUS)
+    else:
+        across, along = number("rangex", rangex, 0, math.pi * RADIUS), number("rangey", rangey, 0, math.pi * RADIUS)
+    bounds = [] if relation == "disjoint" else [_bounds(each) for each in boxes_around(lon, lat, max(across, along))]
+    place = Place(bounds, _around_ellipse(lon, lat, across, along, relation), center=(lon, lat))
+    if radius is not None and relation == "intersects":
+        place.exact = lambda found: distances(found, lon, lat) <= metres
+        place.points = lambda lons, lats: away(lons, lats, lon, lat) <= metres
+    return place
 
-    def within(found: Geometries) -> Any:
-        flat = laid_out(found, lon, lat)
-        scaled = shapely.transform(flat, lambda points: points / [across or 1e-9, along or 1e-9])
-        return shapely.distance(scaled, shapely.Point(0, 0)) <= 1
 
-    return Place([_bounds(each) for each in boxes_around(lon, lat, max(across, along))], within, (lon, lat))
+def _around_ellipse(lon: float, lat: float, across: float, along: float, relation: str) -> Exact:
+    """Return the test of an ellipse of metres around a point, which becomes a circle of radius 1."""
+    test = related(shapely.Point(0, 0).buffer(1, quad_segs=SEGMENTS), relation)
+
+    def exact(found: Geometries) -> Any:
+        flat = shapely.transform(laid_out(found, lon, lat), lambda points: points / [across or 1e-9, along or 1e-9])
+        if relation in ("intersects", "disjoint"):
+            return (shapely.distance(flat, shapely.Point(0, 0)) <= 1) == (relation == "intersects")
+        if relation in ("contains", "contains_properly", "covers"):
+            points, owners = shapely.get_coordinates(flat, return_index=True)
+            farthest = numpy.zeros(len(found))
+            numpy.maximum.at(farthest, owners, numpy.hypot(points[:, 0], points[:, 1]))
+            return farthest < 1 if relation == "contains_properly" else farthest <= 1
+        return test(flat)
+
+    return exact
 
 
 def _ranges(start: Any, end: Any) -> Bounds:

@@ -8,13 +8,12 @@ trees are tables with a GiST index over the first two dimensions, which needs no
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.jsontext import dump, load
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
-from pouchdb_core.views.index_store import Tables
 from pouchdb_core.views.servers import Functions, functions_of
 from pouchdb_spatial.boxes import Interval, entry_of
 from pouchdb_spatial.geometries import stored_shapes
@@ -23,18 +22,17 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
 __all__ = [
+    "BOX",
     "DIMENSIONS",
     "SPATIAL",
     "ST_INDEXES",
-    "Bounds",
+    "TINY",
+    "TREES",
     "Row",
     "SpatialIndex",
     "SpatialKind",
     "StKind",
-    "count_of",
     "emitted_rows",
-    "overlaps",
-    "rows_of",
 ]
 
 SPATIAL, ST_INDEXES = "spatial", "st_indexes"
@@ -42,19 +40,11 @@ DIMENSIONS = 5
 """An R*Tree has up to five; of longer keys the first five are in it, and all are compared afterwards."""
 TINY = 1e-37
 """The smallest number of the tree's 32 bits; numbers closer to zero are zero there."""
-CHUNK = 1000
-"""Rows that are read at a time."""
 _PLACES = range(DIMENSIONS)
-_TREES = (("flat", 0, 2), ("deep", 3, DIMENSIONS))
+TREES = (("flat", 0, 2), ("deep", 3, DIMENSIONS))
 """Each tree with the minimum and maximum dimensions of its boxes; further dimensions are not in it."""
-FARTHEST = 1.7e308
-"""Where an open interval ends in PostgreSQL, whose boxes do not accept every infinity."""
-_BOX = "box(point(low0, low1), point(high0, high1))"
-_INTERVALS = ", ".join(f"r.low{place}, r.high{place}" for place in _PLACES)
-_COLUMNS = f"r.n, r.id, r.dims, r.geometry, r.value, r.shape, r.rest, {_INTERVALS}"
-
-Bounds = Sequence[tuple[float | None, float | None]]
-"""An interval for each dimension; None is open."""
+BOX = "box(point(low0, low1), point(high0, high1))"
+"""A row of a tree in PostgreSQL, as its GiST index has it."""
 
 
 class Row:
@@ -118,13 +108,13 @@ class SpatialIndex(InsideIndex):
         )
         run("CREATE INDEX {rows_by_document} ON {rows} (id)")
         run("CREATE INDEX {rows_by_dimensions} ON {rows} (dims)")
-        for tree, _, most in _TREES:
+        for tree, _, most in TREES:
             columns = ", ".join(f"low{place}{kind}, high{place}{kind}" for place in range(most))
             if sqlite:
                 run(f"CREATE VIRTUAL TABLE {{{tree}}} USING rtree(n, {columns})")
             else:
                 run(f"CREATE TABLE {{{tree}}} (n INTEGER PRIMARY KEY, {columns})")
-                run(f"CREATE INDEX {{{tree}_boxes}} ON {{{tree}}} USING gist ({_BOX})")
+                run(f"CREATE INDEX {{{tree}_boxes}} ON {{{tree}}} USING gist ({BOX})")
 
     def prepare(self, batch: Batch) -> tuple[list[Row], int]:
         self._functions.compile(self._name, "map", self._source)
@@ -149,15 +139,17 @@ class SpatialIndex(InsideIndex):
         tables = self.place.tables
         replaced = [(id,) for id in batch.replaced]
         if replaced:
-            for tree, _, _ in _TREES:
+            for tree, _, _ in TREES:
                 tables.many(f"DELETE FROM {{{tree}}} WHERE n IN (SELECT n FROM {{rows}} WHERE id = ?)", replaced)
             tables.many("DELETE FROM {rows} WHERE id = ?", replaced)
         if not work:
             return
+        dimensions = {len(row.box) for row in work}.union((self.state or {}).get("dims", ()))
+        self.state = {"dims": sorted(dimensions)}
         first = tables.one("SELECT coalesce(max(n), 0) + 1 FROM {rows}")[0]
         marks = ", ".join("?" * (2 * DIMENSIONS + 7))
         tables.many(f"INSERT INTO {{rows}} VALUES ({marks})", [row.columns(n) for n, row in enumerate(work, first)])
-        for tree, least, most in _TREES:
+        for tree, least, most in TREES:
             marks = ", ".join("?" * (2 * most + 1))
             boxes = [
                 (n, *_padded(row.box, most))
@@ -191,7 +183,7 @@ def _json(value: Any) -> bytes | None:
 
 
 def _padded(box: Sequence[Interval], dimensions: int) -> list[float]:
-    # Dimensions that a box does not have are not compared in the tree (``_numbers``).
+    # Dimensions that a box does not have are not compared in the tree (``Reading``).
     padded = [*box[:dimensions], *[(0.0, 0.0)] * (dimensions - len(box))]
     return [bound for interval in padded for bound in interval]
 
@@ -200,7 +192,7 @@ class SpatialKind(IndexKind):
     """``spatial``: GeoCouch's and geopouch's functions, which ``emit(key, value)``."""
 
     name = SPATIAL
-    version = 2
+    version = 3
 
     def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)
@@ -239,118 +231,3 @@ def _library(ddoc: Mapping[str, Any]) -> Any:
         and name not in (SPATIAL, ST_INDEXES, "views", "indexes", "nouveau", "language", "validate_doc_update")
         and isinstance(value, (str, Mapping))
     }
-
-
-def rows_of(tables: Tables, bounds: Bounds | None) -> Iterator[list[Row]]:
-    """Yield the rows whose boxes overlap these bounds, in the order they were written, some at a time; None: all.
-
-    Boxes with more dimensions than there are bounds do not match; further bounds are ignored.
-    """
-    if bounds is None:
-        yield from _all_rows(tables)
-        return
-    exact, params = _exact(bounds)
-    numbers = _numbers(tables, bounds)
-    for start in range(0, len(numbers), CHUNK):
-        chunk = numbers[start : start + CHUNK]
-        marks = ", ".join("?" * len(chunk))
-        sql = f"SELECT {_COLUMNS} FROM {{rows}} AS r WHERE r.n IN ({marks}) AND {exact} ORDER BY r.n"
-        rows = map(_row_of(tables), tables.all(sql, (*chunk, *params)))
-        yield [row for row in rows if len(row.box) <= DIMENSIONS or overlaps(row.box, bounds)]
-
-
-def count_of(tables: Tables, bounds: Bounds | None) -> int:
-    """Return the number of rows whose boxes overlap these bounds; None: all."""
-    if bounds is None:
-        return int(tables.one("SELECT count(*) FROM {rows}")[0])
-    if len(bounds) > DIMENSIONS:
-        return sum(len(rows) for rows in rows_of(tables, bounds))
-    exact, params = _exact(bounds)
-    total = 0
-    for tree, condition, found in _asked_trees(tables, bounds):
-        total += tables.one(
-            f"SELECT count(*) FROM {{{tree}}} AS b JOIN {{rows}} AS r ON r.n = b.n WHERE {condition} AND {exact}",
-            (*found, *params),
-        )[0]
-    return total
-
-
-def _all_rows(tables: Tables) -> Iterator[list[Row]]:
-    last = -1
-    while found := tables.all(
-        f"SELECT {_COLUMNS} FROM {{rows}} AS r WHERE r.n > ? ORDER BY r.n LIMIT {CHUNK}", (last,)
-    ):
-        last = found[-1][0]
-        yield list(map(_row_of(tables), found))
-
-
-def _asked_trees(tables: Tables, bounds: Bounds) -> Iterator[tuple[str, str, list[float]]]:
-    """Yield (tree, condition, parameters) for each tree that has boxes.
-
-    Compared are the dimensions that all of its boxes have: a box with fewer overlaps everything in the others.
-    """
-    for tree, least, most in _TREES:
-        above = "" if most == DIMENSIONS else f" AND dims <= {most}"
-        (fewest,) = tables.one(f"SELECT min(dims) FROM {{rows}} WHERE dims >= {least}{above}")
-        if fewest is None:
-            continue
-        conditions, params = ["1 = 1"], []
-        for place, (low, high) in enumerate(bounds[: min(fewest, most)]):
-            for column, sign, bound, margin in ((f"high{place}", ">=", low, -TINY), (f"low{place}", "<=", high, TINY)):
-                if bound is not None:
-                    conditions.append(f"b.{column} {sign} ?")
-                    params.append(bound + margin)
-        if tables.dialect != "sqlite" and fewest > 0:
-            asked = [*bounds[: min(fewest, 2)], (None, None)][:2]
-            (west, east), (south, north) = asked[0], asked[-1]
-            conditions.append(f"{_BOX} && box(point(?, ?), point(?, ?))")
-            params += [-FARTHEST if west is None else west, -FARTHEST if south is None else south]
-            params += [FARTHEST if east is None else east, FARTHEST if north is None else north]
-        yield tree, " AND ".join(conditions), params
-
-
-def _numbers(tables: Tables, bounds: Bounds) -> list[int]:
-    found: list[int] = []
-    for tree, condition, params in _asked_trees(tables, bounds):
-        found += [n for (n,) in tables.all(f"SELECT n FROM {{{tree}}} AS b WHERE {condition}", params)]
-    found.sort()
-    return found
-
-
-def _exact(bounds: Bounds) -> tuple[str, list[float]]:
-    """Return the condition on rows, and its parameters."""
-    conditions: list[str] = ["r.dims <= ?"]
-    params: list[float] = [len(bounds)]
-    for place, (low, high) in enumerate(bounds[:DIMENSIONS]):
-        for column, sign, bound in ((f"high{place}", ">=", low), (f"low{place}", "<=", high)):
-            if bound is not None:
-                conditions.append(f"(r.{column} {sign} ? OR r.{column} IS NULL)")
-                params.append(bound)
-    return " AND ".join(conditions), params
-
-
-def _row_of(tables: Tables) -> Callable[[Sequence[Any]], Row]:
-    return _row if tables.dialect == "sqlite" else _typed_row
-
-
-def _typed_row(found: Sequence[Any]) -> Row:
-    """Return a row of a store whose columns have types: its integers come back as floats."""
-    others = found[:7]
-    bounds = (int(each) if each is not None and each.is_integer() else each for each in found[7:])
-    return _row((*others, *bounds))
-
-
-def _row(found: Sequence[Any]) -> Row:
-    _, id, dims, geometry, value, shape, rest, *bounds = found
-    box = tuple(zip(bounds[0 : 2 * dims : 2], bounds[1 : 2 * dims : 2], strict=True))
-    if rest is not None:
-        box = (*box, *((low, high) for low, high in json.loads(rest)))
-    return Row(id, box, geometry, value, shape)
-
-
-def overlaps(box: Sequence[Interval], bounds: Bounds) -> bool:
-    """Whether a box overlaps the bounds in each of its dimensions, edges included."""
-    return len(box) <= len(bounds) and all(
-        (low is None or b >= low) and (high is None or a <= high)
-        for (a, b), (low, high) in zip(box, bounds, strict=False)
-    )

@@ -12,27 +12,33 @@ from typing import Any
 import numpy
 import shapely  # type: ignore[import-untyped]  # its stubs are a separate distribution
 
-__all__ = ["RADIUS", "boxes_around", "distance", "distances", "laid_out"]
+__all__ = ["RADIUS", "away", "boxes_around", "distance", "distances", "laid_out"]
 
 RADIUS = 6_371_008.8
 """Metres: the mean radius of the Earth."""
 Box = tuple[float, float, float, float]
 
 
+def away(lons: Any, lats: Any, lon: float, lat: float) -> Any:
+    """Return the metres from a point to each of some points; arrays of degrees."""
+    lats, lat0 = numpy.radians(lats), math.radians(lat)
+    # The haversine is exact for small distances, too.
+    across = numpy.sin(numpy.radians(numpy.subtract(lons, lon)) / 2) ** 2
+    half = numpy.sin((lats - lat0) / 2) ** 2 + math.cos(lat0) * numpy.cos(lats) * across
+    return 2 * RADIUS * numpy.arcsin(numpy.sqrt(numpy.minimum(half, 1)))
+
+
 def laid_out(geometry: Any, lon: float, lat: float) -> Any:
     """Return a shapely geometry of degrees, or an array of them, in metres around a point."""
-    lon0, lat0 = math.radians(lon), math.radians(lat)
+    lat0 = math.radians(lat)
 
     def flat(points: Any) -> Any:
-        lons, lats = numpy.radians(points[:, 0]), numpy.radians(points[:, 1])
-        across = lons - lon0
-        # The haversine is exact for small distances, too.
-        half = numpy.sin((lats - lat0) / 2) ** 2 + math.cos(lat0) * numpy.cos(lats) * numpy.sin(across / 2) ** 2
-        away = 2 * numpy.arcsin(numpy.sqrt(numpy.clip(half, 0, 1))) * RADIUS
+        metres = away(points[:, 0], points[:, 1], lon, lat)
+        across, lats = numpy.radians(points[:, 0] - lon), numpy.radians(points[:, 1])
         east = numpy.cos(lats) * numpy.sin(across)
         north = math.cos(lat0) * numpy.sin(lats) - math.sin(lat0) * numpy.cos(lats) * numpy.cos(across)
         bearing = numpy.arctan2(east, north)
-        return numpy.column_stack([away * numpy.sin(bearing), away * numpy.cos(bearing)])
+        return numpy.column_stack([metres * numpy.sin(bearing), metres * numpy.cos(bearing)])
 
     return shapely.transform(shapely.force_2d(geometry), flat)
 

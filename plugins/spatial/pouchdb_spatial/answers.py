@@ -1,0 +1,92 @@
+"""The rows of a result, as GeoCouch, Cloudant Geo and GeoJSON have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pouchdb_core.jsontext import dump
+from pouchdb_core.results import Record
+from pouchdb_core.tables import Table
+from pouchdb_spatial.spatial_index import Row
+
+if TYPE_CHECKING:
+    from pouchdb_core.database import SyncPouchDB
+
+__all__ = ["FORMATS", "FeatureCollection", "Shown"]
+
+FORMATS = ("view", "geojson", "legacy", "application/vnd.geo+json")
+
+
+class FeatureCollection(Table):
+    """A result in GeoJSON. ``save`` writes it to a file that any map viewer opens."""
+
+    __slots__ = ()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the collection to a file, without the bookmark."""
+        content = {name: value for name, value in self.items() if name != "bookmark"}
+        Path(path).write_bytes(dump(content))
+
+
+class Shown:
+    """What a query wants to see of its rows; ``st``: those of Cloudant Geo."""
+
+    def __init__(self, db: SyncPouchDB, *, st: bool, docs: bool, conflicts: bool, format: str) -> None:
+        self._db, self._st, self._docs, self._conflicts, self._format = db, st, docs, conflicts, format
+
+    def rows(self, page: list[Row]) -> list[Record]:
+        """Return rows, or features, with their documents if these are wanted."""
+        docs = self._documents(page) if self._docs or self._format != "view" else {}
+        if self._format == "legacy":
+            return [Record(id=row.id) for row in page]
+        if self._format != "view":
+            return [self._feature(row, docs) for row in page]
+        if self._st and not self._docs:
+            return [Record(id=row.id, geometry=row.geometry) for row in page]
+        return [self._row(row, docs) for row in page]
+
+    def _row(self, row: Row, docs: Mapping[str, Any]) -> Record:
+        if self._st:
+            shown = Record(id=row.id, geometry=row.geometry)
+        else:
+            key = [list(interval) for interval in row.box]
+            shown = Record(id=row.id, key=key, geometry=row.geometry, value=row.value, bbox=_flat(row))
+        if self._docs:
+            doc = docs.get(self._linked(row))
+            if doc is not None:
+                shown["doc"] = doc
+        return shown
+
+    def _linked(self, row: Row) -> str:
+        """Return the id of the document of a row: the one its value names, or its own."""
+        value = None if self._st else row.value
+        linked = value.get("_id") if isinstance(value, Mapping) else None
+        return linked if isinstance(linked, str) else row.id
+
+    def _documents(self, page: list[Row]) -> dict[str, Any]:
+        ids = list(dict.fromkeys(self._linked(row) for row in page))
+        if not ids:
+            return {}
+        listing = self._db.all_docs(keys=ids, include_docs=True, conflicts=self._conflicts)
+        return {row["key"]: row["doc"] for row in listing["rows"] if row.get("doc")}
+
+    def _feature(self, row: Row, docs: Mapping[str, Any]) -> Record:
+        geometry = row.geometry
+        feature = Record(_id=row.id, type="Feature", geometry=geometry)
+        doc = docs.get(self._linked(row)) or {}
+        properties = doc.get("properties")
+        if not isinstance(properties, Mapping):
+            members = {name: value for name, value in doc.items() if not name.startswith("_") and value != geometry}
+            properties = Record(members)
+        feature["properties"] = properties
+        if self._docs:
+            feature["doc"] = doc
+        return feature
+
+
+def _flat(row: Row) -> list[float]:
+    box = row.box[:2]
+    return [*(low for low, _ in box), *(high for _, high in box)]

@@ -1,0 +1,134 @@
+"""When an index is brought up to date, and how its rows are read: some at a time, however many there are."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pouchdb_spatial import reading
+from pouchdb_spatial.querying import asked_rows
+
+import pouchdb
+
+VIEW = "function (doc) { if (doc.k !== undefined) emit(doc.k, doc.n); }"
+DDOC = {
+    "_id": "_design/s",
+    "spatial": {"k": VIEW},
+    "st_indexes": {"g": {"index": "function (doc) { if (doc.g) st_index(doc.g); }"}},
+}
+HERE = {"type": "Point", "coordinates": [1, 1]}
+
+
+@pytest.fixture
+def db() -> Iterator[Any]:
+    with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:
+        environment["places"].put(DDOC)
+        yield environment["places"]
+
+
+def ids(answer: Any) -> list[str]:
+    return [row["id"] for row in answer.rows]
+
+
+@pytest.mark.parametrize("index", ["s/k", "s/g"])
+@pytest.mark.parametrize("options", [{"stale": "ok"}, {"stale": True}, {"update": False}, {"update": "false"}])
+def test_an_index_as_it_is(db: Any, index: str, options: Any) -> None:
+    db.put({"_id": "a", "k": [1], "g": HERE})
+    assert ids(db.spatial(index, **options)) == [], "it was never built"
+    assert db.spatial(index, count=True, **options).count == 0
+    assert db.spatial(index, format="geojson", **options).features == []
+    assert ids(db.spatial(index)) == ["a"]
+    db.put({"_id": "b", "k": [1], "g": HERE})
+    assert ids(db.spatial(index, **options)) == ["a"]
+    assert ids(db.spatial(index, update=True)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("index", ["s/k", "s/g"])
+@pytest.mark.parametrize("options", [{"stale": "update_after"}, {"update": "lazy"}])
+def test_an_index_that_is_brought_up_to_date_afterwards(db: Any, index: str, options: Any) -> None:
+    seen: list[Any] = []
+    db.on("indexing", seen.append)
+    for expected in ([], ["0"], ["0", "1"]):
+        db.put({"_id": str(len(expected)), "k": [1], "g": HERE})
+        assert ids(db.spatial(index, **options)) == expected
+        assert db.environment.context.wait_until_called(seen.append, timeout=10)
+    assert [event["view"] for event in seen] == [index] * 3
+
+
+@pytest.mark.parametrize(
+    "options", [{"stale": "maybe"}, {"update": "maybe"}, {"update": 1}, {"stale": "ok", "update": True}]
+)
+def test_no_way_to_bring_it_up_to_date(db: Any, options: Any) -> None:
+    with pytest.raises(pouchdb.BadRequest):
+        db.spatial("s/k", **options)
+
+
+def test_rows_are_read_as_they_are_taken(db: Any) -> None:
+    db.bulk_docs([{"_id": f"{n:04}", "k": [n], "n": n} for n in range(3000)])
+    for options in ({}, {"start_range": [0]}):
+        head, rows = asked_rows(db, "s/k", options)
+        assert head == {}
+        assert [row["value"] for row in itertools.islice(rows, 600)] == list(range(600))
+        gone = [db[f"{n:04}"] for n in range(2500, 3000)]
+        db.bulk_docs([{**doc, "_deleted": True} for doc in gone])
+        db.spatial("s/k", limit=0)
+        assert [row["value"] for row in rows] == list(range(600, 2500)), "those that are gone were not held"
+        db.bulk_docs([{"_id": f"{n:04}", "k": [n], "n": n} for n in range(2500, 3000)])
+
+
+def test_answers_of_any_size_are_those_of_a_scan(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One statement for a few rows, their numbers first for more, all rows in turn for most of them."""
+    source = random.Random(7)
+    keys = [[source.randint(0, 30) for _ in range(source.choice([1, 2, 2, 3, 7]))] for _ in range(400)]
+    db.bulk_docs([{"_id": f"{n:03}", "k": key, "n": n} for n, key in enumerate(keys)])
+    monkeypatch.setattr(reading, "CHUNK", 20)
+    monkeypatch.setattr(reading, "NUMBERS", 60)
+    ways = set()
+    for _ in range(150):
+        size = source.randint(1, 7)
+        start = [source.choice([None, source.randint(0, 30)]) for _ in range(size)]
+        end = [None if low is None else low + source.randint(0, 30) for low in start]
+        wanted = [
+            n
+            for n, key in enumerate(keys)
+            if len(key) <= size
+            and all(
+                (low is None or each >= low) and (high is None or each <= high)
+                for each, low, high in zip(key, start, end, strict=False)
+            )
+        ]
+        assert [row.value for row in db.spatial("s/k", start_range=start, end_range=end).rows] == wanted
+        assert db.spatial("s/k", start_range=start, end_range=end, count=True).count == len(wanted)
+        ways.add(sum(len(wanted) > most for most in (20, 60)))
+    assert ways == {0, 1, 2}
+
+
+def test_a_place_in_both_halves_of_a_box_over_the_date_line_is_found_once(db: Any) -> None:
+    wide = {"type": "LineString", "coordinates": [[-180, 0], [180, 0]]}
+    db.bulk_docs([{"_id": "wide", "g": wide, "k": wide}, {"_id": "here", "g": HERE, "k": HERE}])
+    bounds = {"bbox": "170,-10,-170,10", "plane_bounds": "-180,-90,180,90"}
+    assert ids(db.spatial("s/k", **bounds)) == ids(db.spatial("s/g", **bounds)) == ["wide"]
+    assert db.spatial("s/k", count=True, **bounds).count == db.spatial("s/g", count=True, **bounds).count == 1
+
+
+def test_one_place_of_a_document_is_shown_once_by_st_indexes(db: Any) -> None:
+    twice = "function (doc) { st_index(doc.g); st_index(doc.g); st_index(doc.h); }"
+    db.put(
+        {"_id": "_design/t", "st_indexes": {"g": {"index": twice}}, "spatial": {"k": twice.replace("st_index", "emit")}}
+    )
+    db.put({"_id": "a", "g": HERE, "h": {"type": "Point", "coordinates": [2, 2]}})
+    assert ids(db.spatial("t/g")) == ["a", "a"]
+    assert ids(db.spatial("t/k")) == ["a", "a", "a"], "each emit is a row"
+
+
+def test_the_nearest_among_many_in_one_place(db: Any) -> None:
+    """The first circle gets smaller until it holds few; more in one place than that are compared all the same."""
+    crowd = [{"_id": f"c{n:04}", "g": {"type": "Point", "coordinates": [10, 50]}} for n in range(1500)]
+    ring = [{"_id": f"r{n:02}", "g": {"type": "Point", "coordinates": [10 + n / 100, 50]}} for n in range(1, 50)]
+    db.bulk_docs([*crowd, *ring])
+    assert ids(db.spatial("s/g", lat=50, lon=10.5, nearest=True, limit=3)) == ["r49", "r48", "r47"]
+    assert ids(db.spatial("s/g", lat=50, lon=10, nearest=True, limit=2)) == ["c0000", "c0001"]
+    assert ids(db.spatial("s/g", lat=-50, lon=-170, nearest=True, limit=1)) != []
