@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.errors import BadRequest, DatabaseClosed, EnvironmentError, NotFound
+from pouchdb_core.forks import Origin
 from pouchdb_core.plugins import Plugins
 from pouchdb_core.replication.replicate import Replicator, Tools
 from pouchdb_core.runner import Runner
@@ -409,7 +410,7 @@ class _Scratch:
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
         self._mine = directory is not None
-        self._pid = os.getpid()
+        self._origin = Origin()
         self._names: dict[tuple[str, str], Path] = {}
         self._lock = threading.RLock()
 
@@ -417,7 +418,7 @@ class _Scratch:
         """Return a folder by name, making it if needed."""
         with self._lock:
             if self._directory is None:
-                self._directory, self._mine, self._pid = Path(tempfile.mkdtemp(prefix="pouchdb-")), True, os.getpid()
+                self._directory, self._mine, self._origin = Path(tempfile.mkdtemp(prefix="pouchdb-")), True, Origin()
             if (kind, name) not in self._names:
                 self._names[kind, name] = Path(tempfile.mkdtemp(dir=self._directory))
             return self._names[kind, name]
@@ -430,7 +431,7 @@ class _Scratch:
             shutil.rmtree(folder, ignore_errors=True)
 
     def remove(self) -> None:
-        if self._mine and self._directory is not None and self._pid == os.getpid():
+        if self._mine and self._directory is not None and self._origin.here():
             shutil.rmtree(self._directory, ignore_errors=True)
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from pouchdb_core.forks import renew_in_child
 
 __all__ = ["Idle", "Job", "Runner"]
 
@@ -44,12 +45,12 @@ class Job:
     it raises is logged and ends the job. A finished job is not stepped again.
     """
 
-    __slots__ = ("_runner", "deadline", "over", "pid", "queued", "running", "step", "woken")
+    __slots__ = ("_runner", "deadline", "home", "over", "queued", "running", "step", "woken")
 
     def __init__(self, runner: Runner, step: Callable[[], Idle | bool | None]) -> None:
         self._runner = runner
         self.step = step
-        self.pid = os.getpid()
+        self.home = runner.home
         self.queued = False
         self.running = False
         self.woken = False
@@ -70,10 +71,13 @@ class Runner:
 
     def __init__(self, name: str, threads: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._name, self._most, self._clock = name, threads, clock
+        self._closed = False
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
+        self.home = object()
+        """Stands for the process: jobs of another one are not stepped here."""
         self._condition = threading.Condition()
         self._ready: deque[Job] = deque()
         self._deadlines: list[tuple[float, int, Job]] = []
@@ -84,7 +88,6 @@ class Runner:
         self._waiting = 0
         self._watched = False
         """Whether one of the waiting threads waits for the next deadline."""
-        self._closed = False
 
     def job(self, step: Callable[[], Idle | bool | None]) -> Job:
         """Make a job; it runs when it is first woken."""
@@ -107,19 +110,14 @@ class Runner:
     @property
     def threads(self) -> int:
         """The current number of threads."""
-        return len(self._threads) if self._pid == os.getpid() else 0
+        return len(self._threads)
 
     def current(self) -> bool:
         """Return whether the calling thread is one of the runner's."""
-        return self._pid == os.getpid() and threading.current_thread() in self._threads
+        return threading.current_thread() in self._threads
 
     def close(self, timeout: float = 0.0) -> None:
         """Take no more work. Jobs that are ready are stepped once more; waits up to ``timeout`` seconds for it."""
-        if self._pid != os.getpid():
-            # They are the parent's; the child has none and will take none.
-            self._reset()
-            self._closed = True
-            return
         with self._condition:
             self._closed = True
             self._deadlines.clear()
@@ -131,11 +129,8 @@ class Runner:
                 thread.join(max(0.0, end - time.monotonic()))
 
     def _wake(self, job: Job) -> None:
-        pid = os.getpid()
-        if job.pid != pid:
+        if job.home is not self.home:
             return
-        if self._pid != pid:
-            self._reset()
         with self._condition:
             if job.queued or job.over or (self._closed and threading.current_thread() not in self._threads):
                 # What a last step has to report is still reported.
@@ -183,6 +178,9 @@ class Runner:
             except BaseException:
                 logger.exception("%s: a job failed", self._name)
                 outcome = False
+            if condition is not self._condition:
+                # The step forked, and this is the child.
+                return
             with condition:
                 job.running = False
                 if outcome is False or (self._closed and not job.woken):

@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from pouchdb_core.forks import renew_in_child
+
 __all__ = ["UuidSource"]
 
 
@@ -23,18 +25,19 @@ class UuidSource:
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._clock, self._random = clock, random
-        self._lock, self._pid = threading.RLock(), os.getpid()
         self._last = 0
+        self._renew()
+        renew_in_child(self._renew)
+
+    def _renew(self) -> None:
+        # That parent and child continue from one stamp is covered by the random tail.
+        self._lock = threading.RLock()
 
     def __call__(self) -> str:
         """Return the next UUID as text with dashes."""
         millis = int(self._clock() * 1000)
         # 48 bits of time, 26 of counter (12 in rand_a, 14 leading ones of rand_b), 48 random ones.
         # The counter starts low in each millisecond and only grows within it.
-        if self._pid != os.getpid():
-            # Forked: a thread of the parent may have held the lock. That both continue from one stamp
-            # is covered by the random tail.
-            self._lock, self._pid = threading.RLock(), os.getpid()
         with self._lock:
             stamp = max(millis << 26, self._last + 1)
             self._last = stamp

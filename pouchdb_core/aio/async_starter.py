@@ -105,8 +105,7 @@ class _Starter(Starter):
 
     def _begins(self, handle: AsyncHandle, live: bool) -> None:
         if not live:
-            self._calls.order.enter()
-            handle.on_done(self._calls.order.leave)
+            handle.on_done(self._calls.order.enter())
 
     @property
     def blocks(self) -> bool:  # type: ignore[override]  # it changes

@@ -7,7 +7,6 @@ take their turn, and then hold back only calls that end the database: building a
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from pouchdb_core.errors import DatabaseClosed
+from pouchdb_core.forks import renew_in_child
 
 __all__ = ["CallOrder", "Way"]
 
@@ -43,9 +43,12 @@ class Way(Enum):
 class _Turn:
     """One call, waiting in one or more queues."""
 
-    __slots__ = ("call", "missing", "queues", "refuse", "start", "way")
+    __slots__ = ("call", "home", "missing", "queues", "refuse", "start", "way")
 
-    def __init__(self, call: Call, refuse: Refuse, way: Way, start: Start, queues: list[_Queue]) -> None:
+    def __init__(
+        self, home: object, call: Call, refuse: Refuse, way: Way, start: Start, queues: list[_Queue]
+    ) -> None:
+        self.home = home
         self.call: Call | None = call
         self.refuse: Refuse | None = refuse
         self.way, self.start, self.queues = way, start, queues
@@ -101,9 +104,11 @@ class CallOrder:
         self._all_ended = ended
         self.closed = False
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
+        # In a forked child: the waiting calls are the parent's, and the lock may have been held. A turn belongs to the
+        # condition it was made under.
         self._condition = threading.Condition()
         self._queues: dict[str, _Queue] = {}
         self._within = threading.local()
@@ -118,9 +123,6 @@ class CallOrder:
         ``start(function)`` calls a function on another thread, or raises RuntimeError.
         ``refuse(error)`` is called if the call will never be made. Returns a function that withdraws a waiting call.
         """
-        if self._pid != os.getpid():
-            # A forked child: the waiting calls are the parent's, and its lock may have been held.
-            self._reset()
         with self._condition:
             entered = None if self.closed or self._is_part(names) else self._enter(names, call, refuse, way, start)
         if entered is not None:
@@ -139,7 +141,7 @@ class CallOrder:
         """Queue a call. The lock must be held."""
         wanted = self._queues if names is None else dict.fromkeys(names)
         queues = [self._queues.setdefault(name, _Queue()) for name in wanted or ("",)]
-        turn = _Turn(call, refuse, way, start, queues)
+        turn = _Turn(self._condition, call, refuse, way, start, queues)
         self.outstanding += 1
         for queue in queues:
             queue.waiting.append(turn)
@@ -171,26 +173,27 @@ class CallOrder:
         for turn in waiting:
             self._refused(turn, DatabaseClosed("the environment is closed"))
 
-    def enter(self) -> None:
-        """Count work that goes on after its call has ended."""
-        with self._condition:
+    def enter(self) -> Call:
+        """Count work that goes on after its call has ended; return the function that counts its end."""
+        home = self._condition
+        with home:
             self.outstanding += 1
 
-    def leave(self) -> None:
-        """Count the end of such work."""
-        with self._condition:
-            self._ended()
+        def leave() -> None:
+            if home is self._condition:
+                with home:
+                    self._ended()
+
+        return leave
 
     def wait(self, timeout: float) -> bool:
         """Wait until every call has ended; return False if ``timeout`` seconds pass first."""
-        if self._pid != os.getpid():
-            return True
         with self._condition:
             return self._condition.wait_for(lambda: not self.outstanding, timeout)
 
     def _take_back(self, turn: _Turn) -> None:
         with self._condition:
-            if turn.call is None or not turn.missing:
+            if turn.call is None or not turn.missing or turn.home is not self._condition:
                 return
             turn.drop()
             for queue in turn.queues:
@@ -236,9 +239,11 @@ class CallOrder:
             within.turn = None
             turn.drop()
             del call
-            with self._condition:
-                self._ended()
-            self._leave(turn)
+            # Unless the call forked, and this is the child.
+            if turn.home is self._condition:
+                with self._condition:
+                    self._ended()
+                self._leave(turn)
 
     def _leave(self, turn: _Turn) -> None:
         with self._condition:

@@ -8,13 +8,13 @@ there are listeners: the one poll of the project, because SQLite has no other wa
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Protocol
 
 from pouchdb_core.errors import DatabaseClosed, NotFound
+from pouchdb_core.forks import renew_in_child
 
 __all__ = ["Notifier", "Watched", "Watcher"]
 
@@ -32,18 +32,16 @@ class Notifier:
     def __init__(self, on_listeners: Callable[[bool], None] = lambda listening: None) -> None:
         self._on_listeners = on_listeners
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
         self._wakes: dict[object, Wake] = {}
         # Re-entrant: the garbage collector may end a subscription during another one.
         self._lock = threading.RLock()
-        self._pid = os.getpid()
 
     def subscribe(self, wake: Wake) -> Callable[[], None]:
         """Call ``wake`` whenever something may be new, until the returned function is called."""
-        if self._pid != os.getpid():
-            self._reset()
-        key, pid = object(), self._pid
+        key = object()
         with self._lock:
             self._wakes[key] = wake
             if len(self._wakes) == 1:
@@ -51,16 +49,16 @@ class Notifier:
                 self._on_listeners(True)
 
         def unsubscribe() -> None:
-            if pid == os.getpid():
-                with self._lock:
-                    if self._wakes.pop(key, None) is not None and not self._wakes:
-                        self._on_listeners(False)
+            with self._lock:
+                # It is not there in a forked child.
+                if self._wakes.pop(key, None) is not None and not self._wakes:
+                    self._on_listeners(False)
 
         return unsubscribe
 
     def notify(self) -> None:
         """Wake all listeners; called in the writing thread, so listeners must only take note."""
-        if self._wakes and self._pid == os.getpid():
+        if self._wakes:
             with self._lock:
                 wakes = list(self._wakes.values())
             for wake in wakes:
@@ -84,17 +82,15 @@ class Watcher:
 
     def __init__(self) -> None:
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._stores: weakref.WeakKeyDictionary[Watched, int | None] = weakref.WeakKeyDictionary()
         self._condition = threading.Condition()
         self._running = False
 
     def watch(self, store: Watched, listening: bool) -> None:
         """Begin or stop watching a store."""
-        if self._pid != os.getpid():
-            self._reset()
         with self._condition:
             if listening:
                 self._stores[store] = None
@@ -107,8 +103,6 @@ class Watcher:
 
     def close(self) -> None:
         """Stop watching all stores."""
-        if self._pid != os.getpid():
-            self._reset()
         with self._condition:
             self._stores.clear()
             self._condition.notify_all()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import os
 import threading
 import time
 import weakref
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
+from pouchdb_core.forks import renew_in_child
 from pouchdb_core.javascript.conversation import Conversation
 from pouchdb_core.javascript.engine_interface import Engine, Limits
 from pouchdb_core.javascript.javascript_errors import (
@@ -66,11 +66,9 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
-def _shut_down(states: dict[int, _State]) -> None:
-    state = states.get(os.getpid())
-    if state is not None:
-        for process in list(state.alive):
-            process.kill()
+def _shut_down(states: list[_State]) -> None:
+    for process in list(states[-1].alive):
+        process.kill()
 
 
 class JavaScriptPool:
@@ -99,9 +97,11 @@ class JavaScriptPool:
         self._sandboxes: weakref.WeakValueDictionary[SandboxKey, Sandbox] = weakref.WeakValueDictionary()
         self._strikes: dict[tuple[SandboxKey, int, tuple[str, ...]], int] = {}
         self._closed = False
-        # One entry per process that ever used this object. Entries of other processes are never touched again: their
-        # locks may be held and their pipes are not ours. setdefault is atomic, so no lock is needed to find the lock.
-        self._states: dict[int, _State] = {}
+        # The last one counts. Those of this process's parents are kept, but never touched again: their locks may be
+        # held and their pipes are not ours.
+        self._states: list[_State] = []
+        self._renew()
+        renew_in_child(self._renew)
         self._finalizer = weakref.finalize(self, _shut_down, self._states)
 
     def open(
@@ -126,9 +126,7 @@ class JavaScriptPool:
     def close(self) -> None:
         """End the processes at once, even in the middle of other threads' calls, which then raise WorkerClosed."""
         self._closed = True
-        state = self._states.get(os.getpid())
-        if state is None:
-            return
+        state = self._states[-1]
         state.turns.close()
         with state.lock:
             idle, state.idle = state.idle, []
@@ -141,9 +139,7 @@ class JavaScriptPool:
     @property
     def pids(self) -> list[int]:
         """The ids of the running processes: none before the first use; the idle one that is used next is last."""
-        state = self._states.get(os.getpid())
-        if state is None:
-            return []
+        state = self._states[-1]
         with state.lock:
             busy = [process for process in state.alive if process not in state.idle]
             return [process.pid for process in (*busy, *state.idle)]
@@ -222,7 +218,7 @@ class JavaScriptPool:
         units: int,
         keep: bool = False,
     ) -> T:
-        state = self._state()
+        state = self._states[-1]
         with self.turn(sandbox), self.striking(sandbox, identifiers, units):
             while True:
                 process, fresh = self._process(state, sandbox)
@@ -245,7 +241,7 @@ class JavaScriptPool:
     def turn(self, sandbox: Sandbox) -> Iterator[None]:
         """Wait for this database's turn, and take it. Raises NoWorkerFree, WorkerClosed."""
         try:
-            with self._state().turns.turn(sandbox.key.database, sandbox.limits.patience):
+            with self._states[-1].turns.turn(sandbox.key.database, sandbox.limits.patience):
                 yield
         except NoTurn:
             message = f"all JavaScript workers were busy for {sandbox.limits.patience:g} s; try again"
@@ -275,7 +271,7 @@ class JavaScriptPool:
     @contextmanager
     def stream(self) -> Iterator[bool]:
         """Count a list function that runs; the value says whether it may keep its process while its client is slow."""
-        state = self._state()
+        state = self._states[-1]
         with state.lock:
             state.streams += 1
             few = state.streams <= self.limits.streams
@@ -309,7 +305,7 @@ class JavaScriptPool:
 
     def put_back(self, process: WorkerProcess) -> None:
         """Return a process that was taken for a call; a dead or superfluous one is ended."""
-        state = self._state()
+        state = self._states[-1]
         with state.lock:
             if process not in state.alive or process in state.idle:
                 return
@@ -346,9 +342,8 @@ class JavaScriptPool:
 
     # ---- processes and the contexts in them --------------------------------------------------------------------------
 
-    def _state(self) -> _State:
-        pid = os.getpid()
-        return self._states.get(pid) or self._states.setdefault(pid, _State(self.limits.workers))
+    def _renew(self) -> None:
+        self._states.append(_State(self.limits.workers))
 
     def _process(self, state: _State, sandbox: Sandbox) -> tuple[WorkerProcess, bool]:
         """Take an idle process, one with the sandbox's context if possible, else a new one; and whether it is new."""

@@ -7,13 +7,13 @@ the engine's one dispatcher thread, in order; an exception of one is logged and 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.events import CallLog, EventEmitter, Listener
+from pouchdb_core.forks import Origin
 from pouchdb_core.runner import Runner
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class LiveHandle(EventEmitter):
         self._error: BaseException | None = None
         self._seen = False
         """Whether the error was reported other than by an event."""
-        self._pid = os.getpid()
+        self._origin = Origin()
 
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str):
@@ -101,7 +101,7 @@ class LiveHandle(EventEmitter):
 
     def _mine(self) -> bool:
         """Return whether this is the process that made the handle."""
-        return self._pid == os.getpid()
+        return self._origin.here()
 
     def _check_process(self) -> None:
         if not self._mine():

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pouchdb_core.changes.raw import RawChange
 from pouchdb_core.errors import NotFound, PouchDBError
+from pouchdb_core.forks import renew_in_child
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
@@ -78,9 +79,9 @@ class Follower:
         self.close.atexit = False
         self._files_known = False
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._condition = threading.Condition()
         self._building: object | None = None
         """Identifies the call that is building."""
@@ -144,8 +145,6 @@ class Follower:
 
         Progress is also emitted by the database, as ``indexing``: ``{"view", "indexed_docs", "last_seq"}``.
         """
-        if self._pid != os.getpid():
-            self._reset()
         counters = self.store.counters()
         target = _Target(counters.update_seq, counters.purge_seq)
         pause = SHORTEST
@@ -185,7 +184,7 @@ class Follower:
     # -- building ---------------------------------------------------------------------------------
 
     def _build(self, database: SyncPouchDB, target: _Target, name: str) -> Generator[Record, None, None]:
-        self._token = f"{self.store.builder() or f'{platform.node()}:{self._pid}'}:{self._name}"
+        self._token = f"{self.store.builder() or f'{platform.node()}:{os.getpid()}'}:{self._name}"
         entry = self.entry()
         self._check_builder(entry)
         claimed = isinstance(self.index, OutsideIndex)

@@ -183,7 +183,7 @@ def opened(pool: JavaScriptPool, database: str = "db") -> Sandbox:
 
 
 def free(pool: JavaScriptPool) -> bool:
-    state = pool._states[os.getpid()]
+    state = pool._states[-1]
     return (state.turns.running, state.turns.waiting, state.streams, len(state.alive) - len(state.idle)) == (0, 0, 0, 0)
 
 
@@ -288,7 +288,7 @@ def test_rows_may_need_functions_themselves(pool: JavaScriptPool) -> None:
 def test_more_slow_clients_than_processes_get_their_output_from_a_file(pool: JavaScriptPool) -> None:
     many = [stream(opened(pool, f"db{n}"), ALL, numbers(2000)) for n in range(6)]
     firsts = [next(pieces) for pieces in many]
-    state = pool._states[os.getpid()]
+    state = pool._states[-1]
     assert len(state.alive) - len(state.idle) == 2  # only those may keep theirs
     wholes = [first + "".join(pieces) for first, pieces in zip(firsts, many, strict=True)]
     assert wholes == ["".join(f"{n}," for n in range(2000))] * 6

@@ -205,7 +205,7 @@ def test_contexts_of_forgotten_sandboxes_are_dropped(new: New) -> None:
         open_one(worker, f"{n}")
     gc.collect()
     last = open_one(worker, "last")
-    [process] = worker._states[os.getpid()].alive
+    [process] = worker._states[-1].alive
     assert list(process.open_contexts) == [last.number]
 
 
@@ -333,7 +333,7 @@ def test_a_child_that_closes_leaves_the_parents_process(new: New) -> None:
 def test_forked_while_another_thread_is_in_a_call(new: New) -> None:
     worker = new(replace(LIMITS, seconds=1.0))
     sandbox, slow = open_one(worker), open_one(worker, "slow", "function (doc) { for (;;) {} }")
-    state = worker._states[os.getpid()]
+    state = worker._states[-1]
 
     def spin() -> None:
         with pytest.raises(TimedOut):
@@ -367,7 +367,7 @@ def test_close_before_anything(new: New) -> None:
 def test_close_ends_a_call_of_another_thread(new: New) -> None:
     worker = new(Limits(seconds=300.0))
     sandbox = open_one(worker, source="function (doc) { for (;;) {} }")
-    state = worker._states[os.getpid()]
+    state = worker._states[-1]
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(sandbox.map, ["m"], [{}])
         while not state.turns.running:

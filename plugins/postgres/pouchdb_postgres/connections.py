@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
 from typing import Any, TypeVar
@@ -95,13 +94,13 @@ class Connections(Lending):
 
     def _mine(self) -> Session:
         session = self.bound.get(get_ident())
-        if session is None or self._pid != os.getpid():
+        if session is None:
             raise StorageError(f"{self.what}: rows are written in a transaction")
         return session
 
     def _asked(self, ask: Callable[[Session], T]) -> T:
         session = self.bound.get(get_ident())
-        if session is not None and self._pid == os.getpid():
+        if session is not None:
             try:
                 return ask(session)
             except psycopg.Error as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from threading import get_ident
 from typing import Any
 
 from pouchdb_core.adapters.write_lock import Turns
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.errors import DatabaseClosed, ReentrantWrite
+from pouchdb_core.forks import renew_in_child
 from pouchdb_postgres.session import Server, Session
 
 __all__ = ["Lending"]
@@ -24,9 +24,10 @@ class Lending:
         """Its channel for NOTIFY."""
         self._closed = False
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
+        # In a forked child: transactions under way belong to threads of another process.
         self.turns = Turns()
         self.bound: dict[int, Session] = {}
         """The connection of a thread that is in a transaction or a snapshot."""
@@ -37,9 +38,6 @@ class Lending:
         """Raise DatabaseClosed after ``close()``."""
         if self._closed:
             raise DatabaseClosed()
-        if self._pid != os.getpid():
-            # Transactions under way belong to threads of another process.
-            self._reset()
 
     def close(self) -> None:
         self._closed = True
@@ -60,5 +58,5 @@ class Lending:
     def alone(self) -> None:
         """Raise ReentrantWrite if the calling thread is in the middle of a transaction."""
         owner = self.turns.owner
-        if owner is not None and owner.mine and self._pid == os.getpid() and not self.turns.recover():
+        if owner is not None and owner.mine and not self.turns.recover():
             raise ReentrantWrite(f"{self.what}: {ReentrantWrite.default_message}")

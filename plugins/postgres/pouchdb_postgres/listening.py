@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import select
 import socket
 import threading
@@ -13,6 +12,7 @@ import weakref
 import psycopg
 
 from pouchdb_core.errors import PouchDBError
+from pouchdb_core.forks import renew_in_child
 from pouchdb_postgres.connections import Connections
 from pouchdb_postgres.session import Server, Session
 
@@ -35,23 +35,26 @@ class Listener:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._closed = False
         self._reset()
+        renew_in_child(self._forked)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._wanted: dict[str, list[weakref.ref[Connections]]] = {}
         self._thread: threading.Thread | None = None
-        self._closed = False
         self._bell, self._wire = socket.socketpair()
         self._bell.setblocking(False)
         self._wire.setblocking(False)
         weakref.finalize(self, _hang_up, self._bell, self._wire)
 
+    def _forked(self) -> None:
+        if not self._closed:
+            _hang_up(self._bell, self._wire)
+            self._reset()
+
     def listen(self, connections: Connections, listening: bool) -> None:
         """Start or stop waking the feeds of a database."""
-        if self._pid != os.getpid():
-            self._reset()
         with self._lock:
             known = [each for each in self._wanted.get(connections.channel, []) if each() not in (None, connections)]
             if listening:
@@ -67,8 +70,6 @@ class Listener:
 
     def close(self) -> None:
         """Stop."""
-        if self._pid != os.getpid():
-            return
         with self._lock:
             self._closed, thread = True, self._thread
         self._ring()

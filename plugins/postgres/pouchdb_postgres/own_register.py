@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.documents.store import Counters
 from pouchdb_core.errors import NotSupported
+from pouchdb_core.forks import renew_in_child
 
 if TYPE_CHECKING:
     from pouchdb_core.views.index_store import EntryRow
@@ -24,25 +24,19 @@ class OwnRegister:
     def __init__(self, shared: PostgresIndexStore) -> None:
         self._shared = shared
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
+        # In a forked child: the files belong to the parent.
         self._lock = threading.RLock()
         self._entries: dict[tuple[str, str], tuple[Any, ...]] = {}
         self._last = 0
-
-    def _mine(self) -> dict[tuple[str, str], tuple[Any, ...]]:
-        if self._pid != os.getpid():
-            # The files belong to the parent.
-            self._reset()
-        return self._entries
 
     def counters(self) -> Counters:
         return self._shared.counters()
 
     @contextmanager
     def write(self) -> Iterator[Counters]:
-        self._mine()
         with self._lock:
             before = dict(self._entries)
             try:
@@ -58,10 +52,10 @@ class OwnRegister:
         return self._shared.purges(after, limit)
 
     def entries(self) -> list[EntryRow]:
-        return sorted(self._mine().values(), key=lambda row: int(row[0]))
+        return sorted(self._entries.values(), key=lambda row: int(row[0]))
 
     def find(self, kind: str, signature: str) -> EntryRow | None:
-        return self._mine().get((kind, signature))
+        return self._entries.get((kind, signature))
 
     def add(self, kind: str, signature: str) -> EntryRow:
         self._last += 1
@@ -71,7 +65,7 @@ class OwnRegister:
 
     def save(self, entry: EntryRow) -> None:
         key = (entry[1], entry[2])
-        if key in self._mine():
+        if key in self._entries:
             self._entries[key] = tuple(entry)
 
     def drop(self, number: int) -> None:

@@ -8,7 +8,6 @@ prefixes, so ranges and sorting are unaffected; text without those two is stored
 from __future__ import annotations
 
 import logging
-import os
 import re
 import secrets
 import threading
@@ -26,6 +25,7 @@ from psycopg.types.string import StrBinaryDumper, StrDumper
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from pouchdb_core.errors import BadRequest, DatabaseBusy, DatabaseClosed, StorageError
+from pouchdb_core.forks import Origin, renew_in_child
 from pouchdb_postgres.address import Address
 from pouchdb_postgres.failures import connection_failed, lost, storage_error
 
@@ -106,9 +106,12 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     """Runs statements with parameters; results come in binary form."""
     plain: psycopg.Cursor[tuple[Any, ...]]
     """Sends several statements at once, which have no parameters."""
+    origin: Origin
+    """The process that made it."""
 
     def prepared(self) -> None:
         """Set up the session."""
+        self.origin = Origin()
         for kind in (Json, str):
             self.adapters.register_dumper(kind, _Dumper)
             self.adapters.register_dumper(kind, _BinaryDumper)
@@ -135,21 +138,29 @@ class Server:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._conninfo = _conninfo(address)
-        self._lock = threading.Lock()
         self._closed = False
-        self._pid = os.getpid()
-        self._pool: ConnectionPool[Session] | None = None
         self._ends: list[Callable[[], None]] = []
-        self._keeper: Session | None = None
-        """The connection whose lock shows that this process is alive."""
-        self._keeper_pid, self._presence = 0, ""
         self.listener: Any = None
         """The ``listening.Listener`` of the process, once something listens."""
+        self._reset()
+        renew_in_child(self._forked)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ConnectionPool[Session] | None = None
+        self._keeper: Session | None = None
+        """The connection whose lock shows that this process is alive."""
+        self._presence = ""
+
+    def _forked(self) -> None:
+        # Inherited connections belong to the parent: they are neither used nor closed here.
+        _INHERITED.append((self._pool, self._keeper, self._lock))
+        self._reset()
 
     def lend(self) -> Session:
         """Return an unused connection, for ``give_back``. Raises what ``connect`` does, and DatabaseBusy."""
         pool = self._pool
-        if pool is None or self._pid != os.getpid():
+        if pool is None:
             pool = self._opened()
         try:
             session = pool.getconn()
@@ -169,6 +180,10 @@ class Server:
     def give_back(self, session: Session) -> None:
         """Take back a connection; a transaction left open is rolled back."""
         session.fresh = False
+        if not session.origin.here():
+            # It was lent before a fork, and this is the child.
+            _INHERITED.append(session)
+            return
         if session.info.transaction_status != TransactionStatus.IDLE and not session.closed:
             try:
                 session.plain.execute("ROLLBACK", prepare=False)
@@ -178,7 +193,7 @@ class Server:
             # A search_path that was set in the transaction went with it.
             session.path = ""
         pool = self._pool
-        if pool is None or self._pid != os.getpid():
+        if pool is None:
             session.close()
             return
         pool.putconn(session)
@@ -197,10 +212,6 @@ class Server:
         return session
 
     def _opened(self) -> ConnectionPool[Session]:
-        if self._pid != os.getpid():
-            # Inherited connections belong to the parent: they are neither used nor closed here.
-            _INHERITED.append((self._pool, self._lock))
-            self._lock, self._pool, self._pid = threading.Lock(), None, os.getpid()
         with self._lock:
             if self._closed:
                 raise DatabaseClosed("the environment is closed")
@@ -219,7 +230,7 @@ class Server:
                     name=f"pouchdb-{self.address.shown}",
                     open=True,
                 )
-                weakref.finalize(self, _close, pool, os.getpid())
+                weakref.finalize(self, _close, pool, Origin())
             return self._pool
 
     def _check(self) -> None:
@@ -243,19 +254,17 @@ class Server:
             if self._closed:
                 raise DatabaseClosed("the environment is closed")
             keeper = self._keeper
-            if keeper is not None and self._keeper_pid == os.getpid():
+            if keeper is not None:
                 try:
                     keeper.plain.execute("SELECT 1", prepare=False)
                 except psycopg.Error:
                     keeper.close()
                 else:
                     return self._presence
-            elif keeper is not None:
-                _INHERITED.append(keeper)
             keeper = self.connect()
             key = secrets.randbelow(2**31)
             keeper.rows.execute("SELECT pg_advisory_lock(%s::int4, %s::int4)", (_PRESENCE, key))
-            self._keeper, self._keeper_pid, self._presence = keeper, os.getpid(), f"postgresql:{key}"
+            self._keeper, self._presence = keeper, f"postgresql:{key}"
             return self._presence
 
     def is_present(self, name: str) -> bool:
@@ -284,10 +293,10 @@ class Server:
         for end in self._ends:
             end()
         self._closed = True
-        if self._keeper is not None and self._keeper_pid == os.getpid():
+        if self._keeper is not None:
             self._keeper.close()
         if self._pool is not None:
-            _close(self._pool, self._pid)
+            self._pool.close()
 
 
 _DEFAULTS: dict[str, Any] = {
@@ -311,6 +320,6 @@ _INHERITED: list[object] = []
 """Kept for ever: collecting it in a child would close the parent's connection at the server."""
 
 
-def _close(pool: ConnectionPool[Session], pid: int) -> None:
-    if pid == os.getpid():
+def _close(pool: ConnectionPool[Session], origin: Origin) -> None:
+    if origin.here():
         pool.close()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import psycopg
 
+from pouchdb_core.forks import renew_in_child
 from pouchdb_postgres.failures import storage_error
 from pouchdb_postgres.places import changing, listed, make_list, reading
 
@@ -77,7 +77,7 @@ class PostgresLock:
         self._key = int.from_bytes(digest[:8], "big", signed=True)
         self._session: Session | None = None
         self._lock = threading.Lock()
-        _all.add(self)
+        renew_in_child(self._forked)
 
     def acquire(self) -> bool:
         with self._lock:
@@ -108,7 +108,7 @@ class PostgresLock:
                 self._session.close()
                 self._session = None
 
-    def forked(self) -> None:
+    def _forked(self) -> None:
         """Let go of the copy that a forked child has."""
         self._lock = threading.Lock()
         if self._session is not None:
@@ -119,14 +119,4 @@ class PostgresLock:
 
 
 # Of the process, as forks are.
-_all: weakref.WeakSet[PostgresLock] = weakref.WeakSet()
 _inherited: list[Session] = []
-
-
-def _after_in_child() -> None:
-    for each in list(_all):
-        each.forked()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_in_child)

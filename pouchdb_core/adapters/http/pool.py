@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import urllib.request
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import urllib3
 
 from pouchdb_core.errors import DatabaseClosed
+from pouchdb_core.forks import renew_in_child
 from pouchdb_core.state import Slot
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ class Http:
     def __init__(self) -> None:
         self.logins: weakref.WeakSet[Login] = weakref.WeakSet()
         self.cookies = CookieJar()
-        self._lock = threading.RLock()
         self._ended = threading.Event()
         self._calm: dict[str, float] = {}
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
+        # The sockets are the parent's: dropped, never used, nothing is sent to the server.
+        self._lock = threading.RLock()
         self._pools: dict[Route, urllib3.PoolManager] = {}
         self._threads: ThreadPoolExecutor | None = None
 
@@ -68,9 +69,6 @@ class Http:
     def _check(self) -> None:
         if self._ended.is_set():
             raise DatabaseClosed("the environment is closed")
-        if self._pid != os.getpid():
-            # The sockets are the parent's: dropped, never used, nothing is sent to the server.
-            self._reset()
 
     # -- waiting ---------------------------------------------------------------------------------
 
@@ -118,14 +116,12 @@ class Http:
         """Close the connections; waiting threads get an error."""
         self._ended.set()
         with self._lock:
-            mine = self._pid == os.getpid()
             pools, threads = list(self._pools.values()), self._threads
-            self._reset()
-        if mine:
-            for pool in pools:
-                pool.clear()
-            if threads is not None:
-                threads.shutdown(wait=False, cancel_futures=True)
+            self._pools, self._threads = {}, None
+        for pool in pools:
+            pool.clear()
+        if threads is not None:
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 class _Answer:

@@ -16,6 +16,8 @@ import sys
 import weakref
 from typing import Any, Protocol
 
+from pouchdb_core.forks import Origin
+
 if sys.platform != "win32":
     import resource
 
@@ -33,20 +35,21 @@ class Connection(sqlite3.Connection):
     SQLite forbids closing in the child what the parent opened, if a connection gets there (see ``fork``).
     """
 
-    _pid = 0
+    _origin: Origin | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # After an interrupted ``__init__`` there is nothing to close.
-        self._pid = os.getpid()
+        self._origin = Origin()
 
-    # The defaults are for the end of the interpreter, when the module is empty.
-    def end(self, _getpid: Any = os.getpid, _keep: Any = ctypes.pythonapi.Py_IncRef) -> None:
+    # The default is for the end of the interpreter, when the module is empty.
+    def end(self, _keep: Any = ctypes.pythonapi.Py_IncRef) -> None:
         """Close, if it was opened by this process; else keep it forever."""
-        if self._pid == _getpid():
-            self.close()
-        elif self._pid:
-            _keep(ctypes.py_object(self))
+        if self._origin is not None:
+            if self._origin.here():
+                self.close()
+            else:
+                _keep(ctypes.py_object(self))
 
     __del__ = end
 

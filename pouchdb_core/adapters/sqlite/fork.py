@@ -11,11 +11,12 @@ one that forks, the child gets an error for that database instead of a damaged f
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import weakref
 from typing import Protocol
+
+from pouchdb_core.forks import around_forks
 
 __all__ = ["GATE", "PATIENCE", "SPOILED", "Parting", "part_at_forks"]
 
@@ -85,5 +86,4 @@ def _after_in_child() -> None:
         GATE.release()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+around_forks(before=_before, in_parent=_after_in_parent, in_child=_after_in_child)

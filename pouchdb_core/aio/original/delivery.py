@@ -10,7 +10,6 @@ import asyncio
 import contextvars
 import inspect
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pouchdb_core.events import CallLog, Listener
+from pouchdb_core.forks import renew_in_child
 from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["DeliveredLog", "Delivery", "Lane", "Route", "check_callback", "running_loop"]
@@ -69,9 +69,10 @@ class Delivery:
         self.log = DeliveredLog(self)
         """The callbacks that were called, for ``waitUntilCalled``."""
         self._reset()
+        renew_in_child(self._reset)
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
+        # In a forked child: the waiting calls are the parent's, and the lock may have been held.
         self._calls: deque[Call] = deque()
         self._condition = threading.Condition()
 
@@ -90,13 +91,13 @@ class Delivery:
             except RuntimeError:
                 # The loop is closed: nothing will run there, but a spin may still come.
                 logger.debug("the event loop of a call was closed before its outcome came")
-        with self._mine():
+        with self._condition:
             self._calls.append((context, function, args))
             self._condition.notify_all()
 
     def notify(self) -> None:
         """Make the spinning threads check again whether they are done."""
-        with self._mine():
+        with self._condition:
             self._condition.notify_all()
 
     def spin(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
@@ -107,7 +108,7 @@ class Delivery:
         """
         until = None if timeout is None else time.monotonic() + timeout
         while True:
-            with self._mine():
+            with self._condition:
                 while True:
                     # Under the lock, so that no notification is lost between the check and the wait.
                     if done():
@@ -124,12 +125,6 @@ class Delivery:
             context.run(_guarded, function, args)
             # A traceback may refer to this frame: it must not keep the called function alive.
             del context, function, args
-
-    def _mine(self) -> threading.Condition:
-        if self._pid != os.getpid():
-            # A forked child: the queue is the parent's, and its lock may have been held.
-            self._reset()
-        return self._condition
 
 
 class DeliveredLog(CallLog):

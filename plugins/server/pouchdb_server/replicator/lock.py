@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import weakref
 from pathlib import Path
+
+from pouchdb_core.forks import around_forks, renew_in_child
 
 if sys.platform == "win32":
     import msvcrt
@@ -20,14 +21,14 @@ class Lock:
     """A lock on a file, which the operating system releases when the process ends, however it does.
 
     It belongs to the process that took it. A child that is forked gets a copy of the descriptor, and the lock would
-    last as long as the copy, so the child closes it.
+    last as long as the copy, so the child closes it: that does not unlock, as the parent still has its own.
     """
 
     def __init__(self, path: Path | None) -> None:
         """``path`` None is a place that no other process can see."""
         self._path = path
         self._descriptor: int | None = None
-        _all.add(self)
+        renew_in_child(self.release)
 
     def acquire(self) -> bool:
         """Take the lock, if no other process has it; return whether this one has it now."""
@@ -54,17 +55,8 @@ class Lock:
 
 
 # Per process, as forks are.
-_all: weakref.WeakSet[Lock] = weakref.WeakSet()
 _forks = threading.Lock()
 """Held during a fork, so that no descriptor is copied before it is known."""
 
 
-def _after_in_child() -> None:
-    for each in list(_all):
-        # Closing a copy does not unlock: the parent still has its own.
-        each.release()
-    _forks.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_forks.acquire, after_in_parent=_forks.release, after_in_child=_after_in_child)
+around_forks(before=_forks.acquire, in_parent=_forks.release, in_child=_forks.release)
