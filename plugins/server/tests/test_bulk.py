@@ -34,6 +34,20 @@ def test_bulk_docs(filled):
         assert filled.post("/db/_bulk_docs", wrong).status == 400
 
 
+def test_all_or_nothing(filled):
+    docs = [{"_id": "new"}, {"_id": "doc0"}]
+    answer = filled.post("/db/_bulk_docs", {"docs": docs, "all_or_nothing": True})
+    assert (answer.status, answer.json["error"]) == (409, "conflict")
+    assert filled.get("/db/new").status == 404
+    bad_design = {"_id": "_design/bad", "views": 5}
+    answer = filled.post("/db/_bulk_docs", {"docs": [{"_id": "new"}, bad_design], "all_or_nothing": True})
+    assert (answer.status, filled.get("/db/new").status) == (400, 404)
+    docs[1]["_rev"] = filled.revs["doc0"]
+    answer = filled.post("/db/_bulk_docs", {"docs": docs, "all_or_nothing": True})
+    assert (answer.status, [row["ok"] for row in answer.json]) == (201, [True, True])
+    assert filled.post("/db/_bulk_docs", {"docs": [], "all_or_nothing": "yes"}).status == 400
+
+
 @pytest.mark.parametrize(
     ("bad", "error"),
     [

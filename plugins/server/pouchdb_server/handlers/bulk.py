@@ -31,7 +31,7 @@ ELSEWHERE = ("open_revs", "new_edits", "w", "rev", "atts_since")
 
 
 def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
-    """POST /{db}/_bulk_docs."""
+    """POST /{db}/_bulk_docs. With ``all_or_nothing``, as CouchDB 1 had it, the first error refuses all of them."""
     given = request.json()
     if "docs" not in given:
         raise BadRequest("POST body must include `docs` parameter.")
@@ -41,12 +41,15 @@ def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
     new_edits = given.get("new_edits", True)
     if type(new_edits) is not bool:
         raise BadRequest("`new_edits` parameter must be a boolean.")
+    atomic = given.get("all_or_nothing", False)
+    if type(atomic) is not bool:
+        raise BadRequest("`all_or_nothing` parameter must be a boolean.")
     # Before anything is written: if one is refused, none is written.
     checked_all(docs, new_edits=new_edits)
-    refused = _refused_designs(database, docs) if new_edits else {}
+    refused = _refused_designs(database, docs, atomic=atomic) if new_edits else {}
     if refused:
         docs = [doc for place, doc in enumerate(docs) if place not in refused]
-    rows = database.bulk_docs(docs, new_edits=new_edits)
+    rows = database.bulk_docs(docs, new_edits=new_edits, atomic=atomic)
     # For replicated documents only errors are returned.
     outcomes = [_outcome(row, doc) for row, doc in zip(rows, docs if new_edits else [{}] * len(rows), strict=True)]
     for place, error in refused.items():
@@ -54,7 +57,7 @@ def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
     return Response(outcomes, 201)
 
 
-def _refused_designs(database: SyncPouchDB, docs: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+def _refused_designs(database: SyncPouchDB, docs: list[dict[str, Any]], *, atomic: bool) -> dict[int, dict[str, Any]]:
     """Return why design documents are not to be written, by their places in ascending order."""
     refused = {}
     for place, doc in enumerate(docs):
@@ -62,6 +65,8 @@ def _refused_designs(database: SyncPouchDB, docs: list[dict[str, Any]]) -> dict[
             try:
                 check_design_of(database, doc)
             except BadRequest as error:
+                if atomic:
+                    raise
                 refused[place] = {"id": doc["_id"], **error_of(error.name, error.message)}
     return refused
 

@@ -17,9 +17,10 @@ __all__ = ["file", "index"]
 
 OWN = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+    "media-src 'self'; frame-src blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
-"""Only our own files, no inline script, no string that becomes markup."""
+"""Only our own files, no inline script, no string that becomes markup. The frame is for a PDF, whose type we set."""
 FAUXTON = (
     "default-src 'self'; child-src 'self' blob: data:; img-src 'self' data:; font-src 'self' data:; "
     "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"

@@ -10,7 +10,13 @@ export class Failure extends Error {
   }
 }
 
-export const path = (...parts) => parts.map(encodeURIComponent).join("/");
+// Raises Failure for a part that a browser would not send as it is: it resolves ".." and ".", however they are encoded,
+// so that deleting an attachment of such a name would delete its database.
+export function path(...parts) {
+  const odd = parts.find((part) => /^\.{0,2}$/.test(part));
+  if (odd !== undefined) throw new Failure(0, { reason: `“${odd}” cannot be part of an address that a browser sends.` });
+  return parts.map(encodeURIComponent).join("/");
+}
 
 // An id's own slash belongs to it, but _design/ and _local/ are written with theirs.
 export function docPath(db, id, ...rest) {

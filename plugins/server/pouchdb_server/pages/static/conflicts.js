@@ -2,10 +2,19 @@
 
 import * as api from "./api.js";
 import { bytes, confirm, el, notice } from "./dom.js";
+import { mayLeave } from "./leaving.js";
+import { mergeForm } from "./merge.js";
 
 const text = (value) => (value === undefined ? "" : JSON.stringify(value, null, 2));
 
-export function conflicts(db, id, leaves, choose) {
+// `leaves` are objects, `exact` the same as Maps; `moved()` shows the document again.
+export function conflicts(db, id, leaves, exact, choose, moved) {
+  const merging = el("div", { hidden: true });
+  const merge = el("button", { type: "button", "aria-expanded": "false", onclick: () => {
+    merging.hidden = !merging.hidden;
+    merge.setAttribute("aria-expanded", String(!merging.hidden));
+    if (!merging.hidden && !merging.hasChildNodes()) merging.append(mergeForm(db, id, exact, moved));
+  } }, "Merge field by field");
   const shown = leaves.map((leaf) => Object.fromEntries(Object.entries(leaf)
     .filter(([key]) => !["_id", "_rev", "_revisions"].includes(key))
     .map(([key, value]) => [key, key === "_attachments" ? files(value) : value])));
@@ -20,14 +29,14 @@ export function conflicts(db, id, leaves, choose) {
   });
   return el("section", { "aria-labelledby": "conflicts-title" },
     el("h2", { id: "conflicts-title" }, `${leaves.length} revisions in conflict`),
-    el("p", { class: "hint" }, "They were made without knowing of each other. Keep one of them; or edit one of them, then keep it."),
+    el("p", { class: "hint" }, "They were made without knowing of each other. Keep one of them, or merge them."),
     el("div", { class: "scroll" }, el("table", { class: "side" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "hidden" }, "Member")), leaves.map((leaf, index) =>
         el("th", { scope: "col" },
           el("button", { type: "button", class: "plain rev", title: leaf._rev, onclick: () => choose(leaf._rev) }, short(leaf._rev)),
           index === 0 && el("span", { class: "badge ok" }, "winner"),
-          el("button", { type: "button", class: "small", "aria-label": `Keep ${leaf._rev}`, onclick: () => keep(db, id, leaves, leaf) }, "Keep this one"))))),
-      el("tbody", {}, rows))));
+          el("button", { type: "button", class: "small", "aria-label": `Keep ${leaf._rev}`, onclick: () => keep(db, id, leaves, leaf, moved) }, "Keep this one"))))),
+      el("tbody", {}, rows))), el("div", { class: "actions" }, merge), merging);
 }
 
 // Of attachments what tells them apart.
@@ -36,7 +45,8 @@ const files = (value) => Object.fromEntries(Object.entries(value).map(([name, { 
 const short = (rev) => rev.slice(0, rev.indexOf("-") + 8);
 
 // The others are deleted; what is kept is then the winner on every replica.
-async function keep(db, id, leaves, kept) {
+async function keep(db, id, leaves, kept, moved) {
+  if (!(await mayLeave())) return;
   const others = leaves.filter((leaf) => leaf !== kept);
   if (!(await confirm(`Keep ${short(kept._rev)} and delete the other ${others.length === 1 ? "one" : others.length}?`, "Keep this one"))) return;
   try {
@@ -46,7 +56,7 @@ async function keep(db, id, leaves, kept) {
     const failed = answers.filter((each) => each.error);
     if (failed.length) notice(failed[0].reason, "bad");
     else notice("The conflict is resolved.");
-    dispatchEvent(new HashChangeEvent("hashchange"));
+    moved();
   } catch (error) {
     notice(error.message, "bad");
   }

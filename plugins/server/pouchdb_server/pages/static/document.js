@@ -1,7 +1,8 @@
 // One document: its text, its revision tree, what is in conflict.
 
 import * as api from "./api.js";
-import { bytes, confirm, crumbs, el, link, notice, replace } from "./dom.js";
+import { attachments } from "./attachments.js";
+import { confirm, crumbs, el, link, notice, replace } from "./dom.js";
 import { conflicts } from "./conflicts.js";
 import { parse, write } from "./exact.js";
 import { forget, watch } from "./leaving.js";
@@ -9,7 +10,9 @@ import { drawTree, treeOf } from "./tree.js";
 
 export async function documentPage(place, db, id, rev) {
   if (id === null) return fresh(place, db);
-  const leaves = await leavesOf(db, id);
+  const answer = await api.text("GET", api.docPath(db, id) + api.query({ open_revs: "all", revs: true }));
+  const leaves = JSON.parse(answer).filter((each) => each.ok).map((each) => each.ok);
+  const exact = parse(answer).map((each) => each.get("ok")).filter((leaf) => leaf && leaf.get("_deleted") !== true);
   const winner = leaves[0];
   const tree = treeOf(leaves);
   const current = rev ?? winner._rev;
@@ -22,6 +25,13 @@ export async function documentPage(place, db, id, rev) {
   }
   const live = leaves.filter((leaf) => !leaf._deleted);
   const editable = shown !== undefined && known?.leaf;
+  // Something was written: show the document as it is now.
+  const moved = (written) => {
+    forget();
+    const where = written === undefined || current === winner._rev ? link("db", db, "doc", id) : link("db", db, "doc", id, written);
+    if (location.hash === where) dispatchEvent(new HashChangeEvent("hashchange"));
+    else location.hash = where;
+  };
   const go = (chosen) => { location.hash = chosen === winner._rev ? link("db", db, "doc", id) : link("db", db, "doc", id, chosen); };
 
   replace(place,
@@ -32,18 +42,13 @@ export async function documentPage(place, db, id, rev) {
       el("p", { class: "legend" }, [["winner", "winner"], ["conflict", "in conflict"], ["deleted", "deleted"], ["old", "older"]].map(
         ([kind, text]) => el("span", {}, el("i", { class: `dot ${kind}` }), text))),
       drawTree(tree, current, go)),
-    live.length > 1 && conflicts(db, id, live, go),
+    live.length > 1 && conflicts(db, id, live, exact, go, moved),
     el("section", { "aria-labelledby": "text-title" },
       el("h2", { id: "text-title" }, "Document ", el("code", { class: "rev" }, current)),
       shown === undefined
         ? el("p", { class: "empty" }, "The content of this revision is not kept any more: only its place in the tree is known.")
         : editor(db, id, shown, editable)),
-    shown !== undefined && attachments(db, id, current, JSON.parse(shown)._attachments));
-}
-
-async function leavesOf(db, id) {
-  const answers = await api.get(api.docPath(db, id) + api.query({ open_revs: "all", revs: true }));
-  return answers.filter((each) => each.ok).map((each) => each.ok);
+    shown !== undefined && attachments(db, id, current, JSON.parse(shown)._attachments, editable && !known.deleted, moved));
 }
 
 function fresh(place, db) {
@@ -107,12 +112,4 @@ function remove(db, id, rev) {
       notice(error.message, "bad");
     }
   } }, "Delete");
-}
-
-function attachments(db, id, rev, files) {
-  const names = Object.keys(files ?? {});
-  if (names.length === 0) return null;
-  return el("section", {}, el("h2", {}, "Attachments"), el("ul", { class: "files" }, names.map((name) => el("li", {},
-    el("a", { href: api.address(api.docPath(db, id, name) + api.query({ rev })), download: name.split("/").at(-1), rel: "noopener" }, name),
-    el("span", { class: "hint" }, `${files[name].content_type ?? ""} · ${bytes(files[name].length)}`)))));
 }
