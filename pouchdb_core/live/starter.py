@@ -96,20 +96,27 @@ def _collected(
     rows: list[Record] = []
     last_seq: Any = None
     with told_of_errors(complete):
-        feed = cast("Generator[Record, None, int]", iter(db.plugins.changes(db, request)))
-        while True:
-            try:
-                row = next(feed)
-            except StopIteration as stop:
-                # A plug-in's plain iterator returns nothing: then continue from the last row.
-                last_seq = stop.value if stop.value is not None else last_seq
-                break
-            last_seq = row["seq"]
-            if on_change is not None:
-                on_change(row)
-            if return_docs:
-                rows.append(row)
+        end: list[Any] = []
+        feed = _ended(iter(db.plugins.changes(db, request)), end)
+        if return_docs and on_change is None:
+            rows = list(feed)
+        else:
+            for row in feed:
+                last_seq = row["seq"]
+                if on_change is not None:
+                    on_change(row)
+                if return_docs:
+                    rows.append(row)
+        if rows:
+            last_seq = rows[-1]["seq"]
+        # A plug-in's plain iterator returns nothing: then continue from the last row.
+        last_seq = end[0] if end[0] is not None else last_seq
     result = Record(results=rows, last_seq=request.since if last_seq is None else last_seq)
     if complete is not None:
         complete(None, result)
     return result
+
+
+def _ended(feed: Iterator[Record], end: list[Any]) -> Iterator[Record]:
+    """Yield what a feed yields, and append what it returns to a list."""
+    end.append((yield from cast("Generator[Record, None, Any]", feed)))

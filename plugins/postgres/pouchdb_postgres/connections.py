@@ -22,6 +22,14 @@ T = TypeVar("T")
 
 COPIED = 5
 """The number of rows from which they are sent by COPY, which takes a third of the time."""
+ANALYSED = 500
+"""Rows inserted by this process after which it is looked whether a table needs statistics; then four times as many."""
+_OUTGROWN = (
+    # A part of it has four times the pages of when it was analysed, at least; one that never was has 0 then. Tables
+    # without partitions are not read in ranges.
+    "SELECT 1 FROM pg_partition_tree(?::regclass) AS t JOIN pg_class AS c ON c.oid = t.relid "
+    "WHERE t.isleaf AND pg_relation_size(c.oid) / 8192 > 4 * c.relpages LIMIT 1"
+)
 
 
 def _numbered(sql: str) -> str:
@@ -34,6 +42,8 @@ class Connections(Lending):
     def __init__(self, server: Server, schema: str, what: str) -> None:
         super().__init__(server, schema, what)
         self._texts: dict[str, str] = {}
+        self._inserted: dict[str, int] = {}
+        self._look_at: dict[str, int] = {}
 
     # -- statements --------------------------------------------------------------------------------------
 
@@ -91,6 +101,18 @@ class Connections(Lending):
                     copy.write_row(row)
         except psycopg.Error as error:
             raise self._failed(error, session) from error
+        count = self._inserted[table] = self._inserted.get(table, 0) + len(rows)
+        if count >= self._look_at.get(table, ANALYSED):
+            self._look_at[table] = 4 * count
+            self._analyse(table)
+
+    def _analyse(self, table: str) -> None:
+        """Have statistics of a table that grows fast: autovacuum comes after a minute, and may be off.
+
+        Without them a range of a large table is taken for a few rows, which are read and sorted for each page.
+        """
+        if self.one(_OUTGROWN, (table,)) is not None:
+            self.script([f"ANALYZE {table}"])
 
     def _mine(self) -> Session:
         session = self.bound.get(get_ident())

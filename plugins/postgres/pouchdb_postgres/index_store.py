@@ -163,7 +163,13 @@ class PostgresViewRows(SqlViewRows, PostgresTables):
     def remove(self, ids: Sequence[str]) -> dict[int, int]:
         gone = "DELETE FROM {rows} WHERE id = ANY(?) RETURNING view"
         sql = f"WITH gone AS ({gone}) SELECT view, count(*) FROM gone GROUP BY view"
-        return dict(self.all(sql, (list(ids),))) if ids else {}
+        if not ids:
+            return {}
+        # Many values at once are found by a hash only through a bitmap.
+        self._connections.script(["SET LOCAL enable_bitmapscan TO on"])
+        found = dict(self.all(sql, (list(ids),)))
+        self._connections.script(["SET LOCAL enable_bitmapscan TO off"])
+        return found
 
     def page(
         self, view: int, span: Span, *, descending: bool, limit: int, skip: int = 0, after: Position | None = None

@@ -22,11 +22,14 @@ LONGEST = 2400
 def sorted_table(name: str, columns: str, long: Sequence[str], by: Sequence[str] = ()) -> list[str]:
     """Return the statements that make a table sorted by columns, of which ``long`` are of any length."""
     length = " + ".join(f"octet_length({column})" for column in long)
+    short = [column for column in by if column not in long][:1]
     return [
         f"CREATE TABLE {name} ({columns}) PARTITION BY LIST (({length} > {LONGEST}))",
         f"CREATE TABLE {name}_short PARTITION OF {name} FOR VALUES IN (false)",
         f"CREATE TABLE {name}_long PARTITION OF {name} FOR VALUES IN (true)",
         f"CREATE UNIQUE INDEX ON {name}_short ({', '.join(by or long)})",
+        # Without any way but reading all of it, which has a price that hides all others, its plans would be by chance.
+        *(f"CREATE INDEX ON {name}_long ({column})" for column in short),
     ]
 
 
@@ -82,5 +85,16 @@ def _version_1(connections: Connections) -> None:
     connections.script([*documents, *local, _TABLES])
 
 
-MIGRATIONS: tuple[Migration, ...] = (_version_1,)
+def _version_2(connections: Connections) -> None:
+    # For pages of a listing: see ``sorted_table``.
+    connections.script(["CREATE INDEX ON documents_long (deleted)"])
+    rows = connections.all(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace(?) AND relkind = 'r' "
+        "AND relname ~ '^index_[0-9]+_rows_long$'",
+        (connections.schema,),
+    )
+    connections.script([f"CREATE INDEX ON {name} (view)" for (name,) in rows])
+
+
+MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2)
 """The step to each version; the newest version is their number."""

@@ -45,8 +45,10 @@ _PRESENCE = 0x504F5543
 SETTINGS = (
     "SET client_min_messages TO warning; "
     # Every statement is written for an index. Plans are cached: one that was made while a table was empty would scan it
-    # for ever, and the high cost it is given must not make it JIT-compiled.
-    "SET enable_seqscan TO off; SET jit TO off; "
+    # for ever, and the high cost it is given must not make it JIT-compiled. A page is the next rows in the order of an
+    # index: before a table has statistics, a bitmap of all that follow would be made, and sorted, for each page.
+    # So would the groups of a page.
+    "SET enable_seqscan TO off; SET enable_bitmapscan TO off; SET enable_hashagg TO off; SET jit TO off; "
     f"SET lock_timeout TO '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout TO '{LOCK_SECONDS}s'; "
     # A host that lost its power is noticed, and its locks are released.
     "SET tcp_keepalives_idle TO 20; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; "

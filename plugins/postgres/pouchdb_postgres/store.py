@@ -12,14 +12,18 @@ from pouchdb_core.adapters.sql.consistency import CHECKS
 from pouchdb_core.adapters.sql.sql_store import CONTENT, COUNTERS, SqlStore
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.content import Digests
-from pouchdb_core.documents.store import Content, Counters, RowChanges
+from pouchdb_core.documents.store import Content, Counters, Row, RowChanges
 from pouchdb_core.errors import NotFound, NotSupported
 from pouchdb_core.jsontext import dump
 from pouchdb_postgres.connections import Connections
 from pouchdb_postgres.failures import GONE
+from pouchdb_postgres.schema import LONGEST
 from pouchdb_postgres.session import Json
 
 __all__ = ["PostgresStore"]
+
+SURELY_SHORT = LONGEST // 4
+"""Characters of an id that is in the partition of short ones, whatever they are: each has at most four bytes."""
 
 
 class PostgresStore(SqlStore):
@@ -76,14 +80,27 @@ class PostgresStore(SqlStore):
 
     # -- documents -------------------------------------------------------------------------------
 
+    def row(self, id: str) -> Row | None:
+        if self._saving:
+            self._check_whole()
+        table = "documents_short" if len(id) <= SURELY_SHORT else "documents"
+        row: Row | None = self._one(f"SELECT {self._row} FROM {table} WHERE id = ?", (id,))
+        return row
+
     def _of_ids(self, columns: str, ids: Sequence[str]) -> list[Any]:
         if self._saving:
             self._check_whole()
-        if not ids:
-            return []
-        if len(ids) == 1:
-            return self._all(f"SELECT {columns} FROM documents WHERE id = ?", ids)
-        return self._all(f"SELECT {columns} FROM documents WHERE id = ANY(?)", (list(ids),))
+        short = [id for id in ids if len(id) <= SURELY_SHORT]
+        rows: list[Any] = []
+        if len(short) == 1:
+            rows = self._all(f"SELECT {columns} FROM documents_short WHERE id = ?", short)
+        elif short:
+            rows = self._all(f"SELECT {columns} FROM documents_short WHERE id = ANY(?)", (short,))
+        for id in ids if len(short) < len(ids) else ():
+            # By the hash, which serves one value at a time.
+            if len(id) > SURELY_SHORT:
+                rows += self._all(f"SELECT {columns} FROM documents WHERE id = ?", (id,))
+        return rows
 
     def _save(self, changes: RowChanges) -> None:
         run = self._run

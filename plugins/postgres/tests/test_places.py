@@ -113,6 +113,38 @@ def test_older_versions_are_carried_forward(url: str, open_place: Callable[..., 
     assert open_database(server, "a", "database 'a'", steps)[0].row("kept") is not None
 
 
+def test_version_2_has_the_indexes_of_new_databases(url: str, open_place: Callable[..., Any]) -> None:
+    from pouchdb_postgres.adapter import server_of
+    from pouchdb_postgres.places import open_database
+    from pouchdb_postgres.schema import MIGRATIONS
+
+    def long_indexes(db: Any) -> list[str]:
+        sql = "SELECT indexdef FROM pg_indexes WHERE schemaname = ? AND tablename LIKE '%_long' ORDER BY 1"
+        connections = db.adapter.store.connections
+        rows = connections.all(sql, (connections.schema,))
+        return [text.replace(f"{connections.schema}.", "") for (text,) in rows]
+
+    view = {"_id": "_design/v", "views": {"k": {"map": "function (doc) { emit(doc.n); }"}}}
+    place = open_place(url)
+    open_database(server_of(place.engine.place), "old", "database 'old'", MIGRATIONS[:1])
+    store = open_database(server_of(place.engine.place), "old", "database 'old'", MIGRATIONS[:1])[0]
+    # As version 1 made the rows of a view.
+    with store.write():
+        store.connections.script(
+            [
+                "CREATE TABLE index_1_rows (view BIGINT, long BOOLEAN) PARTITION BY LIST (long)",
+                "CREATE TABLE index_1_rows_long PARTITION OF index_1_rows FOR VALUES IN (true)",
+            ]
+        )
+    old = long_indexes(place["old"])
+    new = place["new"]
+    new.put(view)
+    assert new.query("v/k").rows == []
+    only = [text for text in long_indexes(new) if "(view)" in text or "(deleted)" in text]
+    assert len(only) == 2
+    assert [text for text in old if "(view)" in text or "(deleted)" in text] == only
+
+
 def test_who_has_a_destroyed_database_open_is_told(url: str, open_place: Callable[..., Any]) -> None:
     one, other = open_place(url), open_place(url)
     mine = one["a"]
