@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 import pouchdb
+from pouchdb_core.adapters.sqlite.blank_memory import blank_memory
 from pouchdb_core.adapters.sqlite.files import file_path, open_file
-from pouchdb_core.adapters.sqlite.memory import Memory
-from pouchdb_core.adapters.sqlite.schema import initialise
 from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.environment import SyncEnvironment
 
@@ -55,8 +54,7 @@ def store(request: pytest.FixtureRequest, open_store: Callable[..., SqliteStore]
     if request.param == "file":
         yield open_store()
         return
-    memory = Memory("test")
-    initialise(memory, "test")
+    memory = blank_memory("test", "test")
     yield SqliteStore(memory)
     memory.close()
 

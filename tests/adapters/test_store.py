@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pouchdb_core.adapters.sqlite.blank_memory import blank_memory
 from pouchdb_core.adapters.sqlite.memory import Memory
 from pouchdb_core.adapters.sqlite.schema import initialise
 from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
@@ -236,14 +237,35 @@ def test_ids_of_any_characters(store: SqliteStore) -> None:
     assert [row[1] for row in store.scan_ids(None, None, limit=100)] == sorted(STRANGE)
 
 
+def test_a_blank_database_is_as_its_migrations_make_it() -> None:
+    def schema(memory: Memory) -> list[object]:
+        pragmas = [memory.one(f"PRAGMA {name}")[0] for name in ("application_id", "user_version", "auto_vacuum")]
+        return [*pragmas, *memory.all("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")]
+
+    pragmas = (("auto_vacuum", "INCREMENTAL"),)
+    migrated = Memory("migrated", pragmas=pragmas)
+    initialise(migrated, "a")
+    one, other = blank_memory("one", "a", pragmas=pragmas), blank_memory("other", "b", pragmas=pragmas)
+    try:
+        assert schema(one) == schema(other) == schema(migrated)
+        stores = [SqliteStore(each) for each in (one, other, migrated)]
+        assert [store.metadata("name") for store in stores] == ["a", "b", "a"]
+        for key in ("uuid", "epoch"):
+            assert len({store.metadata(key) for store in stores}) == 3
+        insert(stores[0], "x")
+        assert stores[1].counters().update_seq == 0
+    finally:
+        for each in (one, other, migrated):
+            each.close()
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 @given(st.sets(texts, min_size=1, max_size=20), st.data())
 def test_ids_are_found_and_ordered_by_code_point(ids: set[str], data: st.DataObject) -> None:
-    memory = Memory("test")
-    initialise(memory, "test")
+    memory = blank_memory("test", "test")
     store = SqliteStore(memory)
     try:
         insert(store, *ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -408,6 +409,17 @@ def test_a_feed_does_not_hold_up_the_end(serving):
     server.parent.send_signal(signal.SIGTERM)
     assert b"last_seq" in response.read()
     assert server.parent.wait(PATIENCE) == 0
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "tgkill"), reason="the C library sends no signals to threads")
+def test_a_signal_that_another_thread_gets_ends_them(serving):
+    server = serving("--workers", "2")
+    pid = server.parent.pid
+    threads = [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]
+    other = next(each for each in threads if each != pid)
+    assert ctypes.CDLL(None).tgkill(pid, other, signal.SIGTERM) == 0
+    assert server.parent.wait(PATIENCE) == 0
+
 
 
 def test_a_process_that_dies_is_replaced(serving):

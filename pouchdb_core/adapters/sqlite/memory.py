@@ -93,6 +93,14 @@ class Memory(Connections):
         with self._turn():
             super().backup(target)
 
+    def fill(self, empty: Memory) -> None:
+        """Make an empty database a copy of this one."""
+        with self._turn():
+            try:
+                self._held.connection.backup(empty._held.connection)
+            except sqlite3.Error as error:
+                raise self._error(error) from error
+
     def close(self) -> None:
         with self._turn():
             self._closed = True

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 from pouchdb_core.adapters.base import Place
 from pouchdb_core.adapters.local import LOCAL_OPTIONS, LocalAdapter, check_options
 from pouchdb_core.adapters.sqlite import files
+from pouchdb_core.adapters.sqlite.blank_memory import blank_memory
 from pouchdb_core.adapters.sqlite.disk import Durability, File
-from pouchdb_core.adapters.sqlite.memory import Memory
-from pouchdb_core.adapters.sqlite.schema import initialise
 from pouchdb_core.adapters.sqlite.sqlite_index_store import SqliteIndexStore, scratch_store
 from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.adapters.sqlite.transactions import Connections, file_error
@@ -196,8 +195,7 @@ class MemoryAdapter(_SqliteAdapter):
     def open(cls, place: Place, name: str, options: Mapping[str, Any]) -> MemoryAdapter:
         check_options(options)
         # As in a file, because a backup is a file.
-        connections = Memory(f"database {name!r}", pragmas=(("auto_vacuum", "INCREMENTAL"),))
-        initialise(connections, name)
+        connections = blank_memory(f"database {name!r}", name, pragmas=(("auto_vacuum", "INCREMENTAL"),))
         adapter = cls(place, name, connections, options)
         adapter.created = True
         return adapter

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from pouchdb_core.adapters.sql.sql_indexes import SqlIndexStore, SqlTables, SqlViewRows, table_name, where
-from pouchdb_core.adapters.sqlite.memory import Memory
-from pouchdb_core.adapters.sqlite.schema import initialise
+from pouchdb_core.adapters.sqlite.blank_memory import blank_memory
 from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore, join_list
 
 if TYPE_CHECKING:
@@ -137,6 +136,4 @@ def scratch_store() -> SqliteIndexStore:
     """Return a store for the index of a temporary view: a separate one, removed when it is closed."""
     # In memory; beyond some megabytes in an unnamed file.
     pragmas = (("journal_mode", "OFF"), ("synchronous", "OFF"), ("cache_size", -16000))
-    connections = Memory("temporary view", "file:", pragmas)
-    initialise(connections, "")
-    return SqliteIndexStore(SqliteStore(connections))
+    return SqliteIndexStore(SqliteStore(blank_memory("temporary view", "", "file:", pragmas)))

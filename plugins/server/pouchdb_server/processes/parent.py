@@ -279,13 +279,27 @@ class Parent:
             yield
             return
 
-        def note(number: int, frame: object) -> None:
-            self._events.put((SIGNAL, None, number))
+        def note() -> None:
+            with theirs:
+                while numbers := theirs.recv(16):
+                    for number in numbers:
+                        if number in before:
+                            self._events.put((SIGNAL, None, number))
 
         names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-        before = {getattr(signal, name): signal.signal(getattr(signal, name), note) for name in names}
+        # A handler in Python runs once the main thread is back from the queue it waits for, and a signal that another
+        # thread gets, or that comes just before the wait, does not bring it back. Their numbers are written at once.
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        wakeup = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
+        before = {
+            getattr(signal, name): signal.signal(getattr(signal, name), lambda number, frame: None) for name in names
+        }
+        threading.Thread(target=note, name="pouchdb-serve-signals", daemon=True).start()
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+            ours.close()
