@@ -12,13 +12,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Generic, TypeVar
 
+from pouchdb_core.errors import DatabaseClosed
 from pouchdb_core.forks import renew_in_child
 
 __all__ = ["Idle", "Job", "Runner"]
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 logger = logging.getLogger("pouchdb.live")
 
@@ -62,6 +67,43 @@ class Job:
         self._runner._wake(self)
 
 
+class _Calls(Generic[A, B]):
+    """The calls of one ``map``."""
+
+    def __init__(self, function: Callable[[A], B], items: list[A]) -> None:
+        self._function, self.items = function, items
+        self._changed = threading.Condition()
+        self._results: dict[int, B] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._left = len(items)
+        self._given_up = False
+
+    def step(self, number: int) -> bool:
+        try:
+            if not self._given_up:
+                self._results[number] = self._function(self.items[number])
+        except BaseException as error:
+            self._given_up = True
+            self._errors[number] = error
+        with self._changed:
+            self._left -= 1
+            if not self._left:
+                self._changed.notify_all()
+        return False
+
+    def wait(self) -> list[B]:
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._left)
+            if self._errors:
+                raise self._errors[min(self._errors)]
+            return [self._results[number] for number in range(len(self.items))]
+        finally:
+            # If the wait was interrupted, calls that have not begun are not needed. A traceback may refer to this.
+            self._given_up = True
+            self._errors = {}
+
+
 class Runner:
     """Steps jobs on at most ``threads`` threads, which start on demand and end when there is nothing to do.
 
@@ -101,6 +143,21 @@ class Runner:
             return False
 
         self.job(step).wake()
+
+    def map(self, function: Callable[[A], B], items: Iterable[A]) -> list[B]:
+        """Call a function for each item, on the runner's threads; wait, and return the results in the items' order.
+
+        Raises the first error in that order, when no call is running any more; after an error no further call begins.
+        Raises DatabaseClosed on a closed runner. Must not be called on a thread of the runner.
+        """
+        calls = _Calls(function, list(items))
+        jobs = [self.job(partial(calls.step, number)) for number in range(len(calls.items))]
+        with self._condition:
+            if self._closed:
+                raise DatabaseClosed("the environment is closed")
+            for job in jobs:
+                job.wake()
+        return calls.wait()
 
     @property
     def closed(self) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.documents.attachments import Incoming, parse_content
 from pouchdb_core.errors import NotFound, PouchDBError
 from pouchdb_core.replication.background import Background, Interrupted, Task
 from pouchdb_core.replication.isolation import ends_all
+from pouchdb_core.runner import Runner
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -44,11 +44,9 @@ def open_one(source: SyncPouchDB, key: Key) -> Any:
 class Fetch:
     """The attachments of one batch. Begins at once; the caller must close it, which removes the fetched files."""
 
-    def __init__(
-        self, source: SyncPouchDB, background: Background, gate: threading.Semaphore, wanted: Sequence[Key]
-    ) -> None:
-        """``gate`` limits how many are fetched at a time, of this batch and the next together."""
-        self._source, self._background, self._gate, self._wanted = source, background, gate, wanted
+    def __init__(self, source: SyncPouchDB, background: Background, threads: Runner, wanted: Sequence[Key]) -> None:
+        """``threads`` fetch, those of this batch and the next together."""
+        self._source, self._background, self._threads, self._wanted = source, background, threads, wanted
         self._lock = threading.Lock()
         self._fetched: list[Incoming] = []
         self._closed = False
@@ -70,13 +68,8 @@ class Fetch:
             content.close()
 
     def _all(self) -> Mapping[Key, Incoming | PouchDBError]:
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="pouchdb-attachment") as threads:
-            answers = list(threads.map(self._one, self._wanted))
+        answers: list[Incoming | PouchDBError | None] = self._threads.map(self._fetch, self._wanted)
         return {key: answer for key, answer in zip(self._wanted, answers, strict=True) if answer is not None}
-
-    def _one(self, key: Key) -> Incoming | PouchDBError | None:
-        with self._gate:
-            return self._fetch(key)
 
     def _fetch(self, key: Key) -> Incoming | PouchDBError | None:
         if self._closed or self._background.interrupted:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +15,7 @@ from pouchdb_core.replication.source import read_changes
 from pouchdb_core.requests import Listing, Replicate, Wait
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import generation
+from pouchdb_core.runner import Runner
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -154,7 +154,7 @@ class RemoteTransfer(Transfer):
     _start: int = 0
     _coming: dict[int, Fetch] = field(default_factory=dict)
     """Attachments of batches that are not written yet, by ``id()`` of the batch."""
-    _gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
+    _fetching: Runner = field(default_factory=lambda: Runner("pouchdb-attachment", AT_ONCE))
     _in_use: list[Fetch] = field(default_factory=list)
     """Attachments of the batch that is being written."""
 
@@ -300,7 +300,7 @@ class RemoteTransfer(Transfer):
         """Begin to fetch the attachments of a batch."""
         with_some = [doc for doc in documents if isinstance(doc, Record) and doc.get("_attachments")]
         wanted = self._wanted(with_some, send_all=send_all) if with_some else []
-        return Fetch(self.source, self.background, self._gate, wanted)
+        return Fetch(self.source, self.background, self._fetching, wanted)
 
     def _contents(self, documents: list[Document], with_some: list[Record], *, send_all: bool) -> Mapping[Key, Any]:
         """Return attachments: those of a server fetched, local ones open, to be read when they are sent."""

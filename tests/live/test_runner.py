@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from pouchdb_core.errors import DatabaseClosed
 from pouchdb_core.runner import Idle, Runner
 
 SOON = 10.0
@@ -340,3 +344,95 @@ def test_a_forked_child_starts_without_jobs(runner: Runner) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     job.wake()
     steps.wait(2)
+
+
+# -- many calls at once ----------------------------------------------------------------------------
+
+
+def test_map_returns_the_results_in_the_order_of_the_items_and_uses_all_threads(runner: Runner) -> None:
+    most = runner._most
+    together = threading.Barrier(most)
+
+    def call(number: int) -> int:
+        together.wait(SOON)
+        return number * 2
+
+    assert runner.map(call, iter(range(4 * most))) == [2 * number for number in range(4 * most)]
+    assert runner.map(call, []) == []
+
+
+def test_map_raises_the_first_error_in_the_order_of_the_items_and_begins_no_more_calls() -> None:
+    runner = Runner("test", threads=1)
+    begun = []
+
+    def call(number: int) -> None:
+        begun.append(number)
+        if number == 2:
+            raise ValueError(number)
+
+    with pytest.raises(ValueError, match=r"^2$"):
+        runner.map(call, range(100))
+    assert begun == [0, 1, 2]
+    assert runner.map(str, range(3)) == ["0", "1", "2"]
+    runner.close(SOON)
+
+
+def test_map_waits_for_the_calls_that_run_when_one_fails() -> None:
+    runner = Runner("test", threads=2)
+    inside, failed = threading.Event(), threading.Event()
+    ended = []
+
+    def call(number: int) -> None:
+        if number == 0:
+            inside.set()
+            assert failed.wait(SOON)
+            ended.append(number)
+        else:
+            assert inside.wait(SOON)
+            failed.set()
+            raise ValueError(number)
+
+    with pytest.raises(ValueError, match=r"^1$"):
+        runner.map(call, [0, 1])
+    assert ended == [0]
+    runner.close(SOON)
+
+
+def test_map_on_a_closed_runner_raises(runner: Runner) -> None:
+    runner.close(SOON)
+    with pytest.raises(DatabaseClosed):
+        runner.map(str, [1])
+    with pytest.raises(DatabaseClosed):
+        runner.map(str, [])
+
+
+def test_map_ends_when_the_runner_is_closed_meanwhile() -> None:
+    # As requests do when their environment is closed: what was accepted is called, and finds out by itself.
+    runner = Runner("test", threads=2)
+    begun = threading.Event()
+
+    def call(number: int) -> int:
+        begun.set()
+        runner.close()
+        return number
+
+    assert runner.map(call, range(20)) == list(range(20))
+    assert begun.is_set()
+
+
+def test_a_call_that_hangs_does_not_keep_the_program_from_ending() -> None:
+    program = """
+        import threading
+        from pouchdb_core.adapters.http.pool import Http
+        http, begun = Http(), threading.Event()
+        def hang(_):
+            begun.set()
+            threading.Event().wait()
+        threading.Thread(target=http.requests.map, args=(hang, [1, 2]), daemon=True).start()
+        begun.wait()
+        print("ended")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")

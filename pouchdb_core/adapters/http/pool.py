@@ -6,7 +6,6 @@ import threading
 import time
 import urllib.request
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import urllib3
 
 from pouchdb_core.errors import DatabaseClosed
 from pouchdb_core.forks import renew_in_child
+from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slot
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["HTTP", "Http", "Route"]
 CONNECTIONS = 16
 """Connections to one host that are kept open."""
 THREADS = 8
-"""Requests at the same time for one call."""
+"""Requests at the same time for calls that need several."""
 
 Route = tuple[str | None, str | None, str | None]
 """Proxy, CA certificates, client certificate: databases with the same ones share connections."""
@@ -40,6 +40,8 @@ class Http:
         self.cookies = CookieJar()
         self._ended = threading.Event()
         self._calm: dict[str, float] = {}
+        self.requests = Runner("pouchdb-http", threads=THREADS)
+        """Makes requests side by side."""
         self._reset()
         renew_in_child(self._reset)
 
@@ -47,7 +49,6 @@ class Http:
         # The sockets are the parent's: dropped, never used, nothing is sent to the server.
         self._lock = threading.RLock()
         self._pools: dict[Route, urllib3.PoolManager] = {}
-        self._threads: ThreadPoolExecutor | None = None
 
     def pool(self, route: Route) -> urllib3.PoolManager:
         """Return the connections of a route. Raises DatabaseClosed after ``close()``."""
@@ -57,14 +58,6 @@ class Http:
             if pool is None:
                 pool = self._pools[route] = _pool(route)
             return pool
-
-    def threads(self) -> ThreadPoolExecutor:
-        """Return the threads that make requests side by side."""
-        with self._lock:
-            self._check()
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="pouchdb-http")
-            return self._threads
 
     def _check(self) -> None:
         if self._ended.is_set():
@@ -116,12 +109,10 @@ class Http:
         """Close the connections; waiting threads get an error."""
         self._ended.set()
         with self._lock:
-            pools, threads = list(self._pools.values()), self._threads
-            self._pools, self._threads = {}, None
+            pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
             pool.clear()
-        if threads is not None:
-            threads.shutdown(wait=False, cancel_futures=True)
+        self.requests.close()
 
 
 class _Answer:

@@ -181,7 +181,7 @@ class Reader:
                 # A failure of the server is that document's error: the others were returned.
                 return [Record(error=Record(id=pair[0], error=error.name, reason=error.message))]
 
-        answers = self._session.http.threads().map(ask, by_id.items())
+        answers = self._session.http.requests.map(ask, by_id.items())
         return dict(zip(by_id, answers, strict=True))
 
 

@@ -249,7 +249,7 @@ class Writer:
             outcomes[alone[0].index] = self._put(alone[0], request)
         elif alone:
             # Bounded by the number of threads: each holds one chunk of one attachment.
-            results = self._session.http.threads().map(lambda out: self._put(out, request), alone)
+            results = self._session.http.requests.map(lambda out: self._put(out, request), alone)
             for out, outcome in zip(alone, results, strict=True):
                 outcomes[out.index] = outcome
 

@@ -93,7 +93,7 @@ class Supervisor:
         """``nobody()`` returns the rights of documents without an owner."""
         self._environment, self._limits, self.clocks, self._nobody = environment, limits, clocks, nobody
         self._runner = Runner("pouchdb-replicator", threads=1)
-        self._runs = Runner("pouchdb-replication", threads=limits.max_jobs + 4)
+        self._runs = Runner("pouchdb-replicator-run", threads=limits.max_jobs + 4)
         self._job = self._runner.job(self._step)
         self._lock = threading.RLock()
         self._stepped = threading.Condition()
