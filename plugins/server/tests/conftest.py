@@ -20,6 +20,11 @@ from pouchdb_core import SyncEnvironment
 JSON = {"Content-Type": "application/json"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker where these tests run without the repository's configuration."""
+    config.addinivalue_line("markers", "interop: needs a real peer (node with PouchDB)")
+
+
 class Answer:
     """Status, headers (in any spelling) and body of an answer."""
 

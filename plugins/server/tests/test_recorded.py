@@ -31,6 +31,7 @@ def test_recorded(url, scenario):
     assert RECORDING.unexpected(scenario, differences) == []
 
 
+@pytest.mark.skipif(not PAGE.exists(), reason="docs/http-coverage.md is in the repository: NO TEST of it")
 def test_the_page_shows_what_is_different_on_purpose():
     section = PAGE.read_text("utf-8").partition("\n## Different on purpose\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (.*?) \| (.*?) \|$", section, re.MULTILINE)[2:]
