@@ -60,6 +60,20 @@ KEPT = 100_000
 """Words whose terms an analyzer remembers."""
 
 
+class _Terms(dict[str, str | None]):
+    """The terms of words, None for those that are dropped: a word is analyzed once, while it is remembered."""
+
+    def __init__(self, word: Filter) -> None:
+        super().__init__()
+        self._word = word
+
+    def __missing__(self, word: str) -> str | None:
+        if len(self) >= KEPT:
+            self.clear()
+        term = self[word] = self._word(word) or None
+        return term
+
+
 class Analyzer:
     """Splits text by a pattern (None: the whole text is one word), then filters each word."""
 
@@ -70,19 +84,9 @@ class Analyzer:
         self.stems = name == "original" or name in LANGUAGES
         """Whether terms are stems: other than the words they stand for."""
         self._pattern = pattern
-        self._word = word
-        self._known: dict[str, str | None] = {}
+        self._term = _Terms(word).__getitem__
         self.folded = normal
         """Turns part of a word, as of a wildcard, into the form that terms have, without stemming."""
-
-    def _term(self, word: str) -> str | None:
-        try:
-            return self._known[word]
-        except KeyError:
-            if len(self._known) >= KEPT:
-                self._known.clear()
-            term = self._known[word] = self._word(word) or None
-            return term
 
     def terms(self, text: str) -> Iterator[Term]:
         """Yield the terms of a text."""

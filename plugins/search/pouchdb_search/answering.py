@@ -97,27 +97,21 @@ class Search:
             conflicts, attachments = (flag_of(self._given, name) for name in ("conflicts", "attachments"))
             listing = self._db.all_docs(keys=ids, include_docs=self._docs, conflicts=conflicts, attachments=attachments)
         known = {row["key"]: row for row in listing["rows"]}
+        shown, missing = self._shown, Record()
         rows = []
-        for hit in hits:
-            row = known.get(hit.id, {})
-            fields = hit.fields
-            shown = Record(
-                id=hit.id,
-                key=hit.id,
-                value=Record(rev=(row.get("value") or {}).get("rev")),
-                score=hit.score,
-                order=[*hit.order, 0],
-                fields=Record(
-                    fields
-                    if self._shown is None
-                    else {name: value for name, value in fields.items() if name in self._shown}
-                ),
+        for hit, id in zip(hits, ids, strict=True):
+            row, fields = known.get(id, missing), hit.fields
+            if shown is not None:
+                fields = {name: value for name, value in fields.items() if name in shown}
+            revision = Record(rev=row["value"]["rev"] if "value" in row else None)
+            found = Record(
+                id=id, key=id, value=revision, score=hit.score, order=[*hit.order, 0], fields=Record(fields)
             )
             if self._highlighter.names:
-                shown["highlights"] = self._highlighter.of(fields, self._asked.tests, self._asked.analyzer)
+                found["highlights"] = self._highlighter.of(hit.fields, self._asked.tests, self._asked.analyzer)
             if self._docs:
-                shown["doc"] = row.get("doc")
-            rows.append(shown)
+                found["doc"] = row.get("doc")
+            rows.append(found)
         return rows
 
     def _grouped(self, option: str) -> Record:

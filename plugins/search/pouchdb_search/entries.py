@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 import tantivy
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import dump
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.analysis import ORIGINAL, Analyzer, analyzers_of
 from pouchdb_search.schema import WEIGHT, Slots, bucket, hexed, joined, weight_of
@@ -24,7 +24,7 @@ SHORT = 64
 _REFUSED = "index() of {name!r} takes text, a number or a boolean, not {value}"
 
 
-@dataclass
+@dataclass(slots=True)
 class Document:
     """The result of a function for one document."""
 
@@ -58,8 +58,14 @@ class Document:
         found: dict[str, Any] = {"id": self.id, "kind": "doc"}
         length = 0
         for (name, boost), terms in self.terms.items():
+            if not terms:
+                continue
             length += len(terms)
-            found.setdefault(bucket(name), []).append(joined(name, terms, boost))
+            text, field = joined(name, terms, boost), bucket(name)
+            if field in found:
+                found[field].append(text)
+            else:
+                found[field] = [text]
         if self.numbers:
             found["n"] = {hexed(name): values for name, values in self.numbers.items()}
         if self.facets:
@@ -67,11 +73,11 @@ class Document:
             found["s"] = {hexed(name): [f"={value}" for value in values] for name, values in self.facets.items()}
         found[WEIGHT] = weight_of(length)
         for name, value in self.sorted.items():
-            text = isinstance(value, str)
-            slot = slots.given(name, text, fits=not text or len(value) <= SHORT)
+            is_text = isinstance(value, str)
+            slot = slots.given(name, is_text, fits=not is_text or len(value) <= SHORT)
             if slot is not None:
-                found[slot] = value if text else float(value)
-        found["stored"] = json.dumps({"f": self.shown, "s": self.sorted})
+                found[slot] = value if is_text else float(value)
+        found["stored"] = dump({"f": self.shown, "s": self.sorted})
         return tantivy.Document.from_dict(found, schema)
 
 
@@ -124,16 +130,18 @@ def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, 
     for key, value in pairs:
         if isinstance(key, str):
             # A Python function yields (name, value) or (name, (value, options)).
-            call = [key, *value] if isinstance(value, (list, tuple)) and len(value) == 2 else [key, value]
+            call: Sequence[Any] = (
+                [key, *value] if isinstance(value, (list, tuple)) and len(value) == 2 else [key, value]
+            )
         elif isinstance(key, (list, tuple)):
-            call = list(key)
+            call = key
         else:
             raise ValueError(f"a function yields the name of a field and its value, not {safe_repr(key)}")
         if definition.nouveau and len(call) >= 3:
             found = _nouveau(definition, doc, *call[:4])
         else:
-            name, given, *rest = [*call, None, None][: max(2, len(call))]
-            found = _clouseau(definition, doc, name, given, rest[0] if rest else None)
+            name, given, options = call[:3] if len(call) > 2 else [*call, None, None, None][:3]
+            found = _clouseau(definition, doc, name, given, options)
         if texts and found is not None:
             doc.texts.setdefault(found[0], []).append(found[1])
     return doc
@@ -141,6 +149,8 @@ def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, 
 
 def _text(value: Any) -> str:
     """Return a value as a string as JavaScript does: what pouchdb-search indexes."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -178,11 +188,16 @@ def _boost(options: Mapping[str, Any]) -> float:
 def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, options: Any) -> tuple[str, str] | None:
     if not isinstance(name, str):
         raise ValueError(f"index() takes the name of a field first, not {safe_repr(name)}")
-    options = options if isinstance(options, Mapping) else {}
     if not definition.original and not isinstance(value, (str, int, float, bool)):
         raise ValueError(_REFUSED.format(name=name, value=safe_repr(value)))
-    number = _number(value)
-    text = _text(value)
+    number, text = (None, value) if isinstance(value, str) else (_number(value), _text(value))
+    if not options and number is None:
+        # The most frequent call.
+        doc.terms.setdefault((name, 1.0), []).extend(definition.analyzer(name).spaced(text))
+        if len(text) <= LONGEST:
+            doc.sorted.setdefault(name, text)
+        return name, text
+    options = options if isinstance(options, Mapping) else {}
     searched = options.get("index", True) not in (False, "no", "false")
     if searched:
         if number is not None:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import tantivy
@@ -51,19 +52,26 @@ def lucene(asked: Asked, text: str) -> Any:
     """Compile a query, ``OR`` between words. Raises BadRequest with the error and its ``position``."""
     if not text.strip():
         raise BadRequest("the query is empty", position=0)
+    try:
+        found = _compiled(asked, _parsed(text), DEFAULT)
+    except RecursionError as error:
+        raise _unparsed(text, "it is nested too deep", 0) from error
+    return tantivy.Query.empty_query() if found is None else found
+
+
+@lru_cache(maxsize=1000)
+def _parsed(text: str) -> Any:
+    """Return luqum's tree, which nobody changes. Raises BadRequest, RecursionError."""
     prepared, places = _prepared(text)
     try:
         # ply's lexer is stateful: each query needs its own lexer.
         tree = parser.parse(prepared, lexer=lexer.clone())
-        _check_depth(tree)
-        found = _compiled(asked, tree, DEFAULT)
     except ParseError as error:
         raise _unparsed(text, *_reason(str(error), places, len(text))) from error
     except ArithmeticError as error:
         raise _unparsed(text, "a number has too many dots", max(0, text.find("."))) from error
-    except RecursionError as error:
-        raise _unparsed(text, "it is nested too deep", 0) from error
-    return tantivy.Query.empty_query() if found is None else found
+    _check_depth(tree)
+    return tree
 
 
 def _check_depth(tree: Any) -> None:

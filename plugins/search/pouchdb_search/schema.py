@@ -78,7 +78,10 @@ def prefixed(name: str, term: str, boost: float = 1.0) -> str:
 def joined(name: str, terms: Sequence[str | None], boost: float) -> str:
     """Return the terms of a field as one string for tantivy."""
     prefix = _prefix(name, boost)
-    text = SEPARATOR.join([GAP if term is None else prefix + term for term in terms])
+    try:
+        text = prefix + (SEPARATOR + prefix).join(terms)  # type: ignore[arg-type]  # None is dealt with below
+    except TypeError:
+        text = SEPARATOR.join([GAP if term is None else prefix + term for term in terms])
     # Few analyzers leave spaces in terms: it is quicker to check afterwards.
     if len(text.encode("utf-8", "replace").split()) == len(terms):
         return text
@@ -97,6 +100,7 @@ def hexed(name: str) -> str:
     return f"f{name.encode('utf-8', 'surrogatepass').hex()}"
 
 
+@lru_cache(maxsize=10_000)
 def weight_of(length: int) -> float:
     """Return the weight of a document with this many terms: less for longer ones, and too little to outweigh a score.
 
@@ -148,7 +152,8 @@ def schema_of() -> tantivy.Schema:
     for number in range(SLOTS):
         builder.add_float_field(f"number{number}", fast=True)
         builder.add_text_field(f"text{number}", fast=True, tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("stored", stored=True, tokenizer_name="raw", index_option="basic")
+    # Not a text field: those are searched, too, which takes longer than everything else.
+    builder.add_bytes_field("stored", stored=True)
     return builder.build()
 
 

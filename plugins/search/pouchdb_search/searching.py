@@ -121,9 +121,8 @@ def _freshness(options: Mapping[str, Any]) -> Freshness:
 def _opened(follower: Follower) -> Opened:
     index = follower.index
     assert isinstance(index, TextIndex), "its kinds make no other"
-    entry = follower.entry()
-    searcher = index.searcher((entry.number, entry.mark, entry.purge_seq) if entry else None)
-    return Opened(index.source, index.schema, index.index, searcher, Names(entry.state if entry else None))
+    searcher, names = index.read(follower.entry())
+    return Opened(index.source, index.schema, index.index, searcher, names)
 
 
 def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import tantivy
 
 from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.jsontext import load
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.queries import Asked
 from pouchdb_search.schema import WEIGHT
@@ -22,33 +22,38 @@ __all__ = ["Hit", "SortKey", "all_hits", "best_hits", "field_and_type", "sort_ke
 class Hit:
     """A document that was found; its stored fields are read on first use."""
 
-    __slots__ = ("_read", "_searcher", "address", "order", "score")
+    __slots__ = ("_id", "_searcher", "_stored", "address", "order", "score")
 
     def __init__(self, searcher: Any, address: Any, score: float | None, order: list[Any] | None = None) -> None:
         self._searcher, self.address, self.score = searcher, address, score
-        self._read: tuple[str, Mapping[str, Any]] | None = None
+        self._id: str | None = None
+        self._stored: Mapping[str, Any] | None = None
         self.order: list[Any] = [score] if order is None else order
 
-    def _document(self) -> tuple[str, Mapping[str, Any]]:
-        if self._read is None:
-            doc = self._searcher.doc(self.address)
-            self._read = doc["id"][0], json.loads(doc["stored"][0])
-        return self._read
+    def _read(self) -> Mapping[str, Any]:
+        doc = self._searcher.doc(self.address)
+        self._id = doc["id"][0]
+        stored: Mapping[str, Any] = load(bytes(doc["stored"][0]))
+        self._stored = stored
+        return stored
 
     @property
     def id(self) -> str:
         """The document's id."""
-        return self._document()[0]
+        if self._id is None:
+            self._read()
+        assert self._id is not None, "it was read"
+        return self._id
 
     @property
     def fields(self) -> Mapping[str, Any]:
         """The stored fields."""
-        found: Mapping[str, Any] = self._document()[1]["f"]
+        found: Mapping[str, Any] = (self._stored or self._read())["f"]
         return found
 
     def value(self, name: str) -> Any:
         """Return the value the hit is sorted by, None without one."""
-        return self._document()[1]["s"].get(name)
+        return (self._stored or self._read())["s"].get(name)
 
 
 class SortKey:

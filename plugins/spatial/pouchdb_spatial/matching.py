@@ -46,11 +46,11 @@ def matching(place: Place, rows: list[Row]) -> list[Row]:
         rows = [row for row in rows if row.shape is not None]
         return [row for row, passes in zip(rows, place.exact(_shapes(rows)), strict=True) if passes] if rows else []
     points, others = _split(rows)
+    passed = [row for row, passes in zip(points, place.points(*_coordinates(points)), strict=True) if passes]
     if not others:
-        return [row for row, passes in zip(points, place.points(*_coordinates(points)), strict=True) if passes]
-    found = {id(row) for row, passes in zip(others, place.exact(_shapes(others)), strict=True) if passes}
-    if points:
-        found.update(id(row) for row, passes in zip(points, place.points(*_coordinates(points)), strict=True) if passes)
+        return passed
+    passed += [row for row, passes in zip(others, place.exact(_shapes(others)), strict=True) if passes]
+    found = set(map(id, passed))
     return [row for row in rows if id(row) in found]
 
 

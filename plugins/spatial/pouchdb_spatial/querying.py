@@ -38,8 +38,8 @@ MOST = 200
 USUAL = 100
 PAGE, DOCUMENTS = 500, 50
 """Rows of a streamed answer that are made at a time, and with documents."""
-MANY = 1000
-"""Rows around a point that a search for the nearest reads in its first circle at most, if a smaller one has enough."""
+MANY = 100
+"""Rows around a point from which a search for the nearest begins with a smaller circle; 8 for each that is wanted."""
 SMALLEST = 1_000.0
 """Metres of the smallest first circle."""
 _TEXTS = ("bbox", "plane_bounds", "relation", "stale", "format", "bookmark")
@@ -272,12 +272,13 @@ class _Query:
 
 def _widening(reading: Reading, lon: float, lat: float, wanted: int) -> Iterator[Row]:
     """Search in growing circles until there are enough: few rows of a big index are read."""
-    # Twice what is wanted, if places were spread evenly over the Earth.
+    # Twice what is wanted, if places were spread evenly over the Earth; less where they are crowded.
     radius = max(SMALLEST, 2 * RADIUS * math.sqrt(2 * wanted / max(1, reading.size())))
-    while radius > SMALLEST and sum(reading.about(_bounds(box), MANY) for box in boxes_around(lon, lat, radius)) >= max(
-        MANY, 4 * wanted
+    many = max(MANY, 8 * wanted)
+    while radius > SMALLEST and many <= sum(
+        reading.about(_bounds(box), many) for box in boxes_around(lon, lat, radius)
     ):
-        radius = max(SMALLEST, radius / 4)
+        radius = max(SMALLEST, radius * math.sqrt(2 * wanted / many))
     while True:
         whole = radius >= 3.2 * RADIUS
         nearest = Nearest(lon, lat, wanted, None if whole else radius)

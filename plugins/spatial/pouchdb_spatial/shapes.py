@@ -199,10 +199,12 @@ def _around(given: Mapping[str, Any]) -> Place:
     else:
         across, along = number("rangex", rangex, 0, math.pi * RADIUS), number("rangey", rangey, 0, math.pi * RADIUS)
     bounds = [] if relation == "disjoint" else [_bounds(each) for each in boxes_around(lon, lat, max(across, along))]
-    place = Place(bounds, _around_ellipse(lon, lat, across, along, relation), center=(lon, lat))
+    place = Place(bounds, center=(lon, lat))
     if radius is not None and relation == "intersects":
         place.exact = lambda found: distances(found, lon, lat) <= metres
         place.points = lambda lons, lats: away(lons, lats, lon, lat) <= metres
+    else:
+        place.exact = _around_ellipse(lon, lat, across, along, relation)
     return place
 
 
