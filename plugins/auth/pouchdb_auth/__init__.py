@@ -171,3 +171,12 @@ def pouchdb_http_account(environment: SyncEnvironment, name: str) -> Account | N
 @hookimpl(optionalhook=True)
 def pouchdb_http_session_info(request: Request) -> Mapping[str, Any] | None:
     return http_hooks.session_info(request)
+
+
+@hookimpl(optionalhook=True)
+def pouchdb_http_pages(environment: SyncEnvironment) -> Iterable[Any]:
+    from importlib import resources
+
+    from pouchdb_server import Page
+
+    return [Page("users", "Users", resources.files("pouchdb_auth") / "pages", "server")]

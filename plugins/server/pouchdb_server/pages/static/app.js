@@ -6,6 +6,7 @@ import { databases } from "./databases.js";
 import { documents } from "./documents.js";
 import { documentPage } from "./document.js";
 import { changes } from "./changes.js";
+import { exchange } from "./exchange.js";
 import { indexes } from "./indexes.js";
 import { query } from "./query.js";
 import { load, pageOf, pages } from "./plugins.js";
@@ -28,6 +29,7 @@ function view(parts) {
     if (kind === "changes") return [changes, [db]];
     if (kind === "query") return [query, [db, id, parts[4]]];
     if (kind === "indexes") return [indexes, [db]];
+    if (kind === "exchange") return [exchange, [db]];
     if (kind === "security") return [security, [db]];
     if (kind === "doc" && id !== undefined) return [documentPage, [db, id, parts[4]]];
     if (kind === "new") return [documentPage, [db, null]];

@@ -44,6 +44,30 @@ export function asking(attributes, fields, run) {
   return { form, place, show };
 }
 
+// A dialog with fields; `submit()` does what it is for. Resolves to whether that was done; its errors are shown in it.
+export function dialog(title, fields, action, submit) {
+  return new Promise((resolve) => {
+    let isDone = false;
+    const wrong = el("div");
+    const cancel = el("button", { type: "button", class: "plain", onclick: () => shown.close() }, "Cancel");
+    const form = el("form", { class: "fields", onsubmit: async (event) => {
+      event.preventDefault();
+      replace(wrong);
+      try {
+        await submit();
+        isDone = true;
+        shown.close();
+      } catch (error) {
+        replace(wrong, failed(error));
+      }
+    } }, el("p", {}, title), fields, wrong, el("div", { class: "actions" }, cancel, el("button", { class: "primary" }, action)));
+    const shown = el("dialog", { "aria-label": title }, form);
+    shown.addEventListener("close", () => { shown.remove(); resolve(isDone); });
+    document.body.append(shown);
+    shown.showModal();
+  });
+}
+
 // Buttons to the pages before and after, where there are any.
 export function pager(before, after, text) {
   return el("p", { class: "more" },

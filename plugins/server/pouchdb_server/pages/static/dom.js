@@ -66,7 +66,8 @@ export function tabs(db, current) {
   const own = (key, text) => [key, text, link("db", db, key)];
   const all = [["documents", "Documents", link("db", db)], own("query", "Query"),
     ...pages.database.map(({ name, title }) => [name, title, link("db", db, "plugin", name)]),
-    own("indexes", "Indexes"), own("changes", "Changes"), own("security", "Security")];
+    own("indexes", "Indexes"), own("changes", "Changes"),
+    own("exchange", "Import and export"), own("security", "Security")];
   return el("nav", { class: "tabs", "aria-label": "Database" }, all.map(([key, text, href]) =>
     el("a", { href, "aria-current": key === current ? "page" : null }, text)));
 }

@@ -4,17 +4,17 @@ import * as api from "./api.js";
 import { databaseHead, el, notice, replace } from "./dom.js";
 import { watch } from "./leaving.js";
 
-const words = (text) => text.split(/[,\n]/).map((each) => each.trim()).filter(Boolean);
+const words = (text) => [...new Set(text.split("\n").map((each) => each.trim()).filter(Boolean))];
 
 export async function security(place, db) {
   const known = await api.get(api.path(db) + "/_security");
   const fields = {};
   const group = (name, title, hint) => el("fieldset", {}, el("legend", {}, title), el("p", { class: "hint" }, hint),
     ["names", "roles"].map((kind) => {
-      const input = el("input", { value: (known[name]?.[kind] ?? []).join(", "), spellcheck: "false", autocapitalize: "none" });
-      input.value = (known[name]?.[kind] ?? []).join(", ");
+      const input = el("textarea", { rows: 3, spellcheck: "false", autocapitalize: "none" });
+      input.value = (known[name]?.[kind] ?? []).join("\n");
       fields[`${name}.${kind}`] = input;
-      return el("label", {}, kind === "names" ? "Names" : "Roles", input);
+      return el("label", {}, kind === "names" ? "Names, one a line" : "Roles, one a line", input);
     }));
   const text = () => JSON.stringify(Object.values(fields).map((each) => each.value));
   async function save(event) {

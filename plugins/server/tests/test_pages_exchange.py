@@ -1,0 +1,164 @@
+"""Import and export on the page."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+HOSTILE = "<img src=x onerror=owned()>"
+PAD = json.dumps({"_id": "pad", "text": "x" * 5000})
+ONE, TWO = '{"_id": "a\\"}]", "n": 9007199254740993, "x": [[{}], "\\\\"]}', '{\n "_id": "b, {"\n}'
+
+SPLIT = """
+const [text, head] = arguments;
+return import('./splitting.js').then(({Splitter}) => {
+  const answers = new Set();
+  for (const size of [1, 2, 3, 7, 64, 1000, 100000]) {
+    const splitter = new Splitter();
+    const found = [];
+    for (let at = 0; at < text.length; at += size) found.push(...splitter.feed(text.slice(at, at + size)));
+    found.push(...splitter.end());
+    answers.add(JSON.stringify([splitter.isListing, found]));
+  }
+  return [...answers].map((each) => JSON.parse(each));
+});
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "listing"),
+    [
+        (f"{PAD}\n{ONE}\r\n\n nonsense {{\n{PAD}", [PAD, ONE, "nonsense {", PAD], False),
+        (f"\ufeff[{PAD},\n{ONE} , {TWO}]\n", [PAD, ONE, TWO], False),
+        (f'{{"docs":[{PAD},{ONE},{TWO}\n]}}', [PAD, ONE, TWO], False),
+        (f' {{"new_edits": false, "docs" : [ {PAD},5,"t",{ONE}] , "more": [1]}}', [PAD, "5", '"t"', ONE], False),
+        (f'{{"total_rows":9,"offset":0,"rows":[\r\n{PAD},\r\n{ONE}\r\n]}}\n', [PAD, ONE], True),
+        (f"{{\n{PAD[1:]}", ["{\n" + PAD[1:]], False),
+        (f"[{PAD}, {ONE[:-3]}", [PAD, ONE[:-3]], False),
+        ("[]", [], False),
+        ('{"docs": []}', [], False),
+        ("", [], False),
+        ("\n\n", [], False),
+        (TWO, [TWO], False),
+    ],
+)
+def test_documents_are_found_however_the_text_comes(show, text, found, listing):
+    assert show().run(SPLIT, text) == [[listing, found]]
+
+
+@pytest.fixture
+def target(shared):
+    database = shared.environment["target"]
+    database.put({"_id": "there", "x": 1})
+    yield database
+    database.destroy()
+
+
+def bring(browser, path, how=None):
+    browser.find("input[type=file]").send_keys(str(path))
+    if how:
+        browser.find("select[name=how]").send_keys(how)
+    browser.click("button", "Import")
+    return browser.find(".summary").text
+
+
+def test_json_lines_are_imported_and_errors_summed_up(show, target, tmp_path):
+    lines = [json.dumps({"_id": f"{n:04}", "n": n}) for n in range(1200)]
+    lines[3] = '{"_id": "exact", "n": 9007199254740993}'
+    lines[5] = "{nonsense"
+    lines[600] = json.dumps({"_id": "_" + HOSTILE})
+    lines[700] = json.dumps({"_id": "there", "x": 2})
+    lines[701] = "[1]"
+    (tmp_path / "docs.jsonl").write_text("\n".join(lines))
+    browser = show("db", "target")
+    browser.click(".tabs a", "Import and export")
+    assert bring(browser, tmp_path / "docs.jsonl") == "1,196 documents written, 1 was there already, 3 errors"
+    rows = browser.run("""return [...document.querySelectorAll('.results tbody tr')].map(
+        (row) => [...row.children].map((cell) => cell.textContent))""")
+    assert [row[:2] for row in rows] == [["6", ""], ["702", ""], ["601", "_" + HOSTILE]]
+    assert not browser.all("main img")
+    assert target["exact"].n == 9007199254740993
+    assert target["there"].x == 1
+    assert target.info().doc_count == 1197
+    browser.errors()  # the browser tells of each 400 until the one is found
+
+
+def test_documents_that_are_there_are_replaced(show, target, tmp_path):
+    docs = [{"_id": "there", "_rev": "7-dropped", "x": 2}, {"_id": "new"}, {"x": "without an id"}]
+    with gzip.open(tmp_path / "docs.json.gz", "wt") as file:
+        json.dump({"docs": docs}, file)
+    browser = show("db", "target", "exchange")
+    assert bring(browser, tmp_path / "docs.json.gz", "Replace") == "3 documents written"
+    assert (target["there"].x, target["there"]._rev[:2]) == (2, "2-")
+    assert target.info().doc_count == 3
+
+
+def test_a_listing_with_revisions(show, target, tmp_path):
+    rows = [{"id": "a", "doc": {"_id": "a", "_rev": "3-abc", "x": 1}}, {"id": "b"}]
+    (tmp_path / "all.json").write_text(json.dumps({"total_rows": 2, "offset": 0, "rows": rows}))
+    browser = show("db", "target", "exchange")
+    assert bring(browser, tmp_path / "all.json", "Keep both") == "1 document written, 1 error"
+    browser.find(".results", "include_docs")
+    assert target["a"]._rev == "3-abc"
+
+
+def test_a_file_that_is_not_what_its_name_says(show, target, tmp_path):
+    (tmp_path / "docs.json.gz").write_text("[]")
+    browser = show("db", "target", "exchange")
+    browser.find("input[type=file]").send_keys(str(tmp_path / "docs.json.gz"))
+    browser.click("button", "Import")
+    browser.find(".answer .failure")
+    browser.errors()
+
+
+@pytest.fixture
+def saved(chromium, tmp_path):
+    """Return the text of a file that the browser saves."""
+    chromium.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+
+    def text(browser, name):
+        file = tmp_path / name
+        # Until it is whole it has another name.
+        browser.until(file.exists, "saved file")
+        return file.read_text("utf-8")
+
+    yield text
+    chromium.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "default"})
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "read"),
+    [
+        ("JSON lines", "exported.jsonl", lambda text: [json.loads(line) for line in text.splitlines()]),
+        ('{"docs"', "exported.json", lambda text: json.loads(text)["docs"]),
+        ("An array", "exported.json", json.loads),
+    ],
+)
+def test_what_is_exported_is_everything(show, shared, saved, format, name, read):
+    source = shared.environment["exported"]
+    if not source.info().doc_count:
+        source.bulk_docs([{"_id": f"{n:04}", "n": n} for n in range(1100)])
+        source.put(
+            {"_id": "exact", "n": 9007199254740993, "_attachments": {"a": {"content_type": "b", "data": "YQ=="}}}
+        )
+    browser = show("db", "exported", "exchange")
+    browser.find("select[name=format]").send_keys(format)
+    browser.click("button", "Export")
+    browser.find(".summary", "1,101 documents")
+    docs = read(saved(browser, name))
+    assert [doc["_id"] for doc in docs] == [row.id for row in source.all_docs().rows]
+    assert docs[-1] == {"_id": "exact", "n": 9007199254740993}
+
+
+def test_revisions_and_attachments_are_exported(show, shared, saved):
+    source = shared.environment["small"]
+    source.put({"_id": "a", "_attachments": {"f": {"content_type": "text/plain", "data": "YQ=="}}})
+    browser = show("db", "small", "exchange")
+    browser.click("label", "With revisions")
+    browser.click("label", "With attachments")
+    browser.click("button", "Export")
+    doc = json.loads(saved(browser, "small.jsonl"))
+    assert doc["_rev"] == source["a"]._rev
+    assert doc["_attachments"]["f"]["data"] == "YQ=="
