@@ -136,7 +136,7 @@ pytest: $(EXAMPLES) peers ## the tests alone, in parallel
 
 screenshots: $(INSTALLED) ## the pictures in docs/, by the tests of the pages in chromium
 	@mkdir -p docs/screenshots
-	@POUCHDB_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest --no-header -q plugins/server/tests/test_pages.py plugins/server/tests/test_fauxton.py
+	@POUCHDB_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest --no-header -q plugins/server/tests/test_pages*.py plugins/server/tests/test_fauxton.py
 
 simulate: $(INSTALLED) ## replicas under random trouble: make simulate SEEDS=5000 START=0, one seed: SEED=42; STORES=postgres
 	@$(BIN)/python tests/simulation $(if $(STORES),--$(STORES)) $(if $(SEED),$(SEED) --trace,--start $(START) --seeds $(SEEDS))

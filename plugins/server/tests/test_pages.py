@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from importlib import resources
 
 import pytest
@@ -217,7 +218,15 @@ def test_changes_come_by_themselves(page, robin):
     browser.screenshot("page-changes")
 
 
-def test_replications(page, robin, environment):
+@pytest.fixture
+def nobody():
+    """An address that nothing listens at, and that nobody can take meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{held.getsockname()[1]}"
+
+
+def test_replications(page, robin, environment, nobody):
     browser = page("replications")
     browser.find(".empty", "Nothing is replicated")
     browser.fill("input[name=source]", "birds")
@@ -228,7 +237,7 @@ def test_replications(page, robin, environment):
     assert environment["copy"]["robin"].size == 21
     browser.errors()  # the browser tells of the 404 of the database that was made
     environment["_replicator"].put({"_id": "weekly", "source": "birds", "target": "backup", "create_target": True})
-    environment["_replicator"].put({"_id": "office", "source": "http://ada:secret@127.0.0.1:1/birds", "target": "copy"})
+    environment["_replicator"].put({"_id": "office", "source": f"http://ada:secret@{nobody}/birds", "target": "copy"})
     browser.find("tbody .badge", "completed")
     browser.find("tbody .error", "cannot be reached")
     assert "secret" not in browser.run("return document.documentElement.outerHTML")
@@ -368,11 +377,9 @@ def test_the_keyboard_is_enough(page, robin):
     [(), ("db", "birds"), ("db", "birds", "doc", "robin"), ("db", "birds", "changes"), ("replications",)],
     ids=lambda parts: parts[-1] if parts else "databases",
 )
-def test_on_a_phone(page, robin, environment, parts):
+def test_on_a_phone(page, robin, environment, nobody, parts):
     robin.put({"_id": "a-very-long-id-" * 12, "text": "x" * 500})
-    environment["_replicator"].put(
-        {"_id": "long" * 30, "source": "http://127.0.0.1:1/" + "path" * 40, "target": "copy"}
-    )
+    environment["_replicator"].put({"_id": "long" * 30, "source": f"http://{nobody}/" + "path" * 40, "target": "copy"})
     browser = page(*parts, size=PHONE)
     assert browser.run("return document.documentElement.scrollWidth") <= PHONE[0]
     if not parts or parts[-1] == "birds":

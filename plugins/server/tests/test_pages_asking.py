@@ -64,6 +64,7 @@ def test_a_view_with_its_options(show, birds):
     browser.click("button", "Run")
     browser.until(lambda: cells(browser, 1) == ["bird-01", "bird-04", "bird-07"], "first page")
     assert json.loads(cells(browser, 3)[0])["size"] == 1
+    browser.screenshot("page-query")
     browser.click("button", "Next page")
     browser.until(lambda: cells(browser, 1) == ["bird-10", "bird-13", "bird-16"], "second page")
     browser.click("button", "Previous page")

@@ -70,6 +70,7 @@ def test_indexes_of_plugins(show, shared):
     script = "return [...document.querySelectorAll(\"[data-label='Kind']\")].map((each) => each.textContent)"
     assert browser.run(script) == ["Search", "Nouveau", "Places", "Spatial view", "Mango"]
     browser.find("tbody tr:first-child .badge", "up to date")
+    browser.screenshot("page-indexes")
     assert browser.find("tbody tr:first-child .number").text.endswith("kB")
 
 

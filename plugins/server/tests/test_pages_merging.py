@@ -45,6 +45,8 @@ def test_a_value_of_each_leaf_and_one_that_is_written(show, robin):
     take(browser, "size", "9007199254740995")
     take(browser, "seen", '"in the garden"')
     take(browser, HOSTILE, "not there")
+    browser.run("document.querySelector('.merge').scrollIntoView()")
+    browser.screenshot("page-merge")
     own = take(browser, "colour", "Something else").find_element("css selector", "textarea")
     own.clear()
     own.send_keys('["red", ')

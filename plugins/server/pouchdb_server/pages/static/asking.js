@@ -24,14 +24,18 @@ export function typed(field, parse = JSON.parse) {
 
 // A form with a place below it for what `run(event)` resolves to: elements. Later answers win; errors are shown.
 export function asking(attributes, fields, run) {
-  const place = el("div", { class: "answer", "aria-live": "polite" });
+  const place = el("div", { class: "answer" });
+  // A whole table would be too much to be read aloud.
+  const status = el("p", { class: "hidden", role: "status" });
   let turn = 0;
   async function show(asked) {
     const mine = ++turn;
     place.setAttribute("aria-busy", "true");
     try {
       const found = await asked();
-      if (mine === turn) replace(place, found);
+      if (mine !== turn) return;
+      replace(place, found, status);
+      status.textContent = count(place.querySelectorAll("tbody tr").length, "row", "rows");
     } catch (error) {
       if (mine !== turn) return;
       replace(place, failed(error));

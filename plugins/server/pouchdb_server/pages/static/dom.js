@@ -31,8 +31,14 @@ export function svg(tag, attributes, ...children) {
   return element;
 }
 
+// What is focused may go away with the old children: then the parent has the focus, so that Tab goes on from there.
 export function replace(parent, ...children) {
+  const held = parent !== document.activeElement && parent.contains(document.activeElement);
   parent.replaceChildren(...children.flat(Infinity).filter((each) => each));
+  if (held && !parent.contains(document.activeElement)) {
+    if (!parent.hasAttribute("tabindex")) parent.setAttribute("tabindex", "-1");
+    parent.focus({ preventScroll: true });
+  }
   return parent;
 }
 
@@ -68,8 +74,11 @@ export function tabs(db, current) {
     ...pages.database.map(({ name, title }) => [name, title, link("db", db, "plugin", name)]),
     own("indexes", "Indexes"), own("changes", "Changes"),
     own("exchange", "Import and export"), own("security", "Security")];
-  return el("nav", { class: "tabs", "aria-label": "Database" }, all.map(([key, text, href]) =>
+  const nav = el("nav", { class: "tabs", "aria-label": "Database" }, all.map(([key, text, href]) =>
     el("a", { href, "aria-current": key === current ? "page" : null }, text)));
+  // On a phone not all of them are seen at a time.
+  requestAnimationFrame(() => { nav.scrollLeft = (nav.querySelector("[aria-current]")?.offsetLeft ?? 0) - nav.offsetLeft - 40; });
+  return nav;
 }
 
 // What pages of a database begin with; `tools` stand beside its name.

@@ -47,6 +47,7 @@ function importing(shared) {
       const result = await importFile(shared.db, chosen, how.value, (so, part) => report(part, words(so)), isStopped);
       return [
         el("p", { class: "summary", role: "status" }, isStopped() && "Stopped. ", words(result)),
+        result.ended && failed(result.ended),
         result.errors.length > 0 && table([
           { title: "Document", text: (row) => String(row.number) }, { title: "Id", text: (row) => row.id }, { title: "Error", text: (row) => row.reason },
         ], result.errors),

@@ -16,7 +16,7 @@ export const HOWS = {
 };
 
 // Import a file. `report(result, part)` is called after each batch; `isStopped()` ends it early.
-// Returns {written, known, failed, errors: [{number, id, reason}]} with the first errors.
+// Returns {written, known, failed, errors: [{number, id, reason}], ended} with the first errors; `ended` is what ended it.
 export async function importFile(db, file, how, report, isStopped) {
   const result = { written: 0, known: 0, failed: 0, errors: [] };
   const splitter = new Splitter();
@@ -63,14 +63,18 @@ export async function importFile(db, file, how, report, isStopped) {
   let bytes = file.stream().pipeThrough(counted);
   if (/\.gz$/i.test(file.name)) bytes = bytes.pipeThrough(new DecompressionStream("gzip"));
   const reader = bytes.pipeThrough(new TextDecoderStream()).getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (isStopped()) { await reader.cancel(); break; }
-    await take(done ? splitter.end() : splitter.feed(value));
-    if (done) break;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (isStopped()) { await reader.cancel(); break; }
+      await take(done ? splitter.end() : splitter.feed(value));
+      if (done) break;
+    }
+    if (!isStopped()) await flush();
+  } catch (error) {
+    // What was written before stays written, and is in the summary.
+    result.ended = error;
   }
-  if (!isStopped()) await flush();
-  report(result, 1);
   return result;
 }
 
