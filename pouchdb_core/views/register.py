@@ -111,10 +111,7 @@ class Indexes:
         kinds = database.plugins.index_kinds()
         wanted = {(name, each) for name, _, signatures in _defined(database) for each in signatures.values()}
         dropped = 0
-        outside = self.store.outside()
-        stores = [self.store] if outside is self.store else [self.store, outside]
-        for store, row in [(each, row) for each in stores for row in each.entries()]:
-            entry = IndexEntry(*row)
+        for store, entry in self._entries():
             key = (entry.kind, entry.signature)
             if entry.kind in kinds and key not in wanted:
                 with self._lock:
@@ -130,6 +127,35 @@ class Indexes:
                 if (name, left.name) not in wanted:
                     shutil.rmtree(left, ignore_errors=True)
         return dropped
+
+    def drop(self, database: SyncPouchDB, ddoc: str) -> int:
+        """Drop the indexes of a design document (without ``_design/``): the next use of each builds it again.
+
+        Returns how many there were. A build that is under way starts again; a query that is reading one may raise
+        NotFound. An index that other design documents define in the same words is theirs too. Raises NotFound.
+        """
+        id = f"_design/{ddoc}"
+        if all(each["_id"] != id for each in database.design_documents()):
+            raise NotFound(f"missing: there is no design document {id!r}")
+        wanted = {
+            (name, signature)
+            for name, design, signatures in _defined(database)
+            if design["_id"] == id
+            for signature in signatures.values()
+        }
+        dropped = 0
+        for store, entry in self._entries():
+            if (entry.kind, entry.signature) in wanted:
+                # Files of an index are of no entry now, so whoever builds it removes them first.
+                with store.write():
+                    store.drop(entry.number)
+                dropped += 1
+        return dropped
+
+    def _entries(self) -> list[tuple[IndexStore, IndexEntry]]:
+        outside = self.store.outside()
+        stores = [self.store] if outside is self.store else [self.store, outside]
+        return [(store, IndexEntry(*row)) for store in stores for row in store.entries()]
 
     def close(self) -> None:
         """Close every index."""

@@ -292,6 +292,29 @@ def test_cleanup_drops_tables_and_folders(database: SyncPouchDB) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_an_index_that_is_dropped_is_built_again(database: SyncPouchDB, kind: str) -> None:
+    database.put({"_id": "x", "text": "fox"})
+    assert find(database, kind, "fox") == ["x"]
+    steps: list[Any] = []
+    database.on("indexing", steps.append)
+    assert find(database, kind, "fox") == ["x"]
+    assert steps == []
+    assert indexes(database).drop(database, "words") == 1
+    assert find(database, kind, "fox") == ["x"]
+    assert steps[-1].last_seq == database.info().update_seq
+    database.put({"_id": "y", "text": "fox"})
+    assert find(database, kind, "fox") == ["x", "y"]
+
+
+def test_indexes_of_other_design_documents_are_not_dropped(database: SyncPouchDB, kind: str) -> None:
+    database.put({"_id": "_design/never-used", kind: 2})
+    find(database, kind, "fox")
+    assert indexes(database).drop(database, "never-used") == 0
+    assert len([row for row in indexes(database).store.entries() if row[1] == kind]) == 1
+    with pytest.raises(NotFound, match="_design/none"):
+        indexes(database).drop(database, "none")
+
+
 def test_cleanup_leaves_indexes_of_absent_plugins_alone(tmp_path: Path) -> None:
     with pouchdb.setup(tmp_path, plugins=[PLUGIN]) as environment:
         environment["test"].put({"_id": "_design/words", "inside": 1, "outside": 1})

@@ -95,6 +95,7 @@ ROUTES = (
     Route("database", "GET POST",    VIEW,                     views.query, slow=views.must_build, reads=True),
     Route("database", "POST",        VIEW + "/queries",        views.queries, slow=views.must_build, reads=True),
     Route("database", "GET",         "/_design/{ddoc}/_info",  views.design_info),
+    Route("database", "POST",        "/_design/{ddoc}/_rebuild", views.rebuild,              "admin", slow=True),
     # a document
     Route("document", "GET",         "/",                      documents.get),
     Route("document", "PUT",         "/",                      documents.put, streams=RELATED),

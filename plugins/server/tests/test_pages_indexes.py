@@ -6,6 +6,8 @@ import threading
 
 import pytest
 
+from pouchdb_core.views.register import indexes
+
 MAP = {"map": "function (doc) { emit(doc._id); }"}
 
 
@@ -50,6 +52,21 @@ def test_the_progress_of_a_build(show, shared):
     browser.gone("progress")
 
 
+def test_an_index_is_built_again(show, shared):
+    database = shared.environment["again"]
+    database.put({"_id": "_design/app", "views": {"all": MAP}})
+    database.put({"_id": "a"})
+    database.query("app/all")
+    [before] = indexes(database).store.entries()
+    browser = show("db", "again", "indexes")
+    browser.click("button[aria-label='Rebuild app: all']")
+    browser.click("dialog button", "Rebuild")
+    browser.find(".notice", "up to date")
+    [after] = indexes(database).store.entries()
+    assert after[0] != before[0]
+    assert [row.id for row in database.query("app/all").rows] == ["a"]
+
+
 def test_indexes_of_plugins(show, shared):
     pytest.importorskip("pouchdb_search", reason="NO TEST of indexes for text: pip install 'pouchdb[search]'")
     pytest.importorskip("pouchdb_spatial", reason="NO TEST of indexes of places: pip install 'pouchdb[spatial]'")
@@ -70,6 +87,12 @@ def test_indexes_of_plugins(show, shared):
     script = "return [...document.querySelectorAll(\"[data-label='Kind']\")].map((each) => each.textContent)"
     assert browser.run(script) == ["Search", "Nouveau", "Places", "Spatial view", "Mango"]
     browser.find("tbody tr:first-child .badge", "up to date")
+    for text in ("words", "newer", "places", "boxes", "by-text"):
+        browser.click(f"button[aria-label='Rebuild all: {text}'], button[aria-label='Rebuild mango: {text}']")
+        browser.click("dialog button", "Rebuild")
+        browser.find(".notice", "up to date")
+        browser.click(".notice button")
+        browser.gone(".notice")
     browser.screenshot("page-indexes")
     assert browser.find("tbody tr:first-child .number").text.endswith("kB")
 

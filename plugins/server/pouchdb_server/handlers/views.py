@@ -10,12 +10,13 @@ from typing import Any
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.api.querying import query_rows
 from pouchdb_core.errors import BadRequest, NotFound, PouchDBError, QueryParseError
+from pouchdb_core.views.register import indexes
 from pouchdb_core.views.state import index_state
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import VIEWING, as_values, chosen, flag, parameters
 from pouchdb_server.rows import Lists, Rows
 
-__all__ = ["cleanup", "compact", "design_info", "must_build", "queries", "query", "temporary"]
+__all__ = ["cleanup", "compact", "design_info", "must_build", "queries", "query", "rebuild", "temporary"]
 
 MOST_ERRORS = 10
 
@@ -108,6 +109,13 @@ def compact(request: Request, database: SyncPouchDB) -> Response:
     """POST /{db}/_compact/{ddoc}: indexes here reuse their space by themselves."""
     request.check_json()
     database.get(f"_design/{request.params['ddoc']}")
+    return Response({"ok": True}, 202)
+
+
+def rebuild(request: Request, database: SyncPouchDB) -> Response:
+    """POST /{db}/_design/{ddoc}/_rebuild: drop the indexes, so that their next use builds them again. Our own."""
+    request.check_json()
+    indexes(database).drop(database.as_user(None), request.params["ddoc"])
     return Response({"ok": True}, 202)
 
 

@@ -2,10 +2,11 @@
 
 import * as api from "./api.js";
 import { bytes, confirm, el, notice } from "./dom.js";
+import { write } from "./exact.js";
 import { mayLeave } from "./leaving.js";
 import { mergeForm } from "./merge.js";
 
-const text = (value) => (value === undefined ? "" : JSON.stringify(value, null, 2));
+const text = (value) => (value === undefined ? "" : write(value, 2));
 
 // `leaves` are objects, `exact` the same as Maps; `moved()` shows the document again.
 export function conflicts(db, id, leaves, exact, choose, moved) {
@@ -15,12 +16,11 @@ export function conflicts(db, id, leaves, exact, choose, moved) {
     merge.setAttribute("aria-expanded", String(!merging.hidden));
     if (!merging.hidden && !merging.hasChildNodes()) merging.append(mergeForm(db, id, exact, moved));
   } }, "Merge field by field");
-  const shown = leaves.map((leaf) => Object.fromEntries(Object.entries(leaf)
-    .filter(([key]) => !["_id", "_rev", "_revisions"].includes(key))
+  const shown = exact.map((leaf) => new Map([...leaf].filter(([key]) => !["_id", "_rev", "_revisions"].includes(key))
     .map(([key, value]) => [key, key === "_attachments" ? files(value) : value])));
-  const keys = [...new Set(shown.flatMap((leaf) => Object.keys(leaf)))].sort();
+  const keys = [...new Set(shown.flatMap((leaf) => [...leaf.keys()]))].sort();
   const rows = keys.map((key) => {
-    const values = shown.map((leaf) => text(Object.hasOwn(leaf, key) ? leaf[key] : undefined));
+    const values = shown.map((leaf) => text(leaf.get(key)));
     const differs = values.some((value) => value !== values[0]);
     return el("tr", { class: differs ? "differs" : null },
       el("th", { scope: "row" }, key),
@@ -40,7 +40,7 @@ export function conflicts(db, id, leaves, exact, choose, moved) {
 }
 
 // Of attachments what tells them apart.
-const files = (value) => Object.fromEntries(Object.entries(value).map(([name, { length, digest }]) => [name, `${bytes(length)}, ${digest}`]));
+const files = (value) => new Map([...value].map(([name, file]) => [name, `${bytes(Number(file.get("length")))}, ${file.get("digest")}`]));
 
 const short = (rev) => rev.slice(0, rev.indexOf("-") + 8);
 

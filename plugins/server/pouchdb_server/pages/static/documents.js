@@ -1,6 +1,7 @@
 // The documents of a database, by id, with those in conflict marked.
 
 import * as api from "./api.js";
+import { parse, write } from "./exact.js";
 import { count, crumbs, el, link, replace, tabs } from "./dom.js";
 
 const PAGE = 50;
@@ -19,29 +20,30 @@ export async function documents(place, db) {
     const mine = ++asked;
     const prefix = find.value;
     const first = startkey === undefined;
-    const { rows } = await api.get(api.path(db) + "/_all_docs" + api.query({
+    const found = await api.text("GET", api.path(db) + "/_all_docs" + api.query({
       include_docs: true, conflicts: true, limit: PAGE + 1,
       startkey: JSON.stringify(first ? prefix : startkey),
       endkey: prefix ? JSON.stringify(prefix + LAST) : undefined,
     }));
     if (mine !== asked) return;
+    const rows = parse(found).get("rows");
     if (first) replace(body);
-    for (const row of rows.slice(0, PAGE)) body.append(line(row));
+    for (const row of rows.slice(0, PAGE)) body.append(line(row.get("id"), row.get("value").get("rev"), row.get("doc") ?? new Map()));
     const next = rows[PAGE];
-    replace(more, next && el("button", { type: "button", onclick: () => load(next.id) }, "More"));
+    replace(more, next && el("button", { type: "button", onclick: () => load(next.get("id")) }, "More"));
     if (first && rows.length === 0) {
       body.append(el("tr", {}, el("td", { colSpan: 3, class: "empty" }, prefix ? "No id begins with that." : "There are no documents yet.")));
     }
   }
 
-  function line({ id, value, doc }) {
-    const conflicts = doc?._conflicts?.length ?? 0;
-    const files = Object.keys(doc?._attachments ?? {}).length;
+  function line(id, rev, doc) {
+    const conflicts = doc.get("_conflicts")?.length ?? 0;
+    const files = doc.get("_attachments")?.size ?? 0;
     return el("tr", {},
       el("th", { scope: "row" }, el("a", { href: link("db", db, "doc", id) }, id), " ",
         conflicts > 0 && el("span", { class: "badge warn" }, conflicts === 1 ? "1 conflict" : `${conflicts} conflicts`), " ",
         files > 0 && el("span", { class: "badge" }, files === 1 ? "1 attachment" : `${files} attachments`)),
-      el("td", { class: "rev", "data-label": "Revision", title: value.rev }, value.rev.slice(0, 12)),
+      el("td", { class: "rev", "data-label": "Revision", title: rev }, rev.slice(0, 12)),
       el("td", { class: "preview", "data-label": "Content" }, preview(doc)));
   }
 
@@ -61,7 +63,6 @@ export async function documents(place, db) {
 }
 
 function preview(doc) {
-  const shown = Object.fromEntries(Object.entries(doc ?? {}).filter(([key]) => !key.startsWith("_")));
-  const text = JSON.stringify(shown);
+  const text = write(new Map([...doc].filter(([key]) => !key.startsWith("_"))));
   return text.length > 160 ? text.slice(0, 160) + "…" : text;
 }

@@ -2,25 +2,37 @@
 
 import * as api from "./api.js";
 import { count, failed } from "./asking.js";
-import { bytes, databaseHead, el, link, notice, replace } from "./dom.js";
+import { bytes, confirm, databaseHead, el, link, notice, replace } from "./dom.js";
 
 const EVERY = 2000;
 const MOST = 500;
 const PATIENCE = 500;
 
-// A row for each index: the views of a design document share one, the others have one each.
+// A row for each index: the views of a design document share one, the others have one each. `info` is the address of
+// what is known of it, `query(db)` asks it for as little as there is.
 function indexesOf(doc) {
   const ddoc = doc._id.slice("_design/".length);
   const design = (...rest) => ["_design", ddoc, ...rest];
-  const names = (member) => Object.keys(typeof doc[member] === "object" && doc[member] !== null ? doc[member] : {});
+  const get = (rest, options) => (db) => api.get(`${db}/${api.path(...design(...rest))}${api.query(options)}`);
+  const members = (member) => (typeof doc[member] === "object" && doc[member] !== null ? doc[member] : {});
+  const names = (member) => Object.keys(members(member));
   const views = names("views").filter((name) => name !== "lib");
-  const one = (member, kind, info, query) => names(member).map((name) => ({ ddoc, kind, names: [name], info: info && design(info, name), query: query && design(query, name) }));
+  const one = (member, kind, info, query) => names(member).map((name) => ({
+    ddoc, kind, names: [name], info: info && design(info, name), query: query?.(name),
+  }));
+  const mango = (db) => api.post(`${db}/_find`, {
+    selector: Object.fromEntries(Object.keys(members("views")[views[0]]?.map?.fields ?? {}).map((field) => [field, { $gt: null }])),
+    use_index: [ddoc, views[0]], limit: 1,
+  });
+  const isMango = doc.language === "query";
   return [
-    ...(views.length ? [{ ddoc, kind: doc.language === "query" ? "Mango" : "Views", names: views, info: design("_info"), query: doc.language === "query" ? null : design("_view", views[0]) }] : []),
-    ...one("indexes", "Search", "_search_info", "_search"),
-    ...one("nouveau", "Nouveau", "_nouveau_info", "_nouveau"),
-    ...one("st_indexes", "Places", "_geo_info", null),
-    ...one("spatial", "Spatial view", null, null),
+    ...(views.length ? [{
+      ddoc, kind: isMango ? "Mango" : "Views", names: views, info: design("_info"), query: isMango ? mango : get(["_view", views[0]], { limit: 0 }),
+    }] : []),
+    ...one("indexes", "Search", "_search_info", (name) => get(["_search", name], { q: "*:*", limit: 1 })),
+    ...one("nouveau", "Nouveau", "_nouveau_info", (name) => get(["_nouveau", name], { q: "*:*", limit: 1 })),
+    ...one("st_indexes", "Places", "_geo_info", (name) => get(["_geo", name], { bbox: "-180,-90,180,90", limit: 1 })),
+    ...one("spatial", "Spatial view", null, (name) => get(["_spatial", name], { bbox: "-180,-90,180,90", limit: 1 })),
   ];
 }
 
@@ -92,15 +104,30 @@ export async function indexes(place, db) {
       el("td", { "data-label": "Kind" }, each.kind),
       el("td", { class: "number", "data-label": "Size" }, state.size === null || state.size === undefined ? "in the file" : bytes(state.size)),
       el("td", { "data-label": "State" }, progress),
-      el("td", { class: "tools" }, each.query && state.behind > 0 && !task && el("button", {
-        type: "button", class: "plain", "aria-label": `Update ${each.ddoc}: ${each.names.join(", ")}`, onclick: () => update(each),
-      }, "Update")));
+      el("td", { class: "tools wide-tools" },
+        each.query && state.behind > 0 && !task && button("Update", each, () => update(each)),
+        !task && button("Rebuild", each, () => rebuild(each))));
   }
 
-  // A query for no rows brings an index up to date; meanwhile its task is shown.
-  async function update({ query, kind }) {
-    const asked = kind === "Views" ? { limit: 0 } : { q: "*:*", limit: 1 };
-    const done = api.get(api.path(db, ...query) + api.query(asked)).then(() => notice("The index is up to date."), (error) => notice(error.message, "bad"));
+  const button = (text, each, onclick) => el("button", {
+    type: "button", class: "plain", "aria-label": `${text} ${each.ddoc}: ${each.names.join(", ")}`, onclick,
+  }, text);
+
+  // The indexes of a design document are dropped together; what is asked of them next builds them again.
+  async function rebuild(each) {
+    if (!(await confirm(`Build the indexes of “${each.ddoc}” again? Queries wait meanwhile.`, "Rebuild"))) return;
+    try {
+      await api.post(`${api.path(db, "_design", each.ddoc)}/_rebuild`, {});
+      if (each.query) await update(each);
+      else await again();
+    } catch (error) {
+      notice(error.message, "bad");
+    }
+  }
+
+  // A query for few rows brings an index up to date; meanwhile its task is shown.
+  async function update({ query }) {
+    const done = query(api.path(db)).then(() => notice("The index is up to date."), (error) => notice(error.message, "bad"));
     await Promise.race([done, new Promise((resolve) => { setTimeout(resolve, PATIENCE); })]);
     await again();
     done.then(again);

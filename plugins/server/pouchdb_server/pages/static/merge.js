@@ -67,10 +67,7 @@ function choice(group, { name, values }, revs, shown, canEdit) {
   const own = canEdit && radio("own");
   const first = values.find((value) => value !== undefined);
   const area = canEdit && el("textarea", { class: "json", rows: 3, spellcheck: "false", autocapitalize: "none", "aria-label": `${name} as JSON` });
-  if (area) {
-    area.value = write(first, 2);
-    area.addEventListener("input", () => { own.checked = true; });
-  }
+  if (area) area.value = write(first, 2);
   const picked = () => radios.findIndex((each) => each.checked);
   function value() {
     if (picked() >= 0) return values[picked()];
