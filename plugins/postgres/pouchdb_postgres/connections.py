@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from threading import get_ident
 from typing import Any, TypeVar
 
 import psycopg
@@ -115,13 +115,13 @@ class Connections(Lending):
             self.script([f"ANALYZE {table}"])
 
     def _mine(self) -> Session:
-        session = self.bound.get(get_ident())
+        session = self.mine()
         if session is None:
             raise StorageError(f"{self.what}: rows are written in a transaction")
         return session
 
     def _asked(self, ask: Callable[[Session], T]) -> T:
-        session = self.bound.get(get_ident())
+        session = self.mine()
         if session is not None:
             try:
                 return ask(session)
@@ -132,7 +132,7 @@ class Connections(Lending):
     def _with_session(self, ask: Callable[[Session], T]) -> T:
         """Query on a pooled connection, and on another one if it turns out to be dead."""
         while True:
-            session = self.lend()
+            session = self.lend(sys._getframe())
             try:
                 session.go(self.schema)
                 return ask(session)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import get_ident
-from typing import Any
+from types import FrameType
 
 from pouchdb_core.adapters.write_lock import Turns
 from pouchdb_core.changes.notify import Notifier
@@ -31,8 +31,6 @@ class Lending:
         self.turns = Turns()
         self.bound: dict[int, Session] = {}
         """The connection of a thread that is in a transaction or a snapshot."""
-        self.snapshots: dict[int, Any] = {}
-        """The snapshot of a thread that is in one."""
 
     def check_open(self) -> None:
         """Raise DatabaseClosed after ``close()``."""
@@ -42,10 +40,27 @@ class Lending:
     def close(self) -> None:
         self._closed = True
 
-    def lend(self) -> Session:
-        """Return an unused connection. Raises DatabaseClosed, and what ``Server.lend`` does."""
+    def lend(self, frame: FrameType | None, *, write: bool = False) -> Session:
+        """Return an unused connection until a call ends. Raises DatabaseClosed, and what ``Server.lend`` does.
+
+        One to ``write`` ends what another writer of the database left behind, whose call has ended.
+        """
         self.check_open()
-        return self.server.lend()
+        return self.server.lend(frame, self.schema if write else None)
+
+    def mine(self) -> Session | None:
+        """Return the connection of this thread's transaction or snapshot.
+
+        One that was left without its end, by an asynchronous exception, is none: its connection may be another call's.
+        """
+        session = self.bound.get(get_ident())
+        if session is None:
+            return None
+        loan = session.loan
+        if loan is not None and loan.mine and not loan.lost():
+            return session
+        self.bound.pop(get_ident(), None)
+        return None
 
     def bind(self, session: Session) -> None:
         """Make this thread use a session that is in its owner's transaction."""

@@ -7,12 +7,15 @@ prefixes, so ranges and sorting are unaffected; text without those two is stored
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import secrets
+import sys
 import threading
 import weakref
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -22,12 +25,12 @@ from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.string import StrBinaryDumper, StrDumper
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from pouchdb_core.errors import BadRequest, DatabaseBusy, DatabaseClosed, StorageError
+from pouchdb_core.errors import BadRequest, DatabaseClosed, StorageError
 from pouchdb_core.forks import Origin, renew_in_child
 from pouchdb_postgres.address import Address
 from pouchdb_postgres.failures import connection_failed, lost, storage_error
+from pouchdb_postgres.pool import Loan, Pool
 
 __all__ = ["Json", "Server", "Session"]
 
@@ -104,6 +107,10 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     """The schema it is at."""
     fresh: bool = True
     """Whether it was made for its current user: an error then is not due to its age."""
+    loan: Loan | None = None
+    """Who uses it."""
+    used: float = 0.0
+    """When it was given back."""
     rows: psycopg.Cursor[tuple[Any, ...]]
     """Runs statements with parameters; results come in binary form."""
     plain: psycopg.Cursor[tuple[Any, ...]]
@@ -122,6 +129,14 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
             self.adapters.register_loader(name, _BinaryLoader)
         self.rows, self.plain = self.cursor(binary=True), self.cursor()
         self.plain.execute(SETTINGS, prepare=False)
+
+    def __del__(self, *_: Any) -> None:
+        """Say nothing: what an exception took from the call that had it is closed with its last reference."""
+
+    def belongs_to(self, frame: FrameType | None) -> None:
+        """Have the loan end with another call."""
+        if self.loan is not None:
+            self.loan.frame = frame
 
     def at(self, schema: str) -> str:
         """Return what to send before the first statement for a schema: nothing if the session is there."""
@@ -149,7 +164,7 @@ class Server:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._pool: ConnectionPool[Session] | None = None
+        self._pool: Pool | None = None
         self._keeper: Session | None = None
         """The connection whose lock shows that this process is alive."""
         self._presence = ""
@@ -159,25 +174,15 @@ class Server:
         _INHERITED.append((self._pool, self._keeper, self._lock))
         self._reset()
 
-    def lend(self) -> Session:
-        """Return an unused connection, for ``give_back``. Raises what ``connect`` does, and DatabaseBusy."""
+    def lend(self, frame: FrameType | None = None, schema: str | None = None) -> Session:
+        """Return an unused connection, for ``give_back``. Raises what ``connect`` does, and DatabaseBusy.
+
+        It is taken back when the call of ``frame`` ends, which is the caller; ``schema`` is of the database to write.
+        """
         pool = self._pool
         if pool is None:
             pool = self._opened()
-        try:
-            session = pool.getconn()
-        except PoolTimeout:
-            # The pool does not report why: another connection does.
-            self.connect().close()
-            raise DatabaseBusy(
-                f"{self.address.shown}: no connection became free within {self.address.pool_timeout:g} seconds; this "
-                f"process has {self.address.pool_size} (pool_size in the URL)"
-            ) from None
-        except PoolClosed:
-            raise DatabaseClosed("the environment is closed") from None
-        except (psycopg.Error, OSError) as error:
-            raise connection_failed(error, self.address.shown) from error
-        return session
+        return pool.lend(Loan(frame or sys._getframe(1), schema))
 
     def give_back(self, session: Session) -> None:
         """Take back a connection; a transaction left open is rolled back."""
@@ -186,6 +191,8 @@ class Server:
             # It was lent before a fork, and this is the child.
             _INHERITED.append(session)
             return
+        if session.loan is not None:
+            session.loan.over = True
         if session.info.transaction_status != TransactionStatus.IDLE and not session.closed:
             try:
                 session.plain.execute("ROLLBACK", prepare=False)
@@ -198,45 +205,35 @@ class Server:
         if pool is None:
             session.close()
             return
-        pool.putconn(session)
+        pool.give_back(session)
 
     def connect(self) -> Session:
         """Make a connection outside of the pool. Raises Unreachable, Unauthorized, DatabaseBusy, StorageError."""
-        try:
-            session = Session.connect(self._conninfo, autocommit=True)
-        except (psycopg.Error, OSError) as error:
-            raise connection_failed(error, self.address.shown) from error
-        try:
-            session.prepared()
-        except psycopg.Error as error:
-            session.close()
-            raise storage_error(error, self.address.shown) from error
-        return session
+        return _connected(self._conninfo, self.address.shown)
 
-    def _opened(self) -> ConnectionPool[Session]:
+    def _opened(self) -> Pool:
         with self._lock:
             if self._closed:
                 raise DatabaseClosed("the environment is closed")
             if self._pool is None:
                 self._check()
-                self._pool = pool = ConnectionPool(
-                    self._conninfo,
-                    connection_class=Session,
-                    kwargs={"autocommit": True},
-                    configure=Session.prepared,
-                    min_size=0,
-                    max_size=self.address.pool_size,
-                    timeout=self.address.pool_timeout,
-                    max_idle=IDLE_SECONDS,
-                    reconnect_timeout=self.address.pool_timeout,
-                    name=f"pouchdb-{self.address.shown}",
-                    open=True,
+                address = self.address
+                busy = (
+                    f"{address.shown}: no connection became free within {address.pool_timeout:g} seconds; this "
+                    f"process has {address.pool_size} (pool_size in the URL)"
+                )
+                self._pool = pool = Pool(
+                    functools.partial(_connected, self._conninfo, address.shown),
+                    address.pool_size,
+                    address.pool_timeout,
+                    IDLE_SECONDS,
+                    busy,
                 )
                 weakref.finalize(self, _close, pool, Origin())
             return self._pool
 
     def _check(self) -> None:
-        """Connect once by hand, since the pool would not report the error."""
+        """Connect once, since the pool tries again for a while; see what kind of database it is."""
         session = self.connect()
         try:
             encoding = session.info.parameter_status("server_encoding")
@@ -301,6 +298,21 @@ class Server:
             self._pool.close()
 
 
+def _connected(conninfo: str, shown: str) -> Session:
+    try:
+        session = Session.connect(conninfo, autocommit=True)
+    except (psycopg.Error, OSError) as error:
+        raise connection_failed(error, shown) from error
+    try:
+        session.prepared()
+    except BaseException as error:
+        session.close()
+        if isinstance(error, psycopg.Error):
+            raise storage_error(error, shown) from error
+        raise
+    return session
+
+
 _DEFAULTS: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
     "application_name": "pouchdb",
@@ -322,6 +334,6 @@ _INHERITED: list[object] = []
 """Kept for ever: collecting it in a child would close the parent's connection at the server."""
 
 
-def _close(pool: ConnectionPool[Session], origin: Origin) -> None:
+def _close(pool: Pool, origin: Origin) -> None:
     if origin.here():
         pool.close()

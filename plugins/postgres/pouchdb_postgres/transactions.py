@@ -78,8 +78,9 @@ class Transaction(Turn):
         """Take the lock, on another connection if the first turns out to be dead."""
         connections = self._connections
         while True:
-            session = connections.lend()
-            self._before, self.session = connections.bound.get(self.thread), session
+            self._before = connections.mine()
+            # Until it is in its place, the loan ends with this call.
+            self.session = session = connections.lend(sys._getframe(), write=True)
             connections.bound[self.thread] = session
             try:
                 cursor = session.plain
@@ -100,6 +101,7 @@ class Transaction(Turn):
             *values, self.known = row
             self.counters = Counters(*values)
             self._was = tuple(values)
+            session.belongs_to(self.frame)
             return
 
     def exit(self, kind: type[BaseException] | None) -> None:
@@ -193,6 +195,8 @@ class Transaction(Turn):
         session, connections = self.session, self._connections
         if session is None:
             return
+        if session.loan is not None:
+            session.loan.over = True
         self.session = None
         if self._before is None:
             connections.bound.pop(self.thread, None)
@@ -271,47 +275,51 @@ class Snapshot(Turn):
         self._session: Session | None = None
 
     def __enter__(self) -> None:
-        super().__init__(sys._getframe(1))
-        connections, thread = self._connections, self.thread
+        frame = sys._getframe(1)
+        super().__init__(frame)
+        connections = self._connections
         connections.check_open()
-        if thread in connections.bound:
-            left = connections.snapshots.get(thread)
-            if left is None or connections.bound[thread] is not left._session or not left.lost():
-                return
-            left.leave()
+        if connections.mine() is not None:
+            return
         while True:
-            session = connections.lend()
+            # Until it is in its place, the loan ends with this call.
+            session = connections.lend(sys._getframe())
             try:
-                self._session = connections.bound[thread] = session
-                connections.snapshots[thread] = self
+                self._session = connections.bound[self.thread] = session
                 text = f"{session.at(connections.schema)}BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
                 session.plain.execute(text, prepare=False)
                 session.path = connections.schema
+                session.belongs_to(frame)
                 return
             except BaseException as error:
-                self.leave()
+                self._leave()
                 if not isinstance(error, psycopg.Error):
                     raise
                 if not lost(error, session) or session.fresh:
                     raise storage_error(error, connections.what, broken=lost(error, session)) from error
 
     def __exit__(self, *exception: object) -> None:
-        if self._session is not None:
-            self.leave()
+        self._leave()
 
-    def leave(self) -> None:
-        """End the snapshot."""
+    def __del__(self) -> None:
+        # An exception that is raised right at the beginning of __exit__ leaves it open.
+        if self._session is not None and self._session.loan is not None and self._session.loan.mine:
+            self._leave()
+
+    def _leave(self) -> None:
         connections, session = self._connections, self._session
+        if session is None:
+            return
+        if session.loan is not None:
+            session.loan.over = True
         self._session = None
-        if connections.snapshots.get(self.thread) is self:
+        if connections.bound.get(self.thread) is session:
             connections.bound.pop(self.thread, None)
-            del connections.snapshots[self.thread]
         self.frame = None
-        if session is not None:
-            if session.info.transaction_status == TransactionStatus.INTRANS:
-                try:
-                    session.plain.execute("COMMIT", prepare=False)
-                except psycopg.Error:
-                    # There is nothing to commit.
-                    session.close()
-            connections.server.give_back(session)
+        if session.origin.here() and session.info.transaction_status == TransactionStatus.INTRANS:
+            try:
+                session.plain.execute("COMMIT", prepare=False)
+            except psycopg.Error:
+                # There is nothing to commit.
+                session.close()
+        connections.server.give_back(session)

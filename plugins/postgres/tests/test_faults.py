@@ -163,7 +163,7 @@ def through(wire: Wire, postgres: Any, url: str) -> str:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("what", [b"COMMIT", b"BEGIN; SELECT", b"documents WHERE id", b"INSERT INTO documents"])
+@pytest.mark.parametrize("what", [b"COMMIT", b"BEGIN; SELECT", b"documents_short WHERE id", b"INSERT INTO documents"])
 def test_a_connection_that_breaks(
     wire: Wire, through: str, url: str, open_place: Callable[..., Any], what: bytes, when: str
 ) -> None:

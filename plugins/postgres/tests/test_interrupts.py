@@ -1,0 +1,224 @@
+"""Asynchronous exceptions: the interrupted call is undone, its connection comes back, and the next call works."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from pouchdb_core.errors import PouchDBError
+
+SECONDS = 2.0
+PLACES = 4
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timers"),
+    # What strikes in a finalizer is told and forgotten by Python.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def db(url: str, open_place: Callable[..., Any]) -> Any:
+    db = open_place(f"{url}&pool_size={PLACES}&pool_timeout=5")["a"]
+    db.put({"_id": "first"})
+    return db
+
+
+@contextmanager
+def on_alarm(handler: Callable[..., Any]) -> Iterator[None]:
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def work(db: Any, n: int) -> list[str]:
+    kind = n % 5
+    if kind == 0:
+        return [db.put({"_id": f"put{n}"})["id"]]
+    if kind == 1:
+        return [row["id"] for row in db.bulk_docs([{"_id": f"bulk{n}-{m}"} for m in range(6)])]
+    if kind == 2:
+        found = {"a": {"data": b"x" * 50_000, "content_type": "a/b"}}
+        return [db.put({"_id": f"file{n}", "_attachments": found})["id"]]
+    if kind == 3:
+        return [row.id for row in db.changes(include_docs=True).results if row.id == "first"]
+    db.all_docs(limit=3, include_docs=True)
+    db.get("first", revs=True)
+    db.put_security({"n": n})
+    return []
+
+
+def agree(postgres: Any, db: Any, acknowledged: list[str]) -> None:
+    """What was acknowledged is there, and every connection can be lent at once."""
+    rows = {row["id"] for row in db.all_docs()["rows"]}
+    assert rows >= set(acknowledged)
+    assert db.info()["doc_count"] == len(rows)
+    for each in rows:
+        if each.startswith("bulk"):
+            assert {f"{each.partition('-')[0]}-{m}" for m in range(6)} <= rows, "a part of a batch"
+    server = db.adapter.store.connections.server
+    lent = [server.lend(sys._getframe()) for _ in range(PLACES)]
+    assert len({id(each) for each in lent}) == PLACES
+    for each in lent:
+        assert each.plain.execute("SELECT 1").fetchone() == (1,)
+        server.give_back(each)
+    assert db.put({"_id": "last"}).ok
+    assert db.integrity_check() == []
+    # No other connection of the process is left in a transaction.
+    idle = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pouchdb' AND state LIKE 'idle in tr%'"
+    schema = db.adapter.store.connections.schema
+    assert postgres.run(f"{idle} AND query LIKE '%{schema}%'") == [(0,)]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again and again"])
+@pytest.mark.parametrize("kept", [False, True], ids=["forgotten", "kept"])
+def test_timed_keyboard_interrupts(
+    postgres: Any, db: Any, monkeypatch: pytest.MonkeyPatch, again: bool, kept: bool
+) -> None:
+    """Also while the first one is dealt with; the traceback may be kept, as a shell keeps it."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
+    chance = random.Random(1)
+    acknowledged, other, errors = ["first"], [], []
+    interrupts = n = 0
+    armed = False
+
+    def put_beside(id: str) -> None:
+        other.append(db.put({"_id": id})["id"])
+
+    def strike(*_: Any) -> None:
+        if armed:
+            raise KeyboardInterrupt
+
+    end = time.monotonic() + SECONDS
+    with on_alarm(strike):
+        while time.monotonic() < end:
+            n += 1
+            after = chance.random() * 0.004 + 1e-6
+            every = chance.random() * 3e-4 + 5e-5 if again else 0
+            try:
+                try:
+                    armed = True
+                    signal.setitimer(signal.ITIMER_REAL, after, every)
+                    acknowledged += work(db, n)
+                finally:
+                    armed = False
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt as error:
+                interrupts += 1
+                if kept:
+                    errors = [error, *errors[:30]]
+            if n % 25 == 0:
+                began = time.monotonic()
+                thread = threading.Thread(target=put_beside, args=(f"other{n}",))
+                thread.start()
+                thread.join(30)
+                assert len(other) == n // 25, "another thread is locked out"
+                end += time.monotonic() - began
+    assert interrupts > 10
+    agree(postgres, db, [*acknowledged, *other])
+
+
+class SoftLimit(Exception):
+    """What Celery throws into a task."""
+
+
+def test_exceptions_thrown_into_threads(postgres: Any, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
+    acknowledged: list[str] = []
+    problems: list[BaseException] = []
+    stop = threading.Event()
+    thrown = [0, 0]
+
+    def run(number: int) -> None:
+        n = number
+        while not stop.is_set():
+            try:
+                n += 20
+                acknowledged.extend(work(db, n))
+            except SoftLimit:
+                thrown[1] += 1
+            except PouchDBError as error:
+                problems.append(error)
+                return
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in (1, 2, 3, 4, 5, 6)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        time.sleep(0.002)
+        for thread in threads:
+            if thread.ident and thrown[0] - thrown[1] < 20:
+                thrown[0] += ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread.ident), ctypes.py_object(SoftLimit)
+                )
+    stop.set()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(10)
+    assert problems == []
+    assert thrown[1] > 10
+    agree(postgres, db, acknowledged)
+
+
+def test_a_connection_whose_call_has_ended_is_lent_again(db: Any) -> None:
+    server = db.adapter.store.connections.server
+
+    def lose() -> Any:
+        session = server.lend()
+        session.plain.execute("BEGIN")
+        return session
+
+    lost = [lose() for _ in range(3 * PLACES)]
+    # Closed, with what it left open.
+    assert sum(not each.closed for each in lost) <= 1
+    assert db.get("first")["_id"] == "first"
+    # Its end comes late.
+    for each in lost:
+        server.give_back(each)
+    kept = [server.lend(sys._getframe()) for _ in range(PLACES)]
+    assert all(not each.closed for each in kept)
+    server.give_back(kept[0])
+    assert db.put({"_id": "x"}).ok
+
+
+def test_a_snapshot_without_its_end_is_not_read_any_more(db: Any, url: str, open_place: Callable[..., Any]) -> None:
+    store = db.adapter.store
+    kept = []
+
+    def lose() -> None:
+        kept.append(store.snapshot())
+        kept[0].__enter__()
+        assert store.row("new") is None
+
+    lose()
+    open_place(url)["a"].put({"_id": "new"})
+    assert store.row("new") is not None
+    kept.clear()
+    assert store.row("first") is not None
+
+
+def test_those_who_wait_get_a_connection(db: Any) -> None:
+    server = db.adapter.store.connections.server
+    lent = [server.lend(sys._getframe()) for _ in range(PLACES)]
+    got: list[Any] = []
+    threads = [threading.Thread(target=lambda: got.append(db.get("first")["_id"])) for _ in range(3 * PLACES)]
+    for thread in threads:
+        thread.start()
+    for each in lent:
+        server.give_back(each)
+    for thread in threads:
+        thread.join(30)
+    assert got == ["first"] * len(threads)
