@@ -219,7 +219,7 @@ def scale_replication(directory: Path, sizes: tuple[int, ...]) -> None:
         times = [microseconds(found[name]) for name in ("first", "told", "again", "edits")]
         rows.append([f"{size:,}", *times, f"{found['before']:,.0f}", f"{found['private']:,.0f}"])
     print("Microseconds per document while the database grows; private memory of the process in MB. SQLite's page")
-    print("cache is part of it: it grows with the file until it has 64 MB for each of the three databases.\n")
+    print("cache is part of it: it grows with the file until it has 8 MB for each of the three databases.\n")
     head = ["documents", FIRST, TOLD, AGAIN, EDITS, "MB before", "MB while replicating"]
     print("\n".join(table(head, rows)))
 

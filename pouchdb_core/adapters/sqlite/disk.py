@@ -32,8 +32,11 @@ LOOK = 0.1
 """Seconds after which a read checks whether the file is still the one that was opened; every write does."""
 
 # spec: store, section 4. A checkpoint every 4000 pages instead of 1000 makes bulk writes a quarter faster.
+# Every connection has a page cache of its own, which stays as large as it once was: with 64 MB, three databases of
+# 100,000 documents held 249 MB, with 8 MB they hold 67, and nothing is slower: what is read is mapped, and what one
+# batch writes fits (10,000 documents with random ids: 11 us each with either, in a database of 120,000).
 PRAGMAS = (
-    ("cache_size", -64000),
+    ("cache_size", -8000),
     ("mmap_size", 268435456),
     ("wal_autocheckpoint", 4000),
 )
