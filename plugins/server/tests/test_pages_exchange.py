@@ -162,3 +162,46 @@ def test_revisions_and_attachments_are_exported(show, shared, saved):
     doc = json.loads(saved(browser, "small.jsonl"))
     assert doc["_rev"] == source["a"]._rev
     assert doc["_attachments"]["f"]["data"] == "YQ=="
+
+
+def test_an_import_is_stopped(show, shared, target, tmp_path):
+    (tmp_path / "docs.jsonl").write_text("\n".join(json.dumps({"_id": f"{n:04}"}) for n in range(1200)))
+    held = shared.hold("/target/_bulk_docs")
+    browser = show("db", "target", "exchange")
+    browser.find("input[type=file]").send_keys(str(tmp_path / "docs.jsonl"))
+    browser.click("button", "Import")
+    assert held.hit.wait(60)
+    assert browser.find("progress").get_attribute("aria-label") == "Progress"
+    browser.click(".tabs a", "Documents")
+    browser.find("dialog", "not finished")
+    browser.click("dialog button", "Cancel")
+    browser.click("button", "Stop")
+    held.end()
+    browser.find(".summary", "Stopped. 500 documents written")
+    assert target.info().doc_count == 501
+
+
+def test_what_was_written_before_a_server_failed_is_said(show, shared, target, tmp_path):
+    (tmp_path / "docs.jsonl").write_text("\n".join(json.dumps({"_id": f"{n:04}"}) for n in range(700)))
+    browser = show("db", "target", "exchange")
+    held = shared.hold("/target/_bulk_docs")
+    browser.find("input[type=file]").send_keys(str(tmp_path / "docs.jsonl"))
+    browser.click("button", "Import")
+    assert held.hit.wait(60)
+    shared.fail(503, "/target/_bulk_docs")
+    held.end()
+    browser.find(".summary", "500 documents written")
+    browser.find(".answer .failure")
+    assert target.info().doc_count == 501
+    browser.errors()  # the browser tells of the 503
+
+
+def test_an_export_is_stopped(show, shared, target):
+    held = shared.hold("/target/_all_docs")
+    browser = show("db", "target", "exchange")
+    browser.click("button", "Export")
+    assert held.hit.wait(60)
+    browser.click("button", "Stop")
+    held.end()
+    browser.find(".summary", "Stopped.")
+    assert not browser.all(".summary a")

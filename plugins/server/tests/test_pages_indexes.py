@@ -93,7 +93,6 @@ def test_indexes_of_plugins(show, shared):
         browser.find(".notice", "up to date")
         browser.click(".notice button")
         browser.gone(".notice")
-    browser.screenshot("page-indexes")
     assert browser.find("tbody tr:first-child .number").text.endswith("kB")
 
 

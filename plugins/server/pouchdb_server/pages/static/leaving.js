@@ -1,4 +1,4 @@
-// What was edited and is not saved: leaving it asks, inside the page and when the tab is closed.
+// What was edited and is not saved, or is under way: leaving it asks, inside the page and when the tab is closed.
 
 import { confirm } from "./dom.js";
 
@@ -20,7 +20,7 @@ let asking = null;
 // Resolves to whether the view may go away; it asks once, however often it is called meanwhile.
 export function mayLeave() {
   if (!isEdited()) return Promise.resolve(true);
-  asking ??= confirm("What you edited is not saved. Leave it?", "Leave").finally(() => { asking = null; });
+  asking ??= confirm("Something here is not saved or not finished. Leave it?", "Leave").finally(() => { asking = null; });
   return asking;
 }
 
