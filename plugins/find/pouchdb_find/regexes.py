@@ -14,9 +14,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import re2  # type: ignore[import-untyped]  # a binding without stubs
-import regex  # type: ignore[import-untyped]  # its stubs are a separate distribution
-
 from pouchdb_find.errors import FindError, shown
 
 __all__ = ["SECONDS", "literal_prefix", "matcher", "source_of"]
@@ -106,6 +103,9 @@ def _engines(source: str) -> tuple[Any, Any]:
 
 
 def _linear(source: str) -> Any:
+    # Imported by who uses it, here and below: it takes a third of the time of loading this plug-in.
+    import re2  # type: ignore[import-untyped]  # a binding without stubs
+
     options = re2.Options()
     options.log_errors = False
     options.never_capture = True
@@ -122,6 +122,8 @@ def _linear(source: str) -> Any:
 
 def _backtracking(source: str) -> Any:
     """Return a pattern of the module ``regex``, or the error in the expression."""
+    import regex  # type: ignore[import-untyped]  # its stubs are a separate distribution
+
     try:
         return regex.compile(source, regex.ASCII | regex.VERSION0)
     except (regex.error, OverflowError, RecursionError, ValueError) as error:

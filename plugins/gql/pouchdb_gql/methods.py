@@ -9,7 +9,6 @@ from pouchdb_core.errors import BadRequest
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
-from pouchdb_gql.execution import Answer
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -36,6 +35,9 @@ def gql(
     ``_conflicts`` to documents; ``design_docs`` includes design documents; ``explain`` returns how it is run
     instead. Raises GqlError (400) for errors in the query.
     """
+    # The libraries for grammars and dates take a tenth of a second to import: a program that does not ask is spared.
+    from pouchdb_gql.execution import Answer
+
     for name, value in (("descending", descending), ("conflicts", conflicts), ("design_docs", design_docs)):
         if not isinstance(value, bool):
             raise BadRequest(f"{name} is True or False, not {safe_repr(value)}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-import snowballstemmer  # type: ignore[import-untyped]  # it has none
 import tantivy
 
 from pouchdb_core.errors import BadRequest
@@ -112,7 +111,14 @@ class Analyzer:
         return [term for term in self.spaced(text) if term]
 
 
-_porter = snowballstemmer.stemmer("porter")
+@cache
+def _stemmer(name: str) -> Any:
+    # It brings the rules of thirty languages, which take more time to import than the rest of the plug-in.
+    import snowballstemmer  # type: ignore[import-untyped]  # it has none
+
+    return snowballstemmer.stemmer(name)
+
+
 # A later rule of Porter's, not in his first paper, that lunr has: "logi" is "log" where the stem has a measure.
 _LOGI = re.compile(r"\A(?:[^aeiou][^aeiouy]*)?[aeiouy][aeiou]*[^aeiou].*logi\Z")
 
@@ -122,7 +128,7 @@ def porter(word: str) -> str:
     """Return the stem of a word as in lunr's Porter stemmer: words shorter than three letters are unchanged."""
     if len(word) < 3:
         return word
-    stem = str(_porter.stemWord(word))
+    stem = str(_stemmer("porter").stemWord(word))
     return stem[:-1] if stem.endswith("logi") and _LOGI.match(stem) else stem
 
 
@@ -178,7 +184,7 @@ def _english(stop: frozenset[str]) -> Filter:
 
 
 def _snowball(name: str, stop: frozenset[str]) -> Filter:
-    stemmer = snowballstemmer.stemmer(name)
+    stemmer = _stemmer(name)
 
     def apply(word: str) -> str | None:
         word = word.lower()

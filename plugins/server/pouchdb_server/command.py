@@ -9,18 +9,16 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import pouchdb
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.status import Failure
-from pouchdb_server.app import create_app
-from pouchdb_server.processes.child import Plan
-from pouchdb_server.processes.parent import Parent, WorkerFailed
-from pouchdb_server.processes.sockets import listen
-from pouchdb_server.serve import serve
+
+if TYPE_CHECKING:
+    from pouchdb_server.processes.child import Plan
 
 __all__ = ["command"]
 
@@ -74,6 +72,11 @@ def command(
 
     Without an administrator everybody on this machine is one, and it listens on this machine only.
     """
+    # Every other command of pouchdb imports this module, too, without uvicorn and the server.
+    from pouchdb_server.app import create_app
+    from pouchdb_server.processes.child import Plan
+    from pouchdb_server.serve import serve
+
     admins = _admins(host, admin)
     settings: dict[str, Any] = {"admins": admins, "cors": list(origins) or cors}
     if fauxton is not None:
@@ -113,6 +116,10 @@ def command(
 
 def _serve_with(plan: Plan, host: str, port: int, processes: int, started: Callable[[int], None]) -> None:
     """Serve a place with several processes until SIGINT or SIGTERM. Raises Failure, PouchDBError."""
+    from pouchdb_server.app import create_app
+    from pouchdb_server.processes.parent import Parent, WorkerFailed
+    from pouchdb_server.processes.sockets import listen
+
     # Errors in the place or the settings are found once, and what the processes share is made once.
     with pouchdb.setup(plan.place, **plan.options) as environment:
         if environment.directory is None and environment.shared is None:

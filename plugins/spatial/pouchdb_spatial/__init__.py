@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core import hookimpl, operation
 from pouchdb_core.methods import Operation
 from pouchdb_spatial.answers import FeatureCollection
-from pouchdb_spatial.listing import spatial_list
-from pouchdb_spatial.querying import spatial
+from pouchdb_spatial.methods import spatial, spatial_list
 from pouchdb_spatial.spatial_index import SpatialKind, StKind
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from pouchdb_spatial.sphere import RADIUS, boxes_around
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["OPTIONS", "FeatureCollection", "asked", "asked_rows", "options_of", "spatial", "st_info"]
+__all__ = ["OPTIONS", "FeatureCollection", "asked", "asked_rows", "options_of", "queried", "st_info"]
 
 OPTIONS = (
     *("start_range", "end_range", "bbox", "plane_bounds", "g", "relation", "lat", "lon", "radius", "rangex", "rangey"),
@@ -69,27 +69,8 @@ def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, **options: Any) -> Record:
-    """Query a spatial index: ``"design/name"``, or a function, which reads the whole database and stores nothing.
-
-    ``name`` is in the design document's ``spatial`` (GeoCouch: ``emit(key, value)``) or ``st_indexes`` (Cloudant Geo:
-    ``st_index(geometry)``). Where: ``start_range`` and ``end_range``, a number or None for each dimension, one of them
-    may be missing; ``bbox`` as (west, south, east, north), with ``plane_bounds`` around the date line; ``g``, WKT,
-    GeoJSON or an object with ``__geo_interface__``, and its relation to the results (``relation``, "intersects");
-    ``lat``, ``lon`` and ``radius``, or ``rangex`` and ``rangey`` for an ellipse, in metres on the sphere. ``nearest``
-    orders by the distance from there. ``limit``, ``skip``, ``bookmark``, ``count``, ``include_docs``,
-    ``format="geojson"`` for a FeatureCollection; ``update`` False (``stale="ok"``) reads the index as it is, "lazy"
-    (``"update_after"``) brings it up to date afterwards.
-
-    Returns ``{"rows": [{"id", "key": [[low, high]], "geometry", "value", "bbox"}]}`` of ``spatial``, in the order of
-    writing, and ``{"rows": [{"id", "geometry"}], "bookmark"}`` of ``st_indexes``. Raises NotFound, QueryParseError,
-    BadRequest, and FunctionError for a function that does not compile.
-    """
-    if isinstance(bbox, Mapping):
-        # Options as an object, as the original takes them.
-        options = {**bbox, **options}
-    elif bbox is not None:
-        options["bbox"] = bbox
+def queried(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
+    """Do what ``spatial`` does, with all options in one mapping."""
     for name in options:
         if name not in OPTIONS:
             raise BadRequest(f"spatial() has no option {name!r}; there are: {', '.join(OPTIONS)}")

@@ -16,7 +16,6 @@ from pouchdb_core.jsontext import dump, load
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
 from pouchdb_core.views.servers import Functions, functions_of
 from pouchdb_spatial.boxes import Interval, entry_of
-from pouchdb_spatial.geometries import stored_shapes
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -164,6 +163,9 @@ def emitted_rows(
     emitted: Sequence[tuple[str, Sequence[Sequence[Any]]]],
 ) -> Iterator[tuple[str, list[Row] | ValueError]]:
     """Yield (id, emitted rows) of documents; for a document with an invalid key, the error."""
+    # It imports numpy and shapely, which a program that builds no such index is spared.
+    from pouchdb_spatial.geometries import stored_shapes
+
     entries: list[tuple[str, list[Any] | ValueError]] = []
     for id, pairs in emitted:
         try:
