@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import shutil
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from pouchdb_core.engine import Engine
 from pouchdb_core.environment import sync_environment
 from pouchdb_core.errors import BadRequest, EnvironmentError, PluginError
 from pouchdb_core.safe_repr import safe_repr
+from pouchdb_core.urls import mistyped_url, scheme_of
 from pouchdb_core.whole_files import make_directory
 
 __all__ = ["MEMORY", "PluginLike", "installed_plugins", "setup", "setup_async"]
@@ -104,10 +104,12 @@ def setup(
     base_url = _spelled("baseUrl", options, "base_url", base_url, "file:///")
     if isinstance(plugins, str):
         raise BadRequest(f"plugins must be a list: [{safe_repr(plugins)}]")
+    if plugins is not None and not isinstance(plugins, Iterable):
+        raise BadRequest(f"plugins must be a list of names, modules or objects, not {safe_repr(plugins)}")
     given = None if plugins is None else list(plugins)
     chosen = _chosen(given)
     origin = (base_url, None if given is None else [_portable(plugin) for plugin in given], options)
-    if isinstance(storage_dir, str) and _URL.match(storage_dir):
+    if isinstance(storage_dir, str) and scheme_of(storage_dir) is not None:
         return _kept(storage_dir, chosen, origin)
     if storage_dir == MEMORY:
         return _made(None, chosen, origin)
@@ -160,8 +162,6 @@ def installed_plugins() -> list[tuple[str, object]]:
     """Return names and objects of all installed plug-ins. Raises PluginError for one that cannot be loaded."""
     return _chosen(None)
 
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 Origin = tuple[str, "list[PluginLike] | None", Mapping[str, Any]]
 """Base URL, plug-ins and options of a call: with the directory, they make the same environment again."""
@@ -271,6 +271,12 @@ def _directory(given: str | os.PathLike[str]) -> Path:
     if not text:
         raise EnvironmentError("storageDir is an empty text; '.' is the current directory")
     path = Path(text).absolute()
+    meant = mistyped_url(text) if isinstance(given, str) else None
+    if meant is not None and not path.is_dir():
+        raise BadRequest(
+            f"storageDir looks like a mistyped URL: was {safe_repr(meant)} meant? A new directory gets such a name as "
+            "a pathlib.Path"
+        )
     try:
         make_directory(path)
     except (OSError, ValueError) as error:

@@ -29,6 +29,7 @@ from pouchdb_core.runner import Runner
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.state import Slots
 from pouchdb_core.tasks import Tasks
+from pouchdb_core.urls import mistyped_url, scheme_of
 from pouchdb_core.uuids import UuidSource
 from pouchdb_core.whole_files import draft, sweep
 
@@ -45,9 +46,6 @@ DESTROYED = "database is destroyed"
 """The reason given for objects whose database was destroyed."""
 
 H = TypeVar("H", bound="Handle")
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-
 
 Brought = Callable[[Literal["database", "environment"], str], "str | None"]
 UUID = "core/uuid"
@@ -234,17 +232,26 @@ class Engine:
 
         Raises NotFound("Adapter is missing ...").
         """
-        scheme = _SCHEME.match(name)
-        if wanted is None and scheme:
+        scheme = scheme_of(name) if wanted is None else None
+        if scheme is not None:
             for adapter in self.adapters.values():
-                if scheme[1].lower() in adapter.schemes:
+                if scheme in adapter.schemes:
                     return adapter
-            raise NotFound(f"Adapter is missing: no plug-in opens {scheme[0]} databases")
+            raise NotFound(f"Adapter is missing: no plug-in opens {scheme}:// databases")
         wanted = wanted or choose()
         found = self.adapters.get(wanted or "")
         if found is None or not found.available():
             raise NotFound(f"Adapter is missing: {safe_repr(wanted)}; there are: {', '.join(sorted(self.adapters))}")
         return found
+
+    def check_meant(self, name: str) -> None:
+        """Refuse a name that looks like a mistyped URL, unless there is such a database. Raises BadRequest."""
+        meant = mistyped_url(name)
+        if meant is not None and not any(self.holds(each, name) for each in self.adapters):
+            raise BadRequest(
+                f"the name looks like a mistyped URL: was {safe_repr(meant)} meant? A new local database gets such a "
+                "name with the option adapter"
+            )
 
     def names(self) -> list[str]:
         """Return the names of the local databases, in code point order."""

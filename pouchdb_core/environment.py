@@ -297,6 +297,8 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
     def open_database(self, request: Open) -> SyncPouchDB:
         """Open a database for the ``pouchdb_open`` hook: the core's way."""
         engine = self.engine
+        if request.adapter is None:
+            engine.check_meant(request.name)
         kind = engine.adapter_class(
             request.name,
             request.adapter,

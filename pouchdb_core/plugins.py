@@ -13,6 +13,7 @@ from pouchdb_core.adapters.base import Adapter, Storage
 from pouchdb_core.errors import BadRequest, PluginError
 from pouchdb_core.requests import NEVER
 from pouchdb_core.transforms import Transform, Transforms
+from pouchdb_core.urls import is_http, scheme_of
 
 if TYPE_CHECKING:
     import click
@@ -242,9 +243,9 @@ class Plugins:
     def storage(self, url: str) -> Storage:
         """Return how databases are kept at a URL. Raises BadRequest if no plug-in supports it."""
         found = self.manager.hook.pouchdb_storages(url=url)
-        scheme = url.partition("://")[0]
         if found is None:
-            cure = "a database on a server is opened by its URL: setup()[url]" if scheme in ("http", "https") else ""
+            scheme = scheme_of(url)
+            cure = "a database on a server is opened by its URL: setup()[url]" if is_http(url) else ""
             said = f"no plug-in keeps databases at {scheme}:// URLs; setup() takes a directory"
             raise BadRequest(said + (cure and f", and {cure}"))
         if not isinstance(found, Storage):

@@ -15,6 +15,7 @@ from pouchdb.cli.status import Failure, Status
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.urls import is_http
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -104,7 +105,7 @@ class Session:
 
     def _opened(self, place: Place, make: bool, guess: bool, options: dict[str, Any]) -> SyncPouchDB:
         if place.directory is None:
-            if not place.name.startswith(("http://", "https://")):
+            if not is_http(place.name):
                 raise Failure(
                     f"{place.name}: databases on servers begin with http:// or https://",
                     exit=Status.USAGE,

@@ -14,6 +14,7 @@ from pouchdb.cli.group import Command
 from pouchdb.cli.status import Failure, Status
 from pouchdb_auth.user_documents import PREFIX, USERS
 from pouchdb_core import Record
+from pouchdb_core.urls import is_http
 
 __all__ = ["security", "user"]
 
@@ -157,7 +158,7 @@ def _changed(
 
 def _users(session: Session, server: str | None, *, make: bool = False) -> Any:
     given = USERS if server is None else f"{server.rstrip('/')}/{USERS}"
-    if server is not None and not server.startswith(("http://", "https://")):
+    if server is not None and not is_http(server):
         raise Failure(f"{server} is not the URL of a server", exit=Status.USAGE, error="usage")
     return session.database(given, make=make and server is None, guess=False)
 

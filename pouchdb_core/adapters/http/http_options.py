@@ -9,6 +9,7 @@ from typing import Any
 from pouchdb_core.adapters.http.credentials import are_headers
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.safe_repr import safe_repr
+from pouchdb_core.urls import is_http
 
 __all__ = ["OPTIONS", "check_options"]
 
@@ -31,7 +32,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         if headers is not None and not are_headers(headers):
             raise BadRequest("headers must be a mapping of texts without line breaks")
     proxy = options.get("proxy")
-    if proxy is not None and not (isinstance(proxy, str) and proxy.startswith(("http://", "https://"))):
+    if proxy is not None and not is_http(proxy):
         # Not shown: it may hold a password.
         raise BadRequest("proxy must be a URL such as http://host:3128")
     for name in ("ca_certs", "client_cert"):

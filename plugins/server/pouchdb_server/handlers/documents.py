@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest, Conflict, NotFound
+from pouchdb_core.urls import is_http
 from pouchdb_server.document_check import check_id, check_rev_text, checked
 from pouchdb_server.handlers.multiparts import put_related, send_open_revs, send_related, upload_form
 from pouchdb_server.handlers.writing import addressed, check_design_of, rev_of, written
@@ -115,7 +116,7 @@ def copy(request: Request, database: SyncPouchDB) -> Response:
     destination = request.headers.get("destination")
     if not destination:
         raise BadRequest("Destination header is mandatory for COPY.")
-    if destination.startswith(("http://", "https://")):
+    if is_http(destination):
         raise BadRequest("Destination URL must be relative.")
     target, _, query = destination.partition("?")
     id, rev = _id(request), request.query.get("rev")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.requests import UserContext
+from pouchdb_core.urls import is_http
 from pouchdb_server.replicator.endpoints import Endpoint, endpoint
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _owner(doc: Mapping[str, Any]) -> UserContext | None:
 
 def _proxy(doc: Mapping[str, Any], name: str) -> str | None:
     value = doc.get(name)
-    if value is not None and not (isinstance(value, str) and value.startswith(("http://", "https://"))):
+    if value is not None and not is_http(value):
         raise BadRequest(f"The `{name}` field must be a URL such as http://host:3128.")
     return value
 

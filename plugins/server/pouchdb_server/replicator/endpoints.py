@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pouchdb_core.adapters.http.address import parse_address
 from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.urls import is_http
 
 __all__ = ["Endpoint", "endpoint", "without_credentials"]
 
@@ -53,7 +54,7 @@ def endpoint(given: Any, end: str, proxy: str | None = None) -> Endpoint:
         if headers or auth:
             raise BadRequest(f"`{end}` is a database of this server, which needs neither headers nor auth")
         return Endpoint(given)
-    if not given.lower().startswith(("http://", "https://")):
+    if not is_http(given):
         raise BadRequest(f"`{end}` must be a database's name, or a URL that begins with http:// or https://")
     try:
         address = parse_address(given)
