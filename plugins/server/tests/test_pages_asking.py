@@ -158,6 +158,8 @@ def test_gql(show, birds):
     browser.fill("textarea", "select kind, max(size) group by kind order by kind")
     browser.click("button", "Run")
     browser.until(lambda: cells(browser) == [["finch", "57"], ["owl", "58"], ["tit", "59"]], "rows")
+    browser.click("button", "Explain")
+    browser.find("pre", "group by kind")
     browser.fill("textarea", "selekt kind")
     browser.click("button", "Run")
     browser.find(".failure strong", "not recognized")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import wave
 
 import pytest
 
@@ -14,6 +16,17 @@ PDF = (
     b"trailer<</Root 1 0 R>>"
 )
 NAMES = ["<img src=x onerror=owned()>.txt", "a/b?c#d %2F.txt", '"><script>owned=1</script>']
+
+
+def sound():
+    """Half a second of silence."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(8000)
+        file.writeframes(b"\x80" * 4000)
+    return content.getvalue()
 
 
 @pytest.fixture
@@ -79,7 +92,7 @@ def test_what_is_shown(show, files):
         "d.txt": ("text/plain; charset=utf-8", "é".encode() * 50000),
         "e.pdf": ("application/pdf", PDF),
         "f.bin": ("application/octet-stream", b"\x00"),
-        "g.wav": ("audio/wav", b""),
+        "g.wav": ("audio/wav", sound()),
     }
     attachments = {
         name: {"content_type": kind, "data": base64.b64encode(data).decode()} for name, (kind, data) in contents.items()
@@ -96,6 +109,8 @@ def test_what_is_shown(show, files):
     browser.find(".hint", "The first 65.5 kB")
     assert browser.find("pre[aria-label='d.txt']").text[:3] == "ééé"
     assert browser.find("iframe[title='e.pdf']").get_attribute("src").startswith("blob:")
+    browser.click("button[aria-label='Show g.wav']")
+    browser.until(lambda: browser.run("return document.querySelector('audio').duration === 0.5"), "sound")
     assert browser.run("return window.owned === undefined")
     assert not browser.all("button[aria-label='Show f.bin']")
     browser.click("button[aria-label='Show c.html']")

@@ -87,7 +87,7 @@ async function send(db, docs, how, result, fail) {
     answers = await api.post(`${api.path(db)}/_bulk_docs`, write(body));
   } catch (error) {
     // One that cannot be stored has the server refuse all of them: find it.
-    if (![400, 403, 413].includes(error.status)) throw error;
+    if (![400, 403, 412, 413].includes(error.status)) throw error;
     if (docs.length === 1) {
       fail(docs[0].number, idOf(docs[0]), error.message);
       return;
