@@ -23,7 +23,7 @@ class Record(dict[str, Any]):
         # Python looks for its own names on any object, such as __deepcopy__: those are not fields.
         if name in self and name[:2] != "__":
             return self[name]
-        raise AttributeError(f"the record has no member {name!r}")
+        raise AttributeError(f"the record has no field {name!r}")
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
@@ -35,10 +35,10 @@ class Record(dict[str, Any]):
     if not TYPE_CHECKING:
 
         def __setattr__(self, name: str, value: Any) -> None:
-            raise AttributeError(f"members are read as attributes, and set by item: record[{name!r}] = ...")
+            raise AttributeError(f"fields are read as attributes, and set by item: record[{name!r}] = ...")
 
         def __delattr__(self, name: str) -> None:
-            raise AttributeError(f"members are read as attributes, and removed by item: del record[{name!r}]")
+            raise AttributeError(f"fields are read as attributes, and removed by item: del record[{name!r}]")
 
     def copy(self) -> Record:
         """Return a shallow copy that is a Record."""

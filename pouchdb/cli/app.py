@@ -42,11 +42,11 @@ OWNER = "pouchdb"
 """The name shown as owner of commands that do not come from a plug-in."""
 
 
-@click.command("help", cls=Command)
+@click.command("help", cls=Command, examples=["pouchdb help views build"])
 @click.argument("command", nargs=-1)
 @click.pass_context
 def help_(ctx: click.Context, command: tuple[str, ...]) -> None:
-    """Show the help of a command, or of all."""
+    """Show the help of a command."""
     found: click.Command = ctx.find_root().command
     within = click.Context(found, info_name="pouchdb")
     for name in command:
@@ -77,11 +77,11 @@ COMMANDS = (
     help_,
 )
 
-HELP = """Databases that speak CouchDB, on the command line.
+HELP = """Work with CouchDB-style databases: local ones, CouchDB, PouchDB Server.
 
 DB is the name of a database in the chosen directory, a path (data/notes or data/notes.pouchdb), or a URL
-(http://localhost:5984/notes). Credentials in URLs are never shown; the variable POUCHDB_PASSWORD keeps
-the password out of the list of processes: http://ada@localhost:5984/notes.
+(http://localhost:5984/notes). Credentials in URLs are never shown; for a user without a
+password (http://ada@localhost:5984/notes) it is read from the variable POUCHDB_PASSWORD.
 
 \b
 Exit statuses: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict,
@@ -164,5 +164,5 @@ def _run(given: list[str], output: Output) -> int:
 
 def _usage(error: click.UsageError) -> Failure:
     ctx = error.ctx
-    hint = "" if ctx is None else f"{ctx.get_usage()}\n`{ctx.command_path} --help` tells more"
+    hint = "" if ctx is None else f"{ctx.get_usage()}\n`{ctx.command_path} --help` shows the options"
     return Failure(error.format_message(), hint.replace("Usage: ", "usage: "), Status.USAGE, error="usage")

@@ -61,9 +61,16 @@ def text_of(given: str) -> str:
 def choosing(function: F) -> F:
     """Add the options that choose documents: ids, a selector, a filter, a view."""
     for decorate in (
-        click.option("--view", metavar="DDOC/NAME", help="Only documents for which this view emits something."),
-        click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the filter."),
-        click.option("--filter", "filter_", metavar="DDOC/NAME", help="A filter of a design document."),
+        click.option("--view", metavar="DDOC/NAME", help="Only documents for which this view emits a row."),
+        click.option(
+            "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter of the filter; may be repeated."
+        ),
+        click.option(
+            "--filter",
+            "filter_",
+            metavar="DDOC/NAME",
+            help="Only documents that pass this filter of a design document.",
+        ),
         click.option("--selector", type=OBJECT, help="Only documents that match this Mango selector."),
         click.option("--doc-id", "doc_ids", multiple=True, metavar="ID", help="Only this document; may be repeated."),
     ):

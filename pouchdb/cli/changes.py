@@ -17,14 +17,22 @@ from pouchdb_core.results import Record
 __all__ = ["COMMANDS", "changes"]
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb changes notes --limit 10 --descending",
+        "pouchdb changes notes --since now --follow --docs",
+    ],
+)
 @click.argument("db")
-@click.option("--since", default="0", metavar="SEQ", help="Only what changed after this; now is a seq too.")
-@click.option("--limit", type=click.IntRange(0), help="At most so many.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what changes from now on, until Ctrl-C.")
+@click.option(
+    "--since", default="0", metavar="SEQ", help="Only changes after this sequence number; `now` for none of the past."
+)
+@click.option("--limit", type=click.IntRange(0), help="At most this many.")
+@click.option("-f", "--follow", is_flag=True, help="Wait for further changes, until Ctrl-C.")
 @click.option("--docs", is_flag=True, help="Print the documents too.")
-@click.option("--descending", is_flag=True, help="The newest first.")
-@click.option("--all-leaves", is_flag=True, help="Tell the revisions of conflicts too.")
+@click.option("--descending", is_flag=True, help="Newest first.")
+@click.option("--all-leaves", is_flag=True, help="Show the revisions in conflict too.")
 @choosing
 @click.pass_obj
 def changes(
@@ -39,7 +47,7 @@ def changes(
     all_leaves: bool,
     **given: Any,
 ) -> int:
-    """Print what changed, one line a document, in the order of the last changes."""
+    """List the changed documents, in the order of their last change."""
     database = session.database(db)
     options: dict[str, Any] = {
         "since": since,

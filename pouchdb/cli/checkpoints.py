@@ -18,14 +18,20 @@ from pouchdb_core.results import Record
 __all__ = ["COMMANDS", "checkpoints"]
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb checkpoints notes",
+        "pouchdb checkpoints notes --reset",
+    ],
+)
 @click.argument("db")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--reset", is_flag=True, help="Forget them, all unless some are named: those replications start over.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reset", is_flag=True, help="Delete the named checkpoints, or all: those replications start over.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def checkpoints(session: Session, db: str, ids: tuple[str, ...], reset: bool, yes: bool) -> None:
-    """List what a database remembers of its replications; --reset has them start over.
+    """List the replication checkpoints of a database, or reset them.
 
     Starting over costs time and loses nothing: what the other side has is not sent again.
     """

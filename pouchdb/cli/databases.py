@@ -21,11 +21,11 @@ from pouchdb_core.errors import FileExists
 __all__ = ["COMMANDS", "backup", "compact", "create", "destroy", "info"]
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb create notes"])
 @click.argument("db")
 @click.pass_obj
 def create(session: Session, db: str) -> None:
-    """Make an empty database."""
+    """Create an empty database."""
     place = session.place(db)
     if place.directory is not None and session.exists(db):
         raise FileExists(f"there is a database {place.name!r} in {place.directory} already")
@@ -36,12 +36,12 @@ def create(session: Session, db: str) -> None:
     session.output.pairs({"created": database.name})
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb destroy notes --yes"])
 @click.argument("db")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def destroy(session: Session, db: str, yes: bool) -> None:
-    """Remove a database with everything in it, at once and for ever."""
+    """Delete a database with everything in it. This cannot be undone."""
     database = session.database(db, guess=False)
     info = database.info()
     if not yes:
@@ -52,11 +52,17 @@ def destroy(session: Session, db: str, yes: bool) -> None:
     session.output.pairs({"destroyed": database.name})
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb info",
+        "pouchdb info notes",
+    ],
+)
 @click.argument("db", required=False)
 @click.pass_obj
 def info(session: Session, db: str | None) -> None:
-    """Tell about a database; without one, about this installation."""
+    """Show details of a database, or of this installation."""
     if db is None:
         _installation(session)
         return
@@ -98,11 +104,11 @@ def _installation(session: Session) -> None:
     )
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb compact notes"])
 @click.argument("db")
 @click.pass_obj
 def compact(session: Session, db: str) -> None:
-    """Drop the bodies of old revisions, and give their space back."""
+    """Delete the content of old revisions and free their space."""
     database = session.database(db)
     before = _size(database.info())
     with session.output.errors.status("compacting") if session.output.animated else _Nothing():
@@ -125,12 +131,12 @@ def _size(info: Any) -> int:
     return size if isinstance(size, int) else 0
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb backup notes copies/notes.pouchdb"])
 @click.argument("db")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
 def backup(session: Session, db: str, file: Path) -> None:
-    """Copy a local database to a new file, one moment of it, while others read and write.
+    """Copy a local database to a new file while it is in use.
 
     Laid into a directory of databases, the file is a database of its name. FILE may be a directory.
     """

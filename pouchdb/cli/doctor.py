@@ -14,13 +14,21 @@ __all__ = ["COMMANDS", "doctor"]
 STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb doctor notes",
+        "pouchdb doctor notes --doc milk --with http://localhost:5984/notes",
+    ],
+)
 @click.argument("db")
-@click.option("--doc", "id", metavar="ID", help="Tell where this document is, and why it is not synchronised.")
+@click.option("--doc", "id", metavar="ID", help="Explain where this document is, and why it is not synchronised.")
 @click.option("--with", "other", metavar="OTHER", help="The other database, by name, path or URL.")
 @click.pass_obj
 def doctor(session: Session, db: str, id: str | None, other: str | None) -> int:
-    """Check a database: integrity, indexes, replications; or tell why a document is not synchronised.
+    """Check a database, or explain why a document is not synchronised.
+
+    Checks the integrity of what is stored, the indexes and the replications.
 
     Exits with 7 when there are problems.
     """

@@ -29,13 +29,20 @@ LISTED = 100
 """Written documents that are listed one by one; of more only the number."""
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb get notes milk",
+        "pouchdb get notes milk --attachment list.txt -o list.txt",
+        "pouchdb get http://ada@localhost:5984/notes milk",
+    ],
+)
 @click.argument("db")
 @click.argument("id")
-@click.option("--rev", help="This revision instead of the winner.")
-@click.option("--revs", is_flag=True, help="Add the history of the revision.")
-@click.option("--conflicts", is_flag=True, help="Add the revisions of conflicts.")
-@click.option("--attachment", metavar="NAME", help="The content of this attachment instead of the document.")
+@click.option("--rev", help="Print this revision instead of the winner.")
+@click.option("--revs", is_flag=True, help="Include the ids of earlier revisions.")
+@click.option("--conflicts", is_flag=True, help="Include the revisions in conflict.")
+@click.option("--attachment", metavar="NAME", help="Print the content of this attachment instead of the document.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.pass_obj
 def get(
@@ -48,7 +55,7 @@ def get(
     attachment: str | None,
     output: Path | None,
 ) -> None:
-    """Print a document, or an attachment of it."""
+    """Print a document or one of its attachments."""
     database = session.database(db)
     if attachment is not None:
         _attachment(session, database, (id, attachment, rev), output)
@@ -76,24 +83,31 @@ def _attachment(session: Session, db: SyncPouchDB, which: tuple[str, str, str | 
         sys.stdout.buffer.flush()
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        """pouchdb put notes '{"_id": "milk", "text": "buy milk"}' --create""",
+        "pouchdb put notes @note.json --attach photo.jpg",
+        "pouchdb get notes milk | pouchdb put copy -",
+    ],
+)
 @click.argument("db")
 @click.argument("document", default="-")
-@click.option("--id", "given_id", metavar="ID", help="The document's id; without one it gets a new one.")
-@click.option("--force", is_flag=True, help="Overwrite what is there: take the current revision as the parent.")
-@click.option("--create", is_flag=True, help="Make the database if it is missing.")
+@click.option("--id", "given_id", metavar="ID", help="The document's id; a new id is generated if there is none.")
+@click.option("--force", is_flag=True, help="Overwrite the stored document, whatever its revision.")
+@click.option("--create", is_flag=True, help="Create the database if it does not exist.")
 @click.option(
     "--attach",
     "files",
     multiple=True,
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Add a file as an attachment; may be repeated.",
+    help="Attach a file; may be repeated.",
 )
 @click.pass_obj
 def put(
     session: Session, db: str, document: str, given_id: str | None, force: bool, create: bool, files: tuple[Path, ...]
 ) -> int:
-    """Write a document, or a list of them.
+    """Write a document, or a list of documents.
 
     DOCUMENT is JSON, @FILE, or - for the standard input. A document that exists already needs the
     _rev that it was read with, or --force.
@@ -185,13 +199,13 @@ def _told(session: Session, results: list[Any]) -> int:
     return failed[0].exit if len(failed) == len(results) else Status.PARTLY
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb rm notes milk bread"])
 @click.argument("db")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--rev", help="Only if this is a leaf; without it the current winner is removed.")
+@click.option("--rev", help="Remove this leaf revision instead of the winner.")
 @click.pass_obj
 def rm(session: Session, db: str, ids: tuple[str, ...], rev: str | None) -> int:
-    """Remove documents: each gets a tombstone, which replicates."""
+    """Delete documents. A tombstone stays, so that the deletion replicates."""
     if rev is not None and len(ids) > 1:
         raise Failure("--rev is for one document", exit=Status.USAGE)
     database = session.database(db)
@@ -201,14 +215,21 @@ def rm(session: Session, db: str, ids: tuple[str, ...], rev: str | None) -> int:
     return _told(session, database.bulk_docs(docs))
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb ls",
+        "pouchdb ls notes --prefix 2024- --docs",
+        "pouchdb ls http://localhost:5984/",
+    ],
+)
 @click.argument("db", required=False)
-@click.option("--prefix", default="", help="Only ids that begin so.")
-@click.option("--limit", type=click.IntRange(0), help="At most so many.")
+@click.option("--prefix", default="", help="Only ids that begin with this.")
+@click.option("--limit", type=click.IntRange(0), help="At most this many.")
 @click.option("--docs", is_flag=True, help="Print the documents too.")
 @click.pass_obj
 def ls(session: Session, db: str | None, prefix: str, limit: int | None, docs: bool) -> None:
-    """List the documents of a database; without one, or with the URL of a server, the databases."""
+    """List the documents of a database, or the databases of a directory or server."""
     if db is None or _is_server(db):
         _databases(session, db, prefix)
         return

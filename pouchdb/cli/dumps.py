@@ -27,13 +27,15 @@ __all__ = ["COMMANDS", "destination", "dump", "load", "progress_bar"]
 LISTED = 10
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb dump notes notes.dump.gz"])
 @click.argument("db")
 @click.argument("file", type=click.Path(path_type=Path), default="-")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @click.pass_obj
 def dump(session: Session, db: str, file: Path, force: bool) -> None:
-    """Write a database as lines of JSON: to FILE (packed if it ends with .gz), or to the standard output.
+    """Write everything in a database to a file, as lines of JSON.
+
+    FILE is compressed if its name ends with .gz; without FILE the dump goes to the standard output.
 
     Everything is in it: revision trees with conflicts and tombstones, attachments, local documents,
     checkpoints, security, what was purged. Loaded elsewhere, it goes on with its replications.
@@ -88,14 +90,22 @@ def progress_bar(output: Output, unit: str, total: int | None = None) -> Iterato
         yield progress
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb load notes notes.dump.gz",
+        "curl https://example.org/notes.dump | pouchdb load notes",
+    ],
+)
 @click.argument("db")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
-@click.option("--merge", is_flag=True, help="Into a database that is not empty: bring documents as replication does.")
-@click.option("--new-identity", is_flag=True, help="Make it another database: its replications start over.")
+@click.option("--merge", is_flag=True, help="Load into a database that is not empty, as replication would.")
+@click.option("--new-identity", is_flag=True, help="Treat it as another database: its replications start over.")
 @click.pass_obj
 def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool) -> int:
-    """Load a dump from FILE, or from the standard input, into a new or empty database.
+    """Load a dump into a new or empty database.
+
+    Without FILE the dump is read from the standard input.
 
     Dumps of PouchDB (pouchdb-dump) and of couchbackup are read too. When a dump breaks off, what came before
     is loaded, and loading the whole of it into the same database goes on from there.

@@ -20,14 +20,20 @@ __all__ = ["COMMANDS", "edit"]
 _FIXED = ("_id", "_rev")
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb edit notes milk",
+        "pouchdb edit notes bread --create --editor nano",
+    ],
+)
 @click.argument("db")
 @click.argument("id")
-@click.option("--create", is_flag=True, help="Begin a new document if there is none of this id.")
-@click.option("--editor", help="Instead of the one that the variables VISUAL and EDITOR name.")
+@click.option("--create", is_flag=True, help="Create the document if it does not exist.")
+@click.option("--editor", help="Use this editor instead of that of the variables VISUAL and EDITOR.")
 @click.pass_obj
 def edit(session: Session, db: str, id: str, create: bool, editor: str | None) -> int:
-    """Open a document in an editor and store what was saved.
+    """Edit a document in your editor.
 
     Nothing is written when it was not changed. What cannot be stored is opened again with the reason, so that
     nothing typed is lost; saving it without a change gives up.

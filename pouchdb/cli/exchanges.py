@@ -37,21 +37,34 @@ def _types(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
     return types
 
 
-@click.command("import", cls=Command)
+@click.command(
+    "import",
+    cls=Command,
+    examples=[
+        "pouchdb import people people.jsonl",
+        "pouchdb import people people.csv --id-column email --type zip=text",
+        "pouchdb import people update.jsonl --replace",
+    ],
+)
 @click.argument("db")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
-@click.option("--csv", is_flag=True, help="The file is CSV, whatever its name; else one that ends with .csv is.")
-@click.option("--replace", "existing", flag_value="replace", help="Documents whose id is taken replace what is there.")
-@click.option("--skip", "existing", flag_value="skip", help="Documents whose id is taken are left out.")
+@click.option("--csv", is_flag=True, help="Read the file as CSV, whatever its name.")
+@click.option("--replace", "existing", flag_value="replace", help="If the id exists, replace the stored document.")
+@click.option("--skip", "existing", flag_value="skip", help="If the id exists, skip the document.")
 @click.option(
-    "--conflict", "existing", flag_value="conflict", help="Documents whose id is taken are stored as conflicts."
+    "--conflict", "existing", flag_value="conflict", help="If the id exists, store the document as a conflict."
 )
 @click.option(
-    "--type", "types", multiple=True, metavar="COLUMN=TYPE", callback=_types, help=f"CSV: {', '.join(CELLS)}."
+    "--type",
+    "types",
+    multiple=True,
+    metavar="COLUMN=TYPE",
+    callback=_types,
+    help=f"CSV: the type of a column: {', '.join(CELLS)}.",
 )
 @click.option("--text", is_flag=True, help="CSV: cells are text, unless --type gives them another type.")
-@click.option("--delimiter", help="CSV: what separates cells, found by itself otherwise.")
-@click.option("--id-column", default="_id", metavar="COLUMN", help="CSV: the column that is the document's id.")
+@click.option("--delimiter", help="CSV: the character between cells; detected if not given.")
+@click.option("--id-column", default="_id", metavar="COLUMN", help="CSV: the column with the document's id.")
 @click.pass_obj
 def import_(
     session: Session,
@@ -65,7 +78,9 @@ def import_(
     delimiter: str | None,
     id_column: str,
 ) -> int:
-    """Bring the documents of FILE, or of the standard input, into a database; it is made if it is missing.
+    """Import documents from a file of another program.
+
+    Without FILE the standard input is read. The database is created if it does not exist.
 
     FILE may be JSON lines, a JSON array, {"docs": [...]}, a listing with its documents (_all_docs, a view,
     _changes), CSV, or a backup of couchbackup, pouchdb-dump or couchdb-dump; packed by gzip or not.
@@ -161,16 +176,22 @@ def _told(session: Session, name: str, done: ImportResult, broken: int) -> int:
     return Status.PARTLY if done.refused < done.read else Status.FAILED
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb export people people.jsonl.gz",
+        "pouchdb export people people.csv --fields _id,name,age --no-rev",
+    ],
+)
 @click.argument("db")
 @click.argument("file", type=click.Path(path_type=Path), default="-")
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="Instead of what the file's name says.")
-@click.option("--prefix", default="", help="Only ids that begin so.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="The format, whatever the file's name.")
+@click.option("--prefix", default="", help="Only ids that begin with this.")
 @click.option("--fields", metavar="A,B,...", help="Only these fields, in this order.")
-@click.option("--no-rev", is_flag=True, help="Leave out _rev: imported elsewhere they are new documents.")
-@click.option("--attachments", is_flag=True, help="With the content of attachments, in base64.")
+@click.option("--no-rev", is_flag=True, help="Leave out _rev, so that they are imported as new documents.")
+@click.option("--attachments", is_flag=True, help="Include the content of attachments, in base64.")
 @click.option("--no-design", is_flag=True, help="Leave out design documents.")
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 @click.pass_obj
 def export(
     session: Session,
@@ -185,9 +206,11 @@ def export(
     no_design: bool,
     force: bool,
 ) -> None:
-    """Write the documents of a database to FILE, or to the standard output, for other programs.
+    """Export documents for other programs.
 
-    The file's name says the form: .jsonl (a document a line), .json (an array), .csv; with .gz it is packed.
+    Without FILE they go to the standard output.
+
+    The file's name decides the format: .jsonl (a document a line), .json (an array), .csv; with .gz it is packed.
     `pouchdb import` reads each of them. History and conflicts are not in it: `pouchdb dump` has everything.
     """
     database = session.database(db)

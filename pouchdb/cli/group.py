@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def common() -> list[click.Option]:
         click.Option(
             ["-d", "--directory"],
             type=click.Path(),
-            help=f"Where the databases are: the variable {DIRECTORY}, else data.",
+            help=f"The directory of databases; default: the variable {DIRECTORY}, else data.",
             callback=_directory,
             expose_value=False,
             is_eager=True,
@@ -47,7 +47,7 @@ def common() -> list[click.Option]:
         click.Option(
             ["--ca-certs"],
             type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="Trust the certificates in this file instead of the system's, for https.",
+            help="For https, trust the certificates in this file instead of the system's.",
             callback=_ca_certs,
             expose_value=False,
             is_eager=True,
@@ -55,7 +55,7 @@ def common() -> list[click.Option]:
         click.Option(
             ["--json"],
             is_flag=True,
-            help="Print JSON, for scripts; errors too.",
+            help="Print JSON instead of text, errors too.",
             callback=_json,
             expose_value=False,
             is_eager=True,
@@ -64,12 +64,21 @@ def common() -> list[click.Option]:
 
 
 class Command(click.Command):
-    """A command with the options of all."""
+    """A command with the options of all. ``examples`` are command lines; ``--help`` shows them."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
         own = {name for each in self.params for name in each.opts}
         self.params.extend(option for option in common() if not own.intersection(option.opts))
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                # Unwrapped: what is wrapped cannot be copied.
+                for each in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{each}\n")
 
 
 class Database(click.types.StringParamType):
@@ -113,7 +122,7 @@ class Group(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading, names in self.sections():
-            rows = [(name, self.commands[name].get_short_help_str(limit=70)) for name in names]
+            rows = [(name, self.commands[name].get_short_help_str(limit=200)) for name in names]
             if rows:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
@@ -144,7 +153,7 @@ SECTIONS: list[tuple[str, list[str]]] = [
     ("Databases", ["create", "destroy", "info", "compact", "views", "doctor"]),
     ("Files", ["import", "export", "dump", "load", "backup"]),
     ("Synchronisation", ["replicate", "sync", "checkpoints"]),
-    ("The rest", ["shell", "plugins", "new-plugin", "completion", "help"]),
+    ("Other", ["shell", "plugins", "new-plugin", "completion", "help"]),
 ]
 
 Callback = Callable[..., Any]

@@ -32,12 +32,12 @@ def rendered(name: str) -> dict[str, str]:
     return found
 
 
-@click.command("new-plugin", cls=Command)
+@click.command("new-plugin", cls=Command, examples=["pouchdb new-plugin tags"])
 @click.argument("name")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
 def new_plugin(session: Session, name: str, folder: Path | None) -> None:
-    """Make the files of a new plug-in: code, tests, packaging.
+    """Create the files of a new plug-in: code, tests, packaging.
 
     NAME is in lower case, such as 'tags'; FOLDER is made, and is ./pouchdb-NAME unless given. What is made works and
     passes its tests: change it to what you need.

@@ -18,8 +18,8 @@ from pouchdb_core.plugins import Plugins
 __all__ = ["COMMANDS", "completion", "plugins"]
 
 
-@click.command(cls=Command)
-@click.option("--core", is_flag=True, help="Those of the core too: its own behaviour comes by the same hooks.")
+@click.command(cls=Command, examples=["pouchdb plugins"])
+@click.option("--core", is_flag=True, help="Include the core, whose own behaviour uses the same hooks.")
 @click.pass_obj
 def plugins(session: Session, core: bool) -> None:
     """List the installed plug-ins and what each adds: methods, commands, hooks."""
@@ -68,17 +68,18 @@ def _brought(loaded: Plugins, name: str, hook: str) -> list[str]:
     return [each.name for made in caller.get_hookimpls() if made.plugin_name == name for each in made.function()]
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb completion bash > ~/.local/share/bash-completion/completions/pouchdb",
+        'pouchdb completion zsh > "${fpath[1]}/_pouchdb"',
+        "pouchdb completion fish > ~/.config/fish/completions/pouchdb.fish",
+    ],
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes a shell complete commands and options.
-
-    \b
-    bash: pouchdb completion bash > ~/.local/share/bash-completion/completions/pouchdb
-    zsh:  pouchdb completion zsh > "${fpath[1]}/_pouchdb"
-    fish: pouchdb completion fish > ~/.config/fish/completions/pouchdb.fish
-    """
+    """Print the completion script of a shell."""
     kind = get_completion_class(shell)
     assert kind is not None, "click has all three"
     click.echo(kind(ctx.find_root().command, {}, "pouchdb", "_POUCHDB_COMPLETE").source())

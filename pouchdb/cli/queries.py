@@ -16,26 +16,33 @@ from pouchdb.cli.status import Failure, Status
 __all__ = ["COMMANDS", "query"]
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb query notes by/day --start 2024-05 --end 2024-06",
+        "pouchdb query notes by/day --group",
+        "pouchdb query notes --map 'function (doc) { emit(doc.day); }' --limit 10",
+    ],
+)
 @click.argument("db")
 @click.argument("view", required=False)
 @click.option(
-    "--map", "map_", metavar="FUNCTION", help="JavaScript instead of a view, or @FILE: reads the whole database."
+    "--map", "map_", metavar="FUNCTION", help="A map function in JavaScript instead of a view, or @FILE with one."
 )
 @click.option("--find", "selector", type=OBJECT, help="A Mango selector instead of a view (needs the plug-in find).")
-@click.option("--reduce", metavar="NAME", help="Reduce with this: _sum, _count, _stats.")
-@click.option("--rows", is_flag=True, help="The rows, though the view has a reduce function.")
-@click.option("--group", is_flag=True, help="Reduce by key.")
-@click.option("--group-level", type=click.IntRange(0), help="Reduce by the first members of keys that are lists.")
+@click.option("--reduce", metavar="NAME", help="Reduce with _sum, _count or _stats.")
+@click.option("--rows", is_flag=True, help="Print the rows even if the view has a reduce function.")
+@click.option("--group", is_flag=True, help="Reduce the rows of each key.")
+@click.option("--group-level", type=click.IntRange(0), help="Reduce by the first elements of keys that are lists.")
 @click.option("--key", type=JSON, help="Only this key, in JSON.")
 @click.option("--keys", type=LIST, help="Only these keys, a list in JSON.")
 @click.option("--start", type=JSON, help="The first key, in JSON.")
 @click.option("--end", type=JSON, help="The last key, in JSON.")
-@click.option("--descending", is_flag=True, help="From the last key to the first.")
-@click.option("--limit", type=click.IntRange(0), help="At most so many rows.")
-@click.option("--skip", type=click.IntRange(0), default=0, help="Leave out so many rows.")
+@click.option("--descending", is_flag=True, help="Last key first.")
+@click.option("--limit", type=click.IntRange(0), help="At most this many rows.")
+@click.option("--skip", type=click.IntRange(0), default=0, help="Skip this many rows.")
 @click.option("--docs", is_flag=True, help="Print the documents too.")
-@click.option("--no-update", is_flag=True, help="Answer from the index as it is.")
+@click.option("--no-update", is_flag=True, help="Do not update the index first.")
 @click.pass_obj
 def query(
     session: Session,

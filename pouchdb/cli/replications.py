@@ -65,29 +65,35 @@ class Background(Starter):
 
 def _options(function: F) -> F:
     for decorate in (
-        click.option("--live", is_flag=True, help="Go on for ever, until Ctrl-C."),
-        click.option("--retry", is_flag=True, help="Go on after errors, with growing pauses."),
-        click.option("--since", metavar="SEQ", help="Start there instead of at the checkpoint."),
-        click.option("--winners", is_flag=True, help="Leave the revisions of conflicts behind."),
-        click.option("--no-create", is_flag=True, help="Do not make a missing target."),
+        click.option("--live", is_flag=True, help="Continue with later changes, until Ctrl-C."),
+        click.option("--retry", is_flag=True, help="After errors wait and try again."),
+        click.option("--since", metavar="SEQ", help="Start after this sequence number instead of at the checkpoint."),
+        click.option("--winners", is_flag=True, help="Copy the winning revisions only, no conflicts."),
+        click.option("--no-create", is_flag=True, help="Do not create a missing target."),
         click.option("--no-checkpoint", is_flag=True, help="Neither read nor write checkpoints."),
         click.option(
-            "--batch-size", type=click.IntRange(1), default=1000, show_default=True, help="Changes at a time."
+            "--batch-size", type=click.IntRange(1), default=1000, show_default=True, help="Changes per batch."
         ),
     ):
         function = decorate(function)
     return choosing(function)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb replicate notes http://ada@localhost:5984/notes",
+        """pouchdb replicate notes usb/notes --selector '{"type": "note"}'""",
+    ],
+)
 @click.argument("source")
 @click.argument("target")
 @_options
 @click.pass_obj
 def replicate(session: Session, /, source: str, target: str, **given: Any) -> int:
-    """Bring what SOURCE has and TARGET lacks to TARGET.
+    """Copy to TARGET what SOURCE has and TARGET lacks.
 
-    It goes on where the last run of the same pair got to. Ctrl-C keeps what was done.
+    It continues where the last run of the same pair ended. Ctrl-C keeps what was done.
     """
     options = _chosen(given)
     left = session.database(source)
@@ -96,7 +102,7 @@ def replicate(session: Session, /, source: str, target: str, **given: Any) -> in
     return _run(session, lambda: _background(left).replicate(left, right, **options), names, live=options["live"])
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb sync notes https://ada@example.org/notes --live --retry"])
 @click.argument("left", metavar="A")
 @click.argument("right", metavar="B")
 @_options

@@ -18,9 +18,15 @@ from pouchdb.info import __version__
 __all__ = ["COMMANDS", "shell"]
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb shell notes",
+        "echo 'print(len(db))' | pouchdb shell notes",
+    ],
+)
 @click.argument("db", required=False)
-@click.option("--plain", is_flag=True, help="Python's own prompt, though IPython is installed.")
+@click.option("--plain", is_flag=True, help="Use Python's own prompt even if IPython is installed.")
 @click.pass_obj
 def shell(session: Session, db: str | None, plain: bool) -> None:
     """Open a Python prompt with `env`, the environment, and with `db` if a database is named.

@@ -44,10 +44,10 @@ def _leaves(db: SyncPouchDB, id: str) -> list[Leaf]:
     return found
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb tree notes milk"])
 @click.argument("db")
 @click.argument("id")
-@click.option("--all", "whole", is_flag=True, help="Draw every revision, however many there are in a row.")
+@click.option("--all", "whole", is_flag=True, help="Draw every revision instead of shortening long runs.")
 @click.pass_obj
 def tree(session: Session, db: str, id: str, whole: bool) -> None:
     """Draw the revision tree of a document."""
@@ -143,14 +143,25 @@ def drawn(known: Tree, here: Mapping[str, bool], *, whole: bool = False, unicode
             waiting.append((branch, indent + (last if end else fork), indent + ("   " if end else bar)))
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb conflicts notes",
+        "pouchdb conflicts notes milk --keep 2-bcf1",
+    ],
+)
 @click.argument("db")
 @click.argument("id", required=False)
-@click.option("--keep", metavar="REV", help="Resolve: this leaf stays, all others are deleted.")
-@click.option("--keep-winners", is_flag=True, help="Resolve all of the database: of each document the winner stays.")
+@click.option("--keep", metavar="REV", help="Resolve: keep this leaf, delete all others.")
+@click.option(
+    "--keep-winners", is_flag=True, help="Resolve all conflicts of the database: keep the winner of each document."
+)
 @click.pass_obj
 def conflicts(session: Session, db: str, id: str | None, keep: str | None, keep_winners: bool) -> int:
-    """List the documents in conflict; with an ID its leaves, and with --keep resolve them."""
+    """List the documents with conflicts, show the leaves of one, or resolve it.
+
+    Without ID the documents with conflicts are listed; with ID the leaves of that document.
+    """
     if keep is not None and id is None:
         raise Failure("--keep needs the document: pouchdb conflicts DB ID --keep REV", exit=Status.USAGE)
     if keep_winners and id is not None:

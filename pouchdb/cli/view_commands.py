@@ -21,11 +21,11 @@ def views() -> None:
     """List, build and clean up the views of design documents."""
 
 
-@views.command("ls", cls=Command)
+@views.command("ls", cls=Command, examples=["pouchdb views ls notes"])
 @click.argument("db")
 @click.pass_obj
 def list_(session: Session, db: str) -> None:
-    """List the views: DDOC/NAME, and the reduce function where there is one."""
+    """List the views and their reduce functions."""
     rows = _views(session.database(db))
     if session.output.json:
         for design, name, view in rows:
@@ -52,12 +52,15 @@ def _one_line(source: object) -> str:
     return text if len(text) <= 40 and "\n" not in text else f"{' '.join(text.split())[:37]}..."
 
 
-@views.command(cls=Command)
+@views.command(cls=Command, examples=["pouchdb views build notes by"])
 @click.argument("db")
 @click.argument("ddoc", required=False)
 @click.pass_obj
 def build(session: Session, db: str, ddoc: str | None) -> int:
-    """Bring the indexes of a design document up to date, or of all of them: a later query then answers at once."""
+    """Update the indexes of a design document, or of all.
+
+    Later queries then need not wait.
+    """
     database = session.database(db)
     first: dict[str, str] = {}
     for design, name, _ in _views(database):
@@ -81,11 +84,11 @@ def build(session: Session, db: str, ddoc: str | None) -> int:
     return Status.FAILED if failed == len(chosen) else Status.PARTLY
 
 
-@views.command(cls=Command)
+@views.command(cls=Command, examples=["pouchdb views cleanup notes"])
 @click.argument("db")
 @click.pass_obj
 def cleanup(session: Session, db: str) -> None:
-    """Remove the indexes that no design document needs any more."""
+    """Remove indexes that no design document needs any more."""
     database = session.database(db)
     with working(session.output, database):
         database.view_cleanup()

@@ -26,13 +26,17 @@ _ADMIN = click.option("--admin", is_flag=True, help="An administrator, not a use
 
 @click.group()
 def user() -> None:
-    """Add, change, remove and list users: pouchdb user add ada."""
+    """Add, change, remove and list users."""
 
 
-@user.command("add", cls=Command)
+@user.command(
+    "add",
+    cls=Command,
+    examples=["pouchdb user add ada --role staff", "pouchdb user add root --admin --server http://localhost:5984"],
+)
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, help="A role of the user; may be given several times.")
-@click.option("--metadata", type=OBJECT, default="{}", help="More members of the user's document, as JSON.")
+@click.option("--metadata", type=OBJECT, default="{}", help="More fields of the user's document, as JSON.")
 @_ADMIN
 @_SERVER
 @click.pass_obj
@@ -48,13 +52,13 @@ def _add(session: Session, /, name: str, roles: Sequence[str], metadata: Any, ad
     _told(session, f"{name} is a user", answer)
 
 
-@user.command("passwd", cls=Command)
+@user.command("passwd", cls=Command, examples=["pouchdb user passwd ada"])
 @click.argument("name")
 @_ADMIN
 @_SERVER
 @click.pass_obj
 def _passwd(session: Session, /, name: str, admin: bool, server: str | None) -> None:
-    """Give a user another password, which ends the user's sessions."""
+    """Change the password of a user, which ends the user's sessions."""
     users = _users(session, server)
     password = _password()
     if admin:
@@ -65,7 +69,7 @@ def _passwd(session: Session, /, name: str, admin: bool, server: str | None) -> 
     _told(session, f"{name} has another password", answer)
 
 
-@user.command("remove", cls=Command)
+@user.command("remove", cls=Command, examples=["pouchdb user remove ada"])
 @click.argument("name")
 @_ADMIN
 @_SERVER
@@ -81,7 +85,7 @@ def _remove(session: Session, /, name: str, admin: bool, server: str | None) -> 
     _told(session, f"{name} is removed", answer)
 
 
-@user.command("list", cls=Command)
+@user.command("list", cls=Command, examples=["pouchdb user list"])
 @_SERVER
 @click.pass_obj
 def _show(session: Session, /, server: str | None) -> None:
@@ -104,13 +108,15 @@ def _show(session: Session, /, server: str | None) -> None:
         session.output.table(("name", "roles"), rows)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command, examples=["pouchdb security notes", "pouchdb security notes --member ada --admin-role staff"]
+)
 @click.argument("db")
 @click.option("--member", "members", metavar="NAME", multiple=True, help="Let a user read and write.")
 @click.option("--member-role", "member_roles", metavar="ROLE", multiple=True, help="Let all with this role.")
 @click.option("--admin", "admins", metavar="NAME", multiple=True, help="Let a user administer the database.")
 @click.option("--admin-role", "admin_roles", metavar="ROLE", multiple=True, help="Let all with this role.")
-@click.option("--remove", "removed", metavar="NAME", multiple=True, help="Take this name, or role, out everywhere.")
+@click.option("--remove", "removed", metavar="NAME", multiple=True, help="Remove this name or role everywhere.")
 @click.option("--set", "given", type=OBJECT, help="Replace the whole object.")
 @click.pass_obj
 def security(
@@ -124,7 +130,7 @@ def security(
     removed: Sequence[str],
     given: dict[str, Any] | None,
 ) -> None:
-    """Show who may use a database, or change it: pouchdb security notes --member ada."""
+    """Show or change who may use a database."""
     database = session.database(db, guess=False)
     added = {
         ("members", "names"): members,

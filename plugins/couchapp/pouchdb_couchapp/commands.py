@@ -18,18 +18,19 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.group()
 def couchapp() -> None:
-    """Work with the files of a design document: pouchdb couchapp push FOLDER DB."""
+    """Store folders as design documents, and the reverse."""
 
 
-@couchapp.command("push", cls=Command)
+@couchapp.command("push", cls=Command, examples=["pouchdb couchapp push design notes"])
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("db")
 @click.pass_obj
 def _push(session: Session, /, folder: Path, db: str) -> None:
-    """Store a folder as a design document, as CouchApp and couchdb-push do.
+    """Store a folder as a design document.
 
-    A file is a member of its name without the extension: text, or JSON (.json). A folder is an object, _attachments
-    holds files as they are, and _id the id (else _design/ and the folder's name). A database that is not there is made.
+    The files are those of CouchApp and couchdb-push: a file is a field, named as the file without its extension; .json
+    files hold JSON, others text. A folder is an object, _attachments holds files as they are, and _id the id (without
+    it: _design/ and the folder's name). The database is created if it does not exist.
     """
     id, rev, changed = pushed(session.database(db, make=True), folder)
     if session.output.json:
@@ -38,14 +39,17 @@ def _push(session: Session, /, folder: Path, db: str) -> None:
         session.output.line(f"{id} is stored, revision {rev}" if changed else f"{id} is unchanged, revision {rev}")
 
 
-@couchapp.command("pull", cls=Command)
+@couchapp.command("pull", cls=Command, examples=["pouchdb couchapp pull notes blog blog-design"])
 @click.argument("db")
 @click.argument("ddoc")
 @click.argument("folder", type=_FOLDER, required=False)
 @click.option("--force", is_flag=True, help="Write into a folder that has files already.")
 @click.pass_obj
 def _pull(session: Session, /, db: str, ddoc: str, folder: Path | None, force: bool) -> None:
-    """Write a design document as a folder, from which push makes the same document again."""
+    """Write a design document as a folder.
+
+    `push` makes the same document of it again.
+    """
     name = ddoc.removeprefix("_design/")
     target = Path(name) if folder is None else folder
     if target.is_dir() and any(target.iterdir()) and not force:

@@ -19,17 +19,22 @@ WIDEST = 8
 """Columns of a table where no fields were requested."""
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        """pouchdb find people '{"age": {"$gt": 30}}' --fields _id,age --sort age""",
+    ],
+)
 @click.argument("db")
 @click.argument("selector", type=OBJECT)
-@click.option("--fields", metavar="NAMES", help="Only these fields, with commas between.")
-@click.option("--sort", metavar="NAMES", help="By these fields, with commas between; needs an index of them.")
-@click.option("--descending", is_flag=True, help="The other way round.")
-@click.option("--limit", type=click.IntRange(0), default=25, show_default=True, help="At most so many documents.")
-@click.option("--skip", type=click.IntRange(0), default=0, help="Leave out so many documents.")
-@click.option("--bookmark", help="Go on after an earlier answer.")
+@click.option("--fields", metavar="NAMES", help="Only these fields, separated by commas.")
+@click.option("--sort", metavar="NAMES", help="Sort by these fields, separated by commas; needs an index of them.")
+@click.option("--descending", is_flag=True, help="Sort in descending order.")
+@click.option("--limit", type=click.IntRange(0), default=25, show_default=True, help="At most this many documents.")
+@click.option("--skip", type=click.IntRange(0), default=0, help="Skip this many documents.")
+@click.option("--bookmark", help="Continue after an earlier page.")
 @click.option("--use-index", metavar="DDOC[/NAME]", help="Use this index, if it fits.")
-@click.option("--explain", is_flag=True, help="Tell how it would be answered instead.")
+@click.option("--explain", is_flag=True, help="Explain how the query would be executed, instead.")
 @click.option("--docs", is_flag=True, help="Print whole documents, not a table.")
 @click.pass_obj
 def find(
@@ -44,7 +49,7 @@ def find(
     docs: bool,
     **options: Any,
 ) -> None:
-    """Find documents by a Mango selector: pouchdb find people '{"age": {"$gt": 30}}'."""
+    """Find documents by a Mango selector."""
     database: Any = session.database(db)
     request = {"selector": selector, **{name: value for name, value in options.items() if value is not None}}
     names = [] if fields is None else fields.split(",")
@@ -114,7 +119,13 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb index people",
+        "pouchdb index people city age",
+    ],
+)
 @click.argument("db")
 @click.argument("fields", metavar="[FIELD]...", nargs=-1)
 @click.option("--partial", type=OBJECT, help="Only documents that match this selector.")
@@ -132,7 +143,7 @@ def index(
     name: str | None,
     delete: str | None,
 ) -> None:
-    """List the indexes of a database; with fields, make one: pouchdb index people city age."""
+    """List the indexes of a database, or make or delete one."""
     if delete is not None and fields:
         raise Failure("an index is made of fields or deleted, one at a time", exit=Status.USAGE)
     database: Any = session.database(db)

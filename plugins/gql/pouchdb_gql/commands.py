@@ -16,14 +16,17 @@ from pouchdb_gql.errors import GqlError
 __all__ = ["gql"]
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=['pouchdb gql people "select dept, avg(age) group by dept"', "pouchdb gql people @report.gql --explain"],
+)
 @click.argument("db")
 @click.argument("query")
-@click.option("--descending", is_flag=True, help="The order of groups, or of order by, the other way round.")
-@click.option("--explain", is_flag=True, help="Tell how it would be answered instead.")
+@click.option("--descending", is_flag=True, help="Reverse the order of the rows.")
+@click.option("--explain", is_flag=True, help="Explain how the query would be executed, instead.")
 @click.pass_obj
 def gql(session: Session, db: str, query: str, descending: bool, explain: bool) -> None:
-    """Ask in Google's query language: pouchdb gql people "select dept, avg(age) group by dept".
+    """Query with Google's query language.
 
     QUERY is text, @FILE, or - for the standard input.
     """

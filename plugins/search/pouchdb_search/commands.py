@@ -14,12 +14,18 @@ from pouchdb.cli.progress_bar import working
 __all__ = ["complete", "search", "suggest"]
 
 
-@click.command(cls=Command)
+@click.command(
+    cls=Command,
+    examples=[
+        "pouchdb search notes texts/all 'title:milk AND day:[2024-05 TO 2024-06]'",
+        "pouchdb search notes texts/all milk --limit 5 --docs",
+    ],
+)
 @click.argument("db")
 @click.argument("index", metavar="DDOC/INDEX")
 @click.argument("query", required=False)
 @click.option("--like", metavar="ID", help="Documents like this one, instead of a query or together with it.")
-@click.option("--limit", type=click.IntRange(0, 200), default=25, show_default=True, help="At most so many hits.")
+@click.option("--limit", type=click.IntRange(0, 200), default=25, show_default=True, help="At most this many hits.")
 @click.option("--sort", multiple=True, metavar="KEY", help="Such as '-year<number>'; may be repeated.")
 @click.option("--counts", multiple=True, metavar="FIELD", help="Count the values of a facet; may be repeated.")
 @click.option("--docs", is_flag=True, help="Print the documents too.")
@@ -62,15 +68,15 @@ def search(
     output.note(f"{len(rows):,} of {answer.get('total_rows', answer.get('total_hits', 0)):,} hits")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb complete notes texts/all mil"])
 @click.argument("db")
 @click.argument("index", metavar="DDOC/INDEX")
 @click.argument("prefix")
 @click.option("--field", default="default", show_default=True, help="The field that has the words.")
-@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="At most so many words.")
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="At most this many words.")
 @click.pass_obj
 def complete(session: Session, /, db: str, index: str, prefix: str, field: str, limit: int) -> None:
-    """List the words of a text index that begin with PREFIX, the most frequent first."""
+    """List the most frequent words of a text index that begin with PREFIX."""
     database: Any = session.database(db)
     with working(session.output, database):
         answer = database.search_completions(index, prefix, field=field, limit=limit)
@@ -78,15 +84,15 @@ def complete(session: Session, /, db: str, index: str, prefix: str, field: str, 
         _printed(session, each, each["text"], each["count"])
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb suggest notes texts/all 'mlik and bred'"])
 @click.argument("db")
 @click.argument("index", metavar="DDOC/INDEX")
 @click.argument("text")
 @click.option("--field", default="default", show_default=True, help="The field that has the words.")
-@click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="At most so many for a word.")
+@click.option("--limit", type=click.IntRange(1, 100), default=5, show_default=True, help="At most this many per word.")
 @click.pass_obj
 def suggest(session: Session, /, db: str, index: str, text: str, field: str, limit: int) -> None:
-    """Print what misspelt words of TEXT may mean in a text index, the best first."""
+    """Suggest corrections for misspelt words, from the words of a text index."""
     database: Any = session.database(db)
     with working(session.output, database):
         answer = database.search_suggestions(index, text, field=field, limit=limit)

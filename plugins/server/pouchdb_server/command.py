@@ -15,6 +15,7 @@ import click
 
 import pouchdb
 from pouchdb.cli.command_session import Session
+from pouchdb.cli.group import Command
 from pouchdb.cli.status import Failure
 
 if TYPE_CHECKING:
@@ -32,7 +33,14 @@ class _Directory(click.Path):
         return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
 
 
-@click.command("serve")
+@click.command(
+    "serve",
+    cls=Command,
+    examples=[
+        "pouchdb serve data",
+        "POUCHDB_ADMIN_PASSWORD=secret pouchdb serve data --host 0.0.0.0 --admin root --workers 4",
+    ],
+)
 @click.argument("place", metavar="[DIRECTORY]", required=False, type=_Directory(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(

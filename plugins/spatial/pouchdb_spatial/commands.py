@@ -14,13 +14,13 @@ from pouchdb.cli.progress_bar import working
 __all__ = ["near"]
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, examples=["pouchdb near airports places/points --lat 48.2 --lon 16.4 --radius 50000"])
 @click.argument("db")
 @click.argument("index", metavar="DDOC/NAME")
 @click.option("--lat", type=float, required=True, help="Latitude of the point, in degrees.")
 @click.option("--lon", type=float, required=True, help="Longitude of the point, in degrees.")
-@click.option("--radius", type=float, help="Only within so many metres.")
-@click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True, help="At most so many.")
+@click.option("--radius", type=float, help="Only within this many metres.")
+@click.option("--limit", type=click.IntRange(1, 200), default=10, show_default=True, help="At most this many.")
 @click.option("--docs", is_flag=True, help="Print the documents too.")
 @click.option("--geojson", is_flag=True, help="Print a FeatureCollection.")
 @click.pass_obj
@@ -36,7 +36,7 @@ def near(
     geojson: bool,
     **rest: Any,
 ) -> None:
-    """List what lies next to a point, the nearest first."""
+    """List the documents nearest to a point."""
     database: Any = session.database(db)
     options = {"format": "geojson"} if geojson else {}
     with working(session.output, database):
