@@ -84,6 +84,11 @@ class Analyzer:
         """Whether terms are stems: other than the words they stand for."""
         self._pattern = pattern
         self._term = _Terms(word).__getitem__
+        self._words: Callable[[str], list[str]] | None = None
+        if pattern is tokens.standard():
+            self._words = tokens.standard_words
+        elif pattern is not None and not pattern.groups:
+            self._words = pattern.findall
         self.folded = normal
         """Turns part of a word, as of a wildcard, into the form that terms have, without stemming."""
 
@@ -102,9 +107,9 @@ class Analyzer:
         """Return the terms, and None where a word was dropped: its position separates its neighbours."""
         if self._pattern is None:
             return [text] if text else []
-        if self._pattern.groups:
+        if self._words is None:
             return [self._term(found[found.lastindex or 0]) for found in self._pattern.finditer(text)]
-        return list(map(self._term, self._pattern.findall(text)))
+        return list(map(self._term, self._words(text)))
 
     def words(self, text: str) -> list[str]:
         """Return the terms alone."""

@@ -13,7 +13,7 @@ from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import dump
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.analysis import ORIGINAL, Analyzer, analyzers_of
-from pouchdb_search.schema import WEIGHT, Slots, bucket, hexed, joined, weight_of
+from pouchdb_search.schema import WEIGHT, Slots, hexed, joined, weight_of
 
 __all__ = ["Definition", "Document", "clouseau_definition", "indexed", "nouveau_definition"]
 
@@ -61,7 +61,7 @@ class Document:
             if not terms:
                 continue
             length += len(terms)
-            text, field = joined(name, terms, boost), bucket(name)
+            text, field = joined(name, terms, boost), slots.given_bucket(name)
             if field in found:
                 found[field].append(text)
             else:

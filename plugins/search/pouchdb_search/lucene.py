@@ -42,9 +42,12 @@ from pouchdb_search.schema import hexed, stored
 __all__ = ["lucene"]
 
 MOST_CHANGES = 2
+FARTHEST = 1_000_000
+"""The most slop of a phrase that tantivy is asked for; no text is longer."""
 MOST_NESTED = 100
 """How deep a query may be nested, however deep the program lets Python recurse."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z")
+_SIGNS = (Plus, Prohibit, Not)
 _OPERATIONS = (AndOperation, OrOperation, UnknownOperation)
 
 
@@ -70,14 +73,18 @@ def _parsed(text: str) -> Any:
         raise _unparsed(text, *_reason(str(error), places, len(text))) from error
     except ArithmeticError as error:
         raise _unparsed(text, "a number has too many dots", max(0, text.find("."))) from error
-    _check_depth(tree)
+    _check(text, tree, places)
     return tree
 
 
-def _check_depth(tree: Any) -> None:
-    """Raise RecursionError for what is nested too deep; does not recurse itself."""
+def _check(text: str, tree: Any, places: list[int]) -> None:
+    """Raise BadRequest for a clause with two signs, RecursionError for what is nested too deep; does not recurse."""
     level = [tree]
     for _ in range(MOST_NESTED):
+        for item in level:
+            if isinstance(item, _SIGNS) and isinstance(item.a, _SIGNS):
+                position = places[item.a.pos] if item.a.pos is not None and item.a.pos < len(places) else len(text)
+                raise _unparsed(text, "a clause has one sign", position)
         level = [child for item in level for child in item.children]
         if not level:
             return
@@ -105,7 +112,7 @@ def _reason(said: str, places: list[int], length: int) -> tuple[str, int]:
 
 _PIECES = re.compile(
     r"""\\.|"(?:[^"\\]|\\.)*"|(?<![^\s(])/(?:[^/\\]|\\.)*/|(?<=:)/(?:[^/\\]|\\.)*/"""
-    r"""|(?<![^\s()"])(?:&&|\|\|)(?![^\s()"+\-!])|(?<![^\s(+\-:])!(?=\s*[^\s)])|(?<![^\s(:+\-!])[<>]|~(?!\d|\.\d)|\^(?!\d|\.\d)""",
+    r"""|(?<![^\s()"])(?:&&|\|\|)(?![^\s()"+\-!])|(?<![^\s(+\-:&|])!(?=\s*[^\s)])|(?<![^\s(:+\-!\[{])[<>']|(?<=")~\d*\.\d*|~(?!\d|\.\d)|\^(?!\d|\.\d)""",
     re.DOTALL,
 )
 
@@ -132,9 +139,12 @@ def _prepared(text: str) -> tuple[str, list[int]]:
             raise _unparsed(text, "a boost is a number", start)
         if token == "~":
             add("~0" if text[start - 1 : start] == '"' else f"~{MOST_CHANGES}", start, False)
+        elif token[0] == "~" and len(token) > 1:
+            # A slop is whole.
+            add(f"~{int(float(token[1:]))}" if token != "~." else token, start, False)
         elif token in ("&&", "||", "!"):
-            add({"&&": "AND", "||": "OR", "!": "NOT "}[token], start, False)
-        elif token in "<>":
+            add({"&&": " AND ", "||": " OR ", "!": "NOT "}[token], start, False)
+        elif token in "<>'":
             add(f"\\{token}", start, False)
         else:
             add(token, start, True)
@@ -197,13 +207,18 @@ def _field(asked: Asked, node: Any) -> Any:
     name, inner = _unescaped(node.name), node.expr
     if name == "*" and isinstance(inner, Word) and inner.value == "*":
         return everything(asked.schema)
+    if isinstance(inner, Boost):
+        boosted = _field(asked, SearchField(node.name, inner.expr))
+        return None if boosted is None else tantivy.Query.boost_query(boosted, float(inner.force))
     if isinstance(inner, SearchField):
         raise BadRequest(f"a field in a field: {node}; write the second colon as \\:")
-    if isinstance(inner, (Plus, Prohibit)) and isinstance(inner.a, Word):
+    if isinstance(inner, (Plus, Prohibit)):
         # A number with its sign.
+        word = inner.a.expr if isinstance(inner.a, Boost) else inner.a
         sign = "-" if isinstance(inner, Prohibit) else ""
-        if _NUMBER.match(inner.a.value):
-            return _word(asked, f"{sign}{inner.a.value}", name)
+        if isinstance(word, Word) and _NUMBER.match(word.value):
+            number = _word(asked, f"{sign}{word.value}", name)
+            return number if word is inner.a else tantivy.Query.boost_query(number, float(inner.a.force))
         raise BadRequest(f"a sign in a field: {node}; write it before the field, or as \\{sign or '+'}")
     return _compiled(asked, inner, name)
 
@@ -214,7 +229,7 @@ def _leaf(asked: Asked, node: Any, name: str) -> Any:
     if isinstance(node, Phrase):
         return _phrase(asked, node, name, 0)
     if isinstance(node, Proximity):
-        return _phrase(asked, node.term, name, int(node.degree or 0))
+        return _phrase(asked, node.term, name, min(int(node.degree or 0), FARTHEST))
     if isinstance(node, Fuzzy):
         return _fuzzy(asked, _unescaped(node.term.value), name, float(node.degree))
     if isinstance(node, Range):

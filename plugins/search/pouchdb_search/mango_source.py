@@ -45,13 +45,11 @@ class MangoSource(TextSource):
 
     def entries(
         self, ids: Sequence[str], documents: Sequence[bytes], *, texts: bool = False
-    ) -> list[Document | Exception]:
-        found: list[Document | Exception] = []
+    ) -> Iterator[Document | Exception]:
         for id, text in zip(ids, documents, strict=True):
             doc = load(text)
             calls = list(self._calls(doc)) if self._passes is None or self._passes(doc) else []
-            found.append(indexed(self.definition, id, [[call, None] for call in calls], texts=texts))
-        return found
+            yield indexed(self.definition, id, [[call, None] for call in calls], texts=texts)
 
     def _calls(self, doc: Mapping[str, Any]) -> Iterator[Call]:
         for name, value in self._values(doc):

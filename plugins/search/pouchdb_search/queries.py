@@ -13,7 +13,7 @@ import tantivy
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_search.analysis import Analyzer, analyzer_of
-from pouchdb_search.schema import DEFAULT, bucket, given, prefixed, stored
+from pouchdb_search.schema import DEFAULT, given, prefixed, stored
 from pouchdb_search.text_index import Names
 
 __all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "range_pattern"]
@@ -53,6 +53,9 @@ class Asked:
         """Highlight the terms of a field that pass a test."""
         self.tests.setdefault(name, []).append(test)
 
+    def _bucket(self, name: str) -> str:
+        return self.names.slots.bucket(name)
+
     def _boosts(self, name: str) -> list[float]:
         return self.names.boosts.get(name) or [1.0]
 
@@ -64,7 +67,7 @@ class Asked:
         boosts = self._boosts(name)
         if boosts == [1.0]:
             return made(1.0)
-        field, parts = bucket(name), []
+        field, parts = self._bucket(name), []
         for boost in boosts:
             weight = boost
             for word in words:
@@ -85,7 +88,7 @@ class Asked:
         return self.weighed(
             name,
             [term],
-            lambda boost: tantivy.Query.term_query(self.schema, bucket(name), prefixed(name, term, boost)),
+            lambda boost: tantivy.Query.term_query(self.schema, self._bucket(name), prefixed(name, term, boost)),
         )
 
     def pattern(self, name: str, regex: str, test: Callable[[str], bool] | None = None) -> Any:
@@ -101,7 +104,8 @@ class Asked:
             self.marks(name, test)
 
         def made(boost: float) -> Any:
-            return tantivy.Query.regex_query(self.schema, bucket(name), f"{prefixed(name, '', boost)}({stored(regex)})")
+            pattern = f"{prefixed(name, '', boost)}({stored(regex)})"
+            return tantivy.Query.regex_query(self.schema, self._bucket(name), pattern)
 
         try:
             return self.weighed(name, [], made)
@@ -135,10 +139,10 @@ class Asked:
         def made(boost: float) -> Any:
             terms = [prefixed(name, word, boost) for _, word in placed]
             if ways is None:
-                return tantivy.Query.phrase_query(self.schema, bucket(name), [*terms], slop)
+                return tantivy.Query.phrase_query(self.schema, self._bucket(name), [*terms], slop)
             each = []
             for way, moved in ways:
-                query = tantivy.Query.phrase_query(self.schema, bucket(name), list(zip(way, terms, strict=True)))
+                query = tantivy.Query.phrase_query(self.schema, self._bucket(name), list(zip(way, terms, strict=True)))
                 each.append(tantivy.Query.boost_query(query, 1 / (1 + moved)) if moved else query)
             # One document has the words in several of these ways: the best one is used.
             return each[0] if len(each) == 1 else tantivy.Query.disjunction_max_query(each)
@@ -155,10 +159,11 @@ class Asked:
             term = prefixed(name, word, boost)
             # Each of these also finds the nearer ones: their scores add up.
             each = [
-                tantivy.Query.fuzzy_term_query(self.schema, bucket(name), term, distance=least)
+                tantivy.Query.fuzzy_term_query(self.schema, self._bucket(name), term, distance=least)
                 for least in range(1, distance + 1)
             ]
-            exact = tantivy.Query.const_score_query(tantivy.Query.term_query(self.schema, bucket(name), term), 1.0)
+            same = tantivy.Query.term_query(self.schema, self._bucket(name), term)
+            exact = tantivy.Query.const_score_query(same, 1.0)
             return tantivy.Query.boolean_query([(SHOULD, query) for query in (exact, *each)])
 
         return self.weighed(name, [], made)
@@ -169,7 +174,7 @@ class Asked:
         for boost in self._boosts(name):
             length = len(prefixed(name, "", boost))
             for term, count in self.searcher.terms_with_prefix(
-                bucket(name), prefixed(name, prefix, boost), limit=limit
+                self._bucket(name), prefixed(name, prefix, boost), limit=limit
             ):
                 word = given(term[length:])
                 counts[word] = counts.get(word, 0) + count
@@ -178,7 +183,7 @@ class Asked:
 
     def frequency(self, name: str, term: str) -> int:
         """Return the number of documents that have a term."""
-        field = bucket(name)
+        field = self._bucket(name)
         return sum(self.searcher.doc_freq(field, prefixed(name, term, boost)) for boost in self._boosts(name))
 
 

@@ -1,10 +1,10 @@
 """How entries are stored in tantivy.
 
 Fields are not known beforehand. A term is stored with a hash of its field's name before it, in one of some text
-fields of tantivy's by that hash, so that fields have their own lengths. Terms indexed with a boost have their own
-hash, so that a query can weigh them (``queries.Asked``). Numbers and facets go into JSON fields by the name in
-hexadecimal digits. The first fields that rows may be sorted by have their own columns (``Slots``). The values that rows
-show and sort by are stored as JSON.
+fields of tantivy's: the first fields have one each, so that they have their own lengths. Terms indexed with a boost
+have their own hash, so that a query can weigh them (``queries.Asked``). Numbers and facets go into JSON fields by the
+name in hexadecimal digits. The first fields that rows may be sorted by have their own columns, too (``Slots``). The
+values that rows show and sort by are stored as JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ __all__ = [
     "MARK",
     "WEIGHT",
     "Slots",
-    "bucket",
     "given",
     "hexed",
     "joined",
@@ -89,12 +88,6 @@ def joined(name: str, terms: Sequence[str | None], boost: float) -> str:
 
 
 @lru_cache(maxsize=10_000)
-def bucket(name: str) -> str:
-    """Return the text field of tantivy's that a field's terms are in."""
-    return f"t{zlib.crc32(name.encode('utf-8', 'surrogatepass')) % BUCKETS}"
-
-
-@lru_cache(maxsize=10_000)
 def hexed(name: str) -> str:
     """Return a field's name as a key of tantivy's JSON fields."""
     return f"f{name.encode('utf-8', 'surrogatepass').hex()}"
@@ -109,14 +102,31 @@ def weight_of(length: int) -> float:
     return 2e-3 * max(0.0, 1 - math.log1p(length) / 20)
 
 
-class Slots:
-    """The columns of tantivy's that fields are sorted by: the first fields of numbers and of strings have one.
+def _shared(name: str) -> str:
+    return f"t{zlib.crc32(name.encode('utf-8', 'surrogatepass')) % BUCKETS}"
 
-    Stored in the index's state: columns are assigned in the order in which fields come.
+
+class Slots:
+    """The fields of tantivy's that the fields of documents are in, as they were assigned in the order they came.
+
+    Terms: the first fields have one each, later ones share them. Columns to sort by: the first fields of numbers and
+    of strings have one. Stored in the index's state.
     """
 
     def __init__(self, state: Mapping[str, Any] | None) -> None:
         self.known: dict[str, str] = dict((state or {}).get("slots", {}))
+
+    def bucket(self, name: str) -> str:
+        """Return the text field of tantivy's that a field's terms are in."""
+        return self.known.get(f"b:{name}") or _shared(name)
+
+    def given_bucket(self, name: str) -> str:
+        """Return the text field of tantivy's for a field's terms, one of its own if there are any left."""
+        found = self.known.get(f"b:{name}")
+        if found is None:
+            count = sum(1 for each in self.known if each[0] == "b")
+            found = self.known[f"b:{name}"] = f"t{count}" if count < BUCKETS else _shared(name)
+        return found
 
     def of(self, name: str, text: bool) -> str | None:
         """Return the column of a field, if it has one."""

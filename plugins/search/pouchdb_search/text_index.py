@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,16 @@ def _told(directory: Path) -> Iterator[None]:
         raise StorageError(f"the search index cannot be used: {error}") from error
 
 
+@dataclass
+class _Work:
+    """What ``prepare`` makes for ``apply``."""
+
+    names: Names
+    """Of the index together with these documents."""
+    documents: list[tuple[str, tantivy.Document]] = field(default_factory=list)
+    """With their ids."""
+
+
 class TextIndex(OutsideIndex):
     """An index in its own folder."""
 
@@ -108,36 +119,33 @@ class TextIndex(OutsideIndex):
         """Its definition in the design document."""
         return self.source.definition
 
-    def prepare(self, batch: Batch) -> tuple[list[Document], int]:
+    def prepare(self, batch: Batch) -> tuple[_Work, int]:
         self.source.compile()
         living = batch.living
         if living:
             # Each commit waits for the disk several times: as many documents as memory allows.
             size = sum(len(change.text) for change in living) // len(living)
             self.batch_documents = max(1000, min(MOST, TEXT // (size + 1)))
-        documents: list[Document] = []
+        work = _Work(Names(self.state))
         entries = self.source.entries([change.id for change in living], [change.text for change in living])
         for change, entry in zip(living, entries, strict=True):
             if isinstance(entry, Exception):
                 batch.report(change.id, entry)
             elif not entry.empty:
-                documents.append(entry)
-        return documents, len(batch.changes)
+                # At once: thousands of entries would keep the garbage collector busy.
+                work.names.add(entry, self.definition.nouveau)
+                work.documents.append((entry.id, entry.tantivy(self.schema, work.names.slots)))
+        return work, len(batch.changes)
 
-    def apply(self, batch: Batch, work: list[Document]) -> None:
+    def apply(self, batch: Batch, work: _Work) -> None:
         with _told(self.place.directory):
-            self._write(batch, work)
-
-    def _write(self, batch: Batch, work: list[Document]) -> None:
-        writer = self._opened_writer()
-        # Those of a first build may be there already if an earlier one ended between the commit and the checkpoint.
-        for id in batch.replaced or ([] if self._began_empty else [document.id for document in work]):
-            writer.delete_documents_by_term("id", id)
-        names = Names(self.state)
-        for document in work:
-            names.add(document, self.definition.nouveau)
-            writer.add_document(document.tantivy(self.schema, names.slots))
-        self.state = names.state()
+            writer = self._opened_writer()
+            # Those of a first build may be there already if an earlier one ended between the commit and the checkpoint.
+            for id in batch.replaced or ([] if self._began_empty else [id for id, _ in work.documents]):
+                writer.delete_documents_by_term("id", id)
+            for _, document in work.documents:
+                writer.add_document(document)
+        self.state = work.names.state()
 
     def _opened_writer(self) -> Any:
         if self._writer is None:
@@ -220,7 +228,7 @@ class SearchKind(IndexKind):
     """``indexes``: pouchdb-search's without an analyzer, Cloudant's with one."""
 
     name = "indexes"
-    version = 4
+    version = 5
 
     def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

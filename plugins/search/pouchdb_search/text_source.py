@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pouchdb_core.errors import FunctionError
@@ -26,18 +26,16 @@ class TextSource:
 
     def entries(
         self, ids: Sequence[str], documents: Sequence[bytes], *, texts: bool = False
-    ) -> list[Document | Exception]:
-        """Return the entry of each document, or its error: the function throws, or calls ``index`` wrongly."""
-        found: list[Document | Exception] = []
+    ) -> Iterator[Document | Exception]:
+        """Yield the entry of each document, or its error: the function throws, or calls ``index`` wrongly."""
         for id, (pairs,) in zip(ids, self._functions.map([self._name], documents), strict=True):
             if isinstance(pairs, Exception):
-                found.append(pairs)
+                yield pairs
                 continue
             try:
-                found.append(indexed(self.definition, id, pairs, texts=texts))
+                yield indexed(self.definition, id, pairs, texts=texts)
             except (ValueError, TypeError) as error:
-                found.append(FunctionError(str(error), name="index_error"))
-        return found
+                yield FunctionError(str(error), name="index_error")
 
     def texts(self, documents: Sequence[Mapping[str, Any]]) -> list[Document]:
         """Return the entries of documents as they are now, with their strings; documents without one are left out."""

@@ -179,6 +179,17 @@ def test_nearer_words_of_a_phrase_come_first(texts: Any) -> None:
         ("-ant", "zzz"),
         ("bee AND (-ant)", "zzz"),
         ("ant\tbee\ncat", "ant bee cat"),
+        ("'ant'", "ant"),
+        ("default:'ant 'bee'", "ant bee"),
+        ("-'ant' bee", "bee -ant"),
+        ('"ant bee"~1.9', '"ant bee"~1'),
+        ('"ant bee"~99999999999', "ant AND bee"),
+        ("*:*^2", "*:*"),
+        ("default:*^2", "ant OR bee OR cat"),
+        ("num:-3^2", "num:[-3 TO -3]"),
+        ("bee &&!ant", "bee -ant"),
+        ('"bee"&&"cat"', '"bee" AND "cat"'),
+        ("default : ant", "ant"),
     ],
 )
 def test_two_ways_to_say_it(texts: Any, q: str, same: str) -> None:
@@ -200,6 +211,9 @@ def test_two_ways_to_say_it(texts: Any, q: str, same: str) -> None:
         ("[ant bee]", 5, "'bee' does not belong"),
         ("", 0, "empty"),
         ("AND ant", 0, "'AND' does not belong"),
+        ("cat +-ant", 5, "a clause has one sign"),
+        ("cat NOT NOT ant", 8, "a clause has one sign"),
+        ("cat !-ant", 5, "a clause has one sign"),
     ],
 )
 def test_errors_say_where(texts: Any, q: str, position: int, reason: str) -> None:
@@ -229,7 +243,11 @@ def test_what_is_refused(texts: Any, q: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(alphabet='ab AND OR NOT"()[]{}~*?:\\/+-!^&|<>1.TO é', max_size=25))
+@given(
+    st.lists(
+        st.sampled_from([*"ab \"()[]{}~*?:\\/+-!^&|<>'1.é", "AND ", "OR ", "NOT ", "TO ", '"a b"', "a:"]), max_size=20
+    ).map("".join)
+)
 def test_any_text_is_answered_or_refused(texts: Any, q: str) -> None:
     try:
         texts.search("d/i", q=q)

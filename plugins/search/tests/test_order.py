@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pouchdb_search.analysis import analyzer_of, porter
 from pouchdb_search.entries import clouseau_definition, indexed
+from pouchdb_search.tokens import standard, standard_words
 
 import pouchdb
 
@@ -88,6 +89,32 @@ def test_what_makes_a_hit_better_without_an_analyzer(length: int, more: int, rul
             assert scores["fox"] > scores["dog"]
         else:
             assert ids(db.search("d/i", q=q)) == ["better", "worse"]
+
+
+def test_the_length_of_one_field_does_not_matter_in_another(db: Any) -> None:
+    """Up to 16 fields; the hashes of some of these names are equal."""
+    names = "default message title state text year name tags city email category address summary tag".split()
+    source = "function (doc) { for (var name in doc.fields) index(name, doc.fields[name]); }"
+    db.put({"_id": "_design/d", "indexes": {"i": {"analyzer": "standard", "index": source}}})
+    for place, name in enumerate(names):
+        others = {other: " ".join(["word"] * (10 * place + 5)) for other in names if other != name}
+        db.bulk_docs([{"fields": {name: f"only {name}"}}, {"fields": {name: f"only {name}", **others}}])
+    for name in names:
+        rows = db.search("d/i", q=f"{name}:only").rows
+        assert len(rows) == 2
+        assert rows[0].score == pytest.approx(rows[1].score), name
+
+
+def test_more_fields_than_tantivy_has_here(db: Any) -> None:
+    names = [f"field{n}" for n in range(40)]
+    source = "function (doc) { for (var name in doc.fields) index(name, doc.fields[name]); }"
+    db.put({"_id": "_design/d", "indexes": {"i": {"analyzer": "standard", "index": source}}})
+    db.bulk_docs([{"_id": name, "fields": {name: "ant bee", "all": name}} for name in names])
+    for name in names:
+        assert [row.id for row in db.search("d/i", q=f'{name}:"ant bee"').rows] == [name]
+    db.put({"_id": "later", "fields": {"field39": "ant", "field40": "ant"}})
+    assert {row.id for row in db.search("d/i", q="field39:ant").rows} == {"field39", "later"}
+    assert [row.id for row in db.search("d/i", q="field40:ant").rows] == ["later"]
 
 
 def test_a_beginning_finds_all_words_however_many(db: Any) -> None:
@@ -371,3 +398,9 @@ def test_terms_are_where_they_say(text: str, name: str) -> None:
         )
         assert text[term.start : term.end]
     assert [term.text for term in analyzer.terms(text)] == analyzer.words(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(alphabet="ab1_2. ',:;-é", max_size=30))
+def test_words_of_ascii_are_those_of_any_text(text: str) -> None:
+    assert standard_words(text) == standard().findall(text)
