@@ -122,6 +122,8 @@ def backup(db: SyncPouchDB, target: PathLike) -> Record:
     differs, so that a replication notices it was restored. Raises BadRequest if the file exists, and Damaged,
     naming document and attachment, if what is stored is not what was written: nothing is copied then.
     """
+    if not isinstance(target, (str, os.PathLike)):
+        raise BadRequest(f"the target of a backup must be a path, not {safe_repr(target)}")
     ask(db, "backup", target=Path(target).expanduser().absolute())
     return Record(ok=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.api.options import count, document_options, flags, milliseconds, text_list
+from pouchdb_core.api.options import callbacks, count, document_options, flags, milliseconds, text_list
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.live import Feed
 from pouchdb_core.requests import Changes, Style
@@ -75,6 +75,7 @@ def changes(
     if since in ("now", "latest") and live:
         # "now" is the time of the call, not of the first step.
         since = db.info()["update_seq"]
+    callbacks(on_change=on_change, onChange=onChange, complete=complete)
     request = Changes(
         since=since,
         live=live,

@@ -13,6 +13,7 @@ from pouchdb_core.requests import PLAIN, ReadOptions
 from pouchdb_core.safe_repr import safe_repr
 
 __all__ = [
+    "callbacks",
     "count",
     "document_options",
     "either",
@@ -37,6 +38,13 @@ def document_options(**chosen: bool) -> ReadOptions:
     flags(**chosen)
     wanted = {name: True for name, value in chosen.items() if value}
     return ReadOptions(**wanted) if wanted else PLAIN  # type: ignore[arg-type]  # all of these are bool
+
+
+def callbacks(**given: Any) -> None:
+    """Refuse what is neither callable nor None, before anything begins. Raises BadRequest."""
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise BadRequest(f"{name} must be a function, not {safe_repr(value)}")
 
 
 def flags(**given: Any) -> None:

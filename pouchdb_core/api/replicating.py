@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union, cast
 
 from pouchdb_core.api.feeds import filter_of, heartbeat_of
-from pouchdb_core.api.options import flags, text_list
+from pouchdb_core.api.options import callbacks, flags, text_list
 from pouchdb_core.database_object import Handle
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.live import LiveHandle
@@ -171,6 +171,7 @@ def replicate(
     """
     given = locals()
     options = {name: given[name] for name in _OPTIONS}
+    callbacks(on_change=on_change, onChange=onChange, complete=complete)
     with _Peers(env) as peers:
         request = _request(env, peers.source(source), peers.target(target), options)
         replicator = env.engine.plugins.replicate(env, request)
@@ -187,6 +188,7 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
     """
     shared: dict[str, Any] = dict(options)
     _known("sync", shared, {*_OPTIONS, *_CALLBACKS, "push", "pull", "callback"})
+    callbacks(**{name: shared[name] for name in (*_CALLBACKS, "callback") if name in shared})
     complete = _both(shared.pop("complete", None), shared.pop("callback", None))
     on_change = shared.pop("on_change", None) or shared.pop("onChange", None)
     ways = []
@@ -195,6 +197,7 @@ def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[
         if not isinstance(own, Mapping):
             raise BadRequest(f"{direction} must be a mapping of options, not {safe_repr(own)}")
         _known(direction, own, {*_OPTIONS, *_CALLBACKS} - {"live", "continuous"})
+        callbacks(**{name: own[name] for name in _CALLBACKS if name in own})
         ways.append((direction, dict(own)))
     with _Peers(env) as peers:
         left, right = peers.target(source), peers.target(target)

@@ -201,6 +201,8 @@ def put_attachment(
     """
     if name == "":
         raise BadRequest("the attachment needs a name")
+    if not isinstance(name, str):
+        raise BadRequest(f"an attachment's name must be a string, not {safe_repr(name)}")
     doc = _with_attachments(db, id, rev)
     if doc is None:
         if rev is not None:

@@ -42,7 +42,7 @@ def check_settings(engine: Engine) -> None:
     If an engine is known but not installed, the first function that it would run raises the error.
     """
     name, known = engine.settings.get("js_engine"), engine.plugins.javascript_engines()
-    if name is not None and name not in known:
+    if name is not None and not (isinstance(name, str) and name in known):
         raise BadRequest(f"there is no JavaScript engine {safe_repr(name)}; known are: {', '.join(sorted(known))}")
     _limits(engine)
 

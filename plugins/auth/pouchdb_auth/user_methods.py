@@ -11,8 +11,9 @@ from pouchdb_auth.here import Here
 from pouchdb_auth.there import There
 from pouchdb_auth.user_documents import PREFIX, check_metadata, check_password, check_username, new_user
 from pouchdb_core import Record
-from pouchdb_core.errors import NotFound, NotSupported
+from pouchdb_core.errors import BadRequest, NotFound, NotSupported
 from pouchdb_core.requests import UserContext
+from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
@@ -217,6 +218,10 @@ def multi_user_session(db: SyncPouchDB, session_id: str | None = None, *, timeou
     fresh one. Raises BadRequest for a malformed session id.
     """
     here = _here(db)
+    if not (session_id is None or isinstance(session_id, str)):
+        raise BadRequest(f"session_id must be a string, not {safe_repr(session_id)}")
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise BadRequest(f"timeout must be a number of seconds, not {safe_repr(timeout)}")
     user = None if not session_id else check_session_id(db.environment.sync_view, session_id, timeout)
     context = UserContext() if user is None else user.context
     answer = Here(db.as_user(context)).session()

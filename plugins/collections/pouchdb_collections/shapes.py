@@ -62,9 +62,10 @@ class _Pydantic(Generic[M]):
 
 def shape_of(model: type[M]) -> Shape[M]:
     """Return the converter of a class to and from JSON. Raises BadRequest for a class without one."""
-    fields = getattr(model, "__pydantic_fields__", None)
-    if isinstance(fields, dict):
-        return _Pydantic(model, fields)
-    if dataclasses.is_dataclass(model) or issubclass(model, msgspec.Struct):
-        return _Msgspec(model)
+    if isinstance(model, type):
+        fields = getattr(model, "__pydantic_fields__", None)
+        if isinstance(fields, dict):
+            return _Pydantic(model, fields)
+        if dataclasses.is_dataclass(model) or issubclass(model, msgspec.Struct):
+            return _Msgspec(model)
     raise BadRequest(f"a collection needs a dataclass, a msgspec.Struct or a pydantic model, not {safe_repr(model)}")

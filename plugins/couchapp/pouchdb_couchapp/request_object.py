@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote
 
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import dump
+from pouchdb_core.safe_repr import safe_repr
 from pouchdb_couchapp.response import json_text
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ _SPELLINGS = {"user_ctx": "userCtx", "sec_obj": "secObj", "with_validation": "wi
 
 
 def given_options(options: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a call under the original's names; None means not given."""
+    """Return the options of a call under the original's names; None means not given. Raises BadRequest."""
+    if not (options is None or isinstance(options, Mapping)):
+        raise BadRequest(f"options must be a mapping, not {safe_repr(options)}")
     joined = {**(options or {}), **more}
     return {_SPELLINGS.get(name, name): value for name, value in joined.items() if value is not None}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pouchdb_core.errors import NotFound
+from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_couchapp.errors import DesignError, RewriteError
 
@@ -35,7 +35,9 @@ class Rule:
 
 
 def parts_of(path: str) -> list[str]:
-    """Return the parts of a path; empty ones are ignored."""
+    """Return the parts of a path; empty ones are ignored. Raises BadRequest for what is no string."""
+    if not isinstance(path, str):
+        raise BadRequest(f"a rewrite is 'design/any/path', not {safe_repr(path)}")
     return [part for part in path.split("/") if part]
 
 

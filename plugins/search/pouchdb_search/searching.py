@@ -101,8 +101,16 @@ def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | No
         return Search(db, options, _opened(follower)).answer()
 
 
-def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
+def _parts(path: Any) -> tuple[str, str]:
+    """Return the design document and the index of a path. Raises BadRequest for what is no string."""
+    if not isinstance(path, str):
+        raise BadRequest(f"an index is 'design/index', not {safe_repr(path)}")
     design, _, name = path.partition("/")
+    return design, name
+
+
+def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
+    design, name = _parts(path)
     kinds = (SearchKind.name, NouveauKind.name) if kind is None else (kind,)
     found = indexes(db).named(db, kinds, design, name)
     if found is None:
@@ -145,7 +153,7 @@ def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
 
 def search_info(db: SyncPouchDB, path: str, kind: str = SearchKind.name) -> Record:
     """Return ``{"name", "search_index": {"doc_count", "doc_del_count", "disk_size", ...}}`` of an index."""
-    design, _, name = path.partition("/")
+    design, name = _parts(path)
     follower = _follower(db, path, kind)
     follower.update(db, path)
     found, entry = _opened(follower), follower.entry()
@@ -176,7 +184,7 @@ def analyze(given: Any, text: Any) -> Record:
 
 def _asked_of_server(db: SyncPouchDB, path: str, options: Mapping[str, Any]) -> Record:
     """Pass a search on to the server of a remote database."""
-    design, _, name = path.partition("/")
+    design, name = _parts(path)
     ddoc = db.get(f"_design/{design}")
     nouveau = name in (ddoc.get("nouveau") or {}) and name not in (ddoc.get("indexes") or {})
     body = {name: value for name, value in options.items() if value is not None}
@@ -190,5 +198,5 @@ def _wording_of_server(db: SyncPouchDB, path: str, what: str, given: Mapping[str
 
 
 def _url(path: str, endpoint: str) -> str:
-    design, _, name = path.partition("/")
+    design, name = _parts(path)
     return f"_design/{quote(design, safe='')}/{endpoint}/{quote(name, safe='')}"

@@ -48,6 +48,8 @@ def spatial_list(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] 
     result are those of ``list``. The function's head is the result without its rows. Raises NotFound for an index
     or a function that is missing, NotSupported without the plug-in couchapp, and what ``spatial`` raises.
     """
+    if not isinstance(list_path, str):
+        raise BadRequest(f"a list is 'design/function/name', not {safe_repr(list_path)}")
     parts = list_path.split("/")
     if not 3 <= len(parts) <= 4:
         raise BadRequest(f"a list is 'design/function/name', not {safe_repr(list_path)}")
@@ -55,6 +57,8 @@ def spatial_list(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] 
 
     ddoc, function, *rest = parts
     index = "/".join(rest if len(rest) == 2 else [ddoc, *rest])
+    if not (options is None or isinstance(options, Mapping)):
+        raise BadRequest(f"options must be a mapping, not {safe_repr(options)}")
     given = {**(options or {}), **more}
     path = ["_design", ddoc, "_spatial", "_list", function, *rest]
     found: Record = couchapp().list_over(
