@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from .documents import BATCH, Document, anonymous_batches
 
 SERVER = Path(__file__).parents[1] / "plugins" / "postgres" / "tests" / "server.py"
 SINGLE = 300
+CALLS = 7
 MAP = "function (doc) { emit(doc.type, doc.number); }"
 VIEW = {"_id": "_design/v", "views": {"k": {"map": MAP, "reduce": "_stats"}}}
 SCHEMA = """
@@ -94,6 +96,11 @@ def _timed(work: Callable[[], Any], count: int) -> float:
     return (perf_counter() - start) / count * 1e6
 
 
+def _median(work: Callable[[], Any], count: int) -> float:
+    """Return what one of several calls takes: a call takes some milliseconds, and other programs run too."""
+    return median(_timed(work, count) for _ in range(CALLS))
+
+
 def _measure(db: Any, docs: list[list[Document]], view: bool) -> dict[str, float]:
     """Return microseconds a document, by what was done."""
     count = sum(map(len, docs))
@@ -102,7 +109,7 @@ def _measure(db: Any, docs: list[list[Document]], view: bool) -> dict[str, float
         "bulk write": _timed(lambda: [db.bulk_docs(batch) for batch in docs], count),
         "put": _timed(lambda: [db.put({"_id": f"single-{n}", "n": n}) for n in range(SINGLE)], SINGLE),
         "get": _timed(lambda: [db.get(id) for id in ids], len(ids)),
-        "changes": _timed(lambda: db.changes(), count),
+        "changes": _median(lambda: db.changes(), count),
     }
     if view:
         db.put(VIEW)
@@ -159,9 +166,12 @@ def run_postgres(directory: Path, count: int, rounds: int, sizes: tuple[int, ...
     server = _server()
     try:
         if sizes is not None:
-            _grow(server, sizes)
+            _grow(server, directory, sizes)
             return
         docs = list(_batches(count))
+        # A collection is not to look through the benchmark's own documents, in the middle of one or the other.
+        gc.collect()
+        gc.freeze()
         rows: dict[str, list[tuple[float, float, float]]] = {}
         for number in range(rounds):
             here, there = pouchdb.setup(directory / f"r{number}"), pouchdb.setup(server.url(schema=f"r{number}"))
@@ -189,13 +199,20 @@ def run_postgres(directory: Path, count: int, rounds: int, sizes: tuple[int, ...
         server.remove()
 
 
-def _grow(server: Any, sizes: tuple[int, ...]) -> None:
-    head = ["documents", "bulk, first tenth", "bulk, last tenth", "put", "get", "changes", "view build"]
-    print("\n".join(table(head, [_size(server, size) for size in sizes])))
+def _grow(server: Any, directory: Path, sizes: tuple[int, ...]) -> None:
+    """Print what a document costs while a database grows, in both stores; each line as soon as it is known."""
+    head = ["documents", "store", "bulk, first tenth", "bulk, last tenth", "put", "get", "changes", "view build"]
+    shown = []
+    for size in sizes:
+        for store, where in (("PostgreSQL", server.url(schema=f"s{size}")), ("SQLite", directory / f"s{size}")):
+            began = perf_counter()
+            shown.append([f"{size:,}", store, *_size(where, size)])
+            print(*shown[-1], f"{perf_counter() - began:,.0f} s", file=sys.stderr, flush=True)
+    print("\n".join(table(head, shown)))
 
 
-def _size(server: Any, size: int) -> list[str]:
-    with pouchdb.setup(server.url(schema=f"s{size}")) as environment:
+def _size(where: str | Path, size: int) -> list[str]:
+    with pouchdb.setup(where) as environment:
         db = environment["a"]
         times = []
         for batch in _batches(size):
@@ -206,12 +223,14 @@ def _size(server: Any, size: int) -> list[str]:
         ids = [f"doc-{n:08d}" for n in range(0, size, max(1, size // BATCH))]
         got = _timed(lambda: [db.get(id) for id in ids], len(ids))
         put = _timed(lambda: [db.put({"_id": f"single-{n}", "n": n}) for n in range(SINGLE)], SINGLE)
-        feed = _timed(lambda: db.changes(limit=10 * BATCH), min(size, 10 * BATCH))
+        rows = min(size, 10 * BATCH)
+        # From the middle: what comes before and after must not matter.
+        feed = _median(lambda: db.changes(since=(size - rows) // 2, limit=rows), rows)
         db.put(VIEW)
         view = _timed(lambda: db.query("v/k"), size)
         numbers = (median(times[:tenth]), median(times[-tenth:]), put, got, feed, view)
         environment.destroy("a")
-    return [f"{size:,}", *(f"{each:,.1f}" for each in numbers)]
+    return [f"{each:,.1f}" for each in numbers]
 
 
 def _batches(count: int) -> Iterator[list[Document]]:

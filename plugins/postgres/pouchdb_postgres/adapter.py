@@ -141,6 +141,9 @@ class PostgresAdapter(LocalAdapter):
         # Of one query: no other process uses it, so it is not on the server.
         return scratch_store()
 
+    def backup(self, target: Path) -> None:
+        self.store.backup(target)
+
     def side_directory(self) -> Path:
         # A forked child has the folder of its parent, whose indexes it must not use.
         return super().side_directory() / str(os.getpid())

@@ -106,6 +106,9 @@ class Pool:
         """Return a place that is the loan's now."""
         places = self._places
         while not self._closed:
+            found = self._take_open(loan)
+            if found is not None:
+                return found
             for place in range(len(self._sessions)):
                 if places.setdefault(place, loan) is loan:
                     return place
@@ -129,6 +132,13 @@ class Pool:
                     pass
         raise DatabaseClosed("the environment is closed")
 
+    def _take_open(self, loan: Loan) -> int | None:
+        """Return a free place that has a connection; it is the loan's now."""
+        for place, session in enumerate(self._sessions):
+            if session is not None and not session.closed and self._places.setdefault(place, loan) is loan:
+                return place
+        return None
+
     def _session(self, loan: Loan, place: int, deadline: float) -> Session:
         pause = PAUSE
         while True:
@@ -144,6 +154,11 @@ class Pool:
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
+                # Where the server takes no more connections, one may have become free.
+                found = self._take_open(loan)
+                if found is not None:
+                    del self._places[place]
+                    place = found
 
     def _has(self, loan: Loan) -> bool:
         return any(each is loan for each in list(self._places.values()))

@@ -215,7 +215,11 @@ class PostgresStore(SqlStore):
         """Leave it to autovacuum, which frees space for later writes."""
 
     def backup(self, target: Path) -> None:
-        raise NotSupported("a database in PostgreSQL is copied by pg_dump, `pouchdb dump` or replication")
+        """Raise NotSupported: there is no file to copy, and PostgreSQL's own tools make better copies."""
+        raise NotSupported(
+            f"{self.connections.what} is in PostgreSQL, and has no file to copy: pg_dump copies all databases, "
+            "`pouchdb dump` (pouchdb_core.dump) this one; or replicate it to a database that has a file"
+        )
 
     def problems(self) -> list[str]:
         return list(self._inconsistencies())

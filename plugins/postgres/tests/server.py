@@ -21,7 +21,8 @@ PLACES = ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
 
 def binaries() -> Path | None:
     """Return the folder of initdb and postgres: the newest there is."""
-    found = [Path(path) for path in (shutil.which("initdb"),) if path]
+    # It may be a link: the others are where it is.
+    found = [Path(path).resolve() for path in (shutil.which("initdb"),) if path]
     for place in PLACES:
         found += sorted(Path(place).glob("*/bin/initdb"), reverse=True)
     return found[0].parent if found else None
@@ -109,6 +110,13 @@ class Postgres:
         if self.process is not None and self.process.poll() is None:
             self.kill()
         shutil.rmtree(self.home)
+
+    def tool(self, program: str, *arguments: object, stdin: bytes | None = None) -> bytes:
+        """Run a client of PostgreSQL's on the server; return what it prints."""
+        command = [str(self.binaries / program), "-h", "127.0.0.1", "-p", str(self.port), "-U", "pouchdb"]
+        done = subprocess.run([*command, *map(str, arguments)], input=stdin, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
 
     def run(self, sql: str) -> list[tuple[object, ...]]:
         """Execute a statement as another program would."""
