@@ -204,6 +204,8 @@ def test_a_filter_that_lets_nothing_through_gets_on(selective):
 
 
 def test_long_answers_come_piece_by_piece(filled, monkeypatch):
+    # A short answer that takes longer is sent in pieces as well.
+    monkeypatch.setattr("pouchdb_server.rows.AT_ONCE", 60.0)
     short = filled.get("/db/_changes?include_docs=true")
     assert short.headers["Content-Length"] == str(len(short.body))
     monkeypatch.setattr("pouchdb_server.rows.WHOLE", 100)

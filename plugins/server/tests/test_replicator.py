@@ -479,7 +479,10 @@ def test_only_so_many_run_and_all_get_their_turn(replicator):
 
     seen: set[str] = set()
     for _ in range(4):
-        assert one.supervisor.wait_for(lambda: len(running()) == 2, PATIENCE)
+        # One whose former run has not ended yet cannot be next: then one of those that ran just now would be.
+        assert one.supervisor.wait_for(
+            lambda: len(running()) == 2 and len(one.supervisor.replicators()) == 2, PATIENCE
+        )
         now = running()
         seen |= now
         one.advance(61)
