@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import Self
-
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.errors import NotSupported, Unreachable
 from pouchdb_core.replication.background import Background, Task
@@ -178,16 +176,13 @@ class AtOnce(Background):
 
 
 class InTurn:
-    """In the place of a pool of threads: does one thing after the other."""
+    """In the place of a runner: does one thing after the other."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         pass
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        return
-
     def map(self, function: Callable[[Any], Any], things: Sequence[Any]) -> list[Any]:
         return [function(thing) for thing in things]
+
+    def close(self, *args: Any) -> None:
+        return

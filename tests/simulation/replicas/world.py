@@ -30,7 +30,7 @@ from pouchdb_core.changes.notify import Watcher
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.live import Replication, live_replication
-from pouchdb_core.replication import batch, fetching, replicate, replication_progress
+from pouchdb_core.replication import batch, remote, replicate, replication_progress
 from pouchdb_core.replication.backoff import Backoff
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
@@ -427,7 +427,7 @@ def world(
         stack.enter_context(patch.object(Watcher, "watch", lambda watcher, store, listening: None))
         stack.enter_context(patch.object(live_replication, "STEPS", 1))
         stack.enter_context(patch.object(replicate, "Background", AtOnce))
-        stack.enter_context(patch.object(fetching, "ThreadPoolExecutor", InTurn))
+        stack.enter_context(patch.object(remote, "Runner", InTurn))
         stack.enter_context(patch.object(replication_progress, "HELD", setup.held))
         stack.enter_context(patch.object(batch, "FETCH", setup.fetch))
         if setup.fetch < 1000:
