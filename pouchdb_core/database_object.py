@@ -123,7 +123,10 @@ class Handle(EventEmitter):
 
         What decides by a database's name (``_users``, ``_replicator``) compares this one.
         """
-        short = self.environment.short_name(self.name)
+        environment = self.environment
+        if "prefix" not in environment.options:
+            return self.name
+        short = environment.short_name(self.name)
         return self.name if short is None else short
 
     @property
@@ -156,7 +159,8 @@ class Handle(EventEmitter):
 
         ``user`` is a UserContext or ``{"name": str, "roles": [str]}``; None is the program itself.
         """
-        view = copy.copy(self)
+        # Every request to a server makes several: directly, not by copy.copy().
+        view = self.__copy__()
         view._user = user_context(user)
         # Databases that the view opens by name are opened on behalf of the same user.
         view.environment = self.environment.as_user(view._user)

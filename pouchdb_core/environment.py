@@ -166,7 +166,8 @@ class AbstractEnvironment(EventEmitter):
 
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
         """Return a light view whose databases make requests on behalf of ``user``."""
-        view = copy.copy(self)
+        # Every request to a server makes several: directly, not by copy.copy().
+        view = self.__copy__()
         view._user = user_context(user)
         return view
 

@@ -138,16 +138,31 @@ _DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_consta
 
 _LEAST = 20
 _DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
-_LONG_INTEGER = re.compile(rb"(?:^|[\[:,\s])(?:[0-9]{20}|-[0-9]{19})[0-9]*(?![0-9.eE])")
+_NINETEEN = b"0" * 19
+_ZEROS = re.compile(rb"0+")
 
 
 def _has_long_integer(data: bytes | bytearray) -> bool:
-    """Return whether a text seems to hold an integer that may be beyond 64 bits: of 19 digits and a sign, or 20."""
+    """Return whether a text seems to hold an integer that may be beyond 64 bits: of 19 digits and a sign, or 20.
+
+    Only runs of at least 19 digits are looked at one by one: fractions and strings have them, too.
+    """
     # This is enough for nearly every text: of each ninth byte, two in a row are digits wherever 19 are. A regular
     # expression takes longer than orjson does to parse.
-    if b"00" not in data[8::9].translate(_DIGITS) or b"0" * 19 not in data.translate(_DIGITS):
+    if b"00" not in data[8::9].translate(_DIGITS):
         return False
-    return _LONG_INTEGER.search(data) is not None
+    zeros = data.translate(_DIGITS)
+    start = zeros.find(_NINETEEN)
+    while start >= 0:
+        run = _ZEROS.match(zeros, start)
+        end = start + 19 if run is None else run.end()
+        first = start - (data[max(0, start - 1) : start] == b"-")
+        begins = first == 0 or data[first - 1] in b"[:, \t\n\r"
+        # Together with its sign it has 20 characters.
+        if begins and end - first >= 20 and data[end : end + 1] not in (b".", b"e", b"E"):
+            return True
+        start = zeros.find(_NINETEEN, end)
+    return False
 
 
 _TOO_DEEP = "0e-0000000000000000000000000000000"

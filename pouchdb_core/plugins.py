@@ -82,6 +82,7 @@ class Plugins:
         self.open = cast("Callable[[SyncEnvironment, Open], SyncPouchDB]", _operation(hook.pouchdb_open))
         self.destroy = cast("Callable[[SyncEnvironment, Destroy], bool]", _operation(hook.pouchdb_destroy))
         self.administer = cast("Callable[[SyncPouchDB, Administer], Any]", _operation(hook.pouchdb_administer))
+        self._authorise = _all_of(hook.pouchdb_authorise)
         if hook.pouchdb_authorise.get_hookimpls():
             for name in ("write", "read", "list", "changes", "administer"):
                 setattr(self, name, self._authorised(getattr(self, name)))
@@ -258,12 +259,12 @@ class Plugins:
     def authorise(self, environment: SyncEnvironment, database: SyncPouchDB | None, request: AnyRequest) -> None:
         """Ask plug-ins to refuse what a user must not do. Raises what they raise."""
         if request.user is not None:
-            self.manager.hook.pouchdb_authorise(environment=environment, database=database, request=request)
+            self._authorise(environment, database, request)
 
     def _authorised(self, operation: Callable[[SyncPouchDB, Any], Any]) -> Callable[[SyncPouchDB, Any], Any]:
         def call(database: SyncPouchDB, request: Any) -> Any:
             if request.user is not None:
-                self.authorise(database.environment.sync_view, database, request)
+                self._authorise(database.environment.sync_view, database, request)
             return operation(database, request)
 
         return call
@@ -378,9 +379,32 @@ def _asked_until_never(hook: pluggy.HookCaller) -> Callable[[Any, Any, bool], li
 _NOBODY: frozenset[str] = frozenset()
 
 
-def _taking(implementation: pluggy.HookImpl, first: str, second: str) -> Callable[[Any, Any], Any]:
-    """Return an implementation as a function of both arguments, even if it takes fewer, in any order."""
+def _all_of(hook: pluggy.HookCaller) -> Callable[..., Any]:
+    """Return a callable of the hook's arguments, in order, that calls all implementations; of use where they raise.
+
+    Those that are not wrapped are called directly: every operation of a user calls ``pouchdb_authorise``.
+    """
+    spec = hook.spec
+    assert spec is not None, "hooks of the core are specified in hookspecs"
+    argnames = tuple(spec.argnames)
+    implementations = hook.get_hookimpls()
+    if any(each.wrapper or each.hookwrapper for each in implementations):
+        return lambda *given: hook(**dict(zip(argnames, given, strict=True)))
+    functions = [_taking(each, *argnames) for each in reversed(implementations)]
+    if len(functions) == 1:
+        return functions[0]
+
+    def call(*given: Any) -> None:
+        for function in functions:
+            function(*given)
+
+    return call
+
+
+def _taking(implementation: pluggy.HookImpl, *argnames: str) -> Callable[..., Any]:
+    """Return an implementation as a function of all arguments of its hook, even if it takes fewer, in any order."""
     function, names = implementation.function, tuple(implementation.argnames)
-    if names == (first, second):
-        return cast("Callable[[Any, Any], Any]", function)
-    return lambda one, other: function(*(one if name == first else other for name in names))
+    if names == argnames:
+        return cast("Callable[..., Any]", function)
+    places = [argnames.index(name) for name in names]
+    return lambda *given: function(*(given[place] for place in places))

@@ -585,3 +585,20 @@ def test_a_rule_that_comes_while_a_guard_says_that_there_is_none(guarded: Any) -
     rules.before_answering = lambda: (setattr(rules, "before_answering", lambda: None), database.put({"_id": "c"}))
     with pytest.raises(Conflict):
         database.put({"_id": "c"})
+
+
+def test_a_rule_that_another_process_writes_is_seen_by_the_next_write(tmp_path: Path) -> None:
+    rules, theirs = WhileNoRules(), WhileNoRules()
+    with pouchdb.setup(tmp_path, plugins=[rules]) as env, pouchdb.setup(tmp_path, plugins=[theirs]) as other:
+        database = env["notes"]
+        database.put({"_id": "a"})
+        database.put({"_id": "b", "bad": "allowed"})
+        assert rules.asked == ["a"]
+        other["notes"].put({"_id": "_design/rule"})
+        with pytest.raises(Forbidden, match="too late"):
+            database.put({"_id": "c", "bad": "too late"})
+        assert [each.get("name") for each in database.bulk_docs([{"_id": "d", "bad": "1"}, {"_id": "e"}])] == [
+            "forbidden",
+            None,
+        ]
+

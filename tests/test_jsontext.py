@@ -44,6 +44,25 @@ def test_what_is_parsed_is_what_the_standard_library_parses(
     assert exact(parse(text)) == exact(value)
 
 
+many_digits = st.integers(10**16, 10**24).map(str)
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.builds(
+            str.format,
+            st.sampled_from(["{}", "-{}", "0.{}", "-1.{}", "{}.5", "{}e3", '"{}"', '" {} ,"', '{{"a":{}}}', "\n{}"]),
+            many_digits,
+        )
+    ),
+    st.sampled_from([",", " , ", ",\n"]),
+)
+def test_integers_among_fractions_and_strings_of_many_digits_are_exact(items: list[str], between: str) -> None:
+    text = f"[{between.join(items)}]"
+    assert exact(parse(text)) == exact(json.loads(text))
+
+
 @settings(max_examples=300)
 @given(values)
 @example(2**64)

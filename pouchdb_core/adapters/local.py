@@ -21,7 +21,7 @@ from pouchdb_core.documents.packed import read_packed
 from pouchdb_core.documents.read import read
 from pouchdb_core.documents.restore import LOADING, Restore
 from pouchdb_core.documents.store import Store
-from pouchdb_core.documents.write import Rules, write
+from pouchdb_core.documents.write import Rules, Seen, write
 from pouchdb_core.errors import BadRequest, NotSupported, StorageError
 from pouchdb_core.jsontext import jsonable
 from pouchdb_core.requests import Changes, Guard, Listing, Read, Write
@@ -66,6 +66,7 @@ class LocalAdapter(Adapter):
         self._auto_compaction, self._deterministic = False, True
         self._purged_infos_limit = DEFAULT_PURGED_INFOS_LIMIT
         self._has_files = False
+        self._seen = Seen()
         self._ddocs: tuple[int, tuple[Record, ...]] = (-1, ())
         self.configure(options)
 
@@ -87,7 +88,7 @@ class LocalAdapter(Adapter):
         return write(self.store, request, self._rules(), guards)
 
     def _rules(self) -> Rules:
-        return Rules(self._place.new_id, self._deterministic, self._auto_compaction)
+        return Rules(self._place.new_id, self._deterministic, self._auto_compaction, self._seen)
 
     def read(self, request: Read) -> Any:
         if request.packed and request.items is not None:

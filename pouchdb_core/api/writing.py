@@ -161,7 +161,9 @@ def bulk_docs(
         docs = docs.get("docs")  # type: ignore[assignment]  # whatever it is is checked next
     if isinstance(docs, (str, bytes, bytearray, Mapping)) or not isinstance(docs, Iterable):
         raise BadRequest("Missing JSON list of 'docs'")
-    docs = [_said_if_it_can(db, doc) for doc in docs]
+    docs = list(docs)
+    if _converts(db):
+        docs = [_said_if_it_can(db, doc) for doc in docs]
     if new_edits is None:
         new_edits = True
     elif type(new_edits) is not bool:
@@ -296,6 +298,10 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
             continue
         return cast("Record", outcomes[0]) if callable(winner) else Record(ok=True, id=id, rev=kept)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _converts(db: SyncPouchDB) -> bool:
+    return db.environment.engine.settings.get("default") is not None
 
 
 def said(db: SyncPouchDB, doc: Any) -> Any:

@@ -17,7 +17,7 @@ from pouchdb_core.requests import Guard, Proposed
 from pouchdb_core.results import Record, record
 from pouchdb_core.revisions import revisions_from_path
 
-__all__ = ["Judge", "LocalDocument", "rounds"]
+__all__ = ["Judge", "LocalDocument", "passes_all", "rounds"]
 
 Ancestor = tuple[str, bytes]
 """A stored revision and its body."""
@@ -46,10 +46,9 @@ class Judge:
         if not batch:
             return
         ddocs_seq = self._store.counters().ddocs_seq
-        guards = [guard for guard in self._guards if not _passes_all(guard, ddocs_seq)]
+        guards = [guard for guard in self._guards if not passes_all(guard, ddocs_seq)]
         if not guards:
-            for parsed in batch:
-                self._verdicts[parsed] = _Verdict(None, ddocs_seq, unseen=True)
+            self._verdicts.update(dict.fromkeys(batch, _Verdict(None, ddocs_seq, unseen=True)))
             return
         # Design documents that change from here on make the verdicts stale.
         with self._store.snapshot():
@@ -86,9 +85,10 @@ class Judge:
         return verdict.unseen or verdict.over == (head[1] if head else None)
 
 
-def _passes_all(guard: Guard, ddocs_seq: int) -> bool:
-    passes_all = getattr(guard, "passes_all", None)
-    return passes_all is not None and passes_all(ddocs_seq) is True
+def passes_all(guard: Guard, ddocs_seq: int) -> bool:
+    """Return whether a guard says that it lets everything pass while the design documents are those of this number."""
+    says = getattr(guard, "passes_all", None)
+    return says is not None and says(ddocs_seq) is True
 
 
 def _checked(guard: Guard, errors: Any, count: int) -> Sequence[PouchDBError | None]:

@@ -7,13 +7,13 @@ so that a slow guard never holds up other writers), then one transaction applies
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from pouchdb_core.documents import local
 from pouchdb_core.documents.attachments import close_all
 from pouchdb_core.documents.edit import Batch
-from pouchdb_core.documents.guards import Judge, LocalDocument, rounds
+from pouchdb_core.documents.guards import Judge, LocalDocument, passes_all, rounds
 from pouchdb_core.documents.packed import Packed
 from pouchdb_core.documents.parse import LOCAL, Parsed, mapping, parse_edit, parse_replicated
 from pouchdb_core.documents.store import Counters, Head, Store
@@ -22,10 +22,18 @@ from pouchdb_core.requests import Guard, Write
 from pouchdb_core.results import Outcome, Record
 from pouchdb_core.typing import DocumentInput
 
-__all__ = ["Rules", "write"]
+__all__ = ["Rules", "Seen", "write"]
 
 TRIES = 5
 """How often guards are asked again outside the lock before they are asked inside it."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What an adapter remembers of a database from one write to the next, to guess what it will find."""
+
+    ddocs_seq: int = -1
+    """``ddocs_seq`` of the last write; others may have written design documents since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class Rules:
     deterministic_revs: bool = True
     """If False, revision ids are random instead of a hash of the document."""
     auto_compaction: bool = False
+    seen: Seen = field(default_factory=Seen)
 
 
 def write(store: Store, request: Write, rules: Rules, guards: Sequence[Guard] = ()) -> list[Outcome]:
@@ -115,23 +124,36 @@ class _Transaction:
                 self._write_locals(locals_)
             return
         self._judge_locals(locals_, guards)
+        seen = self._rules.seen
+        # Another thread may change it meanwhile.
+        ddocs_seq = seen.ddocs_seq
+        # Where no guard has anything to judge by the design documents of the last write, they are only compared.
+        if all(passes_all(guard, ddocs_seq) for guard in guards):
+            with self._store.write() as counters:
+                if counters.ddocs_seq == ddocs_seq:
+                    self._apply(counters, batch, None)
+                    self._write_locals(locals_)
+                    seen.ddocs_seq = counters.ddocs_seq
+                    return
         judge = Judge(self._store, guards, new_edits=self._request.new_edits)
         first, *rest = rounds(batch) or [[]]
         stale = first
         for attempt in range(TRIES):
             judge.ask(stale)
             with self._store.write() as counters:
-                stale = judge.stale(first, self._heads(first), counters)
+                heads = self._heads(first)
+                stale = judge.stale(first, heads, counters)
                 if stale and attempt < TRIES - 1:
                     # Another writer was faster. Ask again without the lock.
                     continue
                 judge.ask(stale)
-                self._apply(counters, first, judge)
+                self._apply(counters, first, judge, heads)
                 for part in rest:
                     # Only documents that come twice in the batch: a guard must see the previous edit.
                     judge.ask(part)
                     self._apply(counters, part, judge)
                 self._write_locals(locals_)
+                seen.ddocs_seq = counters.ddocs_seq
             return
 
     def _judge_locals(self, given: Sequence[tuple[int, DocumentInput]], guards: Sequence[Guard]) -> None:
@@ -148,11 +170,18 @@ class _Transaction:
     def _heads(self, part: Sequence[Parsed]) -> dict[str, Head]:
         return self._store.heads([parsed.id for parsed in part])
 
-    def _apply(self, counters: Counters, part: Sequence[Parsed], judge: Judge | None) -> None:
+    def _apply(
+        self,
+        counters: Counters,
+        part: Sequence[Parsed],
+        judge: Judge | None,
+        heads: dict[str, Head] | None = None,
+    ) -> None:
         if not part:
             return
         unique = len({parsed.id for parsed in part}) == len(part)
-        batch = Batch(self._store, counters, self._heads(part), self._rules.auto_compaction, unique=unique)
+        heads = self._heads(part) if heads is None else heads
+        batch = Batch(self._store, counters, heads, self._rules.auto_compaction, unique=unique)
         request, outcomes = self._request, self._outcomes
         apply = batch.edit if request.new_edits else batch.graft
         for parsed in part:

@@ -65,10 +65,14 @@ def session_info(request: Request) -> Mapping[str, Any]:
 
 def authenticate(request: Request) -> UserContext | None:
     """Return the user that a signed token or a proxy names; None if there is neither. Raises Unauthorized."""
+    headers = request.headers
+    if "authorization" not in headers and _PROXY_USER not in headers:
+        # Most requests: the settings, a file that others may change, are not looked at.
+        return None
     import pouchdb_server
 
     settings = settings_of(request.server.environment)
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    kind, _, token = headers.get("authorization", "").partition(" ")
     kind = kind.lower()
     if kind == "basic":
         # Otherwise the time would reveal which names do not exist.
@@ -79,7 +83,7 @@ def authenticate(request: Request) -> UserContext | None:
         user = user_of(token.strip(), settings)
         request.authenticated = "jwt"
         return user
-    if settings.proxy_secret is not None and _PROXY_USER in request.headers:
+    if settings.proxy_secret is not None and _PROXY_USER in headers:
         user = _vouched(request, settings.proxy_secret)
         request.authenticated = "proxy"
         return user

@@ -83,7 +83,7 @@ def command(
     # Every other command of pouchdb imports this module, too, without uvicorn and the server.
     from pouchdb_server.app import create_app
     from pouchdb_server.processes.child import Plan
-    from pouchdb_server.serve import serve
+    from pouchdb_server.serve import only_serving, serve
 
     admins = _admins(host, admin)
     settings: dict[str, Any] = {"admins": admins, "cors": list(origins) or cors}
@@ -114,7 +114,9 @@ def command(
     signal.signal(signal.SIGTERM, end)
     with contextlib.suppress(KeyboardInterrupt), pouchdb.setup(where, **options) as environment:
         try:
-            serve(create_app(environment, **settings), host, port, started=started, **tls)
+            app = create_app(environment, **settings)
+            with only_serving():
+                serve(app, host, port, started=started, **tls)
         except SystemExit as ended:
             # That is how uvicorn says that it could not listen; a signal ends it with 0.
             if not ended.code:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pouchdb_core.documents.parse import check_rev
@@ -18,6 +18,7 @@ from pouchdb_core.jsontext import encodes
 __all__ = [
     "DocumentInvalid",
     "IllegalId",
+    "are_usual",
     "check_attachment_name",
     "check_id",
     "check_rev_text",
@@ -46,9 +47,9 @@ def checked(given: Any, *, new_edits: bool = True) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise BadRequest("Document must be a JSON object")
     doc: dict[str, Any] = given
-    for name, value in doc.items():
-        if name[:1] == "_":
-            _check_member(name, value, doc)
+    special = [name for name in doc if name[:1] == "_"]
+    for name in special:
+        _check_member(name, doc[name], doc)
     if not new_edits and "_rev" not in doc and "_revisions" not in doc:
         raise BadRequest("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
     return doc
@@ -57,6 +58,20 @@ def checked(given: Any, *, new_edits: bool = True) -> dict[str, Any]:
 def checked_all(docs: list[Any], *, new_edits: bool) -> list[dict[str, Any]]:
     """Return documents if CouchDB would take all of them: if it refuses one, none is written."""
     return [checked(doc, new_edits=new_edits) for doc in docs]
+
+
+def are_usual(docs: Sequence[Any], text: bytes) -> bool:
+    """Return whether ``checked`` would take all documents, as far as their JSON ``text`` shows it at a glance.
+
+    True for objects with an ASCII id that begins with no underscore and no other special member.
+    """
+    # Every string that begins with an underscore is counted, unless it is escaped: one for each id is none besides.
+    if text.count(b'"_') != len(docs) or b"\\u005" in text:
+        return False
+    return all(
+        type(doc) is dict and type(id := doc.get("_id")) is str and id.isascii() and id != "" and id[0] != "_"
+        for doc in docs
+    )
 
 
 def check_id(id: Any) -> None:

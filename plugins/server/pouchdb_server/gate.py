@@ -6,6 +6,7 @@ Routes of plug-ins and paths without a route pass it like all others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ class Gate:
         self._hook, self._accounts, self._databases = hook, accounts, databases
         # Where no other plug-in implements it, the server's own function is called without the hook: two
         # calls of it take a twentieth of a get.
+        self._recognises = _in_order(hook.pouchdb_http_authenticate)
         self._recognises_alone = _is_alone(hook.pouchdb_http_authenticate)
         self._authorises_alone = _is_alone(hook.pouchdb_http_authorise)
         self._alone = self._recognises_alone and self._authorises_alone and _is_alone(hook.pouchdb_http_middleware)
@@ -41,10 +43,14 @@ class Gate:
 
     def recognise(self, request: Request) -> UserContext | None:
         """Return the user of a request, according to plug-ins and accounts. Raises Unauthorized, TooManyRequests."""
-        if self._recognises_alone:
-            return self._accounts.authenticate(request)
-        user: UserContext | None = self._hook.pouchdb_http_authenticate(request=request)
-        return user
+        if self._recognises is None:
+            user: UserContext | None = self._hook.pouchdb_http_authenticate(request=request)
+            return user
+        for function in self._recognises:
+            user = function(request)
+            if user is not None:
+                return user
+        return None
 
     def admit(self, request: Request, route: Route | None, using: ExitStack) -> SyncPouchDB | None:
         """Let a request in: return the database on behalf of its user, open as long as ``using``.
@@ -58,7 +64,9 @@ class Gate:
         database: SyncPouchDB | None = None
         name = request.database_name
         if name is not None and (route is None or route.opens):
-            database = using.enter_context(self._databases.use(name)).as_user(request.user)
+            held = self._databases.take(name)
+            using.callback(self._databases.give_back, held)
+            database = held.database.as_user(request.user)
         if route is not None:
             authorise(needs_of(route, database), request.user, database)
         elif database is not None:
@@ -76,6 +84,15 @@ class Gate:
             if user.roles:
                 request.authenticated = "party"
         return user
+
+
+def _in_order(hook: Any) -> list[Callable[[Request], UserContext | None]] | None:
+    """Return the implementations of a hook that takes a request, in the order of calls; None if one is wrapped."""
+    implementations = hook.get_hookimpls()
+    if any(each.wrapper or each.hookwrapper or tuple(each.argnames) != ("request",) for each in implementations):
+        return None
+    # As pluggy does, the last registered first.
+    return [each.function for each in reversed(implementations)]
 
 
 def _is_alone(hook: Any) -> bool:

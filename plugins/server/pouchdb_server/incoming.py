@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pouchdb_server.messages import Request
     from pouchdb_server.settings import Settings
 
-__all__ = ["Incoming", "Message", "Receive", "declared_length"]
+__all__ = ["Incoming", "Message", "Receive", "Room", "declared_length"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,7 +27,9 @@ Receive = Callable[[], Awaitable[Message]]
 HERE = 64 * 1024
 """Bytes that are read without waiting."""
 PIECE = 128 * 1024
-"""Bytes of a body that are kept in memory; a longer one goes to a file, in such pieces."""
+"""Bytes of a body that are kept in memory in any case; a longer one goes to a file, in such pieces, unless ``Room``."""
+SMALL = 1024 * 1024
+"""Bytes of a body that may be kept in memory while there is room for it."""
 
 
 def declared_length(headers: Any) -> int | None:
@@ -64,6 +66,24 @@ class _Started:
         self._steps.close()
 
 
+class Room:
+    """Memory for small bodies on their way, all together: a file costs more than to receive them."""
+
+    def __init__(self, size: int = 16 * SMALL) -> None:
+        self._left = size
+
+    def take(self, size: int) -> bool:
+        """Take memory, if there is so much; on the loop."""
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Release what was taken."""
+        self._left += size
+
+
 class Incoming:
     """The body of one request.
 
@@ -71,8 +91,10 @@ class Incoming:
     then ``here()`` returns it. Otherwise ``collect()`` waits for it, and ``taken()`` or ``file`` has the body.
     """
 
-    def __init__(self, request: Request, receive: Receive, settings: Settings) -> None:
-        self._request, self._receive, self._settings = request, receive, settings
+    def __init__(self, request: Request, receive: Receive, settings: Settings, room: Room) -> None:
+        self._request, self._receive, self._settings, self._room = request, receive, settings, room
+        self._taken = 0
+        """What it has taken of the room."""
         self._pieces: list[bytes] = []
         self._size = self._total = 0
         self._ended = False
@@ -115,7 +137,7 @@ class Incoming:
 
         Raises RequestTooLarge, BadRequest, RequestTimeout for a client that is silent or too slow, ClientGone.
         """
-        self._check_length(most)
+        length = self._check_length(most)
         settings, loop = self._settings, asyncio.get_running_loop()
         began = window = loop.time()
         before = self._total
@@ -136,7 +158,7 @@ class Incoming:
                 self._take(message)
                 if most is not None and self._total > most:
                     raise RequestTooLarge(f"the body is longer than {most} bytes")
-                if self._size >= PIECE:
+                if self._size >= PIECE and not self._has_room(length):
                     await self._write_out(disk)
         finally:
             self.seconds = loop.time() - began
@@ -191,13 +213,22 @@ class Incoming:
             return cast("Message", await started)
         return await self._receive()
 
-    def _check_length(self, most: int | None) -> None:
+    def _has_room(self, length: int | None) -> bool:
+        """Return whether a body of this length is received into memory."""
+        if not self._taken and length is not None and length <= SMALL and self._room.take(length):
+            self._taken = length
+        return self._taken > 0
+
+    def _check_length(self, most: int | None) -> int | None:
         length = declared_length(self._request.headers)
         if most is not None and length is not None and length > most:
             raise RequestTooLarge(f"the body has {length} bytes; at most {most} are taken here")
+        return length
 
     def close(self) -> None:
-        """Release what was started, and the file."""
+        """Release what was started, the file, and its room."""
+        self._room.give_back(self._taken)
+        self._taken = 0
         if self._waiting is not None:
             self._waiting.close()
             self._waiting = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pouchdb_core.jsontext import dump
@@ -12,7 +12,7 @@ from pouchdb_core.runner import Idle
 from pouchdb_server.finishing import close_body
 from pouchdb_server.messages import Response, Subscribe
 
-__all__ = ["Lists", "Pieces", "Rows", "etag_of", "list_text", "members"]
+__all__ = ["PIECE", "Lists", "Pieces", "Rows", "etag_of", "list_text", "members", "together"]
 
 WHOLE = 256 * 1024
 """Bytes of a list that is answered in one piece, with its length and an ETag."""
@@ -20,6 +20,9 @@ AT_ONCE = 0.05
 """Seconds after which the first rows are sent, however few there are."""
 PIECE = 16 * 1024
 """Bytes that are collected before they are passed on: rows are often short."""
+NEWLINE = b"\r\n"
+TOGETHER = 100
+"""Short rows that are passed on as one: each costs as much as to make its JSON."""
 
 
 class Pieces(Response):
@@ -75,7 +78,7 @@ class Rows(Pieces):
         *,
         name: str = "rows",
         tail: Callable[[], Mapping[str, Any]] | None = None,
-        newline: bytes = b"\r\n",
+        newline: bytes = NEWLINE,
         etag: bool = False,
         headers: Mapping[str, str] | None = None,
         wakes: Subscribe | None = None,
@@ -107,7 +110,7 @@ def list_text(
     *,
     name: str = "rows",
     tail: Callable[[], Mapping[str, Any]] | None = None,
-    newline: bytes = b"\r\n",
+    newline: bytes = NEWLINE,
 ) -> Iterator[bytes | Idle]:
     """Yield the text of a list, in CouchDB's layout: counters on the first line, then one row per line."""
     rows = iter(rows)
@@ -132,6 +135,16 @@ def list_text(
         yield bytes(buffer)
     finally:
         close_body(rows)
+
+
+def together(texts: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield rows that are JSON text already with few calls: short ones joined, as ``list_text`` would join them."""
+    for start in range(0, len(texts), TOGETHER):
+        some = texts[start : start + TOGETHER]
+        if sum(map(len, some)) <= PIECE:
+            yield (b"," + NEWLINE).join(some)
+        else:
+            yield from some
 
 
 def _lists_text(lists: Iterable[tuple[Iterable[Any], Mapping[str, Any]]]) -> Iterator[bytes | Idle]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import socket
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pouchdb_core.jsontext import dump
+from pouchdb_server.joining import JOIN, Joining
 from pouchdb_server.server import ABORT, ASGIApp, Server
 from pouchdb_server.settings import Settings
 
-__all__ = ["Protocol", "Running", "configured", "inner", "serve"]
+__all__ = ["Protocol", "Running", "configured", "inner", "only_serving", "serve"]
 
 logger = logging.getLogger("pouchdb.server")
 
@@ -45,6 +48,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._joining = Joining(transport)
         self._head = self._unread = 0
         self._in_head = self._in_url = True
         self._head_since = self.loop.time()
@@ -75,19 +79,21 @@ class Protocol(HttpToolsProtocol):
             self._unread = 0
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._head += len(url)
+        if self._head > self.limit:
+            self._too_long()
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._in_url = False
-        self._count(len(name) + len(value))
+        self._head += len(name) + len(value)
+        if self._head > self.limit:
+            self._too_long()
         super().on_header(name, value)
 
-    def _count(self, size: int) -> None:
-        self._head += size
-        if self._head > self.limit:
-            # The parser raises its own error for it, which is answered below.
-            raise ValueError("the head of the request is too long")
+    def _too_long(self) -> NoReturn:
+        # The parser raises its own error for it, which is answered below.
+        raise ValueError("the head of the request is too long")
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a malformed request; one too long with the status that makes CouchDB's replicator request less."""
@@ -108,14 +114,17 @@ class Protocol(HttpToolsProtocol):
         # The next request of a kept-alive connection has as long as the first.
         self._head_since = self.loop.time()
         scope: Any = self.scope
-        scope["extensions"] = {ABORT: self.transport.abort}
+        scope["extensions"] = {ABORT: self.transport.abort, JOIN: self._joining.hold}
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+        cycle: Any = self.cycle
+        # Its task has not begun to run.
+        cycle.transport = self._joining
         if self._last_clock is not None:
             # It sends Connection: close to the client, and closes the connection after the response.
-            self.cycle.keep_alive = False
+            cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         if self._rest_clock is not None:
@@ -234,6 +243,20 @@ def configured(
         backlog=1024,
         **options,
     )
+
+
+@contextlib.contextmanager
+def only_serving() -> Iterator[None]:
+    """Leave what is there now (modules, plug-ins, routes) out of garbage collections; for a process that only serves.
+
+    Otherwise a large request makes the collector look at all of it, which takes as long as to parse the request.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def serve(

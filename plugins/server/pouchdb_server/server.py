@@ -18,7 +18,8 @@ from pouchdb_core.errors import PouchDBError
 from pouchdb_server.bulkheads import Bulkhead, Bulkheads
 from pouchdb_server.finishing import close_body, finish
 from pouchdb_server.http_errors import ClientGone, RequestTimeout, Unavailable
-from pouchdb_server.incoming import Incoming, Receive
+from pouchdb_server.incoming import Incoming, Receive, Room
+from pouchdb_server.joining import JOIN
 from pouchdb_server.messages import Headers, Request, Response, error_response, header_text
 from pouchdb_server.metrics.observer import Exchange, Observer
 from pouchdb_server.metrics.tracing import Span
@@ -45,7 +46,7 @@ ABORT = "pouchdb.abort"
 """The extension of an ASGI server that drops the connection."""
 LARGE = 4 * 1024 * 1024
 """Bytes of a body that takes much memory when it is parsed: only two of them at a time."""
-SERVER_NAME = "pouchdb for Python"
+SERVER = (b"server", b"pouchdb for Python")
 OVERRIDES = ("GET", "HEAD", "POST", "PUT", "DELETE", "COPY")
 """Methods that ``X-HTTP-Method-Override`` of a POST may stand for."""
 
@@ -72,6 +73,7 @@ class Server:
         """Whether requests that arrive while it stops are answered: others continue at the same address."""
         self._supervises = False
         self._shared: list[Callable[[], None]] = []
+        self._room = Room()
         self._observer = Observer(self.environment)
         self._senders: set[Sender] = set()
         self._stopping = self._closed = False
@@ -150,7 +152,7 @@ class Server:
             # An application that mounts this one need not say that it starts.
             self.start()
         exchange = self._observer.begins(request, send)
-        incoming = Incoming(request, receive, self.settings)
+        incoming = Incoming(request, receive, self.settings, self._room)
         try:
             response = await self._respond(request, incoming, exchange)
             response.add("x-couchdb-body-time", f"{incoming.seconds * 1000:.0f}")
@@ -263,16 +265,12 @@ class Server:
 
     async def _send(self, scope: Scope, request: Request, response: Response, receive: Receive, send: Send) -> None:
         body = response.body
-        headers = [
-            (name.encode("latin-1"), header_text(value).encode("latin-1", "replace"))
-            for name, value in response.headers
-        ]
-        headers += (
-            (b"server", SERVER_NAME.encode()),
-            (b"x-couch-request-id", f"{self._prefix}{next(self._numbers):06x}".encode()),
-        )
+        headers = [_USUAL.get(pair) or _encoded(*pair) for pair in response.headers]
+        headers += (SERVER, (b"x-couch-request-id", f"{self._prefix}{next(self._numbers):06x}".encode()))
         start = {"type": "http.response.start", "status": response.status, "headers": headers}
         if isinstance(body, bytes):
+            if body and request.method != "HEAD" and (join := scope.get("extensions", {}).get(JOIN)) is not None:
+                join()
             await send(start)
             await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
             return
@@ -321,6 +319,21 @@ class Server:
             scope["extensions"][ABORT]()
             with contextlib.suppress(ClientGone, asyncio.TimeoutError, TimeoutError):
                 await asyncio.wait_for(_disconnected(receive), 5)
+
+
+def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.encode("latin-1"), header_text(value).encode("latin-1", "replace")
+
+
+_USUAL = {
+    (name, value): _encoded(name, value)
+    for name, value in (
+        ("cache-control", "must-revalidate"),
+        ("content-type", "application/json"),
+        ("x-couchdb-body-time", "0"),
+    )
+}
+"""Headers of nearly every response, encoded once."""
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -8,7 +8,6 @@ one function that hangs would keep it from ending.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import threading
 from collections.abc import Callable
@@ -31,19 +30,20 @@ class Workers:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._busy = 0
+        """Calls whose end the loop has not seen; only the loop changes it, so that no lock is needed."""
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._closed = False
 
     def run(self, function: Callable[..., T], *args: Any, after: Callable[[], None] | None = None) -> asyncio.Future[T]:
-        """Call ``function`` on a thread; a result that no caller waits for any more is dropped.
+        """Call ``function`` on a thread, from the one event loop; a result that no caller waits for is dropped.
 
         ``after()`` is called on the loop when the thread is free again, also when no caller waits for the result.
         """
-        call, future = _call(function, args, after)
-        with self._lock:
-            self._busy += 1
-            if self._busy > len(self._threads):
+        call, future = self._call(function, args, after)
+        self._busy += 1
+        if self._busy > len(self._threads):
+            with self._lock:
                 self._start(self._work)
         self._queue.put(call)
         return future
@@ -74,39 +74,39 @@ class Workers:
         get = self._queue.get
         while (call := get()) is not None:
             call()
-            with self._lock:
-                self._busy -= 1
             # Release what it holds now, not with the next call.
             del call
 
+    def _call(
+        self, function: Callable[..., T], args: tuple[Any, ...], after: Callable[[], None] | None
+    ) -> tuple[Callable[[], None], asyncio.Future[T]]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        report = self._report
 
-def _call(
-    function: Callable[..., T], args: tuple[Any, ...], after: Callable[[], None] | None
-) -> tuple[Callable[[], None], asyncio.Future[T]]:
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
+        def call() -> None:
+            result, error = None, None
+            try:
+                result = function(*args)
+            except BaseException as raised:
+                error = raised
+            try:
+                loop.call_soon_threadsafe(report, future, result, error, after)
+            except RuntimeError:
+                # The loop is closed by now: no caller waits.
+                pass
 
-    def call() -> None:
-        result, error = None, None
-        try:
-            result = function(*args)
-        except BaseException as raised:
-            error = raised
-        # The loop may be closed by now; then no caller waits.
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_report, future, result, error, after)
+        return call, future
 
-    return call, future
-
-
-def _report(
-    future: asyncio.Future[Any], result: Any, error: BaseException | None, after: Callable[[], None] | None
-) -> None:
-    if after is not None:
-        after()
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+    def _report(
+        self, future: asyncio.Future[Any], result: Any, error: BaseException | None, after: Callable[[], None] | None
+    ) -> None:
+        self._busy -= 1
+        if after is not None:
+            after()
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pouchdb_server.document_check import are_usual, checked_all
 from pouchdb_server.handlers import paging
 from pouchdb_server.handlers.paging import PageSize
 
@@ -239,9 +243,9 @@ def test_a_page_begins_after_the_last_row_also_when_that_is_deleted(environment,
     database.bulk_docs([{"_id": f"{n}"} for n in range(6)])
     for options in ({}, {"include_docs": True}):
         rows, head = paging.by_range(database, options)
-        found = [json.loads(next(rows))["id"], json.loads(next(rows))["id"]]
+        found = [row["id"] for row in json.loads(b"[%b]" % next(rows))]
         database.remove(database.get("1"))
-        found += [json.loads(row)["id"] for row in rows]
+        found += [row["id"] for piece in rows for row in json.loads(b"[%b]" % piece)]
         assert found == ["0", "1", "2", "3", "4", "5"]
         assert head["total_rows"] == 6
         database.put({"_id": "1"})
@@ -341,3 +345,42 @@ def test_views(filled):
     assert filled.post("/db/_temp_view", {"map": 1}).status == 400
     filled.put("/db/late", {})
     assert filled.get("/db/_design/d/_info").json["view_index"]["updates_pending"]["total"] == 1
+
+
+special = st.sampled_from(
+    ["_id", "_rev", "_deleted", "_other", "_revisions", "_attachments", "a", "", "_", 'x"_id', "\\_id"]
+)
+ids = st.sampled_from(["a", "b_", "_a", "_design/x", "_local/x", "", 'a"_b', "\u00e9", 5, None, {"_id": "x"}])
+plain = st.dictionaries(st.sampled_from(["_id", "a", "_b"]), ids, max_size=2)
+
+
+@given(
+    st.lists(st.dictionaries(special, ids | plain, max_size=3) | st.builds(dict, _id=st.just("a"), n=ids), max_size=3),
+    st.booleans(),
+)
+@example([{"_id": "a"}, {"_id": "b", "x": ["_y"]}], True)
+@example([{"_id": "a", "_deleted": True}, {"x": 1}], True)
+@settings(max_examples=300, deadline=None)
+def test_documents_that_look_usual_are_those_that_nothing_is_said_against(docs, escapes):
+    text = json.dumps(docs)
+    text = text.replace("_id", "\\u005fid") if escapes else text
+    docs = json.loads(text)
+    if are_usual(docs, text.encode()):
+        assert checked_all(docs, new_edits=True) == docs
+        assert all(set(doc) & {"_id"} and not doc["_id"].startswith("_") for doc in docs)
+
+
+def test_usual_documents_look_usual():
+    docs = [{"_id": "a", "n": "x_y"}, {"_id": "b"}]
+    assert are_usual(docs, json.dumps({"docs": docs}).encode())
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_special_member_is_refused_however_it_is_written(client, packed):
+    body = b'{"docs": [{"_id": "a", "\\u005fwrong": 1}, {"n": 1}]}'
+    headers = {"Content-Type": "application/json"}
+    if packed:
+        body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
+    answer = client.post("/db/_bulk_docs", body, headers)
+    assert (answer.status, answer.json["error"]) == (400, "doc_validation")
+    assert client.get("/db").json["doc_count"] == 0

@@ -10,8 +10,10 @@ import time
 from http.client import HTTPConnection
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pouchdb_server import Route, Rows
-from pouchdb_server.rows import Lists
+from pouchdb_server.rows import PIECE, TOGETHER, Lists, list_text, together
 from pouchdb_server.testing import CouchServer
 
 import pouchdb
@@ -32,6 +34,19 @@ def test_a_short_list_is_whole_and_has_an_etag():
     assert answer.etag
     assert Rows([], name="docs").body == b'{"docs":[\r\n\r\n]}\n'
     assert Rows([]).etag is None
+
+
+@given(st.lists(st.integers(0, 400).map(lambda n: b"1" * (n * n + 1)), max_size=300))
+@settings(max_examples=50, deadline=None)
+def test_rows_that_are_passed_on_together_are_the_same_list(texts):
+    pieces = list(together(texts))
+    assert b"".join(list_text(pieces, {"a": 1})) == b"".join(list_text(texts, {"a": 1}))
+    # A client that reads slowly has no more than this in memory, unless one row is longer.
+    assert all(len(piece) <= PIECE + 3 * TOGETHER or piece in texts for piece in pieces)
+
+
+def test_short_rows_are_passed_on_together():
+    assert len(list(together([b"{}"] * 1000))) == 10
 
 
 def test_a_long_list_is_made_while_it_is_read():

@@ -11,7 +11,7 @@ from pouchdb_core.documents.parse import LOCAL
 from pouchdb_core.errors import BadRequest, Conflict, PouchDBError
 from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.requests import Read
-from pouchdb_server.document_check import check_rev_text, checked_all
+from pouchdb_server.document_check import are_usual, check_rev_text, checked_all
 from pouchdb_server.handlers.multiparts import bulk_parts
 from pouchdb_server.handlers.paging import PageSize
 from pouchdb_server.handlers.writing import check_design_of
@@ -45,8 +45,10 @@ def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
     if type(atomic) is not bool:
         raise BadRequest("`all_or_nothing` parameter must be a boolean.")
     # Before anything is written: if one is refused, none is written.
-    checked_all(docs, new_edits=new_edits)
-    refused = _refused_designs(database, docs, atomic=atomic) if new_edits else {}
+    usual = new_edits and "content-encoding" not in request.headers and are_usual(docs, request.body)
+    if not usual:
+        checked_all(docs, new_edits=new_edits)
+    refused = _refused_designs(database, docs, atomic=atomic) if new_edits and not usual else {}
     if refused:
         docs = [doc for place, doc in enumerate(docs) if place not in refused]
     rows = database.bulk_docs(docs, new_edits=new_edits, atomic=atomic)

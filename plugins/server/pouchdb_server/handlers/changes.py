@@ -15,7 +15,7 @@ from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.runner import Idle
 from pouchdb_server.messages import Request, Response, Subscribe
 from pouchdb_server.query import is_number, json, number
-from pouchdb_server.rows import Rows
+from pouchdb_server.rows import PIECE, Rows
 
 __all__ = ["Clock", "Timing", "changes", "timing"]
 
@@ -242,10 +242,23 @@ def _normal(database: SyncPouchDB, asked: Changes) -> Response:
     return Rows(_each(rows), name="results", tail=rows.end, newline=b"\n", etag=True)
 
 
-def _each(rows: _Rows) -> Iterator[Any]:
+def _each(rows: _Rows) -> Iterator[bytes | Idle]:
+    """Yield the rows as JSON text, as many at once as ``Rows`` would collect."""
+    made, size = list[bytes](), 0
     try:
         while (row := rows.next()) is not None:
-            yield row
+            idle = isinstance(row, Idle)
+            if not idle:
+                text = dump(row)
+                made.append(text)
+                size += len(text)
+            if made and (idle or size >= PIECE):
+                yield b",\n".join(made)
+                made, size = [], 0
+            if idle:
+                yield row
+        if made:
+            yield b",\n".join(made)
     finally:
         rows.close()
 

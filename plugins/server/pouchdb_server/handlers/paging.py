@@ -12,6 +12,7 @@ from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.listing import RawDocument
 from pouchdb_core.jsontext import dump
 from pouchdb_core.requests import Listing
+from pouchdb_server.rows import together
 
 __all__ = ["PageSize", "by_keys", "by_range"]
 
@@ -35,6 +36,8 @@ class PageSize:
 
 def by_range(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterator[bytes], dict[str, Any]]:
     """Return the rows of ``all_docs`` as JSON text, and the fields before them; ``options`` are its options.
+
+    Short rows come several at once, with what is between them.
 
     The first page is read at once. Raises what ``all_docs`` does.
     """
@@ -68,7 +71,7 @@ def _rows(
         texts = [_raw_row(each) for each in page] if raw else list(map(dump, page))
         last, rows = page[-1].id, len(page)
         del page
-        yield from texts
+        yield from together(texts)
         if left is not None:
             left -= rows
         if ended or left == 0:
@@ -96,7 +99,7 @@ def _raw_row(document: RawDocument) -> bytes:
 
 
 def by_keys(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterator[bytes], dict[str, Any]]:
-    """Return the rows of ``all_docs`` by ``keys`` as JSON text in their order, and the fields before them."""
+    """Return what ``by_range`` does, for the rows of ``keys`` in their order."""
     keys: list[Any] = options["keys"]
     if options.get("descending"):
         keys = keys[::-1]
@@ -115,7 +118,7 @@ def by_keys(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterator
             at += len(page)
             size.read(len(page), sum(map(len, texts)))
             del page
-            yield from texts
+            yield from together(texts)
             page = database.all_docs(keys=keys[at : at + size.count], **kept)["rows"] if at < len(keys) else []
 
     listed = rows()

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import pouchdb
 from pouchdb_server.app import create_app
 from pouchdb_server.processes.siblings import READY, SIBLINGS
-from pouchdb_server.serve import Running, configured, inner
+from pouchdb_server.serve import Running, configured, inner, only_serving
 
 __all__ = ["Plan", "work"]
 
@@ -67,4 +67,5 @@ def work(plan: Plan, listening: socket.socket, connection: Connection) -> None:
         config = configured(app, server.settings, "", 0, linger=LINGER, is_stopping=stopping, **plan.serving)
         running.append(Running(config, server, lambda port: siblings.report(READY)))
         if not stopped:
-            running[0].run([listening])
+            with only_serving():
+                running[0].run([listening])
