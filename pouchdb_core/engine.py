@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pouchdb_core.adapters.base import Adapter, Place
 from pouchdb_core.changes.notify import Watcher
+from pouchdb_core.daemons import end_silently
 from pouchdb_core.errors import BadRequest, DatabaseClosed, EnvironmentError, NotFound
 from pouchdb_core.forks import Origin
 from pouchdb_core.plugins import Plugins
@@ -180,6 +181,7 @@ class Engine:
         # both stay, even without references, until it is cancelled, its environment is closed, or the program ends.
         handles = (self.going, self.unheard)
         self._finalizer = weakref.finalize(self, _clean, handles, self._runners, self._stores, self._scratch)
+        end_silently()
         self.check_options(self.place.options)
         if directory is not None:
             # Of processes that were killed while they made a database.

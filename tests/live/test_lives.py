@@ -280,6 +280,29 @@ threading.Thread(target=follow, daemon=True).start()
 env['notes'].post({})
 begun.wait()
 """,
+    "daemons that write": """
+begun = threading.Barrier(4)
+def write():
+    env['notes'].post({})
+    begun.wait()
+    while True:
+        env['notes'].post({})
+for _ in range(3):
+    threading.Thread(target=write, daemon=True).start()
+begun.wait()
+""",
+    "daemons that read": """
+begun = threading.Barrier(4)
+env['notes'].post({'_id': 'a'})
+def read():
+    begun.wait()
+    while True:
+        env['notes'].get('a')
+        env['notes'].all_docs(include_docs=True)
+for _ in range(3):
+    threading.Thread(target=read, daemon=True).start()
+begun.wait()
+""",
     "a listener that does not return": """
 called = threading.Event()
 def listen(row):
@@ -333,6 +356,28 @@ env = pouchdb.setup({storage})
     if "daemon" not in code:
         # The journal is folded in, unless a thread is stopped in the middle of reading.
         assert not list(tmp_path.glob("data/*-wal"))
+
+
+def test_other_errors_of_daemons_are_printed_at_the_end(tmp_path: Path) -> None:
+    program = """
+import sys, threading
+import pouchdb
+env = pouchdb.setup(sys.argv[1], plugins=[])
+begun, over = threading.Event(), threading.Event()
+def work():
+    begun.set()
+    over.wait()
+    raise ValueError("an error of the program")
+thread = threading.Thread(target=work, daemon=True)
+env["notes"].live_changes().on("complete", lambda result: (over.set(), thread.join()))
+thread.start()
+begun.wait()
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.returncode == 0
+    assert run.stderr.count("ValueError: an error of the program") == 1
 
 
 def test_what_goes_on_is_told_of_the_end(tmp_path: Path) -> None:
