@@ -11,6 +11,7 @@ import tantivy
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import dump
+from pouchdb_core.revisions.numbers import js_number
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.analysis import ORIGINAL, Analyzer, analyzers_of
 from pouchdb_search.schema import WEIGHT, Slots, hexed, joined, weight_of
@@ -155,8 +156,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, (int, float)):
+        return js_number(value)
     if isinstance(value, list):
         return ",".join(map(_text, value))
     return "[object Object]" if isinstance(value, Mapping) else str(value)
