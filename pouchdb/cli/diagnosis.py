@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pouchdb.cli.output import bytes_text
+from pouchdb.cli.output import bytes_text, counted
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.dump import is_checkpoint
 from pouchdb_core.errors import FunctionError, NotFound, PouchDBError
@@ -132,7 +132,7 @@ def _indexes(db: SyncPouchDB) -> Iterator[Finding]:
         elif behind := db.adapter.pending(entry.seq):
             yield note(
                 "index",
-                f"{wanted[key]} ({entry.kind}) is {behind:,} changes behind",
+                f"{wanted[key]} ({entry.kind}) is {counted(behind, 'change')} behind",
                 "the next query brings it up to date",
             )
         elif entry.purge_seq < info["purge_seq"]:
@@ -160,8 +160,8 @@ def _space(db: SyncPouchDB, name: str) -> Iterator[Finding]:
 def _conflicts(db: SyncPouchDB, name: str) -> Iterator[Finding]:
     count = sum(1 for _ in islice(db.conflicts(), COUNTED))
     if count:
-        many = "or more " if count == COUNTED else ""
-        yield note("conflicts", f"{count:,} {many}documents have conflicts", f"pouchdb conflicts {name}")
+        least = "at least " if count == COUNTED else ""
+        yield note("conflicts", f"{least}{counted(count, 'document')} in conflict", f"pouchdb conflicts {name}")
 
 
 def _checkpoints(db: SyncPouchDB, name: str) -> Iterator[Finding]:
@@ -187,7 +187,7 @@ def _checkpoints(db: SyncPouchDB, name: str) -> Iterator[Finding]:
                     "the next run starts over",
                 )
             elif left:
-                yield note("replication", f"{way}: {left:,} changes have not been replicated", "run it again")
+                yield note("replication", f"{way}: {counted(left, 'change')} not replicated yet", "run it again")
             else:
                 yield fine("replication", f"{way}: up to date")
 

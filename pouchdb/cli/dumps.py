@@ -14,7 +14,7 @@ import click
 
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
-from pouchdb.cli.output import Output, bytes_text
+from pouchdb.cli.output import Output, bytes_text, counted
 from pouchdb.cli.progress_bar import bar
 from pouchdb.cli.status import Failure, Status
 from pouchdb_core.dump import dump as write_dump
@@ -145,7 +145,7 @@ def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool)
             session.output.warn(f"{refused.get('id')}: {refused['name']}: {refused['message']}")
         session.output.line(f"{database.name}: {_summary(done)}")
         if done["checkpoints_left_out"]:
-            session.output.note(f"{done['checkpoints_left_out']} checkpoints left out: they tell of another database")
+            session.output.note(f"{counted(done['checkpoints_left_out'], 'checkpoint')} of another database left out")
     return Status.PARTLY if done["doc_write_failures"] else Status.OK
 
 
@@ -167,8 +167,8 @@ def _broken(error: PouchDBError, name: str, merge: bool) -> PouchDBError | Failu
 def _summary(done: Record) -> str:
     refused = f", {done['doc_write_failures']:,} refused" if done.get("doc_write_failures") else ""
     return (
-        f"{done['documents']:,} documents ({done['revisions']:,} revisions), {done['attachments']:,} attachments, "
-        f"{done['local_documents']:,} local documents{refused}"
+        f"{counted(done['documents'], 'document')} ({counted(done['revisions'], 'revision')}), "
+        f"{counted(done['attachments'], 'attachment')}, {counted(done['local_documents'], 'local document')}{refused}"
     )
 
 

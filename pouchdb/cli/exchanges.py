@@ -15,6 +15,7 @@ import click
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.dumps import destination, progress_bar
 from pouchdb.cli.group import Command
+from pouchdb.cli.output import counted
 from pouchdb.cli.status import Failure, Status
 from pouchdb.exchange.csv_rows import CELLS, csv_documents
 from pouchdb.exchange.exporting import FORMATS, export_documents
@@ -162,13 +163,13 @@ def _told(session: Session, name: str, done: ImportResult, broken: int) -> int:
             output.warn(f"{error['place']}{which}: {error['error'].replace('_', ' ')}: {error['reason']}")
         if done.refused > LISTED:
             output.warn(f"... and {done.refused - LISTED:,} more")
-        counts = [f"{done.read:,} documents read", f"{done.written:,} written"]
+        counts = [f"{counted(done.read, 'document')} read", f"{done.written:,} written"]
         counts += [f"{done.unchanged:,} there already"] * bool(done.unchanged)
         counts += [f"{done.skipped:,} skipped"] * bool(done.skipped)
         counts += [f"{done.refused:,} refused"] * bool(done.refused)
         output.line(f"{name}: {', '.join(counts)}")
         if broken:
-            output.note(f"{broken} incomplete lines of a resumed backup left out")
+            output.note(f"{counted(broken, 'incomplete line')} of a resumed backup left out")
         if any(each["error"] == "conflict" for each in done.errors):
             output.note("ids that are taken: --replace, --skip or --conflict says what becomes of them")
     if not done.refused:
@@ -231,7 +232,7 @@ def export(
             on_progress=lambda done: progress(done, 0),
         )
     if str(file) == "-":
-        session.output.note(f"{count:,} documents")
+        session.output.note(counted(count, "document"))
     else:
         session.output.pairs({"file": str(file), "documents": count})
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from pouchdb.cli.status import Failure, redacted
 
-__all__ = ["Output", "bytes_text", "json_text", "shown"]
+__all__ = ["Output", "bytes_text", "counted", "json_text", "shown"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -24,6 +24,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066
 def shown(value: object) -> str:
     """Return a value as text that is safe for a terminal: ids and bodies may hold control codes."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(value))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 document`` and ``2 documents``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def bytes_text(number: int) -> str:

@@ -151,9 +151,9 @@ def test_stale_indexes_and_conflicts_and_replications(cli: Cli, env: SyncEnviron
     there = {"_id": "new", "_rev": "1-x", "_revisions": {"start": 1, "ids": ["x"]}}
     db.bulk_docs([there], new_edits=False)
     told = findings(cli("doctor", "a", "--json"))
-    assert ("note", "_design/d (views) is 1 changes behind") in told
-    assert ("note", "a to b: 1 changes have not been replicated") in told
-    assert ("note", "1 documents have conflicts") in told
+    assert ("note", "_design/d (views) is 1 change behind") in told
+    assert ("note", "a to b: 1 change not replicated yet") in told
+    assert ("note", "1 document in conflict") in told
     db.put({**db.get("_design/d"), "views": {}})
     db.query(view)
     assert any("no design document defines any more" in text for _, text in findings(cli("doctor", "a", "--json")))

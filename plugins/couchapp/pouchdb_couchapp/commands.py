@@ -58,4 +58,4 @@ def _pull(session: Session, /, db: str, ddoc: str, folder: Path | None, force: b
     if session.output.json:
         session.output.data({"ok": True, "id": f"_design/{name}", "files": count, "folder": str(target)})
     else:
-        session.output.line(f"_design/{name}: {count} files in {target}")
+        session.output.line(f"_design/{name}: {count} file{'' if count == 1 else 's'} in {target}")
