@@ -13,7 +13,9 @@ REFUSED = {
     "ThreadPoolExecutor",
     "ProcessPoolExecutor",
     "ThreadPool",
-    "Pool",
+    "multiprocessing.pool",
+    "multiprocessing.dummy",
+    "concurrent.futures.thread",
     "start_new_thread",
     "to_thread",
     "run_in_executor",
@@ -89,11 +91,7 @@ def test_there_is_no_other_kind_of_pool() -> None:
         (name, str(path.relative_to(ROOT)))
         for path in sources()
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        for name in (
-            getattr(node, "attr", None) or getattr(node, "id", None) if not isinstance(node, ast.alias) else node.name,
-        )
+        for name in (getattr(node, each, None) for each in ("attr", "id", "name", "module"))
         if name in REFUSED
     }
-    # A pool of connections of a store, which makes no threads.
-    used -= {("Pool", "pouchdb_core/adapters/sqlite/connection.py")}
     assert used == set()
