@@ -86,6 +86,8 @@ class Pool:
             return
         if self._closed:
             session.close()
+        # A loan has the frame of a call, with all that was in it.
+        session.loan = None
         self._give(loan)
         if session.used - self._swept > self._idle:
             self._swept = session.used
@@ -192,6 +194,7 @@ class Pool:
                     session = self._sessions[place]
                     if session is not None:
                         session.close()
+                        session.loan = None
                     self._give(loan)
                     found = True
         return found

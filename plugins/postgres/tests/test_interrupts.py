@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import random
 import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -208,6 +210,29 @@ def test_a_snapshot_without_its_end_is_not_read_any_more(db: Any, url: str, open
     assert store.row("new") is not None
     kept.clear()
     assert store.row("first") is not None
+
+
+def test_nothing_of_a_call_is_kept(db: Any) -> None:
+    class Thing:
+        pass
+
+    def call(use: Callable[[], Any]) -> Any:
+        thing = Thing()
+        use()
+        return weakref.ref(thing)
+
+    gc.disable()
+    try:
+        for use in (
+            lambda: db.get("first"),
+            lambda: db.put({"_id": "thing"}),
+            lambda: db.changes(),
+            lambda: db.all_docs(include_docs=True),
+            lambda: db.get("first", revs=True),
+        ):
+            assert call(use)() is None
+    finally:
+        gc.enable()
 
 
 def test_those_who_wait_get_a_connection(db: Any) -> None:
