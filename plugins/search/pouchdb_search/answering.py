@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import tantivy
 
-from pouchdb_core.api.options import flag_of, place_after, place_in, whole_of
+from pouchdb_core.api.options import document_options, flag_of, place_after, place_in, whole_of
 from pouchdb_core.errors import QueryParseError
+from pouchdb_core.requests import Listing
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
 from pouchdb_search.facets import counts_of, drilled, ranges_of
@@ -94,8 +95,15 @@ class Search:
         ids = [hit.id for hit in hits]
         listing: Any = {"rows": []}
         if ids:
-            conflicts, attachments = (flag_of(self._given, name) for name in ("conflicts", "attachments"))
-            listing = self._db.all_docs(keys=ids, include_docs=self._docs, conflicts=conflicts, attachments=attachments)
+            db, chosen = self._db, {name: flag_of(self._given, name) for name in ("conflicts", "attachments")}
+            request = Listing(
+                keys=tuple(ids),
+                include_docs=self._docs,
+                options=document_options(**chosen),
+                user=db.user,
+                purpose=db.purpose,
+            )
+            listing = db.plugins.list(db, request)
         known = {row["key"]: row for row in listing["rows"]}
         shown, missing = self._shown, Record()
         rows = []

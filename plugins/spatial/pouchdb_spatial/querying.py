@@ -42,7 +42,7 @@ MANY = 100
 """Rows around a point from which a search for the nearest begins with a smaller circle; 8 for each that is wanted."""
 SMALLEST = 1_000.0
 """Metres of the smallest first circle."""
-_TEXTS = ("bbox", "plane_bounds", "relation", "stale", "format", "bookmark")
+_TEXTS = ("bbox", "plane_bounds", "relation", "stale", "update", "format", "bookmark")
 
 Read = Callable[["Bounds | None"], Iterator[list[Row]]]
 """Yields the rows whose boxes overlap bounds, or all, some at a time."""

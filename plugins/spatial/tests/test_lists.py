@@ -80,6 +80,13 @@ def test_the_server_sends_them() -> None:
         assert remote.spatial_list("g/text/sp", query={"limit": 1}).body == "places: ams@4.9,52.37."
         rows = http.request("GET", f"{server.url}/places/_design/g/_spatial/sp", fields={"limit": "1"})
         assert json.loads(rows.data)["rows"][0]["id"] == "ams"
+        for option in ({"update": "lazy"}, {"update": "false"}, {"stale": "update_after"}, {"stale": "ok"}):
+            for path in ("_spatial/sp", "_geo/st"):
+                answer = http.request("GET", f"{server.url}/places/_design/g/{path}", fields=option)
+                assert answer.status == 200, option
+            assert len(remote.spatial("g/sp", **option).rows) == 3
+        assert remote.spatial("g/sp", update=False).rows == remote.spatial("g/sp").rows
+        assert http.request("GET", f"{server.url}/places/_design/g/_geo/st", fields={"update": "now"}).status == 400
     http.clear()
 
 
