@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pouchdb_core.documents import local
@@ -23,15 +22,8 @@ Ancestor = tuple[str, bytes]
 """A stored revision and its body."""
 
 
-@dataclass(slots=True)
-class _Verdict:
-    """The guards' verdict on a document, over which winner and by which rules."""
-
-    over: str | None
-    ddocs_seq: int
-    error: PouchDBError | None = None
-    unseen: bool = False
-    """Whether all guards let everything pass, whatever the winner."""
+_ANY = object()
+"""The winner of documents that no guard looked at: all let everything pass, whatever the winner."""
 
 
 class Judge:
@@ -39,24 +31,26 @@ class Judge:
 
     def __init__(self, store: Store, guards: Sequence[Guard], new_edits: bool) -> None:
         self._store, self._guards, self._new_edits = store, guards, new_edits
-        self._verdicts: dict[Parsed, _Verdict] = {}
+        self._over: dict[Parsed, tuple[object, int]] = {}
+        """Over which winner (None: none), and by the rules of which ``ddocs_seq``, each document was judged."""
+        self._errors: dict[Parsed, PouchDBError] = {}
 
     def ask(self, batch: Sequence[Parsed]) -> None:
         """Ask the guards about ``batch``, over the current state."""
         if not batch:
             return
+        for parsed in batch:
+            self._errors.pop(parsed, None)
         ddocs_seq = self._store.counters().ddocs_seq
         guards = [guard for guard in self._guards if not passes_all(guard, ddocs_seq)]
         if not guards:
-            self._verdicts.update(dict.fromkeys(batch, _Verdict(None, ddocs_seq, unseen=True)))
+            self._over.update(dict.fromkeys(batch, (_ANY, ddocs_seq)))
             return
         # Design documents that change from here on make the verdicts stale.
-        with self._store.snapshot():
-            rows = self._store.rows([parsed.id for parsed in batch])
-            ancestors = [_ancestor(self._store, parsed, rows.get(parsed.id), self._new_edits) for parsed in batch]
+        rows, ancestors = self._read(batch)
         for parsed in batch:
             row = rows.get(parsed.id)
-            self._verdicts[parsed] = _Verdict(row[2] if row else None, ddocs_seq)
+            self._over[parsed] = (row[2] if row else None, ddocs_seq)
         for guard in guards:
             # Each guard gets separate copies.
             errors = guard(
@@ -66,23 +60,38 @@ class Judge:
                 ]
             )
             for parsed, error in zip(batch, _checked(guard, errors, len(batch)), strict=True):
-                verdict = self._verdicts[parsed]
-                if verdict.error is None:
-                    verdict.error = error
+                if error is not None:
+                    self._errors.setdefault(parsed, error)
+
+    def _read(self, batch: Sequence[Parsed]) -> tuple[dict[str, Row], list[Ancestor | None]]:
+        """Return the rows of a batch, and what each document was made from: usually nothing, or what its row has."""
+        store, new_edits = self._store, self._new_edits
+        ids = [parsed.id for parsed in batch]
+        try:
+            rows = store.rows(ids)
+            return rows, [_ancestor(_elsewhere, parsed, rows.get(parsed.id), new_edits) for parsed in batch]
+        except _Elsewhere:
+            with store.snapshot():
+                # Again: rows and bodies must be of one state.
+                rows = store.rows(ids)
+                return rows, [_ancestor(store.body, parsed, rows.get(parsed.id), new_edits) for parsed in batch]
 
     def stale(self, batch: Sequence[Parsed], heads: dict[str, Head], counters: Counters) -> list[Parsed]:
         """Return those that were judged over another winner, or by other design documents, than the current ones."""
-        return [parsed for parsed in batch if not self._stands(parsed, heads.get(parsed.id), counters)]
+        ddocs_seq, over = counters.ddocs_seq, self._over
+        stale = []
+        for parsed in batch:
+            winner, seq = over[parsed]
+            head = heads.get(parsed.id)
+            if seq != ddocs_seq or (winner is not _ANY and winner != (head[1] if head else None)):
+                stale.append(parsed)
+        return stale
 
     def error(self, parsed: Parsed) -> PouchDBError | None:
         """Return why a document must not be written."""
-        return self._verdicts[parsed].error
-
-    def _stands(self, parsed: Parsed, head: Head | None, counters: Counters) -> bool:
-        verdict = self._verdicts[parsed]
-        if verdict.ddocs_seq != counters.ddocs_seq:
-            return False
-        return verdict.unseen or verdict.over == (head[1] if head else None)
+        if parsed not in self._over:
+            raise PluginError(f"no guard was asked about {parsed.id!r}")
+        return self._errors.get(parsed)
 
 
 def passes_all(guard: Guard, ddocs_seq: int) -> bool:
@@ -122,8 +131,8 @@ class _Document(Proposed):
 
     _new: Record
     _sent: Record
-    _old: Record | None
-    _parent: Record | None
+    _old: Record
+    _parent: Record
 
     def __init__(
         self, parsed: Parsed, row: Row | None, ancestor: Ancestor | None, ddocs_seq: int, new_edits: bool
@@ -171,6 +180,9 @@ class _Document(Proposed):
         parsed = self._parsed
         if parsed.attachments is not None:
             return dump(self.sent)
+        if self._new_edits and parsed.parent is None and not parsed.deleted:
+            # The usual new document.
+            return b'%b%b"_id":%b}' % (parsed.body[:-1], b"" if len(parsed.body) < 3 else b",", dump(parsed.id))
         more = dump(_shown(parsed.id, self._sent_path(), parsed.deleted, {}))
         return more if len(parsed.body) < 3 else b"%b,%b" % (parsed.body[:-1], more[1:])
 
@@ -187,31 +199,32 @@ class _Document(Proposed):
 
     @property
     def old(self) -> Record | None:
+        row = self._row
+        if row is None:
+            return None
         try:
             return self._old
         except AttributeError:
             pass
-        row = self._row
-        self._old = None
-        if row is not None:
-            self._old = _shown(row[1], tree_of(row).path(row[2]), bool(row[3]), load(row[5] or b"{}"))
-            if "_attachments" in self._old:
-                stubs(self._old)
+        self._old = _shown(row[1], tree_of(row).path(row[2]), bool(row[3]), load(row[5] or b"{}"))
+        if "_attachments" in self._old:
+            stubs(self._old)
         return self._old
 
     @property
     def parent(self) -> Record | None:
+        row = self._row
+        if row is None or self._ancestor is None:
+            return None
         try:
             return self._parent
         except AttributeError:
             pass
-        self._parent = None
-        if self._row is not None and self._ancestor is not None:
-            rev, body = self._ancestor
-            tree = tree_of(self._row)
-            self._parent = _shown(self._row[1], tree.path(rev), tree.is_deleted(rev), load(body))
-            if "_attachments" in self._parent:
-                stubs(self._parent)
+        rev, body = self._ancestor
+        tree = tree_of(row)
+        self._parent = _shown(row[1], tree.path(rev), tree.is_deleted(rev), load(body))
+        if "_attachments" in self._parent:
+            stubs(self._parent)
         return self._parent
 
     def content(self, attachment: str) -> Iterator[bytes]:
@@ -258,8 +271,18 @@ class LocalDocument(Proposed):
         raise NotFound("a local document has no attachments", id=self.id)
 
 
-def _ancestor(store: Store, parsed: Parsed, row: Row | None, new_edits: bool) -> Ancestor | None:
-    """Return the revision a document was made from, and its body; inside a snapshot."""
+class _Elsewhere(Exception):
+    """A body is needed that is not in its document's row."""
+
+
+def _elsewhere(pointer: int) -> bytes | None:
+    raise _Elsewhere
+
+
+def _ancestor(
+    body_of: Callable[[int], bytes | None], parsed: Parsed, row: Row | None, new_edits: bool
+) -> Ancestor | None:
+    """Return the revision a document was made from, and its body."""
     if row is None:
         return None
     candidates = parsed.path[1:]
@@ -273,7 +296,7 @@ def _ancestor(store: Store, parsed: Parsed, row: Row | None, new_edits: bool) ->
         if row[4] is None:
             continue
         tree = tree_of(row)
-        if rev in tree and (pointer := tree.body(rev)) is not None and (body := store.body(pointer)) is not None:
+        if rev in tree and (pointer := tree.body(rev)) is not None and (body := body_of(pointer)) is not None:
             return rev, body
     return None
 

@@ -18,6 +18,7 @@ from pouchdb_core.javascript.engine_interface import Engine, Limits
 from pouchdb_core.javascript.javascript_errors import EngineMissing
 
 _HERE = Path(__file__).parent
+_CHUNK = 2**16
 
 
 class ProcessEnded(Exception):
@@ -150,6 +151,8 @@ class WorkerProcess:
 
     def tell(self, line: str) -> None:
         """Send a request that is not answered."""
+        if self.dead:
+            raise self._end()
         try:
             self._write(self._frame(line, b""))
         except OSError:
@@ -160,14 +163,13 @@ class WorkerProcess:
         return b"%b%b\n%b" % ((len(line) + 1 + len(text)).to_bytes(4, "big"), line.encode(), text)
 
     def _exchange(self, frame: bytes | None, seconds: float) -> tuple[bytes, bytes]:
+        if self.dead:  # an answer before came together with its deadline, and was a question
+            raise self._end()
         self._watchdog.arm(seconds)
         try:
             if frame is not None:
                 self._write(frame)
-            length = int.from_bytes(self._read(4), "big")
-            if not 1 <= length <= self._limits.output + 2**16:
-                raise EOFError("a frame of a length that no worker of ours sends")
-            answer = self._read(length)
+            answer = self._read_frame()
         except (OSError, EOFError):
             raise self._end() from None
         except BaseException:  # KeyboardInterrupt and the like: the answer would be taken for the next one's
@@ -182,6 +184,19 @@ class WorkerProcess:
         view = memoryview(frame)
         while view:
             view = view[self._requests.write(view) :]
+
+    def _read_frame(self) -> bytes:
+        # Usually one read: each takes as long as many lines of Python.
+        chunk = self._answers.read(_CHUNK)
+        if len(chunk) < 4:
+            if not chunk:
+                raise EOFError("the worker closed its pipe")
+            chunk += self._read(4 - len(chunk))
+        length = int.from_bytes(chunk[:4], "big")
+        if not 1 <= length <= self._limits.output + 2**16 or len(chunk) > 4 + length:
+            raise EOFError("a frame of a length that no worker of ours sends")
+        missing = 4 + length - len(chunk)
+        return chunk[4:] + self._read(missing) if missing else chunk[4:]
 
     def _read(self, length: int) -> bytes:
         chunk = self._answers.read(length)

@@ -36,8 +36,13 @@ class _Turn:
 
     def __init__(self, database: str) -> None:
         self.database = database
-        self.granted = threading.Event()
+        self.granted: threading.Event | None = None  # made when it has to wait
         self.began = 0.0
+
+    def grant(self) -> None:
+        """Wake the call."""
+        assert self.granted is not None, "it waits"
+        self.granted.set()
 
 
 class Turns:
@@ -79,7 +84,7 @@ class Turns:
             self._closed = True
             for queue in self._waiting.values():
                 for turn in queue:
-                    turn.granted.set()
+                    turn.grant()
             self._waiting.clear()
 
     def _take(self, database: str, patience: float) -> _Turn:
@@ -87,6 +92,12 @@ class Turns:
         with self._lock:
             if self._closed:
                 raise Closed
+            now = time.monotonic()
+            if not self._waiting and self._may_run(database, now):
+                turn.began = now
+                self._running.add(turn)
+                return turn
+            turn.granted = threading.Event()
             self._waiting.setdefault(database, deque()).append(turn)
             self._seat()
         if turn in self._running:
@@ -99,13 +110,15 @@ class Turns:
         return turn
 
     def _wait(self, turn: _Turn, until: float) -> None:
+        granted = turn.granted
+        assert granted is not None, "it waits"
         while True:
             with self._lock:
                 self._seat()
                 changes = self._next_slow()
             now = time.monotonic()
             wake = until if changes is None else min(until, changes)
-            if turn.granted.wait(max(0.0, wake - now)):
+            if granted.wait(max(0.0, wake - now)):
                 if turn not in self._running:
                     raise Closed
                 return
@@ -149,7 +162,7 @@ class Turns:
                     turn = queue.popleft()
                     turn.began = now
                     self._running.add(turn)
-                    turn.granted.set()
+                    turn.grant()
                     if queue:
                         self._waiting.move_to_end(database)
                     else:

@@ -30,7 +30,7 @@ from pouchdb_core.javascript import (
     WorkerClosed,
     WorkerCrashed,
 )
-from pouchdb_core.javascript.process import WorkerProcess
+from pouchdb_core.javascript.process import ProcessEnded, WorkerProcess
 
 LIMITS = Limits(seconds=5.0)
 FAST = Limits(seconds=0.4)
@@ -271,6 +271,18 @@ def test_an_answer_that_is_no_json(new: New, quickjs: Engine, tmp_path: Path) ->
     assert isinstance(second[0], pouchdb_core.javascript.OutputTooLarge)
 
 
+def test_a_question_that_came_together_with_its_deadline_is_a_time_out(quickjs: Engine) -> None:
+    process = WorkerProcess(quickjs, LIMITS)
+    process._watchdog.arm(0.0)
+    process._process.wait()
+    process.kill()
+    with pytest.raises(ProcessEnded) as caught:
+        process.request("answer 1.0", b"", 1.0)
+    assert caught.value.expired
+    with pytest.raises(ProcessEnded):
+        process.tell("drop 1")
+
+
 # ---- threads, forks, ends -------------------------------------------------------------------------------------------
 
 
@@ -381,11 +393,11 @@ def test_interrupted_call_does_not_mix_answers(new: New, monkeypatch: pytest.Mon
     worker = new()
     sandbox = open_one(worker)
 
-    def interrupted(self: WorkerProcess, length: int) -> bytes:
+    def interrupted(self: WorkerProcess) -> bytes:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(WorkerProcess, "_read", interrupted)
+        patch.setattr(WorkerProcess, "_read_frame", interrupted)
         with pytest.raises(KeyboardInterrupt):
             sandbox.map(["m"], [{"_id": "lost"}])
     assert works(sandbox)

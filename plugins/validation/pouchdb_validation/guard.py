@@ -97,7 +97,7 @@ class _Guard:
         # On its own behalf: a validator sees all of the database.
         database, options = self._database.as_user(None), self._options
         more = python_rules(database, only_always=self._only_always)
-        rules = NO_RULES if self._only_always else rules_of(database)
+        rules = NO_RULES if self._only_always else rules_of(database, proposed[0].ddocs_seq)
         if not more and rules.empty:
             self._remember(proposed[0].ddocs_seq)
             return [None] * len(proposed)

@@ -160,17 +160,20 @@ def compiled(database: SyncPouchDB, ddocs: Sequence[Mapping[str, Any]]) -> Rules
     return Rules(stored, None)
 
 
-_RULES: Slot[list[tuple[Any, Rules]]] = Slot("validation rules", lambda database: [])
+_RULES: Slot[list[tuple[int, Rules]]] = Slot("validation rules", lambda database: [])
 
 
-def rules_of(database: SyncPouchDB) -> Rules:
-    """Return the rules of a database, compiled once for each state of its design documents."""
-    ddocs = database.design_documents()
+def rules_of(database: SyncPouchDB, ddocs_seq: int) -> Rules:
+    """Return the rules of a database, compiled once for each state of its design documents.
+
+    ``ddocs_seq`` is the state that was read before; the rules are of this one, or of a later one.
+    """
     known = database.store_state(_RULES)
-    if known and known[0][0] is ddocs:
+    if known and known[0][0] == ddocs_seq:
         return known[0][1]
-    rules = compiled(database, ddocs)
-    if rules._broken is None or rules._broken.name == "compilation_error":
-        # The next attempt may meet the time limit.
-        known[:] = [(ddocs, rules)]
+    rules = compiled(database, database.design_documents())
+    # One whose compilation met the time limit is tried again.
+    is_final = rules._broken is None or rules._broken.name == "compilation_error"
+    if is_final and database.adapter.ddocs_seq() == ddocs_seq:
+        known[:] = [(ddocs_seq, rules)]
     return rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -475,3 +476,26 @@ def test_a_user_of_a_database_without_validators_waits_for_no_look_at_its_docume
 
     with pytest.raises(Forbidden, match="no d"):
         ada.put({"_id": "d"})
+
+
+def test_a_function_that_another_process_changes_judges_the_next_write(tmp_path: Path) -> None:
+    def only(word: str) -> dict[str, Any]:
+        source = f"function (doc) {{ if (doc.n !== '{word}') throw({{forbidden: 'only {word}'}}); }}"
+        return {"_id": "_design/rule", "validate_doc_update": source}
+
+    # Of other plug-ins, so that it is not the same environment.
+    with (
+        pouchdb.setup(tmp_path, plugins=["validation"]) as one,
+        pouchdb.setup(tmp_path, plugins=["validation", "all_dbs"]) as other,
+    ):
+        ada = one["test"].as_user({"name": "ada", "roles": []})
+        rev = one["test"].put(only("a")).rev
+        ada.put({"_id": "1", "n": "a"})
+        for word in ("b", "c"):
+            rev = other["test"].put({**only(word), "_rev": rev}).rev
+            with pytest.raises(Forbidden, match=f"only {word}"):
+                ada.put({"_id": "2", "n": "a"})
+            assert ada.put({"_id": word, "n": word}).ok
+            assert [each.get("name") for each in ada.bulk_docs([{"n": word}, {"n": "a"}])] == [None, "forbidden"]
+        other["test"].remove("_design/rule", rev)
+        assert ada.put({"_id": "2", "n": "a"}).ok
