@@ -53,7 +53,7 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
     if request.raw:
         yield from cast("Iterator[Record]", raw_changes(store, chain.from_iterable(pages), request.options))
         return end
-    if wanted is None and request.style != "all_docs" and request.options is PLAIN:
+    if wanted is None and request.style != "all_docs" and request.options == PLAIN:
         return (yield from _plainly(request, pages, end))
     count, last, passed = 0, since, 0
     for row, revs in _judged(store, request, chain.from_iterable(pages), wanted):
