@@ -15,7 +15,6 @@ from typing import Any
 
 import tantivy
 from luqum.exceptions import ParseError  # type: ignore[import-untyped]  # it has none
-from luqum.parser import lexer, parser  # type: ignore[import-untyped]
 from luqum.tree import (  # type: ignore[import-untyped]
     AndOperation,
     Boost,
@@ -36,6 +35,7 @@ from luqum.tree import (  # type: ignore[import-untyped]
 )
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_search.lucene_grammar import lexer, parser
 from pouchdb_search.queries import DEFAULT, MUST, NOT, SHOULD, Asked, everything, range_pattern
 from pouchdb_search.schema import hexed, stored
 
