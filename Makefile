@@ -170,7 +170,7 @@ bench: $(INSTALLED) ## the benchmarks: prints the table and writes bench/results
 	@$(BIN)/python -m bench.server
 	@$(BIN)/python -m bench.workers
 
-scale: $(INSTALLED) ## the cost of a document from 10 thousand to 1 million of them
+scale: $(INSTALLED) ## the cost of a document from 10 thousand to 1 million of them; BENCH=--postgres: in both stores
 	@$(BIN)/python -m bench --scale $(BENCH)
 
 # -------------------------------------------------------------------------------------------------------------- cleaning

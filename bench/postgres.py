@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -96,25 +97,55 @@ def _timed(work: Callable[[], Any], count: int) -> float:
     return (perf_counter() - start) / count * 1e6
 
 
-def _median(work: Callable[[], Any], count: int) -> float:
-    """Return what one of several calls takes: a call takes some milliseconds, and other programs run too."""
-    return median(_timed(work, count) for _ in range(CALLS))
+class Processors:
+    """Processor time of this process, its workers and the server: what others do on the machine is not in it."""
+
+    def __init__(self, server: Any) -> None:
+        self._roots = (os.getpid(), server.process.pid)
+        self._tick = os.sysconf("SC_CLK_TCK")
+
+    def seconds(self) -> float:
+        """Return the seconds so far; of children that have ended too."""
+        ticks = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                # After the name, which may have spaces: state, parent, ..., utime, stime, cutime, cstime.
+                fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(stat.parent.name) in self._roots:
+                ticks += sum(map(int, fields[11:15]))
+            elif int(fields[1]) in self._roots:
+                ticks += sum(map(int, fields[11:13]))
+        return ticks / self._tick
+
+    def of(self, work: Callable[[], Any], count: int) -> float:
+        """Return the microseconds that each of ``count`` takes."""
+        before = self.seconds()
+        work()
+        return (self.seconds() - before) / count * 1e6
 
 
-def _measure(db: Any, docs: list[list[Document]], view: bool) -> dict[str, float]:
-    """Return microseconds a document, by what was done."""
+def _measure(db: Any, docs: list[list[Document]], view: bool, processors: Processors) -> dict[str, tuple[float, float]]:
+    """Return microseconds a document, by what was done: those that went by, and those of processors."""
     count = sum(map(len, docs))
     ids = [doc["_id"] for batch in docs for doc in batch][:: max(1, count // 1000)]
-    found = {
-        "bulk write": _timed(lambda: [db.bulk_docs(batch) for batch in docs], count),
-        "put": _timed(lambda: [db.put({"_id": f"single-{n}", "n": n}) for n in range(SINGLE)], SINGLE),
-        "get": _timed(lambda: [db.get(id) for id in ids], len(ids)),
-        "changes": _median(lambda: db.changes(), count),
+    work: dict[str, tuple[Callable[[], Any], int]] = {
+        "bulk write": (lambda: [db.bulk_docs(batch) for batch in docs], count),
+        "put": (lambda: [db.put({"_id": f"single-{n}", "n": n}) for n in range(SINGLE)], SINGLE),
+        "get": (lambda: [db.get(id) for id in ids], len(ids)),
+        "changes": (lambda: [db.changes() for _ in range(CALLS)], CALLS * count),
     }
     if view:
-        db.put(VIEW)
-        found["view build"] = _timed(lambda: db.query("v/k"), count)
-        found["grouped view"] = _timed(lambda: db.query("v/k", group=True), 1)
+        work["view build"] = (lambda: db.query("v/k"), count)
+        work["grouped view"] = (lambda: [db.query("v/k", group=True) for _ in range(CALLS)], CALLS)
+    found = {}
+    for what, (call, times) in work.items():
+        if what == "view build":
+            db.put(VIEW)
+        start = perf_counter()
+        busy = processors.of(call, times)
+        found[what] = (perf_counter() - start) / times * 1e6, busy
     return found
 
 
@@ -172,65 +203,76 @@ def run_postgres(directory: Path, count: int, rounds: int, sizes: tuple[int, ...
         # A collection is not to look through the benchmark's own documents, in the middle of one or the other.
         gc.collect()
         gc.freeze()
-        rows: dict[str, list[tuple[float, float, float]]] = {}
+        processors = Processors(server)
+        rows: dict[str, list[tuple[tuple[float, float], ...]]] = {}
         for number in range(rounds):
             here, there = pouchdb.setup(directory / f"r{number}"), pouchdb.setup(server.url(schema=f"r{number}"))
             server.run(f"CREATE SCHEMA hand{number}")
             hand = ByHand(server.url(options=f"-csearch_path%3Dhand{number}"))
-            ours, sqlite, theirs = _measure(there["a"], docs, True), _measure(here["a"], docs, True), {}
-            theirs = _measure(hand, docs, False)
+            ours, sqlite = (_measure(place["a"], docs, True, processors) for place in (there, here))
+            theirs = _measure(hand, docs, False, processors)
             two = "two processes writing"
-            ours[two] = _two_processes(server.url(schema=f"r{number}"), count)
-            sqlite[two] = _two_processes(str(directory / f"r{number}"), count)
+            ours[two] = _two_processes(server.url(schema=f"r{number}"), count), 0.0
+            sqlite[two] = _two_processes(str(directory / f"r{number}"), count), 0.0
             for what in ours:
-                rows.setdefault(what, []).append((ours[what], sqlite[what], theirs.get(what, 0.0)))
+                rows.setdefault(what, []).append((ours[what], sqlite[what], theirs.get(what, (0.0, 0.0))))
             hand.close()
             there.close()
             here.close()
         shown = []
         for what, found in rows.items():
-            ours, sqlite, theirs = (median(each) for each in zip(*found, strict=True))
-            ratio = median(o / t for o, _, t in found) if theirs else 0
-            numbers = [f"{each:,.1f}" if each else "" for each in (ours, sqlite, theirs)]
-            shown.append([what, *numbers, f"{ratio:.2f}" if ratio else ""])
-        head = ["microseconds a document", "PostgreSQL", "SQLite", "psycopg by hand", "ours / by hand"]
+            each = [f"{median(round_[n][0] for round_ in found):,.1f}" for n in range(3)]
+            ratios = [
+                f"{median(round_[0][kind] / round_[2][kind] for round_ in found):.2f}" if found[0][2][kind] else ""
+                for kind in (0, 1)
+            ]
+            shown.append([what, *(text if text != "0.0" else "" for text in each), *ratios])
+        contenders = ["PostgreSQL", "SQLite", "psycopg by hand"]
+        head = ["microseconds a document", *contenders, "ours / by hand", "of processor time"]
         print("\n".join(table(head, shown)))
     finally:
         server.remove()
 
 
 def _grow(server: Any, directory: Path, sizes: tuple[int, ...]) -> None:
-    """Print what a document costs while a database grows, in both stores; each line as soon as it is known."""
+    """Print the processor time that a document costs while a database grows, in both stores."""
     head = ["documents", "store", "bulk, first tenth", "bulk, last tenth", "put", "get", "changes", "view build"]
+    processors = Processors(server)
     shown = []
     for size in sizes:
         for store, where in (("PostgreSQL", server.url(schema=f"s{size}")), ("SQLite", directory / f"s{size}")):
             began = perf_counter()
-            shown.append([f"{size:,}", store, *_size(where, size)])
+            shown.append([f"{size:,}", store, *_size(where, size, processors)])
             print(*shown[-1], f"{perf_counter() - began:,.0f} s", file=sys.stderr, flush=True)
     print("\n".join(table(head, shown)))
 
 
-def _size(where: str | Path, size: int) -> list[str]:
+def _size(where: str | Path, size: int, processors: Processors) -> list[str]:
     with pouchdb.setup(where) as environment:
         db = environment["a"]
-        times = []
-        for batch in _batches(size):
-            start = perf_counter()
-            db.bulk_docs(batch)
-            times.append((perf_counter() - start) / len(batch) * 1e6)
-        tenth = max(1, len(times) // 10)
-        ids = [f"doc-{n:08d}" for n in range(0, size, max(1, size // BATCH))]
-        got = _timed(lambda: [db.get(id) for id in ids], len(ids))
-        put = _timed(lambda: [db.put({"_id": f"single-{n}", "n": n}) for n in range(SINGLE)], SINGLE)
+        tenth, batches = size // 10, _batches(size)
+
+        def bulk(count: int) -> float:
+            """Write so many documents; making them is not in it."""
+            spent = 0.0
+            for batches_left in range(0, count, 10 * BATCH):
+                docs = [next(batches) for _ in range(min(10 * BATCH, count - batches_left) // BATCH)]
+                spent += processors.of(lambda docs=docs: [db.bulk_docs(each) for each in docs], count)
+            return spent
+
+        first, _, last = bulk(tenth), bulk(size - 2 * tenth), bulk(tenth)
+        ids = [f"doc-{n:08d}" for n in range(0, size, max(1, size // (5 * BATCH)))]
+        got = processors.of(lambda: [db.get(id) for id in ids], len(ids))
+        put = processors.of(lambda: [db.put({"_id": f"single-{n}", "n": n}) for n in range(SINGLE)], SINGLE)
         rows = min(size, 10 * BATCH)
         # From the middle: what comes before and after must not matter.
-        feed = _median(lambda: db.changes(since=(size - rows) // 2, limit=rows), rows)
+        feed = processors.of(
+            lambda: [db.changes(since=(size - rows) // 2, limit=rows) for _ in range(CALLS)], CALLS * rows
+        )
         db.put(VIEW)
-        view = _timed(lambda: db.query("v/k"), size)
-        numbers = (median(times[:tenth]), median(times[-tenth:]), put, got, feed, view)
+        view = processors.of(lambda: db.query("v/k"), size)
         environment.destroy("a")
-    return [f"{each:,.1f}" for each in numbers]
+    return [f"{each:,.1f}" for each in (first, last, put, got, feed, view)]
 
 
 def _batches(count: int) -> Iterator[list[Document]]:

@@ -19,6 +19,8 @@ import pytest
 from pouchdb_core.errors import PouchDBError
 
 SECONDS = 2.0
+ENOUGH = 20
+"""How long a campaign goes on, and how many exceptions there are at least, however slow the machine is."""
 PLACES = 4
 
 pytestmark = [
@@ -105,7 +107,7 @@ def test_timed_keyboard_interrupts(
 
     end = time.monotonic() + SECONDS
     with on_alarm(strike):
-        while time.monotonic() < end:
+        while time.monotonic() < end or interrupts < ENOUGH:
             n += 1
             after = chance.random() * 0.004 + 1e-6
             every = chance.random() * 3e-4 + 5e-5 if again else 0
@@ -128,7 +130,6 @@ def test_timed_keyboard_interrupts(
                 thread.join(30)
                 assert len(other) == n // 25, "another thread is locked out"
                 end += time.monotonic() - began
-    assert interrupts > 10
     agree(postgres, db, [*acknowledged, *other])
 
 
@@ -159,7 +160,7 @@ def test_exceptions_thrown_into_threads(postgres: Any, db: Any, monkeypatch: pyt
     for thread in threads:
         thread.start()
     end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
+    while (time.monotonic() < end or thrown[1] < ENOUGH) and any(each.is_alive() for each in threads):
         time.sleep(0.002)
         for thread in threads:
             if thread.ident and thrown[0] - thrown[1] < 20:
@@ -171,7 +172,7 @@ def test_exceptions_thrown_into_threads(postgres: Any, db: Any, monkeypatch: pyt
         while thread.is_alive():
             thread.join(10)
     assert problems == []
-    assert thrown[1] > 10
+    assert thrown[1] >= ENOUGH
     agree(postgres, db, acknowledged)
 
 
