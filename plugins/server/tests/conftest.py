@@ -204,6 +204,7 @@ def chromium() -> Iterator[Any]:
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
         pytest.skip("apt-get install chromium chromium-driver: NO TEST of the pages in a real browser was made")
+    pytest.importorskip("selenium", reason="pip install selenium: NO TEST of the pages in a real browser was made")
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
