@@ -17,7 +17,6 @@ from pouchdb_core.errors import (
     NotFound,
     NotSupported,
     PouchDBError,
-    RemoteError,
     Replaced,
     Unauthorized,
 )
@@ -25,11 +24,11 @@ from pouchdb_core.replication.background import Background
 from pouchdb_core.replication.batch import Revision, Transfer, revision_of
 from pouchdb_core.replication.checkpoint import Checkpoints, seq_number
 from pouchdb_core.replication.identity import open_checkpoints
-from pouchdb_core.replication.lives import EACH, Side
 from pouchdb_core.replication.remote import Ahead, ready, transfer_of
 from pouchdb_core.replication.replication_progress import Event, Pending, Progress, Refused
 from pouchdb_core.replication.source import check_distinct, reached, went_back
 from pouchdb_core.replication.tools import Tools
+from pouchdb_core.replication.watch import Watch
 from pouchdb_core.requests import Replicate
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
@@ -52,8 +51,6 @@ RESTARTS = 3
 """How often it starts over without an acknowledged checkpoint in between before that is an error."""
 MISSING = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to find a deleted database made again; after the last its absence is an error."""
-FIRST_LOOK, LONGEST_LOOK = 2.0, 60.0
-"""Seconds after which a waiting live replication checks that neither side was replaced: at first, and at most."""
 
 Steps = Generator[Event | Idle, None, None]
 
@@ -95,13 +92,9 @@ class Replicator:
         """The revisions refused before an error, if no checkpoint has them."""
         self._background = Background()
         self._ahead: Ahead | None = None
-        self._lives: dict[str, Side] = {}
+        self._watch = Watch(self.source, self.target, tools.clock)
         self._begun = False
         self._restarts = self._missed = 0
-        self._vanished: set[Revision] = set()
-        """Revisions that a source reported but did not have when asked."""
-        self._look_at, self._look_after = 0.0, FIRST_LOOK
-        self._doubted = False
         self.wake: Callable[[], None] = lambda: None
         """Called when a source on a server has something new."""
 
@@ -218,7 +211,8 @@ class Replicator:
             return None
         if self._ahead is not None:
             self._ahead.close()
-        self._checkpoints, self._lives = None, {}
+        self._checkpoints = None
+        self._watch.forget()
         self._resume, self._kept = self.request.since, None
         for side in (self.source, self.target):
             side.adapter.identify_again()
@@ -270,7 +264,7 @@ class Replicator:
             if ahead.ended or went_back(self.last_seq, last_seq):
                 # These may be the seqs of another database.
                 ahead.ended = False
-                self._look_idly()
+                self._watch.look_idly(self._look)
             moved = last_seq != self.last_seq
             if rows:
                 yield from self._active()
@@ -295,13 +289,13 @@ class Replicator:
             if self._unsaved:
                 yield from self._checkpoint()
                 continue
-            if self._doubted or (self.state == "paused" and self.tools.clock() >= self._look_at):
-                doubted, self._doubted = self._doubted, False
-                self._look_idly(asked=doubted)
+            if self._watch.doubted or (self.state == "paused" and self._watch.is_time):
+                doubted, self._watch.doubted = self._watch.doubted, False
+                self._watch.look_idly(self._look, asked=doubted)
                 continue
             if self.state != "paused":
                 self.state = "paused"
-                self._look_at, self._look_after = self.tools.clock() + FIRST_LOOK, FIRST_LOOK
+                self._watch.rest()
                 self._pending.after(self.last_seq, exact=True)
                 yield Event("paused", None)
                 continue
@@ -311,12 +305,12 @@ class Replicator:
     def _begin(self, info: Mapping[str, Any], target: Mapping[str, Any]) -> None:
         self._checkpoints = None
         remote = self.target if self.target.remote else self.source
-        if self._resume is not None and self._lives:
+        if self._resume is not None and self._watch.sides:
             # Progress before an error is only believed if both sides are the same.
-            self._call(remote, self._compare, info, target)
+            self._call(remote, self._watch.compare, info, target)
         else:
-            self._lives = {"source": Side(self.source, info, "source"), "target": Side(self.target, target, "target")}
-        known = self.source, self.target, self.request, self.tools, (info, target), self._lives, self._background
+            self._watch.begin(info, target)
+        known = self.source, self.target, self.request, self.tools, (info, target), self._watch.sides, self._background
         self.id, checkpoints = self._call(remote, open_checkpoints, *known)
         checkpoint = self._call(remote, checkpoints.read)
         since = checkpoint.since
@@ -331,22 +325,16 @@ class Replicator:
         self._checkpoints = checkpoints
         self._checkpoint_time = self.tools.clock()
         self._again_at, self._unsaved = None, False
-        self._look_at = self.tools.clock() + FIRST_LOOK
-
-    def _compare(self, source: Mapping[str, Any], target: Mapping[str, Any]) -> None:
-        for side, info in (("source", source), ("target", target)):
-            self._lives[side].compare(info)
-            self._lives[side].check()
+        self._watch.wait()
 
     def doubt(self) -> None:
         """Make it check once more that neither side was replaced, before it is idle again."""
-        if self.source.remote or self.target.remote:
-            self._doubted = True
+        self._watch.doubt()
 
     @property
     def doubted(self) -> bool:
         """Whether that check is still to be made."""
-        return self._doubted
+        return self._watch.doubted
 
     def _look(self) -> None:
         """Raise Replaced if a side is not the database that was read and written."""
@@ -354,30 +342,8 @@ class Replicator:
         remote = self.target if self.target.remote else self.source
         self._call(remote, self._checkpoints.check)
 
-    def _look_idly(self, *, asked: bool = False) -> None:
-        """Check while there is nothing else to do: an unreachable server says nothing about its database.
-
-        If ``asked`` (see ``doubt``), a missing database is waited for, and ends the run if it stays missing.
-        """
-        self._look_after = min(LONGEST_LOOK, 2 * self._look_after)
-        self._look_at = self.tools.clock() + self._look_after
-        try:
-            self._look()
-        except (RemoteError, NotFound, Unauthorized, Forbidden) as error:
-            for side in (self.source, self.target):
-                side.adapter.check()
-            if not (self.source.remote or self.target.remote) or (asked and isinstance(error, NotFound)):
-                raise
-            logger.info("%s: whether both sides are who they were is not known: %s", self.id, error)
-
-    @property
-    def _replaceable(self) -> bool:
-        """Whether another database can take the place of a side; a local one in memory cannot be replaced."""
-        return any(side.remote or side.adapter.lasting for side in (self.source, self.target))
-
     def _is_checkpoint_due(self) -> bool:
-        full = any(side.full for side in self._lives.values())
-        return full or self.tools.clock() - self._checkpoint_time >= CHECKPOINT_SECONDS
+        return self._watch.full or self.tools.clock() - self._checkpoint_time >= CHECKPOINT_SECONDS
 
     def _is_alone(self, target: Mapping[str, Any], transfer: Transfer) -> bool:
         """Return whether nothing else has written to a target that was empty."""
@@ -398,7 +364,7 @@ class Replicator:
     def _idle(self, transfer: Transfer) -> Steps:
         now = self.tools.clock()
         # A local database in memory cannot be replaced.
-        until = self._look_at if self._replaceable else None
+        until = self._watch.look_at if self._watch.replaceable else None
         if not len(self.refused):
             yield Idle(None if until is None else max(0.001, until - now), self.last_seq)
             return
@@ -438,9 +404,10 @@ class Replicator:
             told = self._change(transfer)
             absent.update(transfer.absent)
             if transfer.documents:
-                self._lives["target"].saw(*revision_of(transfer.documents[-1]))
-        self._witness(rows, absent)
-        self._doubt_source(absent)
+                self._watch.sides["target"].saw(*revision_of(transfer.documents[-1]))
+        self._watch.witness(rows, absent, self.refused)
+        if self._restarts < RESTARTS:
+            self._watch.doubt_source(absent, lambda side, revisions: self._call(self.source, side.has, revisions))
         self.last_seq, self._unsaved = last_seq, True
         self._pending.after(last_seq, len(rows))
         self._recover()
@@ -448,32 +415,6 @@ class Replicator:
             # The last transaction is reported when all of the batch is done, with the seq it goes to.
             told.argument.update(last_seq=last_seq, pending=self._pending.number)
             yield told
-
-    def _witness(self, rows: list[Record], absent: set[Revision]) -> None:
-        """Remember some revisions of a batch that both sides now have: the last one, and others from all over it."""
-        step = max(1, (len(rows) - 1) // (EACH - 1))
-        for row in (*rows[:-1:step], rows[-1]):
-            for change in row["changes"]:
-                revision = row["id"], change["rev"]
-                if revision not in absent and revision not in self.refused:
-                    for side in self._lives.values():
-                        side.saw(*revision)
-
-    def _doubt_source(self, absent: set[Revision]) -> None:
-        """Raise Replaced if a source does not know revisions that its feed has just reported.
-
-        Witnesses do not help here: an old copy in the source's place has those as well. Revisions that were
-        compacted in the meantime are known to the source. If it reports the same ones again they are really
-        missing there, damaged.
-        """
-        source, doubtful = self._lives["source"], absent - self._vanished
-        if not doubtful or not source.remote or self._restarts >= RESTARTS:
-            return
-        if source.recognisable and self._call(self.source, source.has, doubtful):
-            return
-        self._vanished = absent
-        id, rev = min(doubtful)
-        raise source.replaced(f"its feed reported {rev} of {id!r}, which is not there")
 
     def _move(self, transfer: Transfer, wanted: list[Revision]) -> Generator[None, None, None]:
         if not wanted:

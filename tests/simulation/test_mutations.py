@@ -15,6 +15,7 @@ from pouchdb_core.replication.checkpoint import Checkpoints
 from pouchdb_core.replication.lives import Side
 from pouchdb_core.replication.replicate import Replicator
 from pouchdb_core.replication.replication_progress import Refused
+from pouchdb_core.replication.watch import Watch
 
 SEEDS = 40
 """How many are played until one finds it."""
@@ -104,18 +105,18 @@ def says_nothing(patch: Patch) -> None:
 def one_witness(patch: Patch) -> None:
     """Of a batch only its last document is asked for."""
     says_nothing(patch)
-    witness = Replicator._witness
-    patch.setattr(Replicator, "_witness", lambda self, rows, absent: witness(self, rows[-1:], absent))
+    witness = Watch.witness
+    patch.setattr(Watch, "witness", lambda self, rows, absent, refused: witness(self, rows[-1:], absent, refused))
 
 
 def sleeps(patch: Patch) -> None:
     """What waits never looks whether both sides still are who they were."""
     says_nothing(patch)
 
-    def look(self: Any, **options: Any) -> None:
-        self._look_at = self.tools.clock() + 60.0
+    def look_idly(self: Any, look: Any, **options: Any) -> None:
+        self.look_at = self._clock() + 60.0
 
-    patch.setattr(Replicator, "_look_idly", look)
+    patch.setattr(Watch, "look_idly", look_idly)
 
 
 @pytest.mark.parametrize(
