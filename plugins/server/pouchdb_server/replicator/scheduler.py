@@ -111,9 +111,10 @@ def jobs_here(service: Service, mine: str | None) -> tuple[list[dict[str, Any]],
         return [each for each in rows if each["user"] == mine], []
     # Those of _replicate, and those that the program itself has started.
     known = set() if supervisor is None else supervisor.replicators()
-    others = [each for each in service.environment.replicators() if each not in known]
-    names = {each.replicator: id for id, each in tuple(service.replications.items())}
-    return rows, [_other(each, names.get(each)) for each in others]
+    # One that was answered with 202 may not have made its first step.
+    names = {each.replicator: id for id, each in tuple(service.replications.items()) if not each.done}
+    others = dict.fromkeys((*service.environment.replicators(), *names))
+    return rows, [_other(each, names.get(each)) for each in others if each not in known]
 
 
 def _page(request: Request) -> tuple[int, int]:
