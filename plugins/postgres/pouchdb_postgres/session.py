@@ -13,6 +13,7 @@ import re
 import secrets
 import sys
 import threading
+import traceback
 import weakref
 from collections.abc import Callable
 from types import FrameType
@@ -303,6 +304,11 @@ def _connected(conninfo: str, shown: str) -> Session:
         session = Session.connect(conninfo, autocommit=True)
     except (psycopg.Error, OSError) as error:
         raise connection_failed(error, shown) from error
+    except BaseException as error:
+        # The connection that was being made is in the frames of psycopg only, which a kept traceback keeps: closed.
+        if error.__traceback__ is not None:
+            traceback.clear_frames(error.__traceback__.tb_next)
+        raise
     try:
         session.prepared()
     except BaseException as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import random
 import signal
 import sys
@@ -35,6 +36,14 @@ def db(url: str, open_place: Callable[..., Any]) -> Any:
     db = open_place(f"{url}&pool_size={PLACES}&pool_timeout=5")["a"]
     db.put({"_id": "first"})
     return db
+
+
+@pytest.fixture(autouse=True)
+def no_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log nothing: what strikes after a handler has locked its lock, and before its ``try``, leaves it locked."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith(("psycopg", "pouchdb")) and isinstance(logger, logging.Logger):
+            monkeypatch.setattr(logger, "disabled", True)
 
 
 @contextmanager
