@@ -131,8 +131,10 @@ peers: ## PouchDB, its plug-in for logins, PouchDB Server, Fauxton and clients o
 	  || echo '*** the peers could not be installed: NO TEST against PouchDB and PouchDB Server ***' >&2; \
 	else echo '*** node and npm are not installed: NO TEST against PouchDB and PouchDB Server ***' >&2; fi
 
+# One more than there are cores: for a third of their time, tests wait for processes, browsers and deadlines.
+pytest: WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 pytest: $(EXAMPLES) peers ## the tests alone, in parallel
-	@$(BIN)/python -m pytest --numprocesses=auto --no-header $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --no-header $(PYTEST)
 
 screenshots: $(INSTALLED) ## the pictures in docs/, by the tests of the pages in chromium
 	@mkdir -p docs/screenshots
