@@ -27,7 +27,7 @@ from pouchdb_core.adapters.write_lock import Reading, Turn, Turns
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import Conflict, DatabaseBusy, PouchDBError, ReentrantWrite
 
-SECONDS = 3.0
+SECONDS = 2.0
 """How long each campaign goes on: some hundreds of interrupts a second."""
 
 pytestmark = [

@@ -342,7 +342,7 @@ def test_the_end_of_a_program_is_silent(tmp_path: Path, storage: str, code: str)
 import asyncio, sys, threading
 import pouchdb
 heard = lambda row: None
-env = pouchdb.setup({storage})
+env = pouchdb.setup({storage}, plugins=[])
 {code}
 """
     run = subprocess.run(
@@ -353,8 +353,8 @@ env = pouchdb.setup({storage})
         check=False,
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
-    if "daemon" not in code:
-        # The journal is folded in, unless a thread is stopped in the middle of reading.
+    if "daemon" not in code and "live" not in code:
+        # The journal is folded in, unless a thread is stopped in the middle of reading, as one of a feed may be.
         assert not list(tmp_path.glob("data/*-wal"))
 
 

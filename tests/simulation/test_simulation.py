@@ -11,7 +11,7 @@ import pytest
 from replicas.plan import plan
 from replicas.seeds import play
 
-SEEDS = 240
+SEEDS = 160
 BLOCK = 10
 
 
