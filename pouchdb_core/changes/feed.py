@@ -39,17 +39,9 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
     """
     wanted = judge_of(request)
     limit = request.limit
-    with_doc = request.include_docs or wanted is not None or request.raw
-    # The end and what is first read are of one state: a document written between the two would be behind the end.
-    with store.snapshot():
-        end = store.counters().update_seq
-        since = _since(request, end)
-        if limit == 0:
-            return since
-        # Without a filter every row that is read is yielded, so no more rows are read than are wanted.
-        most = limit if wanted is None and not request.raw else None
-        pages = _pages(store, request, since, end, with_doc, most)
-        pages = chain(list(islice(pages, 1)), pages)
+    end, since, pages = _begun(store, request, wanted)
+    if limit == 0:
+        return since
     if request.raw:
         yield from cast("Iterator[Record]", raw_changes(store, chain.from_iterable(pages), request.options))
         return end
@@ -70,6 +62,24 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
         if limit is not None and count >= limit:
             return last
     return end
+
+
+def _begun(store: Store, request: Changes, wanted: BatchFilter | None) -> tuple[int, int, Iterator[list[Row]]]:
+    """Return (end, since, pages) of a feed, of which the first page is read.
+
+    Both are of one state: a document written between the two would be behind the end. This is no part of the generator:
+    whether a generator was left by an exception cannot be seen from its frame, and its snapshot would stay.
+    """
+    with_doc = request.include_docs or wanted is not None or request.raw
+    with store.snapshot():
+        end = store.counters().update_seq
+        since = _since(request, end)
+        if request.limit == 0:
+            return end, since, iter(())
+        # Without a filter every row that is read is yielded, so no more rows are read than are wanted.
+        most = request.limit if wanted is None and not request.raw else None
+        pages = _pages(store, request, since, end, with_doc, most)
+        return end, since, chain(list(islice(pages, 1)), pages)
 
 
 def follow(store: Store, request: Changes) -> Generator[Record | Idle, None, int]:
