@@ -6,7 +6,6 @@ throws into a thread. Signal handlers, ``__del__`` and callbacks of weak referen
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import random
 import signal
@@ -15,7 +14,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +24,14 @@ from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.adapters.write_lock import Reading, Turn, Turns
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import Conflict, DatabaseBusy, PouchDBError, ReentrantWrite
+from pouchdb_core.testing.interrupts import Alarm, on_alarm, throw_into_threads
 
 SECONDS = 2.0
 """How long each campaign goes on: some hundreds of interrupts a second."""
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timers"),
-    # What strikes in a finalizer is told and forgotten by Python.
+    # Python reports what is raised in a finalizer, and goes on.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -46,37 +45,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SyncPou
         else pouchdb.setup(where, plugins=[]) as environment
     ):
         yield environment["test"]
-
-
-@contextmanager
-def on_alarm(handler: Callable[..., Any]) -> Iterator[None]:
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-class Alarm:
-    """Raises KeyboardInterrupt while it is armed."""
-
-    armed = False
-
-    def __call__(self, *_: Any) -> None:
-        if self.armed:
-            raise KeyboardInterrupt
-
-    def strike(self, function: Callable[..., Any], *args: Any, after: float, every: float = 0.0) -> Any:
-        """Call a function, interrupted ``after`` some seconds and then ``every`` so many."""
-        try:
-            self.armed = True
-            signal.setitimer(signal.ITIMER_REAL, after, every)
-            return function(*args)
-        finally:
-            # A value is moved: nothing strikes before it, and nothing after it.
-            self.armed = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def work(database: SyncPouchDB, n: int) -> list[str]:
@@ -170,54 +138,12 @@ def test_other_processes_are_not_locked_out(tmp_path: Path) -> None:
         assert database.integrity_check() == []
 
 
-class SoftLimit(Exception):
-    """What Celery throws into a task."""
-
-
-def test_exceptions_thrown_into_threads(database: SyncPouchDB, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptions_thrown_into_threads(database: SyncPouchDB) -> None:
     database.put({"_id": "first"})
-    acknowledged: list[str] = []
-    problems: list[BaseException | None] = []
-
-    def ended(args: threading.ExceptHookArgs) -> None:
-        # Thrown while the loop of the test itself was between two writes: then its thread ends.
-        if args.exc_type is not SoftLimit:
-            problems.append(args.exc_value)
-
-    monkeypatch.setattr(threading, "excepthook", ended)
-    stop = threading.Event()
-    thrown = [0, 0]
-
-    def run(number: int) -> None:
-        n = number
-        while not stop.is_set():
-            try:
-                n += 20
-                acknowledged.extend(work(database, n))
-            except SoftLimit:
-                thrown[1] += 1
-            except PouchDBError as error:
-                problems.append(error)
-                return
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in (1, 2, 3, 5)]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        time.sleep(0.001)
-        for thread in threads:
-            if thread.ident and thrown[0] - thrown[1] < 20:
-                thrown[0] += ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread.ident), ctypes.py_object(SoftLimit)
-                )
-    stop.set()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(10)
-    assert problems == []
-    assert thrown[1] > 20
-    agree(database, acknowledged)
+    thrown = throw_into_threads(lambda n: work(database, n), (1, 2, 3, 5), SECONDS)
+    assert thrown.problems == []
+    assert thrown.caught > 20
+    agree(database, thrown.acknowledged)
 
 
 # -- code in the middle of a write ---------------------------------------------------------------------

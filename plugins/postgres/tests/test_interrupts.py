@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
 import random
@@ -11,13 +10,12 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pouchdb_core.errors import PouchDBError
+from pouchdb_core.testing.interrupts import Alarm, on_alarm, throw_into_threads
 
 SECONDS = 2.0
 ENOUGH = 20
@@ -26,7 +24,7 @@ PLACES = 4
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timers"),
-    # What strikes in a finalizer is told and forgotten by Python.
+    # Python reports what is raised in a finalizer, and goes on.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -44,16 +42,6 @@ def no_logging(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, logger in logging.root.manager.loggerDict.items():
         if name.startswith(("psycopg", "pouchdb")) and isinstance(logger, logging.Logger):
             monkeypatch.setattr(logger, "disabled", True)
-
-
-@contextmanager
-def on_alarm(handler: Callable[..., Any]) -> Iterator[None]:
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def work(db: Any, n: int) -> list[str]:
@@ -105,29 +93,19 @@ def test_timed_keyboard_interrupts(
     chance = random.Random(1)
     acknowledged, other, errors = ["first"], [], []
     interrupts = n = 0
-    armed = False
+    alarm = Alarm()
 
     def put_beside(id: str) -> None:
         other.append(db.put({"_id": id})["id"])
 
-    def strike(*_: Any) -> None:
-        if armed:
-            raise KeyboardInterrupt
-
     end = time.monotonic() + SECONDS
-    with on_alarm(strike):
+    with on_alarm(alarm):
         while time.monotonic() < end or interrupts < ENOUGH:
             n += 1
             after = chance.random() * 0.004 + 1e-6
             every = chance.random() * 3e-4 + 5e-5 if again else 0
             try:
-                try:
-                    armed = True
-                    signal.setitimer(signal.ITIMER_REAL, after, every)
-                    acknowledged += work(db, n)
-                finally:
-                    armed = False
-                    signal.setitimer(signal.ITIMER_REAL, 0)
+                acknowledged += alarm.strike(work, db, n, after=after, every=every)
             except KeyboardInterrupt as error:
                 interrupts += 1
                 if kept:
@@ -142,47 +120,12 @@ def test_timed_keyboard_interrupts(
     agree(postgres, db, [*acknowledged, *other])
 
 
-class SoftLimit(Exception):
-    """What Celery throws into a task."""
-
-
 def test_exceptions_thrown_into_threads(postgres: Any, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
-    acknowledged: list[str] = []
-    problems: list[BaseException] = []
-    stop = threading.Event()
-    thrown = [0, 0]
-
-    def run(number: int) -> None:
-        n = number
-        while not stop.is_set():
-            try:
-                n += 20
-                acknowledged.extend(work(db, n))
-            except SoftLimit:
-                thrown[1] += 1
-            except PouchDBError as error:
-                problems.append(error)
-                return
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in (1, 2, 3, 4, 5, 6)]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + SECONDS
-    while (time.monotonic() < end or thrown[1] < ENOUGH) and any(each.is_alive() for each in threads):
-        time.sleep(0.002)
-        for thread in threads:
-            if thread.ident and thrown[0] - thrown[1] < 20:
-                thrown[0] += ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                    ctypes.c_ulong(thread.ident), ctypes.py_object(SoftLimit)
-                )
-    stop.set()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(10)
-    assert problems == []
-    assert thrown[1] >= ENOUGH
-    agree(postgres, db, acknowledged)
+    thrown = throw_into_threads(lambda n: work(db, n), (1, 2, 3, 4, 5, 6), SECONDS, at_least=ENOUGH, pause=0.002)
+    assert thrown.problems == []
+    assert thrown.caught >= ENOUGH
+    agree(postgres, db, thrown.acknowledged)
 
 
 def test_a_connection_whose_call_has_ended_is_lent_again(db: Any) -> None:
