@@ -14,15 +14,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from pouchdb_core.adapters.write_lock import Turn
 from pouchdb_core.errors import DatabaseBusy, DatabaseClosed, Unreachable
 
-if TYPE_CHECKING:
-    from pouchdb_postgres.session import Session
-
-__all__ = ["Loan", "Pool"]
+__all__ = ["Lent", "Loan", "Pool"]
 
 LOOK = 0.25
 """Seconds between two looks of a thread that waits for a connection."""
@@ -45,16 +42,35 @@ class Loan(Turn):
         return (self.over and self.mine) or super().lost()
 
 
-class Pool:
+class Lent(Protocol):
+    """A connection, as far as the pool knows it."""
+
+    loan: Loan | None
+    """Who uses it."""
+    used: float
+    """When it was given back."""
+    fresh: bool
+    """Whether it was made for its current user."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it cannot be used any more."""
+
+    def close(self) -> None:
+        """Close it; further calls do nothing."""
+
+
+S = TypeVar("S", bound=Lent)
+
+
+class Pool(Generic[S]):
     """Lends at most ``most`` connections, which ``connect`` makes in the thread of the borrower."""
 
-    def __init__(
-        self, connect: Callable[[], Session], most: int, timeout: float, idle: float, busy: str
-    ) -> None:
+    def __init__(self, connect: Callable[[], S], most: int, timeout: float, idle: float, busy: str) -> None:
         self._connect, self._timeout, self._idle, self._busy = connect, timeout, idle, busy
         self._places: dict[int, Loan] = {}
         """Whose the places are that are not free."""
-        self._sessions: list[Session | None] = [None] * most
+        self._sessions: list[S | None] = [None] * most
         """The connection of each place; it belongs to whom the place does."""
         self._waiting: deque[threading.Lock] = deque()
         self._ending = threading.RLock()
@@ -62,7 +78,7 @@ class Pool:
         self._closed = False
         self._swept = time.monotonic()
 
-    def lend(self, loan: Loan) -> Session:
+    def lend(self, loan: Loan) -> S:
         """Return a connection for a loan, until it is given back.
 
         Raises DatabaseBusy when none becomes free in time, DatabaseClosed, and what ``connect`` does; where the server
@@ -77,7 +93,7 @@ class Pool:
             self._give(loan)
             raise
 
-    def give_back(self, session: Session) -> None:
+    def give_back(self, session: S) -> None:
         """Take back a connection; one that is broken is closed, and one that was taken away from the call."""
         loan = session.loan
         session.used = time.monotonic()
@@ -141,7 +157,7 @@ class Pool:
                 return place
         return None
 
-    def _session(self, loan: Loan, place: int, deadline: float) -> Session:
+    def _session(self, loan: Loan, place: int, deadline: float) -> S:
         pause = PAUSE
         while True:
             session = self._sessions[place]

@@ -165,7 +165,7 @@ class Server:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._pool: Pool | None = None
+        self._pool: Pool[Session] | None = None
         self._keeper: Session | None = None
         """The connection whose lock shows that this process is alive."""
         self._presence = ""
@@ -212,7 +212,7 @@ class Server:
         """Make a connection outside of the pool. Raises Unreachable, Unauthorized, DatabaseBusy, StorageError."""
         return _connected(self._conninfo, self.address.shown)
 
-    def _opened(self) -> Pool:
+    def _opened(self) -> Pool[Session]:
         with self._lock:
             if self._closed:
                 raise DatabaseClosed("the environment is closed")
@@ -340,6 +340,6 @@ _INHERITED: list[object] = []
 """Kept for ever: collecting it in a child would close the parent's connection at the server."""
 
 
-def _close(pool: Pool, origin: Origin) -> None:
+def _close(pool: Pool[Session], origin: Origin) -> None:
     if origin.here():
         pool.close()

@@ -67,7 +67,7 @@ def test_the_server_has_no_connection_left(postgres: Any, url: str, open_place: 
         lent = server.lend()
         with pytest.raises(DatabaseBusy, match="all of the server's connections are in use: raise max_connections"):
             db.get("x")
-        # Whoever waits for one of this process's gets it.
+        # A thread of this process that waits for a connection gets it.
         got: list[Any] = []
         waiting = threading.Thread(target=lambda: got.append(db.get("x")["_id"]))
         waiting.start()

@@ -108,7 +108,7 @@ def test_a_head_is_written_with_its_body():
 
 
 def test_responses_are_one_write(server):
-    """Whatever is asked, and by whoever is in the middle of a pipeline."""
+    """Whatever the request is, also in the middle of a pipeline."""
     host, port = server.url.removeprefix("http://").split(":")
 
     async def run():

@@ -140,7 +140,7 @@ def test_a_database_and_a_document(page, environment):
     browser.click("button", "Save")
     browser.find(".error", "changed it since")
     assert environment["notes"]["first"].x == 3
-    browser.errors()  # the browser tells of the 409
+    browser.errors()  # the browser reports the 409
     browser = page("db", "notes", "doc", "first")
     browser.click("button", "Delete")
     browser.click("dialog button", "Cancel")
@@ -182,7 +182,7 @@ def test_the_revision_tree(page, robin):
     robin.compact()
     browser = page("db", "birds", "doc", "robin", f"1-{labels[0].split(',')[0].partition('-')[2]}")
     browser.find(".empty", "not kept any more")
-    browser.errors()  # the browser tells of the 404
+    browser.errors()  # the browser reports the 404
 
 
 def test_conflicts_side_by_side(page, robin):
@@ -235,7 +235,7 @@ def test_replications(page, robin, environment, nobody):
     browser.find("tbody .badge", "running")
     browser.find("tbody", "up to date")
     assert environment["copy"]["robin"].size == 21
-    browser.errors()  # the browser tells of the 404 of the database that was made
+    browser.errors()  # the browser reports the 404 of the database that was made
     environment["_replicator"].put({"_id": "weekly", "source": "birds", "target": "backup", "create_target": True})
     environment["_replicator"].put({"_id": "office", "source": f"http://ada:secret@{nobody}/birds", "target": "copy"})
     browser.find("tbody .badge", "completed")

@@ -118,14 +118,14 @@ def test_a_temporary_function_and_its_errors(show, birds):
     label(browser, "Key").send_keys("no json")
     browser.click("button", "Run")
     browser.find(".failure", "Key must be JSON")
-    browser.errors()  # the browser tells of the 500
+    browser.errors()  # the browser reports the 500
 
 
 def test_a_stored_view_that_does_not_compile(show, birds):
     browser = show("db", "asking", "query", "lists", "bad")
     browser.click("button", "Run")
     browser.find(".failure strong", "compilation error")
-    browser.errors()  # the browser tells of the 500
+    browser.errors()  # the browser reports the 500
 
 
 def test_mango(show, birds):
@@ -149,7 +149,7 @@ def test_mango(show, birds):
     browser.fill("textarea", '{"selector": {"size": {"$what": 5}}}')
     browser.click("button", "Run")
     browser.find(".failure", "$what")
-    browser.errors()  # the browser tells of the 400
+    browser.errors()  # the browser reports the 400
 
 
 def test_gql(show, birds):
@@ -163,7 +163,7 @@ def test_gql(show, birds):
     browser.fill("textarea", "selekt kind")
     browser.click("button", "Run")
     browser.find(".failure strong", "not recognized")
-    browser.errors()  # the browser tells of the 400
+    browser.errors()  # the browser reports the 400
 
 
 def test_gql_shows_the_first_rows_of_many(show, shared):
@@ -186,7 +186,7 @@ def test_search(show, birds):
     label(browser, "Index").send_keys("lists / bad")
     browser.click("button", "Search")
     browser.find(".failure strong", "compilation error")
-    browser.errors()  # the browser tells of the 500
+    browser.errors()  # the browser reports the 500
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_somebody_else_was_faster(show, files, tmp_path):
     browser.run("document.querySelector('input[type=file]').classList.remove('hidden')")
     browser.find("input[type=file]").send_keys(str(tmp_path / "one.txt"))
     browser.find(".drop .error", "changed the document since")
-    browser.errors()  # the browser tells of the 409
+    browser.errors()  # the browser reports the 409
 
 
 def test_what_is_shown(show, files):

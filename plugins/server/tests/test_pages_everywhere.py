@@ -94,7 +94,7 @@ def test_a_page(show, shared, hostile, page):
         scheme(browser, each)
         assert browser.run(LEGIBLE, "faint") == [], each
     if page == "users":
-        browser.errors()  # the browser tells of the 404: nobody has made _users
+        browser.errors()  # the browser reports the 404: nobody has made _users
 
 
 def test_the_keyboard_runs_a_query_and_turns_pages(show, shared):

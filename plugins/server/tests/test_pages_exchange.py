@@ -82,7 +82,7 @@ def test_json_lines_are_imported_and_errors_summed_up(show, target, tmp_path):
     assert target["exact"].n == 9007199254740993
     assert target["there"].x == 1
     assert target.info().doc_count == 1197
-    browser.errors()  # the browser tells of each 400 until the one is found
+    browser.errors()  # the browser reports each 400 until the one is found
 
 
 def test_documents_that_are_there_are_replaced(show, target, tmp_path):
@@ -193,7 +193,7 @@ def test_what_was_written_before_a_server_failed_is_said(show, shared, target, t
     browser.find(".summary", "500 documents written")
     browser.find(".answer .failure")
     assert target.info().doc_count == 501
-    browser.errors()  # the browser tells of the 503
+    browser.errors()  # the browser reports the 503
 
 
 def test_an_export_is_stopped(show, shared, target):

@@ -95,7 +95,7 @@ def test_of_a_conflict_that_somebody_edits_meanwhile_nothing_is_written(show, ro
     browser.click("header nav a", "Databases")
     browser.click("dialog button", "Cancel")
     assert browser.find("fieldset.choice")
-    browser.errors()  # the browser tells of the 409
+    browser.errors()  # the browser reports the 409
 
 
 def test_the_keyboard_is_enough(show, robin):

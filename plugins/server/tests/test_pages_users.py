@@ -35,7 +35,7 @@ def at(browser, guarded):
         browser.click("form button")
         browser.find(".user", name)
         browser.run("location.hash = arguments[0]", where)
-        browser.errors()  # the browser tells of the 401
+        browser.errors()  # the browser reports the 401
         return browser
 
     return shown
@@ -45,7 +45,7 @@ def test_users(at, guarded):
     browser = at("#/")
     browser.click("header a", "Users")
     browser.find(".empty", "no users yet")
-    browser.errors()  # the browser tells of the 404: nobody has made _users
+    browser.errors()  # the browser reports the 404: nobody has made _users
     browser.fill("input[name=user]", "ann, the first")
     browser.fill("input[name=password]", "apple")
     browser.fill("textarea[name=roles]", "staff\n\nstaff\nbirds, all")
