@@ -180,6 +180,8 @@ class AsyncHandle(Thenable, LiveHandle):
     async def __anext__(self) -> Record:
         if self._mailbox is None:
             self.__aiter__()
+        # `anext()` in one `asyncio.run` after another: the loop of the row before is closed.
+        self._lane.adopt()
         mailbox = cast("Mailbox", self._mailbox)
         try:
             row = await mailbox.get()

@@ -290,6 +290,33 @@ def test_a_session_logs_in_once_and_again_when_it_ends(env: SyncEnvironment, ser
     assert len(logins) == 3
 
 
+@pytest.mark.parametrize("refused", [2, 3, 99])
+def test_a_cookie_that_is_too_old_when_it_arrives(
+    env: SyncEnvironment, server: Server, Answer: Any, refused: int
+) -> None:
+    """One that lives for a second, on a busy machine."""
+    logins = 0
+
+    def answer(asked: Any) -> Any:
+        nonlocal logins
+        if asked.path == "/_session":
+            logins += 1
+            return Answer({"ok": True}, headers={"set-cookie": f"AuthSession={logins}; Path=/"})
+        if int(asked.headers["cookie"].partition("=")[2]) <= refused:
+            return Answer({"error": "unauthorized", "reason": "expired"}, 401)
+        return {"update_seq": 1}
+
+    server.answer = answer
+    db = env.PouchDB(f"{server.url}/notes", auth={"username": "me", "password": "pw", "session": True})
+    if refused < 4:
+        assert db.info()["update_seq"] == 1
+        assert logins == refused + 1
+    else:
+        with pytest.raises(Unauthorized, match="expired"):
+            db.info()
+        assert logins == 4
+
+
 def test_cookies_are_shared_by_an_environment(env: SyncEnvironment, server: Server, Answer: Any) -> None:
     server.answer = lambda asked: Answer(
         {"update_seq": asked.headers.get("cookie", "")}, headers={"set-cookie": "a=1; Path=/"}

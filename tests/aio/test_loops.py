@@ -209,6 +209,19 @@ def test_a_feed_goes_on_in_the_next_loop(env: AsyncEnvironment, db: AsyncPouchDB
     asyncio.run(asyncio.wait_for(second(feed), 20))
 
 
+def test_one_loop_a_row(db: AsyncPouchDB) -> None:
+    """No ``async for`` moves the feed to the next loop; each row is written when the last loop is closed."""
+    feed = db.live_changes()
+
+    async def next_row(id: str) -> Any:
+        await db.put({"_id": id})
+        return await anext(feed)
+
+    for id in ("a", "b", "c"):
+        assert asyncio.run(asyncio.wait_for(next_row(id), 20))["id"] == id
+    feed.cancel()
+
+
 async def test_the_blocking_view_inside_callbacks(db: AsyncPouchDB) -> None:
     got: list[Any] = []
 

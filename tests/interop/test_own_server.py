@@ -308,7 +308,7 @@ def test_a_document_that_is_too_large_is_recorded_and_does_not_block(env: SyncEn
 
 
 def test_a_session_that_expires_is_renewed(env: SyncEnvironment) -> None:
-    """The cookie is good for a second; nobody notices."""
+    """The cookie is good for a second or two; nobody notices."""
     here = env["here"]
     with start_server(admins={"bob": "pä:ss"}, session_timeout=1) as server:
         auth = {"username": "bob", "password": "pä:ss", "session": True}
@@ -321,7 +321,7 @@ def test_a_session_that_expires_is_renewed(env: SyncEnvironment) -> None:
         sync.on("error", failed.append)
         for number in range(3):
             direct.put({"_id": f"d{number}"})
-            assert arrived.acquire(timeout=10)
+            assert arrived.acquire(timeout=60), (failed, server.requests[-5:])
             # Until the cookie is too old.
             threading.Event().wait(1.2)
         logins = [asked for asked in server.requests if "/_session" in str(asked)]

@@ -264,7 +264,8 @@ class Accounts:
         except ValueError:
             return None
         digest = _SIGNATURES.get(len(signature))
-        if digest is None or abs(time.time() - made) > self._settings.session_timeout:
+        # Whole seconds, as in the cookie: no session ends before its time.
+        if digest is None or abs(int(time.time()) - made) > self._settings.session_timeout:
             return None
         account = self.find(name.decode())
         if account is None or not hmac.compare_digest(signature, self._sign(head, account, digest)):

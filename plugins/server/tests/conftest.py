@@ -145,11 +145,13 @@ class Browser:
         self.driver.get(url)
 
     def until(self, function: Callable[[], Any], what: str) -> Any:
-        """Wait until ``function()`` is something; elements may go away while it looks."""
-        from selenium.common.exceptions import StaleElementReferenceException
+        """Wait until ``function()`` is something; elements may go away, or not be there yet, while it looks."""
+        from selenium.common.exceptions import JavascriptException, StaleElementReferenceException
         from selenium.webdriver.support.ui import WebDriverWait
 
-        wait = WebDriverWait(self.driver, self.patience, 0.05, ignored_exceptions=[StaleElementReferenceException])
+        # A script that looks for an element that is not there fails at its property of null.
+        passing = [StaleElementReferenceException, JavascriptException]
+        wait = WebDriverWait(self.driver, self.patience, 0.05, ignored_exceptions=passing)
         return wait.until(lambda driver: function(), f"no {what} in:\n{self.text()}")
 
     def all(self, css: str, text: str = "") -> list[Any]:

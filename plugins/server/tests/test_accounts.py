@@ -116,6 +116,16 @@ def test_a_cookie_gets_old(environment, monkeypatch):
     assert accounts.authenticate(request) is None
 
 
+def test_a_session_lasts_as_long_as_it_says(environment, monkeypatch):
+    """A cookie has whole seconds: one made late in a second was too old a moment later."""
+    accounts = Accounts(environment, Settings(admins={"ada": "secret"}, session_timeout=1))
+    request = Request("GET", "/", "", Headers())
+    request.headers["cookie"] = f"AuthSession={accounts.cookie('ada', now=1000.99)}"
+    for now, good in ((1000.99, True), (1001.01, True), (1001.99, True), (1002.01, False)):
+        monkeypatch.setattr("pouchdb_server.accounts.time.time", lambda now=now: now)
+        assert (accounts.authenticate(request) is not None) is good, now
+
+
 class People:
     """A plug-in that knows users: the name is the role."""
 

@@ -19,7 +19,12 @@ _HEADER = re.compile("[\t\x20-\x7e\x80-\xff]*")
 
 
 class Credentials(Protocol):
-    """Identifies the user to a server."""
+    """Identifies the user to a server.
+
+    ``renewals`` is how often they are renewed for one request before its refusal is believed.
+    """
+
+    renewals: int
 
     def headers(self) -> Headers:
         """Return the headers of a request."""
@@ -43,6 +48,8 @@ def _basic(username: str, password: str) -> dict[str, str]:
 class Basic:
     """The same headers each time: name and password, or a token that does not change."""
 
+    renewals = 0
+
     def __init__(self, headers: Headers) -> None:
         self._headers = dict(headers)
 
@@ -58,6 +65,8 @@ class Renewing:
 
     It returns a bearer token, a pair of name and password, or a mapping of headers.
     """
+
+    renewals = 1
 
     def __init__(self, ask: Callable[[], Any]) -> None:
         self._ask = ask
@@ -83,6 +92,10 @@ class Login:
 
     A server that checks passwords slowly on purpose, as CouchDB does, checks it once and not at every request.
     """
+
+    # Name and password were right, so a cookie that is refused is too old, even one just received: the server may let
+    # it live for seconds only, and the machine may have been suspended, or have had no time for this program.
+    renewals = 3
 
     def __init__(self, username: str, password: str, log_in: Callable[[str, str], str | None]) -> None:
         self._username, self._password, self._log_in = username, password, log_in

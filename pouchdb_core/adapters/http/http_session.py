@@ -106,14 +106,14 @@ class HttpSession:
                 raise BadRequest(f"the body of a request must be JSON: {error}") from None
             sent.setdefault("content-type", "application/json")
         again = method in SAFE if again is None else again
-        waited, tried, renewed = 0.0, 0, False
+        waited, tried, renewed = 0.0, 0, 0
         while True:
             self.http.wait_calm(self._host)
             who = self._who(url) if credentials else self._cookies(url)
             try:
                 response = self._send(method, url, {**sent, **who}, body, timeout)
-                if response.status == 401 and credentials and not renewed and self._renew(who):
-                    renewed = True
+                if response.status == 401 and credentials and self._renew(who, renewed):
+                    renewed += 1
                     response.close()
                     continue
                 if not stream or response.status >= 300:
@@ -157,8 +157,9 @@ class HttpSession:
         cookie = self.http.cookie(url)
         return {} if cookie is None else {"cookie": cookie}
 
-    def _renew(self, refused: Mapping[str, str]) -> bool:
-        return self.credentials is not None and self.credentials.renew(refused)
+    def _renew(self, refused: Mapping[str, str], times: int) -> bool:
+        known = self.credentials
+        return known is not None and times < known.renewals and known.renew(refused)
 
     def _log_in(self, username: str, password: str) -> str | None:
         form = dump({"name": username, "password": password})
