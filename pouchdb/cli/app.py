@@ -165,4 +165,5 @@ def _run(given: list[str], output: Output) -> int:
 def _usage(error: click.UsageError) -> Failure:
     ctx = error.ctx
     hint = "" if ctx is None else f"{ctx.get_usage()}\n`{ctx.command_path} --help` shows the options"
-    return Failure(error.format_message(), hint.replace("Usage: ", "usage: "), Status.USAGE, error="usage")
+    message = " ".join(line.strip() for line in error.format_message().splitlines())
+    return Failure(message, hint.replace("Usage: ", "usage: "), Status.USAGE, error="usage")

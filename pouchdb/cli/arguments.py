@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import click
 
 from pouchdb.cli.status import Failure, Status
-from pouchdb_core.jsontext import parse
+from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import from_text, parse
 
-__all__ = ["JSON", "LIST", "OBJECT", "choosing", "chosen", "text_of"]
+__all__ = ["JSON", "LIST", "OBJECT", "choosing", "chosen", "json_of", "text_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,8 +36,11 @@ class _Json(click.ParamType[Any]):
                 return value
             self.fail(f"{value!r} is not JSON: {error}", param, ctx)
         if self._kind is not None and not isinstance(found, self._kind):
-            self.fail(f"{value!r} is JSON, but not of the type that is needed here", param, ctx)
+            self.fail(f"{value!r} is JSON, but not {_FORMS[self._kind]}", param, ctx)
         return found
+
+
+_FORMS: dict[type, str] = {dict: "an object: {...}", list: "a list: [...]"}
 
 
 JSON = _Json()
@@ -48,14 +52,40 @@ def text_of(given: str) -> str:
     """Return the text of an argument: itself, that of a file (``@FILE``), or of the standard input (``-``)."""
     try:
         if given == "-":
-            return sys.stdin.read()
+            return sys.stdin.read().removeprefix("\ufeff")
+        if given == "@":
+            raise Failure("after @ comes the name of a file", exit=Status.USAGE, error="usage")
         if given.startswith("@"):
-            return Path(given[1:]).expanduser().read_text("utf-8")
+            return Path(given[1:]).expanduser().read_text("utf-8-sig")
     except FileNotFoundError as error:
         raise Failure(f"there is no file {given[1:]}", exit=Status.NOT_FOUND, error="not_found") from error
     except UnicodeDecodeError as error:
-        raise Failure(f"{given}: it is not UTF-8 text: {error}") from error
+        raise Failure(f"{_source(given)} is not UTF-8 text: {error}") from error
     return given
+
+
+def json_of(given: str) -> Any:
+    """Return the JSON value of an argument: its own, that of a file (``@FILE``), or of the standard input (``-``)."""
+    text = text_of(given)
+    if not text.strip():
+        raise Failure(
+            f"{_source(given)} is empty: a document in JSON is needed", exit=Status.FAILED, error="bad_request"
+        )
+    try:
+        return from_text(text)
+    except BadRequest as error:
+        hint = ""
+        if given not in ("-", text):
+            hint = "`pouchdb import` reads JSON lines, CSV and backups"
+        elif given == text and text[:1] not in ("{", "["):
+            hint = """a document is written as '{"_id": "milk"}', a file as @FILE, the standard input as -"""
+        elif given == text and '"' not in text:
+            hint = """JSON has double quotes: put single ones around the whole, as in '{"_id": "milk"}'"""
+        raise Failure(f"{_source(given)} is not JSON: {error.message}", hint, error=error.name) from error
+
+
+def _source(given: str) -> str:
+    return given[1:] if given.startswith("@") else "the standard input" if given == "-" else "the document"
 
 
 def choosing(function: F) -> F:

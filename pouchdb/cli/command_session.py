@@ -12,6 +12,7 @@ import pouchdb
 from pouchdb.cli.names import DIRECTORY, PASSWORD, Place, place_of, similar, without_credentials
 from pouchdb.cli.output import Output
 from pouchdb.cli.status import Failure, Status
+from pouchdb_core.adapters.sqlite.files import SUFFIX
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest
@@ -108,7 +109,8 @@ class Session:
             if not is_http(place.name):
                 raise Failure(
                     f"{place.name}: databases on servers begin with http:// or https://",
-                    exit=Status.USAGE,
+                    "the place of databases that a plug-in keeps (as postgresql://...) is chosen by --directory",
+                    Status.USAGE,
                     error="usage",
                 )
             if self.ca_certs is not None:
@@ -137,6 +139,14 @@ class Session:
                 error="not_found",
             )
         return environment.PouchDB(place.name, **options)
+
+    def check_name(self, given: str, usage: str) -> None:
+        """Raise Failure if ``given`` is a document or a file, so that the name of the database was forgotten."""
+        is_file = Path(given).is_file() and not given.endswith(SUFFIX)
+        if not (given == "-" or given[:1] in ("@", "{", "[") or is_file) or self.exists(given):
+            return
+        what = f"{given} is a file" if is_file else f"{given!r} is not the name of a database"
+        raise Failure(f"{what}: the database comes first", f"usage: {usage}", Status.USAGE, error="usage")
 
     def shown(self, given: str) -> str:
         """Return the name of a database on the command line, without credentials."""

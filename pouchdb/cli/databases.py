@@ -31,8 +31,8 @@ def create(session: Session, db: str) -> None:
         raise FileExists(f"there is a database {place.name!r} in {place.directory} already")
     database = session.database(db, make=True)
     if database.remote:
-        # Opening sends no request to a server.
-        database.fetch("", "PUT")
+        # Opening sends no request to a server. What is no CouchDB answers with something else than JSON.
+        database.fetch("", "PUT").json()
     session.output.pairs({"created": database.name})
 
 
@@ -150,6 +150,8 @@ def backup(session: Session, db: str, file: Path) -> None:
         place = session.place(db)
         assert place.directory is not None, "a local database has one"
         file = file / database.adapter.path.name  # type: ignore[attr-defined]  # of a database in a file
+    if not file.parent.is_dir():
+        raise Failure(f"there is no directory {file.parent}", exit=Status.NOT_FOUND, error="not_found")
     if file.is_file():
         raise Failure(f"{file} exists", "remove it first, or choose another name", Status.CONFLICT)
     with session.output.errors.status("copying") if session.output.animated else _Nothing():

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import click
 
-from pouchdb.cli.arguments import text_of
+from pouchdb.cli.arguments import json_of
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.output import bytes_text, json_text
@@ -20,7 +20,6 @@ from pouchdb.cli.status import Failure, Status, told_entry
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.documents.store import end_of_prefix
 from pouchdb_core.errors import NotFound
-from pouchdb_core.jsontext import from_text
 
 __all__ = ["COMMANDS", "get", "ls", "put", "rm"]
 
@@ -60,15 +59,47 @@ def get(
     if attachment is not None:
         _attachment(session, database, (id, attachment, rev), output)
         return
-    doc = database.get(id, rev, revs=revs, conflicts=conflicts)
+    try:
+        doc = database.get(id, rev, revs=revs, conflicts=conflicts)
+    except NotFound as error:
+        raise _missing_revision(database, id, rev, error) from error
     if output is None:
         session.output.document(doc)
     else:
         output.write_text(json_text(doc, indent=2) + "\n", "utf-8")
 
 
+def _missing_revision(db: SyncPouchDB, id: str, rev: str | None, error: NotFound) -> NotFound | Failure:
+    """Return a message about the revision if the document is there without it, else the error."""
+    if rev is None or error.message != "missing":
+        return error
+    try:
+        db.open_revs(id, "all")
+    except NotFound:
+        return error
+    return Failure(
+        f"{id} has no revision {rev}, or its content is not stored any more",
+        f"`pouchdb tree DB {id}` draws those it has",
+        Status.NOT_FOUND,
+        error=error.name,
+    )
+
+
+def _opened(db: SyncPouchDB, which: tuple[str, str, str | None]) -> Any:
+    try:
+        return db.open_attachment(*which)
+    except NotFound as error:
+        id, name, rev = which
+        try:
+            names = sorted(db.get(id, rev).get("_attachments", {}))
+        except NotFound:
+            raise _missing_revision(db, id, rev, error) from error
+        hint = f"there are: {', '.join(names)}" if names else "it has none"
+        raise Failure(f"{id} has no attachment {name!r}", hint, Status.NOT_FOUND, error=error.name) from error
+
+
 def _attachment(session: Session, db: SyncPouchDB, which: tuple[str, str, str | None], output: Path | None) -> None:
-    with db.open_attachment(*which) as content:
+    with _opened(db, which) as content:
         if output is not None:
             with output.open("wb") as file:
                 shutil.copyfileobj(content, file)
@@ -92,7 +123,7 @@ def _attachment(session: Session, db: SyncPouchDB, which: tuple[str, str, str | 
     ],
 )
 @click.argument("db")
-@click.argument("document", default="-")
+@click.argument("document", required=False)
 @click.option("--id", "given_id", metavar="ID", help="The document's id; a new id is generated if there is none.")
 @click.option("--force", is_flag=True, help="Overwrite the stored document, whatever its revision.")
 @click.option("--create", is_flag=True, help="Create the database if it does not exist.")
@@ -105,14 +136,25 @@ def _attachment(session: Session, db: SyncPouchDB, which: tuple[str, str, str | 
 )
 @click.pass_obj
 def put(
-    session: Session, db: str, document: str, given_id: str | None, force: bool, create: bool, files: tuple[Path, ...]
+    session: Session,
+    db: str,
+    document: str | None,
+    given_id: str | None,
+    force: bool,
+    create: bool,
+    files: tuple[Path, ...],
 ) -> int:
     """Write a document, or a list of documents.
 
-    DOCUMENT is JSON, @FILE, or - for the standard input. A document that exists already needs the
-    _rev that it was read with, or --force.
+    DOCUMENT is JSON, @FILE, or - for the standard input, which is also read without it. A document that exists
+    already needs the _rev that it was read with, or --force.
     """
-    given = from_text(text_of(document))
+    if document is None:
+        session.check_name(db, "pouchdb put DB DOCUMENT")
+    if not create:
+        # Before anything is read: a wrong name is reported at once, not after the standard input has ended.
+        session.database(db)
+    given = json_of("-" if document is None else document)
     several = isinstance(given, list)
     docs = given if several else [given]
     if not all(isinstance(doc, dict) for doc in docs):
@@ -127,6 +169,8 @@ def put(
     if force:
         _borrow(database, docs)
     if several:
+        if not docs:
+            session.output.note("the list is empty: nothing was written")
         return _told(session, database.bulk_docs(docs))
     with ExitStack() as opened:
         if files:

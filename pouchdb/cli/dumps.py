@@ -19,7 +19,7 @@ from pouchdb.cli.progress_bar import bar
 from pouchdb.cli.status import Failure, Status
 from pouchdb_core.dump import dump as write_dump
 from pouchdb_core.dump import load as read_dump
-from pouchdb_core.errors import FileExists, IncompleteDump, PouchDBError
+from pouchdb_core.errors import BadRequest, FileExists, IncompleteDump, PouchDBError
 from pouchdb_core.results import Record
 
 __all__ = ["COMMANDS", "destination", "dump", "load", "progress_bar"]
@@ -60,6 +60,8 @@ def destination(output: Output, file: Path, force: bool, what: str = "a dump") -
         return
     if not file.parent.is_dir():
         raise Failure(f"there is no directory {file.parent}", exit=Status.NOT_FOUND, error="not_found")
+    if file.is_dir():
+        raise Failure(f"{file} is a directory: the name of a file is needed", exit=Status.USAGE, error="usage")
     if file.exists() and not force:
         raise Failure(f"{file} exists", "add --force to replace it", Status.CONFLICT)
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
@@ -98,11 +100,11 @@ def progress_bar(output: Output, unit: str, total: int | None = None) -> Iterato
     ],
 )
 @click.argument("db")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), required=False)
 @click.option("--merge", is_flag=True, help="Load into a database that is not empty, as replication would.")
 @click.option("--new-identity", is_flag=True, help="Treat it as another database: its replications start over.")
 @click.pass_obj
-def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool) -> int:
+def load(session: Session, db: str, file: Path | None, merge: bool, new_identity: bool) -> int:
     """Load a dump into a new or empty database.
 
     Without FILE the dump is read from the standard input.
@@ -110,6 +112,9 @@ def load(session: Session, db: str, file: Path, merge: bool, new_identity: bool)
     Dumps of PouchDB (pouchdb-dump) and of couchbackup are read too. When a dump breaks off, what came before
     is loaded, and loading the whole of it into the same database goes on from there.
     """
+    if file is None:
+        session.check_name(db, "pouchdb load DB FILE")
+        file = Path("-")
     if str(file) != "-" and not file.is_file():
         raise Failure(f"there is no file {file}", exit=Status.NOT_FOUND, error="not_found")
     there = session.exists(db)
@@ -154,7 +159,8 @@ def _broken(error: PouchDBError, name: str, merge: bool) -> PouchDBError | Failu
     result = error.details.get("result")
     if result is None:
         return error
-    what = f"{name}: {error.message}" if isinstance(error, IncompleteDump) else f"{name}: {error.name}: {error.message}"
+    words = "" if isinstance(error, (IncompleteDump, BadRequest)) else f"{error.name.replace('_', ' ')}: "
+    what = f"{name}: {words}{error.message}"
     hint = (
         f"{result['documents']:,} documents are loaded, without local documents and checkpoints; "
         f"load the whole dump into {name} again{' with --merge' if merge else ''} to go on from there"

@@ -21,6 +21,7 @@ from pouchdb.exchange.csv_rows import CELLS, csv_documents
 from pouchdb.exchange.exporting import FORMATS, export_documents
 from pouchdb.exchange.importing import EXISTING, ImportResult, JsonDocuments, import_documents
 from pouchdb.exchange.json_values import unpacked
+from pouchdb_core.errors import BadRequest
 
 __all__ = ["COMMANDS", "export", "import_"]
 
@@ -48,7 +49,7 @@ def _types(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
     ],
 )
 @click.argument("db")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), default="-")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), required=False)
 @click.option("--csv", is_flag=True, help="Read the file as CSV, whatever its name.")
 @click.option("--replace", "existing", flag_value="replace", help="If the id exists, replace the stored document.")
 @click.option("--skip", "existing", flag_value="skip", help="If the id exists, skip the document.")
@@ -71,7 +72,7 @@ def import_(
     session: Session,
     /,
     db: str,
-    file: Path,
+    file: Path | None,
     csv: bool,
     existing: Any,
     types: dict[str, str],
@@ -89,6 +90,9 @@ def import_(
     A document with a _rev is stored as that revision, so importing a file twice changes nothing. One without is new;
     if its id is taken it is refused, unless --replace, --skip or --conflict says otherwise.
     """
+    if file is None:
+        session.check_name(db, "pouchdb import DB FILE")
+        file = Path("-")
     stdin = str(file) == "-"
     if not stdin and not file.is_file():
         raise Failure(f"there is no file {file}", exit=Status.NOT_FOUND, error="not_found")
@@ -107,7 +111,12 @@ def import_(
             source = JsonDocuments(packed)
         # The first document is read before the database is opened, so that a wrong file does not make one.
         documents = iter(source)
-        first = next(documents, None)
+        try:
+            first = next(documents, None)
+        except BadRequest as error:
+            what = "the standard input" if stdin else str(file)
+            hint = "" if is_csv else "what can be imported: JSON, CSV (--csv), backups: `pouchdb import --help`"
+            raise Failure(f"{what} cannot be imported: {error.message}", hint, error=error.name) from error
         database = session.database(db, make=True)
 
         def shown(result: ImportResult) -> None:
@@ -143,7 +152,8 @@ def _source(file: Path, stdin: bool) -> Iterator[IO[bytes]]:
         return
     # The replacement in a test or an embedding program may be a text stream only.
     binary = getattr(sys.stdin, "buffer", None)
-    yield io.BytesIO(sys.stdin.read().encode()) if binary is None else binary
+    given = io.BytesIO(sys.stdin.read().encode()) if binary is None else binary
+    yield given if hasattr(given, "peek") else io.BufferedReader(given)
 
 
 def _position(raw: IO[bytes]) -> int:

@@ -17,6 +17,9 @@ __all__ = ["Command", "Database", "Group", "ReaderGone", "common"]
 
 def _directory(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
     session = ctx.find_object(Session)
+    if value == "":
+        # As of an unset variable in a script: the current directory would be a surprise.
+        raise click.BadParameter("the name of a directory is empty", ctx, parameter)
     if value is not None and session is not None:
         session.choose(value)
 

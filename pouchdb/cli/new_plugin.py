@@ -43,8 +43,8 @@ def new_plugin(session: Session, name: str, folder: Path | None) -> None:
     passes its tests: change it to what you need.
     """
     if not NAME.fullmatch(name):
-        rule = "lower-case letters, digits and single underscores, such as 'my_tags'"
-        raise click.BadParameter(rule, param_hint="NAME")
+        rule = "it begins with a letter and has lower-case letters, digits and single underscores, such as 'my_tags'"
+        raise click.BadParameter(f"{name!r}: {rule}", param_hint="NAME")
     if name in {point.name for point in entry_points(group="pouchdb")}:
         raise Failure(f"a plug-in of the name {name} is installed", "choose another name")
     target = folder or Path(f"pouchdb-{name.replace('_', '-')}")

@@ -64,7 +64,12 @@ def query(
     is asked more than once.
     """
     if sum(each is not None for each in (view, map_, selector)) != 1:
-        raise Failure("query needs one of a view (DDOC/NAME), --map and --find", exit=Status.USAGE)
+        raise Failure(
+            "after the database, query needs one of: a view (DDOC/NAME), --map, --find",
+            "usage: pouchdb query [OPTIONS] DB [VIEW]",
+            Status.USAGE,
+            error="usage",
+        )
     database = session.database(db)
     if selector is not None:
         _find(session, database, selector, options)

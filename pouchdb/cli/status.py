@@ -137,7 +137,7 @@ def _text(error: BaseException) -> str:
     id = error.details.get("id")
     words = error.name.replace("_", " ")
     text = error.message if error.message not in ("missing", "deleted") else f"it is {error.message}"
-    return f"{id}: {words}: {text}" if isinstance(id, str) else f"{words}: {text}"
+    return f"{id or repr(id)}: {words}: {text}" if isinstance(id, str) else f"{words}: {text}"
 
 
 def _details(error: BaseException) -> dict[str, Any]:

@@ -63,12 +63,15 @@ def csv_documents(
 
     ``types`` gives columns a type of ``CELLS``, the others have ``default``: what looks like a JSON number, ``true``,
     ``false``, ``null``, an object or an array is that, the rest text. An empty cell adds no field. ``_id``, ``_rev``
-    and ``id_column``, which becomes the ``_id``, are always text. Raises BadRequest for what is not CSV.
+    and ``id_column``, which becomes the ``_id``, are always text. Raises BadRequest for what is not CSV, and for a
+    delimiter that is not one character.
     """
     types = dict(types or {})
     unknown = [kind for kind in (*types.values(), default) if kind not in CELLS]
     if unknown:
         raise BadRequest(f"there is no type {unknown[0]!r} for a column; there are: {', '.join(CELLS)}")
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise BadRequest(f"the delimiter of CSV is one character, such as ; or a tab, not {delimiter!r}")
     csv.field_size_limit(LONGEST)
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
     try:

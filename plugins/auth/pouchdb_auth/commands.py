@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from pouchdb.cli.group import Command
 from pouchdb.cli.status import Failure, Status
 from pouchdb_auth.user_documents import PREFIX, USERS
 from pouchdb_core import Record
+from pouchdb_core.errors import NotFound
 from pouchdb_core.urls import is_http
 
 __all__ = ["security", "user"]
@@ -65,7 +67,8 @@ def _passwd(session: Session, /, name: str, admin: bool, server: str | None) -> 
         users.sign_up_admin(name, password)
         answer: Mapping[str, Any] = {"ok": True, "name": name}
     else:
-        answer = users.change_password(name, password)
+        with _known(name):
+            answer = users.change_password(name, password)
     _told(session, f"{name} has another password", answer)
 
 
@@ -81,7 +84,8 @@ def _remove(session: Session, /, name: str, admin: bool, server: str | None) -> 
         users.delete_admin(name)
         answer: Mapping[str, Any] = {"ok": True, "name": name}
     else:
-        answer = users.delete_user(name)
+        with _known(name):
+            answer = users.delete_user(name)
     _told(session, f"{name} is removed", answer)
 
 
@@ -113,9 +117,17 @@ def _show(session: Session, /, server: str | None) -> None:
 )
 @click.argument("db")
 @click.option("--member", "members", metavar="NAME", multiple=True, help="Let a user read and write.")
-@click.option("--member-role", "member_roles", metavar="ROLE", multiple=True, help="Let all with this role.")
+@click.option(
+    "--member-role", "member_roles", metavar="ROLE", multiple=True, help="Let users with this role read and write."
+)
 @click.option("--admin", "admins", metavar="NAME", multiple=True, help="Let a user administer the database.")
-@click.option("--admin-role", "admin_roles", metavar="ROLE", multiple=True, help="Let all with this role.")
+@click.option(
+    "--admin-role",
+    "admin_roles",
+    metavar="ROLE",
+    multiple=True,
+    help="Let users with this role administer the database.",
+)
 @click.option("--remove", "removed", metavar="NAME", multiple=True, help="Remove this name or role everywhere.")
 @click.option("--set", "given", type=OBJECT, help="Replace the whole object.")
 @click.pass_obj
@@ -167,6 +179,14 @@ def _users(session: Session, server: str | None, *, make: bool = False) -> Any:
     if server is not None and not is_http(server):
         raise Failure(f"{server} is not the URL of a server", exit=Status.USAGE, error="usage")
     return session.database(given, make=make and server is None, guess=False)
+
+
+@contextmanager
+def _known(name: str) -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:
+        raise Failure(f"there is no user {name!r}", "`pouchdb user list` lists them", Status.NOT_FOUND) from error
 
 
 def _password() -> str:

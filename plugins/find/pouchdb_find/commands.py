@@ -12,6 +12,7 @@ from pouchdb.cli.arguments import OBJECT
 from pouchdb.cli.command_session import Session
 from pouchdb.cli.group import Command
 from pouchdb.cli.status import Failure, Status
+from pouchdb_core.errors import NotFound
 
 __all__ = ["find", "index"]
 
@@ -129,8 +130,8 @@ def _text(value: Any) -> str:
 @click.argument("db")
 @click.argument("fields", metavar="[FIELD]...", nargs=-1)
 @click.option("--partial", type=OBJECT, help="Only documents that match this selector.")
-@click.option("--ddoc", help="The design document that is to hold it.")
-@click.option("--name", help="What it is to be called.")
+@click.option("--ddoc", help="Store the index in this design document.")
+@click.option("--name", help="The name of the index.")
 @click.option("--delete", metavar="DDOC/NAME", help="Delete this index.")
 @click.pass_obj
 def index(
@@ -152,7 +153,12 @@ def index(
         holder, slash, called = delete.removeprefix("_design/").partition("/")
         if not slash:
             raise Failure("--delete needs DDOC/NAME, as the list shows them", exit=Status.USAGE)
-        database.delete_index(ddoc=f"_design/{holder}", name=called)
+        try:
+            database.delete_index(ddoc=f"_design/{holder}", name=called)
+        except NotFound as error:
+            raise Failure(
+                f"there is no index {delete}", f"`pouchdb index {session.shown(db)}` lists them", Status.NOT_FOUND
+            ) from error
         output.pairs({"deleted": delete})
         return
     if fields:

@@ -14,6 +14,8 @@ __all__ = ["Address", "attachment_path", "document_path", "parse_address", "quer
 
 _KEPT = "%/:@!$&'()*+,;=~-._"
 """Characters kept in the path that the user wrote: it is already quoted."""
+_NOT_IN_HOSTS = re.compile(r"""[\x00-\x20"#<>?@\\^`{|}\x7f]""")
+"""Characters that no host has; others may be part of an internationalised name."""
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -50,6 +52,8 @@ def parse_address(url: str) -> Address:
         raise BadRequest(f"not the URL of a database: {error}") from None
     if not parts.hostname:
         raise BadRequest("the URL of a database needs a host: http://host:5984/database")
+    if wrong := _NOT_IN_HOSTS.search(parts.hostname):
+        raise BadRequest(f"not the URL of a database: its host {parts.hostname!r} has the character {wrong[0]!r}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     place = f"{parts.scheme.lower()}://{host}" + ("" if port is None else f":{port}")
     if parts.query or parts.fragment:

@@ -148,7 +148,7 @@ class HttpAdapter(Adapter):
             )
 
     def view_cleanup(self) -> None:
-        self.session.request("POST", "_view_cleanup", json={})
+        self.session.json("POST", "_view_cleanup", json={})
 
     def conflicts(self) -> Iterator[Record]:
         start: str | None = None
@@ -247,7 +247,7 @@ class HttpAdapter(Adapter):
     def create(self) -> None:
         """Make the database if it is missing."""
         try:
-            self.session.request("PUT", json={})
+            self.session.json("PUT", json={})
         except FileExists:
             return
         except PouchDBError as error:
@@ -262,7 +262,7 @@ class HttpAdapter(Adapter):
         return True
 
     def compact(self, interval: float | None = None) -> None:
-        self.session.request("POST", "_compact", json={})
+        self.session.json("POST", "_compact", json={})
         while self.session.json("GET").get("compact_running"):
             self.session.http.wait(INTERVAL if interval is None else interval / 1000)
 
@@ -280,7 +280,7 @@ class HttpAdapter(Adapter):
         if limit is not None:
             if type(limit) is not int or limit < 1:
                 raise BadRequest(f"revs_limit must be a number from 1 up, not {safe_repr(limit)}")
-            self.session.request("PUT", "_revs_limit", json=limit)
+            self.session.json("PUT", "_revs_limit", json=limit)
             return limit
         told = self.session.json("GET", "_revs_limit")
         if type(told) is not int:
@@ -292,7 +292,7 @@ class HttpAdapter(Adapter):
         return told if isinstance(told, Record) else Record()
 
     def put_security(self, security: Mapping[str, Any]) -> None:
-        self.session.request("PUT", "_security", json=record(dict(jsonable(dict(security)))))
+        self.session.json("PUT", "_security", json=record(dict(jsonable(dict(security)))))
 
     def fetch(self, path: str, method: str = "GET", **options: Any) -> Response:
         check = options.pop("check", True)
