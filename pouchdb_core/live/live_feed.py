@@ -26,8 +26,8 @@ Subscribe = Callable[[Callable[[], None]], Callable[[], None]]
 class Feed(LiveHandle):
     """The handle of live changes: ``change`` (row), then ``complete`` (result) or ``error`` (error).
 
-    It runs once it has a listener for ``change``, or when it is iterated: ``for change in feed``
-    runs it in the iterating thread and ends when the feed does. ``db`` is the database. An idle
+    It runs once it has a listener for ``change``, when it is waited for, or when it is iterated: ``for change in
+    feed`` runs it in the iterating thread and ends when the feed does. ``db`` is the database. An idle
     feed holds no thread; one that was never started ends with the last reference to it.
     """
 
@@ -74,7 +74,9 @@ class Feed(LiveHandle):
     def __iter__(self) -> Iterator[Record]:
         self._check_process()
         if self._job is not None:
-            raise RuntimeError("the feed has a listener for 'change': it cannot be iterated too")
+            raise RuntimeError(
+                "the feed runs already, as it has a listener for 'change' or was waited for: it cannot be iterated too"
+            )
         self._iterated = True
         return self._iterate()
 
@@ -98,15 +100,33 @@ class Feed(LiveHandle):
         if event == "change" and self._iterated:
             raise RuntimeError("the feed is being iterated: it cannot have a listener for 'change' too")
         super()._add(event, listener, once=once)
-        if event == "change" and self._job is None:
-            life = self.db._life
-            # From now on it keeps running even if there is no reference to the handle.
-            life.unstarted.discard(self)
-            self.db._engine.unheard.discard(self)
-            keep(self, life.live, self.db._engine.going)
-            self._job = self._dispatcher.job(self._step)
-            self._job.wake()
+        if event == "change":
+            self._start()
         return self
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Wait until it is over and return its result; raise its error. Raises TimeoutError after ``timeout`` s.
+
+        A feed that has no listener for ``change`` and is not iterated is started: its rows are read and dropped, as
+        PouchDB does, so that one with a limit ends. After a timeout it goes on.
+        """
+        self._check_process()
+        if not self._iterated:
+            self._start()
+        return super().wait(timeout)
+
+    def _start(self) -> None:
+        """Run it on the dispatcher from now on, even if there is no reference to the handle."""
+        # Not the lock of steps: a listener may add another one.
+        with self._ending:
+            if self._job is not None or self._ended:
+                return
+            self._job = self._dispatcher.job(self._step)
+        life = self.db._life
+        life.unstarted.discard(self)
+        self.db._engine.unheard.discard(self)
+        keep(self, life.live, self.db._engine.going)
+        self._job.wake()
 
     def _wake(self) -> None:
         self._woken.set()
@@ -142,7 +162,7 @@ class Feed(LiveHandle):
                 # The database was closed while the feed was open, and the feed was notified.
                 self._end(cancelled=True)
                 return None
-            self._seen = self._iterated
+            self._seen = self._seen or self._iterated
             self._unsubscribe()
             self._finish(error=error)
             if not isinstance(error, Exception):

@@ -411,3 +411,15 @@ async def test_no_task_is_left_behind(db: AsyncPouchDB) -> None:
         break
     await db.replicate_to("other")
     assert asyncio.all_tasks() == before
+
+
+async def test_awaiting_a_live_feed_without_a_listener_runs_it(db: AsyncPouchDB) -> None:
+    feed = db.live_changes(limit=2, since=0)
+    fill(db, 3)
+    assert await feed == {"results": [], "last_seq": 2}
+
+
+def test_waiting_for_a_live_feed_without_a_listener_runs_it(db: AsyncPouchDB) -> None:
+    feed = db.live_changes(limit=2, since=0)
+    fill(db, 3)
+    assert feed.wait(20) == {"results": [], "last_seq": 2}

@@ -597,3 +597,71 @@ def test_a_long_feed_takes_no_memory_of_its_length(database: SyncPouchDB) -> Non
         tracemalloc.stop()
     assert seen == 2000
     assert peak < 12_000_000, "of 40 MB"
+
+
+# -- waiting for a feed that nobody listens to -------------------------------------------------------
+
+
+def test_waiting_for_a_feed_without_a_listener_runs_it(database: SyncPouchDB) -> None:
+    feed = database.live_changes(limit=2, since=0)
+    database.bulk_docs([{"_id": "a"}, {"_id": "b"}, {"_id": "c"}])
+    assert feed.wait(SOON) == {"results": [], "last_seq": 2}
+    assert feed.last_seq == 2
+
+
+def test_a_wait_that_took_too_long_leaves_the_feed_running(database: SyncPouchDB, heard: Any) -> None:
+    feed = database.live_changes(limit=2, since=0)
+    with pytest.raises(TimeoutError):
+        feed.wait(0)
+    database.put({"_id": "a"})
+    with pytest.raises(RuntimeError, match="cannot be iterated too"):
+        iter(feed)
+    settle(database)
+    feed.on("change", heard)
+    database.put({"_id": "b"})
+    assert feed.wait(SOON)["last_seq"] == 2
+    assert ids(heard.wait()) == ["b"]
+
+
+def test_a_wait_ends_when_the_feed_is_cancelled_or_its_database_closed(environment: SyncEnvironment) -> None:
+    for end in (lambda db, feed: feed.cancel(), lambda db, feed: db.close(), lambda db, feed: db.destroy()):
+        database = environment.PouchDB("ended")
+        feed = database.live_changes()
+        answers: list[Any] = []
+        waiting = threading.Thread(target=lambda feed=feed, answers=answers: answers.append(feed.wait(SOON)))
+        waiting.start()
+        end(database, feed)
+        waiting.join()
+        assert answers == [{"results": [], "last_seq": 0, "status": "cancelled"}]
+
+
+def test_the_error_of_a_feed_that_is_waited_for_is_raised_and_not_logged(
+    database: SyncPouchDB, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(doc: Any, request: Any) -> bool:
+        raise ValueError("no")
+
+    database.put({"_id": "a"})
+    feed = database.live_changes(filter=fail, since=0)
+    with caplog.at_level(logging.ERROR), pytest.raises(ValueError, match="no"):
+        feed.wait(SOON)
+    settle(database)
+    assert caplog.records == []
+
+
+def test_a_wait_for_an_iterated_feed_leaves_the_rows_to_the_iteration(database: SyncPouchDB) -> None:
+    feed = database.live_changes(limit=2, since=0)
+    rows = iter(feed)
+    database.bulk_docs([{"_id": "a"}, {"_id": "b"}])
+    with pytest.raises(TimeoutError):
+        feed.wait(0)
+    assert ids(list(rows)) == ["a", "b"]
+    assert feed.wait(SOON)["last_seq"] == 2
+
+
+def test_a_listener_may_add_another_and_wait_for_the_feed_in_another_thread(database: SyncPouchDB, heard: Any) -> None:
+    feed = database.live_changes(limit=2, since=0)
+    feed.once("change", lambda row: feed.on("change", heard))
+    database.bulk_docs([{"_id": "a"}, {"_id": "b"}])
+    assert feed.wait(SOON)["last_seq"] == 2
+    assert ids(heard.wait()) == ["b"]
