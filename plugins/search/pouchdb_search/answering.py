@@ -112,9 +112,7 @@ class Search:
             if shown is not None:
                 fields = {name: value for name, value in fields.items() if name in shown}
             revision = Record(rev=row["value"]["rev"] if "value" in row else None)
-            found = Record(
-                id=id, key=id, value=revision, score=hit.score, order=[*hit.order, 0], fields=Record(fields)
-            )
+            found = Record(id=id, key=id, value=revision, score=hit.score, order=[*hit.order, 0], fields=Record(fields))
             if self._highlighter.names:
                 found["highlights"] = self._highlighter.of(hit.fields, self._asked.tests, self._asked.analyzer)
             if self._docs:

@@ -22,9 +22,11 @@ EXPANSIONS = 200
 """How many terms, the most frequent, a prefix in the original's queries expands to, each with its own weight."""
 PLACEMENTS = 1000
 """How many placements of the words of a phrase with slop are searched one by one."""
+WAYS = 12
+"""How many ways to change a word are one regular expression: tantivy allows it a thousand states."""
 MUST, SHOULD, NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
 _ANY = r"[\x{0}-\x{10FFFF}]"
-_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&\-~/\"<>@]")
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&\-~]")
 
 
 class Asked:
@@ -150,23 +152,39 @@ class Asked:
         return self.weighed(name, [word for _, word in placed], made)
 
     def near(self, name: str, word: str, distance: int) -> Any:
-        """Return a query for terms with at most this many letters changed; nearer ones score higher."""
-        self.marks(name, lambda found: is_near(found, word, distance))
-        if distance == 0:
+        """Return a query for terms with at most this many letters changed; nearer ones score higher.
+
+        As in Lucene, fewer letters must be changed than either word has: ``ab~2`` does not find ``cd``.
+        """
+        distance = min(distance, len(word) - 1)
+        if distance <= 0:
             return self.term(name, word)
+        self.marks(name, lambda found: _is_like(found, word, distance))
 
         def made(boost: float) -> Any:
             term = prefixed(name, word, boost)
             # Each of these also finds the nearer ones: their scores add up.
-            each = [
-                tantivy.Query.fuzzy_term_query(self.schema, self._bucket(name), term, distance=least)
-                for least in range(1, distance + 1)
-            ]
+            each = [self._changed(name, word, least, boost) for least in range(1, distance + 1)]
             same = tantivy.Query.term_query(self.schema, self._bucket(name), term)
             exact = tantivy.Query.const_score_query(same, 1.0)
             return tantivy.Query.boolean_query([(SHOULD, query) for query in (exact, *each)])
 
         return self.weighed(name, [], made)
+
+    def _changed(self, name: str, word: str, distance: int, boost: float) -> Any:
+        if len(word) > 2 * distance:
+            term = prefixed(name, word, boost)
+            return tantivy.Query.fuzzy_term_query(self.schema, self._bucket(name), term, distance=distance)
+        # Terms that are too short must be left out: each way to change the word is written down.
+        begin, field = prefixed(name, "", boost), self._bucket(name)
+        ways = [
+            "".join(_ANY if each is None else _escaped(stored(each)) for each in way) for way in _ways(word, distance)
+        ]
+        queries = [
+            tantivy.Query.regex_query(self.schema, field, f"{begin}({'|'.join(ways[place : place + WAYS])})")
+            for place in range(0, len(ways), WAYS)
+        ]
+        return queries[0] if len(queries) == 1 else tantivy.Query.disjunction_max_query(queries)
 
     def terms_of(self, name: str, prefix: str = "", limit: int | None = None) -> list[tuple[str, int]]:
         """Return the terms of a field with a prefix, with how many documents have each, the most frequent first."""
@@ -233,6 +251,41 @@ def original(asked: Asked, text: str) -> Any:
             expansions.append((SHOULD, tantivy.Query.boost_query(asked.wildcard(name, [term, "*"]), 1e-3)))
         parts.append((MUST, tantivy.Query.boolean_query(expansions)))
     return tantivy.Query.boolean_query(parts) if parts else tantivy.Query.empty_query()
+
+
+def _changes(word: str, place: int, most: int) -> Iterator[tuple[tuple[str | None, ...], int]]:
+    """Yield the ways to change a word from a place on, with the number of changes; None is any letter."""
+    rest = len(word) - place
+    if rest == 0:
+        yield (), 0
+    else:
+        for way, count in _changes(word, place + 1, most):
+            yield (word[place], *way), count
+    if most:
+        # What stands for the letters from here on, and how many those are: added, replaced, dropped, swapped.
+        edits: list[tuple[tuple[str | None, ...], int]] = [((None,), 0), ((None,), 1), ((), 1)]
+        if rest > 1:
+            edits.append(((word[place + 1], word[place]), 2))
+        for begin, used in edits:
+            if used <= rest:
+                for way, count in _changes(word, place + used, most - 1):
+                    yield (*begin, *way), count + 1
+
+
+def _ways(word: str, distance: int) -> list[tuple[str | None, ...]]:
+    """Return the ways to change a word that leave a term long enough, without those that others cover."""
+    every = {way for way, count in _changes(word, 0, distance) if count < min(len(way), len(word))}
+
+    def covers(one: tuple[str | None, ...], other: tuple[str | None, ...]) -> bool:
+        return len(one) == len(other) and all(a is None or a == b for a, b in zip(one, other, strict=True))
+
+    kept = [way for way in every if not any(other != way and covers(other, way) for other in every)]
+    return sorted(kept, key=repr)
+
+
+def _is_like(found: str, word: str, most: int) -> bool:
+    """Whether a fuzzy query for a word finds a term."""
+    return is_near(found, word, min(most, len(found) - 1, len(word) - 1))
 
 
 def is_near(left: str, right: str, most: int) -> bool:

@@ -1,37 +1,166 @@
-"""Importing the plug-in writes nothing and prints nothing, whatever ply thinks of luqum's tables."""
+"""The grammar of queries, as Lucene 4.10's parser reads them: each line was compared with it."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+import math
+from typing import Any
 
-import luqum
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pouchdb_search.lucene_grammar import Boosted, Group, Node, Quoted, Range, parsed, unescaped
+from pouchdb_search.queries import is_near
+
+import pouchdb
 
 
-@pytest.mark.parametrize("tables", ["as shipped", "stale", "missing"])
-def test_nothing_is_written_beside_luqum(tmp_path: Path, tables: str) -> None:
-    copy = tmp_path / "luqum"
-    shutil.copytree(Path(luqum.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "parser.out"))
-    kept = copy / "parsetab.py"
-    if tables == "missing":
-        kept.unlink()
-    elif tables == "stale":
-        kept.write_text(kept.read_text("utf-8").replace("_lr_signature = ", "_lr_signature = 'x' + "), "utf-8")
-    before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
-    code = (
-        "import luqum; from pouchdb_search.lucene_grammar import parser; print(luqum.__file__, parser.parse('a AND b'))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-B", "-W", "error", "-c", code],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{copy / '__init__.py'} a AND b\n"
-    assert {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()} == before
+def written(node: Node) -> str:
+    """A tree as Lucene's ``Query.toString`` shows it, before analysis."""
+    if isinstance(node, Group):
+        parts = [f"{each.joint + ' ' if each.joint else ''}{each.sign}{written(each.node)}" for each in node.clauses]
+        return f"({' '.join(parts)})"
+    if isinstance(node, Boosted):
+        return f"{written(node.node)}^{node.boost:g}"
+    name = "" if node.field == "default" else f"{node.field}:"
+    if isinstance(node, Quoted):
+        return f'{name}"{unescaped(node.text)}"~{node.slop}'
+    if isinstance(node, Range):
+        left, right = "[" if node.with_low else "{", "]" if node.with_high else "}"
+        return f"{name}{left}{node.low or '*'} TO {node.high or '*'}{right}"
+    shown = f"/{node.text}/" if node.kind == "regexp" else unescaped(node.text)
+    return f"{name}{shown}" + ("" if node.fuzzy is None else f"~{node.fuzzy:g}")
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("foo!bar", "(foo -bar)"),
+        ("foo!", None),
+        ("foo ! bar", "(foo ! bar)"),
+        ("- foo", "(- foo)"),
+        ("foo +\tbar", "(foo + bar)"),
+        ("foo -", None),
+        ("foo+bar foo-bar", "(foo+bar foo-bar)"),
+        ("foo&&bar foo||bar", "(foo&&bar foo||bar)"),
+        ("foo && bar || baz", "(foo AND bar OR baz)"),
+        ('"a"&&"b"', '("a"~0 AND "b"~0)'),
+        ("foo&&!bar", "(foo&& -bar)"),
+        ("ANDfoo fooAND and or not", "(ANDfoo fooAND and or not)"),
+        ("NOT foo AND NOT bar", "(-foo AND -bar)"),
+        ("foo(bar)baz", "(foo (bar) baz)"),
+        ('foo"bar"baz', '(foo "bar"~0 baz)'),
+        ("a/b", None),
+        ("a/b/c", "(a /b/ c)"),
+        (r"/a\/b/ \/c", r"(/a\/b/ /c)"),
+        ("foo~", "(foo~2)"),
+        ("foo ~1", "(foo~1)"),
+        ("foo~.5", "(foo~0.5)"),
+        ("foo~0.75x", "(foo~2)"),
+        ("foo~-1", None),
+        ("foo~1^2 foo^2~1", "(foo~1^2 foo~1^2)"),
+        ('"a b"~', '("a b"~0)'),
+        ('"a b"~2.9^1.5', '("a b"~2^1.5)'),
+        ('"a b"~x', '("a b"~0)'),
+        ("foo^", None),
+        ("foo^ 2", None),
+        ("foo^.5", None),
+        ("(foo bar)^2 baz", "((foo bar)^2 baz)"),
+        ("t:foo t : bar t:(a b:c)", "(t:foo t:bar (t:a b:c))"),
+        ("a:b:c", None),
+        ("n:-3 n:+4 n:-3.5^2", "(n:-3 n:+4 n:-3.5^2)"),
+        ("n:-x", None),
+        ("*:* *:x", "(*:* *:x)"),
+        ("f*:x", None),
+        ("[a TO b} {a TO *]", "([a TO b} {a TO *])"),
+        ('["a b" TO c\\:d]', "([a b TO c:d])"),
+        ("[a-b TO (c]", "([a-b TO (c])"),
+        ("[ 1\tTO\n2 ]", None),
+        ("[a TO", None),
+        ("[a b]", None),
+        ("[a TO b c]", None),
+        ("foo]", None),
+        (r"\u00e9\ t\é\:", "(é té:)"),
+        ("foo\\", None),
+        ("foo\u3000bar\nbaz", "(foo bar baz)"),
+        ("C++ AT&T a.b@c #1 $2 50% 'x' <y> a=b; c,d", "(C++ AT&T a.b@c #1 $2 50% 'x' <y> a=b; c,d)"),
+        ("fo?b* f**", "(fo?b* f**)"),
+        ("()", None),
+        (")", None),
+        ("+", None),
+        ("a AND", None),
+        ("OR a", None),
+        ("a AND OR b", None),
+        ("+-a", None),
+        ("NOT NOT a", None),
+        ('"a', None),
+        (":a", None),
+        ("a:", None),
+        ("~2", None),
+        ("^2", None),
+    ],
+)
+def test_trees(text: str, tree: str | None) -> None:
+    if tree is not None:
+        assert written(parsed(text, "default")) == tree
+    else:
+        with pytest.raises(pouchdb.BadRequest, match="cannot be parsed"):
+            parsed(text, "default")
+
+
+@settings(max_examples=500)
+@given(st.text("ab \"()[]{}~*?:\\/+-!^&|<>'1.\u3000é", max_size=25))
+def test_errors_are_inside_the_text(text: str) -> None:
+    position = 0
+    try:
+        parsed(text, "default")
+    except pouchdb.BadRequest as error:
+        position = error["position"]
+    assert 0 <= position <= len(text)
+
+
+FUZZY_TERMS = [
+    "a",
+    "b",
+    "ab",
+    "ba",
+    "ac",
+    "cd",
+    "abc",
+    "acb",
+    "bca",
+    "xbc",
+    "abcd",
+    "badc",
+    "abxy",
+    "abcde",
+    "xabcde",
+    ".",
+]
+
+
+@pytest.fixture(scope="module")
+def terms() -> Any:
+    with pouchdb.setup(":memory:", plugins=["search"]) as environment:
+        db: Any = environment["terms"]
+        db.bulk_docs([{"_id": term, "t": term} for term in FUZZY_TERMS])
+        source = "function (doc) { index('default', doc.t); }"
+        db.put({"_id": "_design/d", "indexes": {"i": {"analyzer": "keyword", "index": source}}})
+        yield db
+
+
+@pytest.mark.parametrize("changes", [0, 1, 2])
+@pytest.mark.parametrize("word", ["a", "ab", "abc", "abcd", "abcde", "zbcde"])
+def test_a_fuzzy_query_changes_fewer_letters_than_either_word_has(terms: Any, word: str, changes: int) -> None:
+    expected = {
+        term
+        for term in FUZZY_TERMS
+        if any(is_near(term, word, most) and most < min(len(term), len(word)) for most in range(changes + 1))
+    }
+    assert {row.id for row in terms.search("d/i", q=f"{word}~{changes}", limit=200).rows} == expected
+
+
+def test_fewer_changes_come_first(terms: Any) -> None:
+    rows = terms.search("d/i", q="abcd~2").rows
+    scores = {row.id: row.score for row in rows}
+    assert scores["abcd"] > scores["abc"] == scores["abcde"] > scores["abxy"] > 0
+    assert math.isclose(scores["abxy"], scores["badc"])
