@@ -79,7 +79,10 @@ class Boosted:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of a group, with the operator before it (``AND``, ``OR`` or nothing) and its sign (``+``, ``-`` or nothing)."""
+    """A part of a group.
+
+    ``joint`` is the operator before it, ``AND``, ``OR`` or nothing; ``sign`` is ``+``, ``-`` or nothing.
+    """
 
     joint: str
     sign: str
