@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pouchdb_core.errors import PouchDBError
 
-__all__ = ["ClientGone", "RequestTimeout", "RequestTooLarge", "Unavailable", "UnsupportedMediaType"]
+__all__ = ["ClientGone", "MissingRevision", "RequestTimeout", "RequestTooLarge", "Unavailable", "UnsupportedMediaType"]
 
 
 class ClientGone(Exception):
     """The client disconnected before the end."""
+
+
+class MissingRevision(PouchDBError):
+    """The revision whose attachment is to be changed is not there: CouchDB's words for this conflict."""
+
+    status, name, default_message = 409, "not_found", "missing_rev"
 
 
 class RequestTooLarge(PouchDBError):

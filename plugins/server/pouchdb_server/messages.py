@@ -168,6 +168,16 @@ class Request:
         """Scheme, host and where the server is mounted, as the client sees them, for links."""
         return f"{self.scheme}://{self.headers.get('host', 'localhost')}{self.root}"
 
+    @property
+    def public_origin(self) -> str:
+        """As ``origin``, but as seen in front of a proxy that says so: for ``Location``, as in CouchDB.
+
+        Every client can send these headers, so nothing else may depend on them.
+        """
+        host = self.headers.get("x-forwarded-host") or self.headers.get("host", "localhost")
+        secure = self.headers.get("x-forwarded-ssl") == "on" or self.headers.get("x-forwarded-proto") == "https"
+        return f"{'https' if secure else self.scheme}://{host}{self.root}"
+
     def at(
         self,
         method: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import unquote_to_bytes
 
 from pouchdb_core.errors import BadRequest, NotFound, PluginError, PouchDBError
@@ -28,7 +28,7 @@ OF_PLUGINS = {
 """Endpoints of this project's plug-ins, below a database or one of its design documents."""
 
 Level = Literal["server", "database", "document"]
-Needs = Literal["nobody", "member", "admin", "server"]
+Needs = Literal["nobody", "member", "admin", "settings", "server"]
 Slow = Callable[["Request", Any], bool]
 Handler = Callable[["Request", Any], "Response | dict[str, Any] | list[Any]"]
 
@@ -54,7 +54,8 @@ class Route:
     handler: Handler
     needs: Needs | None = None
     """"nobody" needs no user, "member" a user of the database, "admin" an administrator of the
-    database, "server" an administrator of the server. Default: "server" on the server level, else "member"."""
+    database, "settings" as well, but who is none gets 403 instead of 401 once logged in, "server" an administrator
+    of the server. Default: "server" on the server level, else "member"."""
     streams: bool | tuple[str, ...] = False
     """Bodies (True), or bodies of these types, are not read beforehand: the handler reads ``request.file``."""
     slow: bool | Slow = False
@@ -73,7 +74,7 @@ class Route:
     def __post_init__(self) -> None:
         if self.needs is None:
             object.__setattr__(self, "needs", "server" if self.level == "server" else "member")
-        allowed = ("nobody", "server") if self.level == "server" else ("nobody", "member", "admin", "server")
+        allowed = ("nobody", "server") if self.level == "server" else get_args(Needs)
         if self.needs not in allowed:
             known = ", ".join(repr(each) for each in allowed)
             raise PluginError(f"the route {self.path} of a {self.level} needs one of {known}, not {self.needs!r}")
@@ -175,7 +176,7 @@ class Table:
             if found is not None:
                 return Found(found[0], found[1], name)
         id, rest = _document(below)
-        if id == "_local":
+        if id in ("_local", "_local/"):
             return Found({}, {}, name, error=BadRequest("Invalid _local document id."))
         absent = self._absent(below[0] if not rest else rest[0] if id.startswith("_design/") else "")
         if absent is not None:

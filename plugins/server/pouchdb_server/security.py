@@ -33,7 +33,9 @@ def authorise(needs: Needs, user: UserContext, database: SyncPouchDB | None) -> 
         if user.name is None:
             raise Unauthorized("You are not authorized to access this db.")
         raise Forbidden("You are not allowed to access this db.")
-    if needs == "admin" and not is_named(security, "admins", user):
+    if needs in ("admin", "settings") and not is_named(security, "admins", user):
+        if needs == "settings":
+            raise refusal(user, "You are not a db or server admin.")
         raise Unauthorized("You are not a server or db admin.")
 
 

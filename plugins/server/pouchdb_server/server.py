@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -46,6 +47,7 @@ ABORT = "pouchdb.abort"
 """The extension of an ASGI server that drops the connection."""
 LARGE = 4 * 1024 * 1024
 """Bytes of a body that takes much memory when it is parsed: only two of them at a time."""
+GIVEN_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 SERVER = (b"server", b"pouchdb for Python")
 OVERRIDES = ("GET", "HEAD", "POST", "PUT", "DELETE", "COPY")
 """Methods that ``X-HTTP-Method-Override`` of a POST may stand for."""
@@ -266,7 +268,7 @@ class Server:
     async def _send(self, scope: Scope, request: Request, response: Response, receive: Receive, send: Send) -> None:
         body = response.body
         headers = [_USUAL.get(pair) or _encoded(*pair) for pair in response.headers]
-        headers += (SERVER, (b"x-couch-request-id", f"{self._prefix}{next(self._numbers):06x}".encode()))
+        headers += (SERVER, (b"x-couch-request-id", self._id_of(request)))
         start = {"type": "http.response.start", "status": response.status, "headers": headers}
         if isinstance(body, bytes):
             if body and request.method != "HEAD" and (join := scope.get("extensions", {}).get(JOIN)) is not None:
@@ -275,6 +277,13 @@ class Server:
             await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
             return
         await self._send_pieces(scope, request, start, response, receive, send)
+
+    def _id_of(self, request: Request) -> bytes:
+        """Return the id that the client gave the request, if it is one, or a new one."""
+        given: str | None = request.headers.get("x-couch-request-id")
+        if given is not None and GIVEN_ID.match(given):
+            return given.encode("ascii")
+        return f"{self._prefix}{next(self._numbers):06x}".encode()
 
     async def _send_pieces(
         self,

@@ -98,6 +98,12 @@ def test_sessions(guarded):
     assert guarded.post("/_session", {}).status == 400
     there = guarded.post("/_session?next=/db", {"name": "ada", "password": "secret"})
     assert (there.status, there.headers["Location"]) == (302, "/db")
+    refused = guarded.post("/_session?fail=/db", {"name": "ada", "password": "no"})
+    assert (refused.status, refused.headers["Location"], refused.json["error"]) == (302, "/db", "unauthorized")
+    assert refused.headers["Set-Cookie"].startswith("AuthSession=;")
+    assert guarded.post("/_session?fail=//evil.example", {"name": "ada", "password": "no"}).status == 401
+    # A name and password by which browsers forget those they know.
+    assert guarded.get("/_session", Authorization="Basic Xzpf").json["userCtx"] == {"name": None, "roles": []}
     assert guarded.post("/_session?next=//evil.example", {"name": "ada", "password": "secret"}).status == 200
 
 
@@ -159,7 +165,11 @@ def test_members_and_administrators(people):
     assert as_user("PUT", "/db/_design/a", "boss", {}) == 201
     row = people.post("/db/_bulk_docs", {"docs": [{"_id": "_design/b"}, {"_id": "b"}]}, {"X-User": "staff"}).json
     assert (row[0]["error"], row[1]["ok"]) == ("forbidden", True)
-    assert as_user("PUT", "/db/_security", "staff", {}) == 401
+    # What is kept beside documents is forbidden, as design documents are, and not a reason to log in again.
+    for path, body in (("_security", {}), ("_revs_limit", "5")):
+        assert as_user("PUT", f"/db/{path}", "staff", body) == 403
+        assert people.put(f"/db/{path}", body).status == 401
+    assert as_user("POST", "/db/_compact", "staff", {}) == 401
     assert as_user("PUT", "/db/_revs_limit", "boss", {}) == 400
     assert as_user("DELETE", "/db", "staff") == 401
     # Who is logged in may replicate, with their rights.

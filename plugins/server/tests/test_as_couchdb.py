@@ -46,6 +46,7 @@ def test_a_put_that_deletes_is_answered_200(client):
         ("PUT", "/db/_a", {}, 400, "illegal_docid", "Only reserved document ids may start with underscore."),
         ("PUT", "/db/b", {"_x": 1}, 400, "doc_validation", "Bad special document member: _x"),
         ("GET", "/db/_local", None, 400, "bad_request", "Invalid _local document id."),
+        ("PUT", "/db/_local%2F", {}, 400, "bad_request", "Invalid _local document id."),
         ("PUT", "/db/_local/a/file", b"x", 400, "bad_request", "_local documents do not accept attachments."),
         ("DELETE", "/db/_local/a/file", None, 400, "bad_request", "_local documents do not accept attachments."),
         ("POST", "/db/_bulk_docs", {}, 400, "bad_request", "POST body must include `docs` parameter."),
@@ -102,6 +103,9 @@ def test_every_answer_has_the_common_headers(client):
         assert "must-revalidate" in headers["Cache-Control"]
         assert headers["Date"]
         assert client.call("HEAD", path).body == b""
+    assert client.get("/", X_Couch_Request_ID="E7498DE1-B661").headers["X-Couch-Request-ID"] == "E7498DE1-B661"
+    for wrong in ("", "a b", "x" * 65):
+        assert client.get("/", X_Couch_Request_ID=wrong).headers["X-Couch-Request-ID"] != wrong
     assert client.get("/").headers["X-Couch-Request-ID"] != client.get("/").headers["X-Couch-Request-ID"]
 
 
@@ -168,6 +172,47 @@ def test_what_is_batched_has_no_revision_yet(client):
     assert client.get("/db").json["doc_count"] == 2
     rev = client.get("/db/a").json["_rev"]
     assert client.delete(f"/db/a?rev={rev}&batch=ok").json["rev"]
+
+
+def test_a_conflict_of_what_is_batched_is_not_reported(client, caplog):
+    """The client said that it does not wait for the outcome; it is logged."""
+    rev = client.put("/db/a", {"n": 1}).json["rev"]
+    with caplog.at_level("INFO", "pouchdb.server"):
+        for answer in (client.put("/db/a?batch=ok", {"n": 2}), client.post("/db?batch=ok", {"_id": "a", "n": 3})):
+            assert (answer.status, answer.json, answer.headers["ETag"]) == (202, {"ok": True, "id": "a"}, None)
+    assert client.get("/db/a").json == {"_id": "a", "_rev": rev, "n": 1}
+    assert [record.args for record in caplog.records if "batch=ok" in record.msg] == [("a",), ("a",)]
+    assert client.put("/db/a?batch=ok", {"_x": 2}).status == 400
+
+
+def test_location_is_the_address_in_front_of_a_proxy(client):
+    proxied = {**JSON, "X-Forwarded-Host": "example.org", "X-Forwarded-Proto": "https"}
+    assert client.put("/db/a%0A", {}, proxied).headers["Location"] == "https://example.org/db/a%0A"
+    assert client.put("/other", None, {"X-Forwarded-Host": "a.b", "X-Forwarded-Ssl": "on"}).headers["Location"] == (
+        "https://a.b/other"
+    )
+    assert client.post("/db", {"_id": "c%0A"}).headers["Location"] == (
+        "http://{}:{}/db/c%250A".format(*client.address)
+    )
+
+
+def test_replicating_chosen_documents_tells_the_counts_twice(client):
+    for id in "abc":
+        client.put(f"/db/{id}", {})
+    told = client.post("/_replicate", {"source": "db", "target": "to", "create_target": True, "doc_ids": ["a"]}).json
+    names = ("start_time", "end_time", "docs_read", "docs_written", "doc_write_failures")
+    assert {name: told[name] for name in names} == {name: told["history"][0][name] for name in names}
+    assert told["docs_written"] == 1
+    assert "docs_read" not in client.post("/_replicate", {"source": "db", "target": "to"}).json
+
+
+def test_replicating_what_does_not_exist(client, server):
+    # By another name of this machine it is another server.
+    url = server.url.replace("127.0.0.1", "localhost") + "/no"
+    for source, reason in (("no", "could not open no: Database does not exist."), (url, None)):
+        answer = client.post("/_replicate", {"source": source, "target": "db"})
+        assert (answer.status, answer.json["error"]) == (404, "db_not_found")
+        assert answer.json["reason"] == (reason or f"could not open {source}")
 
 
 def test_deleting_what_is_gone(client):
@@ -242,6 +287,16 @@ def test_local_documents_forget_attachments(client):
     assert client.get("/db/_local/a").json == {"_id": "_local/a", "_rev": "0-1", "n": 1}
     assert client.get("/db/_local/a?revs=true").json["_revisions"] == {"start": 0, "ids": ["1"]}
     assert client.get("/db/_local/a/x").status == 400
+
+
+def test_newer_attachments_come_as_parts_where_those_are_accepted(client):
+    rev = client.put("/db/a/x", b"old").json["rev"]
+    client.put(f"/db/a/y?rev={rev}", b"new")
+    path = f'/db/a?atts_since=["{rev}"]'
+    answer = client.get(path, Accept="multipart/related, */*")
+    assert answer.headers["Content-Type"].startswith("multipart/related")
+    assert (b"new" in answer.body, b"old" in answer.body) == (True, False)
+    assert client.get(path).json["_attachments"]["y"]["data"] == "bmV3"
 
 
 @pytest.mark.parametrize("path", ["/db/a?revs=true", "/db/a?attachments=true", "/db/_changes", "/_db_updates"])

@@ -302,7 +302,7 @@ def test_back_off():
 def test_a_crash_is_tried_again_later_and_later(one, caplog):
     one.put("late", source="later", target="target")
     row = one.state("late", "crashing", error_count=1)
-    assert row["info"] == {"error": "not_found: could not open later: Database does not exist."}
+    assert row["info"] == {"error": "db_not_found: could not open later: Database does not exist."}
     assert (one.doc("late")["state"], one.supervisor.starts) == ("crashing", 1)
     one.advance(29)
     one.state("late", "crashing", error_count=1)

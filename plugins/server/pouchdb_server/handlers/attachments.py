@@ -1,24 +1,29 @@
-"""Attachments: streamed in both directions, with ranges."""
+"""Attachments: streamed in both directions, with ranges.
+
+Ranges are CouchDB's: see ``_ranges``.
+"""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.documents.attachments import AttachmentReader
 from pouchdb_core.errors import BadRequest, Conflict, NotFound, PouchDBError
 from pouchdb_server.handlers.writing import rev_of, written
-from pouchdb_server.http_errors import UnsupportedMediaType
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.http_errors import MissingRevision, UnsupportedMediaType
+from pouchdb_server.messages import Request, Response, header_text
+from pouchdb_server.multipart import new_boundary
 from pouchdb_server.unpacking import Unpacked
 
 __all__ = ["RangeNotSatisfiable", "delete", "get", "put"]
 
 PIECE = 256 * 1024
-RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)\Z")
+MOST_RANGES = 9
+RANGE = re.compile(r"([0-9]*)-([0-9]*)\Z")
 
 
 class RangeNotSatisfiable(PouchDBError):
@@ -27,6 +32,7 @@ class RangeNotSatisfiable(PouchDBError):
 
 def get(request: Request, database: SyncPouchDB) -> Response:
     """GET /{db}/{docid}/{attachment}: all bytes, or with ``Range`` some of them."""
+    body: bytes | Iterator[bytes]
     id, rev = _id(request), request.query.get("rev")
     _check_local(id)
     try:
@@ -36,7 +42,7 @@ def get(request: Request, database: SyncPouchDB) -> Response:
         database.get(id) if rev is None else database.get(id, rev=rev)
         raise NotFound("Document is missing attachment") from None
     etag = reader.digest.removeprefix("md5-")
-    span = _range(request, reader, etag)
+    spans = _ranges(request, reader, etag)
     headers = {"accept-ranges": "bytes", "content-disposition": "inline"}
     # An attached page must not act as a page of this server.
     headers["x-content-type-options"] = "nosniff"
@@ -45,11 +51,14 @@ def get(request: Request, database: SyncPouchDB) -> Response:
     if md5 != reader.digest:
         # A CouchDB that compresses content identifies it by the digest of the compressed bytes, as does the document.
         headers["content-md5"] = md5.removeprefix("md5-")
-    start, end = (0, reader.length) if span is None else span
+    if len(spans) > 1:
+        boundary = new_boundary()
+        body = _several(reader, spans, boundary)
+        return Response(body, 206, headers, content_type=f'multipart/byteranges; boundary="{boundary}"', etag=etag)
+    start, end = spans[0] if spans else (0, reader.length)
     headers["content-length"] = str(end - start)
-    if span is not None:
+    if spans:
         headers["content-range"] = f"bytes {start}-{end - 1}/{reader.length}"
-    body: bytes | Iterator[bytes]
     if end - start <= PIECE:
         with reader:
             reader.seek(start)
@@ -57,33 +66,55 @@ def get(request: Request, database: SyncPouchDB) -> Response:
         del headers["content-length"]
     else:
         body = _pieces(reader, start, end)
-    return Response(body, 200 if span is None else 206, headers, content_type=reader.content_type, etag=etag)
+    return Response(body, 206 if spans else 200, headers, content_type=reader.content_type, etag=etag)
 
 
 def _pieces(reader: AttachmentReader, start: int, end: int) -> Iterator[bytes]:
     with reader:
-        reader.seek(start)
-        while start < end and (piece := reader.read(min(PIECE, end - start))):
-            start += len(piece)
-            yield piece
+        yield from _between(reader, start, end)
 
 
-def _range(request: Request, reader: AttachmentReader, etag: str) -> tuple[int, int] | None:
-    """Return the requested range of bytes, or None for all: also for what is not a single range, as HTTP allows."""
-    found = RANGE.match(request.headers.get("range", "").strip())
-    if found is None or (not found[1] and not found[2]):
-        return None
-    if request.headers.get("if-range", f'"{etag}"') != f'"{etag}"':
-        return None
-    length = reader.length
-    first, last = (_place(digits) if digits else None for digits in found.groups())
-    if first is None:
-        start, end = max(0, length - (last or 0)), length
+def _several(reader: AttachmentReader, spans: list[tuple[int, int]], boundary: str) -> Iterator[bytes]:
+    """Yield a body of type ``multipart/byteranges`` (RFC 9110, 14.6), a part for each range."""
+    with reader:
+        yield f"--{boundary}".encode()
+        for start, end in spans:
+            yield f"\r\nContent-Type: {header_text(reader.content_type)}".encode()
+            yield f"\r\nContent-Range: bytes {start}-{end - 1}/{reader.length}\r\n\r\n".encode()
+            yield from _between(reader, start, end)
+            yield f"\r\n--{boundary}".encode()
+        yield b"--"
+
+
+def _between(reader: AttachmentReader, start: int, end: int) -> Iterator[bytes]:
+    reader.seek(start)
+    while start < end and (piece := reader.read(min(PIECE, end - start))):
+        start += len(piece)
+        yield piece
+
+
+def _ranges(request: Request, reader: AttachmentReader, etag: str) -> list[tuple[int, int]]:
+    """Return the requested ranges of bytes; none for all of them.
+
+    As CouchDB reads the header: one that cannot be parsed, more than nine ranges, or ``0-`` among them request
+    everything; a range that ends before it begins, or begins behind the end, raises RangeNotSatisfiable.
+    """
+    unit, _, listed = request.headers.get("range", "").strip().partition("=")
+    found = [RANGE.match(each.strip()) for each in listed.split(",") if each.strip()]
+    if unit != "bytes" or request.headers.get("if-range", f'"{etag}"') != f'"{etag}"':
+        return []
+    asked = [(each[1], each[2]) for each in found if each is not None and (each[1] or each[2])]
+    if len(asked) < len(found) or len(asked) > MOST_RANGES or ("0", "") in asked:
+        return []
+    return [_span(first, last, reader.length) for first, last in asked]
+
+
+def _span(first: str, last: str, length: int) -> tuple[int, int]:
+    if not first:
+        start, end = max(0, length - _place(last)), length
     else:
-        start, end = first, length if last is None else min(length, last + 1)
-        if last is not None and last < first:
-            return None
-    if start >= length or start >= end:
+        start, end = _place(first), min(length, _place(last) + 1) if last else length
+    if start >= end:
         raise RangeNotSatisfiable(headers={"Content-Range": f"bytes */{length}"})
     return start, end
 
@@ -107,7 +138,13 @@ def put(request: Request, database: SyncPouchDB) -> Response:
         content = Unpacked(request.file or io.BytesIO(request.body), request.server.settings.max_attachment)
     elif encoding != "identity":
         raise UnsupportedMediaType("Only gzip and identity content-encodings are supported")
-    done = database.put_attachment(id, name, content, content_type, rev_of(request))
+    rev = rev_of(request)
+    try:
+        done = database.put_attachment(id, name, content, content_type, rev)
+    except Conflict:
+        if rev is not None:
+            _known(database, id, rev)
+        raise
     # An ETag would be the attachment's digest, not the document's revision.
     return written(request, done, attachment=name)
 
@@ -116,12 +153,20 @@ def delete(request: Request, database: SyncPouchDB) -> Response:
     """DELETE /{db}/{docid}/{attachment}?rev=."""
     id, rev, name = _id(request), rev_of(request), request.params["attachment"]
     _check_local(id)
-    doc = database.get(id) if rev is None else database.get(id, rev=rev)
+    doc = database.get(id) if rev is None else _known(database, id, rev)
     if name not in doc.get("_attachments", {}):
         raise NotFound("Document is missing attachment")
     if rev is None:
         raise Conflict()
     return Response(database.remove_attachment(id, name, rev))
+
+
+def _known(database: SyncPouchDB, id: str, rev: str) -> Mapping[str, Any]:
+    """Return the revision that is to be changed. Raises MissingRevision."""
+    try:
+        return database.get(id, rev=rev)
+    except NotFound:
+        raise MissingRevision() from None
 
 
 def _check_local(id: str) -> None:

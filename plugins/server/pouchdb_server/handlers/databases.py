@@ -65,7 +65,7 @@ def create(request: Request, database: None) -> Response:
     name = request.path[0]
     check_name(name)
     request.server.databases.create(name)
-    return Response({"ok": True}, 201, {"location": f"{request.origin}/{quote(name, safe='')}"})
+    return Response({"ok": True}, 201, {"location": f"{request.public_origin}/{quote(name, safe='')}"})
 
 
 def info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def destroy(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """DELETE /{db}; refused with ?rev=, which is meant for a document."""
     if "rev" in request.query:
         raise BadRequest(
-            "You tried to DELETE a database with a ?rev= parameter. Did you mean to DELETE a document instead?"
+            "You tried to DELETE a database with a ?=rev parameter. Did you mean to DELETE a document instead?"
         )
     database.destroy()
     return {"ok": True}

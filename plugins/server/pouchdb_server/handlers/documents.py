@@ -10,7 +10,7 @@ from pouchdb_core.errors import BadRequest, Conflict, NotFound
 from pouchdb_core.urls import is_http
 from pouchdb_server.document_check import check_id, check_rev_text, checked
 from pouchdb_server.handlers.multiparts import put_related, send_open_revs, send_related, upload_form
-from pouchdb_server.handlers.writing import addressed, check_design_of, rev_of, written
+from pouchdb_server.handlers.writing import addressed, batched, check_design_of, rev_of, written
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import READING, chosen
 
@@ -42,11 +42,11 @@ def get(request: Request, database: SyncPouchDB) -> Response:
         if request.accepts("multipart/mixed", "multipart/*"):
             return send_open_revs(request, database, id, options)
         return Response(_open_revs(database, id, options))
-    if options.get("attachments") and request.accepts("multipart/related", "multipart/*"):
-        return send_related(request, database, id, options)
     # Attachments that changed since are returned with content, as in CouchDB.
     if "atts_since" in options:
         options["attachments"] = True
+    if options.get("attachments") and request.accepts("multipart/related", "multipart/*"):
+        return send_related(request, database, id, options)
     if options.pop("latest", False):
         # CouchDB reads the winner then, whatever revision is requested.
         options.pop("rev", None)
@@ -87,7 +87,8 @@ def put(request: Request, database: SyncPouchDB) -> Response:
         doc.pop("_attachments", None)
     if new_edits:
         check_design_of(database, doc)
-    return written(request, database.put(doc, new_edits=new_edits), deleted=doc.get("_deleted") is True)
+    done = batched(request, lambda: database.put(doc, new_edits=new_edits), id)
+    return written(request, done, deleted=doc.get("_deleted") is True)
 
 
 def post(request: Request, database: SyncPouchDB) -> Response:
@@ -95,7 +96,7 @@ def post(request: Request, database: SyncPouchDB) -> Response:
     doc = checked(request.json(kind=object))
     check_design_of(database, doc)
     # An ETag would be of the document, not of the URL.
-    return written(request, database.post(doc))
+    return written(request, batched(request, lambda: database.post(doc), doc.get("_id", "")))
 
 
 def delete(request: Request, database: SyncPouchDB) -> Response:

@@ -17,7 +17,7 @@ from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import flag
 from pouchdb_server.replicator.definition import Definition, definition
 from pouchdb_server.replicator.endpoints import Endpoint
-from pouchdb_server.replicator.launch import open_peers
+from pouchdb_server.replicator.launch import PeerNotFound, open_peers
 from pouchdb_server.roles import ADMIN
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ VERSION = 4
 COUNTS = ("missing_checked", "missing_found", "docs_read", "docs_written", "doc_write_failures")
 ENTRY = ("session_id", "start_time", "end_time", "start_last_seq", "end_last_seq", "recorded_seq", *COUNTS)
 """What CouchDB reports about a run."""
+NO_DATABASE = ("Database does not exist.", "no_db_file")
+OF_IDS = ("start_time", "end_time", "docs_read", "docs_written", "doc_write_failures")
 
 
 class _Noticing(Starter):
@@ -54,6 +56,7 @@ def replicate(request: Request, database: None) -> Response:
     if flag("cancel", given.get("cancel", False)):
         return _cancel(request, given)
     wanted = _definition(request, given)
+    by_ids = wanted.doc_ids is not None
     view = copy.copy(request.environment.as_user(request.user))
     starter = view.starter = _Noticing(view.starter)
     id, running = _identity(request, wanted), request.server.replications
@@ -66,14 +69,21 @@ def replicate(request: Request, database: None) -> Response:
             # As in CouchDB: there is nothing to do, and that is not an error.
             now = formatdate(usegmt=True)
             done = {"ok": True, "last_seq": source.info()["update_seq"], "start_time": now, "end_time": now}
-            return Response(_told(done, dict.fromkeys(COUNTS, 0), None, wanted.since_seq or 0))
+            return Response(_told(done, dict.fromkeys(COUNTS, 0), None, wanted.since_seq or 0, by_ids=by_ids))
         if wanted.continuous:
             handle: Any = view.replicate(source, target, retry=True, **wanted.options())
             handle.on_done(opened.pop_all().close)
             running[id] = handle
             handle.on_done(lambda: running.pop(id, None) if running.get(id) is handle else None)
             return _started(id)
-        result = view.replicate(source, target, **wanted.options())
+        try:
+            result = view.replicate(source, target, **wanted.options())
+        except NotFound as error:
+            if error.message not in NO_DATABASE:
+                raise
+            # What the server of a side responded; which one it was is not known here.
+            sides = " or ".join(side.name for side in (wanted.source, wanted.target) if side.remote)
+            raise PeerNotFound(f"could not open {sides}") from error
         log = None
         if wanted.use_checkpoints:
             try:
@@ -81,7 +91,7 @@ def replicate(request: Request, database: None) -> Response:
             except NotFound:
                 # No checkpoint was written.
                 log = None
-    return Response(_told(result, starter.replicator.progress.stats(), log, wanted.since_seq or 0))
+    return Response(_told(result, starter.replicator.progress.stats(), log, wanted.since_seq or 0, by_ids=by_ids))
 
 
 def _started(id: str) -> Response:
@@ -142,7 +152,9 @@ def _own(request: Request, side: Endpoint) -> Endpoint:
     return Endpoint(name) if side.remote and side.name.startswith(origin) and name else side
 
 
-def _told(result: Any, stats: Mapping[str, int], log: Mapping[str, Any] | None, start: Any) -> dict[str, Any]:
+def _told(
+    result: Any, stats: Mapping[str, int], log: Mapping[str, Any] | None, start: Any, *, by_ids: bool
+) -> dict[str, Any]:
     """Return CouchDB's response: from the checkpoint's history, or without one from this run alone."""
     if log is None:
         last_seq = result["last_seq"]
@@ -162,5 +174,8 @@ def _told(result: Any, stats: Mapping[str, int], log: Mapping[str, Any] | None, 
     answer["session_id"] = log["session_id"]
     answer["source_last_seq"] = log["source_last_seq"]
     answer["replication_id_version"] = VERSION
+    if by_ids:
+        # What CouchDB 1.0 told of these, beside the history.
+        answer |= {name: log["history"][0][name] for name in OF_IDS if name in log["history"][0]}
     answer["history"] = [{name: each[name] for name in ENTRY if name in each} for each in log["history"]]
     return answer

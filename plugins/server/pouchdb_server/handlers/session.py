@@ -27,7 +27,7 @@ def get(request: Request, database: None) -> dict[str, Any]:
 
 
 def login(request: Request, database: None) -> Response:
-    """POST /_session with name and password, as a form or JSON."""
+    """POST /_session with name and password, as a form or JSON; ``next`` and ``fail`` are where a browser goes then."""
     is_form = request.content_type == FORM
     given = request.form if is_form else request.json(required=False)
     name, password = given.get("name") or given.get("username"), given.get("password", "")
@@ -39,7 +39,12 @@ def login(request: Request, database: None) -> Response:
         user = _checked(request, name, password)
     except Unauthorized as error:
         # A session that the client had ends.
-        error.details.setdefault("headers", {})["Set-Cookie"] = request.server.accounts.cookie_header(request, "")
+        ended = request.server.accounts.cookie_header(request, "")
+        destination = local_destination(request.query.get("fail", ""))
+        if destination is not None:
+            refused = {"error": error.name, "reason": error.message}
+            return Response(refused, 302, {"location": destination}).add("set-cookie", ended)
+        error.details.setdefault("headers", {})["Set-Cookie"] = ended
         raise
     answer = Response({"ok": True, "name": user.name, "roles": list(user.roles)})
     destination = local_destination(request.query.get("next", ""))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.errors import BadRequest
+from pouchdb_core.errors import BadRequest, Conflict
 from pouchdb_core.views.design_check import check_design
 from pouchdb_server.document_check import checked
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.security import is_admin
 
-__all__ = ["addressed", "check_design_of", "rev_of", "written"]
+__all__ = ["addressed", "batched", "check_design_of", "rev_of", "written"]
+
+logger = logging.getLogger("pouchdb.server")
 
 
 def addressed(given: Any, id: str, rev: str | None) -> dict[str, Any]:
@@ -43,6 +46,22 @@ def check_design_of(database: SyncPouchDB, doc: Mapping[str, Any]) -> None:
             check_design(database, doc)
 
 
+def is_batched(request: Request) -> bool:
+    """Return whether the client does not wait for the outcome of a write (``batch=ok``)."""
+    return request.query.get("batch") == "ok" and request.method in ("POST", "PUT")
+
+
+def batched(request: Request, save: Callable[[], Mapping[str, Any]], id: str) -> Mapping[str, Any]:
+    """Return the outcome of a write; a conflict of one that is batched is not reported, as in CouchDB."""
+    try:
+        return save()
+    except Conflict:
+        if not is_batched(request):
+            raise
+        logger.info("a document written with batch=ok was in conflict: %s", id)
+        return {"ok": True, "id": id}
+
+
 def rev_of(request: Request) -> str | None:
     """Return the revision given by ?rev= or If-Match. Raises BadRequest when they differ."""
     rev = request.query.get("rev")
@@ -61,12 +80,12 @@ def written(
     name, path = quote(request.path[0], safe=""), quote(id, safe="")
     if attachment is not None:
         path += "/" + quote(attachment, safe="")
-    headers = {"location": f"{request.origin}/{name}/{path}"}
-    if request.id is not None and attachment is None:
+    headers = {"location": f"{request.public_origin}/{name}/{path}"}
+    if request.id is not None and attachment is None and "rev" in done:
         # After a POST to the database the ETag would be of something that is not at that URL.
         headers["etag"] = f'"{done["rev"]}"'
-    if attachment is None and request.query.get("batch") == "ok" and request.method in ("POST", "PUT"):
-        # It is written already, as the 202 promises. CouchDB does not know the revision at this time.
+    if attachment is None and is_batched(request):
+        # It is written already. CouchDB does not know the revision at this time.
         headers.pop("etag", None)
         return Response({"ok": True, "id": id}, 202, headers)
     return Response(done, 200 if deleted else 201, headers)

@@ -23,7 +23,13 @@ from pouchdb_server.security import security_of
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
 
-__all__ = ["identify", "launch", "open_peers"]
+__all__ = ["PeerNotFound", "identify", "launch", "open_peers"]
+
+
+class PeerNotFound(NotFound):
+    """A side of a replication does not exist."""
+
+    name = "db_not_found"
 
 
 def identify(environment: SyncEnvironment, definition: Definition, rights: UserContext) -> str:
@@ -105,7 +111,7 @@ def _closed(database: SyncPouchDB) -> None:
 
 
 def _missing(name: str) -> NotFound:
-    return NotFound(f"could not open {name}: Database does not exist.")
+    return PeerNotFound(f"could not open {name}: Database does not exist.")
 
 
 def _check_creation(name: str, rights: UserContext) -> None:
