@@ -194,6 +194,12 @@ class IndexStore(Protocol):
     def drop(self, number: int) -> None:
         """Remove an index with its tables; inside ``write()`` only."""
 
+    def sizes(self, number: int) -> dict[str, int]:
+        """Return the bytes of an index's tables: ``file``, ``active`` (of them in use), ``external`` (rows alone).
+
+        The cost is bounded: sizes of a large index may be estimates. Zeros if the store does not know.
+        """
+
     def tables(self, number: int) -> Tables:
         """Return the tables of an index."""
 

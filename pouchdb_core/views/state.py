@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pouchdb_core.errors import NotFound, PouchDBError
-from pouchdb_core.views.index_store import IndexEntry
+from pouchdb_core.views.index_store import IndexEntry, IndexStore
 from pouchdb_core.views.register import indexes
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["IndexState", "index_state"]
+__all__ = ["IndexState", "index_sizes", "index_state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,28 @@ def index_state(database: SyncPouchDB, ddoc: str, kind: str = "views") -> IndexS
 
     Raises NotFound without such a design document, NotSupported for a database on a server.
     """
+    store, entry = _entry(database, ddoc, kind)
+    counters = store.counters()
+    pending = 0
+    if entry.seq < counters.update_seq:
+        pending = database.adapter.pending(entry.seq)
+    if entry.purge_seq < counters.purge_seq:
+        # Purges must be processed too.
+        pending = max(pending, 1)
+    return IndexState(entry.signature, entry.seq, entry.purge_seq, entry.builder is not None, pending)
+
+
+def index_sizes(database: SyncPouchDB, ddoc: str, kind: str = "views") -> dict[str, int]:
+    """Return the size of such an index in bytes: ``file``, ``active`` (of it in use), ``external`` (rows alone).
+
+    They are zero before it is built; of a large index they are estimates. Raises as ``index_state`` does.
+    """
+    store, entry = _entry(database, ddoc, kind)
+    return store.sizes(entry.number)
+
+
+def _entry(database: SyncPouchDB, ddoc: str, kind: str) -> tuple[IndexStore, IndexEntry]:
+    """Return the store of indexes, and the entry of one; its number is 0 before it is built."""
     id = f"_design/{ddoc}"
     found = next((each for each in database.design_documents() if each["_id"] == id), None)
     if found is None:
@@ -50,13 +72,5 @@ def index_state(database: SyncPouchDB, ddoc: str, kind: str = "views") -> IndexS
         # Its functions cannot run here, so there is no index.
         signature = ""
     store = indexes(database).store
-    counters = store.counters()
     row = store.find(kind, signature) if signature else None
-    entry = IndexEntry(0, kind, signature) if row is None else IndexEntry(*row)
-    pending = 0
-    if entry.seq < counters.update_seq:
-        pending = database.adapter.pending(entry.seq)
-    if entry.purge_seq < counters.purge_seq:
-        # Purges must be processed too.
-        pending = max(pending, 1)
-    return IndexState(signature, entry.seq, entry.purge_seq, entry.builder is not None, pending)
+    return store, IndexEntry(0, kind, signature) if row is None else IndexEntry(*row)

@@ -78,6 +78,20 @@ def test_limit_and_skip_of_indexes(client: Client) -> None:
     assert client("GET", "/listed/_index?limit=0")[0] == 500
 
 
+def test_the_state_and_size_of_an_index(client: Client) -> None:
+    client("PUT", "/sized")
+    client("POST", "/sized/_index", {"index": {"fields": ["n"]}, "ddoc": "by"})
+    client("POST", "/sized/_bulk_docs", {"docs": [{"_id": f"{i:05d}", "n": i} for i in range(500)]})
+    before = client("GET", "/sized/_design/by/_info")[1]["view_index"]
+    assert before["updates_pending"]["total"] == 500
+    client("POST", "/sized/_find", {"selector": {"n": 5}})
+    after = client("GET", "/sized/_design/by/_info")[1]["view_index"]
+    assert (after["updates_pending"]["total"], after["update_seq"], after["language"]) == (0, 501, "query")
+    assert after["signature"]
+    assert before["sizes"]["file"] < after["sizes"]["file"]
+    assert 0 < after["sizes"]["external"] <= after["sizes"]["active"] <= after["sizes"]["file"]
+
+
 def test_a_database_on_a_server(server: Any, tmp_path: Any) -> None:
     environment = pouchdb.setup(str(tmp_path), plugins=["find"])
     db = (

@@ -49,6 +49,16 @@ class PostgresIndexStore(SqlIndexStore):
             self._connections.run(f'DROP TABLE "{name}"')
         self._connections.run("DELETE FROM indexes WHERE number = ?", (number,))
 
+    def sizes(self, number: int) -> dict[str, int]:
+        # Partitions of a table, and what PostgreSQL keeps beside each for long values.
+        total, rows = self._connections.one(
+            "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint, "
+            "coalesce(sum(pg_table_size(oid)), 0)::bigint "
+            "FROM pg_class WHERE relnamespace = ?::regnamespace AND starts_with(relname, ?) AND relkind = 'r'",
+            (f'"{self._connections.schema}"', table_name(number, "")),
+        )
+        return {"file": total, "active": total, "external": rows}
+
     def tables(self, number: int) -> PostgresTables:
         return PostgresTables(self._connections, number)
 

@@ -338,6 +338,7 @@ def test_views(filled):
     assert filled.get("/db/_design/none/_view/n").status == 404
     info = filled.get("/db/_design/d/_info").json["view_index"]
     assert (info["update_seq"], info["updates_pending"]["total"], info["updater_running"]) == (6, 0, False)
+    assert 0 < info["sizes"]["external"] <= info["sizes"]["active"] <= info["sizes"]["file"]
     assert filled.post("/db/_view_cleanup", {}).status == 202
     assert filled.post("/db/_compact/d", {}).status == 202
     temporary = filled.post("/db/_temp_view", {"map": "function (doc) { emit(doc.n, null); }"}).json

@@ -15,6 +15,7 @@ import orjson
 
 from pouchdb_core.adapters.sql.sql_indexes import SqlIndexStore, SqlTables, SqlViewRows, table_name, where
 from pouchdb_core.adapters.sqlite.blank_memory import blank_memory
+from pouchdb_core.adapters.sqlite.btree_sizes import Sizes, btree_sizes
 from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore, join_list
 
 if TYPE_CHECKING:
@@ -46,6 +47,18 @@ class SqliteIndexStore(SqlIndexStore):
         ):
             self._connections.run(f'DROP TABLE "{found[0]}"')
         self._connections.run("DELETE FROM indexes WHERE number = ?", (number,))
+
+    def sizes(self, number: int) -> dict[str, int]:
+        rows = self._connections.all
+        if not rows("SELECT 1 FROM pragma_module_list WHERE name = 'dbstat'"):
+            # An option of compiling SQLite.
+            return Sizes()._asdict()
+        found = Sizes()
+        for (name,) in rows(
+            "SELECT name FROM sqlite_master WHERE tbl_name GLOB ? AND rootpage > 0", (table_name(number, "*"),)
+        ):
+            found = found.plus(btree_sizes(rows, name))
+        return found._asdict()
 
     def tables(self, number: int) -> SqliteTables:
         return SqliteTables(self._connections, number)

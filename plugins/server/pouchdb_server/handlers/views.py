@@ -11,7 +11,7 @@ from pouchdb_core import SyncPouchDB
 from pouchdb_core.api.querying import query_rows
 from pouchdb_core.errors import BadRequest, NotFound, PouchDBError, QueryParseError
 from pouchdb_core.views.register import indexes
-from pouchdb_core.views.state import index_state
+from pouchdb_core.views.state import index_sizes, index_state
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.query import VIEWING, as_values, chosen, flag, parameters
 from pouchdb_server.rows import Lists, Rows
@@ -123,14 +123,15 @@ def design_info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """GET /{db}/_design/{ddoc}/_info."""
     name = request.params["ddoc"]
     ddoc = database.get(f"_design/{name}")
-    state = index_state(database, name)
+    # Mango's indexes are kept by another plug-in, under this name.
+    kind = "mango" if ddoc.get("language") == "query" else "views"
+    state = index_state(database, name, kind)
     return {
         "name": name,
         "view_index": {
             "signature": state.signature,
             "language": ddoc.get("language", "javascript"),
-            # Its rows are in the database's file, among the documents.
-            "sizes": {"file": 0, "active": 0, "external": 0},
+            "sizes": index_sizes(database, name, kind),
             "update_seq": state.update_seq,
             "purge_seq": state.purge_seq,
             "updater_running": state.is_building,
