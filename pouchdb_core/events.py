@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import threading
 import warnings
@@ -9,16 +10,30 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["CallLog", "EventEmitter", "Listener"]
+__all__ = ["CallLog", "EventEmitter", "Listener", "check_function"]
 
 Listener = Callable[..., Any]
 
 logger = logging.getLogger("pouchdb.events")
+
+
+def check_function(function: Any, what: str = "listener") -> None:
+    """Raise BadRequest if a listener or callback is not callable, or is a coroutine function."""
+    if not callable(function):
+        raise BadRequest(f"a {what} must be callable, not {safe_repr(function)}")
+    if inspect.iscoroutinefunction(function):
+        raise BadRequest(f"{function!r} is a coroutine function, and nobody would await it: give a plain function")
+
+
+def _check_event(event: Any) -> None:
+    if not isinstance(event, str):
+        raise BadRequest(f"the name of an event must be a string, not {safe_repr(event)}")
 
 
 class CallLog:
@@ -104,7 +119,7 @@ class EventEmitter:
     """Calls listeners by event name, in the order they were added, in the emitting thread.
 
     An exception of a listener is logged (``pouchdb.events``) and does not stop anything else. May be used
-    from any thread.
+    from any thread. Names of events that are not strings, and listeners that cannot be called, are BadRequest.
     """
 
     def __init__(self, calls: CallLog | None = None) -> None:
@@ -123,6 +138,7 @@ class EventEmitter:
 
     def emit(self, event: str, *args: Any) -> bool:
         """Call the listeners of ``event`` with ``args``; True if there was one."""
+        _check_event(event)
         entries = self._entries.get(event)
         if not entries:
             return False
@@ -132,10 +148,12 @@ class EventEmitter:
 
     def listeners(self, event: str) -> list[Listener]:
         """Return the listeners as callables that call the originals, return None and equal the originals."""
+        _check_event(event)
         return list(self._entries.get(event, ()))
 
     def remove_listener(self, event: str, listener: Listener) -> Self:
         """Remove one registration of ``listener``, the newest; an unknown one is ignored."""
+        _check_event(event)
         with self._emitter_lock:
             entries = self._entries.get(event, [])
             for index in range(len(entries) - 1, -1, -1):
@@ -150,11 +168,14 @@ class EventEmitter:
             if event is None:
                 self._entries.clear()
             else:
+                _check_event(event)
                 self._entries.pop(event, None)
         return self
 
     def set_max_listeners(self, n: int) -> Self:
         """Warn (RuntimeWarning) when an event has more than ``n`` listeners; 0, the default, means no limit."""
+        if type(n) not in (int, float) or not n >= 0:
+            raise BadRequest(f"the number of listeners must be a number from 0 up, not {safe_repr(n)}")
         self._limit = n
         return self
 
@@ -164,8 +185,8 @@ class EventEmitter:
     setMaxListeners = set_max_listeners
 
     def _add(self, event: str, listener: Listener, *, once: bool) -> Self:
-        if not callable(listener):
-            raise TypeError(f"a listener must be callable, not {safe_repr(listener)}")
+        _check_event(event)
+        check_function(listener)
         with self._emitter_lock:
             entries = self._entries.setdefault(event, [])
             entries.append(_Entry(self, event, listener, once))

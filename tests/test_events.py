@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.events import EventEmitter
 
 
@@ -175,7 +176,7 @@ def test_too_many_listeners_warn(emitter: EventEmitter, one: Listens) -> None:
 
 @pytest.mark.parametrize("bad", [None, "hear", 5])
 def test_what_cannot_be_called_is_refused(emitter: EventEmitter, bad: Any) -> None:
-    with pytest.raises(TypeError, match="must be callable"):
+    with pytest.raises(BadRequest, match="must be callable"):
         emitter.on("test", bad)
 
 
@@ -212,3 +213,33 @@ def test_listeners_equal_what_was_added(emitter: EventEmitter, one: Listens) -> 
     assert emitter.listeners("test") == [one.hear, print]
     emitter.emit("test")
     assert emitter.listeners("test") == [print], "the one that was left was added by once()"
+
+
+@pytest.mark.parametrize("bad", [None, 5, b"test", [], {}, object()])
+def test_the_name_of_an_event_is_a_string(emitter: EventEmitter, bad: Any) -> None:
+    calls: list[Any] = [
+        lambda: emitter.on(bad, print),
+        lambda: emitter.once(bad, print),
+        lambda: emitter.emit(bad),
+        lambda: emitter.listeners(bad),
+        lambda: emitter.remove_listener(bad, print),
+    ]
+    if bad is not None:
+        calls.append(lambda: emitter.remove_all_listeners(bad))
+    for call in calls:
+        with pytest.raises(BadRequest, match="the name of an event must be a string"):
+            call()
+
+
+@pytest.mark.parametrize("bad", [None, "5", -1, float("nan"), True, []])
+def test_the_number_of_listeners_is_a_number(emitter: EventEmitter, bad: Any) -> None:
+    with pytest.raises(BadRequest, match="the number of listeners"):
+        emitter.set_max_listeners(bad)
+
+
+def test_nobody_would_await_a_coroutine_function(emitter: EventEmitter) -> None:
+    async def hear() -> None:
+        """Never called."""
+
+    with pytest.raises(BadRequest, match="coroutine function"):
+        emitter.on("test", hear)

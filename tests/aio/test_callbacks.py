@@ -10,6 +10,7 @@ import pytest
 
 import pouchdb
 from pouchdb import AsyncEnvironment, AsyncPouchDB
+from pouchdb_core.errors import BadRequest
 
 Call = Callable[[AsyncEnvironment, AsyncPouchDB, Callable[..., Any]], Any]
 
@@ -182,11 +183,11 @@ def test_required_places_take_functions_as_they_are(env: AsyncEnvironment, db: A
 
 @pytest.mark.parametrize("wrong", [5, "name", {}])
 def test_what_is_no_function_is_refused_at_once(wrong: Any, db: AsyncPouchDB) -> None:
-    with pytest.raises(TypeError, match="a callback must be callable"):
+    with pytest.raises(BadRequest, match="a callback must be callable"):
         db.get("a", callback=wrong)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="a callback must be callable"):
+    with pytest.raises(BadRequest, match="a callback must be callable"):
         db.on("destroyed", wrong)
-    with pytest.raises(TypeError, match="a callback must be callable"):
+    with pytest.raises(BadRequest, match="a callback must be callable"):
         db.live_changes().on("change", wrong)
 
 
@@ -202,7 +203,7 @@ def test_coroutine_functions_are_refused_because_nobody_would_await_them(
         lambda: db.live_changes().on("change", called),
         lambda: db.changes(called),  # type: ignore[call-arg]
     ):
-        with pytest.raises(TypeError, match="coroutine function"):
+        with pytest.raises(BadRequest, match="coroutine function"):
             register()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import pouchdb
 from pouchdb import AsyncEnvironment, AsyncPouchDB, Promise
-from pouchdb_core.errors import NotFound
+from pouchdb_core.errors import BadRequest, NotFound
 
 
 def test_members_by_item_and_by_attribute(env: AsyncEnvironment, db: AsyncPouchDB) -> None:
@@ -74,9 +74,9 @@ def test_handlers_are_functions_and_promises_no_values(
 ) -> None:
     promise = db.info()
     for wrong in (5, "f", {}):
-        with pytest.raises(TypeError, match="a handler must be callable"):
+        with pytest.raises(BadRequest, match="a handler must be callable"):
             promise.then(wrong)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="a handler must be callable"):
+        with pytest.raises(BadRequest, match="a handler must be callable"):
             promise.catch(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         copy.deepcopy(promise)

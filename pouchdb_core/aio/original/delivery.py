@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import logging
 import threading
 import time
@@ -16,9 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from pouchdb_core.events import CallLog, Listener
+from pouchdb_core.events import CallLog, Listener, check_function
 from pouchdb_core.forks import renew_in_child
-from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["DeliveredLog", "Delivery", "Lane", "Route", "check_callback", "running_loop"]
 
@@ -52,11 +50,8 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def check_callback(function: Any) -> None:
-    """Raise TypeError if ``function`` is not callable."""
-    if not callable(function):
-        raise TypeError(f"a callback must be callable, not {safe_repr(function)}")
-    if inspect.iscoroutinefunction(function):
-        raise TypeError(f"{function!r} is a coroutine function, and nobody would await it: await the call")
+    """Raise BadRequest if ``function`` is not callable, or is a coroutine function."""
+    check_function(function, "callback")
 
 
 class Delivery:

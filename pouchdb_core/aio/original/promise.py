@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
 from pouchdb_core.aio.original.delivery import Delivery, Route, running_loop
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.safe_repr import safe_repr
 
 __all__ = ["Promise", "Thenable"]
@@ -200,7 +201,7 @@ class Promise(Thenable, Generic[T]):
         """Call ``on_value(value)`` or ``on_error(error)`` with the outcome; return a promise of its return value."""
         for handler in (on_value, on_error):
             if handler is not None and not callable(handler):
-                raise TypeError(f"a handler must be callable, not {safe_repr(handler)}")
+                raise BadRequest(f"a handler must be callable, not {safe_repr(handler)}")
         follower: Promise[Any] = Promise(self._delivery, self._name)
         follower._on_cancel = self._leave_or_cancel
         route = Route.here()
