@@ -13,6 +13,7 @@ import tantivy
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search import tokens
+from pouchdb_search.tokens import Tokenizer
 
 __all__ = ["ORIGINAL", "Analyzer", "Term", "analyzer_of", "analyzers_of", "known_analyzers", "porter"]
 
@@ -40,6 +41,7 @@ STANDARD_STOP_WORDS = frozenset(
     """a an and are as at be but by for if in into is it no not of on or such that the their then there these they this
     to was will with""".split()
 )
+CJK_STOP_WORDS = STANDARD_STOP_WORDS - {"an"} | {"s", "t", "www"}
 
 _ENDS = re.compile(r"\A\W+|\W+\Z")
 _ELIDED = re.compile(r"\A(?:l|m|t|qu|n|s|j|d|c|jusqu|quoiqu|lorsqu|puisqu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)
@@ -59,6 +61,11 @@ KEPT = 100_000
 """Words whose terms an analyzer remembers."""
 
 
+def _lowered(text: str) -> str:
+    """Return text in lower case, each letter by itself as in Java: a dotted capital I is an i."""
+    return text.replace("\u0130", "i").lower()
+
+
 class _Terms(dict[str, str | None]):
     """The terms of words, None for those that are dropped: a word is analyzed once, while it is remembered."""
 
@@ -74,42 +81,35 @@ class _Terms(dict[str, str | None]):
 
 
 class Analyzer:
-    """Splits text by a pattern (None: the whole text is one word), then filters each word."""
+    """Splits text by a tokenizer (None: the whole text is one word), then filters each word."""
 
     def __init__(
-        self, name: str, pattern: re.Pattern[str] | None, word: Filter, *, normal: Callable[[str], str] = str.lower
+        self, name: str, tokenizer: Tokenizer | None, word: Filter, *, normal: Callable[[str], str] = _lowered
     ) -> None:
         self.name = name
         self.stems = name == "original" or name in LANGUAGES
         """Whether terms are stems: other than the words they stand for."""
-        self._pattern = pattern
+        self._tokenizer = tokenizer
         self._term = _Terms(word).__getitem__
-        self._words: Callable[[str], list[str]] | None = None
-        if pattern is tokens.standard():
-            self._words = tokens.standard_words
-        elif pattern is not None and not pattern.groups:
-            self._words = pattern.findall
         self.folded = normal
         """Turns part of a word, as of a wildcard, into the form that terms have, without stemming."""
 
     def terms(self, text: str) -> Iterator[Term]:
         """Yield the terms of a text."""
-        if self._pattern is None:
+        if self._tokenizer is None:
             if text:
                 yield Term(text, 0, len(text))
             return
-        for found in self._pattern.finditer(text):
-            term = self._term(found[found.lastindex or 0])
+        for start, end in self._tokenizer.spans(text):
+            term = self._term(text[start:end])
             if term:
-                yield Term(term, *found.span(found.lastindex or 0))
+                yield Term(term, start, end)
 
     def spaced(self, text: str) -> list[str | None]:
         """Return the terms, and None where a word was dropped: its position separates its neighbours."""
-        if self._pattern is None:
+        if self._tokenizer is None:
             return [text] if text else []
-        if self._words is None:
-            return [self._term(found[found.lastindex or 0]) for found in self._pattern.finditer(text)]
-        return list(map(self._term, self._words(text)))
+        return list(map(self._term, self._tokenizer.words(text)))
 
     def words(self, text: str) -> list[str]:
         """Return the terms alone."""
@@ -144,25 +144,33 @@ def _original(word: str) -> str | None:
     return porter(word)
 
 
-ORIGINAL = Analyzer("original", tokens.BLANKS, _original)
+ORIGINAL = Analyzer("original", tokens.Pattern(tokens.BLANKS), _original)
 """The analyzer of pouchdb-search, except that letters beyond ASCII are letters."""
 
 
 def _fold(word: str) -> str:
-    folded = unicodedata.normalize("NFKD", word.lower())
-    kept = "".join(letter for letter in folded if not unicodedata.combining(letter))
-    return kept.translate(_LIGATURES)
+    return "".join(map(_folded_letter, _lowered(word)))
+
+
+@cache
+def _folded_letter(letter: str) -> str:
+    """Return a letter without its accents if that is one of ASCII: others are unchanged."""
+    if letter in _LIGATURES:
+        return _LIGATURES[letter]
+    kept = "".join(each for each in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(each))
+    return kept if kept.isascii() else letter
 
 
 # Characters without a decomposition, as Lucene's ASCIIFoldingFilter writes them.
-_LIGATURES = str.maketrans(
-    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ß": "ss", "ł": "l", "ħ": "h", "ı": "i"}
+_LIGATURES = dict(
+    pair.split(":")
+    for pair in "æ:ae œ:oe ø:o đ:d ð:d þ:th ß:ss ł:l ħ:h ı:i ə:a ɛ:e ĸ:q ŋ:n ŧ:t ſ:s ƀ:b ƈ:c ɓ:b ɗ:d ƒ:f ɠ:g".split()
 )
 
 
 def _stopped(stop: frozenset[str]) -> Filter:
     def apply(word: str) -> str | None:
-        word = word.lower()
+        word = _lowered(word)
         return None if word in stop else word
 
     return apply
@@ -170,19 +178,34 @@ def _stopped(stop: frozenset[str]) -> Filter:
 
 def _classic(stop: frozenset[str]) -> Filter:
     def apply(word: str) -> str | None:
-        word = word.lower()
-        if "'" in word:
-            word = word.removesuffix("'s")
-        elif re.fullmatch(r"(?:[^\W\d_]\.){2,}", word):
-            word = word.replace(".", "")
+        if word.endswith("."):
+            # An acronym, or a name of several words whose last dot ends the sentence.
+            word = word.replace(".", "") if _ACRONYM.match(word) else word[:-1]
+        elif "'" in word:
+            word = re.sub(r"'[sS]\Z", "", word)
+        word = _lowered(word)
         return None if word in stop else word
 
     return apply
 
 
+_ACRONYM = re.compile(r"(?:[^\W\d_]\.)+\Z")
+
+
+def _wide(stop: frozenset[str]) -> Filter:
+    def apply(word: str) -> str | None:
+        word = _lowered(_WIDTHS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), word))
+        return None if word in stop else word
+
+    return apply
+
+
+_WIDTHS = re.compile("[\uff01-\uff5e\uff65-\uff9f]+")
+
+
 def _english(stop: frozenset[str]) -> Filter:
     def apply(word: str) -> str | None:
-        word = re.sub(r"['’]s\Z", "", word.lower())
+        word = re.sub(r"['’]s\Z", "", _lowered(word))
         return None if word in stop else porter(word)
 
     return apply
@@ -192,7 +215,7 @@ def _snowball(name: str, stop: frozenset[str]) -> Filter:
     stemmer = _stemmer(name)
 
     def apply(word: str) -> str | None:
-        word = word.lower()
+        word = _lowered(word)
         return None if word in stop else str(stemmer.stemWord(word))
 
     return apply
@@ -212,12 +235,18 @@ def _language(name: str, stop: frozenset[str] | None) -> Filter:
     def apply(word: str) -> str | None:
         if elides:
             word = _ELIDED.sub("", word)
-        if stop is not None and word.lower() in stop:
+        word = _turkish(word) if name == "turkish" else _lowered(word)
+        if stop is not None and word in stop:
             return None
         found = analyzer.analyze(word)
         return found[0] if found else None
 
     return apply
+
+
+def _turkish(word: str) -> str:
+    """Return a word in lower case by Turkish rules, without what follows an apostrophe."""
+    return re.sub(r"['’].*", "", word).replace("I", "ı").replace("\u0130", "i").lower()
 
 
 def known_analyzers() -> list[str]:
@@ -250,21 +279,21 @@ def _made(name: str, stop: frozenset[str] | None) -> Analyzer:
     if name == "keyword":
         return Analyzer(name, None, str, normal=str)
     if name == "whitespace":
-        return Analyzer(name, tokens.BLANKS, str, normal=str)
+        return Analyzer(name, tokens.Unblanked, str, normal=str)
     if name == "simple":
-        return Analyzer(name, tokens.LETTERS, str.lower)
+        return Analyzer(name, tokens.Letters(), _lowered)
     if name == "simple_asciifolding":
-        return Analyzer(name, tokens.LETTERS, _fold, normal=_fold)
+        return Analyzer(name, tokens.Letters(), _fold, normal=_fold)
     if name == "standard":
-        return Analyzer(name, tokens.standard(), _stopped(usual))
+        return Analyzer(name, tokens.Standard(), _stopped(usual))
     if name == "classic":
-        return Analyzer(name, tokens.classic(), _classic(usual))
+        return Analyzer(name, tokens.Classic(), _classic(usual))
     if name == "email":
-        return Analyzer(name, tokens.emails(), _stopped(usual))
+        return Analyzer(name, tokens.Emails(), _stopped(usual))
     if name == "cjk":
-        return Analyzer(name, tokens.bigrams(), _stopped(usual))
+        return Analyzer(name, tokens.Pairs(), _wide(CJK_STOP_WORDS if stop is None else stop))
     if name in LANGUAGES:
-        return Analyzer(name, tokens.standard(), _language(name, stop))
+        return Analyzer(name, tokens.Standard(), _language(name, stop))
     raise BadRequest(f"there is no analyzer {safe_repr(name)}; there are: {', '.join(known_analyzers())}")
 
 

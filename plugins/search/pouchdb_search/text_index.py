@@ -228,7 +228,7 @@ class SearchKind(IndexKind):
     """``indexes``: pouchdb-search's without an analyzer, Cloudant's with one."""
 
     name = "indexes"
-    version = 5
+    version = 6
 
     def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

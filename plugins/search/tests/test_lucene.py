@@ -190,6 +190,7 @@ def test_nearer_words_of_a_phrase_come_first(texts: Any) -> None:
         ("bee &&!ant", "bee -ant"),
         ('"bee"&&"cat"', '"bee" AND "cat"'),
         ("default : ant", "ant"),
+        ("2e310 ant num:-2e310", "ant"),
     ],
 )
 def test_two_ways_to_say_it(texts: Any, q: str, same: str) -> None:
