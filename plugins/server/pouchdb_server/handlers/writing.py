@@ -46,7 +46,7 @@ def check_design_of(database: SyncPouchDB, doc: Mapping[str, Any]) -> None:
             check_design(database, doc)
 
 
-def is_batched(request: Request) -> bool:
+def _is_batched(request: Request) -> bool:
     """Return whether the client does not wait for the outcome of a write (``batch=ok``)."""
     return request.query.get("batch") == "ok" and request.method in ("POST", "PUT")
 
@@ -56,7 +56,7 @@ def batched(request: Request, save: Callable[[], Mapping[str, Any]], id: str) ->
     try:
         return save()
     except Conflict:
-        if not is_batched(request):
+        if not _is_batched(request):
             raise
         logger.info("a document written with batch=ok was in conflict: %s", id)
         return {"ok": True, "id": id}
@@ -84,7 +84,7 @@ def written(
     if request.id is not None and attachment is None and "rev" in done:
         # After a POST to the database the ETag would be of something that is not at that URL.
         headers["etag"] = f'"{done["rev"]}"'
-    if attachment is None and is_batched(request):
+    if attachment is None and _is_batched(request):
         # It is written already. CouchDB does not know the revision at this time.
         headers.pop("etag", None)
         return Response({"ok": True, "id": id}, 202, headers)
