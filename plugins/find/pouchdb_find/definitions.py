@@ -144,6 +144,8 @@ def requested(request: Any, *, strict: bool = False) -> Definition:
     names = tuple(field for field, _ in sort)
     ways = tuple(way for _, way in sort)
     chosen = {each: _text(asked[each]) for each in ("name", "ddoc") if asked.get(each) is not None}
+    if "" in chosen.values():
+        raise FindError("invalid_index_name", "Names of indexes and of their design documents must not be empty.")
     made = ""
     if len(chosen) < 2:
         made = couch_name(asked) if strict else f"idx-{_md5(asked, index, sort, partial)}"

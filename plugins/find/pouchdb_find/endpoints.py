@@ -16,7 +16,7 @@ from pouchdb_find.explaining import explained
 from pouchdb_find.find_request import FindRequest
 from pouchdb_find.managing import create, delete, listed
 
-__all__ = ["bulk_delete", "create_index", "delete_index", "explain", "find", "indexes", "routes"]
+__all__ = ["bulk_delete", "create_index", "delete_index", "explain", "find", "indexes", "nothing", "routes"]
 
 
 def routes() -> Iterable[Route]:
@@ -29,7 +29,15 @@ def routes() -> Iterable[Route]:
         Route("database", "POST", "/_index/_bulk_delete", bulk_delete, needs="admin"),
         Route("database", "DELETE", "/_index/{ddoc}/{type}/{name}", delete_index, needs="admin"),
         Route("database", "DELETE", "/_index/_design/{ddoc}/{type}/{name}", delete_index, needs="admin"),
+        # No other path below _index is a document's: its methods are refused, as in CouchDB.
+        Route("database", "DELETE", "/_index/{ddoc}", nothing),
+        Route("database", "DELETE", "/_index/{ddoc}/{type}", nothing),
     ]
+
+
+def nothing(request: Request, database: SyncPouchDB) -> Response:
+    """DELETE below /{db}/_index of what cannot be an index. Raises NotFound."""
+    raise NotFound("missing")
 
 
 def find(request: Request, database: SyncPouchDB) -> Response:

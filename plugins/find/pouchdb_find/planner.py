@@ -104,7 +104,8 @@ def planned(
                 "pouchdb-search.",
             )
     elif request.sort and request.sorted_by != ("_id",):
-        special.usable, special.reason = False, "sort_order_mismatch"
+        special.usable = False
+        special.reason = "sort_order_mismatch" if "_id" in ranged_fields(request.selector) else "field_mismatch"
     usable = [each for each in (*candidates, special) if each.usable]
     if not usable:
         if not explain:
@@ -290,23 +291,28 @@ def prefix_of(columns: Sequence[str], fields: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-_ORDER = (
-    "is_partial",
-    "field_mismatch",
-    "needs_text_search",
-    "sort_order_mismatch",
-    "excluded_by_user",
-    "unfavored_type",
-)
-
-
 def _ranked(choice: Sequence[Candidate], rejected: list[Candidate]) -> list[Candidate]:
-    """Return the indexes not chosen, the best first, with their positions."""
+    """Return the indexes not chosen with their positions, in CouchDB's order: the last design document first.
+
+    Those that lost the choice keep their place in it. Behind them, groups of one reason share a place, and groups
+    without members have none (``mango_cursor:extract_candidate_indexes`` of CouchDB 3.4).
+    """
     places = {id(each): number for number, each in enumerate(choice)}
+    place = max(len(choice), 1)
+    for reasons in (("unfavored_type",), ("excluded_by_user",), _UNUSABLE, ("is_partial",)):
+        group = [each for each in rejected if each.reason in reasons and id(each) not in places]
+        places.update((id(each), place) for each in group)
+        place += bool(group)
     for each in rejected:
-        later = len(_ORDER) - _ORDER.index(each.reason) if each.reason in _ORDER else 0
-        each.ranking = places.get(id(each), max(len(choice), 1) + later)
-    return sorted(rejected, key=lambda each: each.ranking)
+        each.ranking = places.get(id(each), place)
+
+    def name(each: Candidate) -> tuple[str, str]:
+        return ("", "") if each.definition is None else (each.definition.ddoc, each.definition.name)
+
+    return sorted(rejected, key=name, reverse=True)
+
+
+_UNUSABLE = ("field_mismatch", "needs_text_search", "sort_order_mismatch")
 
 
 # -- joining indexes -----------------------------------------------------------------------------

@@ -92,6 +92,16 @@ def test_the_state_and_size_of_an_index(client: Client) -> None:
     assert 0 < after["sizes"]["external"] <= after["sizes"]["active"] <= after["sizes"]["file"]
 
 
+def test_what_is_below_index_is_no_document(client: Client) -> None:
+    """From CouchDB's own tests, 01-index-crud-test.py."""
+    client("PUT", "/below")
+    for method, path, status in (("GET", "foo", 405), ("PUT", "a/json", 405), ("DELETE", "foo", 404)):
+        assert client(method, f"/below/_index/{path}")[0] == status, path
+    for member in ("name", "ddoc"):
+        status, answer = client("POST", "/below/_index", {"index": {"fields": ["a"]}, member: ""})
+        assert (status, answer["error"]) == (400, "invalid_index_name")
+
+
 def test_a_database_on_a_server(server: Any, tmp_path: Any) -> None:
     environment = pouchdb.setup(str(tmp_path), plugins=["find"])
     db = (

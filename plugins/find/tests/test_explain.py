@@ -83,6 +83,34 @@ def test_why_others_are_not_used(indexed: Any) -> None:
     assert answer.plan.not_used["part/i"] == "it is partial, and use_index does not name it"
 
 
+def test_the_order_of_the_others_is_couchdbs(indexed: Any) -> None:
+    """As in CouchDB's own tests (23-explain-indexes-test.py): the last design document first, all documents last."""
+
+    def others(**request: Any) -> list[tuple[str | None, bool, str, int]]:
+        answer = indexed.explain(**request)
+        return [
+            (each.index["ddoc"], each.analysis.usable, each.analysis.reasons[0]["name"], each.analysis.ranking)
+            for each in answer.index_candidates
+        ]
+
+    unfit = [("_design/nest.a.b", False, "field_mismatch"), ("_design/city-age", False, "field_mismatch")]
+    assert others(selector={"age": {"$gt": 20}, "name": {"$regex": "^A"}}) == [
+        *[(*each, 3) for each in unfit],
+        ("_design/age-name", True, "too_many_fields", 1),
+        (None, True, "unfavored_type", 2),
+    ]
+    assert others(selector={"age": 3, "name": "x"}, use_index="age") == [
+        *[(*each, 2) for each in unfit],
+        ("_design/age-name", True, "excluded_by_user", 1),
+        (None, True, "excluded_by_user", 1),
+    ]
+    assert others(selector={"zip": 1}, sort=["zip"])[-1] == (None, False, "field_mismatch", 1)
+    assert others(selector={"_id": "a", "zip": 1}, sort=["zip"])[-1] == (None, False, "sort_order_mismatch", 1)
+    assert {each[0] for each in others(selector={"zip": 1})} == {
+        "_design/age", "_design/age-name", "_design/city-age", "_design/nest.a.b"
+    }
+
+
 def test_excluded_by_use_index(indexed: Any) -> None:
     answer = indexed.explain(selector={"age": 3, "name": "x"}, use_index="age")
     assert answer.index.ddoc == "_design/age"
