@@ -50,8 +50,8 @@ class _Target(NamedTuple):
     seq: int
     purge_seq: int
 
-    def reached(self, entry: IndexEntry | None) -> bool:
-        return entry is not None and entry.seq >= self.seq and entry.purge_seq >= self.purge_seq
+    def reached(self, entry: IndexEntry) -> bool:
+        return entry.seq >= self.seq and entry.purge_seq >= self.purge_seq
 
 
 class _Moved(Exception):
@@ -128,6 +128,11 @@ class Follower:
                 logger.error("%s was not brought up to date: %s", name or self.place.ddoc["_id"], error)
                 database.emit("error", error)
 
+    def current(self) -> IndexEntry | None:
+        """Return the entry of the index if it is up to date: in a snapshot it stays so, and needs no ``update``."""
+        counters = self.store.counters()
+        return self._reached(_Target(counters.update_seq, counters.purge_seq))
+
     @contextmanager
     def fresh(self, database: SyncPouchDB, update: Freshness, name: str | None = None) -> Iterator[None]:
         """Read the index in the block as a query wants it: brought up to date before, afterwards, or not at all.
@@ -168,18 +173,16 @@ class Follower:
                     with self._condition:
                         self._condition.notify_all()
 
-    def _reached(self, target: _Target) -> bool:
-        """Return whether the index is up to date and has its files; once per follower also whether they are its own."""
+    def _reached(self, target: _Target) -> IndexEntry | None:
+        """Return the entry if the index is up to date and has its files; once per follower also if they are its own."""
         entry = self.entry()
-        if not target.reached(entry):
-            return False
-        if entry is None or not isinstance(self.index, OutsideIndex):
-            return True
-        if self._files_known and self.index.present():
-            return True
+        if entry is None or not target.reached(entry):
+            return None
+        if not isinstance(self.index, OutsideIndex) or (self._files_known and self.index.present()):
+            return entry
         self._files_known = True
         seq, _, lineage = (self.index.mark() or "").partition(":")
-        return lineage == _lineage(entry) and seq.isdigit() and int(seq) >= entry.seq
+        return entry if lineage == _lineage(entry) and seq.isdigit() and int(seq) >= entry.seq else None
 
     # -- building ---------------------------------------------------------------------------------
 

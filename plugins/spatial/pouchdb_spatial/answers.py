@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.jsontext import dump
+from pouchdb_core.jsontext import dump, load
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
 from pouchdb_spatial.spatial_index import Row
@@ -45,7 +45,9 @@ class Shown:
         if self._format != "view":
             return [self._feature(row, docs) for row in page]
         if self._st and not self._docs:
-            return [Record(id=row.id, geometry=row.geometry) for row in page]
+            # Together, as parsing each takes twice as long.
+            geometries = load(b"[%b]" % b",".join([row.geometry_text or b"null" for row in page]))
+            return [Record(id=row.id, geometry=geometry) for row, geometry in zip(page, geometries, strict=True)]
         return [self._row(row, docs) for row in page]
 
     def _row(self, row: Row, docs: Mapping[str, Any]) -> Record:

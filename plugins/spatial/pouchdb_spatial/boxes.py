@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from pouchdb_core.revisions.numbers import is_double
 from pouchdb_core.safe_repr import safe_repr
 
-__all__ = ["GEOMETRIES", "Entry", "Interval", "bounds_of", "entry_of", "geometry_of"]
+__all__ = ["GEOMETRIES", "Entry", "Flat", "Interval", "bounds_of", "entry_of", "geometry_of", "part_boxes"]
 
 Interval = tuple[float, float]
+Flat = tuple[float, float, float, float]
+"""West, south, east, north."""
 GEOMETRIES = frozenset(
     ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"]
 )
@@ -23,6 +25,8 @@ class Entry(NamedTuple):
 
     box: tuple[Interval, ...]
     geometry: Mapping[str, Any] | None
+    parts: Sequence[Flat] | None = None
+    """The boxes of its parts (``part_boxes``)."""
 
 
 def geometry_of(value: Any) -> Mapping[str, Any] | None:
@@ -44,14 +48,14 @@ def entry_of(key: Any) -> Entry:
     """
     geometry = geometry_of(key)
     if geometry is not None:
-        return Entry(bounds_of(geometry), geometry)
+        return Entry(bounds_of(geometry), geometry, part_boxes(geometry))
     if isinstance(key, Mapping):
         raise ValueError(f"{safe_repr(key.get('type'))} is not a geometry of GeoJSON")
     if not isinstance(key, Sequence):
         raise ValueError(f"a key is a geometry or a list of numbers and [low, high] pairs, not {safe_repr(key)}")
     first = geometry_of(key[0]) if key else None
     if first is not None:
-        return Entry((*bounds_of(first), *map(_interval, key[1:])), first)
+        return Entry((*bounds_of(first), *map(_interval, key[1:])), first, part_boxes(first))
     return Entry(tuple(map(_interval, key)), None)
 
 
@@ -73,13 +77,52 @@ def _number(value: Any) -> float:
 
 def bounds_of(geometry: Mapping[str, Any]) -> tuple[Interval, ...]:
     """Return the bounding box of a geometry; its own ``bbox`` is trusted. Raises ValueError for an empty one."""
+    if given := _given_bounds(geometry):
+        return given
+    box = _box_of(_positions(geometry, 0))
+    if not box:
+        raise ValueError(f"the {geometry.get('type')} is empty")
+    return box
+
+
+def part_boxes(geometry: Mapping[str, Any]) -> list[Flat] | None:
+    """Return the boxes of the parts of a geometry in two dimensions; None of a single one, or with a ``bbox``.
+
+    geopouch indexes these instead of the box of the whole: nothing is found in the space between them. The geometry
+    has a box (``bounds_of``).
+    """
+    if _given_bounds(geometry):
+        return None
+    boxes = [box for part in _parts(geometry) if (box := _box_of(_positions(part, 0)))]
+    return None if len(boxes) < 2 else [(west, south, east, north) for (west, east), (south, north), *_ in boxes]
+
+
+def _parts(geometry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the parts of a geometry, however deep they are."""
+    kind = geometry["type"]
+    if kind == "GeometryCollection":
+        for each in geometry.get("geometries") or ():
+            yield from _parts(each)
+    elif kind.startswith("Multi") and all(isinstance(each, Sequence) for each in geometry["coordinates"]):
+        for each in geometry["coordinates"]:
+            yield {"type": kind.removeprefix("Multi"), "coordinates": each}
+    else:
+        yield geometry
+
+
+def _given_bounds(geometry: Mapping[str, Any]) -> tuple[Interval, ...] | None:
+    """Return the box that a geometry has as its member ``bbox``. Raises ValueError for a wrong one."""
     given = geometry.get("bbox")
     if isinstance(given, Sequence) and not isinstance(given, str) and len(given) >= 4 and len(given) % 2 == 0:
         half = len(given) // 2
         return tuple(_interval([low, high]) for low, high in zip(given[:half], given[half:], strict=True))
+    return None
+
+
+def _box_of(positions: Iterator[Sequence[Any]]) -> tuple[Interval, ...]:
     lows: list[float] = []
     highs: list[float] = []
-    for position in _positions(geometry, 0):
+    for position in positions:
         numbers = [_number(each) for each in position]
         if len(numbers) < 2:
             raise ValueError(f"a position has at least two numbers, not {safe_repr(position)}")
@@ -90,8 +133,6 @@ def bounds_of(geometry: Mapping[str, Any]) -> tuple[Interval, ...]:
             else:
                 lows[place] = min(lows[place], number)
                 highs[place] = max(highs[place], number)
-    if not lows:
-        raise ValueError(f"the {geometry.get('type')} is empty")
     return tuple(zip(lows, highs, strict=True))
 
 

@@ -50,7 +50,7 @@ def stored_shapes(entries: Sequence[Entry]) -> list[bytes | None]:
     that crosses itself is stored as the area it covers.
     """
     found: list[bytes | None] = []
-    for _, geometry in entries:
+    for _, geometry, _ in entries:
         if geometry is None:
             found.append(None)
         elif geometry.get("type") == "Point" and "bbox" not in geometry:

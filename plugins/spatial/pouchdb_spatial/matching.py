@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy
@@ -71,10 +71,20 @@ def once(batches: Iterable[list[Row]]) -> Iterator[list[Row]]:
 
 
 class Nearest:
-    """The rows nearest to a point among those added, each once; all within a radius are counted."""
+    """The rows nearest to a point among those added; all within a radius are counted.
 
-    def __init__(self, lon: float, lat: float, wanted: int | None, radius: float | None = None) -> None:
-        self._lon, self._lat, self._wanted, self._radius = lon, lat, wanted, radius
+    Of rows that have one ``identity`` there is one; without such a function all rows are different ones.
+    """
+
+    def __init__(
+        self,
+        lon: float,
+        lat: float,
+        wanted: int | None,
+        radius: float | None = None,
+        identity: Callable[[Row], Any] | None = None,
+    ) -> None:
+        self._lon, self._lat, self._wanted, self._radius, self._identity = lon, lat, wanted, radius, identity
         self._found: list[tuple[float, str, int, Row]] = []
         self._seen: set[Any] = set()
         self.count = 0
@@ -91,9 +101,13 @@ class Nearest:
 
     def _measured(self, rows: list[Row], metres: Any) -> None:
         for row, far in zip(rows, numpy.asarray(metres).tolist(), strict=True):
-            if (self._radius is not None and far > self._radius) or row.seen in self._seen:
+            if self._radius is not None and far > self._radius:
                 continue
-            self._seen.add(row.seen)
+            if self._identity is not None:
+                identity = self._identity(row)
+                if identity in self._seen:
+                    continue
+                self._seen.add(identity)
             self.count += 1
             self._found.append((far, row.id, self.count, row))
 

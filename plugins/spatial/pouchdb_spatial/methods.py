@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 __all__ = ["spatial", "spatial_list"]
 
 
-def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, **options: Any) -> Record:
+def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, opts: Any = None, **options: Any) -> Record:
     """Query a spatial index: ``"design/name"``, or a function, which reads the whole database and stores nothing.
 
     ``name`` is in the design document's ``spatial`` (GeoCouch: ``emit(key, value)``) or ``st_indexes`` (Cloudant Geo:
     ``st_index(geometry)``). Where: ``start_range`` and ``end_range``, a number or None for each dimension, one of them
-    may be missing; ``bbox`` as (west, south, east, north), with ``plane_bounds`` around the date line; ``g``, WKT,
-    GeoJSON or an object with ``__geo_interface__``, and its relation to the results (``relation``, "intersects");
-    ``lat``, ``lon`` and ``radius``, or ``rangex`` and ``rangey`` for an ellipse, in metres on the sphere. ``nearest``
-    orders by the distance from there. ``limit``, ``skip``, ``bookmark``, ``count``, ``include_docs``,
-    ``format="geojson"`` for a FeatureCollection; ``update`` False (``stale="ok"``) reads the index as it is, "lazy"
-    (``"update_after"``) brings it up to date afterwards.
+    may be missing; ``bbox`` as (west, south, east, north), or its corners as two arguments, with ``plane_bounds``
+    around the date line; ``g``, WKT, GeoJSON or an object with ``__geo_interface__``, and its relation to the results
+    (``relation``, "intersects"); ``lat``, ``lon`` and ``radius``, or ``rangex`` and ``rangey`` for an ellipse, in
+    metres on the sphere. ``nearest`` orders by the distance from there. ``limit``, ``skip``, ``bookmark``, ``count``,
+    ``include_docs``, ``format="geojson"`` for a FeatureCollection; ``update`` False (``stale="ok"``) reads the index as
+    it is, "lazy" (``"update_after"``) brings it up to date afterwards.
 
     Returns ``{"rows": [{"id", "key": [[low, high]], "geometry", "value", "bbox"}]}`` of ``spatial``, in the order of
     writing, and ``{"rows": [{"id", "geometry"}], "bookmark"}`` of ``st_indexes``. Raises NotFound, QueryParseError,
@@ -36,6 +36,11 @@ def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, **options: Any) -> R
         options = {**bbox, **options}
     elif bbox is not None:
         options["bbox"] = bbox
+    if isinstance(opts, Mapping):
+        options = {**opts, **options}
+    elif opts is not None:
+        # geopouch: the two corners as two arguments.
+        options["bbox"] = [bbox, opts]
     from pouchdb_spatial.querying import queried
 
     return queried(db, fun, options)

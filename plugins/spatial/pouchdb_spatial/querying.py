@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pouchdb_core.api.options import flag_of, freshness, place_after, place_in, whole_of
 from pouchdb_core.changes.pages import document_pages
@@ -19,16 +20,26 @@ from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import server_of
 from pouchdb_spatial.answers import FORMATS, FeatureCollection, Shown
 from pouchdb_spatial.matching import Nearest, matching, once
-from pouchdb_spatial.reading import Bounds, Reading, overlaps
-from pouchdb_spatial.shapes import Place, place_of
-from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES, Row, emitted_rows
-from pouchdb_spatial.sphere import RADIUS, boxes_around
+from pouchdb_spatial.reading import Bounds, Reading, overlaps, parts_overlap
+from pouchdb_spatial.shapes import Place, areas_around, bbox_of, place_of, turned, wkt_of
+from pouchdb_spatial.spatial_index import (
+    BEYOND,
+    PARTS,
+    SEVERAL,
+    SHAPES,
+    SPATIAL,
+    ST_INDEXES,
+    Row,
+    emitted_rows,
+)
+from pouchdb_spatial.sphere import RADIUS
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
 __all__ = ["OPTIONS", "FeatureCollection", "asked", "asked_rows", "options_of", "queried", "st_info"]
 
+T = TypeVar("T")
 OPTIONS = (
     *("start_range", "end_range", "bbox", "plane_bounds", "g", "relation", "lat", "lon", "radius", "rangex", "rangey"),
     *("nearest", "limit", "skip", "count", "bookmark", "include_docs", "conflicts", "stale", "update", "format", "key"),
@@ -38,10 +49,13 @@ MOST = 200
 USUAL = 100
 PAGE, DOCUMENTS = 500, 50
 """Rows of a streamed answer that are made at a time, and with documents."""
-MANY = 100
-"""Rows around a point from which a search for the nearest begins with a smaller circle; 8 for each that is wanted."""
+MANY = 40
+"""Rows around a point from which a search for the nearest begins with a smaller circle; 4 for each that is wanted."""
+WHOLE = 3.2 * RADIUS
+"""Metres that are farther than any place."""
 SMALLEST = 1_000.0
 """Metres of the smallest first circle."""
+_KNOWN = frozenset(OPTIONS)
 _TEXTS = ("bbox", "plane_bounds", "relation", "stale", "update", "format", "bookmark")
 
 Read = Callable[["Bounds | None"], Iterator[list[Row]]]
@@ -59,6 +73,9 @@ def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if not isinstance(text, str):
             given[name] = text
+        elif name == "stale" and text in ("true", "false"):
+            # geopouch's form of it, as a database on a server sends it.
+            given[name] = text == "true"
         elif name in _TEXTS or (name == "g" and not text.lstrip().startswith("{")):
             given[name] = text.strip('"')
         else:
@@ -72,7 +89,7 @@ def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
 def queried(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
     """Do what ``spatial`` does, with all options in one mapping."""
     for name in options:
-        if name not in OPTIONS:
+        if name not in _KNOWN:
             raise BadRequest(f"spatial() has no option {name!r}; there are: {', '.join(OPTIONS)}")
     if db.remote and isinstance(fun, str) and "(" not in fun:
         return _asked_of_server(db, fun, options)
@@ -83,10 +100,7 @@ def queried(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
 
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
     """Query a stored index by ``"design/name"``. Raises as ``spatial`` does."""
-    follower = _follower(db, path, kind)
-    query = _Query(db, options, follower.kind)
-    with follower.fresh(db, query.update, path), follower.store.snapshot():
-        return query.answer(_reading(follower))
+    return _read(db, path, options, kind, _Query.answer)
 
 
 def asked_rows(
@@ -97,10 +111,24 @@ def asked_rows(
     The first rows are of one state; a document that is written meanwhile may be missing among the later ones.
     Raises as ``spatial`` does.
     """
-    follower = _follower(db, path, kind)
-    query = _Query(db, options, follower.kind)
+    return _read(db, path, options, kind, _Query.streamed)
+
+
+def _read(
+    db: SyncPouchDB,
+    path: str,
+    options: Mapping[str, Any],
+    kind: str | None,
+    answer: Callable[[_Query, Reading | None], T],
+) -> T:
+    """Read an index in one snapshot: also whether it is up to date, so a query of one that is costs no more."""
+    with indexes(db).store.snapshot():
+        follower = _follower(db, path, kind)
+        query = _Query(db, options, follower.kind)
+        if query.update == "true" and (entry := follower.current()) is not None:
+            return answer(query, Reading(follower.place.tables, entry.state))
     with follower.fresh(db, query.update, path), follower.store.snapshot():
-        return query.streamed(_reading(follower))
+        return answer(query, _reading(follower))
 
 
 def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
@@ -163,6 +191,8 @@ class _Query:
         given = {name: value for name, value in options.items() if value is not None}
         self._st = kind == ST_INDEXES
         self._place: Place = place_of(given, exact_boxes=self._st)
+        # Of what is not an index, nothing is known.
+        self._once, self._by_parts = self._st, self._place.by_parts
         self._nearest, self._count = flag_of(given, "nearest"), flag_of(given, "count")
         stale = given.get("stale")
         # geopouch's form of it.
@@ -187,16 +217,27 @@ class _Query:
         """Return the result, from an index; None is an empty one."""
         if reading is None:
             return self._answer(_nothing, None)
-        if self._count and self._place.exact is None and not self._st and len(self._place.bounds) <= 1:
+        if self._count and self._counted_by_boxes(reading):
             # They need not be read.
             return Record(count=reading.count(self._place.bounds[0] if self._place.bounds else None))
         return self._answer(reading.batches, reading)
 
+    def _counted_by_boxes(self, reading: Reading) -> bool:
+        """Return whether as many rows match as have boxes that overlap."""
+        place, have = self._place, reading.have
+        if len(place.bounds) > 1 or (self._st and SEVERAL in have) or (place.by_parts and PARTS in have):
+            return False
+        return place.exact is None or (place.box and SHAPES not in have)
+
     def temporary(self, read: Read) -> Record:
         """Return the result, from the rows that ``read`` yields."""
+        if self._place.around:
+            self._place.bounds = turned(self._place.bounds)
         return self._answer(read, None)
 
     def _answer(self, read: Read, reading: Reading | None) -> Record:
+        if reading is not None:
+            self._prepare(reading)
         if self._count:
             return Record(count=sum(map(len, self._found(read))))
         page = list(self._limited(read, reading))
@@ -216,8 +257,20 @@ class _Query:
             answer = self.answer(reading)
             rows = answer.pop("rows")
             return dict(answer), iter(rows)
+        if reading is not None:
+            self._prepare(reading)
         pages = self._pages(iter(()) if reading is None else self._limited(reading.batches, reading))
         return {}, itertools.chain(next(pages, []), itertools.chain.from_iterable(pages))
+
+    def _prepare(self, reading: Reading) -> None:
+        """Leave out what the rows of this index do not need."""
+        place = self._place
+        self._once = self._st and SEVERAL in reading.have
+        self._by_parts = place.by_parts and PARTS in reading.have
+        if place.around and BEYOND in reading.have:
+            place.bounds = turned(place.bounds)
+        if self._st and not self._once and len(place.bounds) <= 1:
+            reading.slim()
 
     def _pages(self, rows: Iterator[Row]) -> Iterator[list[Record]]:
         while page := list(itertools.islice(rows, self._page)):
@@ -233,10 +286,15 @@ class _Query:
         place = self._place
         areas: list[Bounds | None] = list(place.bounds) or [None]
         for number, bounds in enumerate(areas):
-            for rows in once(read(bounds)) if self._st else read(bounds):
+            for rows in once(read(bounds)) if self._once else read(bounds):
+                if self._by_parts and bounds is not None:
+                    rows = [row for row in rows if parts_overlap(row, bounds)]
                 for earlier in place.bounds[:number]:
-                    rows = [row for row in rows if not overlaps(row.box, earlier)]
+                    rows = [row for row in rows if not self._found_by(row, earlier)]
                 yield matching(place, rows)
+
+    def _found_by(self, row: Row, bounds: Bounds) -> bool:
+        return overlaps(row.box, bounds) and (not self._by_parts or parts_overlap(row, bounds))
 
     def _ordered(self, read: Read, reading: Reading | None) -> Iterator[Row]:
         """Yield rows by the distance of their geometries, ties in the order of ids."""
@@ -244,35 +302,47 @@ class _Query:
         assert place.center is not None, "it was checked"
         wanted = None if self._limit is None else self._skip + self._limit
         if reading is not None and wanted is not None and not place.bounds and place.exact is None:
-            return _widening(reading, *place.center, wanted)
+            identity = attrgetter("seen") if self._once else None
+            return _widening(reading, *place.center, wanted, identity)
         nearest = Nearest(*place.center, wanted)
         for rows in self._found(read):
             nearest.add(rows)
         return nearest.rows()
 
 
-def _widening(reading: Reading, lon: float, lat: float, wanted: int) -> Iterator[Row]:
+def _widening(
+    reading: Reading, lon: float, lat: float, wanted: int, identity: Callable[[Row], Any] | None
+) -> Iterator[Row]:
     """Search in growing circles until there are enough: few rows of a big index are read."""
+    beyond = BEYOND in reading.have
+
+    def areas(radius: float) -> list[Bounds]:
+        found = areas_around(lon, lat, radius)
+        return turned(found) if beyond else found
+
     # Twice what is wanted, if places were spread evenly over the Earth; less where they are crowded.
     radius = max(SMALLEST, 2 * RADIUS * math.sqrt(2 * wanted / max(1, reading.size())))
-    many = max(MANY, 8 * wanted)
-    while radius > SMALLEST and many <= sum(
-        reading.about(_bounds(box), many) for box in boxes_around(lon, lat, radius)
-    ):
-        radius = max(SMALLEST, radius * math.sqrt(2 * wanted / many))
+    many, grown = max(MANY, 4 * wanted), False
+    while radius < WHOLE:
+        found = sum(reading.about(bounds, many) for bounds in areas(radius))
+        if found < wanted:
+            radius, grown = 2 * radius, True
+        elif found < many or grown or radius == SMALLEST:
+            break
+        else:
+            # Usually there are many more. Where there are not, the circle gets too small, and larger again.
+            radius = max(SMALLEST, radius * math.sqrt(wanted / many / 1.6))
     while True:
-        whole = radius >= 3.2 * RADIUS
-        nearest = Nearest(lon, lat, wanted, None if whole else radius)
-        for bounds in [None] if whole else map(_bounds, boxes_around(lon, lat, radius)):
+        searched: list[Any] = areas(radius) if radius < WHOLE else [None]
+        # A row may be in several areas.
+        which = identity or (attrgetter("n") if len(searched) > 1 else None)
+        nearest = Nearest(lon, lat, wanted, radius if radius < WHOLE else None, which)
+        for bounds in searched:
             for rows in reading.batches(bounds):
                 nearest.add(rows)
-        if whole or nearest.count >= wanted:
+        if radius >= WHOLE or nearest.count >= wanted:
             return nearest.rows()
-        radius *= 4
-
-
-def _bounds(box: tuple[float, float, float, float]) -> Bounds:
-    return [(box[0], box[2]), (box[1], box[3]), (None, None), (None, None), (None, None)]
+        radius *= 2 if 4 * nearest.count >= wanted else 4
 
 
 def _nothing(bounds: Bounds | None) -> Iterator[list[Row]]:
@@ -292,9 +362,9 @@ def _asked_of_server(db: SyncPouchDB, path: str, options: Mapping[str, Any]) -> 
         if value is None:
             continue
         if option == "g" and not isinstance(value, str):
-            value = getattr(value, "wkt", None) or value
-        if option in ("bbox", "plane_bounds") and not isinstance(value, str):
-            value = ",".join(map(str, value))
+            value = wkt_of(value)
+        if option in ("bbox", "plane_bounds"):
+            value = ",".join(map(repr, bbox_of(option, value)))
         query[option] = value
     response = db.fetch(f"_design/{quote(design, safe='')}/{kind}/{quote(name, safe='')}", query=query)
     answer = response.json()

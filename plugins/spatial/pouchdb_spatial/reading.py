@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from pouchdb_core.views.index_store import Tables
 from pouchdb_spatial.boxes import Interval
 from pouchdb_spatial.spatial_index import BOX, DIMENSIONS, TINY, TREES, Row
 
-__all__ = ["Bounds", "Reading", "overlaps"]
+__all__ = ["Bounds", "Reading", "overlaps", "parts_overlap"]
 
 CHUNK = 1000
 """Rows that are read at a time."""
@@ -22,26 +23,37 @@ FARTHEST = 1.7e308
 Bounds = Sequence[tuple[float | None, float | None]]
 """An interval for each dimension; None is open."""
 
+_number = itemgetter(0)
+
 
 def _columns(dimensions: int) -> str:
     bounds = ", ".join(f"r.low{place}, r.high{place}" for place in range(dimensions))
-    return f"r.n, r.id, r.dims, r.geometry, r.value, r.shape, r.rest, {bounds}"
+    return f"r.n, r.id, r.dims, r.geometry, r.value, r.shape, r.rest, r.parts, {bounds}"
 
 
 _ALL = _columns(DIMENSIONS)
 _OF_TREE = {tree: _columns(most) for tree, _, most in TREES}
+_SLIM = "r.n, r.id, r.geometry, r.shape, r.low0, r.low1"
+"""What there is to see of rows that only have a geometry: reading the rest takes as long again."""
 
 
 class Reading:
     """The rows of an index, in the order they were written. Each statement reads the state of its time.
 
-    ``state`` is that of the index: the numbers of dimensions that its boxes have, or had.
+    ``state`` is that of the index: the numbers of dimensions that its boxes have, or had, and what its rows have.
     """
 
     def __init__(self, tables: Tables, state: Mapping[str, Any] | None) -> None:
         self._tables = tables
         self._dimensions: Sequence[int] = (state or {}).get("dims", ())
+        self.have: Sequence[str] = (state or {}).get("have", ())
+        """Which of PARTS, SHAPES, SEVERAL and BEYOND some row has, or had."""
         self._row = _row if tables.dialect == "sqlite" else _typed_row
+        self._slim = False
+
+    def slim(self) -> None:
+        """Read of each row its geometry and shape alone; of its box no more than the place of a point."""
+        self._slim, self._row = True, _slim_row if self._tables.dialect == "sqlite" else _typed_slim_row
 
     def batches(self, bounds: Bounds | None) -> Iterator[list[Row]]:
         """Yield the rows whose boxes overlap these bounds, some at a time; None: all.
@@ -63,7 +75,7 @@ class Reading:
         for start in range(0, len(numbers), CHUNK):
             chunk = numbers[start : start + CHUNK]
             marks = ", ".join("?" * len(chunk))
-            sql = f"SELECT {_ALL} FROM {{rows}} AS r WHERE r.n IN ({marks}) AND {exact} ORDER BY r.n"
+            sql = f"SELECT {self._columns} FROM {{rows}} AS r WHERE r.n IN ({marks}) AND {exact} ORDER BY r.n"
             yield self._made(self._tables.all(sql, (*chunk, *params)), bounds)
 
     def count(self, bounds: Bounds | None) -> int:
@@ -98,6 +110,10 @@ class Reading:
     # -- statements ------------------------------------------------------------------------------------
 
     @property
+    def _columns(self) -> str:
+        return _SLIM if self._slim else _ALL
+
+    @property
     def _join(self) -> str:
         # SQLite's planner does not know how few rows a tree finds; others have no CROSS JOIN with a condition.
         return "CROSS JOIN" if self._tables.dialect == "sqlite" else "JOIN"
@@ -106,12 +122,13 @@ class Reading:
         """Return a few matching rows with one statement for each tree; more than CHUNK: there are others."""
         found: list[Any] = []
         for tree, condition, own in self._trees(bounds):
+            columns = _SLIM if self._slim else _OF_TREE[tree]
             found += self._tables.all(
-                f"SELECT {_OF_TREE[tree]} FROM {{{tree}}} AS b {self._join} {{rows}} AS r ON r.n = b.n "
+                f"SELECT {columns} FROM {{{tree}}} AS b {self._join} {{rows}} AS r ON r.n = b.n "
                 f"WHERE {condition} AND {exact} LIMIT {CHUNK + 1}",
                 (*own, *params),
             )
-        found.sort(key=lambda row: row[0])
+        found.sort(key=_number)
         return found
 
     def _numbers(self, bounds: Bounds) -> list[int]:
@@ -124,7 +141,7 @@ class Reading:
 
     def _scanned(self, condition: str, params: Sequence[Any], bounds: Bounds | None) -> Iterator[list[Row]]:
         last = -1
-        sql = f"SELECT {_ALL} FROM {{rows}} AS r WHERE r.n > ? AND {condition} ORDER BY r.n LIMIT {CHUNK}"
+        sql = f"SELECT {self._columns} FROM {{rows}} AS r WHERE r.n > ? AND {condition} ORDER BY r.n LIMIT {CHUNK}"
         while found := self._tables.all(sql, (last, *params)):
             last = found[-1][0]
             yield self._made(found, bounds)
@@ -158,7 +175,7 @@ class Reading:
 
     def _made(self, found: Sequence[Any], bounds: Bounds | None) -> list[Row]:
         rows = list(map(self._row, found))
-        if bounds is None or len(bounds) < DIMENSIONS:
+        if bounds is None or len(bounds) < DIMENSIONS or max(self._dimensions, default=0) <= DIMENSIONS:
             return rows
         return [row for row in rows if len(row.box) <= DIMENSIONS or overlaps(row.box, bounds)]
 
@@ -177,13 +194,19 @@ def _exact(bounds: Bounds) -> tuple[str, list[float]]:
 
 def _typed_row(found: Sequence[Any]) -> Row:
     """Return a row of a store whose columns have types: its integers come back as floats."""
-    others = found[:7]
-    bounds = (int(each) if each is not None and each.is_integer() else each for each in found[7:])
-    return _row((*others, *bounds))
+    return _row((*found[:8], *map(_whole, found[8:])))
+
+
+def _typed_slim_row(found: Sequence[Any]) -> Row:
+    return _slim_row((*found[:4], *map(_whole, found[4:])))
+
+
+def _whole(bound: float | None) -> float | None:
+    return int(bound) if bound is not None and bound.is_integer() else bound
 
 
 def _row(found: Sequence[Any]) -> Row:
-    _, id, dims, geometry, value, shape, rest, *bounds = found
+    n, id, dims, geometry, value, shape, rest, parts, *bounds = found
     box: tuple[Interval, ...]
     if dims == 2:
         box = ((bounds[0], bounds[1]), (bounds[2], bounds[3]))
@@ -191,7 +214,20 @@ def _row(found: Sequence[Any]) -> Row:
         box = tuple(zip(bounds[0 : 2 * dims : 2], bounds[1 : 2 * dims : 2], strict=True))
         if rest is not None:
             box = (*box, *((low, high) for low, high in json.loads(rest)))
-    return Row(id, box, geometry, value, shape)
+    return Row(id, box, geometry, value, shape, parts, n)
+
+
+def _slim_row(found: Sequence[Any]) -> Row:
+    n, id, geometry, shape, lon, lat = found
+    return Row(id, ((lon, lon), (lat, lat)), geometry, None, shape, None, n)
+
+
+def parts_overlap(row: Row, bounds: Bounds) -> bool:
+    """Whether a row whose box overlaps the bounds has a part that does, in the first two dimensions."""
+    if row.parts is None:
+        return True
+    parts = json.loads(row.parts)
+    return any(overlaps(((west, east), (south, north)), bounds) for west, south, east, north in parts)
 
 
 def overlaps(box: Sequence[Interval], bounds: Bounds) -> bool:

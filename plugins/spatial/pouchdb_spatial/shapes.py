@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy
@@ -15,7 +16,7 @@ from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.revisions.numbers import is_double
 from pouchdb_core.safe_repr import safe_repr
-from pouchdb_spatial.boxes import geometry_of
+from pouchdb_spatial.boxes import Flat, geometry_of
 from pouchdb_spatial.geometries import (
     RELATIONS,
     Exact,
@@ -26,13 +27,14 @@ from pouchdb_spatial.geometries import (
     shapely_of,
 )
 from pouchdb_spatial.reading import Bounds
-from pouchdb_spatial.sphere import RADIUS, away, boxes_around, distances, laid_out
+from pouchdb_spatial.spatial_index import DIMENSIONS
+from pouchdb_spatial.sphere import RADIUS, away, boxes_around, distances, edges_of, inside, laid_out
 
-__all__ = ["Place", "bbox_of", "geometry_from", "number", "place_of"]
+__all__ = ["Place", "areas_around", "bbox_of", "geometry_from", "number", "place_of", "turned", "wkt_of"]
 
 SEGMENTS = 90
 """Straight lines of a quarter of a circle, where its edge is compared."""
-_EARTH: tuple[float, float, float, float] = (-180.0, -90.0, 180.0, 90.0)
+_EARTH: Flat = (-180.0, -90.0, 180.0, 90.0)
 
 
 @dataclass
@@ -44,6 +46,12 @@ class Place:
     exact: Exact | None = None
     points: PointTest | None = None
     """A quicker exact test of points."""
+    box: bool = False
+    """Whether points match by their bounds alone."""
+    by_parts: bool = False
+    """Whether a geometry of several parts matches by the box of one of them, not by that of the whole."""
+    around: bool = False
+    """Whether it is a part of the sphere, where longitudes begin again after 360 degrees, not of the plane."""
     center: tuple[float, float] | None = None
     """Longitude and latitude from which distances are measured."""
 
@@ -62,21 +70,26 @@ def number(name: str, value: Any, least: float | None = None, most: float | None
     return value
 
 
-def bbox_of(name: str, value: Any) -> tuple[float, float, float, float]:
-    """Return (west, south, east, north) of a string with commas, a list of four or two corners. Raises BadRequest."""
+def bbox_of(name: str, value: Any) -> tuple[float, ...]:
+    """Return (west, south, east, north), or all lows and then all highs of up to five dimensions. Raises BadRequest.
+
+    ``value`` is a string with commas or of JSON, a list of these numbers, or a list of the two corners.
+    """
+    given = value
     if isinstance(value, str):
-        value = value.split(",")
-    if isinstance(value, Sequence) and len(value) == 2 and all(isinstance(each, Sequence) for each in value):
+        value = from_text(value) if value.lstrip().startswith("[") else value.split(",")
+    if _listed(value) and len(value) == 2 and all(map(_listed, value)) and len(value[0]) == len(value[1]):
         value = [*value[0], *value[1]]
-    if not isinstance(value, Sequence) or len(value) != 4:
-        raise BadRequest(f"{name} is west, south, east, north, not {safe_repr(value)}")
-    west, south, east, north = (number(name, each) for each in value)
-    return west, south, east, north
+    if not _listed(value) or len(value) % 2 or not 4 <= len(value) <= 2 * DIMENSIONS:
+        raise BadRequest(f"{name} is west, south, east, north, not {safe_repr(given)}")
+    return tuple(number(name, each) for each in value)
 
 
-def _unwrapped(
-    box: tuple[float, float, float, float], plane: tuple[float, float, float, float] | None
-) -> list[tuple[float, float, float, float]]:
+def _listed(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+def _unwrapped(box: Flat, plane: Flat | None) -> list[Flat]:
     """Return the parts of a box that crosses the edge of its plane, such as the date line."""
     west, south, east, north = box
     if plane is None:
@@ -86,10 +99,27 @@ def _unwrapped(
     return [(left, low, right, high) for left, right in columns for low, high in rows]
 
 
-def _bounds(box: tuple[float, float, float, float]) -> Bounds:
+def _bounds(box: Flat, further: Bounds = ()) -> Bounds:
+    """Return the bounds of a box; dimensions without bounds are not compared."""
     west, south, east, north = box
-    # Further dimensions are not compared.
-    return [(west, east), (south, north), (None, None), (None, None), (None, None)]
+    return [(west, east), (south, north), *further, *[(None, None)] * (DIMENSIONS - 2 - len(further))]
+
+
+def areas_around(lon: float, lat: float, radius: float) -> list[Bounds]:
+    """Return the bounds of boxes of degrees that cover everything within this many metres of a point."""
+    return [
+        [(None, None) if east - west == 360 else (west, east), (south, north), *[(None, None)] * (DIMENSIONS - 2)]
+        for west, south, east, north in boxes_around(lon, lat, radius)
+    ]
+
+
+def turned(areas: Sequence[Bounds]) -> list[Bounds]:
+    """Return areas of the sphere with the same ones a turn to the west and to the east: 190 degrees are -170."""
+    found = list(areas)
+    for (west, east), *others in areas:
+        if west is not None and east is not None:
+            found += [[(west + turn, east + turn), *others] for turn in (-360, 360)]
+    return found
 
 
 def geometry_from(value: Any) -> Any:
@@ -109,6 +139,15 @@ def geometry_from(value: Any) -> Any:
     return _valid(shapely_of(geometry))
 
 
+def wkt_of(value: Any) -> str:
+    """Return the text of GeoJSON or a Python geometry object, in two dimensions. Raises BadRequest.
+
+    Cloudant reads no GeoJSON in ``g``, and GEOS no text of parts that have heights and others that have none.
+    """
+    text: str = shapely.to_wkt(shapely.force_2d(geometry_from(value)), rounding_precision=-1)
+    return text
+
+
 def _valid(geometry: Any) -> Any:
     if geometry is None or geometry.is_empty:
         raise BadRequest("g is empty")
@@ -122,11 +161,9 @@ def place_of(given: Mapping[str, Any], *, exact_boxes: bool) -> Place:
 
     ``exact_boxes``: a ``bbox`` is compared with the geometries, not with their boxes.
     """
-    ways = [
-        name
-        for name, options in (("bbox", ("bbox",)), ("g", ("g",)), ("lat and lon", ("lat", "lon")))
-        if any(given.get(each) is not None for each in options)
-    ]
+    ways = [name for name in ("bbox", "g") if given.get(name) is not None]
+    if given.get("lat") is not None or given.get("lon") is not None:
+        ways.append("lat and lon")
     ranges = given.get("start_range") is not None or given.get("end_range") is not None
     if len(ways) > 1 or (ways and ranges):
         raise QueryParseError(
@@ -148,26 +185,63 @@ def place_of(given: Mapping[str, Any], *, exact_boxes: bool) -> Place:
 
 
 def _box_place(given: Mapping[str, Any], exact_boxes: bool) -> Place:
-    box = bbox_of("bbox", given["bbox"])
-    plane = None if given.get("plane_bounds") is None else bbox_of("plane_bounds", given["plane_bounds"])
+    numbers = bbox_of("bbox", given["bbox"])
+    half = len(numbers) // 2
+    box: Flat = (numbers[0], numbers[1], numbers[half], numbers[half + 1])
+    further = list(zip(numbers[2:half], numbers[half + 2 :], strict=True))
+    plane = None if given.get("plane_bounds") is None else _plane(bbox_of("plane_bounds", given["plane_bounds"]))
     exact_boxes = exact_boxes or given.get("relation") is not None
     if plane is None and exact_boxes:
         plane = _EARTH
     parts = _unwrapped(box, plane)
-    place = Place([_bounds(each) for each in parts])
+    place = Place([_bounds(each, further) for each in parts], by_parts=not exact_boxes)
     if parts[0][0] <= parts[0][2]:
         place.center = ((parts[0][0] + parts[0][2]) / 2, (parts[0][1] + parts[0][3]) / 2)
     if exact_boxes:
         relation = given.get("relation") or "intersects"
-        area = shapely.box(*parts[0]) if len(parts) == 1 else shapely.union_all([shapely.box(*each) for each in parts])
-        place.exact = related(area, relation)
-        # A point within the bounds is within the box.
-        place.points = (lambda lons, lats: [True] * len(lons)) if relation == "intersects" else None
+        place.exact = _Related(partial(_area, parts), relation)
+        if relation == "intersects":
+            # A point within the bounds is within the box.
+            place.box, place.points = True, lambda lons, lats: [True] * len(lons)
         if len(parts) > 1:
-            place.center = (area.centroid.x, area.centroid.y)
+            center = _area(parts).centroid
+            place.center = (center.x, center.y)
         if relation == "disjoint":
             place.bounds = []
     return place
+
+
+def _plane(numbers: Sequence[float]) -> Flat:
+    if len(numbers) != 4:
+        raise BadRequest("plane_bounds is west, south, east, north")
+    west, south, east, north = numbers
+    return west, south, east, north
+
+
+def _area(boxes: Sequence[Flat]) -> Any:
+    """Return what boxes cover; a box without width or height is the line or the point that it is."""
+    return shapely.union_all([_box(*each) for each in boxes]) if len(boxes) > 1 else _box(*boxes[0])
+
+
+def _box(west: float, south: float, east: float, north: float) -> Any:
+    if west == east and south == north:
+        return shapely.Point(west, south)
+    if west == east or south == north:
+        return shapely.LineString([(west, south), (east, north)])
+    return shapely.box(west, south, east, north)
+
+
+class _Related:
+    """The test of a relation to an area that is made for the first geometry that is no point."""
+
+    def __init__(self, make: Callable[[], Any], relation: str) -> None:
+        self._make, self._relation = make, relation
+        self._test: Exact | None = None
+
+    def __call__(self, found: Geometries) -> Any:
+        if self._test is None:
+            self._test = related(self._make(), self._relation)
+        return self._test(found)
 
 
 def _geometry_place(given: Mapping[str, Any]) -> Place:
@@ -176,7 +250,7 @@ def _geometry_place(given: Mapping[str, Any]) -> Place:
     west, south, east, north = geometry.bounds
     bounds = [] if relation == "disjoint" else [_bounds((west, south, east, north))]
     center = (geometry.centroid.x, geometry.centroid.y)
-    return Place(bounds, related(geometry, relation), related_points(geometry, relation), center)
+    return Place(bounds, related(geometry, relation), related_points(geometry, relation), center=center)
 
 
 def _around(given: Mapping[str, Any]) -> Place:
@@ -198,8 +272,8 @@ def _around(given: Mapping[str, Any]) -> Place:
         raise QueryParseError("an ellipse is given by both rangex and rangey")
     else:
         across, along = number("rangex", rangex, 0, math.pi * RADIUS), number("rangey", rangey, 0, math.pi * RADIUS)
-    bounds = [] if relation == "disjoint" else [_bounds(each) for each in boxes_around(lon, lat, max(across, along))]
-    place = Place(bounds, center=(lon, lat))
+    bounds = [] if relation == "disjoint" else areas_around(lon, lat, max(across, along))
+    place = Place(bounds, center=(lon, lat), around=True)
     if radius is not None and relation == "intersects":
         place.exact = lambda found: distances(found, lon, lat) <= metres
         place.points = lambda lons, lats: away(lons, lats, lon, lat) <= metres
@@ -213,9 +287,15 @@ def _around_ellipse(lon: float, lat: float, across: float, along: float, relatio
     test = related(shapely.Point(0, 0).buffer(1, quad_segs=SEGMENTS), relation)
 
     def exact(found: Geometries) -> Any:
-        flat = shapely.transform(laid_out(found, lon, lat), lambda points: points / [across or 1e-9, along or 1e-9])
+        def flattened(geometries: Geometries) -> Geometries:
+            return shapely.transform(
+                laid_out(geometries, lon, lat), lambda points: points / [across or 1e-9, along or 1e-9]
+            )
+
         if relation in ("intersects", "disjoint"):
-            return (shapely.distance(flat, shapely.Point(0, 0)) <= 1) == (relation == "intersects")
+            near = shapely.distance(flattened(edges_of(found)), shapely.Point(0, 0)) <= 1
+            return (near | inside(found, lon, lat)) == (relation == "intersects")
+        flat = flattened(found)
         if relation in ("contains", "contains_properly", "covers"):
             points, owners = shapely.get_coordinates(flat, return_index=True)
             farthest = numpy.zeros(len(found))

@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
 __all__ = [
+    "BEYOND",
     "BOX",
     "DIMENSIONS",
+    "PARTS",
+    "SEVERAL",
+    "SHAPES",
     "SPATIAL",
     "ST_INDEXES",
     "TINY",
@@ -42,6 +46,9 @@ TINY = 1e-37
 _PLACES = range(DIMENSIONS)
 TREES = (("flat", 0, 2), ("deep", 3, DIMENSIONS))
 """Each tree with the minimum and maximum dimensions of its boxes; further dimensions are not in it."""
+PARTS, SHAPES, SEVERAL, BEYOND = "parts", "shapes", "several", "beyond"
+"""What the rows of an index have, or had, so that queries of others need not look for it: geometries of several parts;
+others than points; several rows of one document; longitudes beyond 180 degrees."""
 BOX = "box(point(low0, low1), point(high0, high1))"
 """A row of a tree in PostgreSQL, as its GiST index has it."""
 
@@ -49,7 +56,7 @@ BOX = "box(point(low0, low1), point(high0, high1))"
 class Row:
     """The result of one call of ``emit``; its geometry and value are parsed on first use."""
 
-    __slots__ = ("_geometry", "_value", "box", "id", "shape")
+    __slots__ = ("_value", "box", "geometry_text", "id", "n", "parts", "shape")
 
     def __init__(
         self,
@@ -58,15 +65,21 @@ class Row:
         geometry: bytes | None,
         value: bytes | None,
         shape: bytes | None,
+        parts: str | None = None,
+        n: int = 0,
     ) -> None:
-        self.id, self.box, self._geometry, self._value = id, box, geometry, value
+        self.id, self.box, self.geometry_text, self._value = id, box, geometry, value
+        self.parts = parts
+        """The boxes of the geometry's parts, as JSON, if there are several."""
         self.shape = shape
         """The shape to compare: WKB, empty for a point equal to the box, None without a geometry shapely can use."""
+        self.n = n
+        """Its number in the index."""
 
     @property
     def geometry(self) -> Any:
         """The GeoJSON geometry, None without one."""
-        return None if self._geometry is None else load(self._geometry)
+        return None if self.geometry_text is None else load(self.geometry_text)
 
     @property
     def value(self) -> Any:
@@ -76,7 +89,7 @@ class Row:
     @property
     def seen(self) -> tuple[str, tuple[Interval, ...], bytes | None]:
         """Its identity: a row that is found twice is shown once."""
-        return self.id, self.box, self._geometry
+        return self.id, self.box, self.geometry_text
 
     def columns(self, n: int) -> tuple[Any, ...]:
         """Return it as a row of the table."""
@@ -84,7 +97,7 @@ class Row:
         padded = [*box, *[(None, None)] * (DIMENSIONS - len(box))]
         rest = json.dumps(self.box[DIMENSIONS:]) if count > DIMENSIONS else None
         bounds = (bound for interval in padded for bound in interval)
-        return n, self.id, count, self._geometry, self._value, self.shape, rest, *bounds
+        return n, self.id, count, self.geometry_text, self._value, self.shape, rest, self.parts, *bounds
 
 
 class SpatialIndex(InsideIndex):
@@ -103,7 +116,7 @@ class SpatialIndex(InsideIndex):
         bounds = ", ".join(f"low{place}{kind}, high{place}{kind}" for place in _PLACES)
         run(
             "CREATE TABLE {rows} (n INTEGER PRIMARY KEY, id TEXT NOT NULL, dims INTEGER NOT NULL, "
-            f"geometry BLOB, value BLOB, shape BLOB, rest TEXT, {bounds})"
+            f"geometry BLOB, value BLOB, shape BLOB, rest TEXT, parts TEXT, {bounds})"
         )
         run("CREATE INDEX {rows_by_document} ON {rows} (id)")
         run("CREATE INDEX {rows_by_dimensions} ON {rows} (dims)")
@@ -143,10 +156,11 @@ class SpatialIndex(InsideIndex):
             tables.many("DELETE FROM {rows} WHERE id = ?", replaced)
         if not work:
             return
-        dimensions = {len(row.box) for row in work}.union((self.state or {}).get("dims", ()))
-        self.state = {"dims": sorted(dimensions)}
+        known = self.state or {}
+        dimensions = {len(row.box) for row in work}.union(known.get("dims", ()))
+        self.state = {"dims": sorted(dimensions), "have": sorted({*_had(work), *known.get("have", ())})}
         first = tables.one("SELECT coalesce(max(n), 0) + 1 FROM {rows}")[0]
-        marks = ", ".join("?" * (2 * DIMENSIONS + 7))
+        marks = ", ".join("?" * (2 * DIMENSIONS + 8))
         tables.many(f"INSERT INTO {{rows}} VALUES ({marks})", [row.columns(n) for n, row in enumerate(work, first)])
         for tree, least, most in TREES:
             marks = ", ".join("?" * (2 * most + 1))
@@ -177,11 +191,33 @@ def emitted_rows(
         if isinstance(each, ValueError):
             yield id, each
             continue
-        yield id, [Row(id, entry.box, _json(entry.geometry), _json(value), next(shapes)) for entry, value in each]
+        yield (
+            id,
+            [
+                Row(id, entry.box, _json(entry.geometry), _json(value), next(shapes), _text(entry.parts))
+                for entry, value in each
+            ],
+        )
+
+
+def _had(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what rows of whole documents have, of what a query may have to look for."""
+    if any(row.parts is not None for row in rows):
+        yield PARTS
+    if any(row.shape != b"" for row in rows):
+        yield SHAPES
+    if len({row.id for row in rows}) < len(rows):
+        yield SEVERAL
+    if any(row.box and (row.box[0][0] < -180 or row.box[0][1] > 180) for row in rows):
+        yield BEYOND
 
 
 def _json(value: Any) -> bytes | None:
     return None if value is None else dump(value)
+
+
+def _text(parts: Any) -> str | None:
+    return None if parts is None else json.dumps(parts)
 
 
 def _padded(box: Sequence[Interval], dimensions: int) -> list[float]:
@@ -194,7 +230,7 @@ class SpatialKind(IndexKind):
     """``spatial``: GeoCouch's and geopouch's functions, which ``emit(key, value)``."""
 
     name = SPATIAL
-    version = 3
+    version = 4
 
     def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

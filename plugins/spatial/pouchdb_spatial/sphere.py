@@ -1,7 +1,7 @@
 """Distances on the Earth, taken as a sphere.
 
 Geometries are projected around a point so that every distance from it is true (an azimuthal equidistant
-projection); the corners of lines and areas are exact, and edges straight between them.
+projection). Their edges are straight in degrees: long ones get corners on the way.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Any
 import numpy
 import shapely  # type: ignore[import-untyped]  # its stubs are a separate distribution
 
-__all__ = ["RADIUS", "away", "boxes_around", "distance", "distances", "laid_out"]
+__all__ = ["RADIUS", "away", "boxes_around", "distance", "distances", "edges_of", "inside", "laid_out"]
 
 RADIUS = 6_371_008.8
 """Metres: the mean radius of the Earth."""
+LONGEST = 0.25
+"""Degrees of an edge that is taken as straight around a point: it is within 10 metres of the one in degrees."""
 Box = tuple[float, float, float, float]
 
 
@@ -40,17 +42,48 @@ def laid_out(geometry: Any, lon: float, lat: float) -> Any:
         bearing = numpy.arctan2(east, north)
         return numpy.column_stack([metres * numpy.sin(bearing), metres * numpy.cos(bearing)])
 
-    return shapely.transform(shapely.force_2d(geometry), flat)
+    return shapely.transform(shapely.segmentize(shapely.force_2d(geometry), LONGEST), flat)
+
+
+def inside(geometries: Any, lon: float, lat: float) -> Any:
+    """Return whether a point is in each geometry of an array, however the edges far away from it are laid out."""
+    found = shapely.intersects_xy(geometries, lon, lat)
+    bounds = shapely.bounds(geometries)
+    for turn, beyond in ((360, bounds[:, 2] > 180), (-360, bounds[:, 0] < -180)):
+        if beyond.any():
+            found |= shapely.intersects_xy(geometries, lon + turn, lat)
+    return found
 
 
 def distance(geometry: Any, lon: float, lat: float) -> float:
     """Return the metres from a point to a geometry, 0 inside of it."""
-    return float(shapely.distance(laid_out(geometry, lon, lat), shapely.Point(0, 0)))
+    return float(distances(numpy.array([geometry]), lon, lat)[0])
 
 
 def distances(geometries: Any, lon: float, lat: float) -> Any:
     """Return the metres from a point to each geometry of an array."""
-    return shapely.distance(laid_out(geometries, lon, lat), shapely.Point(0, 0))
+    flat = laid_out(edges_of(geometries), lon, lat)
+    # An edge that passes by the antipode crosses all of the plane. No edge is nearer than its ends by its length.
+    corners, owners = shapely.get_coordinates(flat, return_index=True)
+    least = numpy.full(len(flat), numpy.inf)
+    numpy.minimum.at(least, owners, numpy.hypot(corners[:, 0], corners[:, 1]))
+    found = numpy.maximum(shapely.distance(flat, shapely.Point(0, 0)), least - RADIUS * math.radians(LONGEST))
+    found[inside(geometries, lon, lat)] = 0
+    return found
+
+
+def edges_of(geometries: Any) -> Any:
+    """Return geometries with the edges of areas in place of them: an area around the antipode is turned over."""
+    areas = shapely.get_dimensions(geometries) == 2
+    if not areas.any():
+        return geometries
+    found = geometries.copy()
+    mixed = areas & (shapely.get_type_id(geometries) == shapely.GeometryType.GEOMETRYCOLLECTION)
+    found[areas & ~mixed] = shapely.boundary(geometries[areas & ~mixed])
+    for place in numpy.flatnonzero(mixed):
+        parts = shapely.get_parts(shapely.get_parts(geometries[[place]]))
+        found[place] = shapely.GeometryCollection(list(edges_of(parts)))
+    return found
 
 
 def boxes_around(lon: float, lat: float, radius: float) -> list[Box]:
