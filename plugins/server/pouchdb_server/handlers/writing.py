@@ -14,7 +14,7 @@ from pouchdb_server.document_check import checked
 from pouchdb_server.messages import Request, Response
 from pouchdb_server.security import is_admin
 
-__all__ = ["addressed", "batched", "check_design_of", "is_batched", "rev_of", "written"]
+__all__ = ["addressed", "batched", "check_design_of", "rev_of", "written"]
 
 logger = logging.getLogger("pouchdb.server")
 
