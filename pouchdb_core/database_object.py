@@ -152,7 +152,11 @@ class Handle(EventEmitter):
     def user(self) -> UserContext | None:
         """The user on whose behalf requests are made: ``as_user``'s, else the environment's current one."""
         user = self._user
-        return self._engine.current_user if user is FOLLOWING else user
+        if user is FOLLOWING:
+            engine = self._engine
+            # Mostly there is none, and every request asks.
+            return None if engine.current is None else engine.current_user
+        return user
 
     def as_user(self, user: UserContext | Mapping[str, Any] | None) -> Self:
         """Return a light view of the same object whose requests are made on behalf of ``user``.

@@ -69,7 +69,11 @@ def load_record(body: bytes) -> Record:
 
     Looking for nested objects takes longer than parsing, so their possible number is counted in the text.
     """
-    parsed: dict[str, Any] = load(body)
+    # What `load` tries first, without a call for each document.
+    try:
+        parsed: dict[str, Any] = load(body) if MARK in body else orjson.loads(body)
+    except orjson.JSONDecodeError:
+        parsed = load(body)
     nested = body.count(b"{") - 1
     if nested:
         members = [key for key, member in parsed.items() if type(member) is dict]

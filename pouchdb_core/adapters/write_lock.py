@@ -21,7 +21,7 @@ from collections import deque
 from types import FrameType
 from typing import Any, Protocol
 
-__all__ = ["Holding", "Reading", "Turn", "Turns", "Writing"]
+__all__ = ["Holding", "Reading", "Turn", "Turns", "Writing", "holder"]
 
 LOOK = 1.0
 """Seconds between two checks of a waiting thread whether the turn still has an owner."""
@@ -84,6 +84,17 @@ class Turn:
         """Undo what a lost turn left half done; called by the thread that ends it."""
 
 
+def holder() -> FrameType:
+    """Return the call with the ``with`` statement that is entering the calling context manager.
+
+    Where the ``__enter__`` of another context manager enters that one, it is the call that enters the other.
+    """
+    frame = sys._getframe(2)
+    while frame.f_code.co_name == "__enter__" and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
 class Reading(Turn):
     """A turn for one statement, in the middle of which the same thread (a signal handler) may do more."""
 
@@ -100,7 +111,7 @@ class Holding(Turn):
         self._turns, self._taken = turns, False
 
     def __enter__(self) -> None:
-        self.frame = sys._getframe(1)
+        self.frame = holder()
         owner = self._turns.owner
         if owner is not None and owner.mine and not self._turns.recover():
             return
@@ -248,7 +259,7 @@ class Writing:
         self._transaction = transaction
 
     def __enter__(self) -> Any:
-        return self._transaction.enter(sys._getframe(1))
+        return self._transaction.enter(holder())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         self._transaction.exit(kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from pouchdb_core.api.administration import ask
 from pouchdb_core.api.options import count, document_options, either, flags, key_text, text_list
@@ -70,7 +70,8 @@ def get(
         and not (revs or revs_info or conflicts or deleted_conflicts or local_seq or attachments or atts_since or meta)
         and not (latest or binary)
     ):
-        return cast("Record", db.plugins.read(db, Read(id, user=db.user, purpose=db.purpose)))
+        doc: Record = db.plugins.read(db, Read(id, user=db.user, purpose=db.purpose))
+        return doc
     flags(meta=meta)
     options = document_options(
         revs=revs,

@@ -20,15 +20,7 @@ def damage(store: Store) -> Iterator[Damaged]:
     """Yield what is damaged; reads everything, one page at a time."""
     after = 0
     while True:
-        found: list[Damaged] = []
-        # One snapshot for a page and what it names: a compaction or an edit in between is not damage.
-        with store.snapshot():
-            page = store.scan_seqs(after, 2**63 - 1, limit=PAGE, bodies=True)
-            for row in page:
-                try:
-                    _check_document(store, row)
-                except Damaged as error:
-                    found.append(error)
+        page, found = _damaged_documents(store, after)
         yield from found
         if not page:
             break
@@ -40,6 +32,22 @@ def check_content(store: Store) -> None:
     """Read the content of all attachments. Raises Damaged."""
     for error in _damaged_content(store):
         raise error
+
+
+def _damaged_documents(store: Store, after: int) -> tuple[list[Row], list[Damaged]]:
+    """Return a page of rows and what is damaged of them.
+
+    One snapshot for a page and what it names: a compaction or an edit in between is not damage.
+    """
+    found: list[Damaged] = []
+    with store.snapshot():
+        page = store.scan_seqs(after, 2**63 - 1, limit=PAGE, bodies=True)
+        for row in page:
+            try:
+                _check_document(store, row)
+            except Damaged as error:
+                found.append(error)
+    return page, found
 
 
 def _check_document(store: Store, row: Row) -> None:
@@ -64,16 +72,22 @@ def _check_document(store: Store, row: Row) -> None:
 def _damaged_content(store: Store) -> Iterator[Damaged]:
     after = 0
     while True:
-        found: list[Damaged] = []
-        with store.snapshot():
-            page = store.content_after(after, CONTENTS)
-            for content, id, name in page:
-                try:
-                    verify(store, content)
-                except Damaged as error:
-                    text = f"attachment {name!r} of document {id!r} is damaged: {error.message}"
-                    found.append(Damaged(text, id=id, attachment=name))
+        end, found = _damaged_page(store, after)
         yield from found
-        if not page:
+        if end is None:
             return
-        after = page[-1][0].number
+        after = end
+
+
+def _damaged_page(store: Store, after: int) -> tuple[int | None, list[Damaged]]:
+    """Return the number of the last content of a page, None after the last one, and what is damaged of the page."""
+    found: list[Damaged] = []
+    with store.snapshot():
+        page = store.content_after(after, CONTENTS)
+        for content, id, name in page:
+            try:
+                verify(store, content)
+            except Damaged as error:
+                text = f"attachment {name!r} of document {id!r} is damaged: {error.message}"
+                found.append(Damaged(text, id=id, attachment=name))
+    return (page[-1][0].number if page else None), found

@@ -174,13 +174,17 @@ def conflicted(store: Store) -> Iterator[Record]:
     after = ""
     while ids := store.conflicted(after, PAGE):
         for id in ids:
-            with store.snapshot():
-                row = store.row(id)
-                doc = None if row is None or row[3] else compose(store, row, row[2], CONFLICTS)
+            doc = _with_conflicts(store, id)
             # It may have been resolved since the index was read.
             if doc is not None and "_conflicts" in doc:
                 yield doc
         after = ids[-1]
+
+
+def _with_conflicts(store: Store, id: str) -> Record | None:
+    with store.snapshot():
+        row = store.row(id)
+        return None if row is None or row[3] else compose(store, row, row[2], CONFLICTS)
 
 
 def design_documents(store: Store) -> list[Record]:

@@ -52,7 +52,10 @@ def read(store: Store, request: Read) -> Any:
         row = store.row(id)
         if row is None or row[3]:
             raise NotFound("missing" if row is None else "deleted", id=id)
-        doc = parsed_body(row[5], id)  # type: ignore[arg-type]  # row() brings the body
+        try:
+            doc = load_record(row[5])  # type: ignore[arg-type]  # row() brings the body
+        except Damaged as error:
+            raise _damaged_body(error, id) from error
         doc["_id"], doc["_rev"] = id, row[2]
         if "_attachments" in doc:
             stubs(doc)
@@ -96,7 +99,11 @@ def parsed_body(body: bytes, id: str) -> Record:
     try:
         return load_record(body)
     except Damaged as error:
-        raise Damaged(f"document {id!r} is damaged: {error.message}", id=id) from error
+        raise _damaged_body(error, id) from error
+
+
+def _damaged_body(error: Damaged, id: str) -> Damaged:
+    return Damaged(f"document {id!r} is damaged: {error.message}", id=id)
 
 
 class Trees:

@@ -36,7 +36,7 @@ class Seen:
     """``ddocs_seq`` of the last write; others may have written design documents since."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rules:
     """How a database writes."""
 

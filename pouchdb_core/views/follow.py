@@ -7,11 +7,12 @@ import logging
 import os
 import platform
 import shutil
+import sys
 import threading
 import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -52,6 +53,29 @@ class _Target(NamedTuple):
 
     def reached(self, entry: IndexEntry) -> bool:
         return entry.seq >= self.seq and entry.purge_seq >= self.purge_seq
+
+
+class _Snapshot(AbstractContextManager[IndexPlace]):
+    """Reads one state of an index. No generator: see ``Turn.lost``."""
+
+    __slots__ = ("_follower", "_snapshot")
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower, self._snapshot = follower, follower.store.snapshot()
+
+    def __enter__(self) -> IndexPlace:
+        self._snapshot.__enter__()
+        try:
+            place: IndexPlace = self._follower.place
+            if self._follower.entry() is None:
+                raise NotFound(f"the index of {place.ddoc['_id']!r} was dropped while it was read")
+            return place
+        except BaseException:
+            self._snapshot.__exit__(*sys.exc_info())
+            raise
+
+    def __exit__(self, *exception: Any) -> None:  # noqa: PYI036
+        self._snapshot.__exit__(*exception)
 
 
 class _Moved(Exception):
@@ -98,13 +122,9 @@ class Follower:
         self.place.number = entry.number
         return entry
 
-    @contextmanager
-    def snapshot(self) -> Iterator[IndexPlace]:
+    def snapshot(self) -> AbstractContextManager[IndexPlace]:
         """Read the index: all reads of this thread in the block see one state. Raises NotFound if it was dropped."""
-        with self.store.snapshot():
-            if self.entry() is None:
-                raise NotFound(f"the index of {self.place.ddoc['_id']!r} was dropped while it was read")
-            yield self.place
+        return _Snapshot(self)
 
     def update(self, database: SyncPouchDB, name: str | None = None) -> None:
         """Bring the index up to date with the database; ``name`` is its name in events.

@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pouchdb_core.adapters.write_lock import Reading, Turn, Turns
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import Conflict, DatabaseBusy, PouchDBError, ReentrantWrite
 from pouchdb_core.testing.interrupts import Alarm, on_alarm, throw_into_threads
+from pouchdb_core.views.register import indexes
 
 SECONDS = 2.0
 """How long each campaign goes on: some hundreds of interrupts a second."""
@@ -419,6 +421,29 @@ def test_a_turn_of_a_thread_that_ended_is_lost(database: SyncPouchDB) -> None:
     thread.start()
     thread.join()
     assert database.put({"_id": "a"})["ok"]
+
+
+@pytest.mark.parametrize("of", ["documents", "index"])
+def test_a_lost_snapshot_is_not_used_by_the_next_read(database: SyncPouchDB, of: str) -> None:
+    """An exception between two steps of ``with`` may leave it open, and a traceback may keep it."""
+    database.put({"_id": "_design/d", "views": {"v": {"map": "function (doc) { emit(doc._id) }"}}})
+    database.put({"_id": "a"})
+    assert database.query("d/v")["total_rows"] == 1
+    follower = indexes(database).follower(database, "views", database.get("_design/d"))
+    kept: list[AbstractContextManager[Any]] = []
+
+    def leave() -> None:
+        kept.append(follower.store.snapshot() if of == "documents" else follower.snapshot())
+        kept[0].__enter__()
+        assert database.get("a")["_id"] == "a"
+
+    leave()
+    writer = threading.Thread(target=lambda: database.put({"_id": "b"}))
+    writer.start()
+    writer.join(60)
+    with follower.snapshot():
+        assert database.get("b")["_id"] == "b"
+    assert database.query("d/v")["total_rows"] == 2
 
 
 def test_a_lost_write_is_undone_by_the_next_writer(database: SyncPouchDB) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.documents.listing import RawDocument
@@ -225,10 +225,8 @@ class UnionSource(Source):
         self._size, self._last = _FIRST_IDS, False
 
     def batch(self, size: int) -> Batch:
-        with ExitStack() as snapshots:
-            for follower in self.followers:
-                if follower.entry() is not None:
-                    snapshots.enter_context(follower.snapshot())
+        # All parts are read in one state.
+        with self.followers[0].store.snapshot() if self.followers else nullcontext():
             keys = 0
             if not self._ids and not self._last:
                 keys = self._more()

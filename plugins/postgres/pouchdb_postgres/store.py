@@ -222,7 +222,7 @@ class PostgresStore(SqlStore):
         )
 
     def problems(self) -> list[str]:
-        return list(self._inconsistencies())
+        return self._inconsistencies()
 
     def close(self) -> None:
         self.connections.close()

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from pouchdb_core.adapters.sql.sql_store import COUNTERS, NAMES
-from pouchdb_core.adapters.write_lock import Turn
+from pouchdb_core.adapters.write_lock import Turn, holder
 from pouchdb_core.documents.store import Counters
 from pouchdb_core.errors import DatabaseBusy, NotFound, PouchDBError, ReadOnlyStorage, StorageError, Unreachable
 from pouchdb_postgres.failures import GONE, Undone, lost, storage_error
@@ -275,7 +275,7 @@ class Snapshot(Turn):
         self._session: Session | None = None
 
     def __enter__(self) -> None:
-        frame = sys._getframe(1)
+        frame = holder()
         super().__init__(frame)
         connections = self._connections
         connections.check_open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from threading import get_ident
@@ -206,9 +206,7 @@ class SqlStore:
     def snapshot(self) -> AbstractContextManager[None]:
         raise NotImplementedError
 
-    def _inconsistencies(self) -> Iterator[str]:
-        """Yield where tables do not agree with each other."""
+    def _inconsistencies(self) -> list[str]:
+        """Return where tables do not agree with each other."""
         with self.snapshot():
-            for text, sql in self.CHECKS:
-                for (what,) in self._all(sql):
-                    yield f"{text}: {what}"
+            return [f"{text}: {what}" for text, sql in self.CHECKS for (what,) in self._all(sql)]

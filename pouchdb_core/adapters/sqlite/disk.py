@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 import time
 import weakref
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from pouchdb_core.adapters.sqlite.connection import OPEN, Connection, Held, no_descriptor_left, too_many
 from pouchdb_core.adapters.sqlite.fork import GATE
 from pouchdb_core.adapters.sqlite.transactions import Connections, file_error
-from pouchdb_core.adapters.write_lock import Turn
+from pouchdb_core.adapters.write_lock import Turn, holder
 from pouchdb_core.errors import NotFound, ReadOnlyStorage, ServerError, StorageError, TooManyOpenFiles
 
 __all__ = ["Durability", "File"]
@@ -367,7 +366,7 @@ class _Snapshot(Turn):
     _held: Held | None
 
     def __enter__(self) -> None:
-        super().__init__(sys._getframe(1))
+        super().__init__(holder())
         file, thread = self._file, self.thread
         bound = file._bound
         if thread in bound:

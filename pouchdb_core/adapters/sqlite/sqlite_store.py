@@ -217,7 +217,7 @@ class SqliteStore(SqlStore):
     def problems(self) -> list[str]:
         """SQLite's own check, then ours: whether the tables agree with each other."""
         # Damaged tables can no longer be queried.
-        return self.connections.problems() or list(self._inconsistencies())
+        return self.connections.problems() or self._inconsistencies()
 
     def close(self) -> None:
         self.connections.close()
