@@ -40,6 +40,8 @@ class Opened:
     index: Any
     searcher: Any
     names: Names
+    fresh: bool = True
+    """Whether it was brought up to date for this search: then the revisions it has are the current ones."""
 
     def asked(self) -> Asked:
         """Return the compiler of queries."""
@@ -52,7 +54,7 @@ class Search:
     def __init__(self, db: SyncPouchDB, options: Mapping[str, Any], opened: Opened) -> None:
         given = {name: value for name, value in options.items() if value is not None}
         self._db, self._given, self._definition = db, given, opened.source.definition
-        self._original = self._definition.original
+        self._original, self._fresh = self._definition.original, opened.fresh
         text, model = given.get("q", given.get("query")), given.get("more_like")
         if not isinstance(text, str) and (model is None or text is not None):
             raise QueryParseError("Query must include a 'q' or 'query' argument")
@@ -91,31 +93,39 @@ class Search:
                 answer[name] = found
         return _as_nouveau(answer) if self._definition.nouveau else answer
 
+    def _listed(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Return the rows of documents as ``all_docs`` has them."""
+        db, chosen = self._db, {name: flag_of(self._given, name) for name in ("conflicts", "attachments")}
+        request = Listing(
+            keys=tuple(ids),
+            include_docs=self._docs,
+            options=document_options(**chosen),
+            user=db.user,
+            purpose=db.purpose,
+        )
+        listing: Any = db.plugins.list(db, request)
+        return {row["key"]: row for row in listing["rows"]}
+
     def _rows(self, hits: Sequence[Hit]) -> list[Record]:
-        ids = [hit.id for hit in hits]
-        listing: Any = {"rows": []}
-        if ids:
-            db, chosen = self._db, {name: flag_of(self._given, name) for name in ("conflicts", "attachments")}
-            request = Listing(
-                keys=tuple(ids),
-                include_docs=self._docs,
-                options=document_options(**chosen),
-                user=db.user,
-                purpose=db.purpose,
-            )
-            listing = db.plugins.list(db, request)
-        known = {row["key"]: row for row in listing["rows"]}
+        known = self._listed([hit.id for hit in hits]) if hits and (self._docs or not self._fresh) else None
         shown, missing = self._shown, Record()
         rows = []
-        for hit, id in zip(hits, ids, strict=True):
-            row, fields = known.get(id, missing), hit.fields
+        for hit in hits:
+            id, fields = hit.id, hit.fields
             if shown is not None:
                 fields = {name: value for name, value in fields.items() if name in shown}
-            revision = Record(rev=row["value"]["rev"] if "value" in row else None)
-            found = Record(id=id, key=id, value=revision, score=hit.score, order=[*hit.order, 0], fields=Record(fields))
+            rev: str | None
+            if known is None:
+                rev = hit.rev
+            else:
+                row = known.get(id, missing)
+                rev = row["value"]["rev"] if "value" in row else None
+            found = Record(
+                id=id, key=id, value=Record(rev=rev), score=hit.score, order=[*hit.order, 0], fields=Record(fields)
+            )
             if self._highlighter.names:
                 found["highlights"] = self._highlighter.of(hit.fields, self._asked.tests, self._asked.analyzer)
-            if self._docs:
+            if known is not None and self._docs:
                 found["doc"] = row.get("doc")
             rows.append(found)
         return rows

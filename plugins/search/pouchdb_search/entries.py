@@ -30,6 +30,8 @@ class Document:
     """The result of a function for one document."""
 
     id: str
+    rev: str = ""
+    """The revision that was indexed; whoever stores the entry sets it."""
     terms: dict[tuple[str, float], list[str | None]] = field(default_factory=dict)
     """By field and boost; None where a word was dropped."""
     numbers: dict[str, list[float]] = field(default_factory=dict)
@@ -78,7 +80,8 @@ class Document:
             slot = slots.given(name, is_text, fits=not is_text or len(value) <= SHORT)
             if slot is not None:
                 found[slot] = value if is_text else float(value)
-        found["stored"] = dump({"f": self.shown, "s": self.sorted})
+        # Lines, since JSON has no raw line feed: rows without fields, in the order of scores, need no parsing.
+        found["stored"] = b"\n".join((self.rev.encode(), dump(self.shown), dump(self.sorted)))
         return tantivy.Document.from_dict(found, schema)
 
 

@@ -97,8 +97,9 @@ def worded(db: SyncPouchDB, path: str, what: str, given: Mapping[str, Any]) -> R
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
     """Search a stored index by ``"design/index"``. Raises as ``search`` does."""
     follower = _follower(db, path, kind)
-    with follower.fresh(db, _freshness(options), path):
-        return Search(db, options, _opened(follower)).answer()
+    update = _freshness(options)
+    with follower.fresh(db, update, path):
+        return Search(db, options, _opened(follower, fresh=update == "true")).answer()
 
 
 def _parts(path: Any) -> tuple[str, str]:
@@ -126,11 +127,11 @@ def _freshness(options: Mapping[str, Any]) -> Freshness:
     return freshness(stale, options.get("update"))
 
 
-def _opened(follower: Follower) -> Opened:
+def _opened(follower: Follower, *, fresh: bool = True) -> Opened:
     index = follower.index
     assert isinstance(index, TextIndex), "its kinds make no other"
     searcher, names = index.read(follower.entry())
-    return Opened(index.source, index.schema, index.index, searcher, names)
+    return Opened(index.source, index.schema, index.index, searcher, names, fresh)
 
 
 def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
@@ -142,8 +143,10 @@ def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
     index = opened(None, schema)
     writer = index.writer(15_000_000, 1)
     for docs in document_pages(db):
-        for entry in source.entries([doc["_id"] for doc in docs], [dump(doc) for doc in docs]):
+        entries = source.entries([doc["_id"] for doc in docs], [dump(doc) for doc in docs])
+        for doc, entry in zip(docs, entries, strict=True):
             if isinstance(entry, Document) and not entry.empty:
+                entry.rev = doc["_rev"]
                 names.add(entry, nouveau=False)
                 writer.add_document(entry.tantivy(schema, names.slots))
     writer.commit()

@@ -22,38 +22,48 @@ __all__ = ["Hit", "SortKey", "all_hits", "best_hits", "field_and_type", "sort_ke
 class Hit:
     """A document that was found; its stored fields are read on first use."""
 
-    __slots__ = ("_id", "_searcher", "_stored", "address", "order", "score")
+    __slots__ = ("_fields", "_id", "_lines", "_searcher", "_sorted", "address", "order", "score")
 
     def __init__(self, searcher: Any, address: Any, score: float | None, order: list[Any] | None = None) -> None:
         self._searcher, self.address, self.score = searcher, address, score
-        self._id: str | None = None
-        self._stored: Mapping[str, Any] | None = None
+        self._lines: list[bytes] | None = None
+        self._id = ""
+        self._fields: Mapping[str, Any] | None = None
+        self._sorted: Mapping[str, Any] | None = None
         self.order: list[Any] = [score] if order is None else order
 
-    def _read(self) -> Mapping[str, Any]:
+    def _read(self) -> list[bytes]:
         doc = self._searcher.doc(self.address)
-        self._id = doc["id"][0]
-        stored: Mapping[str, Any] = load(bytes(doc["stored"][0]))
-        self._stored = stored
-        return stored
+        self._id = doc.get_first("id")
+        lines: list[bytes] = doc.get_first("stored").split(b"\n", 2)
+        self._lines = lines
+        return lines
 
     @property
     def id(self) -> str:
         """The document's id."""
-        if self._id is None:
+        if self._lines is None:
             self._read()
-        assert self._id is not None, "it was read"
         return self._id
+
+    @property
+    def rev(self) -> str:
+        """The revision that was indexed."""
+        return (self._lines or self._read())[0].decode()
 
     @property
     def fields(self) -> Mapping[str, Any]:
         """The stored fields."""
-        found: Mapping[str, Any] = (self._stored or self._read())["f"]
-        return found
+        if self._fields is None:
+            text = (self._lines or self._read())[1]
+            self._fields = {} if text == b"{}" else load(text)
+        return self._fields
 
     def value(self, name: str) -> Any:
         """Return the value the hit is sorted by, None without one."""
-        return (self._stored or self._read())["s"].get(name)
+        if self._sorted is None:
+            self._sorted = load((self._lines or self._read())[2])
+        return self._sorted.get(name)
 
 
 class SortKey:

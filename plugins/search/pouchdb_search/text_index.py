@@ -133,6 +133,7 @@ class TextIndex(OutsideIndex):
                 batch.report(change.id, entry)
             elif not entry.empty:
                 # At once: thousands of entries would keep the garbage collector busy.
+                entry.rev = change.rev
                 work.names.add(entry, self.definition.nouveau)
                 work.documents.append((entry.id, entry.tantivy(self.schema, work.names.slots)))
         return work, len(batch.changes)
@@ -228,7 +229,7 @@ class SearchKind(IndexKind):
     """``indexes``: pouchdb-search's without an analyzer, Cloudant's with one."""
 
     name = "indexes"
-    version = 6
+    version = 7
 
     def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

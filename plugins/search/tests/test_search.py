@@ -397,6 +397,30 @@ def test_python_functions_and_callbacks(env: Any) -> None:
 # -- files -------------------------------------------------------------------------------------------
 
 
+def test_rows_have_the_current_revision(plain: Any) -> None:
+    def revision(**options: Any) -> str | None:
+        (row,) = plain.search("d/plain", q="griffin", **options).rows
+        return str(row.value.rev) if row.value.rev else None
+
+    first = plain.put({"_id": "rev", "text": "griffin"})["rev"]
+    assert revision() == first
+    second = plain.put({"_id": "rev", "_rev": first, "text": "griffin griffin"})["rev"]
+    assert revision() == second
+    plain.bulk_docs([{"_id": "rev", "_rev": "3-conflict", "text": "griffin"}], new_edits=False)
+    assert revision() == "3-conflict" == revision(include_docs=True)
+    plain.purge("rev", "3-conflict")
+    assert revision() == second
+    third = plain.put({"_id": "rev", "_rev": second, "text": "hidden"})["rev"]
+    assert revision(stale="ok") == third, "as all_docs has it"
+    plain.remove("rev", third)
+    assert revision(update=False) != second
+    assert plain.search("d/plain", q="griffin").rows == []
+    source = "function (doc) { index('default', doc.text); }"
+    assert {row.id: row.value.rev for row in plain.search(source, q="quick").rows} == {
+        row.id: row.value.rev for row in plain.search("d/plain", q="quick").rows
+    }
+
+
 def test_an_index_survives_and_is_built_again_where_it_is_lost(tmp_path: Path) -> None:
     def opened() -> Any:
         return pouchdb.setup(tmp_path, plugins=["search"])
