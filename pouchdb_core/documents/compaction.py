@@ -17,20 +17,21 @@ PAGE = 500
 
 
 def compact(store: Store, task: Task) -> None:
-    """Drop the bodies of revisions that are not leaves, unused attachments, and free space.
+    """Drop the bodies of revisions that are not leaves, ids beyond ``revs_limit``, unused attachments, and free space.
 
     Goes page by page, each in a separate transaction: writers get their turn in between, and a
     compaction that is killed loses nothing and is simply run again. It reads only documents that
-    have something beside their winner.
+    have something beside their winner: where others have too many ids, they go with the next edit.
     """
     after = 0
     while page := store.bodies_after(after, PAGE):
-        with store.write():
+        with store.write() as counters:
             changes = RowChanges()
             for id, row in store.rows(list(dict.fromkeys(id for _, id in page))).items():
                 tree = tree_of(row)
                 dropped = tree.compact()
-                if dropped:
+                stemmed = tree.stem(counters.revs_limit)
+                if dropped or stemmed:
                     changes.dropped.extend((pointer,) for _, pointer in dropped)
                     changes.unused.extend((id, rev) for rev, _ in dropped)
                     # Same seq: nothing has changed for a reader of the feed.

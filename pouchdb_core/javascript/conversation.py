@@ -181,7 +181,7 @@ class Conversation:
     def pieces(self, heard: _Heard, rows: Iterator[Any], negotiate: Negotiate | None) -> Generator[str, None, None]:
         """Yield what is sent, answer questions; stores head and answer in `heard`."""
         pool, sandbox = self._pool, self._sandbox
-        finished = False
+        finished = sending = False
         try:
             while self._reply[0] == b"A":
                 word, _, text = self._reply[1].partition(b"\n")
@@ -193,9 +193,11 @@ class Conversation:
                 self._output += len(text)
                 if self._output > sandbox.limits.output:
                     raise self._too_large()
-                if heard.started is None:
+                if not sending:
+                    # Until something is sent, start() replaces the head.
                     heard.started, heard.first = _head(asked, "started"), _head(asked, "first")
                 if asked["sent"]:
+                    sending = True
                     yield asked["sent"]
                 portion = self._rows(rows) if word == b"rows" else b""
                 if portion:
@@ -209,7 +211,7 @@ class Conversation:
         result, logs = self._understood_result()
         pool.log(sandbox, logs)
         answer = sandbox.answer(result)
-        if heard.started is None:
+        if not sending:
             heard.started, heard.first = answer.started, answer.first
         rest, answer = answer.sent, replace(answer, sent="", started=heard.started, first=heard.first)
         heard.answer = answer

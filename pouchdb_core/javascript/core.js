@@ -101,6 +101,7 @@
     only(" show list ", "send");
     begin();
     if (answer.started === null) { answer.started = "{}"; }
+    answer.sending = true;
     answer.sent += chunk === undefined || chunk === null ? "" : text(chunk);
     while (answer.conversing && answer.sent.length >= CHUNK) { hand("send"); }
   }
@@ -113,7 +114,7 @@
     }
     var piece = slice(answer.sent, 0, length);
     answer.sent = slice(answer.sent, length);
-    answer.gone = true;
+    if (piece !== "") { answer.gone = true; }
     return host(word, join(['{"started":', answer.started, ',"first":', answer.first, ',"sent":', stringify(piece), "}"], ""));
   }
   function getRow() {
@@ -121,6 +122,8 @@
     if (answer.ended) { return null; }
     begin();
     if (answer.started === null) { answer.started = "{}"; }
+    // CouchDB sends what there is, and with the first piece the head, whenever a row is asked for.
+    if (answer.sending) { answer.gone = true; }
     var line = next(answer.rows);
     if (line === null && answer.conversing) {
       while (answer.sent.length > PIECE) { hand("send"); }
@@ -356,7 +359,7 @@
   function converse(lines) { return run(lines, true); }
   function run(lines, conversing) {
     var order = parse(next(lines)), args = parse(next(lines)), f = functions[order], value;
-    answer = {rows: lines, conversing: conversing, ended: false, gone: false, started: null, first: null, sent: "",
+    answer = {rows: lines, conversing: conversing, ended: false, sending: false, gone: false, started: null, first: null, sent: "",
       providers: "", types: "", provider: create(null)};
     kind = f.kind;
     try {

@@ -145,6 +145,17 @@ def test_compact_keeps_tombstones(database: SyncPouchDB) -> None:
     assert database.info().doc_del_count == 1
 
 
+def test_compact_forgets_ids_beyond_a_limit_that_was_lowered(database: SyncPouchDB) -> None:
+    revs = grow(database, "a", 6)
+    database.bulk_docs([{"_id": "a", "_revisions": {"start": 2, "ids": ["x", revs[0][2:]]}}], new_edits=False)
+    database.revs_limit(3)
+    database.compact()
+    assert database.get("a", revs=True)._revisions == {"start": 6, "ids": [rev[2:] for rev in reversed(revs[3:])]}
+    assert database.get("a", conflicts=True)._conflicts == ["2-x"]
+    assert database.get("a", rev="2-x", revs=True)._revisions == {"start": 2, "ids": ["x", revs[0][2:]]}
+    assert database.put({"_id": "a", "_rev": revs[-1]}).rev.startswith("7-")
+
+
 def test_compact_drops_attachments_of_inner_revisions(database: SyncPouchDB) -> None:
     first = database.put_attachment("a", "x", b"old").rev
     second = database.put_attachment("a", "x", b"new", rev=first).rev

@@ -67,6 +67,32 @@ def test_head_is_known_with_the_first_piece(sandbox: Sandbox) -> None:
     assert pieces.answer == Answer("b", "string", {"code": 201}, "", [], [], first={"code": 201})
 
 
+@pytest.mark.parametrize(
+    ("body", "started"),
+    [
+        # From CouchDB's own tests: "HTTP header response set after getRow() called in _list function".
+        ("getRow(); start({code: 400}); send('x');", {"code": 400}),
+        ("while (getRow()) {} start({code: 400}); return 'x';", {"code": 400}),
+        ("getRow(); send('x'); start({code: 400}); getRow();", {"code": 400}),
+        ("send('x'); getRow(); start({code: 400});", {}),
+        ("send(''); getRow(); start({code: 400}); send('x');", {}),
+    ],
+)
+@pytest.mark.parametrize("rows", [0, 1, 30])
+def test_the_head_is_that_of_the_first_thing_sent(sandbox: Sandbox, body: str, started: object, rows: int) -> None:
+    pieces = stream(sandbox, f"function () {{ {body} }}", numbers(rows))
+    list(pieces)
+    assert pieces.started == started
+
+
+def test_the_head_goes_with_the_next_row_and_not_when_there_is_none(sandbox: Sandbox) -> None:
+    source = "function () { getRow(); start({code: 400}); getRow(); send('x'); getRow(); start({code: 500}); }"
+    for rows, code in ((0, 500), (1, 500), (2, 400), (30, 400)):
+        pieces = stream(sandbox, source, numbers(rows))
+        list(pieces)
+        assert pieces.started == {"code": code}, rows
+
+
 def test_nothing_is_sent(sandbox: Sandbox) -> None:
     pieces = stream(sandbox, "function () { return {json: 1}; }")
     assert list(pieces) == []

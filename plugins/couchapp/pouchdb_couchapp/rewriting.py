@@ -54,7 +54,8 @@ def rewritten(database: SyncPouchDB, ddoc: str, wanted: Wanted, manners: Manners
     """Return the target of a request.
 
     Raises NotFound for a request that no rule matches, RewriteError and DesignError for invalid rules, over
-    HTTP ``insecure_rewrite_rule`` for a design document with a rule that leads out of its database.
+    HTTP ``insecure_rewrite_rule`` for a design document with a rule that leads out of its database; functions may,
+    as in CouchDB.
     """
     design = design_document(database, ddoc)
     rewrites = design.get("rewrites")
@@ -89,8 +90,6 @@ def _by_function(
         raise DesignError("rewrite_error", "a rewrite function returns an object with a path")
     path, _, text = path.partition("?")
     parts = parts_of(path)
-    if manners is not LOCAL and parts.count("..") > 2:
-        raise DesignError("insecure_rewrite_rule", "too many ../.. segments")
     query: dict[str, Any] = dict(parse_qsl(text, keep_blank_values=True)) if text else dict(wanted.query)
     given = value.get("query")
     if isinstance(given, Mapping):

@@ -160,6 +160,21 @@ def test_rights(client: Client, db: str) -> None:
     assert client("GET", f"/{db}")[0] == 200
 
 
+def test_functions_may_rewrite_out_of_their_database(client: Client, db: str) -> None:
+    """From CouchDB's own tests (rewrite_js_test.exs): secure rewrites are about rules. Here they may only read."""
+    result = "{path: '../../../' + req.query.to, method: req.query.method || 'GET', query: {}}"
+    stored(client, db, rewrites=f"function (req) {{ return {result}; }}")
+    path = f"/{db}/_design/t/_rewrite/x?to="
+    assert len(json.loads(client("GET", f"{path}_uuids")[2])["uuids"]) == 1
+    assert json.loads(client("GET", f"{path}_session")[2])["userCtx"]["name"] == "admin"
+    assert client("GET", f"{path}_all_dbs", headers={"Authorization": None})[0] == 401
+    for to in ("other&method=PUT", "_node/_local/_config/log/level&method=PUT", "_session&method=POST"):
+        assert client("GET", path + to)[0] == 403
+    assert client("GET", f"{path}{db}&method=DELETE")[0] == 403
+    assert client("GET", f"{path}{db}/_design/t/_rewrite/x")[0] == 400
+    assert client("GET", f"{path}../nowhere")[0] == 404
+
+
 def test_etags(client: Client, db: str) -> None:
     stored(client, db, shows={"s": "function (doc) { return 'n ' + doc.n; }"})
     _, headers, _ = client("GET", f"/{db}/_design/t/_show/s/d00001")

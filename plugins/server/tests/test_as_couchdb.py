@@ -215,6 +215,21 @@ def test_replicating_what_does_not_exist(client, server):
         assert answer.json["reason"] == (reason or f"could not open {source}")
 
 
+def test_a_lower_limit_of_revisions_is_seen_at_once(client):
+    """And kept by compaction (CouchDB's rev_stemming_test.exs)."""
+    rev = ""
+    for n in range(6):
+        rev = client.put(f"/db/a?rev={rev}" if rev else "/db/a", {"n": n}).json["rev"]
+    count = lambda: len(client.get("/db/a?revs=true").json["_revisions"]["ids"])  # noqa: E731
+    assert count() == 6
+    assert client.put("/db/_revs_limit", "5").status == 200
+    assert count() == 5
+    assert client.get(f"/db/a?revs=true&rev={rev}").json["_revisions"]["start"] == 6
+    assert client.post("/db/_compact", {}).status == 202
+    assert any(not client.get("/db").json["compact_running"] for _ in range(10_000))
+    assert count() == 5
+
+
 def test_deleting_what_is_gone(client):
     rev = client.put("/db/a", {}).json["rev"]
     client.delete(f"/db/a?rev={rev}")

@@ -31,6 +31,14 @@ def test_of_many_only_the_wrong_ones_are_refused(client):
     assert [row["id"] for row in client.get("/db/_all_docs").json["rows"]] == ["_design/g", "a"]
 
 
+def test_functions_of_other_languages_are_not_checked(client):
+    """couchdb-python saves its view definitions so, and its own tests insist on it."""
+    for language, error in (("python", "compilation_error"), ("cobol", "unknown_query_language")):
+        views = {"v": {"map": "def f(doc):\n    yield doc['a'], None", "reduce": "unknown"}}
+        assert client.put(f"/db/_design/{language}", {"language": language, "views": views}).status == 201
+        assert client.get(f"/db/_design/{language}/_view/v").json["error"] == error
+
+
 def test_replicated_and_deleted_ones_pass(client):
     assert client.put("/db/_design/d?new_edits=false", {"_rev": "1-a", **BROKEN}).status == 201
     docs = [{"_id": "_design/e", "_rev": "1-a", **WRONG}]
