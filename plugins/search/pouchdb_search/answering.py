@@ -19,6 +19,7 @@ from pouchdb_search.likeness import alike
 from pouchdb_search.lucene import lucene
 from pouchdb_search.queries import MUST, Asked, original
 from pouchdb_search.search_options import drills_of, list_of
+from pouchdb_search.sloppy import reader_of
 from pouchdb_search.sorting import Hit, SortKey, all_hits, best_hits, field_and_type, sort_key, sorted_hits, sorted_page
 from pouchdb_search.text_index import Names
 from pouchdb_search.text_source import TextSource
@@ -69,6 +70,7 @@ class Search:
         self._shown = list_of(given, "include_fields") if "include_fields" in given else None
         self._highlighter = Highlighter(given)
         self._asked = opened.asked()
+        self._asked.read = reader_of(db, opened.source)
         parts = []
         if text is not None:
             parts.append((original if self._original else lucene)(self._asked, text))

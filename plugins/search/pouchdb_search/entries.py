@@ -81,7 +81,7 @@ class Document:
             if slot is not None:
                 found[slot] = value if is_text else float(value)
         # Lines, since JSON has no raw line feed: rows without fields, in the order of scores, need no parsing.
-        found["stored"] = b"\n".join((self.rev.encode(), dump(self.shown), dump(self.sorted)))
+        found["stored"] = b"\n".join((self.rev.encode(), dump(self.shown) if self.shown else b"{}", dump(self.sorted)))
         return tantivy.Document.from_dict(found, schema)
 
 

@@ -14,6 +14,7 @@ import tantivy
 from pouchdb_core.errors import BadRequest
 from pouchdb_search.analysis import Analyzer, analyzer_of
 from pouchdb_search.schema import DEFAULT, given, prefixed, stored
+from pouchdb_search.sloppy import Reader, within
 from pouchdb_search.text_index import Names
 
 __all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "range_pattern"]
@@ -37,6 +38,8 @@ class Asked:
     ) -> None:
         self.schema, self.index, self.searcher, self.names = schema, index, searcher, names
         self._analyzer = analyzer
+        self.read: Reader | None = None
+        """Reads documents again, for phrases with much slop."""
         self.tests: dict[str, list[Callable[[str], bool]]] = {}
         """By field: whether a term of it is one that was searched for."""
 
@@ -137,6 +140,11 @@ class Asked:
         for _, word in placed:
             self.marks(name, lambda found, word=word: found == word)  # type: ignore[misc]
         ways = _placements([place for place, _ in placed], slop)
+        if ways is None and self.read is not None:
+            every = tantivy.Query.boolean_query([(MUST, self.term(name, word)) for _, word in placed])
+            query = within(self.searcher, self.schema, self.read, every, name, placed, slop)
+            if query is not None:
+                return query
 
         def made(boost: float) -> Any:
             terms = [prefixed(name, word, boost) for _, word in placed]

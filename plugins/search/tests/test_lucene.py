@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pouchdb_search.queries import is_near, range_pattern
+from pouchdb_search.sloppy import moved
 
 import pouchdb
 
@@ -119,7 +120,7 @@ def test_clauses_mean_what_they_mean_in_lucene(texts: Any, node: Node) -> None:
     assert found(texts, written(node)) == (meaning(node) or set()), written(node)
 
 
-@pytest.mark.parametrize("slop", range(7))
+@pytest.mark.parametrize("slop", [*range(7), 30, 400, 10**7])
 @pytest.mark.parametrize(
     "phrase", ["ant bee", "bee ant", "ant ant", "ant bee cat", "cat ant bee", "ant the bee", "ant bee ant"]
 )
@@ -132,6 +133,32 @@ def test_nearer_words_of_a_phrase_come_first(texts: Any) -> None:
     rows = texts.search("d/i", q='"ant cat"~3', limit=200).rows
     scores = {TEXTS[int(row.id)]: row.score for row in rows}
     assert scores["ant cat the"] > scores["ant the cat"] > scores["cat ant the"]
+
+
+def test_phrases_with_much_slop_in_too_many_documents(texts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pouchdb_search.sloppy.MOST", 10)
+    both = {n for n, text in enumerate(TEXTS) if {"ant", "bee", "cat"} <= set(text.split())}
+    assert found(texts, '"ant bee cat"~1000') == both, "tantivy's way to count finds these, too"
+
+
+placed_words = st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc")), min_size=1, max_size=4).map(
+    lambda pairs: [(sum(gap for gap, _ in pairs[: n + 1]) + n, word) for n, (_, word) in enumerate(pairs)]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(["a", "b", "c", "x", None]), max_size=9), placed_words, st.integers(0, 9))
+def test_how_far_the_words_of_a_phrase_are_moved(
+    terms: list[str | None], words: list[tuple[int, str]], slop: int
+) -> None:
+    ways = itertools.product(*([at for at, term in enumerate(terms) if term == word] for _, word in words))
+    distances = []
+    for way in ways:
+        shifts = [at - place for at, (place, _) in zip(way, words, strict=True)]
+        if len(set(way)) == len(way):
+            distances.append(max(shifts) - min(shifts))
+    least = min(distances, default=slop + 1)
+    assert moved(terms, words, slop) == (least if least <= slop else None)
 
 
 @pytest.mark.parametrize(
