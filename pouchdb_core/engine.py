@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["DESTROYED", "Engine", "Opened"]
 
 DESTROYED = "database is destroyed"
+KEPT = "database was closed to be destroyed, which failed: open it again"
 """The reason given for objects whose database was destroyed."""
 
 H = TypeVar("H", bound="Handle")
@@ -327,7 +328,12 @@ class Engine:
             if opened is not None:
                 ended = [handle for handle in opened.handles if handle._end(DESTROYED)]
                 self._forget(opened)
-            adapter.destroy(self.place, name)
+            try:
+                adapter.destroy(self.place, name)
+            except BaseException:
+                for handle in ended:
+                    handle._life.ended = KEPT
+                raise
             if not adapter.lasting:
                 self._scratch.discard(name)
         return ended

@@ -391,6 +391,28 @@ def test_other_objects_of_a_destroyed_database_say_so(environment: SyncEnvironme
         two.get("b")
 
 
+def test_a_database_that_cannot_be_destroyed_is_not_said_to_be(tmp_path: Path) -> None:
+    with pouchdb.setup(tmp_path, plugins=[]) as env:
+        db = env["notes"]
+        db.put({"_id": "a"})
+        heard = Heard(db, "destroyed")
+        # A directory where a journal would be cannot be removed as one.
+        in_the_way = tmp_path / "notes.pouchdb-wal"
+        db.adapter.close()
+        in_the_way.mkdir()
+        for _ in range(2):
+            with pytest.raises(PouchDBError) as caught:
+                db.destroy()
+            assert caught.value.status == 500
+        with pytest.raises(DatabaseClosed, match="closed to be destroyed, which failed: open it again"):
+            db.get("a")
+        assert heard.events == []
+        in_the_way.rmdir()
+        assert env["notes"].get("a")["_id"] == "a"
+        assert env["notes"].destroy().ok
+        assert list(env) == []
+
+
 def test_events_of_the_environment(environment: SyncEnvironment) -> None:
     heard = Heard(environment, "created", "destroyed", "destroy")
     environment["notes"]

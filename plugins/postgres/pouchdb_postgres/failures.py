@@ -30,7 +30,11 @@ class Undone(DatabaseBusy):
 # The first match decides: complete states come before classes of states.
 _STATES: tuple[tuple[str, type[PouchDBError], str], ...] = (
     ("42501", ReadOnlyStorage, "; the user needs a GRANT of CREATE on the database, and the schemas he made himself"),
-    ("25006", ReadOnlyStorage, "; it is a standby: with target_session_attrs=read-write another host is looked for"),
+    (
+        "25006",
+        ReadOnlyStorage,
+        "; the server is read-only: target_session_attrs=read-write finds the one that a standby follows",
+    ),
     ("53100", DiskFull, ""),
     ("53300", DatabaseBusy, "; all of the server's connections are in use: raise max_connections, or lower pool_size"),
     ("57014", TimedOut, "; nothing was written"),

@@ -22,6 +22,8 @@ logger = logging.getLogger("pouchdb.live")
 
 LOOK = 30.0
 """Seconds after which a silent connection is checked."""
+STANDBY = 0.5
+"""Seconds after which feeds of a standby look again: it notifies nobody."""
 SHORTEST, LONGEST = 0.05, 5.0
 """Seconds between two attempts to connect again."""
 
@@ -148,7 +150,13 @@ class Listener:
             changed = [f'LISTEN "{name}"' for name in wanted - heard]
             changed += [f'UNLISTEN "{name}"' for name in heard - wanted]
             if changed:
-                session.plain.execute("; ".join(changed), prepare=False)
+                try:
+                    session.plain.execute("; ".join(changed), prepare=False)
+                except psycopg.errors.ReadOnlySqlTransaction:
+                    # A standby follows another server, and may take its place: then this is a listener again.
+                    self._wake()
+                    self._pause(STANDBY)
+                    continue
                 for name in wanted - heard:
                     # The server does not notify of earlier writes.
                     self._wake(name)

@@ -56,8 +56,9 @@ SETTINGS = (
     f"SET lock_timeout TO '{LOCK_SECONDS}s'; SET idle_in_transaction_session_timeout TO '{LOCK_SECONDS}s'; "
     # A host that lost its power is noticed, and its locks are released.
     "SET tcp_keepalives_idle TO 20; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; "
+    # Whether it is read-only is for who keeps the server to say.
     "SET bytea_output TO hex; SET standard_conforming_strings TO on; SET default_transaction_isolation TO "
-    "'read committed'; SET default_transaction_read_only TO off"
+    "'read committed'"
 )
 
 

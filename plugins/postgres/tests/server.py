@@ -38,9 +38,12 @@ def missing() -> str | None:
 
 
 class Postgres:
-    """One server; ``stop`` and ``kill`` end it, ``start`` starts it again where it was."""
+    """One server; ``stop`` and ``kill`` end it, ``start`` starts it again where it was.
 
-    def __init__(self, *, durable: bool = False) -> None:
+    With ``follows`` it is a standby of that one, until ``promote``.
+    """
+
+    def __init__(self, *, durable: bool = False, follows: Postgres | None = None) -> None:
         self.durable = durable
         folder = binaries()
         assert folder is not None
@@ -56,7 +59,11 @@ class Postgres:
             user = pwd.getpwnam("nobody")
             os.chown(self.home, user.pw_uid, user.pw_gid)
             self._become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-        self._run("initdb", "-D", self.data, "-U", "pouchdb", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        if follows is None:
+            self._run("initdb", "-D", self.data, "-U", "pouchdb", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        else:
+            at = ("-h", "127.0.0.1", "-p", follows.port, "-U", "pouchdb")
+            self._run("pg_basebackup", *at, "-D", self.data, "-R", "-X", "stream", "-c", "fast", "-N")
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -92,6 +99,18 @@ class Postgres:
                 time.sleep(0.02)
             else:
                 return
+
+    def follow(self, other: Postgres) -> None:
+        """Wait until this standby shows all that the other server has committed."""
+        ((written,),) = other.run("SELECT pg_current_wal_lsn()::text")
+        deadline = time.monotonic() + 60
+        while self.run(f"SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn") != [(True,)]:
+            assert time.monotonic() < deadline, (self.home / "log").read_text("utf-8", "replace")
+            time.sleep(0.02)
+
+    def promote(self) -> None:
+        """Make this standby a server of its own."""
+        assert self.run("SELECT pg_promote()") == [(True,)]
 
     def kill(self) -> None:
         """kill -9 of all of its processes: what a power cut leaves, but for the disk's cache."""
