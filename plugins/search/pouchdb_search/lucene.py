@@ -81,7 +81,7 @@ def _boolean(asked: Asked, node: Group) -> Any:
 
 def _leaf(asked: Asked, node: Leaf) -> Any:
     if node.kind == "regexp":
-        return asked.pattern(node.field, node.text.replace(r"\/", "/"))
+        return asked.regexp(node.field, node.text)
     if node.kind == "wild":
         return everything(asked.schema) if node.field == node.text == "*" else _wildcard(asked, node.text, node.field)
     text = unescaped(node.text)

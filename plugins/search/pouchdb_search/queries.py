@@ -13,6 +13,7 @@ import tantivy
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_search.analysis import Analyzer, analyzer_of
+from pouchdb_search.regexps import ANY, escaped, regexp
 from pouchdb_search.schema import DEFAULT, given, prefixed, stored
 from pouchdb_search.sloppy import Reader, within
 from pouchdb_search.text_index import Names
@@ -26,8 +27,6 @@ PLACEMENTS = 1000
 WAYS = 12
 """How many ways to change a word are one regular expression: tantivy allows it a thousand states."""
 MUST, SHOULD, NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
-_ANY = r"[\x{0}-\x{10FFFF}]"
-_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$#&\-~]")
 
 
 class Asked:
@@ -96,20 +95,15 @@ class Asked:
             lambda boost: tantivy.Query.term_query(self.schema, self._bucket(name), prefixed(name, term, boost)),
         )
 
-    def pattern(self, name: str, regex: str, test: Callable[[str], bool] | None = None) -> Any:
-        """Return a query for terms that match a regular expression of tantivy's. Raises BadRequest."""
-        if test is None:
-            try:
-                compiled = re.compile(regex)
-            except re.error:
-                compiled = None
-            if compiled is not None:
-                self.marks(name, lambda found: compiled.fullmatch(found) is not None)
-        else:
-            self.marks(name, test)
+    def pattern(self, name: str, regex: str, test: Callable[[str], bool]) -> Any:
+        """Return a query for terms that match a regular expression of tantivy's, as they are stored. Raises BadRequest.
+
+        ``test`` is whether a term is one of these.
+        """
+        self.marks(name, test)
 
         def made(boost: float) -> Any:
-            pattern = f"{prefixed(name, '', boost)}({stored(regex)})"
+            pattern = f"{prefixed(name, '', boost)}({regex})"
             return tantivy.Query.regex_query(self.schema, self._bucket(name), pattern)
 
         try:
@@ -117,10 +111,19 @@ class Asked:
         except ValueError as error:
             raise BadRequest(f"{regex!r} is not a regular expression: {error}") from error
 
+    def regexp(self, name: str, text: str) -> Any:
+        """Return a query for terms that match a regular expression of Lucene's. Raises BadRequest."""
+        both = regexp(text, self.analyzer(name).folded)
+        try:
+            test = re.compile(both.python, re.DOTALL)
+        except re.error as error:
+            raise BadRequest(f"{text!r} is not a regular expression: {error}") from error
+        return self.pattern(name, both.tantivy, lambda found: test.fullmatch(found) is not None)
+
     def wildcard(self, name: str, parts: Sequence[str]) -> Any:
         """Return a query for terms: every second part is a ``*`` or ``?``, the others are text."""
-        meant = {"*": f"{_ANY}*", "?": _ANY}
-        regex = "".join(meant[part] if place % 2 else _escaped(part) for place, part in enumerate(parts))
+        meant = {"*": f"{ANY}*", "?": ANY}
+        regex = "".join(meant[part] if place % 2 else escaped(stored(part)) for place, part in enumerate(parts))
         simple = {"*": ".*", "?": "."}
         test = re.compile(
             "".join(simple[part] if place % 2 else re.escape(part) for place, part in enumerate(parts)), re.DOTALL
@@ -186,7 +189,7 @@ class Asked:
         # Terms that are too short must be left out: each way to change the word is written down.
         begin, field = prefixed(name, "", boost), self._bucket(name)
         ways = [
-            "".join(_ANY if each is None else _escaped(stored(each)) for each in way) for way in _ways(word, distance)
+            "".join(ANY if each is None else escaped(stored(each)) for each in way) for way in _ways(word, distance)
         ]
         queries = [
             tantivy.Query.regex_query(self.schema, field, f"{begin}({'|'.join(ways[place : place + WAYS])})")
@@ -312,11 +315,6 @@ def is_near(left: str, right: str, most: int) -> bool:
     return row[-1] <= most
 
 
-def _escaped(text: str) -> str:
-    """Return text as a regular expression of tantivy's that matches it."""
-    return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)
-
-
 def _class(low: int, high: int) -> str | None:
     return f"[\\x{{{low:x}}}-\\x{{{high:x}}}]" if low <= high else None
 
@@ -327,8 +325,8 @@ def _from(text: str, inclusive: bool) -> list[str]:
     for place, letter in enumerate(text):
         above = _class(ord(letter) + 1, 0x10FFFF)
         if above:
-            found.append(f"{_escaped(text[:place])}{above}{_ANY}*")
-    found.append(f"{_escaped(text)}{_ANY}{'*' if inclusive else '+'}")
+            found.append(f"{escaped(text[:place])}{above}{ANY}*")
+    found.append(f"{escaped(text)}{ANY}{'*' if inclusive else '+'}")
     return found
 
 
@@ -338,11 +336,11 @@ def _upto(text: str, inclusive: bool) -> list[str]:
     for place, letter in enumerate(text):
         below = _class(0, ord(letter) - 1)
         if below:
-            found.append(f"{_escaped(text[:place])}{below}{_ANY}*")
+            found.append(f"{escaped(text[:place])}{below}{ANY}*")
         if place:
-            found.append(_escaped(text[:place]))
+            found.append(escaped(text[:place]))
     if inclusive and text:
-        found.append(_escaped(text))
+        found.append(escaped(text))
     return found
 
 
@@ -356,19 +354,19 @@ def range_pattern(low: str | None, high: str | None, with_low: bool, with_high: 
     if low > high or (low == high and not (with_low and with_high)):
         return None
     if low == high:
-        return _escaped(low)
+        return escaped(low)
     same = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
-    begin, low, high = _escaped(low[:same]), low[same:], high[same:]
+    begin, low, high = escaped(low[:same]), low[same:], high[same:]
     if not low:
         parts = _upto(high, with_high)
         return f"{begin}({'|'.join(parts)}){'?' if with_low else ''}" if parts else (begin if with_low else None)
-    parts = [f"{_escaped(low[0])}({'|'.join(_from(low[1:], with_low))})"]
+    parts = [f"{escaped(low[0])}({'|'.join(_from(low[1:], with_low))})"]
     between = _class(ord(low[0]) + 1, ord(high[0]) - 1)
     if between:
-        parts.append(f"{between}{_ANY}*")
+        parts.append(f"{between}{ANY}*")
     rest = _upto(high[1:], with_high)
     if rest:
-        parts.append(f"{_escaped(high[0])}({'|'.join(rest)})")
+        parts.append(f"{escaped(high[0])}({'|'.join(rest)})")
     if len(high) > 1 or with_high:
-        parts.append(_escaped(high[0]))
+        parts.append(escaped(high[0]))
     return f"{begin}({'|'.join(parts)})"

@@ -164,3 +164,74 @@ def test_fewer_changes_come_first(terms: Any) -> None:
     scores = {row.id: row.score for row in rows}
     assert scores["abcd"] > scores["abc"] == scores["abcde"] > scores["abxy"] > 0
     assert math.isclose(scores["abxy"], scores["badc"])
+
+
+REGEXP_TERMS = [
+    "fox",
+    "foxes",
+    "f^x",
+    "10",
+    "07",
+    "7",
+    "120",
+    "café",
+    "a b",
+    "o$",
+    "x&y",
+    "b@c",
+    "aaa",
+    "FOX",
+    '"q"',
+    "a.b",
+]
+
+
+@pytest.fixture(scope="module")
+def regexps() -> Any:
+    with pouchdb.setup(":memory:", plugins=["search"]) as environment:
+        db: Any = environment["regexps"]
+        db.bulk_docs([{"_id": term, "t": term} for term in REGEXP_TERMS])
+        source = "function (doc) { index('exact', doc.t, {store: true}); index('low', doc.t, {store: true}); }"
+        analyzer = {"name": "perfield", "default": "keyword", "fields": {"low": "simple"}}
+        db.put({"_id": "_design/d", "indexes": {"i": {"analyzer": analyzer, "index": source}}})
+        yield db
+
+
+@pytest.mark.parametrize(
+    ("regexp", "found"),
+    [
+        ("fo.", {"fox"}),
+        ("[Ff][oO]x(es)?", {"fox", "foxes"}),
+        ("f^x", {"f^x"}),
+        ("o$", {"o$"}),
+        ("<7-10>", {"10", "07", "7"}),
+        ("<07-10>", {"10", "07"}),
+        ("f@", {"fox", "foxes", "f^x"}),
+        ('"a.b"', {"a.b"}),
+        ("a.b", {"a b", "a.b"}),
+        ("a[ ]b", {"a b"}),
+        ("a[^ ]b", {"a.b"}),
+        ("[!-~]{3}", {"fox", "f^x", "120", "x&y", "b@c", "aaa", "FOX", '"q"', "a.b"}),
+        (r"x\&y|b\@c", {"x&y", "b@c"}),
+        ("a{2,}", {"aaa"}),
+        ("caf[é-ë]", {"café"}),
+        (r"\d+", {"10", "07", "7", "120"}),
+        ("#|7", {"7"}),
+        ("fox()", {"fox"}),
+        ("ox", set()),
+    ],
+)  # fmt: skip
+def test_regular_expressions_match_whole_terms(regexps: Any, regexp: str, found: set[str]) -> None:
+    rows = regexps.search("d/i", q=f"exact:/{regexp}/", highlight_fields=["exact"]).rows
+    assert {row.id for row in rows} == found
+    assert all(row.highlights.exact == [f"<em>{row.id}</em>"] for row in rows)
+
+
+def test_letters_of_regular_expressions_are_folded_as_terms_are(regexps: Any) -> None:
+    assert {row.id for row in regexps.search("d/i", q="low:/FO[A-Z]/").rows} == {"fox", "FOX"}
+
+
+@pytest.mark.parametrize("regexp", ["a~", "a&b", "[z-a]", "(", "*a", "<1-1000>", "[", "a{3"])
+def test_regular_expressions_that_are_refused(regexps: Any, regexp: str) -> None:
+    with pytest.raises(pouchdb.BadRequest):
+        regexps.search("d/i", q=f"exact:/{regexp}/")
