@@ -19,9 +19,11 @@ from pouchdb_core.requests import UserContext
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
 
-__all__ = ["ADMIN", "Accounts", "User", "accounts_of"]
+__all__ = ["ADMIN", "METRICS", "Accounts", "User", "accounts_of"]
 
 ADMIN = "_admin"
+METRICS = "_metrics"
+"""The one system role that a user document may have: whoever has it may read a server's metrics."""
 CONFLICTED = "User document conflicts must be resolved before the document is used for authentication purposes."
 
 
@@ -121,8 +123,10 @@ class Accounts:
 
 def _roles(doc: Mapping[str, Any]) -> tuple[str, ...]:
     roles = doc.get("roles")
-    # A document never grants a system role, however it was written.
-    return tuple(role for role in roles if isinstance(role, str) and role[:1] != "_") if isinstance(roles, list) else ()
+    # A document grants no other system role, however it was written.
+    if not isinstance(roles, list):
+        return ()
+    return tuple(role for role in roles if isinstance(role, str) and (role[:1] != "_" or role == METRICS))
 
 
 _ACCOUNTS: Slot[Accounts] = Slot("accounts", Accounts)

@@ -43,7 +43,7 @@ function (newDoc, oldDoc, userCtx, secObj) {
     refuse("Usernames can not be changed.");
   }
   if (newDoc.password_sha && !newDoc.salt) {
-    refuse("Users with password_sha must have a salt. See /_utils/script/couch.js for example code.");
+    refuse("Users with password_sha must have a salt.See /_utils/script/couch.js for example code.");
   }
   if (newDoc.password_scheme && ["simple", "pbkdf2", "bcrypt"].indexOf(newDoc.password_scheme) === -1) {
     refuse("Password scheme `" + newDoc.password_scheme + "` not supported.");
@@ -69,7 +69,7 @@ function (newDoc, oldDoc, userCtx, secObj) {
     }
   }
   newDoc.roles.forEach(function (role) {
-    if (role[0] === "_") {
+    if (role[0] === "_" && role !== "_metrics") {
       refuse("No system roles (starting with underscore) in users db.");
     }
   });

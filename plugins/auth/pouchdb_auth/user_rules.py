@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_auth.access import hidden, is_database_admin, sees_user
-from pouchdb_auth.accounts import ADMIN
+from pouchdb_auth.accounts import ADMIN, METRICS
 from pouchdb_auth.auth_settings import settings_of
 from pouchdb_auth.hashing import hash_fields
 from pouchdb_auth.user_documents import PREFIX
@@ -89,16 +89,16 @@ def _of_its_form(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> str |
     name, roles = new.get("name"), new.get("roles")
     if new.get("type") != "user":
         return "doc.type must be user"
-    if not isinstance(name, str) or not name:
-        return "doc.name is required"
     # As in JavaScript: empty arrays and objects are true, zero and the empty string are not.
+    if name is None or name is False or name == 0 or name == "":
+        return "doc.name is required"
     if roles is None or roles is False or roles == 0 or roles == "":
         return "doc.roles must exist"
     if not isinstance(roles, list):
         return "doc.roles must be an array"
     if not all(isinstance(role, str) for role in roles):
         return "doc.roles can only contain strings"
-    if new["_id"] != PREFIX + name:
+    if not isinstance(name, str) or new["_id"] != PREFIX + name:
         return "Doc ID must be of the form org.couchdb.user:name"
     if old is not None and old.get("name") != name:
         return "Usernames can not be changed."
@@ -107,7 +107,8 @@ def _of_its_form(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> str |
 
 def _of_its_password(new: Mapping[str, Any]) -> str | None:
     if new.get("password_sha") and not new.get("salt"):
-        return "Users with password_sha must have a salt. See /_utils/script/couch.js for example code."
+        # Without a space: CouchDB's words.
+        return "Users with password_sha must have a salt.See /_utils/script/couch.js for example code."
     scheme = new.get("password_scheme")
     if scheme and scheme not in _SCHEMES:
         return f"Password scheme `{scheme}` not supported."
@@ -130,7 +131,7 @@ def _of_its_author(new: Mapping[str, Any], old: Mapping[str, Any] | None, user: 
 
 
 def _of_its_names(new: Mapping[str, Any]) -> str | None:
-    if any(role.startswith("_") for role in new["roles"]):
+    if any(role.startswith("_") and role != METRICS for role in new["roles"]):
         return "No system roles (starting with underscore) in users db."
     if new["name"].startswith("_"):
         return "Username may not start with underscore."

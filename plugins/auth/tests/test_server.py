@@ -328,6 +328,17 @@ def test_users_see_and_change_themselves_only(ask: Any, root: Any) -> None:
     assert "error" in answer.json["results"][0]["docs"][0]
 
 
+def test_a_user_who_reads_metrics_only(ask: Any, root: Any) -> None:
+    root.signup("watcher", "pw", roles=["_metrics"])
+    root.signup("ada", "pw")
+    for path in ("_stats", "_stats/couchdb", "_system"):
+        assert ask("GET", f"/_node/_local/{path}", None, basic("watcher", "pw")).status == 200
+        refused = ask("GET", f"/_node/_local/{path}", None, basic("ada", "pw"))
+        assert (refused.status, refused.json["reason"]) == (401, "You are not a server admin.")
+    for method, path in (("GET", "/_node/_local/_config"), ("GET", "/notes"), ("PUT", "/new")):
+        assert ask(method, path, None, basic("watcher", "pw")).status in (401, 403)
+
+
 def test_by_default_users_are_for_administrators(ask: Any, server: Any) -> None:
     server.environment["_users"].put_security({})
     server.environment["notes"].signup("ada", "pw")

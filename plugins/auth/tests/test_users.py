@@ -129,7 +129,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"type": None}, "doc.type must be user"),
     ({"name": ""}, "doc.name is required"),
     ({"name": None}, "doc.name is required"),
+    ({"name": 5}, "Doc ID must be of the form org.couchdb.user:name"),
+    ({"name": []}, "Doc ID must be of the form org.couchdb.user:name"),
+    ({"name": False}, "doc.name is required"),
+    ({"name": 0}, "doc.name is required"),
     ({"roles": None}, "doc.roles must exist"),
+    ({"roles": {}}, "doc.roles must be an array"),
+    ({"roles": ""}, "doc.roles must exist"),
     ({"roles": "no"}, "doc.roles must be an array"),
     ({"roles": [1]}, "doc.roles can only contain strings"),
     ({"name": "eve"}, "Doc ID must be of the form org.couchdb.user:name"),
@@ -143,7 +149,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"password_scheme": "rot13"}, "Password scheme `rot13` not supported."),
     (
         {"password_sha": "ab"},
-        "Users with password_sha must have a salt. See /_utils/script/couch.js for example code.",
+        "Users with password_sha must have a salt.See /_utils/script/couch.js for example code.",
     ),
 ]
 

@@ -28,7 +28,7 @@ OF_PLUGINS = {
 """Endpoints of this project's plug-ins, below a database or one of its design documents."""
 
 Level = Literal["server", "database", "document"]
-Needs = Literal["nobody", "member", "admin", "settings", "server"]
+Needs = Literal["nobody", "member", "admin", "settings", "server", "metrics"]
 Slow = Callable[["Request", Any], bool]
 Handler = Callable[["Request", Any], "Response | dict[str, Any] | list[Any]"]
 
@@ -55,7 +55,7 @@ class Route:
     needs: Needs | None = None
     """"nobody" needs no user, "member" a user of the database, "admin" an administrator of the
     database, "settings" as well, but who is none gets 403 instead of 401 once logged in, "server" an administrator
-    of the server. Default: "server" on the server level, else "member"."""
+    of the server, "metrics" one or the role ``_metrics``. Default: "server" on the server level, else "member"."""
     streams: bool | tuple[str, ...] = False
     """Bodies (True), or bodies of these types, are not read beforehand: the handler reads ``request.file``."""
     slow: bool | Slow = False
@@ -74,7 +74,7 @@ class Route:
     def __post_init__(self) -> None:
         if self.needs is None:
             object.__setattr__(self, "needs", "server" if self.level == "server" else "member")
-        allowed = ("nobody", "server") if self.level == "server" else get_args(Needs)
+        allowed = ("nobody", "server", "metrics") if self.level == "server" else get_args(Needs)
         if self.needs not in allowed:
             known = ", ".join(repr(each) for each in allowed)
             raise PluginError(f"the route {self.path} of a {self.level} needs one of {known}, not {self.needs!r}")

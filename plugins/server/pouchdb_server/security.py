@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import Forbidden, PouchDBError, Unauthorized
 from pouchdb_core.membership import is_member, is_named
 from pouchdb_core.requests import judges_local
-from pouchdb_server.roles import ADMIN
+from pouchdb_server.roles import ADMIN, METRICS
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncPouchDB
@@ -25,6 +25,8 @@ DEFAULT = {"admins": ONLY_ADMINS, "members": ONLY_ADMINS}
 def authorise(needs: Needs, user: UserContext, database: SyncPouchDB | None) -> None:
     """Refuse a user without the rights that a route needs, with CouchDB's statuses. Raises Unauthorized, Forbidden."""
     if needs == "nobody" or ADMIN in user.roles:
+        return
+    if needs == "metrics" and METRICS in user.roles:
         return
     if needs == "server" or database is None:
         raise Unauthorized("You are not a server admin.")
