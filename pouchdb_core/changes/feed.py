@@ -35,19 +35,20 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
     """Yield ``{"id", "seq", "changes": [{"rev"}], "deleted"?, "doc"?}`` in update order, one row per document.
 
     The feed ends at the update_seq of its start: later writes belong to the next
-    one. The generator returns the seq to continue from. Raises BadRequest for a bad ``since``.
+    one. The generator returns the seq to continue from: of a descending feed, as in CouchDB, that of the last row
+    that was read. Raises BadRequest for a bad ``since``.
     """
     wanted = judge_of(request)
     limit = request.limit
     end, since, pages = _begun(store, request, wanted)
     if limit == 0:
-        return since
+        return end if request.descending else since
     if request.raw:
         yield from cast("Iterator[Record]", raw_changes(store, chain.from_iterable(pages), request.options))
         return end
     if wanted is None and request.style != "all_docs" and request.options == PLAIN:
         return (yield from _plainly(request, pages, end))
-    count, last, passed = 0, since, 0
+    count, last, passed = 0, end if request.descending else since, 0
     for row, revs in _judged(store, request, chain.from_iterable(pages), wanted):
         last = row[0]
         change = _change(store, request, row, revs) if revs else None
@@ -61,7 +62,7 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
         count += 1
         if limit is not None and count >= limit:
             return last
-    return end
+    return last if request.descending else end
 
 
 def _begun(store: Store, request: Changes, wanted: BatchFilter | None) -> tuple[int, int, Iterator[list[Row]]]:
@@ -181,7 +182,7 @@ def _of_ids(store: Store, request: Changes, since: int, end: int, ids: Iterable[
 
 def _plainly(request: Changes, pages: Iterator[list[Row]], end: int) -> Generator[Record, None, int]:
     """Yield the rows of the usual feed; return the seq to continue from."""
-    remaining = request.limit
+    remaining, last = request.limit, end
     for page in pages:
         docs = plain_documents(page) if request.include_docs else repeat(None)
         for (seq, id, rev, deleted, _, _), doc in zip(page, docs, strict=False):
@@ -191,12 +192,15 @@ def _plainly(request: Changes, pages: Iterator[list[Row]], end: int) -> Generato
             if doc is not None:
                 change["doc"] = doc
             yield change
+        if not page:
+            continue
+        last = page[-1][0]
         # No page has more rows than are wanted.
-        if remaining is not None and page:
+        if remaining is not None:
             remaining -= len(page)
             if remaining <= 0:
-                return page[-1][0]
-    return end
+                return last
+    return last if request.descending else end
 
 
 def _judged(

@@ -91,17 +91,15 @@ def test_options_together(
     rows = [row(seq, id, style=style, include_docs=include_docs) for seq, id in enumerate(LEAVES, 1)]
     if descending:
         rows.reverse()
-    rows = [
-        each
-        for each in rows
-        if each["seq"] > after
-        and (doc_ids is None or each["id"] in doc_ids)
-        and (wanted is None or each["id"] in wanted)
-    ]
+    read = [each for each in rows if each["seq"] > after and (doc_ids is None or each["id"] in doc_ids)]
+    rows = [each for each in read if wanted is None or each["id"] in wanted]
     complete = limit is None or len(rows) < limit
     rows = rows[:limit]
     assert answer.results == rows
-    if not descending:
+    if descending:
+        last = (read if complete else rows)[-1:] if limit != 0 else []
+        assert answer.last_seq == (last[0]["seq"] if last else end)
+    else:
         assert answer.last_seq == (end if complete and limit != 0 else rows[-1]["seq"] if rows else after)
 
 

@@ -38,6 +38,14 @@ def test_normal(filled):
 
 
 @pytest.mark.parametrize("feed", ["normal", "longpoll", "continuous"])
+@pytest.mark.parametrize(("query", "last_seq", "pending"), [("", 1, 0), ("&limit=2", 4, 3), ("&limit=0", 5, 5)])
+def test_a_descending_feed_ends_at_its_oldest_row(filled, feed, query, last_seq, pending):
+    answer = filled.get(f"/db/_changes?descending=true&feed={feed}{query}")
+    told = json.loads(answer.body.splitlines()[-1]) if feed == "continuous" else answer.json
+    assert (told["last_seq"], told["pending"]) == (last_seq, pending)
+
+
+@pytest.mark.parametrize("feed", ["normal", "longpoll", "continuous"])
 def test_a_limit_of_0_tells_how_much_there_is(filled, feed):
     """CouchDB's replicator asks so for its progress."""
     answer = filled.get(f"/db/_changes?since=2&limit=0&feed={feed}").json

@@ -94,6 +94,10 @@ def test_dbs_info(client):
     assert both[1] == {"key": "none", "error": "not_found"}
     assert [each["key"] for each in client.get("/_dbs_info").json] == ["db"]
     assert client.post("/_dbs_info", {"keys": "db"}).status == 400
+    client.put("/other")
+    asked = {'startkey="e"': "other", 'end_key="e"': "db", 'descending=true&endkey="e"': "other", "skip=1": "other"}
+    for query, name in asked.items():
+        assert [each["key"] for each in client.get(f"/_dbs_info?{query}").json] == [name], query
 
 
 def test_small_endpoints(client):

@@ -34,6 +34,16 @@ VERSION = "3.5.0"
 FEATURES = ["access-ready", "pluggable-storage-engines", "scheduler"]
 MOST_UUIDS = 1000
 MOST_INFOS = 100
+RANGE = {
+    "descending": "flag",
+    "end_key": "endkey",
+    "endkey": "json",
+    "limit": "number",
+    "skip": "number",
+    "start_key": "startkey",
+    "startkey": "json",
+}
+"""Parameters of a list of databases, and their kinds."""
 
 
 def welcome_features(request: Request) -> list[str]:
@@ -122,8 +132,14 @@ def dbs_info(request: Request, database: None) -> list[Any]:
         if len(keys) > MOST_INFOS:
             raise BadRequest(f"`keys` must not have more than {MOST_INFOS} members")
     else:
-        options = chosen(request.query, {"descending": "flag", "limit": "number", "skip": "number"})
-        keys = sorted(request.environment.names(), reverse=options.get("descending", False))
+        options = chosen(request.query, RANGE)
+        down = options.get("descending", False)
+        low, high = (options.get(name) for name in (("endkey", "startkey") if down else ("startkey", "endkey")))
+        keys = [
+            name
+            for name in sorted(request.environment.names(), reverse=down)
+            if (not isinstance(low, str) or name >= low) and (not isinstance(high, str) or name <= high)
+        ]
         start = options.get("skip", 0)
         keys = keys[start : start + min(options.get("limit", MOST_INFOS), MOST_INFOS)]
     answers = []

@@ -177,6 +177,7 @@ class _Rows:
         self._database = database
         self._rows: Iterator[Any] = iter(database.plugins.changes(database, asked))
         self.last_seq: Any = asked.since
+        self._descends, self._asks_none = asked.descending, asked.limit == 0
         self._gone = self._has_begun = False
         self._left: int | None = None
         looks_up = asked.doc_ids is not None and len(asked.doc_ids) <= LOOKED_UP
@@ -228,8 +229,15 @@ class _Rows:
         pending = 0
         if type(seq) is int and not self._gone:
             with contextlib.suppress(DatabaseClosed, NotFound):
-                pending = self._database.adapter.pending(seq)
+                pending = self._unread(seq)
         return {"last_seq": seq, "pending": pending}
+
+    def _unread(self, seq: int) -> int:
+        pending = self._database.adapter.pending
+        if not self._descends:
+            return pending(seq)
+        # Those that are older than the last one that was read.
+        return pending(0) - (0 if self._asks_none else pending(seq - 1))
 
     def close(self) -> None:
         close = getattr(self._rows, "close", None)

@@ -205,7 +205,7 @@ def get_purged_infos_limit(request: Request, database: SyncPouchDB) -> Response:
 
 def put_purged_infos_limit(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     """PUT /{db}/_purged_infos_limit."""
-    database.adapter.purged_infos_limit(_positive(request, "`purge_infos_limit`"))
+    database.adapter.purged_infos_limit(_positive(request, "`purged_infos_limit`"))
     return {"ok": True}
 
 
