@@ -281,7 +281,7 @@ def compare_places(directory: Path, count: int, rounds: int, without: set[str], 
     lines += [
         "",
         "What a query costs over its engine is nearly the same for all of them, tenths of a millisecond: the index is",
-        "compared with the database, hits become rows with their fields, and rows of texts get their revisions.",
+        "compared with the database, and hits become rows with their fields.",
     ]
     print("\n".join(lines))
     if write:
