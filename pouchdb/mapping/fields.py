@@ -205,7 +205,8 @@ def _moment(value: Any) -> datetime.datetime:
     if isinstance(value, datetime.date):
         return datetime.datetime.combine(value, datetime.time())
     if isinstance(value, time.struct_time):
-        return datetime.datetime.fromtimestamp(time.mktime(value))  # noqa: DTZ006 - local time, as the original
+        # It is local time already, of any year; a leap second has no place in a datetime.
+        return datetime.datetime(*value[:5], min(value.tm_sec, 59))  # noqa: DTZ001
     if isinstance(value, int) and not isinstance(value, bool):
         return datetime.datetime.fromtimestamp(value, datetime.timezone.utc).replace(tzinfo=None)
     if not isinstance(value, str):

@@ -91,6 +91,7 @@ class ViewIndex(InsideIndex):
         self.functions = functions
         self._collation = collation
         self._encode: dict[str, Encode] = {}
+        self._checked: set[str] = set()
 
     def create(self) -> None:
         self.place.rows.create()
@@ -134,6 +135,12 @@ class ViewIndex(InsideIndex):
         """Raise FunctionError if a view's function does not compile, NotSupported for its order of keys."""
         self._encode[name] = encode_of(self._collation, self.place.ddoc, name)
         self.functions.compile(f"map {name}", "map", self.maps[name])
+
+    def check_once(self, name: str) -> None:
+        """Check a view unless it was found to be right before."""
+        if name not in self._checked:
+            self.check(name)
+            self._checked.add(name)
 
     def _state(self) -> dict[str, Any]:
         return self.state or {"totals": [0] * len(self.maps), "failed": {}}

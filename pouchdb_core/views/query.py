@@ -109,6 +109,9 @@ def _update(database: SyncPouchDB, follower: Follower, index: ViewIndex, name: s
             if current is not None and current.number == entry.number:
                 follower.store.drop(entry.number)
         follower.update(database, label)
+    elif entry is None or not any((entry.state or {}).get("totals", ())):
+        # Nothing was indexed, so nothing may have been compiled: an error is raised all the same, as by PouchDB.
+        index.check_once(name)
 
 
 def _temporary(database: SyncPouchDB, request: Query) -> Record:

@@ -135,6 +135,13 @@ def test_struct_time_is_local_time():
     assert Thing(it=now).it.timetuple()[:6] == now[:6]
 
 
+def test_struct_time_of_any_year():
+    class Thing(Document):
+        it = DateTimeField()
+
+    assert Thing(it=time.struct_time((1, 1, 1, 1, 1, 61, 1, 1, 1))).it == datetime.datetime(1, 1, 1, 1, 1, 59)
+
+
 @pytest.mark.parametrize("wrong", ["not a date", "", 1.5, [], True])
 def test_wrong_dates(wrong):
     with pytest.raises((ValueError, TypeError)):

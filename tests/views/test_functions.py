@@ -225,6 +225,20 @@ def test_source_that_is_no_function(database: SyncPouchDB, design: Design, sourc
         database.query({"map": "function (doc) { emit(1); }", "reduce": source or "function"})
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_function_that_does_not_compile_is_reported_if_there_is_no_document_too(
+    database: SyncPouchDB, design: Design, deleted: bool
+) -> None:
+    design("app", views={"bad": {"map": "function (doc) {"}, "good": {"map": "function (doc) { emit(1); }"}})
+    if deleted:
+        database.remove({"_id": "x", "_rev": database.put({"_id": "x"}).rev})
+    for _ in range(2):
+        with pytest.raises(FunctionError) as caught:
+            database.query("app/bad")
+        assert caught.value.name == "compilation_error"
+        assert keys(database.query("app/good")) == []
+
+
 @pytest.mark.parametrize("source", [None, 1, {"a": 1}, ["function"]], ids=str)
 def test_a_map_member_that_is_no_text(database: SyncPouchDB, design: Design, source: Any) -> None:
     design("app", views={"bad": {"map": source}, "good": {"map": "function (doc) { emit(1); }"}})

@@ -53,7 +53,11 @@ class There:
         return answer
 
     def put(self, doc: Mapping[str, Any]) -> Record:
-        answer: Record = self._ask("PUT", _user_path(doc["_id"]), json=doc)
+        try:
+            answer: Record = self._ask("PUT", _user_path(doc["_id"]), json=doc)
+        except NotFound as error:
+            # "Database does not exist", of a database that the caller did not name.
+            raise NotFound(f"{self._origin.rpartition('@')[2]}: its database _users: {error.message}") from error
         return answer
 
     def remove(self, doc: Mapping[str, Any]) -> Record:

@@ -77,6 +77,12 @@ def basic(name: str, password: str) -> dict[str, str]:
 # -- the methods, against a server -------------------------------------------------------------------
 
 
+def test_a_server_without_a_database_of_users_is_named(remote: Any, server: Any) -> None:
+    server.environment.destroy("_users")
+    with pytest.raises(NotFound, match=rf"{server.url}: its database _users: Database does not exist\."):
+        remote.signup("ada", "secret")
+
+
 def test_the_flow_of_the_original(remote: Any, server: Any) -> None:
     answer = remote.signup("ada", "secret", metadata={"mail": "x"})
     assert answer == {"ok": True, "id": f"{USER}ada", "rev": answer.rev}

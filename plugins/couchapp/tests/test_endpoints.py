@@ -112,6 +112,13 @@ def test_an_error_in_the_middle_is_the_end(client: Client, db: str) -> None:
     assert json.loads(data[2:])["error"] == "render_error"
 
 
+@pytest.mark.parametrize("path", ["_list/l/none", "_list/l/t/none", "_rewrite/none"])
+def test_a_view_that_is_missing_is_reported_as_by_couchdb(client: Client, db: str, path: str) -> None:
+    stored(client, db, lists={"l": "function () {}"}, rewrites=[{"from": "/none", "to": "_list/l/none"}])
+    status, _, data = client("GET", f"/{db}/_design/t/{path}")
+    assert (status, json.loads(data)) == (404, {"error": "not_found", "reason": "missing_named_view"})
+
+
 HOSTILE = {
     "endless": "for (;;) {}",
     "memory": "var a = []; for (;;) { a.push(a.length + 'x'); }",

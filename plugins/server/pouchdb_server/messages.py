@@ -357,6 +357,7 @@ WORDS = [
         ("conflict", r"Document update conflict", "Document update conflict."),
         ("not_found", r"missing: there is no design document .*", "missing"),
         ("not_found", r"missing_named_view: _design/.*", "missing_named_view"),
+        ("not_found", r"ddoc _design/.* has no view named .*", "missing_named_view"),
         ("not_found", r"missing json key: _design/.* has no '([^']*)' in '.*", r"missing json key: \1"),
         ("query_parse_error", r"(Multi-key fetches for reduce views must use) {group: true}", r"\1 `group=true`"),
         ("query_parse_error", r"{include_docs:true} is invalid for reduce", "`include_docs` is invalid for reduce"),

@@ -164,6 +164,30 @@ def test_revisions_and_attachments_are_exported(show, shared, saved):
     assert doc["_attachments"]["f"]["data"] == "YQ=="
 
 
+def test_conflicts_deletions_and_histories_are_exported(show, shared, saved, tmp_path):
+    source = shared.environment["forked"]
+    source.bulk_docs([{"_id": f"{n:04}", "n": 9007199254740993} for n in range(600)])
+    source.put({"_id": "0001", "_rev": source["0001"]._rev, "n": 2})
+    source.put({"_id": "0001", "_rev": "2-" + "f" * 32, "n": 3}, new_edits=False)
+    source.remove({"_id": "0002", "_rev": source["0002"]._rev})
+    source.put_attachment("0003", "f", b"a", "text/plain", source["0003"]._rev)
+    browser = show("db", "forked", "exchange")
+    browser.click("label", "Conflicts, deletions and histories too")
+    assert not browser.all("label.check input")[0].is_enabled(), "they need their revisions"
+    browser.click("label", "With attachments")
+    browser.click("button", "Export")
+    browser.find(".summary", "601 revisions")
+    text = saved(browser, "forked.jsonl")
+    (tmp_path / "all.jsonl").write_text(text, "utf-8")
+    copy = shared.environment["copy"]
+    bring(show("db", "copy", "exchange"), tmp_path / "all.jsonl", "Keep both")
+    for each in source.changes(style="all_docs").results:
+        ours, theirs = (sorted(doc.ok.items() for doc in db.open_revs(each.id, revs=True)) for db in (source, copy))
+        assert ours == theirs
+    assert copy.get_attachment("0003", "f").data == b"a"
+    assert copy.info().doc_del_count == 1
+
+
 def test_an_import_is_stopped(show, shared, target, tmp_path):
     (tmp_path / "docs.jsonl").write_text("\n".join(json.dumps({"_id": f"{n:04}"}) for n in range(1200)))
     held = shared.hold("/target/_bulk_docs")

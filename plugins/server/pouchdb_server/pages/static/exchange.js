@@ -68,25 +68,32 @@ const words = ({ written, known, failed: errors }) => [
 function exporting(shared) {
   const format = el("select", { name: "format" }, Object.entries(FORMATS).map(([value, { text }]) => el("option", { value }, text)));
   const revisions = el("input", { type: "checkbox" }), attachments = el("input", { type: "checkbox" });
+  const everything = el("input", { type: "checkbox", onchange: () => {
+    revisions.disabled = everything.checked;
+    revisions.checked ||= everything.checked;
+  } });
   const place = el("div", { class: "answer" });
   function start(event) {
     event.preventDefault();
     working(place, shared, async (report, isStopped) => {
-      const total = Math.max(1, shared.info.doc_count);
+      const total = Math.max(1, shared.info.doc_count + (everything.checked ? shared.info.doc_del_count : 0));
+      const [one, many] = everything.checked ? ["revision", "revisions"] : ["document", "documents"];
       let number = 0;
-      const blob = await exportAll(shared.db, { format: format.value, revisions: revisions.checked, attachments: attachments.checked },
-        (done) => { number = done; report(Math.min(1, done / total), count(done, "document", "documents")); }, isStopped);
+      const blob = await exportAll(shared.db, {
+        format: format.value, revisions: revisions.checked, attachments: attachments.checked, everything: everything.checked,
+      }, (done) => { number = done; report(Math.min(1, done / total), count(done, one, many)); }, isStopped);
       if (isStopped()) return el("p", { class: "summary" }, "Stopped.");
       const address = URL.createObjectURL(blob);
       const name = `${shared.db.replaceAll("/", "-")}.${FORMATS[format.value].name}`;
       const file = el("a", { href: address, download: name, class: "button" }, `Save ${name}`);
       file.click();
-      return el("p", { class: "summary", role: "status" }, `${count(number, "document", "documents")}. `, file);
+      return el("p", { class: "summary", role: "status" }, `${count(number, one, many)}. `, file);
     });
   }
   return el("section", { "aria-labelledby": "export-title" }, el("h2", { id: "export-title" }, "Export"),
     el("form", { class: "card ask", onsubmit: start },
       el("label", {}, "Format", format),
-      el("div", { class: "wide checks" }, el("label", { class: "check" }, revisions, "With revisions"), el("label", { class: "check" }, attachments, "With attachments")),
+      el("div", { class: "wide checks" }, el("label", { class: "check" }, revisions, "With revisions"), el("label", { class: "check" }, attachments, "With attachments"),
+        el("label", { class: "check" }, everything, "Conflicts, deletions and histories too")),
       el("button", { class: "primary" }, "Export")), place);
 }
