@@ -13,6 +13,7 @@ import tantivy
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search import tokens
+from pouchdb_search.stop_words import dropped_in
 from pouchdb_search.tokens import Tokenizer
 
 __all__ = ["ORIGINAL", "Analyzer", "Term", "analyzer_of", "analyzers_of", "known_analyzers", "porter"]
@@ -44,14 +45,23 @@ STANDARD_STOP_WORDS = frozenset(
 CJK_STOP_WORDS = STANDARD_STOP_WORDS - {"an"} | {"s", "t", "www"}
 
 _ENDS = re.compile(r"\A\W+|\W+\Z")
-_ELIDED = re.compile(r"\A(?:l|m|t|qu|n|s|j|d|c|jusqu|quoiqu|lorsqu|puisqu|all|dall|dell|nell|sull|un)['’](?=\w)", re.I)
+_ELIDED = {
+    language: re.compile(rf"\A(?:{'|'.join(articles.split())})['’](?=\w)", re.IGNORECASE)
+    for language, articles in {
+        "french": "l m t qu n s j d c jusqu quoiqu lorsqu puisqu",
+        "italian": "c l all dall dell nell sull coll pell gl agl dagl degl negl sugl un m t s v d",
+        "catalan": "d l m n s t",
+        "irish": "d m b",
+    }.items()
+}
+"""Articles and the like that are joined to the next word by an apostrophe."""
 
 LANGUAGES = frozenset(
     """arabic armenian basque catalan danish dutch english finnish french german greek hindi hungarian indonesian irish
     italian norwegian portuguese romanian russian spanish swedish turkish""".split()
 )
 _STOPPED = frozenset(
-    "danish dutch finnish french german hungarian italian norwegian portuguese russian spanish swedish".split()
+    "danish dutch finnish german hungarian italian norwegian portuguese russian spanish swedish".split()
 )
 _SNOWBALL = frozenset("armenian basque catalan hindi indonesian irish".split())
 """Stemmed by snowballstemmer: tantivy has no stemmer for these."""
@@ -211,12 +221,19 @@ def _english(stop: frozenset[str]) -> Filter:
     return apply
 
 
-def _snowball(name: str, stop: frozenset[str]) -> Filter:
-    stemmer = _stemmer(name)
+def _stem(name: str, stops: bool) -> Filter:
+    """Return what stems words of a language; ``stops``: drops its stop words if tantivy has any."""
+    if name in _SNOWBALL:
+        stem: Filter = _stemmer(name).stemWord
+        return stem
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.raw()).filter(tantivy.Filter.lowercase())
+    if stops and name in _STOPPED:
+        builder = builder.filter(tantivy.Filter.stopword(name))
+    analyze = builder.filter(tantivy.Filter.stemmer(name)).build().analyze
 
     def apply(word: str) -> str | None:
-        word = _lowered(word)
-        return None if word in stop else str(stemmer.stemWord(word))
+        found = analyze(word)
+        return found[0] if found else None
 
     return apply
 
@@ -224,22 +241,15 @@ def _snowball(name: str, stop: frozenset[str]) -> Filter:
 def _language(name: str, stop: frozenset[str] | None) -> Filter:
     if name == "english":
         return _english(STANDARD_STOP_WORDS if stop is None else stop)
-    if name in _SNOWBALL:
-        return _snowball(name, stop or frozenset())
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.raw()).filter(tantivy.Filter.lowercase())
-    if stop is None and name in _STOPPED:
-        builder = builder.filter(tantivy.Filter.stopword(name))
-    analyzer = builder.filter(tantivy.Filter.stemmer(name)).build()
-    elides = name in ("french", "italian")
+    elided, stem = _ELIDED.get(name), _stem(name, stop is None)
+    dropped = dropped_in(name) if stop is None else stop.__contains__
+    lower = _turkish if name == "turkish" else _lowered
 
     def apply(word: str) -> str | None:
-        if elides:
-            word = _ELIDED.sub("", word)
-        word = _turkish(word) if name == "turkish" else _lowered(word)
-        if stop is not None and word in stop:
-            return None
-        found = analyzer.analyze(word)
-        return found[0] if found else None
+        word = lower(word)
+        if elided is not None:
+            word = elided.sub("", word)
+        return None if dropped is not None and dropped(word) else stem(word)
 
     return apply
 
