@@ -101,7 +101,7 @@ def check_id(id: Any) -> str:
             # Not str(): for an enumeration that is the name of the member.
             id = str.__str__(id)
         else:
-            raise BadRequest(f"_id must be a string, not {type(id).__name__}")
+            raise BadRequest("_id field must contain a string", given=type(id).__name__)
     if not id:
         raise MissingId()
     if id[0] == "_" and (not id.startswith((DESIGN, LOCAL)) or id in (DESIGN, LOCAL)):

@@ -86,7 +86,6 @@ def show(request: Request, database: SyncPouchDB) -> Response:
         )
     except NotAcceptable as error:
         return _unacceptable(error)
-    _strict(negotiation.own or answer, "show")
     response = showing.joined(answer, negotiation)
     code, headers, body = wire(response, negotiation.content_type)
     if not has_header(headers, "Vary"):
@@ -95,12 +94,6 @@ def show(request: Request, database: SyncPouchDB) -> Response:
     if request.method == "GET" and code == 200:
         made.etag = _etag(headers, body)
     return made
-
-
-def _strict(answer: Answer, kind: str) -> None:
-    """Refuse a result that is neither text nor an object; no result is an empty response. Raises DesignError."""
-    if answer.value and not isinstance(answer.value, (str, Mapping)):
-        raise DesignError("render_error", f"undefined response from {kind} function")
 
 
 def list_(request: Request, database: SyncPouchDB) -> Response:

@@ -50,6 +50,10 @@ class Manners(ABC):
         """Return a document with its fields in the order that functions see."""
         return doc
 
+    @abstractmethod
+    def check(self, answer: Answer, kind: str) -> None:
+        """Refuse what a function must not return. Raises DesignError."""
+
     def negotiated(self, answer: Answer, request: Mapping[str, Any]) -> tuple[str, str | None]:
         """Return the provider that responds to a request, and the type of its response. Raises if there is none."""
         types = Types(answer.types, answer.providers)
@@ -87,6 +91,9 @@ class _Local(Manners):
         head: dict[str, Any] | None = answer.first
         return head
 
+    def check(self, answer: Answer, kind: str) -> None:
+        """Accept anything: what is neither text nor an object is an empty response."""
+
     def chosen(self, types: Types, wanted: Sequence[Accepted]) -> tuple[str, str | None] | None:
         return types.by_table(wanted)
 
@@ -119,6 +126,11 @@ class _CouchDB(Manners):
 
     def chosen(self, types: Types, wanted: Sequence[Accepted]) -> tuple[str, str | None] | None:
         return types.by_fitness(wanted)
+
+    def check(self, answer: Answer, kind: str) -> None:
+        # No result is an empty response.
+        if answer.value and not isinstance(answer.value, (str, Mapping)):
+            raise DesignError("render_error", f"undefined response from {kind} function")
 
     def document(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
         first = {name: doc[name] for name in ("_id", "_rev") if name in doc}

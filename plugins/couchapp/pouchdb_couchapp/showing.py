@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pouchdb_core.errors import NotFound, PouchDBError
 from pouchdb_core.javascript import Answer
 from pouchdb_core.results import Record
-from pouchdb_couchapp.errors import DesignError
+from pouchdb_couchapp.errors import DesignError, NotAcceptable
 from pouchdb_couchapp.functions import Negotiation, design_document, found
 from pouchdb_couchapp.manners import LOCAL, Manners
 from pouchdb_couchapp.response import answered, completed, has_header, json_text
@@ -49,11 +49,13 @@ def run(
     call = found(database, design, "shows", "show", name, manners)
     doc = _document(database, id, reading)
     try:
-        return call.call([doc and manners.document(doc), request], negotiation)
-    except DesignError as error:
-        # It throws because there is nothing to show.
-        if id and doc is None and "thrown" in error.details:
-            raise NotFound("document not found", thrown=error.details["thrown"]) from error
+        answer = call.call([doc and manners.document(doc), request], negotiation)
+        manners.check(negotiation.own or answer, "show")
+        return answer
+    except (DesignError, NotAcceptable) as error:
+        # As in CouchDB and pouchdb-show, whatever the error is: there is nothing to show.
+        if id and doc is None:
+            raise NotFound("document not found", **error.details) from error
         raise
 
 

@@ -227,11 +227,19 @@ def test_documents(db: Any, design: Put) -> None:
         assert shown(db, design, source, f"t/s/{id}").body == id
     assert shown(db, design, source, "t/s/none").body == "null none"
     assert shown(db, design, source).body == "null null"
+
+
+@pytest.mark.parametrize(
+    "failing",
+    ["return doc.k;", "throw 'x';", "throw ['error', 'mine', 'y'];", "throw {error: 'a', reason: 'b'};", PROVIDERS],
+)
+def test_whatever_fails_of_a_missing_document_is_not_found(db: Any, design: Put, failing: str) -> None:
+    """As in CouchDB and pouchdb-show; without an id the error is that of the function."""
     with pytest.raises(NotFound) as caught:
-        shown(db, design, "return doc.k;", "t/s/none")
+        shown(db, design, failing, "t/s/none", headers={"Accept": "image/png"})
     assert caught.value.message == "document not found"
-    with pytest.raises(NotAcceptable):
-        shown(db, design, PROVIDERS, "t/s/none", headers={"Accept": "image/png"})
+    with pytest.raises((DesignError, NotAcceptable)):
+        shown(db, design, failing, headers={"Accept": "image/png"})
 
 
 def test_options_of_get_choose_the_document(db: Any, design: Put) -> None:
