@@ -62,7 +62,7 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "UTF-16": ('{"_id":"a"}'.encode("utf-16"), 400, "invalid JSON"),
     "no _id": ({}, 412, "_id is required"),
     "empty _id": ({"_id": ""}, 412, "_id is required"),
-    "_id None": ({"_id": None}, 400, "must be a string, not NoneType"),
+    "_id None": ({"_id": None}, 400, "_id field must contain a string"),
     "_id is a number": ({"_id": 5}, 400, "_id field must contain a string"),
     "_id is bytes": ({"_id": b"a"}, 400, "_id field must contain a string"),
     "_id is a list": ({"_id": ["a"]}, 400, "_id field must contain a string"),
