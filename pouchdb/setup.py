@@ -266,19 +266,21 @@ def _loaded(point: EntryPoint) -> object:
 
 def _directory(given: str | os.PathLike[str]) -> Path:
     if not isinstance(given, (str, os.PathLike)):
-        raise BadRequest(f"storageDir must be a path, not {safe_repr(given)}")
+        raise BadRequest(f"storage_dir must be a path, not {safe_repr(given)}")
     text = os.path.expandvars(os.path.expanduser(os.fsdecode(given)))
     if not text:
-        raise EnvironmentError("storageDir is an empty text; '.' is the current directory")
+        raise EnvironmentError("storage_dir is an empty text; '.' is the current directory")
     path = Path(text).absolute()
     meant = mistyped_url(text) if isinstance(given, str) else None
     if meant is not None and not path.is_dir():
         raise BadRequest(
-            f"storageDir looks like a mistyped URL: was {safe_repr(meant)} meant? A new directory gets such a name as "
+            f"storage_dir looks like a mistyped URL: was {safe_repr(meant)} meant? A new directory gets such a name as "
             "a pathlib.Path"
         )
     try:
         make_directory(path)
     except (OSError, ValueError) as error:
-        raise EnvironmentError(f"storageDir {path} cannot be used: {getattr(error, 'strerror', error)}") from error
+        raise EnvironmentError(
+            f"the storage directory {path} cannot be used: {getattr(error, 'strerror', error)}"
+        ) from error
     return path

@@ -217,7 +217,9 @@ class Engine:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise EnvironmentError(f"storageDir {self.directory} cannot be written: {error.strerror}") from error
+            raise EnvironmentError(
+                f"the storage directory {self.directory} cannot be written: {error.strerror}"
+            ) from error
         return folder
 
     # -- adapters --------------------------------------------------------------------------------
@@ -490,9 +492,11 @@ def _kept_uuid(path: Path) -> str:
             _make_uuid(path)
         kept = path.read_bytes()
     except OSError as error:
-        raise EnvironmentError(f"storageDir {path.parent} cannot be used: {error.strerror}") from error
+        raise EnvironmentError(f"the storage directory {path.parent} cannot be used: {error.strerror}") from error
     if not re.fullmatch(rb"[0-9a-f]{32}", kept):
-        raise EnvironmentError(f"storageDir {path.parent} has a damaged file {path.name}; remove it to get a new uuid")
+        raise EnvironmentError(
+            f"the storage directory {path.parent} has a damaged file {path.name}; remove it to get a new uuid"
+        )
     return kept.decode()
 
 

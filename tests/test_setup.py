@@ -191,7 +191,7 @@ def test_the_asynchronous_view_shares_the_engine(tmp_path: Path, spelled: dict[s
         ({"storage_dir": "a", "storageDir": "b"}, "storage_dir and storageDir are the same"),
         ({"base_url": "http://a", "baseUrl": "http://b"}, "base_url and baseUrl are the same"),
         ({"async_": True, "async": False}, "async_ and async are the same"),
-        ({"storage_dir": 5}, "storageDir must be a path, not 5"),
+        ({"storage_dir": 5}, "storage_dir must be a path, not 5"),
         ({"colour": "green"}, r"unknown option 'colour'; there are: .*durability"),
         ({"plugin": []}, r"unknown option 'plugin'"),
     ],
@@ -209,19 +209,19 @@ def test_arguments_that_are_refused(
 def test_directories_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for where in (tmp_path / "file", tmp_path / "file" / "below", "nul\0byte", "", "x" * 300):
-        with pytest.raises(EnvironmentError, match="storageDir") as caught:
+        with pytest.raises(EnvironmentError, match=r"storage.dir") as caught:
             pouchdb.setup(where, plugins=[])
         assert str(where).split("\0")[0][:50] in str(caught.value)
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs a place where nobody may write")
 def test_a_directory_in_which_nobody_may_write() -> None:
-    with pytest.raises(EnvironmentError, match="storageDir /proc/self/databases cannot be used"):
+    with pytest.raises(EnvironmentError, match="the storage directory /proc/self/databases cannot be used"):
         pouchdb.setup("/proc/self/databases", plugins=[])
     env = pouchdb.setup("/proc/self/", plugins=[])
-    with pytest.raises(EnvironmentError, match="storageDir /proc/self cannot be used"):
+    with pytest.raises(EnvironmentError, match="the storage directory /proc/self cannot be used"):
         _ = env.uuid
-    with pytest.raises(EnvironmentError, match="storageDir /proc/self cannot be written"):
+    with pytest.raises(EnvironmentError, match="the storage directory /proc/self cannot be written"):
         env.plugin_directory("search")
     with pytest.raises(pouchdb.BaseError):
         env["notes"]
@@ -372,7 +372,7 @@ def test_threads_that_race_to_make_the_uuid_agree(tmp_path: Path) -> None:
 
 def test_a_damaged_uuid_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".uuid").write_text("")
-    with pytest.raises(EnvironmentError, match=r"storageDir .* has a damaged file \.uuid"):
+    with pytest.raises(EnvironmentError, match=r"the storage directory .* has a damaged file \.uuid"):
         _ = pouchdb.setup(tmp_path, plugins=[]).uuid
 
 

@@ -98,7 +98,8 @@ def freshness(stale: Any, update: Any) -> Literal["true", "false", "lazy"]:
     """Return whether a query brings its index up to date first, not, or afterwards (lazy). Raises QueryParseError."""
     if stale is not None and stale is not False:
         if not isinstance(stale, str) or stale not in _STALE or update is not None:
-            raise QueryParseError("stale is 'ok' or 'update_after', and not given together with update")
+            together = "" if update is None else " together with update"
+            raise QueryParseError(f"stale is 'ok' or 'update_after', not {safe_repr(stale)}{together}")
         return _STALE[stale]
     if update is None or update is True or update is False:
         return "false" if update is False else "true"
@@ -115,7 +116,7 @@ def flag_of(given: Mapping[str, Any], name: str) -> bool:
     """Return an option that is true or false, or a string of it; False by default. Raises QueryParseError."""
     value = given.get(name, False)
     if value not in (True, False, "true", "false"):
-        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
+        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)} is neither true nor false")
     return value in (True, "true")
 
 
@@ -129,9 +130,9 @@ def whole_of(given: Mapping[str, Any], name: str, default: int | None) -> int | 
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is not int:
-        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
+        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)} is not a whole number")
     if value < 0:
-        raise QueryParseError(f"{name} must be greater than or equal to zero")
+        raise QueryParseError(f"{name} must be greater than or equal to zero, not {value}")
     return min(value, MAX_COUNT)
 
 
@@ -148,4 +149,4 @@ def place_in(kind: str, bookmark: Any) -> int:
             return int(place)
     except ValueError:
         pass  # raised below
-    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)}")
+    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)} came with no answer to this query")

@@ -104,7 +104,8 @@ def query_rows(db: SyncPouchDB, fun: str, **options: Any) -> Record:
     known = inspect.signature(query).parameters
     for name in options:
         if name not in known or name == "queries":
-            raise BadRequest(f"unknown option {name!r} of a query")
+            options_there = sorted(each for each in known if known[each].kind is known[each].KEYWORD_ONLY)
+            raise BadRequest(f"unknown option {name!r} of a query; there are: {', '.join(options_there)}")
     given = {name: each.default for name, each in known.items() if each.kind is each.KEYWORD_ONLY}
     answer = db.plugins.list(db, replace(_request(db, fun, {**given, **options}), stream=True))
     answer["rows"] = iter(answer["rows"])

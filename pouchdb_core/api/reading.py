@@ -139,7 +139,7 @@ def bulk_get(
         options: dict[str, Any] = {"revs": revs, "latest": latest, "attachments": attachments, "binary": binary}
         for name in docs:
             if name != "docs" and name not in options:
-                raise BadRequest(f"bulk_get has no option {name!r}")
+                raise BadRequest(f"bulk_get has no option {name!r}; there are: {', '.join(options)}")
             if name != "docs":
                 options[name] = docs[name]
         return bulk_get(db, docs.get("docs"), **options)  # type: ignore[arg-type]  # None is refused below

@@ -200,10 +200,7 @@ def check_name(name: Any) -> str:
     if type(name) is not str:
         raise BadRequest(f"an attachment's name must be a string, not {safe_repr(name)}")
     if name.startswith("_"):
-        raise BadRequest(
-            f"Attachment name must not start with an underscore: {name!r}. "
-            "It is recommended to put attachments into a document that has no such names."
-        )
+        raise BadRequest(f"Attachment name must not start with an underscore: {name!r}")
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -266,7 +266,11 @@ class Machine(RuleBasedStateMachine):
     def compact(self) -> None:
         self.db.compact()
         for doc in self.docs.values():
+            # Only documents are read that have something beside their winner; of the others ids go with the next edit.
+            has_more = set(doc.bodies) != {doc.winner()}
             doc.compact()
+            if has_more:
+                doc.stem(self.limit)
 
     @rule(limit=st.sampled_from([1, 2, 3, 1000]))
     def limit_revisions(self, limit: int) -> None:

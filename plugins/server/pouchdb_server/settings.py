@@ -69,10 +69,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         if isinstance(self.cors, str):
-            raise BadRequest("cors is True, False or a list of origins")
+            raise BadRequest(f"cors is True, False or a list of origins, not the text {safe_repr(self.cors)}")
         for name, password in self.admins.items():
             if not name or ":" in name or not password:
-                raise BadRequest("an administrator has a name without a colon, and a password")
+                raise BadRequest(f"an administrator has a name without a colon, and a password; not {safe_repr(name)}")
         if self.fauxton is not None:
             check_fauxton(self.fauxton)
         for name in ("workers", "slow_workers"):
