@@ -285,10 +285,13 @@ def _size(where: str | Path, size: int, processors: Processors) -> list[str]:
         )
         db.put(VIEW)
         view = processors.of(lambda: db.query("v/k"), size)
-        index = processors.of(lambda: (db.create_index(INDEX), db.find({"number": -1})), size)
+        index = processors.of(lambda: (db.create_index(INDEX), db.find({"selector": {"number": -1}})), size)
         numbers = [db.get(id)["number"] for id in ids[:SINGLE]]
         found = processors.of(
-            lambda: [db.find({"number": {"$gte": number}}, sort=["number"], limit=25) for number in numbers],
+            lambda: [
+                db.find({"selector": {"number": {"$gte": number}}, "sort": ["number"], "limit": 25})
+                for number in numbers
+            ],
             len(numbers),
         )
         environment.destroy("a")

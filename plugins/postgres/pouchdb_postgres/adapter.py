@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -12,7 +13,7 @@ from pouchdb_core.adapters.local import LocalAdapter, check_options
 from pouchdb_core.adapters.sqlite.sqlite_index_store import scratch_store
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.requests import Guard, Write
+from pouchdb_core.requests import Changes, Guard, Write
 from pouchdb_core.results import Outcome
 from pouchdb_core.state import Slot
 from pouchdb_postgres.address import SCHEMES, address_of
@@ -90,6 +91,18 @@ class PostgresAdapter(LocalAdapter):
         from pouchdb_postgres.places import destroy_database
 
         destroy_database(server_of(place), name, f"database {name!r}")
+
+    def changes(self, request: Changes) -> Iterator[Any]:
+        if not request.live:
+            return super().changes(request)
+        from pouchdb_postgres.lasting_feed import lasting
+
+        if request.since in ("now", "latest"):
+            request = replace(request, since=self.store.counters().update_seq)
+        elif type(request.since) is int:
+            # As the feed takes it: there is nothing after the end.
+            request = replace(request, since=min(request.since, self.store.counters().update_seq))
+        return lasting(super().changes, request, self.store.connections.what)
 
     # A write is refused at once in code that runs within a write of the same thread. A write that had no
     # effect, for an external reason, is retried.

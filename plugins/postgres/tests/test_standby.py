@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 import pouchdb
-from pouchdb_core.errors import NotFound, ReadOnlyStorage
+from pouchdb_core.errors import DatabaseBusy, NotFound, ReadOnlyStorage, Unreachable
+from pouchdb_core.requests import Changes
+from pouchdb_core.results import Record
+from pouchdb_core.runner import Idle
 
 READ_ONLY = "the server is read-only"
 VIEW = {"_id": "_design/v", "views": {"k": {"map": "function (doc) { emit(doc.n); }"}}}
@@ -179,3 +183,75 @@ def test_a_failover(own_postgres: Any, standby: Any, open_place: Callable[..., A
             each.cancel()
     assert {row.id for row in db.all_docs().rows} == seen["writer"] == seen["reader"]
     assert db.integrity_check() == []
+
+
+def test_live_feeds_go_on_after_the_server_was_gone(own_postgres: Any, open_place: Callable[..., Any]) -> None:
+    """Whatever a feed is at when the server goes, it reads on after its last row; nothing twice, nothing left out."""
+    place = open_place(own_postgres.url(pool_timeout=1))
+    db = place["a"]
+    db.put({"_id": "old"})
+    with ExitStack() as ending:
+
+        def follow(**options: Any) -> Iterator[Any]:
+            feed = db.changes(live=True, **options)
+            ending.callback(feed.cancel)
+            return iter(feed)
+
+        rows, limited = follow(include_docs=True), follow(since="now", limit=3)
+        filtered = follow(filter=lambda doc, _: doc["_id"].startswith("n"))
+        assert next(rows).id == "old"
+        for number in range(3):
+            # What reads meanwhile waits, as does what begins to read afterwards.
+            found: list[Any] = []
+            reader = threading.Thread(target=lambda found=found: found.append(next(rows)))
+            late: list[Any] = []
+            later = threading.Thread(target=lambda late=late: late.append((next(limited).id, next(filtered).id)))
+            reader.start()
+            if number:
+                own_postgres.stop()
+            later.start()
+            if number:
+                # It has been given up by now by whoever asked before.
+                with pytest.raises(Unreachable):
+                    db.get("old")
+                own_postgres.start()
+            db.put({"_id": f"n{number}", "n": number})
+            reader.join(60)
+            later.join(60)
+            assert [(row.id, row.doc["n"]) for row in found] == [(f"n{number}", number)]
+            assert late == [(f"n{number}", f"n{number}")]
+        assert list(limited) == [], "it had as many as were wanted"
+    place.destroy("a")
+    with pytest.raises(pouchdb.BadRequest, match="cannot be descending"):
+        place["a"].changes(live=True, descending=True)
+
+
+def test_how_a_feed_reads_on() -> None:
+    """After the last row or pause that it passed on, for as many rows as are left; other errors end it."""
+    from pouchdb_postgres.lasting_feed import lasting
+
+    asked: list[tuple[Any, Any]] = []
+    answers: Iterator[list[Any]] = iter(
+        [
+            [Record(seq=3), Record(seq=4), Unreachable("gone")],
+            [DatabaseBusy("no connection")],
+            [Idle(0.0, 9), Unreachable("gone")],
+            [Record(seq=10), NotFound("destroyed")],
+        ]
+    )
+
+    def read(request: Changes) -> Iterator[Any]:
+        asked.append((request.since, request.limit))
+        for each in next(answers):
+            if isinstance(each, Exception):
+                raise each
+            yield each
+
+    feed = lasting(read, Changes(since=2, live=True, limit=7), "database 'a'")
+    seen = [next(feed) for _ in range(7)]
+    pauses = [row for row in seen if isinstance(row, Idle)]
+    assert [row.seq for row in seen] == [3, 4, 4, 4, 9, 9, 10]
+    assert [row.timeout for row in pauses] == [0.05, 0.1, 0.0, 0.05], "longer each time, until something was read"
+    with pytest.raises(NotFound, match="destroyed"):
+        next(feed)
+    assert asked == [(2, 7), (4, 5), (4, 5), (9, 5)]
