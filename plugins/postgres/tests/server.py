@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -35,6 +36,17 @@ def missing() -> str | None:
     if os.geteuid() == 0 and shutil.which("setpriv") is None:
         return "PostgreSQL does not run as root, and there is no setpriv"
     return None
+
+
+def _children(parent: int) -> list[int]:
+    """Return the processes that a process started; none without /proc, where they end by themselves soon after it."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # After the name, which may have spaces: state, parent, ...
+            if int(stat.read_text("utf-8", "replace").rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
 
 
 class Postgres:
@@ -77,6 +89,16 @@ class Postgres:
         return f"postgresql://pouchdb@127.0.0.1:{self.port}/postgres{'?' if asked else ''}{asked}"
 
     def start(self) -> None:
+        deadline = time.monotonic() + 60
+        while not self._started(deadline):
+            assert time.monotonic() < deadline, self._log()
+
+    def _log(self) -> str:
+        return (self.home / "log").read_text("utf-8", "replace")
+
+    def _started(self, deadline: float) -> bool:
+        """Start it; return False if it has to be done again: a process of the one before still holds its memory."""
+        before = len(self._log()) if (self.home / "log").exists() else 0
         with (self.home / "log").open("ab") as log:
             options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": self.home, "port": self.port}
             # Tests end processes, not the machine: what was written to a file is kept.
@@ -89,23 +111,25 @@ class Postgres:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 60
         while True:
             try:
                 psycopg.connect(self.url()).close()
             except psycopg.OperationalError as error:
-                if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise AssertionError((self.home / "log").read_text("utf-8", "replace")) from error
+                ended = self.process.poll() is not None
+                if ended and "shared memory block" in self._log()[before:]:
+                    return False
+                if ended or time.monotonic() > deadline:
+                    raise AssertionError(self._log()) from error
                 time.sleep(0.02)
             else:
-                return
+                return True
 
     def follow(self, other: Postgres) -> None:
         """Wait until this standby shows all that the other server has committed."""
         ((written,),) = other.run("SELECT pg_current_wal_lsn()::text")
         deadline = time.monotonic() + 60
         while self.run(f"SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn") != [(True,)]:
-            assert time.monotonic() < deadline, (self.home / "log").read_text("utf-8", "replace")
+            assert time.monotonic() < deadline, self._log()
             time.sleep(0.02)
 
     def promote(self) -> None:
@@ -115,7 +139,13 @@ class Postgres:
     def kill(self) -> None:
         """kill -9 of all of its processes: what a power cut leaves, but for the disk's cache."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        # It starts no others meanwhile. Each of them has a process group of its own.
+        self.process.send_signal(signal.SIGSTOP)
+        children = _children(self.process.pid)
+        self.process.send_signal(signal.SIGKILL)
+        for pid in children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
