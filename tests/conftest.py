@@ -23,6 +23,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not ((ROOT / "plugins").is_dir() and (ROOT / "pouchdb_core").is_dir()):
+        skip = pytest.mark.skip(reason="NO TEST of the source of all packages and plug-ins: this is not a checkout")
+        for item in items:
+            if item.get_closest_marker("checkout") is not None:
+                item.add_marker(skip)
+
+
 @pytest.fixture(params=["file", "memory"])
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SyncEnvironment]:
     """An environment without plug-ins: on SQLite files, and in memory."""

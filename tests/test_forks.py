@@ -133,6 +133,7 @@ def test_functions_around_a_fork_are_called_on_both_sides() -> None:
 NAMES = {"pouchdb/cli/dumps.py", "pouchdb_core/views/follow.py", "plugins/postgres/pouchdb_postgres/adapter.py"}
 
 
+@pytest.mark.checkout
 def test_nothing_else_has_its_own_way_to_survive_a_fork() -> None:
     sources = [*ROOT.glob("pouchdb*/**/*.py"), *ROOT.glob("plugins/*/pouchdb_*/**/*.py")]
     found = {

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 MAKERS = {"Thread", "Timer", "Runner", "Workers"}
 REFUSED = {
@@ -61,6 +63,7 @@ def rows() -> set[tuple[str, str]]:
 POOLS = {"pouchdb_core/runner.py", "plugins/server/pouchdb_server/workers.py"}
 
 
+@pytest.mark.checkout
 def test_every_thread_and_pool_is_in_the_table() -> None:
     found = set()
     unnamed = set()
@@ -78,6 +81,7 @@ def test_every_thread_and_pool_is_in_the_table() -> None:
     assert found == rows()
 
 
+@pytest.mark.checkout
 def test_every_thread_is_a_daemon() -> None:
     threads = [node for path in sources() for _, node in made(path) if called(node) == "Thread"]
     assert len(threads) > 10

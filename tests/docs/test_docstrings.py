@@ -19,6 +19,7 @@ MODULES = [
 ]
 
 
+@pytest.mark.checkout
 def test_the_tour_of_the_package_is_there() -> None:
     """Both interfaces, as in the documentation of the original."""
     assert pouchdb.__name__ in MODULES

@@ -46,6 +46,7 @@ def test_the_code_blocks_run(path: str, run_document: Callable[[str], int]) -> N
     assert run_document(path) > 0
 
 
+@pytest.mark.checkout
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_links_lead_somewhere(path: str) -> None:
     document = ROOT / path
@@ -63,6 +64,7 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
+@pytest.mark.checkout
 def test_the_tree_names_what_there_is() -> None:
     shown = re.search(r"```text\n(.*?)```", (ROOT / "ARCHITECTURE.md").read_text("utf-8"), re.DOTALL)
     assert shown is not None

@@ -54,6 +54,7 @@ def test_faults_exist(text: str) -> None:
     assert all(callable(getattr(CouchServer, name)) for name in names)
 
 
+@pytest.mark.checkout
 @pytest.mark.parametrize("page", ["docs/server.md", "docs/http-coverage.md", "plugins/server/README.md"])
 def test_links_lead_somewhere(page: str) -> None:
     document = PAGE.parents[1] / page

@@ -1,7 +1,8 @@
 """Checks built distributions: ``python tests/installed/check.py dist``.
 
 Every wheel alone and all together in clean environments, imported with warnings as errors; ``pouchdb[all]`` with every
-Python found (python3.10 to python3.14, or those of the variable PYTHONS); the tests of each plug-in's sdist.
+Python found (python3.10 to python3.14, or those of the variable PYTHONS); the tests of each sdist, the core's last,
+which take longer than all others.
 """
 
 from __future__ import annotations
@@ -78,18 +79,20 @@ def main() -> int:
 
 
 def sdists(environment: Environment, dist: Path, folder: Path) -> list[str]:
-    """Run the tests of each plug-in's sdist, with what is installed; return the names of those that failed."""
+    """Run the tests of each sdist, with what is installed; return the names of those that failed."""
     failed = []
-    environment.install(["hypothesis", "pytest", "pyjwt[crypto]"])
-    for archive in sorted(dist.glob("pouchdb_*.tar.gz")):
+    environment.install(["hypothesis", "pytest", "pytest-xdist", "pyjwt[crypto]"])
+    for archive in [*sorted(dist.glob("pouchdb_*.tar.gz")), *dist.glob("pouchdb-*.tar.gz")]:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
         tree = folder / archive.name.removesuffix(".tar.gz")
         # What is installed is tested, not the source beside the tests.
-        for package in tree.glob("pouchdb_*"):
-            shutil.rmtree(package)
+        for package in [tree / "pouchdb", *tree.glob("pouchdb_*")]:
+            shutil.rmtree(package, ignore_errors=True)
+        parallel = ["--numprocesses=auto"] if archive.name.startswith("pouchdb-") else []
+        tests = ["-m", "pytest", "-q", "--import-mode=importlib", *parallel, "tests"]
         try:
-            said = environment.run(["-m", "pytest", "-q", "--import-mode=importlib", "tests"], tree, warnings=True)
+            said = environment.run(tests, tree, warnings=True)
         except RuntimeError as error:
             # The others are tested as well: all of them take a while.
             failed.append(archive.name)

@@ -9,6 +9,7 @@ from replicas.postgres import postgres_player, server
 SEEDS = (6, 21, 149, 365)
 
 
+@pytest.mark.checkout
 def test_all_replicas_in_postgresql_are_equal_when_the_network_heals() -> None:
     reason = server().missing()
     if reason is not None:

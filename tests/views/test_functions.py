@@ -20,7 +20,7 @@ import pytest
 import pouchdb
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.errors import BadRequest, FunctionError, PouchDBError
-from pouchdb_core.javascript import Limits
+from pouchdb_core.javascript import Js2Py, Limits
 from pouchdb_core.views.javascript_maps import pool_of
 
 Design = Callable[..., Any]
@@ -335,6 +335,8 @@ ATTACKS = {
 @pytest.mark.parametrize("engine", ["quickjs-ng", "js2py"])
 def test_the_database_answers_after_every_attack(engine: str) -> None:
     """tests/javascript has all of them; this is what a user sees of it."""
+    if engine == "js2py" and not Js2Py().available():
+        pytest.skip(f"JavaScript engine js2py is NOT INSTALLED, nothing of it is tested; run: {Js2Py().install}")
     limits = Limits(seconds=0.8, memory=32 * 2**20)
     with pouchdb.setup(":memory:", plugins=[], js_engine=engine, js_limits=limits) as environment:
         database = environment["test"]
