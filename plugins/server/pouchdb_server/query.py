@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pouchdb_server.messages import Request
 
 __all__ = [
+    "LIKE_VIEW",
     "LISTING",
     "READING",
     "VIEWING",
@@ -52,6 +53,18 @@ LISTING = {
     "startkey": "json",
     "update_seq": "flag",
 }
+LIKE_VIEW = {
+    **LISTING,
+    "group": "flag",
+    "group_level": "number",
+    "partition": "text",
+    "reduce": "flag",
+    "sorted": "flag",
+    "stable": "flag",
+    "stale": "text",
+    "update": "text",
+}
+"""Of a list of documents: CouchDB takes it for a view without a reduce function, and checks what views have."""
 VIEWING = {
     **LISTING,
     "end_key_doc_id": "endkey_docid",

@@ -326,6 +326,24 @@ def test_what_has_an_etag(client, path):
     assert "ETag" in client.post("/db/_all_docs/queries", {"queries": [{}]}).headers
 
 
+def test_a_list_of_documents_is_checked_like_a_view_without_a_reduce_function(client):
+    client.put("/db/_design/v", {"views": {"v": {"map": "function (doc) { emit(1); }"}}})
+    for query, reason in {
+        "reduce=true": "Reduce is invalid for map-only views.",
+        "group=true": "Invalid use of grouping on a map view.",
+        "group_level=1": "Invalid use of grouping on a map view.",
+        "stale=old": "Invalid value for `stale`.",
+        "update=never": "Invalid value for `update`.",
+        "partition=p": "`partition` parameter is not supported on this db",
+        'keys=["a"]&startkey="b"': "`keys` is incompatible with `key`, `start_key` and `end_key`",
+    }.items():
+        answer = client.get(f"/db/_all_docs?{query}")
+        assert (answer.status, answer.json) == (400, {"error": "query_parse_error", "reason": reason}), query
+    assert client.get("/db/_all_docs?reduce=false&group=false&stale=ok&update=lazy&sorted=false").status == 200
+    answer = client.get("/db/_design/v/_view/v?partition=p")
+    assert (answer.status, answer.json["reason"]) == (400, "`partition` parameter is not supported in this design doc")
+
+
 def test_purging_tells_what_was_asked_for(client):
     client.put("/db/a?new_edits=false", {"_rev": "3-c", "_revisions": {"start": 3, "ids": ["c", "b", "a"]}})
     assert client.post("/db/_purge", {"a": ["3-c", "9-x"]}).json["purged"] == {"a": ["3-c"]}

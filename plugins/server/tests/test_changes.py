@@ -71,6 +71,7 @@ def test_bad_parameters(filled):
         "limit=-1",
         "style=other",
         "heartbeat=0&feed=longpoll",
+        "heartbeat=-1",
         "timeout=x&feed=longpoll",
     ):
         assert filled.get(f"/db/_changes?{wrong}").status == 400, wrong
@@ -119,6 +120,7 @@ def test_continuous_ends_with_where_to_go_on(filled):
 def test_eventsource(filled):
     with filled.open("GET", "/db/_changes?feed=eventsource&heartbeat=20", headers={"Last-Event-ID": "4"}) as response:
         assert response.getheader("Content-Type") == "text/event-stream"
+        assert response.getheader("Cache-Control") == "no-cache"
         assert response.readline().startswith(b'data: {"seq":5,"id":"doc4"')
         assert response.readline() == b"id: 5\n"
         assert response.readline() == b"\n"

@@ -65,6 +65,9 @@ def changes(request: Request, database: SyncPouchDB) -> Response:
     feed = {"live": "continuous"}.get(feed, feed)
     if feed not in FEEDS:
         raise BadRequest("Supported `feed` types: normal, continuous, live, longpoll, eventsource")
+    if "heartbeat" in request.query:
+        # Of any feed, as in CouchDB.
+        timing(request)
     asked = _asked(request, database, live=feed != "normal")
     content_type = "text/event-stream" if feed == "eventsource" else "application/json"
     if feed == "normal":
@@ -77,7 +80,7 @@ def changes(request: Request, database: SyncPouchDB) -> Response:
         body = _eventsource(database, asked, timing(request))
     # Errors in the request are reported before the head of the response is sent.
     first = next(body)
-    headers = {"x-accel-buffering": "no"}
+    headers = {"x-accel-buffering": "no", **({"cache-control": "no-cache"} if feed == "eventsource" else {})}
     return Response(_again(first, body), 200, headers, content_type=content_type, wakes=_wakes(database))
 
 

@@ -10,7 +10,7 @@ from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_server.handlers.paging import by_keys, by_range
 from pouchdb_server.messages import Request, Response
-from pouchdb_server.query import LISTING, as_values, chosen, parameters
+from pouchdb_server.query import LIKE_VIEW, LISTING, as_values, chosen, parameters
 from pouchdb_server.rows import Lists, Rows
 
 __all__ = [
@@ -57,7 +57,7 @@ def local_docs_queries(request: Request, database: SyncPouchDB) -> Response:
 
 
 def _one(request: Request, database: SyncPouchDB, listed: Callable[[SyncPouchDB, Any], Listed]) -> Response:
-    rows, head = listed(database, _prepared(parameters(request, LISTING)))
+    rows, head = listed(database, _prepared(parameters(request, LIKE_VIEW)))
     return Rows(rows, head, etag=True)
 
 
@@ -65,9 +65,9 @@ def _several(request: Request, database: SyncPouchDB, listed: Callable[[SyncPouc
     queries = request.json().get("queries")
     if not isinstance(queries, list) or not all(isinstance(each, dict) for each in queries):
         raise BadRequest("`queries` member must exist and be an array of objects.")
-    common = chosen(request.query, LISTING)
+    common = chosen(request.query, LIKE_VIEW)
     # Errors in any of them are reported before the first is answered.
-    asked = [_prepared({**common, **chosen(each, as_values(LISTING))}) for each in queries]
+    asked = [_prepared({**common, **chosen(each, as_values(LIKE_VIEW))}) for each in queries]
     return Lists(listed(database, options) for options in asked)
 
 
@@ -147,11 +147,15 @@ def _selected(ids: list[str], options: dict[str, Any]) -> tuple[list[Any], int |
     return found[skip : None if limit is None else skip + limit], None if offset is None else offset + skip
 
 
-def _prepared(options: dict[str, Any]) -> dict[str, Any]:
+def _prepared(given: dict[str, Any]) -> dict[str, Any]:
+    _check_as_view(given)
+    options = {name: value for name, value in given.items() if name in LISTING}
     if not isinstance(options.get("keys", []), list):
         raise BadRequest("`keys` parameter must be an array.")
     if "keys" in options:
-        if len(options["keys"]) > 1 and any(name in options for name in ("startkey", "endkey")):
+        ends = [options[name] for name in ("startkey", "endkey") if name in options]
+        # A single one may come with a `key`.
+        if ends and options["keys"] and (len(options["keys"]) > 1 or len(ends) == 1 or ends[0] != ends[1]):
             raise QueryParseError("`keys` is incompatible with `key`, `start_key` and `end_key`")
         return _without(options, "startkey", "endkey")
     # Ids are strings: in CouchDB's order of ids every other value is before all of them.
@@ -159,6 +163,20 @@ def _prepared(options: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(options.get(last, ""), str):
         return {**_without(options, first, last), last: ""}
     return options if isinstance(options.get(first, ""), str) else _without(options, first)
+
+
+def _check_as_view(given: Mapping[str, Any]) -> None:
+    """Raise QueryParseError for what CouchDB refuses of a view without a reduce function."""
+    if given.get("reduce"):
+        raise QueryParseError("Reduce is invalid for map-only views.")
+    if given.get("group") or given.get("group_level"):
+        raise QueryParseError("Invalid use of grouping on a map view.")
+    if given.get("stale", "ok") not in ("ok", "update_after"):
+        raise QueryParseError("Invalid value for `stale`.")
+    if given.get("update", "true") not in ("true", "false", "lazy", True, False):
+        raise QueryParseError("Invalid value for `update`.")
+    if "partition" in given:
+        raise QueryParseError("`partition` parameter is not supported on this db")
 
 
 def _without(options: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -19,20 +19,23 @@ from pouchdb_server.rows import Lists, Rows
 __all__ = ["cleanup", "compact", "design_info", "must_build", "queries", "query", "rebuild", "temporary"]
 
 MOST_ERRORS = 10
+QUERY = {**VIEWING, "partition": "text"}
 
 
 def query(request: Request, database: SyncPouchDB) -> Response:
     """GET and POST /{db}/_design/{ddoc}/_view/{view}."""
     if request.method == "POST" and "queries" in request.json(required=False):
         raise BadRequest("The `queries` parameter is no longer supported at this endpoint")
-    return Rows(*_answer(database, _name(request), parameters(request, VIEWING)), etag=True)
+    return Rows(*_answer(database, _name(request), parameters(request, QUERY)), etag=True)
 
 
 def _single(options: dict[str, Any]) -> dict[str, Any]:
     """Return options with a range instead of a single key, as CouchDB reads it: the more specific option counts.
 
-    Raises QueryParseError for several keys and a range.
+    Raises QueryParseError for several keys and a range, and for a partition.
     """
+    if "partition" in options:
+        raise QueryParseError("`partition` parameter is not supported in this design doc")
     keys = options.get("keys")
     if not isinstance(keys, list) or len(keys) != 1:
         if keys and ("startkey" in options or "endkey" in options):
@@ -59,7 +62,7 @@ def queries(request: Request, database: SyncPouchDB) -> Response:
     if not isinstance(asked, list) or not all(isinstance(each, dict) for each in asked):
         raise BadRequest("`queries` member must exist and be an array of objects.")
     name = _name(request)
-    options = [chosen(each, as_values(VIEWING)) for each in asked]
+    options = [chosen(each, as_values(QUERY)) for each in asked]
     return Lists(_answer(database, name, each) for each in options)
 
 
