@@ -17,6 +17,7 @@ OPTIONS = {
     "end_key": "endkey",
     "endkey": "json",
     "inclusive_end": "flag",
+    "key": "json",
     "limit": "number",
     "skip": "number",
     "start_key": "startkey",

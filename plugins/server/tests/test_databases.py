@@ -79,11 +79,18 @@ def test_a_database_that_somebody_else_destroyed(client, environment):
     assert client.get("/db/new").status == 200
 
 
+@pytest.mark.parametrize("option", ["q=0", "q=x", "n=-1", "partitioned=maybe", "engine=none"])
+def test_options_that_nothing_can_mean(client, option):
+    assert client.put(f"/other?{option}").status == 400
+    assert client.get("/other").status == 404
+
+
 def test_all_dbs_comes_from_its_plug_in(client, environment):
     client.put("/zoo")
     assert client.get("/_all_dbs").json == ["db", "zoo"]
     assert client.get("/_all_dbs?descending=true&limit=1").json == ["zoo"]
     assert client.get('/_all_dbs?startkey="e"').json == ["zoo"]
+    assert client.get('/_all_dbs?key="zoo"').json == ["zoo"]
     environment.reset_all_dbs()
     assert client.get("/_all_dbs").json == []
 
@@ -95,7 +102,7 @@ def test_dbs_info(client):
     assert [each["key"] for each in client.get("/_dbs_info").json] == ["db"]
     assert client.post("/_dbs_info", {"keys": "db"}).status == 400
     client.put("/other")
-    asked = {'startkey="e"': "other", 'end_key="e"': "db", 'descending=true&endkey="e"': "other", "skip=1": "other"}
+    asked = {'startkey="e"': "other", 'end_key="e"': "db", 'descending=true&endkey="e"': "other", 'key="db"': "db"}
     for query, name in asked.items():
         assert [each["key"] for each in client.get(f"/_dbs_info?{query}").json] == [name], query
 

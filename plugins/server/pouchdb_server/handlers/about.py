@@ -38,6 +38,7 @@ RANGE = {
     "descending": "flag",
     "end_key": "endkey",
     "endkey": "json",
+    "key": "json",
     "limit": "number",
     "skip": "number",
     "start_key": "startkey",

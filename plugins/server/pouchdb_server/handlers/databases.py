@@ -12,6 +12,7 @@ from pouchdb_core.errors import BadRequest, PouchDBError
 from pouchdb_core.results import Record
 from pouchdb_server.document_check import check_rev_text
 from pouchdb_server.messages import Request, Response
+from pouchdb_server.query import is_number
 from pouchdb_server.security import security_of
 
 if TYPE_CHECKING:
@@ -64,8 +65,22 @@ def create(request: Request, database: None) -> Response:
     """PUT /{db}."""
     name = request.path[0]
     check_name(name)
+    _check_options(request)
     request.server.databases.create(name)
     return Response({"ok": True}, 201, {"location": f"{request.public_origin}/{quote(name, safe='')}"})
+
+
+def _check_options(request: Request) -> None:
+    """Raise BadRequest for what CouchDB refuses; otherwise these options mean nothing here."""
+    query = request.query
+    for option in ("n", "q"):
+        value = query.get(option, "1")
+        if not is_number(value) or int(value) == 0:
+            raise BadRequest(f"The `{option}` value should be a positive integer.")
+    if query.get("engine", "couch") != "couch":
+        raise BadRequest("invalid_engine_extension")
+    if query.get("partitioned", "false") not in ("true", "false"):
+        raise BadRequest("Invalid `partitioned` parameter")
 
 
 def info(request: Request, database: SyncPouchDB) -> dict[str, Any]:
