@@ -1,4 +1,4 @@
-"""Bodies compressed with gzip, decompressed while they are read."""
+"""Bodies compressed with gzip, decompressed while they are read; and bodies compared with what was said of them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import zlib
 from typing import Any
 
 from pouchdb_core.documents.content import md5_text
-from pouchdb_core.errors import BadRequest
+from pouchdb_core.errors import BadRequest, ContentMismatch
 from pouchdb_server.http_errors import RequestTooLarge
 
-__all__ = ["Limited", "Packed", "Unpacked"]
+__all__ = ["Compared", "Limited", "Packed", "Unpacked"]
 
 PIECE = 64 * 1024
 
@@ -74,6 +74,21 @@ class Limited:
         self._total += len(piece)
         if self._most is not None and self._total > self._most:
             raise RequestTooLarge(f"an attachment has more than {self._most} bytes")
+        return piece
+
+
+class Compared:
+    """A file that has the MD5 of a ``Content-MD5`` header. Raises ContentMismatch at its end if it has not."""
+
+    def __init__(self, file: Any, header: str) -> None:
+        self._file, self._wanted = file, f"md5-{header}"
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def read(self, size: int = -1, /) -> bytes:
+        piece: bytes = self._file.read(size)
+        self._md5.update(piece)
+        if (size < 0 or (size and not piece)) and md5_text(self._md5) != self._wanted:
+            raise ContentMismatch()
         return piece
 
 

@@ -131,6 +131,23 @@ def test_writing(filled):
     assert filled.get("/db/a/b").status == 404
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_what_arrives_has_the_md5_that_was_promised(filled, packed, chunked):
+    body = gzip.compress(BIG) if packed else BIG
+    for number, (sent, status) in enumerate([(body, 201), (body + b"x", 400), (body[:-1], 400)]):
+        headers = {"Content-MD5": digest(sent if status == 201 else body).removeprefix("md5-")}
+        if packed:
+            headers["Content-Encoding"] = "gzip"
+        answer = filled.call("PUT", f"/db/md5{number}/file", iter([sent[:9], sent[9:]]) if chunked else sent, headers)
+        assert answer.status == status
+        if status == 201:
+            assert filled.get(f"/db/md5{number}/file").body == BIG
+        else:
+            assert packed or answer.json["error"] == "content_md5_mismatch"
+            assert filled.get(f"/db/md5{number}").status == 404
+
+
 def test_what_comes_packed_is_stored_as_what_it_was(filled, serve, call):
     packed = gzip.compress(BIG[:1000]) + gzip.compress(BIG[1000:])
     # Once with its length, once in chunks.

@@ -17,7 +17,7 @@ from pouchdb_server.handlers.writing import rev_of, written
 from pouchdb_server.http_errors import MissingRevision, UnsupportedMediaType
 from pouchdb_server.messages import Request, Response, header_text
 from pouchdb_server.multipart import new_boundary
-from pouchdb_server.unpacking import Unpacked
+from pouchdb_server.unpacking import Compared, Unpacked
 
 __all__ = ["RangeNotSatisfiable", "delete", "get", "put"]
 
@@ -127,15 +127,19 @@ def _place(digits: str) -> int:
 def put(request: Request, database: SyncPouchDB) -> Response:
     """PUT /{db}/{docid}/{attachment}: stored while it arrives, and only if all of it arrived.
 
-    A body compressed with gzip is stored uncompressed: then ranges of it can be read.
+    A body compressed with gzip is stored uncompressed: then ranges of it can be read. ``Content-MD5`` is that of the
+    body as it was sent.
     """
     id, name = _id(request), request.params["attachment"]
     _check_local(id)
     content_type = request.headers.get("content-type", "application/octet-stream")
     content: Any = request.body if request.file is None else request.file
+    if md5 := request.headers.get("content-md5", "").strip():
+        content = Compared(request.file or io.BytesIO(request.body), md5)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "gzip":
-        content = Unpacked(request.file or io.BytesIO(request.body), request.server.settings.max_attachment)
+        packed = io.BytesIO(content) if isinstance(content, bytes) else content
+        content = Unpacked(packed, request.server.settings.max_attachment)
     elif encoding != "identity":
         raise UnsupportedMediaType("Only gzip and identity content-encodings are supported")
     rev = rev_of(request)
