@@ -277,7 +277,7 @@ class Accounts:
 
 
 def basic(request: Request) -> tuple[str, str] | None:
-    """Return name and password of the Authorization header. Raises Unauthorized for a malformed one."""
+    """Return name and password of the Authorization header, None without both. Raises Unauthorized for no base64."""
     value: str | None = request.headers.get("authorization")
     if value is None or not value.lower().startswith("basic "):
         return None
@@ -285,9 +285,9 @@ def basic(request: Request) -> tuple[str, str] | None:
         text = base64.b64decode(value[6:].strip(), validate=True).decode()
     except (ValueError, binascii.Error):
         raise Unauthorized("the Authorization header is not base64 of name:password") from None
-    name, _, password = text.partition(":")
-    # With this name and password browsers are made to forget others: CouchDB takes it for no user at all.
-    return None if (name, password) == ("_", "_") else (name, password)
+    name, colon, password = text.partition(":")
+    # CouchDB takes it for no user at all, like `_` and `_`, with which browsers are made to forget others.
+    return None if not colon or text == "_:_" else (name, password)
 
 
 def _kept_secret(environment: SyncEnvironment) -> str:
