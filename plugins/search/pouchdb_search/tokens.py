@@ -92,7 +92,8 @@ def _words(letter: str, letters: str, digits: str, katakana: str, extending: str
     link = f"[{_LINKS}]{extending}"
     unit = f"(?:{letter}{letters}(?:{joint}{letter}{letters})*|{digits}(?:{comma}{digits})*)"
     part = f"(?:{katakana}{unit}+)"
-    return f"(?:{link})*{part}(?:(?:{link})+{part})*(?:{link})*{others}"
+    # Of a run of links only the first begins a word: else a run without a word took time by the square of its length.
+    return f"(?:(?<![{_LINKS}])(?:{link})+)?{part}(?:(?:{link})+{part})*(?:{link})*{others}"
 
 
 @cache
@@ -238,21 +239,23 @@ def _classic_patterns() -> tuple[re.Pattern[str], list[re.Pattern[str]]]:
     # Thai has vowel signs, which are no letters.
     plain = f"(?:[^\\W_{_category('No', 'Nl')}{alone}]|[\u0e00-\u0e59])+"
     digits = f"(?=\\d|{letter}+\\d){plain}"
+    # Repeated parts are bounded: each place of a text may begin a word, and all rules are tried there.
+    some = "{1,64}"
     sign = r"[-/_.,]"
     numbers = [
         f"{plain}{sign}{digits}",
         f"{digits}{sign}{plain}",
-        f"{plain}(?:{sign}{digits}{sign}{plain})+",
-        f"{digits}(?:{sign}{plain}{sign}{digits})+",
-        f"{plain}{sign}{digits}(?:{sign}{plain}{sign}{digits})+",
-        f"{digits}{sign}{plain}(?:{sign}{digits}{sign}{plain})+",
+        f"{plain}(?:{sign}{digits}{sign}{plain}){some}",
+        f"{digits}(?:{sign}{plain}{sign}{digits}){some}",
+        f"{plain}{sign}{digits}(?:{sign}{plain}{sign}{digits}){some}",
+        f"{digits}{sign}{plain}(?:{sign}{digits}{sign}{plain}){some}",
     ]
     others = [
         plain,
         f"{letter}+(?:'{letter}+)+",
         f"{letter}\\.(?:{letter}\\.)+",
         f"{letter}+[&@]{letter}+",
-        f"{plain}(?:[._-]{plain})*@{plain}(?:[.-]{plain})+",
+        f"{plain}(?:[._-]{plain}){{0,64}}@{plain}(?:[.-]{plain}){some}",
         f"{plain}(?:\\.{plain})+",
         f"{plain}\\.(?:{plain}\\.)+",
         f"[{alone}]",
@@ -269,7 +272,7 @@ class Classic(_Longest):
 
 @cache
 def _email_patterns() -> tuple[re.Pattern[str], list[re.Pattern[str]]]:
-    address = r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}"
+    address = r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,64}\.[^\W\d_]{2,63}"
     url = r"(?:https?|ftp|file)://[^\s<>\"']+[^\s<>\"'.,;:!?)]"
     return re.compile(r"[^\W]"), [re.compile(each) for each in (address, url, _unicode_words())]
 

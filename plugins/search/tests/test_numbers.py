@@ -88,7 +88,7 @@ def test_ranges_with_bounds_of_any_kind() -> None:
         db.put({"_id": "both", "n": 0})
         source = "function (doc) { index('n', doc.n); if (doc._id === 'both') { index('m', -9); index('m', 1e20); } }"
         db.put({"_id": "_design/s", "indexes": {"n": {"analyzer": "standard", "index": source}}})
-        for (low, high), left, right in itertools.product(itertools.combinations(sorted(values), 2), "[{", "]}"):
+        for (low, high), left, right in itertools.product(itertools.combinations(sorted(values)[::2], 2), "[{", "]}"):
             whole = Interval(low, high, left == "[", right == "]")
             rows = db.search("s/n", q=f"n:{left}{low!r} TO {high!r}{right}", limit=200)["rows"]
             expected = {f"{n:02}" for n, value in enumerate(values) if holds(whole, value)}

@@ -425,3 +425,11 @@ def test_words_of_ascii_are_those_of_any_text(text: str) -> None:
     beyond = Standard().words(f"{text} \u00e9")
     assert Standard().words(text) == beyond[:-1]
     assert Standard().words(text) == [text[start:end] for start, end in Standard().spans(text)]
+
+
+@pytest.mark.parametrize("name", ["standard", "classic", "email", "cjk", "english"])
+@pytest.mark.parametrize("text", ["_" * 20_000, "a_" * 10_000, "é" + "_" * 20_000, "a+" * 10_000])
+def test_long_runs_of_signs_take_no_time_by_their_square(name: str, text: str) -> None:
+    """They took minutes."""
+    words = analyzer_of(name).words(text + " end")
+    assert words[-1] == "end"
