@@ -122,11 +122,14 @@ def _read(
     answer: Callable[[_Query, Reading | None], T],
 ) -> T:
     """Read an index in one snapshot: also whether it is up to date, so a query of one that is costs no more."""
-    with indexes(db).store.snapshot():
-        follower = _follower(db, path, kind)
-        query = _Query(db, options, follower.kind)
-        if query.update == "true" and (entry := follower.current()) is not None:
-            return answer(query, Reading(follower.place.tables, entry.state))
+    # Before the snapshot: who looks for an index has a lock, and may wait for the database of another in memory.
+    follower = _follower(db, path, kind)
+    query = _Query(db, options, follower.kind)
+    if query.update == "true":
+        with follower.store.snapshot():
+            entry = follower.current()
+            if entry is not None:
+                return answer(query, Reading(follower.place.tables, entry.state))
     with follower.fresh(db, query.update, path), follower.store.snapshot():
         return answer(query, _reading(follower))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,3 +133,35 @@ def test_the_nearest_among_many_in_one_place(db: Any) -> None:
     assert ids(db.spatial("s/g", lat=50, lon=10.5, nearest=True, limit=3)) == ["r49", "r48", "r47"]
     assert ids(db.spatial("s/g", lat=50, lon=10, nearest=True, limit=2)) == ["c0000", "c0001"]
     assert ids(db.spatial("s/g", lat=-50, lon=-170, nearest=True, limit=1)) != []
+
+
+def test_queries_beside_others_that_look_for_their_index(db: Any) -> None:
+    """Whoever looks for an index has a lock and then reads: a query that reads must not look for its index then."""
+    db.bulk_docs([{"_id": f"{n:03}", "k": [n % 9, n % 7]} for n in range(100)])
+    db.spatial("s/k")
+    over = threading.Event()
+    counts: list[int] = []
+
+    def changing() -> None:
+        for number in range(300):
+            design = db.get("_design/v") if number else {"_id": "_design/v"}
+            db.put({**design, "views": {"v": {"map": f"function (doc) {{ emit({number}); }}"}}})
+        over.set()
+
+    def looking() -> None:
+        while not over.is_set():
+            db.query("s/of", limit=1)
+
+    def asking() -> None:
+        while not over.is_set():
+            counts.append(len(db.spatial("s/k", bbox=[0, 0, 5, 5]).rows))
+
+    design = db.get("_design/s")
+    db.put({**design, "views": {"of": {"map": "function (doc) { emit(doc._id); }"}}})
+    threads = [threading.Thread(target=work, daemon=True) for work in (changing, asking, asking, looking, looking)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert not any(each.is_alive() for each in threads), "they wait for each other"
+    assert set(counts) == {counts[0]}
