@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from pouchdb_core import SyncPouchDB
 from pouchdb_core.adapters.sqlite.btree_sizes import Sizes, _share, btree_sizes
 from pouchdb_core.views.state import index_sizes
 
-if not sqlite3.connect(":memory:").execute("SELECT 1 FROM pragma_module_list WHERE name = 'dbstat'").fetchall():
-    pytest.skip("NO TEST of the sizes of indexes: this SQLite was compiled without dbstat", allow_module_level=True)
+with closing(sqlite3.connect(":memory:")) as asked:
+    if not asked.execute("SELECT 1 FROM pragma_module_list WHERE name = 'dbstat'").fetchall():
+        pytest.skip("NO TEST of the sizes of indexes: this SQLite was compiled without dbstat", allow_module_level=True)
 
 
 @pytest.fixture
