@@ -213,8 +213,9 @@ class RemoteAttachment(io.RawIOBase):
             raise RemoteError(f"attachment {self._path} came damaged: it cannot be unpacked: {error}") from error
 
     def close(self) -> None:
-        if not self.closed:
-            self._response.close()
+        # The finalizer closes also what failed to open, which has no response.
+        if not self.closed and (response := self.__dict__.get("_response")) is not None:
+            response.close()
         super().close()
 
 
