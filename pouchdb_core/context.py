@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pouchdb_core.adapters.http.pool import HTTP
 from pouchdb_core.errors import BadRequest, BaseError, NotFound
 from pouchdb_core.events import Listener
 from pouchdb_core.safe_repr import safe_repr
-
-if TYPE_CHECKING:
-    from pouchdb_core.environment import AbstractEnvironment
 
 __all__ = ["JSON", "Context", "JSError", "functions_of"]
 
@@ -31,8 +28,8 @@ class Context:
 
     JSError = JSError
 
-    def __init__(self, environment: AbstractEnvironment) -> None:
-        self._environment = environment
+    def __init__(self, environment: Any) -> None:
+        self._environment: Any = environment
 
     def wait_until_called(self, functions: Listener | Sequence[Listener], timeout: float | None = None) -> bool:
         """Wait until one of the callbacks was called; at once if it was since it was last waited for.
@@ -40,7 +37,8 @@ class Context:
         Functions are compared by equality, so bound methods work. Returns False when ``timeout``
         seconds went by first. Raises BadRequest when there is nothing to wait for.
         """
-        return self._environment._calls.wait(functions_of(functions), timeout)
+        called: bool = self._environment._calls.wait(functions_of(functions), timeout)
+        return called
 
     waitUntilCalled = wait_until_called
 

@@ -78,7 +78,7 @@ class AbstractPouchDB(Handle):
 
     def _close(self) -> None:
         if self._end("database is closed"):
-            self.plugins.database_closed(self)  # type: ignore[arg-type]  # an asynchronous object is closed by its sync view
+            self.plugins.database_closed(self)
             self._engine.release(self._life.opened)
             self.emit("closed")
 

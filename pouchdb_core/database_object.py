@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from pouchdb_core.engine import Engine, Opened
 from pouchdb_core.errors import BadRequest, DatabaseClosed
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pouchdb_core.adapters.base import Adapter, Response
-    from pouchdb_core.environment import AbstractEnvironment
+    from pouchdb_core.interfaces import Database, Environment
     from pouchdb_core.transforms import Transforms
 
 __all__ = ["Handle", "Life", "user_context"]
@@ -81,7 +81,7 @@ class Handle(EventEmitter):
     """
 
     # Declared, so that a plug-in's method with one of these names is refused.
-    environment: AbstractEnvironment
+    environment: Environment
     name: str
     options: Mapping[str, Any]
     plugins: Plugins
@@ -94,20 +94,20 @@ class Handle(EventEmitter):
             raise TypeError(f"{cls.__name__} is not made by its class: call pouchdb.setup()[name]")
         return super().__new__(cls)
 
-    def __init__(self, environment: AbstractEnvironment, opened: Opened, name: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, environment: Environment, opened: Opened, name: str, options: Mapping[str, Any]) -> None:
         super().__init__(environment._calls)
         self.environment = environment
         self.name = name
         self.options = options
-        self._user = environment._user
+        self._user: UserContext | Literal[_Following.FOLLOWING] | None = environment._user
         self.purpose = "api"
         self.request_context = NOTHING
         self.starter = environment.starter
-        self._engine: Engine = environment.engine
+        self._engine: Engine = cast("Engine", environment.engine)
         self._life = Life(opened)
         self._origin: Self | None = None
         self.plugins = self._engine.plugins
-        opened.handles.add(self)
+        opened.handles.add(cast("Database", self))
 
     @property
     def adapter(self) -> Adapter:

@@ -36,7 +36,7 @@ from pouchdb_core.whole_files import draft, sweep
 
 if TYPE_CHECKING:
     from pouchdb_core.adapters.base import Shared
-    from pouchdb_core.database_object import Handle
+    from pouchdb_core.interfaces import Database
     from pouchdb_core.live import LiveHandle, Replication
     from pouchdb_core.requests import UserContext
     from pouchdb_core.transforms import Transforms
@@ -47,7 +47,7 @@ DESTROYED = "database is destroyed"
 KEPT = "database was closed to be destroyed, which failed: open it again"
 """The reason given for objects whose database was destroyed."""
 
-H = TypeVar("H", bound="Handle")
+H = TypeVar("H", bound="Database")
 
 Brought = Callable[[Literal["database", "environment"], str], "str | None"]
 UUID = "core/uuid"
@@ -68,7 +68,7 @@ class Opened:
         """Plug-ins that are never concerned with writes here, by hook and by whether a user makes them."""
         self._asking = False
         self._lock = threading.RLock()
-        self.handles: weakref.WeakSet[Handle] = weakref.WeakSet()
+        self.handles: weakref.WeakSet[Database] = weakref.WeakSet()
         self._options = dict(options)
 
     def ask_for_transforms(self, ask: Callable[[], Transforms | None]) -> Transforms | None:
@@ -319,14 +319,14 @@ class Engine:
             if not used and opened.adapter.lasting and (opened in self._left or self._opened.get(opened.key) is opened):
                 self._forget(opened)
 
-    def remove(self, adapter: type[Adapter], name: str, options: Mapping[str, Any] | None = None) -> list[Handle]:
+    def remove(self, adapter: type[Adapter], name: str, options: Mapping[str, Any] | None = None) -> list[Database]:
         """Destroy a database; return the objects that had it open, which are ended."""
         if adapter.remote:
             return self._remove_remote(adapter, name, options or {})
         with self._lock:
             self.check_open()
             opened = self._opened.get((adapter.name, name))
-            ended: list[Handle] = []
+            ended: list[Database] = []
             if opened is not None:
                 ended = [handle for handle in opened.handles if handle._end(DESTROYED)]
                 self._forget(opened)
@@ -340,11 +340,11 @@ class Engine:
                 self._scratch.discard(name)
         return ended
 
-    def _remove_remote(self, adapter: type[Adapter], name: str, options: Mapping[str, Any]) -> list[Handle]:
+    def _remove_remote(self, adapter: type[Adapter], name: str, options: Mapping[str, Any]) -> list[Database]:
         self.check_open()
         # A server may be slow: others may open databases meanwhile.
         adapter.destroy(replace(self.place, options={**self.place.options, **options}), name)
-        ended: list[Handle] = []
+        ended: list[Database] = []
         with self._lock:
             for opened in list(self._opened.values()):
                 if opened.key[0] == adapter.name and opened.key[1].partition("\n")[0] == name:
@@ -362,7 +362,7 @@ class Engine:
         with contextlib.closing(opened.adapter):
             opened.slots.close()
 
-    def workers_of(self, *databases: Handle) -> Runner:
+    def workers_of(self, *databases: Database) -> Runner:
         """Return what steps long-lived work on these databases."""
         return self.remote_workers if any(each.remote for each in databases) else self.workers
 

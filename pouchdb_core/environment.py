@@ -6,7 +6,7 @@ import copy
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, cast
 
 from pouchdb_core.api import live_calls, replicating
 from pouchdb_core.context import Context
@@ -292,8 +292,7 @@ class SyncEnvironment(AbstractEnvironment, Mapping[str, SyncPouchDB]):
         adapter is missing, StorageError.
         """
         name, adapter, rest = self._request(name, options)
-        database: SyncPouchDB = self.engine.plugins.open(self, Open(name, adapter, rest, self.user))
-        return database
+        return cast("SyncPouchDB", self.engine.plugins.open(self, Open(name, adapter, rest, self.user)))
 
     def open_database(self, request: Open) -> SyncPouchDB:
         """Open a database for the ``pouchdb_open`` hook: the core's way."""

@@ -7,6 +7,8 @@ wrap one with ``@hookimpl(wrapper=True)`` to guard, log or change its result. Th
 behaviour is implemented by the same hooks (``pouchdb_core.defaults``), last.
 
 An operation must return something other than None: None means "not mine".
+
+A ``Database`` is a SyncPouchDB and an ``Environment`` a SyncEnvironment: annotate hooks with those.
 """
 
 from __future__ import annotations
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
     from pouchdb_core.adapters.base import Adapter, Storage
     from pouchdb_core.adapters.http.http_session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.interfaces import Database, Environment
     from pouchdb_core.javascript import Engine
     from pouchdb_core.methods import Operation
     from pouchdb_core.replication.replicate import Replicator
@@ -119,7 +120,7 @@ def pouchdb_storages(url: str) -> Storage | None:
 
 
 @hookspec(firstresult=True)
-def pouchdb_choose_adapter(environment: SyncEnvironment, name: str, options: Mapping[str, Any]) -> str | None:
+def pouchdb_choose_adapter(environment: Environment, name: str, options: Mapping[str, Any]) -> str | None:
     """Return the name of the adapter to open ``name`` with, or None to leave it to the next plug-in."""
 
 
@@ -168,7 +169,7 @@ def pouchdb_database_methods() -> Iterable[Operation[..., Any]]:  # type: ignore
 
 
 @hookspec
-def pouchdb_environment_opened(environment: SyncEnvironment) -> None:
+def pouchdb_environment_opened(environment: Environment) -> None:
     """The environment is ready to be used. Called once per engine, at the end of set-up.
 
     What it raises stops the set-up.
@@ -199,17 +200,17 @@ def pouchdb_commands(group: click.Group) -> None:
 
 
 @hookspec(firstresult=True)
-def pouchdb_open(environment: SyncEnvironment, request: Open) -> SyncPouchDB | None:
+def pouchdb_open(environment: Environment, request: Open) -> Database | None:
     """Open a database, making it if it is missing. An operation."""
 
 
 @hookspec
-def pouchdb_database_created(database: SyncPouchDB) -> None:
+def pouchdb_database_created(database: Database) -> None:
     """Called after opening made a new database; it is empty."""
 
 
 @hookspec
-def pouchdb_database_opened(database: SyncPouchDB) -> None:
+def pouchdb_database_opened(database: Database) -> None:
     """Called after a database object was made; if that made the database, it was announced as created before."""
 
 
@@ -217,7 +218,7 @@ def pouchdb_database_opened(database: SyncPouchDB) -> None:
 
 
 @hookspec
-def pouchdb_transforms(database: SyncPouchDB) -> Transform | None:
+def pouchdb_transforms(database: Database) -> Transform | None:
     """Return an object that changes this database's documents when they are written and read, or None.
 
     Asked once while the database is open, at its first use, on behalf of the program itself; see
@@ -226,7 +227,7 @@ def pouchdb_transforms(database: SyncPouchDB) -> Transform | None:
 
 
 @hookspec
-def pouchdb_authorise(environment: SyncEnvironment, database: SyncPouchDB | None, request: AnyRequest) -> None:
+def pouchdb_authorise(environment: Environment, database: Database | None, request: AnyRequest) -> None:
     """Refuse a request by raising, before anything is read; the caller gets that error.
 
     Called for every operation that is made on behalf of a user (``request.user`` is not None): ``as_user``,
@@ -237,7 +238,7 @@ def pouchdb_authorise(environment: SyncEnvironment, database: SyncPouchDB | None
 
 
 @hookspec(firstresult=True)
-def pouchdb_administer(database: SyncPouchDB, request: Administer) -> Any:
+def pouchdb_administer(database: Database, request: Administer) -> Any:
     """Read or change something of a whole database: ``request.action`` names the method. An operation.
 
     Returns what the method needs, never None; the core's implementations are in ``pouchdb_core.defaults``.
@@ -245,7 +246,7 @@ def pouchdb_administer(database: SyncPouchDB, request: Administer) -> Any:
 
 
 @hookspec(firstresult=True)
-def pouchdb_write(database: SyncPouchDB, request: Write) -> Sequence[Outcome] | None:
+def pouchdb_write(database: Database, request: Write) -> Sequence[Outcome] | None:
     """Write documents: put, post, remove, bulk_docs and the attachment calls all arrive here.
 
     Returns one outcome per document, in input order: a Record ``{"ok", "id", "rev"}`` or a
@@ -254,7 +255,7 @@ def pouchdb_write(database: SyncPouchDB, request: Write) -> Sequence[Outcome] | 
 
 
 @hookspec
-def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never | None:
+def pouchdb_write_guards(database: Database, request: Write) -> Guard | Never | None:
     """Return ``guard(proposed) -> list of PouchDBError or None``, or None to let everything pass.
 
     Asked once per write; the guard is called once per batch, after parsing and before revisions are
@@ -269,7 +270,7 @@ def pouchdb_write_guards(database: SyncPouchDB, request: Write) -> Guard | Never
 
 
 @hookspec
-def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) -> Never | None:
+def pouchdb_documents_written(database: Database, results: Sequence[Record]) -> Never | None:
     """Documents were written and committed; ``results`` are the successes of one call, in input order.
 
     Not called if there are none, nor again after ``NEVER`` was returned. An error it raises reaches the
@@ -278,17 +279,17 @@ def pouchdb_documents_written(database: SyncPouchDB, results: Sequence[Record]) 
 
 
 @hookspec(firstresult=True)
-def pouchdb_read(database: SyncPouchDB, request: Read) -> Any:
+def pouchdb_read(database: Database, request: Read) -> Any:
     """Read a document, its open revisions, one attachment, or many documents. An operation."""
 
 
 @hookspec(firstresult=True)
-def pouchdb_list(database: SyncPouchDB, request: Listing | Query) -> Record | None:
+def pouchdb_list(database: Database, request: Listing | Query) -> Record | None:
     """List documents by id (Listing), or rows of a view (Query). An operation."""
 
 
 @hookspec(firstresult=True)
-def pouchdb_changes(database: SyncPouchDB, request: Changes) -> Iterator[Record] | None:
+def pouchdb_changes(database: Database, request: Changes) -> Iterator[Record] | None:
     """Return an iterator over the changes feed. An operation.
 
     A wrapper that wants to see rows returns a new iterator around the one it gets; the core's is a
@@ -297,7 +298,7 @@ def pouchdb_changes(database: SyncPouchDB, request: Changes) -> Iterator[Record]
 
 
 @hookspec(firstresult=True)
-def pouchdb_replicate(environment: SyncEnvironment, request: Replicate) -> Replicator | None:
+def pouchdb_replicate(environment: Environment, request: Replicate) -> Replicator | None:
     """Return a replication that is ready to run: ``run()`` is a generator of events. An operation.
 
     Nothing is read before this returns; a wrapper may refuse the request, or wrap what it gets.
@@ -308,20 +309,20 @@ def pouchdb_replicate(environment: SyncEnvironment, request: Replicate) -> Repli
 
 
 @hookspec
-def pouchdb_database_closed(database: SyncPouchDB) -> None:
+def pouchdb_database_closed(database: Database) -> None:
     """Called after a database object or its environment was closed; others may still have the database open."""
 
 
 @hookspec(firstresult=True)
-def pouchdb_destroy(environment: SyncEnvironment, request: Destroy) -> bool | None:
+def pouchdb_destroy(environment: Environment, request: Destroy) -> bool | None:
     """Remove a database with all its files; return True when done. An operation."""
 
 
 @hookspec
-def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
+def pouchdb_database_destroyed(environment: Environment, name: str) -> None:
     """Called after a database was removed."""
 
 
 @hookspec
-def pouchdb_environment_closing(environment: SyncEnvironment) -> None:
+def pouchdb_environment_closing(environment: Environment) -> None:
     """Called before the environment closes its databases; they can still be used."""

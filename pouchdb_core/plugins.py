@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from pouchdb_core.adapters.http.http_session import HttpSession
     from pouchdb_core.changes.filters import ChangesFilter
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.interfaces import Database, Environment
     from pouchdb_core.javascript import Engine as JavaScriptEngine
     from pouchdb_core.methods import Operation
     from pouchdb_core.replication.replicate import Replicator
@@ -74,14 +73,14 @@ class Plugins:
                 "Mark it @hookimpl(optionalhook=True) if its host may be absent."
             ) from error
         hook = self.manager.hook
-        self.write = cast("Callable[[SyncPouchDB, Write], Sequence[Outcome]]", _operation(hook.pouchdb_write))
-        self.read = cast("Callable[[SyncPouchDB, Read], Any]", _operation(hook.pouchdb_read))
-        self.list = cast("Callable[[SyncPouchDB, Listing | Query], Record]", _operation(hook.pouchdb_list))
-        self.changes = cast("Callable[[SyncPouchDB, Changes], Iterator[Record]]", _operation(hook.pouchdb_changes))
-        self.replicate = cast("Callable[[SyncEnvironment, Replicate], Replicator]", _operation(hook.pouchdb_replicate))
-        self.open = cast("Callable[[SyncEnvironment, Open], SyncPouchDB]", _operation(hook.pouchdb_open))
-        self.destroy = cast("Callable[[SyncEnvironment, Destroy], bool]", _operation(hook.pouchdb_destroy))
-        self.administer = cast("Callable[[SyncPouchDB, Administer], Any]", _operation(hook.pouchdb_administer))
+        self.write = cast("Callable[[Database, Write], Sequence[Outcome]]", _operation(hook.pouchdb_write))
+        self.read = cast("Callable[[Database, Read], Any]", _operation(hook.pouchdb_read))
+        self.list = cast("Callable[[Database, Listing | Query], Record]", _operation(hook.pouchdb_list))
+        self.changes = cast("Callable[[Database, Changes], Iterator[Record]]", _operation(hook.pouchdb_changes))
+        self.replicate = cast("Callable[[Environment, Replicate], Replicator]", _operation(hook.pouchdb_replicate))
+        self.open = cast("Callable[[Environment, Open], Database]", _operation(hook.pouchdb_open))
+        self.destroy = cast("Callable[[Environment, Destroy], bool]", _operation(hook.pouchdb_destroy))
+        self.administer = cast("Callable[[Database, Administer], Any]", _operation(hook.pouchdb_administer))
         self._authorise = _all_of(hook.pouchdb_authorise)
         if hook.pouchdb_authorise.get_hookimpls():
             for name in ("write", "read", "list", "changes", "administer"):
@@ -235,7 +234,7 @@ class Plugins:
 
     # -- choices and announcements -------------------------------------------------------------------
 
-    def choose_adapter(self, environment: SyncEnvironment, name: str, options: Mapping[str, Any]) -> str | None:
+    def choose_adapter(self, environment: Environment, name: str, options: Mapping[str, Any]) -> str | None:
         chosen: str | None = self.manager.hook.pouchdb_choose_adapter(
             environment=environment, name=name, options=options
         )
@@ -256,13 +255,13 @@ class Plugins:
     def http_session(self, url: str, session: HttpSession) -> None:
         self.manager.hook.pouchdb_http_session(url=url, session=session)
 
-    def authorise(self, environment: SyncEnvironment, database: SyncPouchDB | None, request: AnyRequest) -> None:
+    def authorise(self, environment: Environment, database: Database | None, request: AnyRequest) -> None:
         """Ask plug-ins to refuse what a user must not do. Raises what they raise."""
         if request.user is not None:
             self._authorise(environment, database, request)
 
-    def _authorised(self, operation: Callable[[SyncPouchDB, Any], Any]) -> Callable[[SyncPouchDB, Any], Any]:
-        def call(database: SyncPouchDB, request: Any) -> Any:
+    def _authorised(self, operation: Callable[[Database, Any], Any]) -> Callable[[Database, Any], Any]:
+        def call(database: Database, request: Any) -> Any:
             if request.user is not None:
                 self._authorise(database.environment.sync_view, database, request)
             return operation(database, request)
@@ -270,15 +269,15 @@ class Plugins:
         return call
 
     def _authorised_above(
-        self, operation: Callable[[SyncEnvironment, Any], Any]
-    ) -> Callable[[SyncEnvironment, Any], Any]:
-        def call(environment: SyncEnvironment, request: Any) -> Any:
+        self, operation: Callable[[Environment, Any], Any]
+    ) -> Callable[[Environment, Any], Any]:
+        def call(environment: Environment, request: Any) -> Any:
             self.authorise(environment, None, request)
             return operation(environment, request)
 
         return call
 
-    def transforms(self, database: SyncPouchDB) -> Transforms | None:
+    def transforms(self, database: Database) -> Transforms | None:
         """Return the transforms of a database's documents. Raises PluginError."""
         found = [each for each in self.manager.hook.pouchdb_transforms(database=database) if each is not None]
         for each in found:
@@ -286,29 +285,29 @@ class Plugins:
                 raise PluginError(f"pouchdb_transforms must be answered with a Transform or None, not {each!r}")
         return Transforms(found) if found else None
 
-    def write_guards(self, database: SyncPouchDB, request: Write) -> list[Guard]:
+    def write_guards(self, database: Database, request: Write) -> list[Guard]:
         # A plug-in's method that passes something to its own guard is never skipped.
         return self._guards(database, request, request.user is None and not request.context)
 
-    def environment_opened(self, environment: SyncEnvironment) -> None:
+    def environment_opened(self, environment: Environment) -> None:
         self.manager.hook.pouchdb_environment_opened(environment=environment)
 
-    def environment_closing(self, environment: SyncEnvironment) -> None:
+    def environment_closing(self, environment: Environment) -> None:
         self.manager.hook.pouchdb_environment_closing(environment=environment)
 
-    def database_created(self, database: SyncPouchDB) -> None:
+    def database_created(self, database: Database) -> None:
         self.manager.hook.pouchdb_database_created(database=database)
 
-    def database_opened(self, database: SyncPouchDB) -> None:
+    def database_opened(self, database: Database) -> None:
         self.manager.hook.pouchdb_database_opened(database=database)
 
-    def database_closed(self, database: SyncPouchDB) -> None:
+    def database_closed(self, database: Database) -> None:
         self.manager.hook.pouchdb_database_closed(database=database)
 
-    def database_destroyed(self, environment: SyncEnvironment, name: str) -> None:
+    def database_destroyed(self, environment: Environment, name: str) -> None:
         self.manager.hook.pouchdb_database_destroyed(environment=environment, name=name)
 
-    def documents_written(self, database: SyncPouchDB, results: Sequence[Record]) -> None:
+    def documents_written(self, database: Database, results: Sequence[Record]) -> None:
         self._tell_of_written(database, results, True)
 
 
@@ -357,7 +356,7 @@ def _asked_until_never(hook: pluggy.HookCaller) -> Callable[[Any, Any, bool], li
     # As pluggy does, the last registered first.
     functions = [(each.plugin_name, _taking(each, first, second)) for each in reversed(implementations)]
 
-    def ask(database: SyncPouchDB, told: Any, own: bool) -> list[Any]:
+    def ask(database: Database, told: Any, own: bool) -> list[Any]:
         uninterested = database._life.opened.uninterested
         left_out = uninterested.get((hook.name, own), _NOBODY)
         if len(left_out) == len(functions):

@@ -12,14 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pouchdb_core.errors import PouchDBError
 from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
-
-if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
 
 __all__ = [
     "MISSING",
@@ -342,8 +339,10 @@ class Changes:
 class Replicate:
     """Replicate from one database to another (spec: pouchdb-api 2.6)."""
 
-    source: SyncPouchDB
-    target: SyncPouchDB
+    source: Any
+    """The database that is read: an object, see ``interfaces.Database``."""
+    target: Any
+    """The database that is written to."""
     live: bool = False
     retry: bool = False
     filter: Callable[..., Any] | str | None = None

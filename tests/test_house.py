@@ -69,9 +69,16 @@ def test_every_hook_has_a_test_named_after_it() -> None:
 
 
 def signatures(specs: ModuleType) -> list[str]:
-    """Return the hooks of a module as they are written; annotations are strings, which repr() quotes."""
+    """Return the hooks of a module as authors read them; annotations are strings, which repr() quotes.
+
+    The specifications name the interfaces, to know no module above them; a hook is called with the real objects.
+    """
     hooks = [name for name in vars(specs) if name.startswith("pouchdb_") and name in specs.__all__]
-    return [f"{hook}{inspect.signature(getattr(specs, hook))}".replace("'", "") for hook in hooks]
+    written = [f"{hook}{inspect.signature(getattr(specs, hook))}".replace("'", "") for hook in hooks]
+    return [
+        re.sub(r"\b(SyncE|E)nvironment\b", "SyncEnvironment", re.sub(r"\bDatabase\b", "SyncPouchDB", each))
+        for each in written
+    ]
 
 
 def headings() -> list[str]:

@@ -16,6 +16,7 @@ from pouchdb.cli.progress_bar import watching
 from pouchdb.cli.status import Status, redacted
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
+from pouchdb_core.interfaces import Environment
 from pouchdb_core.live import LiveHandle, Replication, Starter, Sync
 from pouchdb_core.live.live_handle import keep
 from pouchdb_core.replication.replicate import Replicator
@@ -53,7 +54,7 @@ class Background(Starter):
 
     blocks = False
 
-    def replication(self, env: SyncEnvironment, replicator: Replicator, on_change: Any, complete: Any) -> Any:
+    def replication(self, env: Environment, replicator: Replicator, on_change: Any, complete: Any) -> Any:
         # The documents are not needed: parsing them costs as much as moving them.
         replicator.tells = False
         engine = env.engine
@@ -139,7 +140,7 @@ def _target(session: Session, given: str, options: dict[str, Any]) -> SyncPouchD
 
 
 def _background(db: SyncPouchDB) -> SyncEnvironment:
-    environment = copy.copy(db.environment.sync_view)
+    environment: SyncEnvironment = copy.copy(db.environment.sync_view)
     environment.starter = Background()
     return environment
 

@@ -113,7 +113,8 @@ class ViewField:
 
     def _registered(self, db: SyncPouchDB, function: Callable[..., Any]) -> str:
         name = f"{self._design}/{self._view}"
-        db.environment.register_function(name, function)
+        environment: Any = db.environment
+        environment.register_function(name, function)
         return name
 
     def __repr__(self) -> str:

@@ -221,7 +221,7 @@ def make_async_environment(sync_view: SyncEnvironment) -> AsyncEnvironment:
     plugins = sync_view.engine.plugins
     with _making:
         calls = sync_view.state(CALLS)
-        found = None if calls.view is None else calls.view()
+        found: AsyncEnvironment | None = None if calls.view is None else calls.view()
         if found is not None and found.sync_view is sync_view:
             return found
         database_class = composed(AsyncPouchDB, list(plugins.database_methods()))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.aio.async_handles import AsyncHandle, Mailbox
-from pouchdb_core.aio.calls import Calls
+from pouchdb_core.aio.original.delivery import Delivery
 from pouchdb_core.events import Listener
 from pouchdb_core.live.live_handle import keep
 from pouchdb_core.requests import Changes
@@ -19,8 +19,7 @@ from pouchdb_core.runner import Idle, Job
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from pouchdb_core.aio.async_database import AsyncPouchDB
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["AsyncFeed"]
 
@@ -38,8 +37,8 @@ class AsyncFeed(AsyncHandle):
     reference. ``db`` is the database, ``last_seq`` the seq of the newest row that was delivered.
     """
 
-    def __init__(self, calls: Calls, db: AsyncPouchDB) -> None:
-        self._prepare(calls)
+    def __init__(self, delivery: Delivery, db: Any) -> None:
+        self._prepare(delivery)
         self.db = db
         self.last_seq: Any = None
         self._request: Changes | None = None
@@ -59,7 +58,7 @@ class AsyncFeed(AsyncHandle):
         db._life.unstarted.add(self)
         db._engine.unheard.add(self)
 
-    def begin(self, db: SyncPouchDB, request: Changes, *, return_docs: bool) -> None:
+    def begin(self, db: Database, request: Changes, *, return_docs: bool) -> None:
         """Start the feed: its turn among the calls on the database has come. Raises for a bad request."""
         with self._stepping:
             if self.done:
@@ -89,7 +88,7 @@ class AsyncFeed(AsyncHandle):
         self._unsubscribe()
         super().fail(error)
 
-    def _subscribe(self, db: SyncPouchDB) -> None:
+    def _subscribe(self, db: Database) -> None:
         # Before the first read, so that no write is missed; weakly, so that an unreferenced feed is collected.
         wake = weakref.WeakMethod(self._wake)
         unsubscribe = weakref.finalize(self, db.adapter.subscribe(lambda: _call(wake)))

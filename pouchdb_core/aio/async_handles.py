@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from pouchdb_core.aio.calls import Calls
-from pouchdb_core.aio.original.delivery import Lane, check_callback, running_loop
+from pouchdb_core.aio.original.delivery import Delivery, Lane, check_callback, running_loop
 from pouchdb_core.aio.original.promise import Promise, Thenable
 from pouchdb_core.events import Listener
 from pouchdb_core.live.live_handle import LiveHandle
@@ -92,14 +91,14 @@ class AsyncHandle(Thenable, LiveHandle):
     _lane: Lane
     _mailbox: Mailbox | None = None
 
-    def _prepare(self, calls: Calls) -> None:
+    def _prepare(self, delivery: Delivery) -> None:
         """Set up the asynchronous part, and what every handle has."""
-        self._lane = Lane(calls.delivery)
-        self._promise: Promise[Any] = Promise(calls.delivery)
+        self._lane = Lane(delivery)
+        self._promise: Promise[Any] = Promise(delivery)
         # The event `error` reports the error too, so the promise need not be handled.
         self._promise._handled = True
-        self._delivery = calls.delivery
-        LiveHandle.__init__(self, calls.log, cast("Runner", self._lane))
+        self._delivery = delivery
+        LiveHandle.__init__(self, delivery.log, cast("Runner", self._lane))
 
     def _as_promise(self) -> Promise[Any]:
         self._asked()
@@ -245,8 +244,8 @@ class AsyncReplication(AsyncHandle, Replication):
     replicator: Replicator = None  # type: ignore[assignment]  # until its turn comes
     _begun = False
 
-    def __init__(self, calls: Calls) -> None:
-        self._prepare(calls)
+    def __init__(self, delivery: Delivery) -> None:
+        self._prepare(delivery)
         self._unbegun()
 
     def begin(self, replicator: Replicator, workers: Runner) -> None:
@@ -326,8 +325,8 @@ class AsyncSync(AsyncHandle, Sync):
     push: AsyncReplication
     pull: AsyncReplication
 
-    def __init__(self, calls: Calls, push: AsyncReplication, pull: AsyncReplication) -> None:
-        self._prepare(calls)
+    def __init__(self, delivery: Delivery, push: AsyncReplication, pull: AsyncReplication) -> None:
+        self._prepare(delivery)
         self._results: dict[str, Any] = {}
         self._paused: set[str] = set()
         self.push, self.pull = push, pull

@@ -17,8 +17,7 @@ from pouchdb_core.methods import Starting
 from pouchdb_core.requests import Changes
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.interfaces import Database, Environment
     from pouchdb_core.replication.replicate import Replicator
 
 __all__ = ["start"]
@@ -66,13 +65,13 @@ def start(
 
 def _handle(calls: Calls, name: str, plain: Starter, view: Any) -> tuple[AsyncHandle, _Starter]:
     if name in ("changes", "live_changes"):
-        feed = AsyncFeed(calls, view)
+        feed = AsyncFeed(calls.delivery, view)
         return feed, _Starter(calls, plain, feed, feed=feed)
     if name == "sync":
-        push, pull = AsyncReplication(calls), AsyncReplication(calls)
-        both = AsyncSync(calls, push, pull)
+        push, pull = AsyncReplication(calls.delivery), AsyncReplication(calls.delivery)
+        both = AsyncSync(calls.delivery, push, pull)
         return both, _Starter(calls, plain, both, replications=[push, pull])
-    replication = AsyncReplication(calls)
+    replication = AsyncReplication(calls.delivery)
     return replication, _Starter(calls, plain, replication, replications=[replication])
 
 
@@ -112,7 +111,7 @@ class _Starter(Starter):
         return self.reached
 
     def feed(
-        self, db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
+        self, db: Database, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
     ) -> Any:
         feed, self._feed = self._feed, None
         if feed is None:
@@ -124,7 +123,7 @@ class _Starter(Starter):
         return feed
 
     def replication(
-        self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
+        self, env: Environment, replicator: Replicator, on_change: OnChange, complete: OnComplete
     ) -> Any:
         if not self._replications:
             return self._plain.replication(env, replicator, on_change, complete)
@@ -137,7 +136,7 @@ class _Starter(Starter):
         handle.begin(replicator, engine.workers_of(replicator.source, replicator.target))
         return handle
 
-    def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:
+    def sync(self, env: Environment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:
         if self.reached or push is not getattr(self._handle, "push", None):
             return self._plain.sync(env, push, pull, on_change, complete)
         self.reached = True

@@ -6,7 +6,7 @@ import contextvars
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pouchdb_core.aio.original.delivery import Delivery, check_callback
 from pouchdb_core.aio.original.promise import Promise
@@ -16,9 +16,6 @@ from pouchdb_core.errors import DatabaseClosed
 from pouchdb_core.methods import Iterating, Operation
 from pouchdb_core.runner import Runner
 from pouchdb_core.state import Slot
-
-if TYPE_CHECKING:
-    from pouchdb_core.aio.async_environment import AsyncEnvironment
 
 __all__ = ["CALLS", "Calls", "taken_callback"]
 
@@ -37,7 +34,7 @@ class Calls:
     def __init__(self) -> None:
         self.delivery = Delivery()
         self.log = self.delivery.log
-        self.view: weakref.ref[AsyncEnvironment] | None = None
+        self.view: weakref.ref[Any] | None = None
         """The asynchronous view of the environment itself, kept so that it is made once."""
         # Daemon threads, none while there is nothing to do, and a new set after a fork. Three
         # sets: a server that does not answer, or eight big indexes, must not keep a `get` waiting.

@@ -17,7 +17,7 @@ from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.typing import Revs
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = [
     "active_tasks",
@@ -37,18 +37,18 @@ __all__ = [
 PathLike = str | os.PathLike[str]
 
 
-def ask(db: SyncPouchDB, action: Action, **arguments: Any) -> Any:
+def ask(db: Database, action: Action, **arguments: Any) -> Any:
     """Make a request about the whole database on behalf of the object's user: the hook ``pouchdb_administer``."""
     return db.plugins.administer(db, Administer(action, arguments, db.user, db.purpose))
 
 
-def id(db: SyncPouchDB) -> str:
+def id(db: Database) -> str:
     """Return the database's uuid: the same for every object and process, new when it is made again."""
     found: str = ask(db, "id")
     return found
 
 
-def compact(db: SyncPouchDB, *, interval: float | None = None) -> None:
+def compact(db: Database, *, interval: float | None = None) -> None:
     """Drop the bodies of revisions that are not leaves, and attachments that are no longer used.
 
     Runs beside readers and writers. Revision ids and tombstones stay. It is done when this returns:
@@ -58,7 +58,7 @@ def compact(db: SyncPouchDB, *, interval: float | None = None) -> None:
     ask(db, "compact", interval=interval or None)
 
 
-def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
+def purge(db: Database, id: str | Revs, rev: str | None = None) -> Record:
     """Remove leaf revisions as if they had never existed, with the ancestors that only they have.
 
     ``purge(id, rev)`` returns ``{"ok", "deletedRevs", "documentWasRemovedCompletely"}`` as PouchDB;
@@ -78,7 +78,7 @@ def purge(db: SyncPouchDB, id: str | Revs, rev: str | None = None) -> Record:
     return Record(ok=True, deletedRevs=gone[id], documentWasRemovedCompletely=id in removed)
 
 
-def revs_limit(db: SyncPouchDB, limit: int | None = None) -> int:
+def revs_limit(db: Database, limit: int | None = None) -> int:
     """Return how many revisions of a branch are kept (1000 unless set), after setting it if ``limit`` is given.
 
     Older revisions are dropped when a document is next written. A low limit makes spurious
@@ -88,13 +88,13 @@ def revs_limit(db: SyncPouchDB, limit: int | None = None) -> int:
     return kept
 
 
-def get_security(db: SyncPouchDB) -> Record:
+def get_security(db: Database) -> Record:
     """Return the security object, ``{}`` unless one was set."""
     found: Record = ask(db, "get_security")
     return found
 
 
-def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
+def put_security(db: Database, security: Mapping[str, Any] | str) -> Record:
     """Replace the security object: ``{"admins": {"names", "roles"}, "members": {...}}``. It does not replicate.
 
     Other fields are kept. Raises BadRequest if it would give access to others than its writer believes.
@@ -110,12 +110,12 @@ def put_security(db: SyncPouchDB, security: Mapping[str, Any] | str) -> Record:
     return Record(ok=True)
 
 
-def active_tasks(db: SyncPouchDB) -> list[Record]:
+def active_tasks(db: Database) -> list[Record]:
     """Return the long-running tasks of this database: ``[{"id", "name", "created_at", ...}]``."""
     return db.environment.engine.tasks.list(lambda task: task.database == db.name)
 
 
-def backup(db: SyncPouchDB, target: PathLike) -> Record:
+def backup(db: Database, target: PathLike) -> Record:
     """Copy a snapshot of the database to a new file, while others read and write.
 
     The copy can be opened like any database once it is in a storage directory; its ``epoch``
@@ -128,7 +128,7 @@ def backup(db: SyncPouchDB, target: PathLike) -> Record:
     return Record(ok=True)
 
 
-def integrity_check(db: SyncPouchDB, *, deep: bool = True) -> Sequence[str]:
+def integrity_check(db: Database, *, deep: bool = True) -> Sequence[str]:
     """Check everything stored; returns what is wrong, nothing if all is well. Reads the whole database.
 
     What SQLite finds comes first, then whether the tables agree with each other; ``deep`` also compares the content
@@ -138,13 +138,13 @@ def integrity_check(db: SyncPouchDB, *, deep: bool = True) -> Sequence[str]:
     return found
 
 
-def close(db: SyncPouchDB) -> None:
+def close(db: Database) -> None:
     """Close the database; later calls on this object raise DatabaseClosed."""
     if not db.closed:
         ask(db, "close")
 
 
-def destroy(db: SyncPouchDB) -> Record:
+def destroy(db: Database) -> Record:
     """Remove the database with all its files. Other objects of it become unusable.
 
     For an object whose database was destroyed already, nothing is done; a database of the same name that was made

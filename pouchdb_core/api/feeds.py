@@ -13,13 +13,13 @@ from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["changes", "filter_of", "heartbeat_of", "live_changes"]
 
 
 def changes(
-    db: SyncPouchDB,
+    db: Database,
     *,
     since: int | str | None = 0,
     limit: int | None = None,
@@ -122,7 +122,7 @@ def heartbeat_of(heartbeat: float | bool | None) -> float | None:
 
 
 def live_changes(
-    db: SyncPouchDB,
+    db: Database,
     *,
     since: int | str = "now",
     limit: int | None = None,

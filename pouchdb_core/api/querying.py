@@ -17,7 +17,7 @@ from pouchdb_core.tables import Table
 from pouchdb_core.views.mapreduce import maps_of
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["query", "query_rows", "view_cleanup"]
 
@@ -27,7 +27,7 @@ _FLAGS = ("inclusive_end", "descending", "group", "include_docs", "stable", "sor
 
 
 def query(
-    db: SyncPouchDB,
+    db: Database,
     fun: str | MapFunction | Mapping[str, Any],
     *,
     reduce: bool | str | Callable[..., Any] | None = None,
@@ -94,7 +94,7 @@ def query(
     return Table(results=[_run(db, fun, _joined(given, each)) for each in queries])
 
 
-def query_rows(db: SyncPouchDB, fun: str, **options: Any) -> Record:
+def query_rows(db: Database, fun: str, **options: Any) -> Record:
     """Query a saved view as ``query`` does, but return ``rows`` as an iterator that can be read once.
 
     Rows are read page by page while they are taken, in constant memory; the first page is of the same moment as
@@ -130,11 +130,11 @@ def _joined(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     return {**joined, **own}
 
 
-def _run(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Table:
+def _run(db: Database, fun: Any, options: Mapping[str, Any]) -> Table:
     return Table(db.plugins.list(db, _request(db, fun, options)))
 
 
-def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
+def _request(db: Database, fun: Any, given: Mapping[str, Any]) -> Query:
     view, map_function, own = _view(db, fun)
     reduce = given["reduce"]
     if not (reduce is None or isinstance(reduce, (bool, str)) or callable(reduce)):
@@ -187,7 +187,7 @@ def _request(db: SyncPouchDB, fun: Any, given: Mapping[str, Any]) -> Query:
     )
 
 
-def _view(db: SyncPouchDB, fun: Any) -> tuple[tuple[str, str] | None, Any, Any]:
+def _view(db: Database, fun: Any) -> tuple[tuple[str, str] | None, Any, Any]:
     """Return (design document and name, or None; map function; reduce function of a temporary view)."""
     if isinstance(fun, Mapping):
         if not (callable(fun.get("map")) or isinstance(fun.get("map"), str)):
@@ -210,7 +210,7 @@ def _view(db: SyncPouchDB, fun: Any) -> tuple[tuple[str, str] | None, Any, Any]:
     return view, None, None
 
 
-def _exists(db: SyncPouchDB, view: tuple[str, str]) -> bool:
+def _exists(db: Database, view: tuple[str, str]) -> bool:
     return not db.remote and any(ddoc["_id"] == view[0] and view[1] in maps_of(ddoc) for ddoc in db.design_documents())
 
 
@@ -228,7 +228,7 @@ def _document(name: str, value: Any, alias: Any) -> str | None:
     return text
 
 
-def view_cleanup(db: SyncPouchDB) -> Record:
+def view_cleanup(db: Database) -> Record:
     """Drop the indexes, with their files, that design documents no longer define. Returns ``{"ok": True}``.
 
     Indexes of plug-ins that are not installed are left alone.

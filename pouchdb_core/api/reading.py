@@ -19,7 +19,7 @@ from pouchdb_core.tables import Table
 from pouchdb_core.typing import Revs
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = [
     "all_docs",
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def get(
-    db: SyncPouchDB,
+    db: Database,
     id: str,
     rev: str | None = None,
     *,
@@ -93,7 +93,7 @@ def get(
 
 
 def open_revs(
-    db: SyncPouchDB,
+    db: Database,
     id: str,
     open_revs: Literal["all"] | Sequence[str] = "all",
     *,
@@ -122,7 +122,7 @@ def _leaves(wanted: Literal["all"] | Sequence[str] | None) -> Literal["all"] | t
 
 
 def bulk_get(
-    db: SyncPouchDB,
+    db: Database,
     docs: Sequence[Mapping[str, Any]] | Mapping[str, Any],
     *,
     revs: bool = False,
@@ -158,7 +158,7 @@ def bulk_get(
 
 
 def all_docs(
-    db: SyncPouchDB,
+    db: Database,
     *,
     include_docs: bool = False,
     conflicts: bool = False,
@@ -222,13 +222,13 @@ def all_docs(
     return Table(db.plugins.list(db, request))
 
 
-def get_attachment(db: SyncPouchDB, id: str, name: str, rev: str | None = None) -> Blob:
+def get_attachment(db: Database, id: str, name: str, rev: str | None = None) -> Blob:
     """Return an attachment as a blob ``{"type": str, "data": bytes}``. Raises NotFound."""
     blob: Blob = db.plugins.read(db, _attachment(db, id, name, rev, stream=False))
     return blob
 
 
-def open_attachment(db: SyncPouchDB, id: str, name: str, rev: str | None = None) -> AttachmentReader:
+def open_attachment(db: Database, id: str, name: str, rev: str | None = None) -> AttachmentReader:
     """Return an attachment as a seekable binary file with ``content_type``, ``length`` and ``digest``.
 
     At most 256 KiB of it are in memory, whatever its length. Raises NotFound.
@@ -237,7 +237,7 @@ def open_attachment(db: SyncPouchDB, id: str, name: str, rev: str | None = None)
     return reader
 
 
-def _attachment(db: SyncPouchDB, id: str, name: str, rev: str | None, *, stream: bool) -> Read:
+def _attachment(db: Database, id: str, name: str, rev: str | None, *, stream: bool) -> Read:
     if rev is not None:
         check_rev(rev)
     if not isinstance(name, str):
@@ -245,7 +245,7 @@ def _attachment(db: SyncPouchDB, id: str, name: str, rev: str | None, *, stream:
     return Read(check_id(id), rev, attachment=name, stream=stream, user=db.user, purpose=db.purpose)
 
 
-def conflicts(db: SyncPouchDB) -> Iterator[Record]:
+def conflicts(db: Database) -> Iterator[Record]:
     """Iterate over the documents that have live conflicts, in id order, each with ``_conflicts``.
 
     Reads an index of only those, whatever the size of the database.
@@ -254,7 +254,7 @@ def conflicts(db: SyncPouchDB) -> Iterator[Record]:
     return found
 
 
-def info(db: SyncPouchDB) -> Record:
+def info(db: Database) -> Record:
     """Return ``db_name``, ``doc_count``, ``doc_del_count``, ``update_seq``, ``purge_seq``, ``sizes`` and more.
 
     ``sizes`` are bytes: ``file`` on disk, ``active`` of them in use.
@@ -263,7 +263,7 @@ def info(db: SyncPouchDB) -> Record:
     return found
 
 
-def revs_diff(db: SyncPouchDB, revs: Revs | str) -> Record:
+def revs_diff(db: Database, revs: Revs | str) -> Record:
     """Return the revisions that the database lacks: ``{id: {"missing": [rev], "possible_ancestors"?: [rev]}}``.
 
     Ids that lack nothing are left out. ``revs`` is ``{id: [rev]}`` or its JSON text. Raises BadRequest.

@@ -24,9 +24,7 @@ from pouchdb_core.safe_repr import safe_repr
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from pouchdb_core.aio.async_database import AsyncPouchDB
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.interfaces import Database, Environment
 
 __all__ = [
     "Peer",
@@ -67,7 +65,7 @@ _CALLBACKS = ("on_change", "complete", "onChange")
 
 logger = logging.getLogger("pouchdb.replication")
 
-Peer = Union[str, "SyncPouchDB", "AsyncPouchDB"]
+Peer = Union[str, Handle, "Database"]
 """A database: an object, or the name of one."""
 
 
@@ -118,7 +116,7 @@ class SyncOptions(RestOfSync, total=False):
 
 
 def replicate(
-    env: SyncEnvironment,
+    env: Environment,
     source: Peer,
     target: Peer,
     *,
@@ -179,7 +177,7 @@ def replicate(
         return peers.kept_open_by(answer)
 
 
-def sync(env: SyncEnvironment, /, source: Peer, target: Peer, **options: Unpack[SyncOptions]) -> Record:
+def sync(env: Environment, /, source: Peer, target: Peer, **options: Unpack[SyncOptions]) -> Record:
     """Replicate in both directions; return ``{"push": result, "pull": result}``.
 
     Options are those of ``replicate``; ``push={...}`` and ``pull={...}`` override them for one
@@ -245,24 +243,24 @@ def _both(complete: Callable[..., Any] | None, callback: Callable[..., Any] | No
     return call
 
 
-def replicate_to(db: SyncPouchDB, /, target: Peer, **options: Unpack[ReplicateOptions]) -> Record:
+def replicate_to(db: Database, /, target: Peer, **options: Unpack[ReplicateOptions]) -> Record:
     """Replicate this database to another; see ``env.replicate`` for options, result and errors."""
     _known("replicate_to", options, {*_OPTIONS, *_CALLBACKS})
     return replicate(db.environment.sync_view, db, target, **options)
 
 
-def replicate_from(db: SyncPouchDB, /, source: Peer, **options: Unpack[ReplicateOptions]) -> Record:
+def replicate_from(db: Database, /, source: Peer, **options: Unpack[ReplicateOptions]) -> Record:
     """Replicate another database to this one; see ``env.replicate`` for options, result and errors."""
     _known("replicate_from", options, {*_OPTIONS, *_CALLBACKS})
     return replicate(db.environment.sync_view, source, db, **options)
 
 
-def sync_with(db: SyncPouchDB, /, other: Peer, **options: Unpack[SyncOptions]) -> Record:
+def sync_with(db: Database, /, other: Peer, **options: Unpack[SyncOptions]) -> Record:
     """Replicate with another database in both directions; see ``env.sync``."""
     return sync(db.environment.sync_view, db, other, **options)
 
 
-def sync_status(db: SyncPouchDB) -> Record:
+def sync_status(db: Database) -> Record:
     """Return how far this database is synchronised: ``{"update_seq", "replications": [...]}``.
 
     ``replications`` lists those that run in this engine (``state``, ``pending``, ``denied``,
@@ -285,14 +283,14 @@ def sync_status(db: SyncPouchDB) -> Record:
     return Record(update_seq=db.info()["update_seq"], replications=told)
 
 
-def _is(side: SyncPouchDB, db: SyncPouchDB, mine: str) -> bool:
+def _is(side: Database, db: Database, mine: str) -> bool:
     """Return whether a side of a replication is this database; sends no request, as a server may not be reachable."""
     if side.remote or db.remote:
         return side.remote == db.remote and side.name == db.name
     return side.id() == mine
 
 
-def _stopped(db: SyncPouchDB, checkpoint: Record, mine: str) -> Record:
+def _stopped(db: Database, checkpoint: Record, mine: str) -> Record:
     """Return what is known of a replication that is not running, as far as its checkpoint makes sense."""
     last_seq = checkpoint.get("source_last_seq", 0)
     entry = Record(
@@ -311,7 +309,7 @@ def _stopped(db: SyncPouchDB, checkpoint: Record, mine: str) -> Record:
 class _Peers:
     """The databases of a call: those given by name are opened for it, and closed afterwards."""
 
-    def __init__(self, env: SyncEnvironment) -> None:
+    def __init__(self, env: Environment) -> None:
         self._env = env
         self._opened = contextlib.ExitStack()
 
@@ -321,20 +319,20 @@ class _Peers:
     def __exit__(self, *exception: object) -> None:
         self._opened.close()
 
-    def source(self, peer: Peer) -> SyncPouchDB:
+    def source(self, peer: Peer) -> Database:
         """Return the database to read, made if it is missing: as in the original, and with a warning."""
         if isinstance(peer, str) and "://" not in peer and peer not in self._env.names():
             logger.warning("there is no database %r to replicate from: it is made, and is empty", peer)
         return self.target(peer)
 
-    def target(self, peer: Peer) -> SyncPouchDB:
+    def target(self, peer: Peer) -> Database:
         """Return the database, made if it is missing."""
         if isinstance(peer, Handle):
             # The asynchronous interface passes synchronous views.
-            return cast("SyncPouchDB", peer)
+            return cast("Database", peer)
         if not isinstance(peer, str):
             raise BadRequest(f"a database to replicate is an object or a name, not {safe_repr(peer)}")
-        database = self._env.PouchDB(peer)
+        database: Database = self._env.PouchDB(peer)
         self._opened.callback(database._close)
         return database
 
@@ -345,7 +343,7 @@ class _Peers:
         return cast("Record", answer)
 
 
-def _request(env: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB, options: Mapping[str, Any]) -> Replicate:
+def _request(env: Environment, source: Database, target: Database, options: Mapping[str, Any]) -> Replicate:
     """Check the options of a replication. Raises BadRequest."""
     chosen = {**_DEFAULTS, **options}
     names = ("live", "continuous", "retry", "winning_revs_only", "create_target")
@@ -385,7 +383,7 @@ def _request(env: SyncEnvironment, source: SyncPouchDB, target: SyncPouchDB, opt
     )
 
 
-def _since(source: SyncPouchDB, since: Any) -> Any:
+def _since(source: Database, since: Any) -> Any:
     if since is None or source.remote:
         return since
     if since in ("now", "latest"):

@@ -19,7 +19,7 @@ from pouchdb_core.typing import AttachmentData, Document, DocumentInput
 from pouchdb_core.views.design_check import check_design
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 logger = logging.getLogger("pouchdb.views")
 
@@ -31,7 +31,7 @@ TRIES = 10
 
 
 def put(
-    db: SyncPouchDB,
+    db: Database,
     doc: DocumentInput,
     id: str | None = None,
     rev: str | None = None,
@@ -64,12 +64,12 @@ def put(
     return _put(db, given, force=force, new_edits=new_edits)
 
 
-def post(db: SyncPouchDB, doc: DocumentInput, *, force: bool = False, new_edits: bool = True) -> Record:
+def post(db: Database, doc: DocumentInput, *, force: bool = False, new_edits: bool = True) -> Record:
     """Write a document; without ``_id`` it gets a time-ordered one. Options, result and errors are those of ``put``."""
     return _put(db, mapping(said(db, doc)), force=force, new_edits=new_edits)
 
 
-def _put(db: SyncPouchDB, given: Mapping[str, Any], *, force: bool, new_edits: bool) -> Record:
+def _put(db: Database, given: Mapping[str, Any], *, force: bool, new_edits: bool) -> Record:
     if force or new_edits is not True:
         flags(force=force, new_edits=new_edits)
     if force and given.get("_rev") is not None and not _is_local(given):
@@ -86,7 +86,7 @@ def _is_local(doc: Mapping[str, Any]) -> bool:
     return isinstance(id, str) and id.startswith(LOCAL)
 
 
-def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_fields: Sequence[str] = ()) -> Record:
+def remove(db: Database, doc: DocumentInput, rev: str | None = None, *, keep_fields: Sequence[str] = ()) -> Record:
     """Delete a document, given as a mapping or JSON text, or by its id and ``rev``.
 
     Writes a tombstone and returns its ``{"ok": True, "id", "rev"}``. The tombstone has no body except
@@ -131,7 +131,7 @@ def remove(db: SyncPouchDB, doc: DocumentInput, rev: str | None = None, *, keep_
 
 
 def bulk_docs(
-    db: SyncPouchDB,
+    db: Database,
     docs: Iterable[DocumentInput] | Mapping[str, Any] | str | bytes,
     *,
     new_edits: bool | None = None,
@@ -188,7 +188,7 @@ def _refused(doc: Any, error: PouchDBError) -> Record:
 
 
 def put_attachment(
-    db: SyncPouchDB,
+    db: Database,
     id: str,
     name: str,
     data: AttachmentData,
@@ -216,7 +216,7 @@ def put_attachment(
     return _write_one(db, doc, new_edits=True)
 
 
-def remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str) -> Record:
+def remove_attachment(db: Database, id: str, name: str, rev: str) -> Record:
     """Remove an attachment from a document. Returns ``{"ok": True, "id", "rev"}``.
 
     A name the document does not have is not an error and writes nothing. Raises NotFound, Conflict.
@@ -233,7 +233,7 @@ def remove_attachment(db: SyncPouchDB, id: str, name: str, rev: str) -> Record:
     return _write_one(db, doc, new_edits=True)
 
 
-def _with_attachments(db: SyncPouchDB, id: str, rev: str | None) -> Record | None:
+def _with_attachments(db: Database, id: str, rev: str | None) -> Record | None:
     """Return the leaf to edit, or None if there is no document (left). Raises Conflict, BadRequest."""
     if check_id(id).startswith(LOCAL):
         raise BadRequest("a local document cannot have attachments", id=id)
@@ -252,7 +252,7 @@ def _with_attachments(db: SyncPouchDB, id: str, rev: str | None) -> Record | Non
     raise Conflict(id=id)
 
 
-def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
+def resolve(db: Database, id: str, winner: Resolver) -> Record:
     """Settle the conflicts of a document, atomically.
 
     ``winner`` is the revision to keep, or a function that gets all live leaves (documents, the
@@ -300,11 +300,11 @@ def resolve(db: SyncPouchDB, id: str, winner: Resolver) -> Record:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _converts(db: SyncPouchDB) -> bool:
+def _converts(db: Database) -> bool:
     return db.environment.engine.settings.get("default") is not None
 
 
-def said(db: SyncPouchDB, doc: Any) -> Any:
+def said(db: Database, doc: Any) -> Any:
     """Return a document as JSON has it, converted by ``setup(default=...)``; without one, the document itself.
 
     Attachments are left alone. Raises BadRequest.
@@ -319,7 +319,7 @@ def said(db: SyncPouchDB, doc: Any) -> Any:
     return {**jsonable({**doc, "_attachments": None}, default=default), "_attachments": doc["_attachments"]}
 
 
-def _said_if_it_can(db: SyncPouchDB, doc: Any) -> Any:
+def _said_if_it_can(db: Database, doc: Any) -> Any:
     """Return a document as JSON has it, or unchanged: an error in one of many is reported for that one only."""
     try:
         return said(db, doc)
@@ -327,7 +327,7 @@ def _said_if_it_can(db: SyncPouchDB, doc: Any) -> Any:
         return doc
 
 
-def _write_one(db: SyncPouchDB, doc: DocumentInput, *, new_edits: bool) -> Record:
+def _write_one(db: Database, doc: DocumentInput, *, new_edits: bool) -> Record:
     outcome = db.plugins.write(db, _request(db, (doc,), new_edits=new_edits))[0]
     if isinstance(outcome, PouchDBError):
         raise outcome
@@ -336,7 +336,7 @@ def _write_one(db: SyncPouchDB, doc: DocumentInput, *, new_edits: bool) -> Recor
     return outcome
 
 
-def _look_at_design(db: SyncPouchDB, doc: DocumentInput, outcome: Record) -> None:
+def _look_at_design(db: Database, doc: DocumentInput, outcome: Record) -> None:
     """Report errors in a design document that the program wrote; what a user writes is left to the server."""
     given = mapping(doc)
     if db.remote or db.user is not None or given.get("_deleted"):
@@ -349,5 +349,5 @@ def _look_at_design(db: SyncPouchDB, doc: DocumentInput, outcome: Record) -> Non
         db.emit("warning", error)
 
 
-def _request(db: SyncPouchDB, docs: Sequence[Any], *, new_edits: bool = True, atomic: bool = False) -> Write:
+def _request(db: Database, docs: Sequence[Any], *, new_edits: bool = True, atomic: bool = False) -> Write:
     return Write(docs, new_edits, atomic, db.user, db.purpose, db.request_context)

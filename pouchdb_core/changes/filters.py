@@ -16,7 +16,7 @@ from pouchdb_core.results import Record
 from pouchdb_core.signatures import misfit, takes_second
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["BatchFilter", "ChangesFilter", "Judge", "judge_of"]
 
@@ -49,7 +49,7 @@ class ChangesFilter(ABC):
     """The name used in ``filter=``; begins with an underscore."""
 
     @abstractmethod
-    def open(self, database: SyncPouchDB, request: Changes) -> Judge | None:
+    def open(self, database: Database, request: Changes) -> Judge | None:
         """Return the filter function for one request, or None to let everything pass. Raises BadRequest, NotFound.
 
         Arguments are in ``request.query_params``. An exception of the filter function is an error of the feed.

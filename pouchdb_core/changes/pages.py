@@ -11,7 +11,7 @@ from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["document_pages", "plain_documents"]
 
@@ -19,7 +19,7 @@ PAGE = 500
 
 
 def document_pages(
-    database: SyncPouchDB, *, design: bool = False, conflicts: bool = False, size: int = PAGE
+    database: Database, *, design: bool = False, conflicts: bool = False, size: int = PAGE
 ) -> Iterator[list[Record]]:
     """Yield lists of winning revisions in the order of the changes feed, from at most ``size`` changes each.
 
@@ -39,7 +39,7 @@ def document_pages(
         since = page["last_seq"]
 
 
-def plain_documents(database: SyncPouchDB, *, design: bool = False) -> Iterator[dict[str, Any]]:
+def plain_documents(database: Database, *, design: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the winning revisions in the order of the changes feed as plain dicts, for callers that return only a few.
 
     Where no plug-in takes part they are parsed from the stored JSON, in half the time that Records take; their

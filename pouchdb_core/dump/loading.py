@@ -19,7 +19,7 @@ from pouchdb_core.results import Outcome, Record
 from pouchdb_core.safe_repr import safe_repr
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["load"]
 
@@ -37,7 +37,7 @@ _HEADER = {"uuid": str, "epoch": str, "former_epochs": list, "update_seq": int}
 
 
 def load(
-    db: SyncPouchDB,
+    db: Database,
     file: IO[bytes],
     *,
     merge: bool = False,
@@ -64,7 +64,7 @@ def load(
 
 
 class _Load:
-    def __init__(self, db: SyncPouchDB, lines: LineReader, merge: bool, identity: bool, progress: Progress) -> None:
+    def __init__(self, db: Database, lines: LineReader, merge: bool, identity: bool, progress: Progress) -> None:
         self._db, self._lines, self._merge, self._progress = db, lines, merge, progress
         self._identity = identity
         self._header: dict[str, Any] = {}
@@ -447,7 +447,7 @@ def _foreign(first: Any) -> bool:
     )
 
 
-def _empty(db: SyncPouchDB) -> bool:
+def _empty(db: Database) -> bool:
     try:
         info = db.adapter.info()
     except NotFound:

@@ -22,7 +22,7 @@ from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
     from pouchdb_core.adapters.base import Adapter
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["Progress", "dump"]
 
@@ -40,7 +40,7 @@ Progress = Callable[[int, int], None]
 """Called with the number of documents done and the number in all, or with bytes."""
 
 
-def dump(db: SyncPouchDB, file: IO[bytes], on_progress: Progress | None = None) -> Record:
+def dump(db: Database, file: IO[bytes], on_progress: Progress | None = None) -> Record:
     """Write everything that ``db`` has to a binary file, line by line; return what was written.
 
     The database may be written meanwhile: the dump ends where it has caught up, and holds every document in

@@ -42,7 +42,7 @@ javascript_errors.py.
 
 from __future__ import annotations
 
-from pouchdb_core.javascript.client import JavaScriptPool, SandboxKey
+from pouchdb_core.javascript.client import JavaScriptPool
 from pouchdb_core.javascript.conversation import Answer, Negotiate, Streamed
 from pouchdb_core.javascript.engine_interface import Engine, Limits, choose_engine
 from pouchdb_core.javascript.javascript_errors import (
@@ -61,6 +61,7 @@ from pouchdb_core.javascript.javascript_errors import (
 from pouchdb_core.javascript.js2py import Js2Py
 from pouchdb_core.javascript.quickjs import QuickJS
 from pouchdb_core.javascript.sandbox import Emitted, Outcome, Sandbox
+from pouchdb_core.javascript.sandbox_pool import SandboxKey
 
 
 def builtin_engines() -> list[Engine]:

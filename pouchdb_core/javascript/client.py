@@ -15,7 +15,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pouchdb_core.forks import renew_in_child
 from pouchdb_core.javascript.conversation import Conversation
@@ -31,6 +31,7 @@ from pouchdb_core.javascript.javascript_errors import (
 )
 from pouchdb_core.javascript.process import Letter, OpenContext, ProcessEnded, WorkerProcess
 from pouchdb_core.javascript.sandbox import Sandbox
+from pouchdb_core.javascript.sandbox_pool import SandboxKey
 from pouchdb_core.javascript.turns import Closed, NoTurn, Turns
 
 T = TypeVar("T")
@@ -38,17 +39,6 @@ Dumps = Callable[[Any], "bytes | str"]
 Loads = Callable[[bytes], Any]
 
 _LOGGER = logging.getLogger("pouchdb.javascript")
-
-
-class SandboxKey(NamedTuple):
-    """The key of a context: contexts share nothing, so each key has its own."""
-
-    database: str
-    design_document: str  # its id
-    revision: str
-
-    def __str__(self) -> str:
-        return f"{self.design_document} of database {self.database}"
 
 
 class _State:

@@ -17,9 +17,8 @@ from pouchdb_core.javascript.javascript_errors import LimitError, OutputTooLarge
 from pouchdb_core.javascript.process import Letter, ProcessEnded
 
 if TYPE_CHECKING:
-    from pouchdb_core.javascript.client import JavaScriptPool
     from pouchdb_core.javascript.process import WorkerProcess
-    from pouchdb_core.javascript.sandbox import Sandbox
+    from pouchdb_core.javascript.sandbox_pool import CompiledFunctions, SandboxPool
 
 _SPOOLED = 2**20  # bytes of output that are kept in memory before they go to a file
 _PIECE = 2**16
@@ -63,8 +62,8 @@ class Streamed:
 
     def __init__(
         self,
-        pool: JavaScriptPool,
-        sandbox: Sandbox,
+        pool: SandboxPool,
+        sandbox: CompiledFunctions,
         identifier: str,
         arguments: Sequence[Any],
         rows: Iterable[Any],
@@ -113,8 +112,8 @@ class Streamed:
 
 
 def _run(
-    pool: JavaScriptPool,
-    sandbox: Sandbox,
+    pool: SandboxPool,
+    sandbox: CompiledFunctions,
     identifier: str,
     arguments: Sequence[Any],
     rows: Iterable[Any],
@@ -165,8 +164,8 @@ class Conversation:
 
     def __init__(
         self,
-        pool: JavaScriptPool,
-        sandbox: Sandbox,
+        pool: SandboxPool,
+        sandbox: CompiledFunctions,
         identifier: str,
         process: WorkerProcess,
         reply: tuple[bytes, bytes],

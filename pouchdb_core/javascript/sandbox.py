@@ -20,7 +20,7 @@ from pouchdb_core.javascript.javascript_errors import (
 )
 
 if TYPE_CHECKING:
-    from pouchdb_core.javascript.client import JavaScriptPool, SandboxKey
+    from pouchdb_core.javascript.sandbox_pool import SandboxKey, SandboxPool
 
 # What one function made of one document: the emitted [key, value] pairs, or why not.
 Emitted: TypeAlias = "list[list[Any]] | JavaScriptError"
@@ -36,7 +36,7 @@ class Sandbox:
     throws are data for calls that do many things, raised for calls that do one.
     """
 
-    def __init__(self, pool: JavaScriptPool, number: int, key: SandboxKey, text: bytes, limits: Limits) -> None:
+    def __init__(self, pool: SandboxPool, number: int, key: SandboxKey, text: bytes, limits: Limits) -> None:
         self.number = number
         self.key = key
         self.text = text

@@ -11,8 +11,7 @@ from pouchdb_core.live.live_replication import Replication
 from pouchdb_core.live.starter import OnChange, OnComplete, Starter, called_back
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.interfaces import Database, Environment
     from pouchdb_core.replication.replicate import Replicator
     from pouchdb_core.runner import Runner
 
@@ -20,9 +19,9 @@ __all__ = ["replicate_in_background"]
 
 
 def replicate_in_background(
-    env: SyncEnvironment,
-    source: SyncPouchDB,
-    target: SyncPouchDB,
+    env: Environment,
+    source: Database,
+    target: Database,
     *,
     runner: Runner,
     check: Callable[[Replicator], None] = lambda replicator: None,
@@ -68,7 +67,7 @@ class _Background(Starter):
         self._runner, self._check = runner, check
 
     def replication(
-        self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
+        self, env: Environment, replicator: Replicator, on_change: OnChange, complete: OnComplete
     ) -> Any:
         """Return a Replication."""
         # Listeners get no documents.

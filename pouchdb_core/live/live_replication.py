@@ -15,7 +15,7 @@ from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle, Job, Runner
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["LiveReplication", "Replication", "Sync", "replicate_now"]
 
@@ -158,9 +158,9 @@ class Replication(LiveReplication):
         last_seq: Any
         next_retry_at: float | None
         pending: int
-        source: SyncPouchDB
+        source: Database
         state: str
-        target: SyncPouchDB
+        target: Database
     else:
 
         def __getattr__(self, name: str) -> Any:

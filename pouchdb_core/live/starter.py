@@ -17,8 +17,7 @@ from pouchdb_core.requests import Changes
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.environment import SyncEnvironment
+    from pouchdb_core.interfaces import Database, Environment
     from pouchdb_core.live.live_handle import LiveHandle
     from pouchdb_core.replication.replicate import Replicator
 
@@ -35,7 +34,7 @@ class Starter:
     """Whether work that is not live has ended when the call returns."""
 
     def feed(
-        self, db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
+        self, db: Database, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
     ) -> Any:
         """Run a request for changes; return ``{"results", "last_seq"}`` or a Feed."""
         if not request.live:
@@ -45,7 +44,7 @@ class Starter:
         return called_back(feed, on_change, complete)
 
     def replication(
-        self, env: SyncEnvironment, replicator: Replicator, on_change: OnChange, complete: OnComplete
+        self, env: Environment, replicator: Replicator, on_change: OnChange, complete: OnComplete
     ) -> Any:
         """Run a replication; return its result or a Replication."""
         if not replicator.request.live:
@@ -61,7 +60,7 @@ class Starter:
         keep(handle, source._life.live, target._life.live, engine.live, engine.going)
         return called_back(handle, on_change, complete)
 
-    def sync(self, env: SyncEnvironment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:
+    def sync(self, env: Environment, push: Any, pull: Any, on_change: OnChange, complete: OnComplete) -> Any:
         """Combine two replications (results or handles, as ``replication`` returned them)."""
         if isinstance(push, Replication) and isinstance(pull, Replication):
             return called_back(Sync(push, pull, env._calls, env.engine.dispatcher), on_change, complete)
@@ -91,7 +90,7 @@ def called_back(handle: LiveHandle, on_change: OnChange, complete: OnComplete) -
 
 
 def _collected(
-    db: SyncPouchDB, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
+    db: Database, request: Changes, return_docs: bool, on_change: OnChange, complete: OnComplete
 ) -> Record:
     rows: list[Record] = []
     last_seq: Any = None

@@ -25,7 +25,7 @@ from pouchdb_core.requests import Read, ReadOptions, Write
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["Answers", "Refusal", "Revision", "Transfer", "revision_of"]
 
@@ -72,8 +72,8 @@ Answers = Sequence[Sequence[Document | Refusal]]
 class Transfer:
     """Moves revisions from source to target; its fields hold the results."""
 
-    source: SyncPouchDB
-    target: SyncPouchDB
+    source: Database
+    target: Database
     read: int = 0
     written: int = 0
     documents: list[Document] = field(default_factory=list)

@@ -13,7 +13,7 @@ from pouchdb_core.replication.isolation import ends_all
 from pouchdb_core.runner import Runner
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["AT_ONCE", "Fetch", "Key", "open_one"]
 
@@ -24,7 +24,7 @@ Key = tuple[str, str, str]
 """(id, rev, name) of an attachment."""
 
 
-def open_one(source: SyncPouchDB, key: Key) -> Any:
+def open_one(source: Database, key: Key) -> Any:
     """Return an open attachment, the error if it concerns that attachment alone, or None if it no longer exists.
 
     Raises errors that would end the reading of others too.
@@ -44,7 +44,7 @@ def open_one(source: SyncPouchDB, key: Key) -> Any:
 class Fetch:
     """The attachments of one batch. Begins at once; the caller must close it, which removes the fetched files."""
 
-    def __init__(self, source: SyncPouchDB, background: Background, threads: Runner, wanted: Sequence[Key]) -> None:
+    def __init__(self, source: Database, background: Background, threads: Runner, wanted: Sequence[Key]) -> None:
         """``threads`` fetch, those of this batch and the next together."""
         self._source, self._background, self._threads, self._wanted = source, background, threads, wanted
         self._lock = threading.Lock()

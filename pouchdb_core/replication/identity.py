@@ -13,14 +13,14 @@ from pouchdb_core.replication.tools import Tools
 from pouchdb_core.requests import Replicate
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["open_checkpoints"]
 
 
 def open_checkpoints(
-    source: SyncPouchDB,
-    target: SyncPouchDB,
+    source: Database,
+    target: Database,
     request: Replicate,
     tools: Tools,
     infos: tuple[Mapping[str, Any], Mapping[str, Any]],
@@ -59,7 +59,7 @@ def open_checkpoints(
     return id, checkpoints
 
 
-def _filter(source: SyncPouchDB, request: Replicate) -> str | None:
+def _filter(source: Database, request: Replicate) -> str | None:
     """Return what the filter does, as text; for a design document's function its revision, so that an edit counts."""
     text = filter_source(request.filter)
     name: Any = request.filter

@@ -24,7 +24,7 @@ from pouchdb_core.requests import Listing
 from pouchdb_core.revisions import generation
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["EACH", "WITNESSES", "Epoch", "Side"]
 
@@ -40,7 +40,7 @@ SILENT = (Unauthorized, Forbidden, NotFound, NotSupported, BadRequest)
 class Side:
     """One side of a session: what was seen of it, to be compared with its later state."""
 
-    def __init__(self, database: SyncPouchDB, info: Mapping[str, Any], role: str) -> None:
+    def __init__(self, database: Database, info: Mapping[str, Any], role: str) -> None:
         """``role`` is ``source`` or ``target``, ``info`` the database's info at the beginning."""
         self._database, self._role = database, role
         self.remote = database.remote

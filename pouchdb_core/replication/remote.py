@@ -18,21 +18,21 @@ from pouchdb_core.revisions import generation
 from pouchdb_core.runner import Runner
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["Ahead", "Page", "RemoteTransfer", "ready", "transfer_of"]
 
 logger = logging.getLogger("pouchdb.replication")
 
 
-def transfer_of(source: SyncPouchDB, target: SyncPouchDB, background: Background) -> Transfer:
+def transfer_of(source: Database, target: Database, background: Background) -> Transfer:
     """Return the Transfer that moves documents between two databases."""
     if source.remote or target.remote:
         return RemoteTransfer(source, target, background=background)
     return Transfer(source, target)
 
 
-def ready(database: SyncPouchDB, create: bool | None) -> Record:
+def ready(database: Database, create: bool | None) -> Record:
     """Return a database's info, creating it on its server if it is missing and that is wanted. Raises NotFound."""
     try:
         return database.info()
@@ -61,7 +61,7 @@ class Page(NamedTuple):
 class Ahead:
     """Reads the next batch of changes, and its first documents, while this one is being written."""
 
-    def __init__(self, source: SyncPouchDB, target: SyncPouchDB, request: Replicate, background: Background) -> None:
+    def __init__(self, source: Database, target: Database, request: Replicate, background: Background) -> None:
         self._source, self._target, self._request = source, target, request
         self._background = background
         self._fetch: Callable[[list[Revision]], Answers] | None = None

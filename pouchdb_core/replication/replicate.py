@@ -34,7 +34,7 @@ from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["Event", "Replicator", "Tools"]
 
@@ -107,7 +107,8 @@ class Replicator:
         if self.state in ("pending", "paused") and not self.source.remote:
             # A closed source is reported by the error that ends the run.
             with suppress(PouchDBError):
-                return self.source.adapter.pending(self.last_seq)
+                number: int = self.source.adapter.pending(self.last_seq)
+                return number
         return self._pending.number
 
     @property
@@ -163,7 +164,7 @@ class Replicator:
             for each in lists:
                 each.discard(self)
 
-    def _call(self, database: SyncPouchDB, function: Callable[..., Any], *args: Any) -> Any:
+    def _call(self, database: Database, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function that queries a database; on a server, until cancelled. Raises Interrupted."""
         return self._background.call(function, *args) if database.remote else function(*args)
 

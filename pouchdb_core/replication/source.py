@@ -12,13 +12,13 @@ from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["check_distinct", "reached", "read_changes", "went_back"]
 
 
 def read_changes(
-    source: SyncPouchDB, request: Replicate, since: Any, wait: Wait | None = None
+    source: Database, request: Replicate, since: Any, wait: Wait | None = None
 ) -> tuple[list[Record], Any]:
     """Read a batch of the feed; return its rows and the seq it goes to.
 
@@ -56,7 +56,7 @@ def read_changes(
         rows.append(row)
 
 
-def check_distinct(source: SyncPouchDB, target: SyncPouchDB) -> None:
+def check_distinct(source: Database, target: Database) -> None:
     """Raise BadRequest if both are the same database; a database and its restored backup are two."""
     if source.remote or target.remote:
         # No request is made: the server need not be reachable when a live replication is started.

@@ -17,7 +17,7 @@ from pouchdb_core.replication.replication_progress import Refused
 from pouchdb_core.results import Record
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["FIRST_LOOK", "LONGEST_LOOK", "Watch"]
 
@@ -34,7 +34,7 @@ class Watch:
     time of the clock at which a waiting replication looks again.
     """
 
-    def __init__(self, source: SyncPouchDB, target: SyncPouchDB, clock: Callable[[], float]) -> None:
+    def __init__(self, source: Database, target: Database, clock: Callable[[], float]) -> None:
         self._source, self._target, self._clock = source, target, clock
         self.sides: dict[str, Side] = {}
         self._vanished: set[Revision] = set()

@@ -19,8 +19,7 @@ from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.views.collate import encode, encode_raw, encoder
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.engine import Engine
+    from pouchdb_core.interfaces import Database, Engine
 
 __all__ = [
     "CODEPOINT",
@@ -63,13 +62,13 @@ def icu_version() -> str | None:
     return None if found is None else found[1]
 
 
-def order_of(database: SyncPouchDB) -> tuple[Encode, str | None]:
+def order_of(database: Database) -> tuple[Encode, str | None]:
     """Return the ``encode`` of a database, and the version of ICU that it uses, None for code point order."""
     found = _icu() if default_of(database) == ICU else None
     return (encode, None) if found is None else found
 
 
-def default_of(database: SyncPouchDB) -> str:
+def default_of(database: Database) -> str:
     """Return the order of views without the option: ``"codepoint"`` unless the environment says otherwise."""
     return str(database.environment.engine.settings.get("collation") or CODEPOINT)
 

@@ -15,7 +15,7 @@ from pouchdb_core.views.mapreduce import LIBRARY
 from pouchdb_core.views.servers import Functions, language_of, server_of
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["CompilationError", "InvalidDesign", "check_design"]
 
@@ -51,7 +51,7 @@ class CompilationError(BadRequest):
     name = "compilation_error"
 
 
-def check_design(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> None:
+def check_design(database: Database, ddoc: Mapping[str, Any]) -> None:
     """Check a design document; raise BadRequest (InvalidDesign or CompilationError) if CouchDB would not save it.
 
     Compiling starts the engine of its language, unless it has no views. A reason why the engine cannot run is not
@@ -85,7 +85,7 @@ def check_design(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> None:
             _compile(functions, "reduce", name, reduce)
 
 
-def _functions(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions | None:
+def _functions(database: Database, ddoc: Mapping[str, Any]) -> Functions | None:
     # Python functions are registered under names, perhaps after the document is there: CouchDB without that language
     # saves it as well.
     if language_of(ddoc) == PYTHON or language_of(ddoc) not in database.plugins.view_servers():

@@ -26,7 +26,7 @@ from pouchdb_core.views.index import Batch, Index, IndexPlace, InsideIndex, Outs
 from pouchdb_core.views.index_store import IndexEntry, IndexStore
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
     from pouchdb_core.tasks import Task
 
 __all__ = ["Follower", "Freshness", "build_once"]
@@ -126,7 +126,7 @@ class Follower:
         """Read the index: all reads of this thread in the block see one state. Raises NotFound if it was dropped."""
         return _Snapshot(self)
 
-    def update(self, database: SyncPouchDB, name: str | None = None) -> None:
+    def update(self, database: Database, name: str | None = None) -> None:
         """Bring the index up to date with the database; ``name`` is its name in events.
 
         Raises the errors of building; waits while another thread or process builds.
@@ -136,11 +136,11 @@ class Follower:
                 with self._condition:
                     self._condition.wait(event.timeout)
 
-    def update_later(self, database: SyncPouchDB, name: str | None = None) -> None:
+    def update_later(self, database: Database, name: str | None = None) -> None:
         """Bring the index up to date in the background: errors are logged, and are ``error`` events of the database."""
         database.environment.engine.workers.call(self._updated_later, database, name)
 
-    def _updated_later(self, database: SyncPouchDB, name: str | None) -> None:
+    def _updated_later(self, database: Database, name: str | None) -> None:
         try:
             self.update(database, name)
         except PouchDBError as error:
@@ -154,7 +154,7 @@ class Follower:
         return self._reached(_Target(counters.update_seq, counters.purge_seq))
 
     @contextmanager
-    def fresh(self, database: SyncPouchDB, update: Freshness, name: str | None = None) -> Iterator[None]:
+    def fresh(self, database: Database, update: Freshness, name: str | None = None) -> Iterator[None]:
         """Read the index in the block as a query wants it: brought up to date before, afterwards, or not at all.
 
         Raises as ``update`` does.
@@ -165,7 +165,7 @@ class Follower:
         if update == "lazy":
             self.update_later(database, name)
 
-    def steps(self, database: SyncPouchDB, name: str | None = None) -> Generator[Record | Idle, None, None]:
+    def steps(self, database: Database, name: str | None = None) -> Generator[Record | Idle, None, None]:
         """Do the work of ``update`` in slices: yields progress, and ``Idle`` when it has to wait.
 
         Progress is also emitted by the database, as ``indexing``: ``{"view", "indexed_docs", "last_seq"}``.
@@ -206,7 +206,7 @@ class Follower:
 
     # -- building ---------------------------------------------------------------------------------
 
-    def _build(self, database: SyncPouchDB, target: _Target, name: str) -> Generator[Record, None, None]:
+    def _build(self, database: Database, target: _Target, name: str) -> Generator[Record, None, None]:
         self._token = f"{self.store.builder() or f'{platform.node()}:{os.getpid()}'}:{self._name}"
         entry = self.entry()
         self._check_builder(entry)
@@ -246,7 +246,7 @@ class Follower:
                     self._release()
 
     def _batches(
-        self, database: SyncPouchDB, entry: IndexEntry | None, target: _Target, task: Task
+        self, database: Database, entry: IndexEntry | None, target: _Target, task: Task
     ) -> Iterator[tuple[Batch, _Step]]:
         """Yield batches, each with the progress of the index after it."""
         report = _Report(database, self.place.ddoc["_id"])
@@ -382,7 +382,7 @@ class Follower:
             self.store.save(entry.row())
 
 
-def build_once(database: SyncPouchDB, index: InsideIndex, name: str) -> IndexEntry:
+def build_once(database: Database, index: InsideIndex, name: str) -> IndexEntry:
     """Build an index of the whole database, in a separate empty store, for one query."""
     store = index.place.store
     counters = database.adapter.indexes().counters()
@@ -432,7 +432,7 @@ class _Step(NamedTuple):
 class _Report:
     """Reports documents that were left out to the user."""
 
-    def __init__(self, database: SyncPouchDB, ddoc: str) -> None:
+    def __init__(self, database: Database, ddoc: str) -> None:
         self._database, self._ddoc, self._count = database, ddoc, 0
 
     def __call__(self, id: str, error: Exception) -> None:
@@ -446,7 +446,7 @@ class _Report:
             logger.warning("%s left out %d documents in all", self._ddoc, self._count)
 
 
-def _raw(reader: SyncPouchDB, index: Index, since: int, ids: tuple[str, ...] | None) -> Iterator[RawChange]:
+def _raw(reader: Database, index: Index, since: int, ids: tuple[str, ...] | None) -> Iterator[RawChange]:
     request = Changes(
         since=since,
         raw=True,

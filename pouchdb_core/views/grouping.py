@@ -24,7 +24,7 @@ from pouchdb_core.views.reduce import ReduceFunction, Totals, builtin
 from pouchdb_core.views.servers import Functions
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["Failures", "Overflow", "Reducer", "by_group", "by_key", "reducer_of", "whole"]
 
@@ -64,7 +64,7 @@ class _Failed:
 class Failures:
     """The errors that functions threw in one query; the first is reported."""
 
-    def __init__(self, database: SyncPouchDB) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
         self._first: PouchDBError | None = None
         self._reported = False
@@ -195,7 +195,7 @@ def _line(text: bytes, rereduce: bool) -> int:
 
 
 def reducer_of(
-    database: SyncPouchDB, source: Any, name: str, functions: Functions, failures: Failures | None = None
+    database: Database, source: Any, name: str, functions: Functions, failures: Failures | None = None
 ) -> Reducer:
     """Return the reduce function of a view: a built-in's name, a Python function, or source. Raises FunctionError."""
     failures = failures or Failures(database)

@@ -67,7 +67,7 @@ from pouchdb_core.jsontext import dump
 from pouchdb_core.views.index_store import IndexStore, Tables, ViewRows
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["Batch", "Index", "IndexKind", "IndexPlace", "InsideIndex", "OutsideIndex", "folder"]
 
@@ -111,7 +111,7 @@ class IndexPlace:
 
     def __init__(
         self,
-        database: SyncPouchDB,
+        database: Database,
         store: IndexStore,
         kind: str,
         signature: str,
@@ -220,7 +220,7 @@ class IndexKind(ABC):
     version: int = 1
     """Part of every signature: increment it when the stored format changes."""
 
-    def definition(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Any:
+    def definition(self, database: Database, ddoc: Mapping[str, Any]) -> Any:
         """Return the part of the design document that determines its index (JSON), or None if it has none.
 
         For kinds with one index per design document; others override ``definitions``. Called for every
@@ -228,7 +228,7 @@ class IndexKind(ABC):
         """
         return None
 
-    def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
+    def definitions(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the definition of each index of the design document, by the index's name.
 
         Each has a separate signature: when one definition changes, the other indexes stay as they are. A kind that
@@ -238,15 +238,15 @@ class IndexKind(ABC):
         return {} if definition is None else {"": definition}
 
     @abstractmethod
-    def open(self, database: SyncPouchDB, place: IndexPlace) -> Index:
+    def open(self, database: Database, place: IndexPlace) -> Index:
         """Open an index; also called before it exists. The index outlives ``database`` and must not keep it."""
 
-    def signature(self, database: SyncPouchDB, ddoc: Mapping[str, Any], member: str = "") -> str | None:
+    def signature(self, database: Database, ddoc: Mapping[str, Any], member: str = "") -> str | None:
         """Return the signature of an index, None if there is no index of this name: equal definitions share one."""
         definition = self.definitions(database, ddoc).get(member)
         return None if definition is None else self._digest(definition)
 
-    def signatures(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, str]:
+    def signatures(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the signatures of all indexes of the design document by name."""
         return {name: self._digest(each) for name, each in self.definitions(database, ddoc).items() if each is not None}
 

@@ -28,8 +28,7 @@ from pouchdb_core.state import Slot
 from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.engine import Engine
+    from pouchdb_core.interfaces import Database, Engine
 
 __all__ = ["JavaScriptFunctions", "JavaScriptServer", "JavaScriptStream", "check_settings", "failure", "pool_of"]
 
@@ -97,7 +96,7 @@ class JavaScriptServer(ViewServer):
 
     language = "javascript"
 
-    def open(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
+    def open(self, database: Database, ddoc: Mapping[str, Any]) -> Functions:
         engine = database.environment.engine
         text = dump(ddoc)
         rev = ddoc.get("_rev") or hashlib.md5(text, usedforsecurity=False).hexdigest()

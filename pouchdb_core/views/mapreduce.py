@@ -16,7 +16,7 @@ from pouchdb_core.views.javascript_maps import failure
 from pouchdb_core.views.servers import Functions, functions_of, language_of, server_of
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["ViewIndex", "ViewKind", "function_error", "maps_of", "view_definition"]
 
@@ -58,7 +58,7 @@ class ViewKind(IndexKind):
     name = "views"
     version = 2
 
-    def definition(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Any:
+    def definition(self, database: Database, ddoc: Mapping[str, Any]) -> Any:
         maps = maps_of(ddoc)
         if not maps:
             return None
@@ -74,7 +74,7 @@ class ViewKind(IndexKind):
             ],
         ]
 
-    def open(self, database: SyncPouchDB, place: IndexPlace) -> ViewIndex:
+    def open(self, database: Database, place: IndexPlace) -> ViewIndex:
         return ViewIndex(place, functions_of(database, place.ddoc), default_of(database))
 
 

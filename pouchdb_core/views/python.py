@@ -24,8 +24,7 @@ from pouchdb_core.state import Slot
 from pouchdb_core.views.servers import Emitted, Functions, Outcome, ViewServer
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
-    from pouchdb_core.environment import AbstractEnvironment
+    from pouchdb_core.interfaces import Database, Environment
 
 __all__ = ["PythonFunctions", "PythonServer", "PythonStream", "register_function"]
 
@@ -41,10 +40,10 @@ _REGISTERED: Slot[dict[str, _Registration]] = Slot("python functions", lambda en
 
 
 @overload
-def register_function(environment: AbstractEnvironment, name: str, *, version: object = ...) -> Callable[[F], F]: ...
+def register_function(environment: Environment, name: str, *, version: object = ...) -> Callable[[F], F]: ...
 @overload
-def register_function(environment: AbstractEnvironment, name: str, function: F, *, version: object = ...) -> F: ...
-def register_function(environment: AbstractEnvironment, name: str, function: Any = None, *, version: Any = None) -> Any:
+def register_function(environment: Environment, name: str, function: F, *, version: object = ...) -> F: ...
+def register_function(environment: Environment, name: str, function: Any = None, *, version: Any = None) -> Any:
     """Register a Python function under the name by which design documents in the language "python" call it.
 
     Also a decorator: ``@env.register_function("by_age")``. An index is built again when its function
@@ -132,11 +131,11 @@ class PythonServer(ViewServer):
 
     language = "python"
 
-    def open(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
+    def open(self, database: Database, ddoc: Mapping[str, Any]) -> Functions:
         known = database.environment.state(_REGISTERED)
         return PythonFunctions(known, str(ddoc.get("_id")))
 
-    def fingerprint(self, database: SyncPouchDB, source: Any) -> Any:
+    def fingerprint(self, database: Database, source: Any) -> Any:
         known = database.environment.state(_REGISTERED)
         return [source, known[source].version if isinstance(source, str) and source in known else None]
 

@@ -23,7 +23,7 @@ from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import Functions, functions_of, server_of
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["query", "span_of"]
 
@@ -35,7 +35,7 @@ PAGE_BYTES = 1024 * 1024
 EMPTY = "No rows can match your key range, reverse your start_key and end_key or set descending={}"
 
 
-def query(database: SyncPouchDB, request: Query) -> Record:
+def query(database: Database, request: Query) -> Record:
     """Answer a query of a local database.
 
     Raises NotFound, QueryParseError, and FunctionError if no function can run. An error that a function throws
@@ -44,7 +44,7 @@ def query(database: SyncPouchDB, request: Query) -> Record:
     return _saved(database, request) if request.view is not None else _temporary(database, request)
 
 
-def _saved(database: SyncPouchDB, request: Query) -> Record:
+def _saved(database: Database, request: Query) -> Record:
     id, name = request.view or ("", "")
     ddoc = next((each for each in database.design_documents() if each["_id"] == id), None)
     if ddoc is None:
@@ -98,7 +98,7 @@ def _reported(rows: Iterator[Record], failures: Failures) -> Iterator[Record]:
         failures.report()
 
 
-def _update(database: SyncPouchDB, follower: Follower, index: ViewIndex, name: str, label: str) -> None:
+def _update(database: Database, follower: Follower, index: ViewIndex, name: str, label: str) -> None:
     follower.update(database, label)
     entry = follower.entry()
     if entry is not None and name in (entry.state or {}).get("failed", {}):
@@ -114,7 +114,7 @@ def _update(database: SyncPouchDB, follower: Follower, index: ViewIndex, name: s
         index.check_once(name)
 
 
-def _temporary(database: SyncPouchDB, request: Query) -> Record:
+def _temporary(database: Database, request: Query) -> Record:
     """Build the index of a view for this one query, in a separate store that is removed afterwards."""
     # So all rows must be read before that.
     request = replace(request, stream=False)
@@ -199,7 +199,7 @@ class _Reading:
 
     def __init__(
         self,
-        database: SyncPouchDB,
+        database: Database,
         request: Query,
         rows: ViewRows,
         view: int,

@@ -15,7 +15,7 @@ from pouchdb_core.views.index import IndexPlace, folder
 from pouchdb_core.views.index_store import IndexEntry, IndexStore
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
     from pouchdb_core.results import Record
 
 __all__ = ["Indexes", "indexes"]
@@ -24,7 +24,7 @@ __all__ = ["Indexes", "indexes"]
 class Indexes:
     """The indexes of one database in one engine."""
 
-    def __init__(self, database: SyncPouchDB) -> None:
+    def __init__(self, database: Database) -> None:
         self.store: IndexStore = database.adapter.indexes()
         self._followers: dict[tuple[str, str], Follower] = {}
         self._recent: dict[tuple[str, str, str], tuple[str, str]] = {}
@@ -34,7 +34,7 @@ class Indexes:
         """What ``named`` found in these design documents."""
         self._lock = threading.RLock()
 
-    def follower(self, database: SyncPouchDB, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
+    def follower(self, database: Database, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
         """Return the Follower of an index; ``member`` is its name if a design document has several.
 
         It is closed with its last reference once its definition has changed or was removed, or by ``close()``.
@@ -63,7 +63,7 @@ class Indexes:
                     del self._followers[gone]
         return found
 
-    def named(self, database: SyncPouchDB, kinds: Sequence[str], ddoc: str, name: str) -> Follower | None:
+    def named(self, database: Database, kinds: Sequence[str], ddoc: str, name: str) -> Follower | None:
         """Return the Follower of an index by the name of its design document (without ``_design/``) and its own.
 
         Of several kinds (a tuple) the first that has an index of this name; None if none has. Raises NotFound without
@@ -89,7 +89,7 @@ class Indexes:
                 return found
         return None
 
-    def _let_go(self, database: SyncPouchDB) -> None:
+    def _let_go(self, database: Database) -> None:
         """Forget indexes that no design document defines any more; they stay open while they are in use."""
         self._named.clear()
         if not self._followers:
@@ -103,7 +103,7 @@ class Indexes:
         for gone in self._followers.keys() - self._recent.values():
             del self._followers[gone]
 
-    def cleanup(self, database: SyncPouchDB) -> int:
+    def cleanup(self, database: Database) -> int:
         """Drop indexes, with their folders, that no design document defines; return how many.
 
         Indexes of kinds whose plug-in is not installed are left alone.
@@ -128,7 +128,7 @@ class Indexes:
                     shutil.rmtree(left, ignore_errors=True)
         return dropped
 
-    def drop(self, database: SyncPouchDB, ddoc: str) -> int:
+    def drop(self, database: Database, ddoc: str) -> int:
         """Drop the indexes of a design document (without ``_design/``): the next use of each builds it again.
 
         Returns how many there were. A build that is under way starts again; a query that is reading one may raise
@@ -167,7 +167,7 @@ class Indexes:
             follower.close()
 
 
-def _defined(database: SyncPouchDB) -> Iterator[tuple[str, Record, Mapping[str, str]]]:
+def _defined(database: Database) -> Iterator[tuple[str, Record, Mapping[str, str]]]:
     """Yield kind, design document, and the signatures of its indexes by name."""
     ddocs = database.design_documents()
     for name, kind in database.plugins.index_kinds().items():
@@ -180,6 +180,6 @@ def _defined(database: SyncPouchDB) -> Iterator[tuple[str, Record, Mapping[str, 
 _INDEXES: Slot[Indexes] = Slot("indexes", Indexes, Indexes.close)
 
 
-def indexes(database: SyncPouchDB) -> Indexes:
+def indexes(database: Database) -> Indexes:
     """Return the indexes of a local database. Raises NotSupported for one on a server."""
     return database.store_state(_INDEXES)

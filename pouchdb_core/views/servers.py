@@ -11,7 +11,7 @@ from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.state import Slot
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
     from pouchdb_core.javascript import Answer
 
 __all__ = ["Emitted", "Functions", "Outcome", "Streamed", "ViewServer", "functions_of", "language_of", "server_of"]
@@ -113,10 +113,10 @@ class ViewServer(ABC):
     """The value of the design document's field ``language``."""
 
     @abstractmethod
-    def open(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
+    def open(self, database: Database, ddoc: Mapping[str, Any]) -> Functions:
         """Return the functions of a design document revision. Starts nothing; must not keep ``database``."""
 
-    def fingerprint(self, database: SyncPouchDB, source: Any) -> Any:
+    def fingerprint(self, database: Database, source: Any) -> Any:
         """Return a value (JSON) that changes when a function does: its source, unless that is only its name."""
         return source
 
@@ -127,7 +127,7 @@ def language_of(ddoc: Mapping[str, Any]) -> str:
     return language if isinstance(language, str) else safe_repr(language)
 
 
-def server_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> ViewServer:
+def server_of(database: Database, ddoc: Mapping[str, Any]) -> ViewServer:
     """Return the view server of a design document. Raises FunctionError if there is none for its language."""
     servers = database.plugins.view_servers()
     language = language_of(ddoc)
@@ -137,14 +137,15 @@ def server_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> ViewServer:
             f"there are: {', '.join(sorted(servers))}",
             name="unknown_query_language",
         )
-    return servers[language]
+    server: ViewServer = servers[language]
+    return server
 
 
 KEPT = 64
 _FUNCTIONS: Slot[dict[str, tuple[Any, Functions]]] = Slot("functions of design documents", lambda database: {})
 
 
-def functions_of(database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Functions:
+def functions_of(database: Database, ddoc: Mapping[str, Any]) -> Functions:
     """Return the functions of a stored design document; the same object as long as its revision is the same."""
     known = database.store_state(_FUNCTIONS)
     id, rev = ddoc["_id"], ddoc["_rev"]

@@ -10,7 +10,7 @@ from pouchdb_core.views.index_store import IndexEntry, IndexStore
 from pouchdb_core.views.register import indexes
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["IndexState", "index_sizes", "index_state"]
 
@@ -34,7 +34,7 @@ class IndexState:
         return self.pending == 0
 
 
-def index_state(database: SyncPouchDB, ddoc: str, kind: str = "views") -> IndexState:
+def index_state(database: Database, ddoc: str, kind: str = "views") -> IndexState:
     """Return the state of the index of a kind that the design document ``ddoc`` (without ``_design/``) defines.
 
     Raises NotFound without such a design document, NotSupported for a database on a server.
@@ -50,7 +50,7 @@ def index_state(database: SyncPouchDB, ddoc: str, kind: str = "views") -> IndexS
     return IndexState(entry.signature, entry.seq, entry.purge_seq, entry.builder is not None, pending)
 
 
-def index_sizes(database: SyncPouchDB, ddoc: str, kind: str = "views") -> dict[str, int]:
+def index_sizes(database: Database, ddoc: str, kind: str = "views") -> dict[str, int]:
     """Return the size of such an index in bytes: ``file``, ``active`` (of it in use), ``external`` (rows alone).
 
     They are zero before it is built; of a large index they are estimates. Raises as ``index_state`` does.
@@ -59,7 +59,7 @@ def index_sizes(database: SyncPouchDB, ddoc: str, kind: str = "views") -> dict[s
     return store.sizes(entry.number)
 
 
-def _entry(database: SyncPouchDB, ddoc: str, kind: str) -> tuple[IndexStore, IndexEntry]:
+def _entry(database: Database, ddoc: str, kind: str) -> tuple[IndexStore, IndexEntry]:
     """Return the store of indexes, and the entry of one; its number is 0 before it is built."""
     id = f"_design/{ddoc}"
     found = next((each for each in database.design_documents() if each["_id"] == id), None)

@@ -15,14 +15,14 @@ from pouchdb_core.views.mapreduce import function_error, view_definition
 from pouchdb_core.views.servers import functions_of
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["DesignFilter", "IdFilter", "ViewFilter", "design_function", "request_object", "resolved"]
 
 _CURES = {"_selector": "install pouchdb-find"}
 
 
-def resolved(database: SyncPouchDB, request: Changes) -> Changes:
+def resolved(database: Database, request: Changes) -> Changes:
     """Return the request with its filter's name replaced by the filter. Raises BadRequest, NotFound, NotSupported."""
     name = request.filter
     if not isinstance(name, str):
@@ -38,7 +38,7 @@ def resolved(database: SyncPouchDB, request: Changes) -> Changes:
     return replace(request, filter=None if judge is None else BatchFilter(judge))
 
 
-def design_function(database: SyncPouchDB, name: str, member: str) -> tuple[Record, str, Any]:
+def design_function(database: Database, name: str, member: str) -> tuple[Record, str, Any]:
     """Return (design document, function's name, source) of ``"design/name"``. Raises NotFound."""
     ddoc, function = _located(database, name)
     functions = ddoc.get(member)
@@ -47,7 +47,7 @@ def design_function(database: SyncPouchDB, name: str, member: str) -> tuple[Reco
     return ddoc, function, functions[function]
 
 
-def _located(database: SyncPouchDB, name: str) -> tuple[Record, str]:
+def _located(database: Database, name: str) -> tuple[Record, str]:
     """Return (design document, name in it) of ``"design/name"``; ``"name"`` alone is both. Raises NotFound."""
     ddoc_name, slash, function = name.removeprefix("_design/").partition("/")
     id = f"_design/{ddoc_name}"
@@ -57,7 +57,7 @@ def _located(database: SyncPouchDB, name: str) -> tuple[Record, str]:
     return ddoc, function if slash else ddoc_name
 
 
-def request_object(database: SyncPouchDB, request: Changes) -> dict[str, Any]:
+def request_object(database: Database, request: Changes) -> dict[str, Any]:
     """Return the ``req`` argument of a filter function."""
     user = request.user
     context = {
@@ -68,7 +68,7 @@ def request_object(database: SyncPouchDB, request: Changes) -> dict[str, Any]:
     return {"method": "GET", "query": dict(request.query_params), "userCtx": context}
 
 
-def _of_design_document(database: SyncPouchDB, request: Changes, name: str) -> Judge:
+def _of_design_document(database: Database, request: Changes, name: str) -> Judge:
     ddoc, function, source = design_function(database, name, "filters")
     functions = functions_of(database, ddoc)
     identifier = f"filter {function}"
@@ -95,7 +95,7 @@ class ViewFilter(ChangesFilter):
 
     name = "_view"
 
-    def open(self, database: SyncPouchDB, request: Changes) -> Judge:
+    def open(self, database: Database, request: Changes) -> Judge:
         wanted = request.view if request.view is not None else request.query_params.get("view")
         if not isinstance(wanted, str) or not wanted:
             raise BadRequest("filter '_view' needs view='design/name'")
@@ -121,7 +121,7 @@ class IdFilter(ChangesFilter):
 
     name = "_doc_ids"
 
-    def open(self, database: SyncPouchDB, request: Changes) -> Judge | None:
+    def open(self, database: Database, request: Changes) -> Judge | None:
         if request.doc_ids is not None:
             return None
         ids: Any = request.query_params.get("doc_ids")
@@ -141,5 +141,5 @@ class DesignFilter(ChangesFilter):
 
     name = "_design"
 
-    def open(self, database: SyncPouchDB, request: Changes) -> Judge:
+    def open(self, database: Database, request: Changes) -> Judge:
         return lambda docs: [str(doc["_id"]).startswith("_design/") for doc in docs]

@@ -14,7 +14,7 @@ from pouchdb_find.matching import compiled
 from pouchdb_find.selectors import normalize
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["SelectorFilter"]
 
@@ -24,7 +24,7 @@ class SelectorFilter(ChangesFilter):
 
     name = "_selector"
 
-    def open(self, database: SyncPouchDB, request: Changes) -> Judge:
+    def open(self, database: Database, request: Changes) -> Judge:
         selector = request.selector if request.selector is not None else request.query_params.get("selector")
         if selector is None:
             raise BadRequest("filter '_selector' needs a selector")

@@ -16,7 +16,7 @@ from pouchdb_find.fields import Absent, getter
 from pouchdb_find.matching import Test, compiled
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["KIND", "MangoIndex", "MangoKind", "columns", "encode_of", "table"]
 
@@ -35,7 +35,7 @@ def columns(definition: Definition) -> list[str]:
     return [*(f"k{number}" for number in range(len(definition.fields))), "id"]
 
 
-def encode_of(database: SyncPouchDB) -> Encode:
+def encode_of(database: Database) -> Encode:
     """Return the function that encodes values of a database as bytes, by how its strings sort."""
     return order_of(database)[0]
 
@@ -45,13 +45,13 @@ class MangoKind(IndexKind):
 
     name = KIND
 
-    def definition(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Any:
+    def definition(self, database: Database, ddoc: Mapping[str, Any]) -> Any:
         found = defined(ddoc)
         version = order_of(database)[1]
         order = [] if version is None else ["icu", version]
         return [[each.name, each.fields, each.partial, *order] for each in found] or None
 
-    def open(self, database: SyncPouchDB, place: IndexPlace) -> MangoIndex:
+    def open(self, database: Database, place: IndexPlace) -> MangoIndex:
         return MangoIndex(place, encode_of(database))
 
 

@@ -25,7 +25,7 @@ from pouchdb_search.schema import MARK, Slots, opened, schema_of
 from pouchdb_search.text_source import TextSource
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["Names", "NouveauKind", "SearchKind", "TextIndex", "temporary_source"]
 
@@ -231,7 +231,7 @@ class SearchKind(IndexKind):
     name = "indexes"
     version = 8
 
-    def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
+    def definitions(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)
         if not isinstance(found, Mapping):
             return {}
@@ -244,7 +244,7 @@ class SearchKind(IndexKind):
         """Return the definition of an entry of a design document. Raises BadRequest."""
         return clouseau_definition(entry)
 
-    def open(self, database: SyncPouchDB, place: IndexPlace) -> TextIndex:
+    def open(self, database: Database, place: IndexPlace) -> TextIndex:
         entry = place.ddoc[self.name][place.member]
         language = place.ddoc.get("language", "javascript")
         if language == LANGUAGE:
@@ -262,7 +262,7 @@ class NouveauKind(SearchKind):
         return nouveau_definition(entry)
 
 
-def temporary_source(database: SyncPouchDB, fun: Any) -> TextSource:
+def temporary_source(database: Database, fun: Any) -> TextSource:
     """Return a compiled function that is not in a design document. Raises FunctionError."""
     language = "python" if callable(fun) else "javascript"
     ddoc = {"_id": "_design/temporary", "language": language}

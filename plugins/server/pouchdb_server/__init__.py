@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from pouchdb_core import AbstractEnvironment, Record, Slot, SyncEnvironment, SyncPouchDB, Transform, hookimpl
+from pouchdb_core.interfaces import Environment
 from pouchdb_core.requests import NEVER, Guard, Never, UserContext, Write
 from pouchdb_server import hookspecs
 from pouchdb_server.accounts import Account
@@ -152,7 +153,7 @@ def pouchdb_database_destroyed(environment: SyncEnvironment, name: str) -> None:
     environment.state(SIBLINGS).tell("databases", name, "deleted")
 
 
-def _came_or_went(environment: AbstractEnvironment, name: str, kind: str) -> None:
+def _came_or_went(environment: Environment, name: str, kind: str) -> None:
     environment.state(UPDATES).add(name, kind)
     environment.state(SEAT).changed(name)
 

@@ -18,7 +18,7 @@ from pouchdb_core.views.servers import Functions, functions_of
 from pouchdb_spatial.boxes import Interval, entry_of
 
 if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = [
     "BEYOND",
@@ -232,7 +232,7 @@ class SpatialKind(IndexKind):
     name = SPATIAL
     version = 4
 
-    def definitions(self, database: SyncPouchDB, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
+    def definitions(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)
         if not isinstance(found, Mapping):
             return {}
@@ -242,7 +242,7 @@ class SpatialKind(IndexKind):
         """Return the function."""
         return ddoc[self.name][member]
 
-    def open(self, database: SyncPouchDB, place: IndexPlace) -> SpatialIndex:
+    def open(self, database: Database, place: IndexPlace) -> SpatialIndex:
         return SpatialIndex(place, functions_of(database, place.ddoc), self.source(place.ddoc, place.member))
 
 

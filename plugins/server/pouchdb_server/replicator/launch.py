@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pouchdb_core.errors import DatabaseClosed, Forbidden, NotFound
 from pouchdb_core.live import Replication
@@ -22,6 +22,7 @@ from pouchdb_server.security import security_of
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
+    from pouchdb_core.interfaces import Database
 
 __all__ = ["PeerNotFound", "identify", "launch", "open_peers"]
 
@@ -125,9 +126,9 @@ def _check_rights(replicator: Replicator, owner: UserContext) -> None:
         _check_member(side, owner)
 
 
-def _check_member(database: SyncPouchDB, owner: UserContext) -> None:
+def _check_member(database: Database, owner: UserContext) -> None:
     """Refuse an owner without rights to a database of this server: another server checks by itself."""
     if ADMIN in owner.roles or database.remote:
         return
-    if not is_member(security_of(database), owner):
+    if not is_member(security_of(cast("SyncPouchDB", database)), owner):
         raise Forbidden(f"{owner.name or 'nobody'} is not authorized to access {database.name}")
