@@ -180,10 +180,30 @@ class Runner:
             self._deadlines.clear()
             self._condition.notify_all()
             threads = tuple(self._threads)
+            # Where no thread could be started any more, this one takes its place.
+            alone = bool(self._ready) and not threads
+            if alone:
+                self._threads.add(threading.current_thread())
+        if alone:
+            self._step_ready()
         if timeout and threading.current_thread() not in threads:
             end = time.monotonic() + timeout
             for thread in threads:
                 thread.join(max(0.0, end - time.monotonic()))
+
+    def _step_ready(self) -> None:
+        """Step each job that is ready once, in the calling thread, and what that makes ready."""
+        try:
+            while self._ready:
+                with self._condition:
+                    job = self._ready.popleft()
+                    job.queued, job.over = False, True
+                try:
+                    job.step()
+                except Exception:
+                    logger.exception("%s: a job failed", self._name)
+        finally:
+            self._threads.discard(threading.current_thread())
 
     def _wake(self, job: Job) -> None:
         if job.home is not self.home:
@@ -212,8 +232,11 @@ class Runner:
             self._threads.add(thread)
             try:
                 thread.start()
-            except BaseException:
+            except BaseException as error:
                 self._threads.discard(thread)
+                if isinstance(error, RuntimeError) and "interpreter shutdown" in str(error):
+                    # Since Python 3.12 functions of `atexit` can start none: `close` steps it, which they call next.
+                    return
                 if not self._threads:
                     # It would never be stepped.
                     self._ready.remove(job)

@@ -303,6 +303,10 @@ def test_refused_with_the_same_words(ways: Ways, way: str, text: str, words: str
 @pytest.mark.parametrize("text", NOT_JSON, ids=lambda text: text[:12])
 def test_what_is_no_json_is_refused(ways: Ways, way: str, text: str) -> None:
     status, reason = taken(getattr(ways, way), text)
+    if way == "command":
+        # It names the file.
+        file, _, reason = reason.partition(" is not JSON: ")
+        assert file
     # Over HTTP these are CouchDB's words.
     words = "invalid UTF-8 JSON" if way.startswith("http_") else "invalid JSON"
     assert (status, reason.partition(":")[0]) == (400, words)

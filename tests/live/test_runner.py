@@ -303,6 +303,42 @@ def test_what_the_last_steps_call_is_called() -> None:
     assert told == ["the end"]
 
 
+def test_at_the_interpreter_s_shutdown_close_steps_what_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since Python 3.12 functions of ``atexit`` cannot start a thread."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    runner = Runner("test", threads=1)
+    called: list[object] = []
+
+    def first() -> None:
+        called.append(threading.current_thread())
+        runner.call(called.append, "what the first calls")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    runner.call(first)
+    assert called == []
+    runner.close(SOON)
+    assert called == [threading.current_thread(), "what the first calls"]
+    assert runner.threads == 0
+    runner.call(called.append, "too late")
+    assert len(called) == 2
+
+
+def test_a_thread_that_cannot_be_started_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    runner = Runner("test", threads=1)
+    called: list[object] = []
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        runner.call(called.append, 1)
+    runner.close()
+    assert called == []
+
+
 def test_close_by_one_of_its_own_threads_does_not_wait_for_itself() -> None:
     runner = Runner("test", threads=1)
     closed = threading.Event()
