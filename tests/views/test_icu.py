@@ -124,3 +124,18 @@ def test_another_order_builds_the_index_again(tmp_path: Path) -> None:
 def test_orders_that_there_are_not(tmp_path: Path, wrong: Any) -> None:
     with pytest.raises(BadRequest, match="no collation"):
         pouchdb.setup(tmp_path, plugins=[], collation=wrong)
+
+
+def test_a_conformance_sample_of_cldr(environment: SyncEnvironment) -> None:
+    """Ids are in the order of the sample, for what is canonically equal; it is written from behind."""
+    lines = (Path(__file__).parent / "cldr_sample.txt").read_text("utf-8").splitlines()
+    texts = ["".join(chr(int(each, 16)) for each in line.split()) for line in lines if not line.startswith("#")]
+    database = environment["sample"]
+    database.put({"_id": "_design/app", "views": {"v": MAP}})
+    database.bulk_docs([{"_id": f"{n:03}", "k": text} for n, text in enumerate(texts)][::-1])
+    rows = database.query("app/v", reduce=False).rows
+    assert [row.id for row in rows] == [f"{n:03}" for n in range(len(texts))]
+    # Every range of it is one of the index.
+    middle = len(texts) // 2
+    found = database.query("app/v", reduce=False, startkey=texts[20], endkey=texts[middle]).rows
+    assert {row.key for row in found} >= set(texts[20:middle])
