@@ -73,9 +73,10 @@ def _by_range(store: Store, request: Listing) -> list[Any]:
         if request.raw:
             rows += _raw(store, page, request.options)
         elif plain:
-            for row, doc in zip(page, plain_documents(page), strict=True):
-                id = row[1]
-                rows.append(Record(id=id, key=id, value=Record(rev=row[2]), doc=doc))
+            rows += [
+                Record(id=row[1], key=row[1], value=Record(rev=row[2]), doc=doc)
+                for row, doc in zip(page, plain_documents(page), strict=True)
+            ]
         elif request.include_docs:
             rows.extend(_row(row, compose(store, row, row[2], request.options)) for row in page)
         else:
