@@ -285,6 +285,24 @@ def test_a_sync_of_asyncio_tells_how_it_is_going() -> None:
     asyncio.run(run())
 
 
+def test_cancelled_at_any_moment_of_its_beginning_it_says_so_at_once() -> None:
+    """It begins on a worker: a fifth of these were "pending" until that had ended them."""
+
+    async def run() -> None:
+        environment: Any = pouchdb.setup(":memory:", async_=True, plugins=[])
+        for number in range(150):
+            handle = environment["a"].sync(f"b{number % 5}", live=True)
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            handle.cancel()
+            assert handle.state != "pending", number
+            await handle
+            assert handle.state == "cancelled"
+        environment.sync_view.close()
+
+    asyncio.run(run())
+
+
 def test_a_sync_that_fails_says_so_in_both_members() -> None:
     class Way:
         def __init__(self, state: str, attempt: int, retry: float | None, error: Exception | None) -> None:
