@@ -1,8 +1,8 @@
 """Databases, environments and engines as the modules below them see them.
 
 Views, replication, dumps and the functions behind the methods take these; ``database.SyncPouchDB``,
-``environment.SyncEnvironment`` and ``engine.Engine`` are the real ones. What is named here is what is used there, so
-that no module has to know the classes that are made of it.
+``environment.SyncEnvironment`` and ``engine.Engine`` are the real ones. They have what is used there, and what a
+plug-in's own classes need of a database that they are called with; so no module has to know the classes made of it.
 """
 
 from __future__ import annotations

@@ -68,8 +68,8 @@ def changes(store: Store, request: Changes) -> Generator[Any, None, int]:
 def _begun(store: Store, request: Changes, wanted: BatchFilter | None) -> tuple[int, int, Iterator[list[Row]]]:
     """Return (end, since, pages) of a feed, of which the first page is read.
 
-    Both are of one state: a document written between the two would be behind the end. This is no part of the generator:
-    whether a generator was left by an exception cannot be seen from its frame, and its snapshot would stay.
+    Both are read in one snapshot: a document written between the two would be after the end. It is a function and not
+    part of the generator, because a generator that an exception ended early would keep its snapshot.
     """
     with_doc = request.include_docs or wanted is not None or request.raw
     with store.snapshot():

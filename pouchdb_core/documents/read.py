@@ -52,10 +52,7 @@ def read(store: Store, request: Read) -> Any:
         row = store.row(id)
         if row is None or row[3]:
             raise NotFound("missing" if row is None else "deleted", id=id)
-        try:
-            doc = load_record(row[5])  # type: ignore[arg-type]  # row() brings the body
-        except Damaged as error:
-            raise _damaged_body(error, id) from error
+        doc = parsed_body(row[5], id)  # type: ignore[arg-type]  # row() brings the body
         doc["_id"], doc["_rev"] = id, row[2]
         if "_attachments" in doc:
             stubs(doc)
@@ -99,11 +96,7 @@ def parsed_body(body: bytes, id: str) -> Record:
     try:
         return load_record(body)
     except Damaged as error:
-        raise _damaged_body(error, id) from error
-
-
-def _damaged_body(error: Damaged, id: str) -> Damaged:
-    return Damaged(f"document {id!r} is damaged: {error.message}", id=id)
+        raise Damaged(f"document {id!r} is damaged: {error.message}", id=id) from error
 
 
 class Trees:

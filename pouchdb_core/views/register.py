@@ -146,7 +146,7 @@ class Indexes:
         dropped = 0
         for store, entry in self._entries():
             if (entry.kind, entry.signature) in wanted:
-                # Files of an index are of no entry now, so whoever builds it removes them first.
+                # Files of an index are of no entry now, so the next builder removes them first.
                 with store.write():
                     store.drop(entry.number)
                 dropped += 1

@@ -23,7 +23,7 @@ __all__ = ["ADMIN", "METRICS", "Accounts", "User", "accounts_of"]
 
 ADMIN = "_admin"
 METRICS = "_metrics"
-"""The one system role that a user document may have: whoever has it may read a server's metrics."""
+"""The only system role that a user document may have: it allows reading the server's metrics."""
 CONFLICTED = "User document conflicts must be resolved before the document is used for authentication purposes."
 
 

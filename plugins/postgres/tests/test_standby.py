@@ -175,7 +175,7 @@ def test_a_failover(own_postgres: Any, standby: Any, open_place: Callable[..., A
         standby.promote()
         assert db.put({"_id": "after"}).ok
         wait_for("after", "writer", "reader", "copy")
-        # Whoever read from the standby writes to it now, too.
+        # The program that read from the standby now writes to it, too.
         assert reader["a"].put({"_id": "own"}).ok
         wait_for("own", "writer", "reader", "copy")
         replication.cancel()
@@ -211,7 +211,7 @@ def test_live_feeds_go_on_after_the_server_was_gone(own_postgres: Any, open_plac
                 own_postgres.stop()
             later.start()
             if number:
-                # It has been given up by now by whoever asked before.
+                # The call before has given up its connection by now.
                 with pytest.raises(Unreachable):
                     db.get("old")
                 own_postgres.start()

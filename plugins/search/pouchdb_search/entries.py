@@ -31,7 +31,7 @@ class Document:
 
     id: str
     rev: str = ""
-    """The revision that was indexed; whoever stores the entry sets it."""
+    """The revision that was indexed; set when the entry is stored."""
     terms: dict[tuple[str, float], list[str | None]] = field(default_factory=dict)
     """By field and boost; None where a word was dropped."""
     numbers: dict[str, list[float]] = field(default_factory=dict)
