@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -138,13 +140,19 @@ FUZZY_TERMS = [
 ]
 
 
+@contextmanager
+def indexed(terms: list[str], analyzer: Any, source: str) -> Iterator[Any]:
+    """A database with a document for each term, ``t``, which an index ``d/i`` finds."""
+    with pouchdb.setup(":memory:", plugins=["search"]) as environment:
+        db = environment["terms"]
+        db.bulk_docs([{"_id": term, "t": term} for term in terms])
+        db.put({"_id": "_design/d", "indexes": {"i": {"analyzer": analyzer, "index": source}}})
+        yield db
+
+
 @pytest.fixture(scope="module")
 def terms() -> Any:
-    with pouchdb.setup(":memory:", plugins=["search"]) as environment:
-        db: Any = environment["terms"]
-        db.bulk_docs([{"_id": term, "t": term} for term in FUZZY_TERMS])
-        source = "function (doc) { index('default', doc.t); }"
-        db.put({"_id": "_design/d", "indexes": {"i": {"analyzer": "keyword", "index": source}}})
+    with indexed(FUZZY_TERMS, "keyword", "function (doc) { index('default', doc.t); }") as db:
         yield db
 
 
@@ -188,12 +196,9 @@ REGEXP_TERMS = [
 
 @pytest.fixture(scope="module")
 def regexps() -> Any:
-    with pouchdb.setup(":memory:", plugins=["search"]) as environment:
-        db: Any = environment["regexps"]
-        db.bulk_docs([{"_id": term, "t": term} for term in REGEXP_TERMS])
-        source = "function (doc) { index('exact', doc.t, {store: true}); index('low', doc.t, {store: true}); }"
-        analyzer = {"name": "perfield", "default": "keyword", "fields": {"low": "simple"}}
-        db.put({"_id": "_design/d", "indexes": {"i": {"analyzer": analyzer, "index": source}}})
+    source = "function (doc) { index('exact', doc.t, {store: true}); index('low', doc.t, {store: true}); }"
+    analyzer = {"name": "perfield", "default": "keyword", "fields": {"low": "simple"}}
+    with indexed(REGEXP_TERMS, analyzer, source) as db:
         yield db
 
 

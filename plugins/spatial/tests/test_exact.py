@@ -22,12 +22,6 @@ EMIT = "function (doc) { if (doc.k !== undefined) emit(doc.k, doc.n); }"
 INDEX = "function (doc) { if (doc.g !== undefined) st_index(doc.g); }"
 
 
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:
-        yield environment["places"]
-
-
 def define(db: Any) -> None:
     db.put({"_id": "_design/s", "spatial": {"k": EMIT}, "st_indexes": {"g": {"index": INDEX}}})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import numpy
@@ -19,13 +18,6 @@ DDOC = {
     "spatial": {"k": "function (doc) { if (doc.g) emit(doc.g, doc.n); }"},
     "st_indexes": {"g": {"index": "function (doc) { if (doc.g) st_index(doc.g); }"}},
 }
-
-
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:
-        environment["places"].put(DDOC)
-        yield environment["places"]
 
 
 def ids(answer: Any) -> list[str]:

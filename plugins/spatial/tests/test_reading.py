@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,13 +20,6 @@ DDOC = {
     "st_indexes": {"g": {"index": "function (doc) { if (doc.g) st_index(doc.g); }"}},
 }
 HERE = {"type": "Point", "coordinates": [1, 1]}
-
-
-@pytest.fixture
-def db() -> Iterator[Any]:
-    with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:
-        environment["places"].put(DDOC)
-        yield environment["places"]
 
 
 def ids(answer: Any) -> list[str]:
@@ -136,7 +128,7 @@ def test_the_nearest_among_many_in_one_place(db: Any) -> None:
 
 
 def test_queries_beside_others_that_look_for_their_index(db: Any) -> None:
-    """Whoever looks for an index has a lock and then reads: a query that reads must not look for its index then."""
+    """Finding an index takes a lock and then reads, so a query must not look for its index in the middle of a read."""
     db.bulk_docs([{"_id": f"{n:03}", "k": [n % 9, n % 7]} for n in range(100)])
     db.spatial("s/k")
     over = threading.Event()
