@@ -12,8 +12,9 @@ from pouchdb.cli.output import bytes_text, counted
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.dump import is_checkpoint
 from pouchdb_core.errors import FunctionError, NotFound, PouchDBError
-from pouchdb_core.replication.checkpoint import refused_revisions, seq_number
+from pouchdb_core.replication.checkpoint_document import refused_revisions
 from pouchdb_core.replication.replication_id import replication_id
+from pouchdb_core.replication.seqs import seq_number
 from pouchdb_core.results import Record
 from pouchdb_core.views.index_store import IndexEntry
 from pouchdb_core.views.register import indexes

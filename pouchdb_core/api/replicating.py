@@ -14,7 +14,7 @@ from pouchdb_core.database_object import Handle
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_core.live import LiveHandle
 from pouchdb_core.live.starter import told_of_errors
-from pouchdb_core.replication.checkpoint import refused_revisions
+from pouchdb_core.replication.checkpoint_document import refused_revisions
 from pouchdb_core.replication.replication_id import PREFIX
 from pouchdb_core.replication.source import check_distinct
 from pouchdb_core.requests import Replicate

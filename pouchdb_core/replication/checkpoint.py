@@ -8,18 +8,30 @@ believed: a side that was restored from a backup has an older session, and the r
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import partial
 from typing import Any, Literal, Protocol
 
 from pouchdb_core.errors import Conflict, Forbidden, NotFound, NotSupported, ReadOnlyStorage, Unauthorized
+from pouchdb_core.replication.checkpoint_document import (
+    Entry,
+    agree,
+    common_ancestor,
+    own_document,
+    recorded_seq,
+    refused_revisions,
+    sessions,
+    shared_sessions,
+    witnesses,
+)
 from pouchdb_core.replication.lives import Epoch, Side
 from pouchdb_core.replication.replication_id import VERSION
+from pouchdb_core.replication.seqs import went_back
 from pouchdb_core.results import Record
 
-__all__ = ["Checkpoint", "Checkpoints", "common_ancestor", "in_turn", "refused_revisions", "seq_number"]
+__all__ = ["Checkpoint", "Checkpoints", "in_turn"]
 
 logger = logging.getLogger("pouchdb.replication")
 
@@ -39,93 +51,8 @@ class Peer(Protocol):
     def put(self) -> Callable[..., Record]: ...
 
 
-def common_ancestor(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return the newest history entry that both checkpoints have, or None: start at the beginning.
-
-    The algorithm of CouchDB and PouchDB: equal sessions agree at once; else walk both histories.
-    Where the two sides have different seqs for one session, the lower one is believed: the source may
-    be a checkpoint behind the target, and a target that was restored may be behind the source.
-    Invalid parts of a document, whichever program wrote it, are ignored.
-    """
-    left, right = _sessions(source), _sessions(target)
-    if left is None or right is None:
-        return None
-    if left[0] is not None and right[0] is not None and left[0]["session_id"] == right[0]["session_id"]:
-        return _lower(left[0], right[0])
-    mine, theirs = left[1], right[1]
-    while mine and theirs:
-        for entry in theirs:
-            if entry["session_id"] == mine[0]["session_id"]:
-                return _lower(mine[0], entry)
-        for entry in mine[1:]:
-            if entry["session_id"] == theirs[0]["session_id"]:
-                return _lower(entry, theirs[0])
-        mine, theirs = mine[1:], theirs[1:]
-    return None
-
-
-Entry = Mapping[str, Any]
 Seen = dict[str, Record | None]
 """The checkpoint document of each side that keeps one."""
-
-
-def _sessions(document: Any) -> tuple[Entry | None, list[Entry]] | None:
-    """Return the newest session and the history of a checkpoint, as far as they are valid."""
-    if not isinstance(document, Mapping):
-        return None
-    history = document.get("history")
-    newest = _entry(document, "source_last_seq", "source_epoch")
-    entries = [_entry(each, "recorded_seq", "epoch") for each in (history if isinstance(history, list) else ())]
-    return newest, [entry for entry in entries if entry is not None]
-
-
-def _entry(given: Any, seq: str, epoch: str) -> Entry | None:
-    if not isinstance(given, Mapping):
-        return None
-    session, recorded = given.get("session_id"), given.get(seq, given.get("last_seq"))
-    if not (isinstance(session, str) and session) or not _is_seq(recorded):
-        return None
-    return {
-        **given,
-        "session_id": session,
-        "recorded_seq": recorded,
-        "epoch": given.get(epoch),
-        "target_epoch": given.get("target_epoch"),
-    }
-
-
-def _is_seq(value: Any) -> bool:
-    # Numbers here; strings in CouchDB, and lists in its clustered ancestors.
-    if isinstance(value, list):
-        return bool(value) and type(value[0]) is int
-    return (type(value) is int and value >= 0) or (isinstance(value, str) and bool(value))
-
-
-def _lower(mine: Entry, theirs: Entry) -> Entry:
-    first, second = seq_number(mine["recorded_seq"]), seq_number(theirs["recorded_seq"])
-    return theirs if first is not None and second is not None and second < first else mine
-
-
-def seq_number(seq: Any) -> int | None:
-    """Return the number in a seq: CouchDB's are strings or lists that begin with one. None if there is no number."""
-    if isinstance(seq, list):
-        seq = seq[0]
-    if isinstance(seq, str):
-        seq = seq.partition("-")[0]
-        return int(seq) if seq.isdecimal() and len(seq) < 20 else None
-    return seq if type(seq) is int else None
-
-
-def refused_revisions(value: Any) -> dict[str, list[str]]:
-    """Return the ``denied`` field of a checkpoint, as far as it is valid."""
-    if not isinstance(value, dict):
-        return {}
-    found = {
-        id: [rev for rev in revs if isinstance(rev, str)]
-        for id, revs in value.items()
-        if isinstance(id, str) and isinstance(revs, list)
-    }
-    return {id: revs for id, revs in found.items() if revs}
 
 
 def in_turn(*calls: Callable[[], object]) -> None:
@@ -182,6 +109,8 @@ class Checkpoints:
         """The sessions before this one that both sides took part in, newest first."""
         self._unbelieved: set[str] = set()
         """Sessions that only one side knows, or that are false."""
+        self._witnesses: list[tuple[str, str]] = []
+        """Revisions that both sides had at the last checkpoint."""
         self._started: Any = 0
         self._written: Any = None
         self._newest: dict[str, Entry] = {}
@@ -194,10 +123,10 @@ class Checkpoints:
             return Checkpoint()
         read = {side: self._load(side) for side in ("source", "target")}
         for side, found in read.items():
-            sessions = _history(found)
-            if sessions and side not in self._left_out:
-                self._newest[side] = sessions[0]
-        source, target = _of("source", read["source"]), _of("target", read["target"])
+            known_there = sessions(found)
+            if known_there and side not in self._left_out:
+                self._newest[side] = known_there[0]
+        source, target = own_document("source", read["source"]), own_document("target", read["target"])
         if not self._left_out and source is None and target is not None and self._unwritable("source"):
             self._left_out.add("source")
         alone = bool(self._left_out)
@@ -211,10 +140,10 @@ class Checkpoints:
             logger.warning("%s: a side was restored from a backup; starting over", self._id)
             since = 0
         elif entry is not None:
-            self._agreed = _shared(known if alone else source, known if alone else target, entry["session_id"])
-            if alone or _agree(source, target):
+            self._agreed = shared_sessions(known if alone else source, known if alone else target, entry["session_id"])
+            if alone or agree(source, target):
                 self._written = (since, denied) if entry.get("epoch") == self._epoch.now else None
-        told = [each["session_id"] for side in read.values() for each in _history(side)]
+        told = [each["session_id"] for side in read.values() for each in sessions(side)]
         self._unbelieved = set(told) - self._agreed.keys()
         self._started = since
         return Checkpoint(since, {id: list(revs) for id, revs in denied.items()})
@@ -222,8 +151,23 @@ class Checkpoints:
     def _believed(self, entry: Entry, since: Any, alone: bool) -> bool:
         if not self._epoch.covers(entry.get("epoch"), since):
             return False
-        # The source alone does not know whether the target lost documents.
-        return "target" not in self._left_out or not alone or entry.get("target_epoch") == self._target_epoch.now
+        self._witnesses = witnesses(entry.get("witnesses"))
+        if not alone:
+            return True
+        # The side with the checkpoint does not know whether the other one, restored, lost what was replicated.
+        [other] = self._left_out
+        if other == "target" and not self._counts_on(entry):
+            return False
+        return not (self._witnesses and self._lives[other].lost(self._witnesses))
+
+    def _counts_on(self, entry: Entry) -> bool:
+        """Return whether the target still has all up to the seq it was at, as far as its numbers and epoch say."""
+        seq, now = entry.get("target_seq"), self._lives["target"].seq
+        epoch, target = entry.get("target_epoch"), self._target_epoch
+        if seq is None or target.now is None:
+            # An earlier version wrote no seq; and of a server without epochs only the seq can be compared.
+            return epoch == target.now and not went_back(seq, now)
+        return target.covers(epoch, seq) and not went_back(seq, now)
 
     def write(self, last_seq: Any, denied: Mapping[str, list[str]], stats: Mapping[str, Any]) -> bool:
         """Store how far the run got, on the target first: what the source's document says must be true of the target.
@@ -254,6 +198,8 @@ class Checkpoints:
             "source_last_seq": last_seq,
             "source_epoch": self._epoch.now,
             "target_epoch": self._target_epoch.now,
+            "target_seq": self._lives["target"].seq,
+            "witnesses": [list(each) for each in self._lives["target"].newest or self._witnesses],
             "replication_id_version": VERSION,
             "replicator": "pouchdb-python",
             **self._described,
@@ -298,12 +244,12 @@ class Checkpoints:
 
     def _compare(self, side: str, known: Entry, document: Record | None) -> None:
         """Raise Replaced unless a side still knows the session that was seen there last."""
-        found = next((each for each in _history(document) if each["session_id"] == known["session_id"]), None)
+        found = next((each for each in sessions(document) if each["session_id"] == known["session_id"]), None)
         if found is None:
             raise self._lives[side].replaced("its checkpoint is gone, or an older one")
-        before, now = seq_number(_recorded(known)), seq_number(_recorded(found))
+        before, now = recorded_seq(known), recorded_seq(found)
         # Nothing else writes our session; another replication of the pair may have stored its own.
-        if before is not None and now is not None and now < before:
+        if went_back(before, now):
             raise self._lives[side].replaced(f"its checkpoint is at {now} again, and was at {before}")
 
     def _before(self, current: Record | None) -> list[Entry]:
@@ -313,7 +259,7 @@ class Checkpoints:
         part: if a run is killed between the two writes, the session would be believed.
         """
         gone = {self._session_id, *self._unbelieved}
-        known = {each["session_id"]: each for each in _history(current)}
+        known = {each["session_id"]: each for each in sessions(current)}
         return [self._agreed.get(session, each) for session, each in known.items() if session not in gone]
 
     def _load(self, side: str) -> Record | None:
@@ -369,40 +315,3 @@ class Checkpoints:
         if (known := self._newest.get(side)) is not None:
             self._compare(side, known, current)
         return current
-
-
-def _of(side: str, document: Record | None) -> Record | None:
-    """Return a side's document; None if it was written as the other side's: the two have changed places since."""
-    return document if document is None or document.get("side", side) == side else None
-
-
-def _shared(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None, newest: str) -> dict[str, Entry]:
-    """Return the sessions from ``newest`` on that both sides know, each with the lower seq of the two."""
-    mine = {each["session_id"]: each for each in _history(source)}
-    shared: dict[str, Entry] = {}
-    for each in _history(target):
-        session = each["session_id"]
-        if session in mine and (shared or session == newest):
-            first, second = seq_number(_recorded(mine[session])), seq_number(_recorded(each))
-            lower = first is not None and second is not None and first < second
-            shared[session] = mine[session] if lower else each
-    return shared
-
-
-def _recorded(entry: Entry) -> Any:
-    return entry.get("recorded_seq", entry.get("last_seq"))
-
-
-def _history(document: Mapping[str, Any] | None) -> list[Entry]:
-    """Return the valid entries of a checkpoint, unchanged."""
-    found = _sessions(document)
-    if document is None or found is None:
-        return []
-    raw: Iterable[Any] = document.get("history") if isinstance(document.get("history"), list) else ()  # type: ignore[assignment]
-    return [each for each in raw if _entry(each, "recorded_seq", "epoch") is not None]
-
-
-def _agree(source: Mapping[str, Any] | None, target: Mapping[str, Any] | None) -> bool:
-    """Return whether both sides say the same, so that nothing is written until there is something new."""
-    members = ("session_id", "source_last_seq", "source_epoch", "target_epoch")
-    return source is not None and target is not None and all(source.get(m) == target.get(m) for m in members)

@@ -45,12 +45,14 @@ class Side:
         self._database, self._role = database, role
         self.remote = database.remote
         self._identity = _identity(info)
+        self.seq: Any = info.get("update_seq")
+        """The newest sequence number seen of it."""
         self._witnesses: dict[tuple[str, str], None] = {}
 
     @property
     def full(self) -> bool:
         """Whether there are so many witnesses that they should be asked for soon."""
-        return len(self._witnesses) >= WITNESSES
+        return self.remote and len(self._witnesses) >= WITNESSES
 
     @property
     def recognisable(self) -> bool:
@@ -58,17 +60,24 @@ class Side:
         return not self.remote or bool(self._identity or self._witnesses)
 
     def saw(self, id: str, rev: str) -> None:
-        """Remember that the side has a revision. Only a remote side is asked for it later."""
-        if self._database.remote:
-            # The newest is last.
-            self._witnesses.pop((id, rev), None)
-            self._witnesses[id, rev] = None
+        """Remember that the side has a revision."""
+        # The newest is last.
+        self._witnesses.pop((id, rev), None)
+        self._witnesses[id, rev] = None
+        if not self.remote:
+            # In this session only a remote side is asked for all of them.
+            self.confirmed()
+
+    @property
+    def newest(self) -> list[tuple[str, str]]:
+        """The newest revisions that were seen, at most EACH."""
+        return list(self._witnesses)[-EACH:]
 
     def check(self) -> None:
         """Raise Replaced if the database is not the one it was. Also raises the database's own errors."""
         if not self._database.remote:
             self._database.adapter.check()
-        asked = bool(self._witnesses) and self._ask()
+        asked = self.remote and bool(self._witnesses) and self._ask()
         # Witnesses alone are not enough: in a sync the other direction may have written them back meanwhile.
         if self._identity or not asked:
             self.compare(self._database.info())
@@ -79,6 +88,7 @@ class Side:
         for name in self._identity.keys() & now.keys():
             if self._identity[name] != now[name]:
                 raise self.replaced(f"its {name} was {self._identity[name]} and is {now[name]}")
+        self.seq = info.get("update_seq")
 
     def replaced(self, why: str) -> Replaced:
         """Return the Replaced error that says what was seen."""
@@ -96,6 +106,13 @@ class Side:
         """Return whether a remote side knows revisions or may have forgotten them; False if it refuses to answer."""
         try:
             return not self._gone(revisions)
+        except SILENT:
+            return False
+
+    def lost(self, revisions: Iterable[tuple[str, str]]) -> bool:
+        """Return whether it does not know revisions that it once had; False if it refuses to answer."""
+        try:
+            return bool(self._gone(revisions))
         except SILENT:
             return False
 

@@ -22,11 +22,12 @@ from pouchdb_core.errors import (
 )
 from pouchdb_core.replication.background import Background
 from pouchdb_core.replication.batch import Revision, Transfer, revision_of
-from pouchdb_core.replication.checkpoint import Checkpoints, seq_number
+from pouchdb_core.replication.checkpoint import Checkpoints
 from pouchdb_core.replication.identity import open_checkpoints
 from pouchdb_core.replication.remote import Ahead, ready, transfer_of
 from pouchdb_core.replication.replication_progress import Event, Pending, Progress, Refused
-from pouchdb_core.replication.source import check_distinct, reached, went_back
+from pouchdb_core.replication.seqs import reached, seq_number, went_back
+from pouchdb_core.replication.source import check_distinct
 from pouchdb_core.replication.tools import Tools
 from pouchdb_core.replication.watch import Watch
 from pouchdb_core.requests import Replicate

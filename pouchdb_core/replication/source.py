@@ -1,4 +1,4 @@
-"""Reading a source: its changes in batches, and where its numbers end."""
+"""Reading a source: its changes in batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.replication.checkpoint import seq_number
 from pouchdb_core.requests import Changes, Replicate, Wait
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
@@ -14,7 +13,7 @@ from pouchdb_core.runner import Idle
 if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
 
-__all__ = ["check_distinct", "reached", "read_changes", "went_back"]
+__all__ = ["check_distinct", "read_changes"]
 
 
 def read_changes(
@@ -67,14 +66,3 @@ def check_distinct(source: Database, target: Database) -> None:
         raise BadRequest(
             f"{source.name!r} cannot be replicated to itself (nor to a copy of its file: use backup() to make one)"
         )
-
-
-def went_back(before: Any, after: Any) -> bool:
-    """Return whether the feed of a database seems to have gone backwards, as far as its seqs have numbers."""
-    first, second = seq_number(before), seq_number(after)
-    return first is not None and second is not None and second < first
-
-
-def reached(seq: Any, end: Any) -> bool:
-    """Return whether ``seq`` has reached ``end``; False for seqs that only their source understands."""
-    return type(seq) is int and type(end) is int and seq >= end

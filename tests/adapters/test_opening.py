@@ -293,6 +293,33 @@ def test_a_database_that_cannot_be_written_is_a_clear_error(
         assert environment["test"].put({"_id": "b"})["ok"]
 
 
+def test_a_copy_that_cannot_be_written_is_read(
+    public_directory: Path, unprivileged: Callable[[Callable[[], Any]], Any]
+) -> None:
+    """A copy begins an epoch of its own when it is first opened: this one cannot write it down."""
+    path = filled(public_directory)
+    with pouchdb.setup(public_directory, plugins=[]) as environment:
+        original = environment["test"].info().epoch
+        environment["test"].backup(public_directory / "backup")
+        environment.destroy("test")
+    (public_directory / "backup").rename(path)
+    path.chmod(0o444)
+    public_directory.chmod(0o555)
+
+    def run() -> Any:
+        with pouchdb.setup(public_directory, plugins=[]) as environment:
+            return attempt(lambda: (environment["test"].get("a")["n"], environment["test"].info().epoch))
+
+    outcome, told = unprivileged(run)[:2]
+    public_directory.chmod(0o777)
+    path.chmod(0o666)
+    with pouchdb.setup(public_directory, plugins=[]) as environment:
+        written = environment["test"].info().epoch
+    assert outcome == "ok"
+    assert told[0] == 1
+    assert len({original, told[1], written}) == 3
+
+
 def test_a_directory_that_may_not_be_looked_into(
     public_directory: Path, unprivileged: Callable[[Callable[[], Any]], Any]
 ) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from pouchdb_core import SyncEnvironment, SyncPouchDB
 from pouchdb_core.errors import StorageError
-from pouchdb_core.replication.checkpoint import Epoch, common_ancestor, refused_revisions
+from pouchdb_core.replication.checkpoint_document import common_ancestor, refused_revisions
+from pouchdb_core.replication.lives import Epoch
 
 from .conftest import same
 

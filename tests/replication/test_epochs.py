@@ -140,6 +140,60 @@ def test_a_source_whose_file_was_copied_back(
     assert "new" in target
 
 
+@pytest.mark.parametrize("checkpoint", [True, "target", "source"])
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_one_backup_that_is_restored_twice(
+    environment: SyncEnvironment, tmp_path: Path, run: Callable[..., Any], checkpoint: Any, role: str
+) -> None:
+    """Each time another life begins: what was seen of the first one says nothing of the second."""
+    fill(environment["source"], "a", "b")
+    environment.replicate("source", "target", checkpoint=checkpoint)
+    environment[role].backup(tmp_path / "backup")
+    epochs = {environment[role].info().epoch}
+    for turn in range(3):
+        restore(environment, role, tmp_path / "backup")
+        epochs.add(environment[role].info().epoch)
+        assert [each.seq for each in environment[role].info().former_epochs] == [2]
+        # As many changes each time: numbers alone tell nothing.
+        fill(environment["source"], *(f"{turn}-{number}" for number in range(4)))
+        if role == "target":
+            fill(environment["target"], *(f"elsewhere-{turn}-{number}" for number in range(9)))
+        run(environment["source"], environment["target"], checkpoint=checkpoint).end()
+        assert set(environment["target"]) >= set(environment["source"])
+    assert len(epochs) == 4
+
+
+def test_a_copy_keeps_its_life_when_it_is_opened_again(tmp_path: Path) -> None:
+    with pouchdb.setup(tmp_path / "databases", plugins=[]) as environment:
+        fill(environment["source"], "a")
+        environment["source"].backup(tmp_path / "backup")
+        epoch = restore(environment, "source", tmp_path / "backup").info().epoch
+    for _ in range(2):
+        with pouchdb.setup(tmp_path / "databases", plugins=[]) as environment:
+            assert environment["source"].info().epoch == epoch
+
+
+@pytest.mark.parametrize(("checkpoint", "role"), [("source", "target"), ("target", "source")])
+@pytest.mark.parametrize("since", [1, 2, 6])
+def test_a_file_that_was_copied_back_while_the_other_side_alone_remembers(
+    environment: SyncEnvironment, tmp_path: Path, run: Callable[..., Any], checkpoint: Any, role: str, since: int
+) -> None:
+    """Not by a backup of ours: the epoch is the same. A few revisions that were replicated last are not there."""
+    source, target = environment["source"], environment["target"]
+    fill(source, "a", "b")
+    environment.replicate(source, target, checkpoint=checkpoint)
+    environment[role].adapter.store.backup(tmp_path / "copy")  # type: ignore[attr-defined]
+    fill(source, "lost 1", "lost 2")
+    environment.replicate(source, target, checkpoint=checkpoint)
+    restore(environment, role, tmp_path / "copy")
+    # Fewer changes than were seen, as many, or more.
+    fill(environment[role], *(f"new {number}" for number in range(since)))
+    run(environment["source"], environment["target"], checkpoint=checkpoint).end()
+    assert set(environment["target"]) >= set(environment["source"])
+    again = run(environment["source"], environment["target"], checkpoint=checkpoint)
+    assert checked(again) == 0, "noticed once"
+
+
 def test_a_source_that_was_made_again(environment: SyncEnvironment, run: Callable[..., Any]) -> None:
     source, target = environment["source"], environment["target"]
     fill(source, "a", "b")

@@ -22,7 +22,7 @@ def test_all_replicas_are_equal_when_the_network_heals(start: int) -> None:
         pytest.fail("\n\n".join(map(str, failures)), pytrace=False)
 
 
-@pytest.mark.parametrize("seed", [7000782, 7000897, 30112363])
+@pytest.mark.parametrize("seed", [7000782, 7000897, 30112363, 1796061721])
 def test_what_went_wrong_once(seed: int) -> None:
     """One fault each.
 

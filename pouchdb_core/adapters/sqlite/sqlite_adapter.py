@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,12 +12,12 @@ from pouchdb_core.adapters.base import Place
 from pouchdb_core.adapters.local import LOCAL_OPTIONS, LocalAdapter, check_options
 from pouchdb_core.adapters.sqlite import files
 from pouchdb_core.adapters.sqlite.blank_memory import blank_memory
+from pouchdb_core.adapters.sqlite.copies import begin_life, finish_copy
 from pouchdb_core.adapters.sqlite.disk import Durability, File
 from pouchdb_core.adapters.sqlite.sqlite_index_store import SqliteIndexStore, scratch_store
 from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
 from pouchdb_core.adapters.sqlite.transactions import Connections, file_error
 from pouchdb_core.changes.notify import Notifier
-from pouchdb_core.documents.integrity import check_content
 from pouchdb_core.errors import BadRequest, StorageError
 from pouchdb_core.requests import Guard, Write
 from pouchdb_core.results import Outcome
@@ -87,7 +86,7 @@ class _SqliteAdapter(LocalAdapter):
                 # Not left to SQLite, which would not report what is wrong.
                 part.touch(exist_ok=False)
                 self.store.backup(part)
-                _finish_copy(part)
+                finish_copy(part)
                 own = self.side_directory()
                 if own.exists() and any(own.iterdir()):
                     shutil.copytree(own, files.side_directory(part))
@@ -110,6 +109,7 @@ class SqliteAdapter(_SqliteAdapter):
         file, created = files.open_file(_directory(place), name, _durability(options))
         try:
             adapter = cls(place, name, file, options)
+            begin_life(adapter.store)
         except BaseException:
             file.close()
             raise
@@ -160,29 +160,6 @@ def _directory(place: Place) -> Path:
     if place.directory is None:
         raise BadRequest("this environment keeps its databases in memory: it has no directory for a file")
     return place.directory
-
-
-def _finish_copy(path: Path) -> None:
-    """Mark a copy as another life of its database: sequence numbers after it are not the original's.
-
-    Raises Damaged if it has damaged content: that would be taken for what was written.
-    """
-    file = File(path, "full", "backup")
-    try:
-        # The copy of a database in memory has another journal.
-        file.run("PRAGMA journal_mode = WAL")
-        store = SqliteStore(file)
-        check_content(store)
-        with store.write() as counters:
-            # Numbers up to here are the same in both lives.
-            former = store.metadata("former_epochs") or []
-            former.append({"epoch": store.metadata("epoch"), "seq": counters.update_seq})
-            store.set_metadata("former_epochs", former)
-            store.set_metadata("epoch", uuid.uuid4().hex)
-        # Only the file is renamed, and closing reports no error if the journal does not fit into it.
-        file.fold()
-    finally:
-        file.close()
 
 
 class MemoryAdapter(_SqliteAdapter):
