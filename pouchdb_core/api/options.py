@@ -99,14 +99,14 @@ def freshness(stale: Any, update: Any) -> Literal["true", "false", "lazy"]:
     if stale is not None and stale is not False:
         if not isinstance(stale, str) or stale not in _STALE or update is not None:
             together = "" if update is None else " together with update"
-            raise QueryParseError(f"stale is 'ok' or 'update_after', not {safe_repr(stale)}{together}")
+            raise QueryParseError(f"stale must be 'ok' or 'update_after', not {safe_repr(stale)}{together}")
         return _STALE[stale]
     if update is None or update is True or update is False:
         return "false" if update is False else "true"
     for known in _STALE.values():
         if isinstance(update, str) and update == known:
             return known
-    raise QueryParseError(f"update is True, False or 'lazy', not {safe_repr(update)}")
+    raise QueryParseError(f"update must be True, False or 'lazy', not {safe_repr(update)}")
 
 
 # -- of queries whose options may be the strings of a URL -------------------------------------------------
@@ -149,4 +149,5 @@ def place_in(kind: str, bookmark: Any) -> int:
             return int(place)
     except ValueError:
         pass  # raised below
-    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)} came with no answer to this query")
+    wanted = "it must be the bookmark of an earlier result of the same query"
+    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)}; {wanted}")

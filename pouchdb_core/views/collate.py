@@ -117,11 +117,11 @@ def _float(number: float) -> bytes:
     elif number < 0:
         data = NUMBER + _pack(number).translate(_INVERT)
     else:
-        raise ValueError("NaN is no JSON")
+        raise ValueError("NaN is not JSON")
     if -_EXACT < number < _EXACT:
         return data
     if number in (_INFINITE, -_INFINITE):
-        raise ValueError("an infinite number is no JSON")
+        raise ValueError("an infinite number is not JSON")
     return data + _residual(0)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
     from pouchdb_core.tasks import Task
 
-__all__ = ["Follower", "Freshness", "build_once"]
+__all__ = ["Follower", "Freshness", "LeftOut", "build_once"]
 
 logger = logging.getLogger("pouchdb.views")
 
@@ -249,7 +249,7 @@ class Follower:
         self, database: Database, entry: IndexEntry | None, target: _Target, task: Task
     ) -> Iterator[tuple[Batch, _Step]]:
         """Yield batches, each with the progress of the index after it."""
-        report = _Report(database, self.place.ddoc["_id"])
+        report = LeftOut(database, self.place.ddoc["_id"])
         reader = database.as_user(None).with_purpose("index")
         since = entry.seq if entry else 0
         fresh_until = entry.fresh_until if entry else target.seq
@@ -386,7 +386,7 @@ def build_once(database: Database, index: InsideIndex, name: str) -> IndexEntry:
     """Build an index of the whole database, in a separate empty store, for one query."""
     store = index.place.store
     counters = database.adapter.indexes().counters()
-    report = _Report(database, name)
+    report = LeftOut(database, name)
     with store.write():
         entry = IndexEntry(*store.add("temporary", index.place.signature))
         index.place.number = entry.number
@@ -429,16 +429,18 @@ class _Step(NamedTuple):
         return _Step(entry.seq, entry.purge_seq, False)
 
 
-class _Report:
-    """Reports documents that were left out to the user."""
+class LeftOut:
+    """Reports documents that were left out to the user: the first ones in the log, all as ``error`` events."""
 
     def __init__(self, database: Database, ddoc: str) -> None:
+        """``ddoc`` is the design document, or the name of what is built once."""
         self._database, self._ddoc, self._count = database, ddoc, 0
 
     def __call__(self, id: str, error: Exception) -> None:
         self._count += 1
         if self._count <= LOGGED:
-            logger.warning("%s leaves out document %r: %s", self._ddoc, id, error)
+            reason = error.message if isinstance(error, PouchDBError) else error
+            logger.warning("%s leaves out document %r: %s", self._ddoc, id, reason)
         self._database.emit("error", error)
 
     def finish(self) -> None:

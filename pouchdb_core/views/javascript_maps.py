@@ -124,7 +124,7 @@ class JavaScriptFunctions:
 
     def compile(self, identifier: str, kind: str, source: Any) -> None:
         if not isinstance(source, str):
-            wrong = f"{self._key.design_document}: {safe_repr(source)} is no source"
+            wrong = f"{self._key.design_document}: the source of a function must be a string, not {safe_repr(source)}"
             raise FunctionError(wrong, name="compilation_error")
         _asked(lambda: self.sandbox.compile(identifier, kind, source))
 

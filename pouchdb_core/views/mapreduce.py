@@ -206,9 +206,12 @@ def _term(value: Any) -> tuple[int, Any]:
 def function_error(error: Exception, where: str, id: str | None = None) -> PouchDBError:
     """Convert an exception of a function to one of ours, with the names of the function and the document.
 
+    An error of ours keeps its name.
     ``details["thrown"]`` is what it threw: see ``failure``; for a Python exception, name and message.
     """
-    ours = failure(error) if isinstance(error, JavaScriptError) else None
+    ours = error if isinstance(error, PouchDBError) else None
+    if isinstance(error, JavaScriptError):
+        ours = failure(error)
     name = ours.name if ours is not None else type(error).__name__
     text = ours.message if ours is not None else f"{type(error).__name__}: {error}"
     at = "" if id is None else f", document {id!r}"

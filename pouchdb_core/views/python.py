@@ -184,7 +184,8 @@ class PythonFunctions:
                 )
             source = known.function
         if not callable(source):
-            raise FunctionError(f"{self._where}: {safe_repr(source)} is no function", name="compilation_error")
+            needed = "a function must be callable, or the name of a registered one"
+            raise FunctionError(f"{self._where}: {needed}, not {safe_repr(source)}", name="compilation_error")
         if self._compiled.get(identifier) is source:
             return
         # Reported once, not for each document.
@@ -193,7 +194,7 @@ class PythonFunctions:
         if wrong:
             name = getattr(source, "__qualname__", type(source).__qualname__)
             raise FunctionError(
-                f"{self._where}: {name} is no {kind} function: {wrong}, not {takes}", name="compilation_error"
+                f"{self._where}: {name} cannot be a {kind} function: {wrong}, not {takes}", name="compilation_error"
             )
         self._compiled[identifier], self._kinds[identifier] = source, kind
 

@@ -324,4 +324,4 @@ def builtin(name: str, known: Iterable[ReduceFunction]) -> ReduceFunction:
     if begun:
         return functions[max(begun, key=len)]
     there = ", ".join([*sorted(functions), "_top_N", "_bottom_N"])
-    raise FunctionError(f"{name!r} is no built-in reduce function; there are: {there}", name="invalid_reduce")
+    raise FunctionError(f"{name!r} is not a built-in reduce function; there are: {there}", name="invalid_reduce")

@@ -468,15 +468,15 @@ def test_a_function_that_cannot_be_called_is_refused_at_once(
     told: list[Any] = []
     database.on("error", told.append)
     database.put({"_id": "x"})
-    with pytest.raises(FunctionError, match=r"no map function: .*, not \(doc\) or \(doc, emit\)") as caught:
+    with pytest.raises(FunctionError, match=r"cannot be a map function: .*, not \(doc\) or \(doc, emit\)") as caught:
         database.query(function)
     assert caught.value.name == "compilation_error"
     database.environment.register_function("f", function)
     design("app", language="python", views={"a": {"map": "f"}})
-    with pytest.raises(FunctionError, match="no map function"):
+    with pytest.raises(FunctionError, match="cannot be a map function"):
         database.query("app/a")
     assert told == []
-    with pytest.raises(FunctionError, match="no reduce function: it takes"):
+    with pytest.raises(FunctionError, match="cannot be a reduce function: it takes"):
         database.query(lambda doc: [(1, 1)], reduce=lambda values: 1)
 
 

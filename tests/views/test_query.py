@@ -414,7 +414,7 @@ def test_an_index_that_is_brought_up_to_date_afterwards(database: SyncPouchDB, d
 
 def test_a_reduce_function_that_is_none_is_an_error(database: SyncPouchDB) -> None:
     database.put({"_id": "x"})
-    with pytest.raises(FunctionError, match="no built-in reduce function"):
+    with pytest.raises(FunctionError, match="not a built-in reduce function"):
         database.query("function (doc) { emit(1, 'text'); }", reduce="_average")
 
 

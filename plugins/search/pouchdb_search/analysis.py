@@ -275,7 +275,7 @@ def analyzer_of(given: Any) -> Analyzer:
                 raise BadRequest(f"stopwords must be a list of words, not {safe_repr(words)}")
             stop = frozenset(word.lower() for word in words)
     if not isinstance(name, str):
-        raise BadRequest(f"an analyzer is a name, or an object with one, not {safe_repr(given)}")
+        raise BadRequest(f"an analyzer must be a name, or an object with a name, not {safe_repr(given)}")
     if name in REFUSED:
         raise BadRequest(f"the analyzer {name!r} is not supported here; there are: {', '.join(known_analyzers())}")
     return _made(name, stop)
@@ -315,7 +315,7 @@ def analyzers_of(given: Any, fields: Mapping[str, Any] | None = None) -> Callabl
     if isinstance(given, Mapping) and given.get("name") == "perfield":
         fields, given = given.get("fields"), given.get("default", "standard")
     if fields is not None and not isinstance(fields, Mapping):
-        raise BadRequest(f"fields is an object with an analyzer for each field, not {safe_repr(fields)}")
+        raise BadRequest(f"fields must be an object with an analyzer for each field, not {safe_repr(fields)}")
     default = analyzer_of(given)
     own = {name: analyzer_of(each) for name, each in (fields or {}).items()}
     return lambda field: own.get(field, default)

@@ -18,7 +18,7 @@ from pouchdb_search.highlights import Highlighter
 from pouchdb_search.likeness import alike
 from pouchdb_search.lucene import lucene
 from pouchdb_search.queries import MUST, Asked, original
-from pouchdb_search.search_options import drills_of, list_of
+from pouchdb_search.search_options import drills_of, invalid, list_of
 from pouchdb_search.sloppy import reader_of
 from pouchdb_search.sorting import Hit, SortKey, all_hits, best_hits, field_and_type, sort_key, sorted_hits, sorted_page
 from pouchdb_search.text_index import Names
@@ -57,8 +57,10 @@ class Search:
         self._db, self._given, self._definition = db, given, opened.source.definition
         self._original, self._fresh = self._definition.original, opened.fresh
         text, model = given.get("q", given.get("query")), given.get("more_like")
-        if not isinstance(text, str) and (model is None or text is not None):
+        if text is None and model is None:
             raise QueryParseError("Query must include a 'q' or 'query' argument")
+        if text is not None and not isinstance(text, str):
+            raise invalid("q" if "q" in given else "query", text, "a string")
         self._limit = whole_of(given, "limit", None if self._original else USUAL)
         if self._limit is not None and self._limit > MOST and not self._original:
             raise QueryParseError(f"Value for limit is too large, must not exceed {MOST}")
@@ -133,14 +135,14 @@ class Search:
         return rows
 
     def _grouped(self, option: str) -> Record:
-        name, kind = field_and_type(str(self._given[option]))
+        name, kind = field_and_type(self._given[option], option)
         limit = whole_of(self._given, "group_limit", 1)
         assert limit is not None, "it has a default"
         if limit < 1:
-            raise QueryParseError("group_limit must be greater than zero")
+            raise QueryParseError(f"group_limit must be greater than zero, not {limit}")
         if limit > MOST:
             raise QueryParseError(f"Value for group_limit is too large, must not exceed {MOST}")
-        order = [sort_key(each) for each in list_of(self._given, "group_sort")]
+        order = [sort_key(each, "group_sort") for each in list_of(self._given, "group_sort")]
         hits = all_hits(self._asked, self._query, self._original)
         total = len(hits)
         if self._sort:

@@ -42,7 +42,7 @@ def _options(request: Request) -> dict[str, Any]:
     if request.method == "POST":
         body = request.json()
         if not isinstance(body, dict):
-            raise BadRequest("the body is an object of options")
+            raise BadRequest("the body must be a JSON object of options")
         given.update({name: value for name, value in body.items() if name in OPTIONS})
     return given
 
@@ -91,5 +91,5 @@ def analysis(request: Request, subject: Any) -> dict[str, Any]:
     """POST /_search_analyze ``{"analyzer", "text"}``."""
     body = request.json()
     if not isinstance(body, dict) or "analyzer" not in body:
-        raise BadRequest('the body is {"analyzer": ..., "text": ...}')
+        raise BadRequest('the body must be {"analyzer": ..., "text": ...}')
     return analyze(body["analyzer"], body.get("text"))

@@ -22,7 +22,11 @@ LONGEST = 256
 """Characters of a string that rows can be sorted by."""
 SHORT = 64
 """Characters of a string that fit a column: with a longer one the field has no column."""
-_REFUSED = "index() of {name!r} takes text, a number or a boolean, not {value}"
+_REFUSED = "index({name!r}, value): the value must be a string, a number or a boolean, not {value}"
+
+
+_NOUVEAU = {"text": "string", "string": "string", "double": "number"}
+"""The kinds of fields with a value of a type; what is ``stored`` may be anything."""
 
 
 @dataclass(slots=True)
@@ -120,7 +124,7 @@ def clouseau_definition(entry: Any) -> Definition:
 def nouveau_definition(entry: Any) -> Definition:
     """Return the definition of an entry of ``nouveau``. Raises BadRequest."""
     if not isinstance(entry, Mapping):
-        raise BadRequest(f"an index of nouveau is an object with a function, not {safe_repr(entry)}")
+        raise BadRequest(f"a nouveau index must be an object with a function 'index', not {safe_repr(entry)}")
     analyzers = analyzers_of(entry.get("default_analyzer", "standard"), entry.get("field_analyzers"))
     return Definition(entry.get("index"), analyzers, original=False, nouveau=True)
 
@@ -140,7 +144,7 @@ def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, 
         elif isinstance(key, (list, tuple)):
             call = key
         else:
-            raise ValueError(f"a function yields the name of a field and its value, not {safe_repr(key)}")
+            raise ValueError(f"an index function must yield (name of a field, value), not {safe_repr(key)} as the name")
         if definition.nouveau and len(call) >= 3:
             found = _nouveau(definition, doc, *call[:4])
         else:
@@ -174,26 +178,28 @@ def _number(value: Any) -> float | None:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise ValueError(f"index() takes finite numbers, not {safe_repr(value)}")
+        raise ValueError(f"index(): a number must be finite, not {safe_repr(value)}")
     return number
 
 
-def _boost(options: Mapping[str, Any]) -> float:
+def _boost(name: str, options: Mapping[str, Any]) -> float:
     """Return a boost, rounded to two digits: each different one needs its own term in queries."""
     boost = options.get("boost")
     if boost is None:
         return 1.0
     number = _number(boost)
     if number is None or number <= 0:
-        raise ValueError(f"boost is a number above 0, not {safe_repr(boost)}")
+        raise ValueError(f"index({name!r}, ...): boost must be a number above 0, not {safe_repr(boost)}")
     return float(f"{number:.2g}")
 
 
 def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, options: Any) -> tuple[str, str] | None:
     if not isinstance(name, str):
-        raise ValueError(f"index() takes the name of a field first, not {safe_repr(name)}")
+        raise ValueError(f"index(): the first argument must be the name of a field, not {safe_repr(name)}")
     if not definition.original and not isinstance(value, (str, int, float, bool)):
-        raise ValueError(_REFUSED.format(name=name, value=safe_repr(value)))
+        # What is undefined, NaN or infinite in JavaScript is null in JSON.
+        shown = "null, undefined, NaN or Infinity" if value is None else safe_repr(value)
+        raise ValueError(_REFUSED.format(name=name, value=shown))
     number, text = (None, value) if isinstance(value, str) else (_number(value), _text(value))
     if not options and number is None:
         # The most frequent call.
@@ -208,7 +214,7 @@ def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, opti
             doc.numbers.setdefault(name, []).append(number)
         whole = number is not None and not definition.original
         terms: list[str | None] = [text] if whole else definition.analyzer(name).spaced(text)
-        doc.terms.setdefault((name, _boost(options)), []).extend(terms)
+        doc.terms.setdefault((name, _boost(name, options)), []).extend(terms)
     if options.get("facet"):
         doc.facets.setdefault(name, []).append(text)
     if options.get("store") not in (None, False, "no", "false"):
@@ -222,22 +228,25 @@ def _nouveau(
     definition: Definition, doc: Document, kind: Any, name: Any, value: Any, options: Any = None
 ) -> tuple[str, str] | None:
     if not isinstance(name, str):
-        raise ValueError(f"index() takes the name of a field second, not {safe_repr(name)}")
+        raise ValueError(f"index(): the second argument must be the name of a field, not {safe_repr(name)}")
     options = options if isinstance(options, Mapping) else {}
     found = None
     if kind == "text" and isinstance(value, str):
-        doc.terms.setdefault((name, _boost(options)), []).extend(definition.analyzer(name).spaced(value))
+        doc.terms.setdefault((name, _boost(name, options)), []).extend(definition.analyzer(name).spaced(value))
         found = name, value
     elif kind == "string" and isinstance(value, str):
-        doc.terms.setdefault((name, _boost(options)), []).append(value)
+        doc.terms.setdefault((name, _boost(name, options)), []).append(value)
         doc.facets.setdefault(name, []).append(value)
         doc.sorted.setdefault(name, value[:LONGEST])
     elif kind == "double" and _number(value) is not None:
         doc.numbers.setdefault(name, []).append(float(value))
         doc.sorted.setdefault(name, value)
     elif kind != "stored":
+        if kind not in _NOUVEAU:
+            kinds = "'text', 'string', 'double' or 'stored'"
+            raise ValueError(f"index(): the first argument must be {kinds}, not {safe_repr(kind)}")
         raise ValueError(
-            f"index({kind!r}, {name!r}, ...) takes text, string, double or stored with a value of that kind"
+            f"index({kind!r}, {name!r}, value): the value must be a {_NOUVEAU[kind]}, not {safe_repr(value)}"
         )
     if kind == "stored" or options.get("store"):
         doc.add_shown(name, value)

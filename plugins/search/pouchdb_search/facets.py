@@ -8,12 +8,13 @@ from typing import Any
 
 import tantivy
 
-from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.results import Record
 from pouchdb_search.lucene import lucene
+from pouchdb_search.lucene_grammar import NUMBER
 from pouchdb_search.queries import MUST, SHOULD, Asked
 from pouchdb_search.schema import hexed
-from pouchdb_search.search_options import json_of, list_of
+from pouchdb_search.search_options import invalid, json_of, list_of
 
 __all__ = ["counts_of", "drilled", "ranges_of"]
 
@@ -24,7 +25,9 @@ _RANGE = re.compile(r"\s*[\[{]\s*\S+\s+TO\s+\S+\s*[\]}]\s*\Z")
 
 def _check_facet(asked: Asked, name: Any) -> None:
     if name not in asked.names.facets:
-        raise BadRequest(f"The field {name!r} was not indexed with facet: true", field=name)
+        raise BadRequest(
+            f"The field {name!r} was not indexed with facet: true (or, in nouveau, as a string)", field=name
+        )
 
 
 def drilled(asked: Asked, query: Any, drills: Sequence[tuple[str, Sequence[str]]]) -> Any:
@@ -58,21 +61,21 @@ def ranges_of(asked: Asked, query: Any, given: Mapping[str, Any]) -> Record | No
     if ranges is None:
         return None
     if not isinstance(ranges, Mapping):
-        raise QueryParseError("Invalid value for ranges: an object of fields")
+        raise invalid("ranges", ranges, "an object of fields, such as {'price': {'cheap': '[0 TO 10]'}}")
     return Record({name: _ranged(asked, query, name, each) for name, each in ranges.items()})
 
 
 def _ranged(asked: Asked, query: Any, name: str, wanted: Any) -> Record:
     if name not in asked.names.numbers:
-        raise BadRequest(f"The field {name!r} was not indexed as a number", field=name)
+        raise BadRequest(f"ranges: the field {name!r} was not indexed as a number", field=name)
     if isinstance(wanted, list):
-        wanted = dict(map(_nouveau_range, wanted))
+        wanted = dict(_nouveau_range(name, each) for each in wanted)
     if not isinstance(wanted, Mapping):
-        raise QueryParseError(f"Invalid value for ranges: {name} has labels with ranges such as [0 TO 10]")
+        raise invalid(f"ranges of {name!r}", wanted, "an object of labels and ranges, such as {'cheap': '[0 TO 10]'}")
     found = Record()
     for label, text in wanted.items():
         if not isinstance(text, str) or not _RANGE.match(text):
-            raise QueryParseError(f"Invalid value for ranges: {label} of {name} is a range such as [0 TO 10]")
+            raise invalid(f"the range {label!r} of {name!r}", text, "a range such as '[0 TO 10]'")
         with asked.unmarked():
             within = lucene(asked, f"{_escaped_name(name)}:{text.strip()}")
         both = tantivy.Query.boolean_query([(MUST, query), (MUST, within)])
@@ -85,9 +88,12 @@ def _escaped_name(name: str) -> str:
     return re.sub(r"([^\w])", r"\\\1", name)
 
 
-def _nouveau_range(each: Any) -> tuple[str, str]:
+def _nouveau_range(name: str, each: Any) -> tuple[str, str]:
     if not isinstance(each, Mapping) or not isinstance(each.get("label"), str):
-        raise QueryParseError("Invalid value for ranges: each is an object with label, min, max")
+        raise invalid(f"a range of {name!r}", each, "an object with a label (a string), min and max")
+    for end in ("min", "max"):
+        if end in each and not NUMBER.match(str(each[end])) and each[end] not in ("Infinity", "-Infinity"):
+            raise invalid(f"{end} of the range {each['label']!r} of {name!r}", each[end], "a number")
     left = "[" if each.get("min_inclusive", True) else "{"
     right = "]" if each.get("max_inclusive", True) else "}"
     return each["label"], f"{left}{each.get('min', '-Infinity')} TO {each.get('max', 'Infinity')}{right}"

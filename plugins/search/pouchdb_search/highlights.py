@@ -25,8 +25,9 @@ class Highlighter:
         self._after = str(given.get("highlight_post_tag", "</em>"))
         self._number = whole_of(given, "highlight_number", 1)
         self._size = whole_of(given, "highlight_size", 100)
-        if self._number == 0 or self._size == 0:
-            raise QueryParseError("highlight_number and highlight_size must be greater than zero")
+        for name, number in (("highlight_number", self._number), ("highlight_size", self._size)):
+            if number == 0:
+                raise QueryParseError(f"{name} must be greater than zero, not 0")
 
     def of(
         self, fields: Mapping[str, Any], tests: Mapping[str, Sequence[Test]], analyzer: Callable[[str], Analyzer]

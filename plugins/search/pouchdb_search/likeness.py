@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import tantivy
 
-from pouchdb_core.errors import QueryParseError
+from pouchdb_core.errors import NotFound
 from pouchdb_search.queries import DEFAULT, NOT, SHOULD, Asked
+from pouchdb_search.search_options import invalid
 from pouchdb_search.text_source import TextSource
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ def alike(db: SyncPouchDB, asked: Asked, source: TextSource, model: Any) -> Any:
     """
     given = {"id": model} if isinstance(model, str) else model
     if not isinstance(given, Mapping) or given.keys() - _MEMBERS or ("id" in given) == ("text" in given):
-        raise QueryParseError('Invalid value for more_like: an id, or {"id" or "text", "fields", "max_terms"}')
+        raise invalid(
+            "more_like", model, "a document id, or an object with either 'id' or 'text', and 'fields' and 'max_terms'"
+        )
     fields, most, id = given.get("fields"), given.get("max_terms", TERMS), given.get("id")
     if fields is not None and (not isinstance(fields, list) or not all(isinstance(name, str) for name in fields)):
-        raise QueryParseError("Invalid value for more_like: fields is a list of names")
+        raise invalid("fields of more_like", fields, "a list of strings")
     if type(most) is not int or not 1 <= most <= 1000:
-        raise QueryParseError("Invalid value for more_like: max_terms is a number from 1 to 1000")
+        raise invalid("max_terms of more_like", most, "a number from 1 to 1000")
     texts = _texts(db, source, given)
     scored = []
     least = 1 if id is None else 2
@@ -64,9 +67,13 @@ def alike(db: SyncPouchDB, asked: Asked, source: TextSource, model: Any) -> Any:
 def _texts(db: SyncPouchDB, source: TextSource, given: Mapping[str, Any]) -> Mapping[str, list[str]]:
     if "id" not in given:
         if not isinstance(given["text"], str):
-            raise QueryParseError("Invalid value for more_like: text is a string")
+            raise invalid("text of more_like", given["text"], "a string")
         return {name: [given["text"]] for name in given.get("fields") or [DEFAULT]}
     if not isinstance(given["id"], str):
-        raise QueryParseError("Invalid value for more_like: id is a string")
-    entries = source.texts([db.get(given["id"])])
+        raise invalid("id of more_like", given["id"], "a string")
+    try:
+        model = db.get(given["id"])
+    except NotFound as error:
+        raise NotFound(f"more_like: the document {given['id']!r} is {error.message}", id=given["id"]) from error
+    entries = source.texts([model])
     return entries[0].texts if entries else {}

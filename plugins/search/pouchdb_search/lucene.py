@@ -110,7 +110,7 @@ def _word(asked: Asked, text: str, name: str) -> Any:
 
 def _wildcard(asked: Asked, value: str, name: str) -> Any:
     if value != "*" and value[0] in "*?":
-        raise BadRequest(f"{value!r}: a wildcard may not stand at the beginning of a word")
+        raise BadRequest(f"{value!r}: the wildcards * and ? cannot begin a word")
     parts: list[str] = [""]
     folded = asked.analyzer(name).folded
     reached = 0
@@ -129,7 +129,7 @@ def _wildcard(asked: Asked, value: str, name: str) -> Any:
 def _fuzzy(asked: Asked, text: str, name: str, degree: float) -> Any:
     word = asked.analyzer(name).folded(text)
     if degree >= 1 and degree != int(degree):
-        raise BadRequest(f"{text}~{degree}: a number of changes is whole")
+        raise BadRequest(f"{text}~{degree}: the number of changes after ~ must be a whole number")
     # Older queries give the similarity of words: 0.8 of five letters is one change.
     distance = int(degree) if degree >= 1 or degree == 0 else int((1 - degree) * len(word))
     return asked.near(name, word, min(distance, MOST_CHANGES))
@@ -152,7 +152,12 @@ def _range(asked: Asked, node: Range) -> Any:
     # Compared as they are stored.
     low_stored, high_stored = (None if each is None else stored(each) for each in (low, high))
     regex = range_pattern(low_stored, high_stored, with_low or low is None, with_high or high is None)
-    return tantivy.Query.empty_query() if regex is None else asked.pattern(name, regex, within)
+    return tantivy.Query.empty_query() if regex is None else asked.pattern(name, regex, within, shown=_shown(node))
+
+
+def _shown(node: Range) -> str:
+    ends = " TO ".join("*" if each is None else each for each in (node.low, node.high))
+    return f"{'[' if node.with_low else '{'}{ends}{']' if node.with_high else '}'}"
 
 
 def _numbers(asked: Asked, node: Range) -> Any:

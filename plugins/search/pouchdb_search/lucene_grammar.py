@@ -138,7 +138,7 @@ def unescaped(text: str) -> str:
 
 def _unparsed(text: str, reason: str, position: int) -> BadRequest:
     shown = text if len(text) <= 200 else f"{text[:200]}..."
-    return BadRequest(f"the query {shown!r} cannot be parsed: {reason} at position {position}", position=position)
+    return BadRequest(f"the query {shown!r} cannot be parsed at position {position}: {reason}", position=position)
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -174,11 +174,11 @@ def _tokens(text: str) -> list[_Token]:
 def _stray(letter: str) -> str:
     reasons = {
         '"': "a quote is not closed",
-        "^": "a boost is a number",
+        "^": "^ must be followed by a number",
         "/": "a regular expression is not closed",
-        "\\": "there is nothing to escape",
+        "\\": "no character follows the backslash",
     }
-    return reasons.get(letter, f"{letter!r} does not belong there")
+    return reasons.get(letter, f"unexpected {letter!r}")
 
 
 def _range_tokens(text: str, place: int, tokens: list[_Token]) -> int:
@@ -190,7 +190,7 @@ def _range_tokens(text: str, place: int, tokens: list[_Token]) -> int:
         assert blanks is not None, "it may be empty"
         place = blanks.end()
         if place == len(text):
-            raise _unparsed(text, "it ends too early", place)
+            raise _unparsed(text, "unexpected end of a range, which needs ] or }", place)
         if text[place] in "]}":
             tokens.append(_Token("close", text[place], place))
             return place + 1
@@ -236,10 +236,10 @@ class _Parser:
     def _unexpected(self) -> BadRequest:
         token = self._token
         if token.kind == "end":
-            return _unparsed(self._text, "it ends too early", token.start)
+            return _unparsed(self._text, "unexpected end", token.start)
         following = self._tokens[self._next + 1].start
         shown = self._text[token.start : following].strip()
-        return _unparsed(self._text, f"{shown!r} does not belong there", token.start)
+        return _unparsed(self._text, f"unexpected {shown!r}", token.start)
 
     def _group(self, field: str) -> Group:
         clauses = [self._clause("", field)]
@@ -251,7 +251,7 @@ class _Parser:
     def _clause(self, joint: str, field: str) -> Clause:
         sign = self._taken("sign")
         if sign is not None and self._token.kind == "sign":
-            raise _unparsed(self._text, "a clause has one sign", self._token.start)
+            raise _unparsed(self._text, "a clause can have only one of +, - and NOT", self._token.start)
         if self._token.kind in ("term", "wild") and self._tokens[self._next + 1].text == ":":
             token = self._token
             if token.kind == "wild" and token.text != "*":
@@ -291,13 +291,13 @@ class _Parser:
         """Return the number after ``~``, the default if that is none."""
         number = float(fuzzy.text[1:]) if NUMBER.match(fuzzy.text[1:]) else default
         if number < 0:
-            raise _unparsed(self._text, "a number after ~ is not negative", fuzzy.start)
+            raise _unparsed(self._text, "the number after ~ must not be negative", fuzzy.start)
         return number
 
     def _nested(self, field: str) -> Node:
         self._depth += 1
         if self._depth > MOST_NESTED:
-            raise _unparsed(self._text, "it is nested too deep", self._token.start)
+            raise _unparsed(self._text, f"nested deeper than {MOST_NESTED} levels", self._token.start)
         self._next += 1
         found = self._group(field)
         if self._token.text != ")" or self._token.kind != "mark":

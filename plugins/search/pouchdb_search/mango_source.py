@@ -32,7 +32,7 @@ class MangoSource(TextSource):
     def __init__(self, entry: Any) -> None:
         index = entry.get("index") if isinstance(entry, Mapping) else None
         if not isinstance(index, Mapping):
-            raise BadRequest(f"a text index of Mango is an object with 'index', not {safe_repr(entry)}")
+            raise BadRequest(f"a text index must be an object with an object 'index', not {safe_repr(entry)}")
         self.definition = Definition(None, analyzers_of(_named(entry.get("analyzer"))), original=False)
         default = index.get("default_field")
         self._default = not isinstance(default, Mapping) or default.get("enabled", True) is not False
@@ -80,14 +80,16 @@ def _named(analyzer: Any) -> Any:
 
 def _field(given: Any) -> tuple[str, list[str], tuple[type, ...]]:
     if not isinstance(given, Mapping) or not given:
-        raise BadRequest(f"a field of a text index is {{'name': ..., 'type': ...}}, not {safe_repr(given)}")
+        raise BadRequest(f"a field of a text index must be {{'name': ..., 'type': ...}}, not {safe_repr(given)}")
     if "name" in given:
         name, kind = given["name"], given.get("type", "string")
     else:
         # As CouchDB lists it.
         ((name, kind),) = list(given.items())[:1]
-    if not isinstance(name, str) or kind not in _KINDS:
-        raise BadRequest(f"the type of a field is {', '.join(_KINDS)}, not {safe_repr(kind)}")
+    if not isinstance(name, str):
+        raise BadRequest(f"the name of a field must be a string, not {safe_repr(name)}")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise BadRequest(f"the type of the field {name!r} must be string, number or boolean, not {safe_repr(kind)}")
     return name, [part.replace("\\", "") for part in _DOT.split(name)], _KINDS[kind]
 
 
@@ -119,6 +121,6 @@ def _passes(selector: Any) -> Callable[[Mapping[str, Any]], bool] | None:
     try:
         from pouchdb_find import predicate
     except ImportError:
-        raise NotSupported("partial_filter_selector needs the plug-in find: pip install pouchdb-find") from None
+        raise NotSupported("partial_filter_selector needs the plug-in find: pip install 'pouchdb[find]'") from None
     passes: Callable[[Mapping[str, Any]], bool] = predicate(selector)
     return passes

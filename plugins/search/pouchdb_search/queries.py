@@ -95,10 +95,10 @@ class Asked:
             lambda boost: tantivy.Query.term_query(self.schema, self._bucket(name), prefixed(name, term, boost)),
         )
 
-    def pattern(self, name: str, regex: str, test: Callable[[str], bool]) -> Any:
+    def pattern(self, name: str, regex: str, test: Callable[[str], bool], *, shown: str) -> Any:
         """Return a query for terms that match a regular expression of tantivy's, as they are stored. Raises BadRequest.
 
-        ``test`` is whether a term is one of these.
+        ``test`` is whether a term is one of these; ``shown`` is what the user wrote, for errors.
         """
         self.marks(name, test)
 
@@ -109,7 +109,7 @@ class Asked:
         try:
             return self.weighed(name, [], made)
         except ValueError as error:
-            raise BadRequest(f"{regex!r} is not a regular expression: {error}") from error
+            raise BadRequest(f"the pattern {shown} is too complex to search for: {error}") from error
 
     def regexp(self, name: str, text: str) -> Any:
         """Return a query for terms that match a regular expression of Lucene's. Raises BadRequest."""
@@ -117,8 +117,9 @@ class Asked:
         try:
             test = re.compile(both.python, re.DOTALL)
         except re.error as error:
-            raise BadRequest(f"{text!r} is not a regular expression: {error}") from error
-        return self.pattern(name, both.tantivy, lambda found: test.fullmatch(found) is not None)
+            # Without its position, which is one of the expression for Python.
+            raise BadRequest(f"the regular expression /{text}/ is not valid: {error.msg}") from error
+        return self.pattern(name, both.tantivy, lambda found: test.fullmatch(found) is not None, shown=f"/{text}/")
 
     def wildcard(self, name: str, parts: Sequence[str]) -> Any:
         """Return a query for terms: every second part is a ``*`` or ``?``, the others are text."""
@@ -128,7 +129,8 @@ class Asked:
         test = re.compile(
             "".join(simple[part] if place % 2 else re.escape(part) for place, part in enumerate(parts)), re.DOTALL
         )
-        return self.pattern(name, regex, lambda found: test.fullmatch(found) is not None)
+        shown = repr("".join(parts))
+        return self.pattern(name, regex, lambda found: test.fullmatch(found) is not None, shown=shown)
 
     def phrase(self, name: str, words: Sequence[str | None], slop: int) -> Any:
         """Return a query for words at their positions, None where any word may be; None without words.

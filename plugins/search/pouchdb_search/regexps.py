@@ -54,9 +54,12 @@ def regexp(text: str, folded: Callable[[str], str]) -> Regexp:
     for found in _PIECE.finditer(text):
         kind, value = str(found.lastgroup), found[found.lastgroup or 0]
         if kind == "refused":
-            raise BadRequest(f"{text!r}: {value!r} is not supported in a regular expression; write it as \\{value}")
+            raise BadRequest(
+                f"the regular expression /{text}/ cannot be used: the operator {value} is not supported; "
+                f"for the character itself write \\{value}"
+            )
         if kind == "open":
-            raise BadRequest(f"{text!r} is not a regular expression: {value} opens nothing that ends")
+            raise BadRequest(f"the regular expression /{text}/ is not valid: {value} is not closed")
         if kind in ("operator", "repeat"):
             pair = value, value
         elif kind == "class":
@@ -80,7 +83,7 @@ def _ranges(text: str, folded: Callable[[str], str]) -> list[tuple[str, str]]:
     for low, high in _RANGE.findall(text):
         ends = [folded(each[-1:])[:1] for each in (low, high or low)]
         if ends[0] > ends[1]:
-            raise BadRequest(f"[{text}] is not a class of characters: {low}-{high} is empty")
+            raise BadRequest(f"[{text}] in a regular expression is not valid: {high} comes before {low}")
         found.append((ends[0], ends[1]))
     return found
 
@@ -95,7 +98,9 @@ def _class(ranges: list[tuple[str, str]], negated: bool) -> tuple[str, str]:
 def _numbers(text: str, low: str, high: str) -> tuple[str, str]:
     ends = sorted((int(low[:9]), int(high[:9])))
     if ends[1] - ends[0] >= NUMBERS or len(high) > 9:
-        raise BadRequest(f"{text!r}: <{low}-{high}> are more than {NUMBERS} numbers")
+        raise BadRequest(
+            f"the regular expression /{text}/ cannot be used: <{low}-{high}> has more than {NUMBERS} numbers"
+        )
     # Of one length the numbers have as many digits, else any leading zeros.
     digits = len(low) if len(low) == len(high) else 0
     either = "|".join(f"{number:0{digits}}" for number in range(ends[0], ends[1] + 1))

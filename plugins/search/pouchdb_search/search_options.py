@@ -9,7 +9,12 @@ from typing import Any
 from pouchdb_core.errors import QueryParseError
 from pouchdb_core.safe_repr import safe_repr
 
-__all__ = ["drills_of", "json_of", "list_of"]
+__all__ = ["drills_of", "invalid", "json_of", "list_of"]
+
+
+def invalid(name: str, value: Any, wanted: str) -> QueryParseError:
+    """Return the error for an option with a wrong value: Cloudant's words, and what is accepted."""
+    return QueryParseError(f"Invalid value for {name}: {safe_repr(value)}; it must be {wanted}")
 
 
 def json_of(text: str, name: str) -> Any:
@@ -17,11 +22,11 @@ def json_of(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise QueryParseError(f"Invalid value for {name}: {safe_repr(text)}") from None
+        raise invalid(name, text, "valid JSON") from None
 
 
-def list_of(given: Mapping[str, Any], name: str) -> list[Any]:
-    """Return an option that is a list, JSON text of one, or a single string. Raises QueryParseError."""
+def list_of(given: Mapping[str, Any], name: str) -> list[str]:
+    """Return an option that is a list of strings, JSON text of one, or a single string. Raises QueryParseError."""
     value = given.get(name)
     if value is None:
         return []
@@ -29,8 +34,8 @@ def list_of(given: Mapping[str, Any], name: str) -> list[Any]:
         value = json_of(value, name)
     if isinstance(value, str):
         return [value]
-    if not isinstance(value, (list, tuple)):
-        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
+        raise invalid(name, value, "a string or a list of strings")
     return list(value)
 
 
@@ -40,10 +45,10 @@ def drills_of(given: Any) -> list[tuple[str, list[str]]]:
         return []
     if isinstance(given, str):
         given = json_of(given, "drilldown")
-    drills = given if given and isinstance(given[0], (list, tuple)) else [given]
+    several = isinstance(given, (list, tuple)) and given and isinstance(given[0], (list, tuple))
     found = []
-    for each in drills:
+    for each in given if several else [given]:
         if not isinstance(each, (list, tuple)) or len(each) < 2 or not all(isinstance(part, str) for part in each):
-            raise QueryParseError('Invalid value for drilldown: ["field", "value", ...], or a list of those')
+            raise invalid("drilldown", each, '["field", "value", ...], or a list of such lists')
         found.append((each[0], list(each[1:])))
     return found

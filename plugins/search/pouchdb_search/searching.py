@@ -13,11 +13,11 @@ from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
-from pouchdb_core.views.follow import Follower, Freshness
+from pouchdb_core.views.follow import Follower, Freshness, LeftOut
+from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.register import indexes
 from pouchdb_search.analysis import analyzer_of
 from pouchdb_search.answering import Opened, Search
-from pouchdb_search.entries import Document
 from pouchdb_search.queries import DEFAULT, everything
 from pouchdb_search.schema import opened, schema_of
 from pouchdb_search.text_index import Names, NouveauKind, SearchKind, TextIndex, temporary_source
@@ -86,7 +86,7 @@ def worded(db: SyncPouchDB, path: str, what: str, given: Mapping[str, Any]) -> R
     field = checked("field", given.get("field", DEFAULT))
     limit = whole_of(given, "limit", 10) or 0
     if not 1 <= limit <= MOST_WORDS:
-        raise QueryParseError(f"limit is from 1 to {MOST_WORDS}")
+        raise QueryParseError(f"limit must be from 1 to {MOST_WORDS}, not {limit}")
     made, name = (completions, "prefix") if what == "completions" else (suggestions, "q")
     text = checked(name, given.get(name))
     follower = _follower(db, path, None)
@@ -105,17 +105,19 @@ def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | No
 def _parts(path: Any) -> tuple[str, str]:
     """Return the design document and the index of a path. Raises BadRequest for what is no string."""
     if not isinstance(path, str):
-        raise BadRequest(f"an index is 'design/index', not {safe_repr(path)}")
+        raise BadRequest(f"an index must be named as 'design/index', not {safe_repr(path)}")
     design, _, name = path.partition("/")
     return design, name
 
 
 def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
     design, name = _parts(path)
+    if not name:
+        raise NotFound(f"{path} not found: a search index is named 'design/index'", id=f"_design/{design}")
     kinds = (SearchKind.name, NouveauKind.name) if kind is None else (kind,)
     found = indexes(db).named(db, kinds, design, name)
     if found is None:
-        raise NotFound(f"{name or path} not found", id=f"_design/{design}", index=name)
+        raise NotFound(f"{name} not found: _design/{design} has no search index of this name", index=name)
     return found
 
 
@@ -137,18 +139,22 @@ def _opened(follower: Follower, *, fresh: bool = True) -> Opened:
 def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
     """Index all documents in memory, and search there."""
     if not callable(fun) and not isinstance(fun, str):
-        raise BadRequest(f"search() takes 'design/index', JavaScript or a function, not {safe_repr(fun)}")
+        raise BadRequest(f"search() takes 'design/index' or a function (Python, JavaScript), not {safe_repr(fun)}")
     source = temporary_source(db, fun)
     schema, names = schema_of(), Names(None)
     index = opened(None, schema)
     writer = index.writer(15_000_000, 1)
+    left_out = LeftOut(db, "a search with a function")
     for docs in document_pages(db):
         entries = source.entries([doc["_id"] for doc in docs], [dump(doc) for doc in docs])
         for doc, entry in zip(docs, entries, strict=True):
-            if isinstance(entry, Document) and not entry.empty:
+            if isinstance(entry, Exception):
+                left_out(doc["_id"], function_error(entry, "the function", doc["_id"]))
+            elif not entry.empty:
                 entry.rev = doc["_rev"]
                 names.add(entry, nouveau=False)
                 writer.add_document(entry.tantivy(schema, names.slots))
+    left_out.finish()
     writer.commit()
     index.reload()
     return Search(db, options, Opened(source, schema, index, index.searcher(), names)).answer()

@@ -10,13 +10,15 @@ from typing import Any
 
 import tantivy
 
-from pouchdb_core.errors import BadRequest, QueryParseError
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import load
-from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.queries import Asked
 from pouchdb_search.schema import WEIGHT
+from pouchdb_search.search_options import invalid
 
 __all__ = ["Hit", "SortKey", "all_hits", "best_hits", "field_and_type", "sort_key", "sorted_hits", "sorted_page"]
+
+_KEYS = "a key such as name<string>, -year<number>, <score> or <distance,lon,lat,9.2,45.5,km>, or a list of those"
 
 
 class Hit:
@@ -81,7 +83,11 @@ class SortKey:
             and value is not None
             and isinstance(value, str) != (self.kind == "string")
         ):
-            raise BadRequest(f"sort: {self.name!r} of {hit.id!r} is not a {self.kind}: {self.name}<{self.kind}>")
+            found = "string" if isinstance(value, str) else "number"
+            raise BadRequest(
+                f"cannot sort by {self.name}<{self.kind}>: the field {self.name!r} of the document {hit.id!r} "
+                f"is a {found}; to sort by {found}s write {self.name}<{found}>"
+            )
 
     def orders(self, hits: list[Hit], place: int) -> None:
         """Sort hits by the value at an index of their order; those without one come last, in either direction."""
@@ -90,41 +96,42 @@ class SortKey:
         hits[:] = [*there, *(hit for hit in hits if hit.order[place] is None)]
 
 
-def sort_key(given: Any) -> SortKey:
+def sort_key(given: Any, option: str = "sort") -> SortKey:
     """Return the key that ``sort`` describes: ``"-field<string>"``, ``"<score>"``. Raises QueryParseError."""
     if not isinstance(given, str) or given in ("", "-"):
-        raise QueryParseError(f"Invalid value for sort: {safe_repr(given)}")
+        raise invalid(option, given, _KEYS)
     descending, text = given.startswith("-"), given.removeprefix("-")
     if text in ("<score>", "relevance"):
         # The best first, unless reversed.
         return SortKey("score", "score", not descending, lambda hit: hit.score)
     if text.startswith("<distance"):
-        return _distance(text, descending)
+        return _distance(text, descending, option)
     if text == "<doc>":
         return SortKey("id", "doc", descending, lambda hit: hit.id)
-    name, kind = field_and_type(text)
+    name, kind = field_and_type(text, option)
     return SortKey(name, kind, descending, lambda hit: hit.value(name))
 
 
-def field_and_type(text: str) -> tuple[str, str]:
+def field_and_type(text: Any, option: str) -> tuple[str, str]:
     """Return (field, ``"number"`` or ``"string"``) of ``"field<type>"``. Raises QueryParseError."""
-    found = re.fullmatch(r"([^<>]+)(?:<(number|string|double)>)?", text)
+    found = re.fullmatch(r"([^<>]+)(?:<(number|string|double)>)?", text) if isinstance(text, str) else None
     if found is None:
-        raise QueryParseError(f"Invalid value for sort: {text!r}; a field, or a field with <number> or <string>")
+        raise invalid(option, text, "the name of a field, such as name, year<number> or name<string>")
     return found[1], {"double": "number", None: "number"}.get(found[2], found[2])
 
 
-def _distance(text: str, descending: bool) -> SortKey:
+def _distance(text: str, descending: bool, option: str) -> SortKey:
     parts = [part.strip() for part in text.removeprefix("<").removesuffix(">").split(",")]
-    wanted = f"Invalid value for sort: {safe_repr(text)}; <distance,lonField,latField,lon,lat,km>"
+    form = "<distance,lonField,latField,lon,lat,km>, with the names of two fields, degrees, and km or mi"
+    wrong = invalid(option, text, form)
     if len(parts) not in (5, 6) or not text.endswith(">") or parts[0] != "distance":
-        raise QueryParseError(wanted)
+        raise wrong
     try:
         lon, lat = float(parts[3]), float(parts[4])
     except ValueError:
-        raise QueryParseError(wanted) from None
+        raise wrong from None
     if not (abs(lon) <= 360 and abs(lat) <= 90) or (len(parts) == 6 and parts[5] not in ("km", "mi")):
-        raise QueryParseError(wanted)
+        raise wrong
     radius = 3958.7613 if len(parts) == 6 and parts[5] == "mi" else 6371.0088
     a = math.radians(lat)
 

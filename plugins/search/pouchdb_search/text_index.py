@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import tantivy
 
-from pouchdb_core.errors import DiskFull, StorageError
+from pouchdb_core.errors import BadRequest, DiskFull, StorageError
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, OutsideIndex
 from pouchdb_core.views.index_store import IndexEntry
+from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.servers import functions_of, server_of
 from pouchdb_search.entries import Definition, Document, clouseau_definition, nouveau_definition
 from pouchdb_search.mango_source import LANGUAGE, MangoSource
@@ -130,7 +131,7 @@ class TextIndex(OutsideIndex):
         entries = self.source.entries([change.id for change in living], [change.text for change in living])
         for change, entry in zip(living, entries, strict=True):
             if isinstance(entry, Exception):
-                batch.report(change.id, entry)
+                batch.report(change.id, function_error(entry, f"search index {self.place.member!r}", change.id))
             elif not entry.empty:
                 # At once: thousands of entries would keep the garbage collector busy.
                 entry.rev = change.rev
@@ -245,6 +246,13 @@ class SearchKind(IndexKind):
         return clouseau_definition(entry)
 
     def open(self, database: Database, place: IndexPlace) -> TextIndex:
+        try:
+            return self._opened(database, place)
+        except BadRequest as error:
+            error.message = f"{place.ddoc['_id']}, {self.name} {place.member!r}: {error.message}"
+            raise
+
+    def _opened(self, database: Database, place: IndexPlace) -> TextIndex:
         entry = place.ddoc[self.name][place.member]
         language = place.ddoc.get("language", "javascript")
         if language == LANGUAGE:

@@ -22,7 +22,15 @@ class TextSource:
 
     def compile(self) -> None:
         """Compile the function, unless it is compiled. Raises FunctionError."""
-        self._functions.compile(self._name, "map", self.definition.wrapped(self._language))
+        wrapped = self.definition.wrapped(self._language)
+        try:
+            self._functions.compile(self._name, "map", wrapped)
+        except FunctionError as error:
+            if isinstance(wrapped, str) and error.details.get("source") == wrapped:
+                # As the user wrote it.
+                error.details["source"] = self.definition.source
+                error.message = error.message.replace(wrapped, self.definition.source)
+            raise
 
     def entries(
         self, ids: Sequence[str], documents: Sequence[bytes], *, texts: bool = False

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import tantivy
 
-from pouchdb_core.errors import QueryParseError
 from pouchdb_core.results import Record
-from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.analysis import Term
 from pouchdb_search.answering import Opened
 from pouchdb_search.queries import MUST, NOT, is_near
+from pouchdb_search.search_options import invalid
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
@@ -159,5 +158,5 @@ def _near(wording: _Wording, term: str, distance: int) -> Sequence[str]:
 def checked(name: str, value: Any) -> str:
     """Return an option that is a string. Raises QueryParseError."""
     if not isinstance(value, str) or not value.strip():
-        raise QueryParseError(f"Invalid value for {name}: {safe_repr(value)}")
+        raise invalid(name, value, "a string that is not empty")
     return value

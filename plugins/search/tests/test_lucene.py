@@ -228,20 +228,20 @@ def test_two_ways_to_say_it(texts: Any, q: str, same: str) -> None:
 @pytest.mark.parametrize(
     ("q", "position", "reason"),
     [
-        ("ant AND", 7, "ends too early"),
-        ("ant AND OR bee", 8, "'OR' does not belong"),
-        ("(ant", 4, "ends too early"),
-        ("ant)", 3, r"'\)' does not belong"),
+        ("ant AND", 7, "unexpected end"),
+        ("ant AND OR bee", 8, "unexpected 'OR'"),
+        ("(ant", 4, "unexpected end"),
+        ("ant)", 3, r"unexpected '\)'"),
         ('ant "bee', 4, "quote is not closed"),
-        ("ant && bee)", 10, r"'\)' does not belong"),
-        ("ant ! bee AND", 13, "ends too early"),
-        ("ant^x", 3, "a boost is a number"),
-        ("[ant bee]", 5, "'bee' does not belong"),
+        ("ant && bee)", 10, r"unexpected '\)'"),
+        ("ant ! bee AND", 13, "unexpected end"),
+        ("ant^x", 3, "must be followed by a number"),
+        ("[ant bee]", 5, "unexpected 'bee'"),
         ("", 0, "empty"),
-        ("AND ant", 0, "'AND' does not belong"),
-        ("cat +-ant", 5, "a clause has one sign"),
-        ("cat NOT NOT ant", 8, "a clause has one sign"),
-        ("cat !-ant", 5, "a clause has one sign"),
+        ("AND ant", 0, "unexpected 'AND'"),
+        ("cat +-ant", 5, "can have only one of"),
+        ("cat NOT NOT ant", 8, "can have only one of"),
+        ("cat !-ant", 5, "can have only one of"),
     ],
 )
 def test_errors_say_where(texts: Any, q: str, position: int, reason: str) -> None:
@@ -258,7 +258,7 @@ def test_a_query_may_be_nested_a_hundred_levels_deep(texts: Any) -> None:
     sys.setrecursionlimit(50_000)
     try:
         for deep in (101, 4000):
-            with pytest.raises(pouchdb.BadRequest, match="nested too deep"):
+            with pytest.raises(pouchdb.BadRequest, match="nested deeper than 100 levels"):
                 texts.search("d/i", q="(" * deep + "ant" + ")" * deep)
     finally:
         sys.setrecursionlimit(before)

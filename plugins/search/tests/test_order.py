@@ -341,7 +341,7 @@ def test_info_says_how_far_the_index_is(db: Any) -> None:
     [["f", None], ["f", {}], ["f", [1]], [5, "x"], ["f", math.inf], ["f", math.nan], ["f", "x", {"boost": 0}]],
 )
 def test_calls_that_leave_the_document_out(call: list[Any]) -> None:
-    with pytest.raises(ValueError, match=r"index\(\)|boost"):
+    with pytest.raises(ValueError, match=r"^index\("):
         indexed(clouseau_definition({"index": "", "analyzer": "standard"}), "id", [(call, None)])
 
 

@@ -150,7 +150,7 @@ class Request:
         try:
             return dict(parse_qsl(self.body.decode("ascii"), keep_blank_values=True, max_num_fields=1000))
         except ValueError:
-            raise BadRequest("the body is no form") from None
+            raise BadRequest("the body is not a form") from None
 
     @property
     def requested_path(self) -> list[str]:
@@ -357,6 +357,7 @@ WORDS = [
         ("conflict", r"Document update conflict", "Document update conflict."),
         ("not_found", r"missing: there is no design document .*", "missing"),
         ("not_found", r"missing_named_view: _design/.*", "missing_named_view"),
+        ("not_found", r"(.*) not found: (?:_design/.*|a search index .*)", r"\1 not found"),
         ("not_found", r"ddoc _design/.* has no view named .*", "missing_named_view"),
         ("not_found", r"missing json key: _design/.* has no '([^']*)' in '.*", r"missing json key: \1"),
         ("query_parse_error", r"(Multi-key fetches for reduce views must use) {group: true}", r"\1 `group=true`"),

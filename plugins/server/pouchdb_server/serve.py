@@ -28,7 +28,7 @@ FIRST = 30.0
 """Seconds a client may take for the head of a request."""
 
 
-UNREADABLE = "400 Bad Request", "bad_request", "this is no HTTP request"
+UNREADABLE = "400 Bad Request", "bad_request", "this is not an HTTP request"
 TOO_LONG = "414 URI Too Long", "too_long", "the request uri is too long"
 TOO_MANY = "431 Request Header Fields Too Large", "too_long", "the headers of the request are too long"
 

@@ -50,9 +50,9 @@ def entry_of(key: Any) -> Entry:
     if geometry is not None:
         return Entry(bounds_of(geometry), geometry, part_boxes(geometry))
     if isinstance(key, Mapping):
-        raise ValueError(f"{safe_repr(key.get('type'))} is not a geometry of GeoJSON")
+        raise ValueError(f"{safe_repr(key.get('type'))} is not a type of a GeoJSON geometry")
     if not isinstance(key, Sequence):
-        raise ValueError(f"a key is a geometry or a list of numbers and [low, high] pairs, not {safe_repr(key)}")
+        raise ValueError(f"a key must be a geometry or a list of numbers and [low, high] pairs, not {safe_repr(key)}")
     first = geometry_of(key[0]) if key else None
     if first is not None:
         return Entry((*bounds_of(first), *map(_interval, key[1:])), first, part_boxes(first))
@@ -63,7 +63,7 @@ def _interval(value: Any) -> Interval:
     if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
         low, high = map(_number, value)
         if low > high:
-            raise ValueError(f"{safe_repr(list(value))} ends before it begins")
+            raise ValueError(f"in {safe_repr(list(value))} the end is before the start")
         return low, high
     number = _number(value)
     return number, number
@@ -71,7 +71,7 @@ def _interval(value: Any) -> Interval:
 
 def _number(value: Any) -> float:
     if not is_double(value):
-        raise ValueError(f"a dimension is a number or [low, high], not {safe_repr(value)}")
+        raise ValueError(f"a dimension must be a number or [low, high], not {safe_repr(value)}")
     return value
 
 
@@ -125,7 +125,7 @@ def _box_of(positions: Iterator[Sequence[Any]]) -> tuple[Interval, ...]:
     for position in positions:
         numbers = [_number(each) for each in position]
         if len(numbers) < 2:
-            raise ValueError(f"a position has at least two numbers, not {safe_repr(position)}")
+            raise ValueError(f"a position must have at least two numbers, not {safe_repr(position)}")
         for place, number in enumerate(numbers):
             if place == len(lows):
                 lows.append(number)
@@ -139,10 +139,10 @@ def _box_of(positions: Iterator[Sequence[Any]]) -> tuple[Interval, ...]:
 def _positions(geometry: Mapping[str, Any], depth: int) -> Iterator[Sequence[Any]]:
     if geometry.get("type") == "GeometryCollection":
         if depth > DEPTH:
-            raise ValueError("collections are nested too deep")
+            raise ValueError(f"geometry collections are nested deeper than {DEPTH} levels")
         for each in geometry.get("geometries") or ():
             if not isinstance(each, Mapping) or each.get("type") not in GEOMETRIES:
-                raise ValueError(f"{safe_repr(each)} in a collection is not a geometry")
+                raise ValueError(f"a geometry collection must contain geometries, not {safe_repr(each)}")
             yield from _positions(each, depth + 1)
         return
     yield from _leaves(geometry.get("coordinates"), 0)
@@ -150,7 +150,7 @@ def _positions(geometry: Mapping[str, Any], depth: int) -> Iterator[Sequence[Any
 
 def _leaves(coordinates: Any, depth: int) -> Iterator[Sequence[Any]]:
     if not isinstance(coordinates, Sequence) or isinstance(coordinates, str) or depth > 5:
-        raise ValueError(f"coordinates are lists of numbers, not {safe_repr(coordinates)}")
+        raise ValueError(f"coordinates must be lists of numbers, not {safe_repr(coordinates)}")
     if coordinates and not isinstance(coordinates[0], Sequence):
         yield coordinates
         return

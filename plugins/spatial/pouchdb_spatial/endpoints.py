@@ -36,7 +36,7 @@ def _options(request: Request) -> dict[str, Any]:
     if request.method == "POST":
         body = request.json()
         if not isinstance(body, dict):
-            raise QueryParseError("the body is an object of options")
+            raise QueryParseError("the body must be a JSON object of options")
         given.update({name: value for name, value in body.items() if name in OPTIONS})
     return given
 
@@ -55,7 +55,8 @@ def listed(request: Request, database: SyncPouchDB) -> Any:
     ddoc = request.params["ddoc"]
     function, *rest = request.path[5:]
     if not 1 <= len(rest) <= 2:
-        raise NotFound("the path of a list is a list function and a spatial index")
+        paths = "_spatial/_list/function/index or _spatial/_list/function/other design document/index"
+        raise NotFound(f"the path must be {paths}")
     index = "/".join(rest if len(rest) == 2 else [ddoc, *rest])
     return couchapp().list_response(request, database, ddoc, function, lambda query: rows_of(database, index, query))
 

@@ -40,7 +40,8 @@ def shapely_of(geometry: Mapping[str, Any]) -> Any:
     try:
         return shape(geometry)
     except _WRONG as error:
-        raise BadRequest(f"{geometry.get('type')} is not a geometry: {error}") from error
+        missing = "it has no coordinates" if isinstance(error, KeyError) else error
+        raise BadRequest(f"the {geometry.get('type')} is not a valid geometry: {missing}") from error
 
 
 def stored_shapes(entries: Sequence[Entry]) -> list[bytes | None]:

@@ -25,4 +25,4 @@ def couchapp() -> Any:
     try:
         return importlib.import_module("pouchdb_couchapp")
     except ImportError as error:
-        raise NotSupported("list functions are run by the plug-in couchapp: install pouchdb-couchapp") from error
+        raise NotSupported("list functions need the plug-in couchapp: pip install 'pouchdb[couchapp]'") from error

@@ -53,11 +53,12 @@ def spatial_list(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] 
     result are those of ``list``. The function's head is the result without its rows. Raises NotFound for an index
     or a function that is missing, NotSupported without the plug-in couchapp, and what ``spatial`` raises.
     """
+    wanted = f"a list must be named as 'design/function/index', not {safe_repr(list_path)}"
     if not isinstance(list_path, str):
-        raise BadRequest(f"a list is 'design/function/name', not {safe_repr(list_path)}")
+        raise BadRequest(wanted)
     parts = list_path.split("/")
     if not 3 <= len(parts) <= 4:
-        raise BadRequest(f"a list is 'design/function/name', not {safe_repr(list_path)}")
+        raise BadRequest(wanted)
     from pouchdb_spatial.listing import couchapp, rows_of
 
     ddoc, function, *rest = parts

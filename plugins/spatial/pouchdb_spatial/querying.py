@@ -15,7 +15,8 @@ from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
-from pouchdb_core.views.follow import Follower
+from pouchdb_core.views.follow import Follower, LeftOut
+from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import server_of
 from pouchdb_spatial.answers import FORMATS, FeatureCollection, Shown
@@ -31,6 +32,7 @@ from pouchdb_spatial.spatial_index import (
     ST_INDEXES,
     Row,
     emitted_rows,
+    key_error,
 )
 from pouchdb_spatial.sphere import RADIUS
 
@@ -82,7 +84,7 @@ def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
             try:
                 given[name] = from_text(text)
             except BadRequest as error:
-                raise QueryParseError(f"{name} is not JSON: {text!r}") from error
+                raise QueryParseError(f"{name} must be a number or other JSON, not {text!r}") from error
     return given
 
 
@@ -138,7 +140,8 @@ def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
     design, _, name = path.partition("/")
     found = indexes(db).named(db, (SPATIAL, ST_INDEXES) if kind is None else (kind,), design, name or design)
     if found is None:
-        raise NotFound("missing_named_view", id=f"_design/{design}")
+        wanted = f"_design/{design} has no spatial index {name or design!r}"
+        raise NotFound(f"missing_named_view: {wanted}", id=f"_design/{design}")
     return found
 
 
@@ -167,22 +170,32 @@ def st_info(db: SyncPouchDB, path: str) -> Record:
 def _temporary(db: SyncPouchDB, fun: Any) -> Read:
     """Return a reader that maps all documents again."""
     if not callable(fun) and not isinstance(fun, str):
-        raise BadRequest(f"spatial() takes 'design/name', JavaScript or a function, not {safe_repr(fun)}")
+        raise BadRequest(f"spatial() takes 'design/name' or a function (Python, JavaScript), not {safe_repr(fun)}")
     ddoc = {"_id": "_design/temporary", "language": "python" if callable(fun) else "javascript"}
     functions = server_of(db, ddoc).open(db, ddoc)
     functions.compile("spatial", "map", fun)
+    reported = [False]
 
     def read(bounds: Bounds | None) -> Iterator[list[Row]]:
+        # Once, not for each area that is read.
+        again, reported[0] = reported[0], True
+        left_out = LeftOut(db, "a query with a function")
         for docs in document_pages(db):
             mapped = functions.map(["spatial"], [dump(doc) for doc in docs])
-            made = [
-                (doc["_id"], pairs)
-                for doc, (pairs,) in zip(docs, mapped, strict=True)
-                if not isinstance(pairs, Exception)
-            ]
-            # As in an index, which reports them: documents with an invalid key are left out.
-            rows = [row for _, found in emitted_rows(made) if not isinstance(found, Exception) for row in found]
+            made: list[tuple[str, Any]] = []
+            rows: list[Row] = []
+            for doc, (pairs,) in zip(docs, mapped, strict=True):
+                if not isinstance(pairs, Exception):
+                    made.append((doc["_id"], pairs))
+                elif not again:
+                    left_out(doc["_id"], function_error(pairs, "the function", doc["_id"]))
+            for id, found in emitted_rows(made):
+                if not isinstance(found, Exception):
+                    rows.extend(found)
+                elif not again:
+                    left_out(id, key_error(found, "the function", id))
             yield [row for row in rows if bounds is None or overlaps(row.box, bounds)]
+        left_out.finish()
 
     return read
 
@@ -202,19 +215,19 @@ class _Query:
         self.update = freshness("ok" if stale is True else stale, given.get("update"))
         self._format = given.get("format", "view")
         if self._format not in FORMATS:
-            raise QueryParseError(f"format is one of {', '.join(FORMATS[:3])}, not {safe_repr(self._format)}")
+            raise QueryParseError(f"format must be one of {', '.join(FORMATS[:3])}, not {safe_repr(self._format)}")
         docs, conflicts = flag_of(given, "include_docs"), flag_of(given, "conflicts")
         self._shown = Shown(db, st=self._st, docs=docs, conflicts=conflicts, format=self._format)
         self._page = DOCUMENTS if docs else PAGE
         self._skip = whole_of(given, "skip", 0) or 0
         limit = whole_of(given, "limit", USUAL if self._st else None)
         if self._st and limit is not None and limit > MOST:
-            raise QueryParseError(f"limit is at most {MOST}: go on with the bookmark")
+            raise QueryParseError(f"limit must be at most {MOST}, not {limit}: the bookmark of the result continues it")
         self._limit = limit
         if given.get("bookmark"):
             self._skip += place_in("spatial", given["bookmark"])
         if self._nearest and self._place.center is None:
-            raise QueryParseError("nearest orders by the distance from a place: give lat and lon, g, or a bbox")
+            raise QueryParseError("nearest sorts by the distance from a place: give lat and lon, g, or bbox, too")
 
     def answer(self, reading: Reading | None) -> Record:
         """Return the result, from an index; None is an empty one."""

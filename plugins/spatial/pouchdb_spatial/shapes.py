@@ -66,7 +66,7 @@ def number(name: str, value: Any, least: float | None = None, most: float | None
     if not is_double(value):
         raise BadRequest(f"{name} must be a number, not {safe_repr(value)}")
     if (least is not None and value < least) or (most is not None and value > most):
-        raise BadRequest(f"{name} must be from {least} to {most}, not {value}")
+        raise BadRequest(f"{name} must be a number from {least} to {most:.8g}, not {value}")
     return value
 
 
@@ -77,12 +77,19 @@ def bbox_of(name: str, value: Any) -> tuple[float, ...]:
     """
     given = value
     if isinstance(value, str):
-        value = from_text(value) if value.lstrip().startswith("[") else value.split(",")
+        value = _json(name, value) if value.lstrip().startswith("[") else value.split(",")
     if _listed(value) and len(value) == 2 and all(map(_listed, value)) and len(value[0]) == len(value[1]):
         value = [*value[0], *value[1]]
     if not _listed(value) or len(value) % 2 or not 4 <= len(value) <= 2 * DIMENSIONS:
-        raise BadRequest(f"{name} is west, south, east, north, not {safe_repr(given)}")
-    return tuple(number(name, each) for each in value)
+        raise BadRequest(f"{name} must be four numbers (west, south, east, north), not {safe_repr(given)}")
+    return tuple(number(f"each value of {name}", each) for each in value)
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return from_text(text)
+    except BadRequest as error:
+        raise BadRequest(f"{name}: {error.message}") from error
 
 
 def _listed(value: Any) -> bool:
@@ -127,15 +134,16 @@ def geometry_from(value: Any) -> Any:
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("{"):
-            value = from_text(text)
+            value = _json("g", text)
         else:
             try:
                 return _valid(shapely.from_wkt(re.sub(r"^\s*SRID=\d+;", "", text)))
             except shapely.errors.ShapelyError as error:
-                raise BadRequest(f"g is not WKT, such as POINT(9.2 45.5): {error}") from error
+                raise BadRequest(f"g must be valid WKT, such as POINT(9.2 45.5), or GeoJSON: {error}") from error
     geometry = geometry_of(value)
     if geometry is None:
-        raise BadRequest(f"g is WKT, a GeoJSON geometry or an object with __geo_interface__, not {safe_repr(value)}")
+        forms = "WKT, a GeoJSON geometry or an object with __geo_interface__"
+        raise BadRequest(f"g must be {forms}, not {safe_repr(value)}")
     return _valid(shapely_of(geometry))
 
 
@@ -150,9 +158,9 @@ def wkt_of(value: Any) -> str:
 
 def _valid(geometry: Any) -> Any:
     if geometry is None or geometry.is_empty:
-        raise BadRequest("g is empty")
+        raise BadRequest("g must not be an empty geometry")
     if not geometry.is_valid:
-        raise BadRequest(f"g is not a valid geometry: {shapely.is_valid_reason(geometry)}")
+        raise BadRequest(f"g must be a valid geometry: {shapely.is_valid_reason(geometry)}")
     return geometry
 
 
@@ -166,16 +174,24 @@ def place_of(given: Mapping[str, Any], *, exact_boxes: bool) -> Place:
         ways.append("lat and lon")
     ranges = given.get("start_range") is not None or given.get("end_range") is not None
     if len(ways) > 1 or (ways and ranges):
+        if ranges:
+            ways.append("start_range, end_range")
         raise QueryParseError(
-            f"a place is given by one of bbox, g, lat and lon, or ranges, not by {' and '.join(ways)}"
+            f"give one place: bbox, or g, or lat and lon, or start_range and end_range; given are {'; '.join(ways)}"
         )
     if given.get("relation") is not None and given["relation"] not in RELATIONS:
-        raise QueryParseError(f"relation is one of {', '.join(RELATIONS)}, not {safe_repr(given['relation'])}")
+        raise QueryParseError(f"relation must be one of {', '.join(RELATIONS)}, not {safe_repr(given['relation'])}")
+    if "lat and lon" not in ways:
+        for name in ("radius", "rangex", "rangey"):
+            if given.get(name) is not None:
+                raise QueryParseError(f"{name} is the distance from a point: give lat and lon, too")
+    if given.get("relation") is not None and not ways:
+        raise QueryParseError(f"{given['relation']} is a relation to a place: give bbox, g, or lat and lon, too")
     if ranges:
         return Place([_ranges(given.get("start_range"), given.get("end_range"))])
     if not ways:
         if given.get("plane_bounds") is not None:
-            raise QueryParseError("plane_bounds says how a bbox wraps: give a bbox, too")
+            raise QueryParseError("plane_bounds is where a bbox wraps around: give bbox, too")
         return Place()
     if ways == ["bbox"]:
         return _box_place(given, exact_boxes)
@@ -213,7 +229,7 @@ def _box_place(given: Mapping[str, Any], exact_boxes: bool) -> Place:
 
 def _plane(numbers: Sequence[float]) -> Flat:
     if len(numbers) != 4:
-        raise BadRequest("plane_bounds is west, south, east, north")
+        raise BadRequest(f"plane_bounds must be four numbers (west, south, east, north), not {list(numbers)}")
     west, south, east, north = numbers
     return west, south, east, north
 
@@ -255,21 +271,21 @@ def _geometry_place(given: Mapping[str, Any]) -> Place:
 
 def _around(given: Mapping[str, Any]) -> Place:
     if given.get("lat") is None or given.get("lon") is None:
-        raise QueryParseError("a point is given by both lat and lon")
+        raise QueryParseError("a point needs both lat and lon: only one of them was given")
     lat, lon = number("lat", given["lat"], -90, 90), number("lon", given["lon"], -180, 180)
     radius, rangex, rangey = given.get("radius"), given.get("rangex"), given.get("rangey")
     if radius is not None and (rangex is not None or rangey is not None):
-        raise QueryParseError("radius is for a circle, rangex and rangey are for an ellipse: give one of them")
+        raise QueryParseError("give either radius (a circle), or rangex and rangey (an ellipse), not both")
     relation = given.get("relation") or "intersects"
     if radius is None and rangex is None and rangey is None:
         if relation != "intersects":
-            raise QueryParseError(f"{relation} is a relation to an area: give a radius, too")
+            raise QueryParseError(f"{relation} is a relation to an area: give radius, too")
         return Place(center=(lon, lat))
     if radius is not None:
         metres = number("radius", radius, 0, math.pi * RADIUS)
         across, along = metres, metres
     elif rangex is None or rangey is None:
-        raise QueryParseError("an ellipse is given by both rangex and rangey")
+        raise QueryParseError("an ellipse needs both rangex and rangey: only one of them was given")
     else:
         across, along = number("rangex", rangex, 0, math.pi * RADIUS), number("rangey", rangey, 0, math.pi * RADIUS)
     bounds = [] if relation == "disjoint" else areas_around(lon, lat, max(across, along))
@@ -309,7 +325,8 @@ def _around_ellipse(lon: float, lat: float, across: float, along: float, relatio
 def _ranges(start: Any, end: Any) -> Bounds:
     for name, value in (("start_range", start), ("end_range", end)):
         if value is not None and (not isinstance(value, Sequence) or isinstance(value, str)):
-            raise QueryParseError(f"{name} is a list with a number or null for each dimension, not {safe_repr(value)}")
+            wanted = "a list of numbers and nulls, one for each dimension"
+            raise QueryParseError(f"{name} must be {wanted}, not {safe_repr(value)}")
     if start is not None and end is not None and len(start) != len(end):
         # As many dimensions as both have: a key with more matches nothing.
         length = min(len(start), len(end))
@@ -318,6 +335,6 @@ def _ranges(start: Any, end: Any) -> Bounds:
 
     def bound(name: str, values: Any, place: int) -> float | None:
         value = None if values is None else values[place]
-        return None if value is None else number(name, value)
+        return None if value is None else number(f"each value of {name}", value)
 
     return [(bound("start_range", start, place), bound("end_range", end, place)) for place in range(length)]

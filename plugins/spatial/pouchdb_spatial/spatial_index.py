@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pouchdb_core.errors import FunctionError
+from pouchdb_core.errors import FunctionError, PouchDBError
 from pouchdb_core.jsontext import dump, load
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
+from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.servers import Functions, functions_of
 from pouchdb_spatial.boxes import Interval, entry_of
 
@@ -36,6 +37,7 @@ __all__ = [
     "SpatialKind",
     "StKind",
     "emitted_rows",
+    "key_error",
 ]
 
 SPATIAL, ST_INDEXES = "spatial", "st_indexes"
@@ -107,6 +109,7 @@ class SpatialIndex(InsideIndex):
         super().__init__(place)
         self._functions, self._source = functions, source
         self._name = f"{place.signature} spatial"
+        self._called = f"spatial index {place.member!r}"
 
     def create(self) -> None:
         run = self.place.tables.run
@@ -136,13 +139,13 @@ class SpatialIndex(InsideIndex):
         made: list[tuple[str, Any]] = []
         for change, (pairs,) in zip(living, emitted, strict=True):
             if isinstance(pairs, Exception):
-                batch.report(change.id, pairs)
+                batch.report(change.id, function_error(pairs, self._called, change.id))
             else:
                 made.append((change.id, pairs))
         for id, found in emitted_rows(made):
             if isinstance(found, Exception):
                 # The whole document is left out: otherwise half of it would be found, and half not.
-                batch.report(id, FunctionError(f"{found}", name="spatial_key_error"))
+                batch.report(id, key_error(found, self._called, id))
             else:
                 rows.extend(found)
         return rows, len(batch.changes)
@@ -198,6 +201,11 @@ def emitted_rows(
                 for entry, value in each
             ],
         )
+
+
+def key_error(error: Exception, where: str, id: str) -> PouchDBError:
+    """Return the error for a document with a key that is not a place."""
+    return function_error(FunctionError(str(error), name="spatial_key_error"), where, id)
 
 
 def _had(rows: Sequence[Row]) -> Iterator[str]:

@@ -98,7 +98,7 @@ def test_without_couchapp_it_is_said_what_to_install(monkeypatch: pytest.MonkeyP
         db: Any = env["places"]
         fill(db)
         monkeypatch.setattr(importlib, "import_module", missing)
-        with pytest.raises(pouchdb.PouchDBError, match="install pouchdb-couchapp") as caught:
+        with pytest.raises(pouchdb.PouchDBError, match=r"pip install 'pouchdb\[couchapp\]'") as caught:
             db.spatial_list("g/text/sp")
     assert caught.value.status == 501
 

@@ -15,7 +15,7 @@ HUGE = 10**400
 
 @pytest.mark.parametrize("coordinates", [[HUGE, 1], [1, -HUGE], [float("inf"), 1]], ids=["east", "south", "infinite"])
 def test_coordinates(coordinates: list[Any]) -> None:
-    with pytest.raises(ValueError, match="a dimension is a number"):
+    with pytest.raises(ValueError, match="a dimension must be a number"):
         bounds_of({"type": "Point", "coordinates": coordinates})
     errors: list[Any] = []
     with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:

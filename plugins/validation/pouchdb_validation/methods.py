@@ -53,7 +53,7 @@ class _Validation:
         self._user = _merged(admin(db), user, "userCtx")
         self._security = _merged(security(), secured, "secObj")
         if self._check_http not in (None, True, False):
-            raise BadRequest(f"checkHttp is True or False, not {safe_repr(self._check_http)}")
+            raise BadRequest(f"checkHttp must be True or False, not {safe_repr(self._check_http)}")
 
     def plain(self, shown: Mapping[str, Mapping[str, Any]] | None = None) -> SyncPouchDB:
         """Return the database whose plain methods validate; functions see ``shown`` documents as given."""
@@ -280,7 +280,7 @@ def validator(db: SyncPouchDB, function: Validator | None = None, *, always: boo
     if function is None:
         return lambda given: validator(db, given, always=always)
     if not callable(function):
-        raise BadRequest(f"a validator is a function (new, old, user_ctx, security), not {safe_repr(function)}")
+        raise BadRequest(f"a validator must be a function (new, old, user_ctx, security), not {safe_repr(function)}")
     db.store_state(VALIDATORS).append(Registered(function, always))
     _judge_plain_writes(db)
     return function

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -86,6 +87,13 @@ def _plain(value: Any) -> Any:
     return [_plain(member) for member in value] if isinstance(value, list) else value
 
 
+def _of_document(error: PouchDBError, id: str) -> PouchDBError:
+    """Return an error of all documents as that of one: each has details of its own."""
+    own = copy(error)
+    own.details = {**error.details, "id": id}
+    return own
+
+
 class Rules:
     """All validators of one state of a database's design documents, in design document id order."""
 
@@ -111,7 +119,7 @@ class Rules:
         left = [place for place, case in enumerate(cases) if not case.id.startswith("_design/")]
         if self._broken is not None:
             for place in left:
-                errors[place] = self._broken
+                errors[place] = _of_document(self._broken, cases[place].id)
             return errors
         rules: tuple[_Stored | PythonRule, ...] = (*self._stored, *more)
         for rule in rules:

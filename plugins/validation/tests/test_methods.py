@@ -98,6 +98,8 @@ def test_what_is_no_source(db: Any, value: Any) -> None:
     with pytest.raises(PouchDBError) as caught:
         db.validating_put({"_id": "a"})
     assert caught.value.name == "compilation_error"
+    rejected = db.validating_bulk_docs([{"_id": "b"}, {"_id": "c"}])
+    assert [(each["id"], each["design_document"]) for each in rejected] == [(id, "_design/broken") for id in "bc"]
 
 
 def test_null_is_no_function_and_no_error(db: Any) -> None:

@@ -221,7 +221,7 @@ class HttpAdapter(Adapter):
             return Record()
         answer = self.session.json("POST", "_revs_diff", json=dict(revs), again=True)
         if not isinstance(answer, Record) or not all(isinstance(each, Record) for each in answer.values()):
-            raise NotACouchDB(f"{self.session.url}/_revs_diff answered something that is no difference")
+            raise NotACouchDB(f"{self.session.url}/_revs_diff answered something that is not a list of differences")
         return answer
 
     def lacking(self, keys: Collection[bytes]) -> set[bytes]:
@@ -233,7 +233,7 @@ class HttpAdapter(Adapter):
     def info(self) -> Record:
         told = self.session.json("GET")
         if not isinstance(told, Record) or "update_seq" not in told:
-            raise NotACouchDB(f"{self.session.url} answers JSON, but is no database of a CouchDB")
+            raise NotACouchDB(f"{self.session.url} answers JSON, but is not a database of a CouchDB")
         told.setdefault("doc_count", 0)
         props = told.get("props")
         if isinstance(props, Record) and "epoch" in props:

@@ -145,7 +145,7 @@ def _ask(
         rows = answer.get("results")
         if isinstance(rows, list) and all(map(_is_row, rows)):
             return answer
-    raise NotACouchDB(f"{session.url}/_changes answered something that is no changes feed")
+    raise NotACouchDB(f"{session.url}/_changes answered something that is not a changes feed")
 
 
 def _is_row(row: Any) -> bool:

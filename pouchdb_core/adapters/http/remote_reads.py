@@ -356,7 +356,7 @@ def ask_rows(session: HttpSession, path: str, query: Mapping[str, Any], options:
     else:
         answer = session.json("GET", path, query=text)
     if not isinstance(answer, Record) or "rows" not in answer:
-        raise NotACouchDB(f"{session.url}/{path} answered something that is no list of rows")
+        raise NotACouchDB(f"{session.url}/{path} answered something that is not a list of rows")
     for row in answer["rows"]:
         if isinstance(row.get("doc"), Record):
             _decoded(row["doc"], options)

@@ -217,7 +217,7 @@ class Writer:
             "POST", "_bulk_docs", body=body, headers={"content-type": "application/json"}, again=not new_edits
         )
         if not isinstance(answer, list):
-            raise NotACouchDB(f"{self._session.url}/_bulk_docs answered something that is no list")
+            raise NotACouchDB(f"{self._session.url}/_bulk_docs answered something that is not a list")
         return answer
 
     def _take_all(self, batch: Sequence[Outgoing], answer: list[Any], outcomes: list[Outcome | None]) -> None:
