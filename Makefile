@@ -160,7 +160,7 @@ site: $(INSTALLED) ## the documents as a site, with a reference and a search tha
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f website/mkdocs.yml && echo 'site: build/site/html/index.html'
 
 campaign: $(INSTALLED) ## what tests do in small: 200 kills, 60 power cuts, 1,000 new seeds; about ten minutes
-	@POUCHDB_KILLS=200 POUCHDB_CUTS=60 $(BIN)/python -m pytest --no-header -q -rP \
+	@POUCHDB_KILLS=200 POUCHDB_CUTS=60 $(BIN)/python -m pytest --no-header -q -rP -o faulthandler_timeout=0 \
 	  tests/adapters/test_kill.py tests/adapters/test_power_cut.py tests/replication/test_kill.py
 	@$(BIN)/python tests/simulation --start $$(date +%s) --seeds 1000
 

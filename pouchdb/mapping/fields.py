@@ -6,13 +6,10 @@ import datetime
 import decimal
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
-
-if TYPE_CHECKING:
-    from pouchdb.mapping.document import Document
 
 __all__ = [
     "BooleanField",
@@ -28,6 +25,12 @@ __all__ = [
     "TextField",
     "TimeField",
 ]
+
+
+class _Owner(Protocol):
+    """The document of a field, as far as the field knows it."""
+
+    _values: dict[str, Any]
 
 
 class Field:
@@ -66,13 +69,13 @@ class Field:
         """Convert a value to what JSON can store; never called with None."""
         return value
 
-    def __get__(self, document: Document | None, owner: type | None = None) -> Any:
+    def __get__(self, document: _Owner | None, owner: type | None = None) -> Any:
         return self if document is None else document._values[self.json_name]
 
-    def __set__(self, document: Document, value: Any) -> None:
+    def __set__(self, document: _Owner, value: Any) -> None:
         document._values[self.json_name] = None if value is None else self.to_py(value)
 
-    def __delete__(self, document: Document) -> None:
+    def __delete__(self, document: _Owner) -> None:
         raise TypeError("Can't delete a document field.")
 
 
