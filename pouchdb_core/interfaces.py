@@ -40,6 +40,7 @@ class Operations(Protocol):
     """The operations, each through its hook, and what plug-ins bring: see ``plugins.Plugins``."""
 
     listens: bool
+    administers_plainly: bool
 
     @property
     def read(self) -> Callable[[Database, Read], Any]: ...

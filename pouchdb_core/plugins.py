@@ -102,6 +102,8 @@ class Plugins:
         """Whether only the core reads the changes feed."""
         self.writes_plainly = len(hook.pouchdb_write.get_hookimpls()) == 1
         """Whether only the core writes, except for guards."""
+        self.administers_plainly = len(hook.pouchdb_administer.get_hookimpls()) == 1
+        """Whether only the core answers requests about whole databases, except that users may be refused."""
         self._guards = _asked_until_never(hook.pouchdb_write_guards)
         self._tell_of_written = _asked_until_never(hook.pouchdb_documents_written)
         self.transforming = bool(hook.pouchdb_transforms.get_hookimpls())

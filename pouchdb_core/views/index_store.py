@@ -6,10 +6,10 @@ committed together. A new store implements this protocol in addition to ``docume
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pouchdb_core.documents.store import Counters
 
@@ -25,6 +25,9 @@ __all__ = [
     "ViewRow",
     "ViewRows",
 ]
+
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -175,6 +178,15 @@ class IndexStore(Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Make all reads of this thread see one state."""
+
+    def recall(self, key: Hashable, read: Callable[[], T]) -> T:
+        """Return what ``read()`` returns of the database as it is now, without calling it if that is known.
+
+        ``read`` reads this store and nothing else. A store that can tell quickly whether anything was committed, by
+        this process or another, keeps what it returned until then: nobody may change that, and it must not be anything
+        that has to be closed. In a snapshot the answer is of the snapshot's state; in a write ``read`` is always
+        called. A store that cannot tell calls it every time, perhaps without a snapshot.
+        """
 
     def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
         """Return (purge_seq, id, revs) of logged purges."""

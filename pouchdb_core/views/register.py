@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.errors import FunctionError, NotFound
 from pouchdb_core.state import Slot
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["Indexes", "indexes"]
 
 
+_Wanted = tuple[Sequence[str], str, str]
+"""The arguments of ``Indexes.named``."""
+
+
+class _Known(NamedTuple):
+    """What ``Indexes.named`` found in some design documents; replaced as a whole when one changes."""
+
+    ddocs_seq: int
+    designs: Sequence[Record]
+    named: dict[_Wanted, Follower]
+
+
 class Indexes:
     """The indexes of one database in one engine."""
 
@@ -29,9 +41,7 @@ class Indexes:
         self._followers: dict[tuple[str, str], Follower] = {}
         self._recent: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._ddocs_seq: int | None = None
-        self._designs: Sequence[Record] = ()
-        self._named: dict[tuple[Sequence[str], str, str], Follower] = {}
-        """What ``named`` found in these design documents."""
+        self._known = _Known(-1, (), {})
         self._lock = threading.RLock()
 
     def follower(self, database: Database, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
@@ -69,11 +79,13 @@ class Indexes:
         Of several kinds (a tuple) the first that has an index of this name; None if none has. Raises NotFound without
         the design document, and for a kind whose plug-in is not installed.
         """
+        # First: the design documents may be newer, and then this is looked up again.
+        ddocs_seq = database.adapter.ddocs_seq()
         designs, wanted = database.design_documents(), (kinds, ddoc, name)
         with self._lock:
-            # The same object until one of them changes.
-            if designs is self._designs and wanted in self._named:
-                return self._named[wanted]
+            known = self._known_of(ddocs_seq, designs)
+            if wanted in known:
+                return known[wanted]
         id = f"_design/{ddoc}"
         # Reading one that is missing raises what it should.
         design = next((each for each in designs if each["_id"] == id), None) or database.as_user(None).get(id)
@@ -82,16 +94,41 @@ class Indexes:
             if isinstance(members, Mapping) and name in members:
                 found = self.follower(database, kind, design, name)
                 with self._lock:
-                    if designs is not self._designs:
-                        self._designs = designs
-                        self._named.clear()
-                    self._named[wanted] = found
+                    self._known_of(ddocs_seq, designs)[wanted] = found
                 return found
         return None
 
+    def _known_of(self, ddocs_seq: int, designs: Sequence[Record]) -> dict[_Wanted, Follower]:
+        """Return what was found in design documents."""
+        known = self._known
+        # They are the same object until one of them changes.
+        if designs is not known.designs or ddocs_seq != known.ddocs_seq:
+            known = self._known = _Known(ddocs_seq, designs, known.named if designs is known.designs else {})
+        return known.named
+
+    def current(
+        self, database: Database, kinds: Sequence[str], ddoc: str, name: str
+    ) -> tuple[Follower, IndexEntry] | None:
+        """Return the Follower of an index that ``named`` has found before, and its entry, if it is up to date.
+
+        None if it is not, if a design document was written since, or if it was never looked for: then ask ``named``,
+        and read the index in ``Follower.fresh``. Takes no lock, so it may be called in a snapshot, where the index
+        stays up to date. While nothing is committed it costs one look at the database.
+        """
+        known = self._known
+        follower = known.named.get((kinds, ddoc, name))
+        if follower is None:
+            return None
+        plainly = database.plugins.administers_plainly and database.user is None
+        if not plainly and database.design_documents() is not known.designs:
+            # A plug-in that refuses users, or changes design documents, is asked every time.
+            return None
+        ddocs_seq, entry = follower.seen()
+        return None if entry is None or ddocs_seq != known.ddocs_seq else (follower, entry)
+
     def _let_go(self, database: Database) -> None:
         """Forget indexes that no design document defines any more; they stay open while they are in use."""
-        self._named.clear()
+        self._known = _Known(-1, (), {})
         if not self._followers:
             return
         defined = {
@@ -162,7 +199,7 @@ class Indexes:
         with self._lock:
             followers = list(self._followers.values())
             self._followers.clear()
-            self._named.clear()
+            self._known = _Known(-1, (), {})
         for follower in followers:
             follower.close()
 

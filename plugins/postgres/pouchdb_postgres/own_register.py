@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pouchdb_core.documents.store import Counters
 from pouchdb_core.errors import NotSupported
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pouchdb_postgres.index_store import PostgresIndexStore, PostgresTables, PostgresViewRows
 
 __all__ = ["OwnRegister"]
+
+T = TypeVar("T")
 
 
 class OwnRegister:
@@ -47,6 +49,9 @@ class OwnRegister:
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self._shared.snapshot()
+
+    def recall(self, key: Hashable, read: Callable[[], T]) -> T:
+        return read()
 
     def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
         return self._shared.purges(after, limit)

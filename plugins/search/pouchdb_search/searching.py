@@ -14,6 +14,7 @@ from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
 from pouchdb_core.views.follow import Follower, Freshness, LeftOut
+from pouchdb_core.views.index_store import IndexEntry
 from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.register import indexes
 from pouchdb_search.analysis import analyzer_of
@@ -34,6 +35,8 @@ OPTIONS = (
     *("highlight_fields", "highlight_pre_tag", "highlight_post_tag", "highlight_number", "highlight_size", "partition"),
     "more_like",
 )
+
+_BOTH = (SearchKind.name, NouveauKind.name)
 
 
 def search(db: SyncPouchDB, /, fun: Any, **options: Any) -> Record:
@@ -90,16 +93,18 @@ def worded(db: SyncPouchDB, path: str, what: str, given: Mapping[str, Any]) -> R
     made, name = (completions, "prefix") if what == "completions" else (suggestions, "q")
     text = checked(name, given.get(name))
     follower = _follower(db, path, None)
-    with follower.fresh(db, _freshness(given), path):
-        return made(db, _opened(follower), text, field, limit)
+    with follower.fresh(db, _freshness(given), path) as entry:
+        return made(db, _opened(follower, entry), text, field, limit)
 
 
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
     """Search a stored index by ``"design/index"``. Raises as ``search`` does."""
-    follower = _follower(db, path, kind)
     update = _freshness(options)
-    with follower.fresh(db, update, path):
-        return Search(db, options, _opened(follower, fresh=update == "true")).answer()
+    if update == "true" and (found := indexes(db).current(db, _kinds(kind), *_parts(path))) is not None:
+        return Search(db, options, _opened(*found)).answer()
+    follower = _follower(db, path, kind)
+    with follower.fresh(db, update, path) as entry:
+        return Search(db, options, _opened(follower, entry, fresh=update == "true")).answer()
 
 
 def _parts(path: Any) -> tuple[str, str]:
@@ -110,12 +115,15 @@ def _parts(path: Any) -> tuple[str, str]:
     return design, name
 
 
+def _kinds(kind: str | None) -> tuple[str, ...]:
+    return _BOTH if kind is None else (kind,)
+
+
 def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
     design, name = _parts(path)
     if not name:
         raise NotFound(f"{path} not found: a search index is named 'design/index'", id=f"_design/{design}")
-    kinds = (SearchKind.name, NouveauKind.name) if kind is None else (kind,)
-    found = indexes(db).named(db, kinds, design, name)
+    found = indexes(db).named(db, _kinds(kind), design, name)
     if found is None:
         raise NotFound(f"{name} not found: _design/{design} has no search index of this name", index=name)
     return found
@@ -129,10 +137,10 @@ def _freshness(options: Mapping[str, Any]) -> Freshness:
     return freshness(stale, options.get("update"))
 
 
-def _opened(follower: Follower, *, fresh: bool = True) -> Opened:
+def _opened(follower: Follower, entry: IndexEntry | None, *, fresh: bool = True) -> Opened:
     index = follower.index
     assert isinstance(index, TextIndex), "its kinds make no other"
-    searcher, names = index.read(follower.entry())
+    searcher, names = index.read(entry)
     return Opened(index.source, index.schema, index.index, searcher, names, fresh)
 
 
@@ -165,7 +173,8 @@ def search_info(db: SyncPouchDB, path: str, kind: str = SearchKind.name) -> Reco
     design, name = _parts(path)
     follower = _follower(db, path, kind)
     follower.update(db, path)
-    found, entry = _opened(follower), follower.entry()
+    entry = follower.entry()
+    found = _opened(follower, entry)
     directory = follower.place.directory
     size = 0
     for file in list(directory.iterdir()) if directory.is_dir() else []:

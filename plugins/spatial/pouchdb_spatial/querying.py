@@ -58,6 +58,7 @@ WHOLE = 3.2 * RADIUS
 SMALLEST = 1_000.0
 """Metres of the smallest first circle."""
 _KNOWN = frozenset(OPTIONS)
+_BOTH = (SPATIAL, ST_INDEXES)
 _TEXTS = ("bbox", "plane_bounds", "relation", "stale", "update", "format", "bookmark")
 
 Read = Callable[["Bounds | None"], Iterator[list[Row]]]
@@ -124,21 +125,34 @@ def _read(
     answer: Callable[[_Query, Reading | None], T],
 ) -> T:
     """Read an index in one snapshot: also whether it is up to date, so a query of one that is costs no more."""
-    # Before the snapshot: who looks for an index has a lock, and may wait for the database of another in memory.
+    known = indexes(db)
+    with known.store.snapshot():
+        found = known.current(db, _kinds(kind), *_parts(path))
+        if found is not None:
+            follower, entry = found
+            query = _Query(db, options, follower.kind)
+            if query.update == "true":
+                return answer(query, Reading(follower.place.tables, entry.state))
+    # Not in a snapshot: who looks for an index has a lock, and may wait for the database of another in memory.
     follower = _follower(db, path, kind)
     query = _Query(db, options, follower.kind)
-    if query.update == "true":
-        with follower.store.snapshot():
-            entry = follower.current()
-            if entry is not None:
-                return answer(query, Reading(follower.place.tables, entry.state))
     with follower.fresh(db, query.update, path), follower.store.snapshot():
         return answer(query, _reading(follower))
 
 
-def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
+def _kinds(kind: str | None) -> tuple[str, ...]:
+    return _BOTH if kind is None else (kind,)
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """Return the design document and the index of a path."""
     design, _, name = path.partition("/")
-    found = indexes(db).named(db, (SPATIAL, ST_INDEXES) if kind is None else (kind,), design, name or design)
+    return design, name or design
+
+
+def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
+    design, name = _parts(path)
+    found = indexes(db).named(db, _kinds(kind), design, name)
     if found is None:
         wanted = f"_design/{design} has no spatial index {name or design!r}"
         raise NotFound(f"missing_named_view: {wanted}", id=f"_design/{design}")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from pouchdb_core.documents.store import Counters
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SqlIndexStore", "SqlTables", "SqlViewRows", "table_name", "where"]
 
+T = TypeVar("T")
 _STATE = 6
 
 
@@ -53,6 +54,9 @@ class SqlIndexStore:
 
     def snapshot(self) -> AbstractContextManager[None]:
         return self._store.snapshot()
+
+    def recall(self, key: Hashable, read: Callable[[], T]) -> T:
+        return read()
 
     def purges(self, after: int, limit: int) -> list[tuple[int, str, list[str]]]:
         return self._store.purges(after, limit)

@@ -14,6 +14,7 @@ import os
 import sqlite3
 import sys
 import weakref
+from collections.abc import Hashable
 from typing import Any, Protocol
 
 from pouchdb_core.forks import Origin
@@ -21,8 +22,20 @@ from pouchdb_core.forks import Origin
 if sys.platform != "win32":
     import resource
 
-__all__ = ["OPEN", "Connection", "Held", "Open", "Pool", "descriptor_limit", "no_descriptor_left", "too_many"]
+__all__ = [
+    "NOTHING",
+    "OPEN",
+    "Connection",
+    "Held",
+    "Open",
+    "Pool",
+    "descriptor_limit",
+    "no_descriptor_left",
+    "too_many",
+]
 
+NOTHING: tuple[int, dict[Hashable, Any]] = (-1, {})
+"""What is kept of no state: there is no such ``data_version``. Never filled."""
 MOST = 2000
 """Connections a process keeps open, however many descriptors it may have."""
 FEWEST = 8
@@ -70,6 +83,7 @@ class Held:
         "fresh",
         "generation",
         "passing",
+        "recalled",
         "rollback",
         "seen",
     )
@@ -86,6 +100,8 @@ class Held:
         """The set of connections it belongs to."""
         self.seen = 0
         """The ``data_version`` it last returned."""
+        self.recalled: tuple[int, dict[Hashable, Any]] | None = NOTHING
+        """What ``Connections.recall`` keeps, and the ``data_version`` it is of; None during a write."""
 
     def __del__(self) -> None:
         self.connection.end()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import get_ident
 from typing import Any
 
-from pouchdb_core.adapters.sqlite.connection import Connection, Held
+from pouchdb_core.adapters.sqlite.connection import NOTHING, Connection, Held
 from pouchdb_core.adapters.sqlite.fork import SPOILED
-from pouchdb_core.adapters.sqlite.transactions import Connections
+from pouchdb_core.adapters.sqlite.transactions import Connections, T
 from pouchdb_core.adapters.write_lock import Reading
 
 __all__ = ["Memory"]
@@ -85,6 +85,10 @@ class Memory(Connections):
             if turn is not None:
                 turns.give(turn)
 
+    def recall(self, key: Hashable, read: Callable[[], T]) -> T:
+        with self._turn():
+            return super().recall(key, read)
+
     def snapshot(self) -> AbstractContextManager[None]:
         # No thread writes meanwhile.
         return self._turn()
@@ -98,6 +102,7 @@ class Memory(Connections):
         with self._turn():
             try:
                 self._held.connection.backup(empty._held.connection)
+                empty._held.recalled = NOTHING
             except sqlite3.Error as error:
                 raise self._error(error) from error
 

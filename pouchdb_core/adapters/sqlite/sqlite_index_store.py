@@ -8,8 +8,8 @@ costs half of what a second table with the keys of each document does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pouchdb_core.views.index_store import Position, Span, ViewRow
 
 __all__ = ["SqliteIndexStore", "SqliteTables", "SqliteViewRows", "scratch_store"]
+
+T = TypeVar("T")
 
 
 class SqliteIndexStore(SqlIndexStore):
@@ -36,6 +38,9 @@ class SqliteIndexStore(SqlIndexStore):
 
     def _unpacked(self, state: bytes) -> Any:
         return orjson.loads(state)
+
+    def recall(self, key: Hashable, read: Callable[[], T]) -> T:
+        return self._connections.recall(key, read)
 
     def drop(self, number: int) -> None:
         pattern = table_name(number, "*")

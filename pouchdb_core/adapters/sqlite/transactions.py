@@ -14,16 +14,16 @@ import errno
 import sqlite3
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from threading import get_ident
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee
 
-from pouchdb_core.adapters.sqlite.connection import Held, too_many
+from pouchdb_core.adapters.sqlite.connection import NOTHING, Held, too_many
 from pouchdb_core.adapters.sqlite.fork import SPOILED, part_at_forks
 from pouchdb_core.adapters.write_lock import Holding, Reading, Turn, Turns, Writing
 from pouchdb_core.errors import (
@@ -58,6 +58,9 @@ _ERRORS: tuple[tuple[str, type[ServerError]], ...] = (
 )
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
+RECALLED = 256
+"""How much ``recall`` keeps for a connection."""
 
 
 def storage_error(error: Exception, what: str) -> ServerError:
@@ -120,6 +123,8 @@ class Transaction(Turn):
             connections.check()
             # Only values move until BEGIN: interrupting code finds it either missing or complete.
             held = connections._lend()
+            # SQLite's data_version does not count a connection's own commits.
+            held.recalled = None
             self._before, self._held = bound.get(self.thread), held
             bound[self.thread] = held
             # A deferred transaction that reads first fails at once with "database is locked" when
@@ -170,6 +175,7 @@ class Transaction(Turn):
             held = None
         finally:
             if self._held is not None:
+                self._held.recalled = NOTHING
                 self._held = None
                 if self._before is None:
                     try:
@@ -436,6 +442,46 @@ class Connections(ABC):
     def problems(self) -> list[str]:
         """Return what SQLite's own check finds."""
         return [text for (text,) in self.all("PRAGMA integrity_check") if text != "ok"]
+
+    def recall(self, key: Hashable, read: Callable[[], T]) -> T:
+        """Return what ``read()`` returns now; it is called once for each key while the database stays as it is.
+
+        ``read`` reads this database and nothing else, in a snapshot. What it returned is kept with the connection,
+        whose ``data_version`` (3 us) tells of the commits of all other connections and processes. Within a write it is
+        called every time, as it must see what was written so far.
+        """
+        known = self._recalled()
+        if known is not None and key in known:
+            kept: T = known[key]
+            return kept
+        with self.snapshot():
+            known = self._recalled()
+            found = read()
+            if known is not None:
+                if len(known) >= RECALLED:
+                    known.clear()
+                known[key] = found
+        return found
+
+    def _recalled(self) -> dict[Hashable, Any] | None:
+        """Return what is kept of the state that a read sees now; None during a write of this thread."""
+        bound = self._bound.get(get_ident())
+        held = self._lend() if bound is None else bound
+        try:
+            recalled = held.recalled
+            if recalled is None:
+                return None
+            version = held.execute("PRAGMA data_version").fetchone()[0]
+            if version != recalled[0]:
+                recalled = held.recalled = (version, {})
+            return recalled[1]
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            if bound is None:
+                self._give_back(held)
+            # A traceback must not keep it.
+            del bound, held
 
     def version(self) -> int:
         """Return a number that grows when another connection has committed something.
