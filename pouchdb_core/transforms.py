@@ -29,9 +29,10 @@ MORE = 100
 class Transform:
     """What a plug-in does to the documents of one database; override one method or both.
 
-    ``request.purpose`` says why: replications (``"replication"``) move documents as they are stored in
-    both directions, so a transform leaves those alone unless it means the other replicas too; indexes
-    (``"index"``) see what ``outgoing`` makes of a document. ``_local/`` documents are never transformed.
+    Replications move documents as they are stored, in both directions, so a transform leaves those alone unless it
+    means the other replicas too: writes have ``request.new_edits`` False (also those of a peer over HTTP), reads have
+    ``request.purpose`` ``"replication"``. Indexes (``"index"``) see what ``outgoing`` makes of a document. ``_local/``
+    documents are never transformed.
     """
 
     def incoming(self, doc: Record, request: Write) -> Mapping[str, Any]:

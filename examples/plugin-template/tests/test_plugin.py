@@ -55,11 +55,24 @@ def test_tags_are_stored_in_lower_case(env: Any) -> None:
     assert env["notes"].get("a").tags == ["red"]
 
 
+def test_anyone_who_may_read_may_ask(env: Any) -> None:
+    env["notes"].put({"_id": "a", "tags": ["red"]})
+    assert env["notes"].as_user({"name": "ada", "roles": []}).tagged("red") == ["a"]
+
+
 @pytest.mark.parametrize("tags", ["red", 5, None, {}, [5], ["red", None]])
 def test_what_is_not_a_list_of_strings_is_refused(env: Any, tags: object) -> None:
     with pytest.raises(Forbidden, match="tags must be a list of strings"):
         env["notes"].put({"_id": "a", "tags": tags})
     assert len(env["notes"]) == 0
+
+
+def test_what_is_replicated_is_left_as_it_is(env: Any) -> None:
+    document = {"_id": "a", "_rev": "1-abc", "tags": "Red"}
+    env["notes"].bulk_docs([document], new_edits=False)
+    env["notes"].replicate_to(env["copy"])
+    assert env["copy"].get("a") == document
+    assert env["copy"].tagged("Red") == ["a"]
 
 
 def test_the_command(run_command: Callable[..., CommandResult]) -> None:
