@@ -113,6 +113,26 @@ def test_a_file_that_is_not_what_its_name_says(show, target, tmp_path):
     browser.errors()
 
 
+@pytest.mark.parametrize(
+    "first",
+    ['{"pouchdb_dump": 1, "db_name": "x"}', '{"version": "1", "db_info": {}}', '{"name": "@cloudant/couchbackup"}'],
+    ids=["pouchdb dump", "pouchdb-dump", "couchbackup"],
+)
+def test_a_backup_is_not_imported_as_documents(show, target, tmp_path, first):
+    (tmp_path / "backup.jsonl").write_text(first + '\n{"seq": 1, "docs": [{"_id": "a"}]}\n')
+    browser = show("db", "target", "exchange")
+    assert bring(browser, tmp_path / "backup.jsonl") == "0 documents written"
+    browser.find(".answer .failure", "pouchdb load")
+    assert [row.id for row in target.all_docs().rows] == ["there"]
+
+
+def test_what_an_export_lacks_is_said_with_the_command_that_has_it(show, shared, target):
+    browser = show("db", "target", "exchange")
+    said = browser.find("section[aria-labelledby=export-title] .hint").text
+    assert "no local documents" in said
+    assert f"pouchdb dump {shared.url}/target FILE" in said.replace(f"{shared.url}//", f"{shared.url}/")
+
+
 @pytest.fixture
 def saved(chromium, tmp_path):
     """Return the text of a file that the browser saves."""

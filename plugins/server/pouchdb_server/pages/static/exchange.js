@@ -95,5 +95,8 @@ function exporting(shared) {
       el("label", {}, "Format", format),
       el("div", { class: "wide checks" }, el("label", { class: "check" }, revisions, "With revisions"), el("label", { class: "check" }, attachments, "With attachments"),
         el("label", { class: "check" }, everything, "Conflicts, deletions and histories too")),
+      el("p", { class: "hint wide" }, "The file has documents only: no local documents, such as checkpoints of replications, and not the security object. ",
+        "A complete copy is made by the command ", el("code", {}, `pouchdb dump ${api.address(api.path(shared.db))} FILE`), " and read by ",
+        el("code", {}, "pouchdb load"), "."),
       el("button", { class: "primary" }, "Export")), place);
 }

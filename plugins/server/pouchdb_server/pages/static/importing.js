@@ -15,6 +15,12 @@ export const HOWS = {
   revisions: "Keep both histories, as a replication does (documents need revisions)",
 };
 
+const BACKUP = "This is a backup, which has more than documents: the commands `pouchdb load` and `pouchdb import` read it.";
+
+// Whether a file begins as those of `pouchdb dump`, pouchdb-dump or couchbackup do.
+const isBackup = (first) => !first.has("_id")
+  && (first.has("pouchdb_dump") || (first.has("version") && first.has("db_info")) || first.get("name") === "@cloudant/couchbackup");
+
 // Import a file. `report(result, part)` is called after each batch; `isStopped()` ends it early.
 // Returns {written, known, failed, errors: [{number, id, reason}], ended} with the first errors; `ended` is what ended it.
 export async function importFile(db, file, how, report, isStopped) {
@@ -41,9 +47,10 @@ export async function importFile(db, file, how, report, isStopped) {
         continue;
       }
       if (!(doc instanceof Map)) {
-        fail(number, "", splitter.isListing ? "the row has no document: list them with include_docs" : "this is no document");
+        fail(number, "", splitter.isListing ? "the row has no document: list them with include_docs" : "this is not a document");
         continue;
       }
+      if (number === 1 && isBackup(doc)) throw new api.Failure(0, { reason: BACKUP });
       batch.push({ number, doc });
       size += text.length;
       if (batch.length >= BATCH || size >= LARGEST) await flush();
