@@ -46,7 +46,8 @@ def query(database: Database, request: Query) -> Record:
 
 def _saved(database: Database, request: Query) -> Record:
     id, name = request.view or ("", "")
-    ddoc = next((each for each in database.design_documents() if each["_id"] == id), None)
+    designs = database.design_documents()
+    ddoc = next((each for each in designs if each["_id"] == id), None)
     if ddoc is None:
         raise NotFound(f"missing: there is no design document {id!r}")
     definition = view_definition(ddoc, name)
@@ -54,15 +55,13 @@ def _saved(database: Database, request: Query) -> Record:
     spans = _check(request, reduce is not None, encode_of(default_of(database), ddoc, name))
     # Opened only if needed: a view can be read even if its reduce function is broken.
     reducing = reduce is not None and request.reduce is not False
-    follower = indexes(database).follower(database, "views", ddoc)
+    follower = indexes(database).follower(database, "views", ddoc, designs=designs)
     index = follower.index
     assert isinstance(index, ViewIndex)
     label = f"{id.removeprefix('_design/')}/{name}"
-    if request.update == "true":
-        _update(database, follower, index, name, label)
     failures = Failures(database)
-    with follower.store.snapshot():
-        entry = follower.entry()
+
+    def read(entry: IndexEntry | None) -> Record:
         if entry is None:
             answer = Record() if reducing else Record(total_rows=0, offset=0)
             answer["rows"] = iter(()) if request.stream else []
@@ -75,6 +74,22 @@ def _saved(database: Database, request: Query) -> Record:
             answer = reading.answer(reducer)
         if request.update_seq:
             answer["update_seq"] = entry.seq if entry else 0
+        return answer
+
+    answer = None
+    if request.update == "true":
+        with follower.store.snapshot():
+            # It is looked at and read in one state: where each statement takes long, none is for looking alone.
+            entry = follower.current()
+            if entry is not None and not _failed(entry, name) and _has_rows(entry):
+                answer = read(entry)
+        if entry is None or _failed(entry, name):
+            _update(database, follower, index, name, label)
+        elif answer is None:
+            index.check_once(name)
+    if answer is None:
+        with follower.store.snapshot():
+            answer = read(follower.entry())
     if reducing:
         # Listeners may read and write, so not in the snapshot.
         _report(answer, failures, request.stream)
@@ -98,10 +113,20 @@ def _reported(rows: Iterator[Record], failures: Failures) -> Iterator[Record]:
         failures.report()
 
 
+def _failed(entry: IndexEntry, name: str) -> bool:
+    """Return whether a view did not compile when its index was built."""
+    return name in (entry.state or {}).get("failed", {})
+
+
+def _has_rows(entry: IndexEntry) -> bool:
+    """Return whether the index of a view has rows, of whatever view: if not, nothing may have been compiled."""
+    return any((entry.state or {}).get("totals", ()))
+
+
 def _update(database: Database, follower: Follower, index: ViewIndex, name: str, label: str) -> None:
     follower.update(database, label)
     entry = follower.entry()
-    if entry is not None and name in (entry.state or {}).get("failed", {}):
+    if entry is not None and _failed(entry, name):
         index.check(name)
         # It compiles now, because the engine is a different one.
         with follower.store.write():
@@ -109,8 +134,8 @@ def _update(database: Database, follower: Follower, index: ViewIndex, name: str,
             if current is not None and current.number == entry.number:
                 follower.store.drop(entry.number)
         follower.update(database, label)
-    elif entry is None or not any((entry.state or {}).get("totals", ())):
-        # Nothing was indexed, so nothing may have been compiled: an error is raised all the same, as by PouchDB.
+    elif entry is None or not _has_rows(entry):
+        # An error is raised all the same, as by PouchDB.
         index.check_once(name)
 
 

@@ -42,13 +42,24 @@ class Indexes:
         self._recent: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._ddocs_seq: int | None = None
         self._known = _Known(-1, (), {})
+        self._followed: Sequence[Record] | None = None
+        """The design documents of ``_ddocs_seq``, or of before that."""
         self._lock = threading.RLock()
 
-    def follower(self, database: Database, kind: str, ddoc: Mapping[str, Any], member: str = "") -> Follower:
+    def follower(
+        self,
+        database: Database,
+        kind: str,
+        ddoc: Mapping[str, Any],
+        member: str = "",
+        *,
+        designs: Sequence[Record] | None = None,
+    ) -> Follower:
         """Return the Follower of an index; ``member`` is its name if a design document has several.
 
-        It is closed with its last reference once its definition has changed or was removed, or by ``close()``.
-        Raises NotFound when the design document has no such index.
+        With ``designs``, what ``database.design_documents()`` has just returned, the database is not asked again
+        whether they changed. It is closed with its last reference once its definition has changed or was removed, or
+        by ``close()``. Raises NotFound when the design document has no such index.
         """
         kinds = database.plugins.index_kinds()
         if kind not in kinds:
@@ -57,11 +68,15 @@ class Indexes:
         if signature is None:
             raise NotFound(f"design document {ddoc['_id']!r} has no {kind!r}{f' {member!r}' if member else ''}")
         key = (kind, signature)
-        ddocs_seq = database.adapter.ddocs_seq()
+        # The same object until one of them changes.
+        changed = designs is None or designs is not self._followed
+        ddocs_seq = database.adapter.ddocs_seq() if changed else None
         with self._lock:
-            if self._ddocs_seq != ddocs_seq:
+            if changed and self._ddocs_seq != ddocs_seq:
                 self._let_go(database)
                 self._ddocs_seq = ddocs_seq
+            if designs is not None:
+                self._followed = designs
             found = self._followers.get(key)
             if found is None:
                 place = IndexPlace(database, self.store, kind, signature, ddoc, member)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pouchdb_core.results import Record
 from pouchdb_core.revisions.ids import js_json
@@ -13,9 +13,6 @@ from pouchdb_find.couch_names import couch_name
 from pouchdb_find.errors import FindError, shown
 from pouchdb_find.fields import parse_field
 from pouchdb_find.selectors import Selector, normalize
-
-if TYPE_CHECKING:
-    from pouchdb_core.database import SyncPouchDB
 
 __all__ = ["LANGUAGE", "Definition", "defined", "definitions", "direction_of", "requested", "sort_fields"]
 
@@ -38,6 +35,11 @@ class Definition:
     """The definition as it was given: ``{"fields": [...]}``."""
     view: Any = None
     """The view of the design document that holds it."""
+
+    @property
+    def label(self) -> str:
+        """What its index is called in events: ``"design/name"``."""
+        return f"{self.ddoc.removeprefix('_design/')}/{self.name}"
 
     def json(self) -> Record:
         """Return the entry of get_indexes."""
@@ -65,12 +67,9 @@ def defined(ddoc: Mapping[str, Any]) -> list[Definition]:
     return found
 
 
-def definitions(database: SyncPouchDB) -> Iterator[tuple[Mapping[str, Any], list[Definition]]]:
-    """Yield each design document of a database that has JSON indexes, with them, by id."""
-    for ddoc in database.design_documents():
-        found = defined(ddoc)
-        if found:
-            yield ddoc, found
+def definitions(designs: Iterable[Mapping[str, Any]]) -> list[Definition]:
+    """Return the JSON indexes of design documents, in their order."""
+    return [each for ddoc in designs for each in defined(ddoc)]
 
 
 def _view(ddoc: str, name: str, view: Any) -> Definition | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from pouchdb_find.mango_index import encode_of
 from pouchdb_find.matching import compiled
 from pouchdb_find.planner import Plan, planned, searches
 from pouchdb_find.selectors import Selector, conjuncts, single
-from pouchdb_find.sources import DocumentSource, IndexSource, Source, TextSource, UnionSource
+from pouchdb_find.sources import Batch, DocumentSource, IndexSource, Source, TextSource, UnionSource
 from pouchdb_find.spans import Position
 from pouchdb_find.text_definitions import text_definitions
 
@@ -51,35 +51,51 @@ class Results:
         started = perf_counter()
         self.request = request
         self._encode: Encode = encode_of(database)
-        known = [each for _, found in definitions(database) for each in found]
+        designs = database.design_documents()
         after, index = _unpacked(request)
-        texts = text_definitions(database) if searches(request.selector) else ()
-        self.plan: Plan = planned(request, known, self._encode, wanted=index, texts=texts)
+        texts = text_definitions(database, designs) if searches(request.selector) else ()
+        self.plan: Plan = planned(request, definitions(designs), self._encode, wanted=index, texts=texts)
         self.keys_examined = self.docs_examined = self.returned = 0
         self._complete = False
         self._position: Position | None = None
-        self._source: Source | None = None if self.plan.empty else self._open(database, after)
+        self._source: Source | None = None if self.plan.empty else self._open(database, designs, after)
+        self._batch: Batch | None = None
+        """The first one, until it is iterated over."""
+        if self._source is not None:
+            self._batch = self._source.batch(self._size())
         self._seconds = perf_counter() - started
 
-    def _open(self, database: SyncPouchDB, after: Position | None) -> Source:
+    def _open(self, database: SyncPouchDB, designs: Sequence[Record], after: Position | None) -> Source:
         request, plan = self.request, self.plan
         descending, conflicts = request.descending, request.conflicts
         if plan.definition is not None:
-            source = IndexSource(database, plan, self._encode, descending=descending, conflicts=conflicts, after=after)
+            source = IndexSource(
+                database,
+                designs,
+                plan,
+                self._encode,
+                descending=descending,
+                update=request.update,
+                conflicts=conflicts,
+                after=after,
+            )
             if after is not None and len(after) != len(source.reading.columns):
                 raise _invalid(request.bookmark)
-            if request.update:
-                source.follower.update(database, _label(plan))
             return source
         if plan.text is not None:
             if after is not None and not (len(after) == 2 and after[0].isdigit()):
                 raise _invalid(request.bookmark)
             return TextSource(database, plan, update=request.update, conflicts=conflicts, after=after)
         if plan.union:
-            union = UnionSource(database, plan.union, self._encode, conflicts=conflicts, after=after)
-            for follower in union.followers if request.update else ():
-                follower.update(database)
-            return union
+            return UnionSource(
+                database,
+                designs,
+                plan.union,
+                self._encode,
+                update=request.update,
+                conflicts=conflicts,
+                after=after,
+            )
         return DocumentSource(database, request.selector, descending=descending, conflicts=conflicts, after=after)
 
     # -- documents ---------------------------------------------------------------------------------
@@ -113,12 +129,13 @@ class Results:
         test = compiled(request.selector, self._encode)
         wanted = needles(request.selector)
         first, others = (wanted[0], wanted[1:]) if wanted else (b"", [])
-        size = FIRST if self._judges() or left is None else min(max(left + skip, 1), MOST)
+        size = self._size()
         # Most documents found by an index are yielded; most of those scanned are not.
         parse = load_record if isinstance(source, IndexSource) else load
         try:
             while True:
-                documents, positions, keys, last = source.batch(size)
+                batch, self._batch = self._batch or source.batch(size), None
+                documents, positions, keys, last = batch
                 self.keys_examined += keys
                 examined = self.docs_examined
                 for number, (id, rev, body) in enumerate(documents):
@@ -151,6 +168,11 @@ class Results:
                 size = min(size * 4, MOST)
         finally:
             self._seconds += perf_counter() - started
+
+    def _size(self) -> int:
+        """Return how many documents are read at first."""
+        left, skip = self.request.limit, self.request.skip
+        return FIRST if self._judges() or left is None else min(max(left + skip, 1), MOST)
 
     def _judges(self) -> bool:
         """Return whether some documents that are read may not match."""
@@ -201,11 +223,6 @@ class Results:
         if self.warning is not None:
             answer["warning"] = self.warning
         return answer
-
-
-def _label(plan: Plan) -> str | None:
-    definition = plan.definition
-    return None if definition is None else f"{definition.ddoc.removeprefix('_design/')}/{definition.name}"
 
 
 def needles(selector: Selector) -> list[bytes]:

@@ -30,9 +30,9 @@ MAX = "<MAX>"
 def explained(database: SyncPouchDB, request: FindRequest) -> Record:
     """Return how a query would be answered. Only design documents are read."""
     encode = encode_of(database)
-    known = [each for _, found in definitions(database) for each in found]
-    texts = text_definitions(database) if searches(request.selector) else ()
-    plan = planned(request, known, encode, explain=True, texts=texts)
+    designs = database.design_documents()
+    texts = text_definitions(database, designs) if searches(request.selector) else ()
+    plan = planned(request, definitions(designs), encode, explain=True, texts=texts)
     low, high = _keys(plan, request, encode)
     covering = plan.definition is not None and _covers(plan.definition, request)
     start, end = (high, low) if request.descending else (low, high)

@@ -45,14 +45,13 @@ def create(database: SyncPouchDB, request: Any, *, strict: bool = False) -> Reco
         # Its first search builds it.
         getattr(database, "search")(definition.path, q="*:*", limit=1)  # noqa: B009  # of another plug-in
     else:
-        follower_of(database, definition).update(
-            database, f"{definition.ddoc.removeprefix('_design/')}/{definition.name}"
-        )
+        follower_of(database, database.design_documents(), definition).update(database, definition.label)
     return answer
 
 
 def _known(database: SyncPouchDB) -> list[Index]:
-    return [*(each for _, several in definitions(database) for each in several), *text_definitions(database)]
+    designs = database.design_documents()
+    return [*definitions(designs), *text_definitions(database, designs)]
 
 
 def _member(text: bool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pouchdb_core.documents.listing import RawDocument
@@ -57,10 +57,10 @@ class Source(ABC):
         """Return about ``size`` documents."""
 
 
-def follower_of(database: SyncPouchDB, definition: Definition) -> Follower:
-    """Return the object that keeps a definition's index up to date."""
-    ddoc = next(each for each in database.design_documents() if each["_id"] == definition.ddoc)
-    return indexes(database).follower(database, KIND, ddoc)
+def follower_of(database: SyncPouchDB, designs: Sequence[Record], definition: Definition) -> Follower:
+    """Return the object that keeps a definition's index up to date; ``designs`` are the design documents just read."""
+    ddoc = next(each for each in designs if each["_id"] == definition.ddoc)
+    return indexes(database).follower(database, KIND, ddoc, designs=designs)
 
 
 def _number(follower: Follower, definition: Definition) -> int:
@@ -102,38 +102,51 @@ def _raw(doc: Record) -> RawDocument:
 
 
 class IndexSource(Source):
-    """Documents in the order of an index."""
+    """Documents in the order of an index; with ``update`` its first batch brings the index up to date."""
 
     def __init__(
         self,
         database: SyncPouchDB,
+        designs: Sequence[Record],
         plan: Plan,
         encode: Encode,
         *,
         descending: bool,
+        update: bool,
         conflicts: bool,
         after: Position | None,
     ) -> None:
         assert plan.definition is not None
         self.reading = Reading(plan.definition, plan.selector, encode)
-        self.follower = follower_of(database, plan.definition)
-        self._number = _number(self.follower, plan.definition)
+        self._database, self._label, self._update = database, plan.definition.label, update
+        self._follower = follower_of(database, designs, plan.definition)
+        self._number = _number(self._follower, plan.definition)
         self._reader = _Reader(database, conflicts)
         self._ranges: Iterator[Range] = self.reading.after(after, descending)
         self._range = next(self._ranges, None)
 
     def batch(self, size: int) -> Batch:
+        follower = self._follower
+        if self._update:
+            self._update = False
+            with follower.store.snapshot():
+                # It is looked at and read in one state: where each statement takes long, none is for looking alone.
+                if follower.current() is not None:
+                    return self._read(size)
+            follower.update(self._database, self._label)
+        with follower.store.snapshot():
+            return Batch((), (), 0, True) if follower.entry() is None else self._read(size)
+
+    def _read(self, size: int) -> Batch:
         rows: list[Position] = []
-        if self._range is None or self.follower.entry() is None:
-            return Batch((), (), 0, True)
-        with self.follower.snapshot() as place:
-            while self._range is not None and len(rows) < size:
-                wanted = size - len(rows)
-                found = self._range.read(place.tables, self._number, wanted)
-                rows += found
-                if len(found) < wanted:
-                    self._range = next(self._ranges, None)
-            documents = self._reader.of_ids([row[-1] for row in rows])
+        tables = self._follower.place.tables
+        while self._range is not None and len(rows) < size:
+            wanted = size - len(rows)
+            found = self._range.read(tables, self._number, wanted)
+            rows += found
+            if len(found) < wanted:
+                self._range = next(self._ranges, None)
+        documents = self._reader.of_ids([row[-1] for row in rows])
         if len(documents) < len(rows):
             rows = [row for row in rows if row[-1] in documents]
         return Batch([documents[row[-1]] for row in rows], rows, len(rows), self._range is None)
@@ -212,26 +225,51 @@ class TextSource(Source):
 
 
 class UnionSource(Source):
-    """Documents that are in one of several indexes, in the order of ids, each once."""
+    """Documents that are in one of several indexes, in the order of ids, each once.
+
+    With ``update`` the first batch brings the indexes up to date.
+    """
 
     def __init__(
-        self, database: SyncPouchDB, plans: Sequence[Plan], encode: Encode, *, conflicts: bool, after: Position | None
+        self,
+        database: SyncPouchDB,
+        designs: Sequence[Record],
+        plans: Sequence[Plan],
+        encode: Encode,
+        *,
+        update: bool,
+        conflicts: bool,
+        after: Position | None,
     ) -> None:
+        self._database, self._update = database, update
         self._reader = _Reader(database, conflicts)
-        self._parts = [_Part(database, plan, encode, self._reader) for plan in plans]
-        self.followers = [part.follower for part in self._parts if part.follower is not None]
+        self._parts = [_Part(database, designs, plan, encode, self._reader) for plan in plans]
+        self._followers = [part.follower for part in self._parts if part.follower is not None]
         self._after = "" if after is None else after[-1]
         self._ids: list[str] = []
         self._size, self._last = _FIRST_IDS, False
 
     def batch(self, size: int) -> Batch:
-        # All parts are read in one state.
-        with self.followers[0].store.snapshot() if self.followers else nullcontext():
-            keys = 0
-            if not self._ids and not self._last:
-                keys = self._more()
-            ids, self._ids = self._ids[:size], self._ids[size:]
-            documents = self._reader.of_ids(ids)
+        if self._update:
+            self._update = False
+            with self._snapshot():
+                if all(each.current() is not None for each in self._followers):
+                    return self._read(size)
+            for each in self._followers:
+                each.update(self._database)
+        with self._snapshot():
+            return self._read(size)
+
+    def _snapshot(self) -> AbstractContextManager[None]:
+        """All parts are read in one state."""
+        return self._followers[0].store.snapshot() if self._followers else nullcontext()
+
+    def _read(self, size: int) -> Batch:
+        keys = 0
+        if not self._ids and not self._last:
+            keys = self._more()
+        ids, self._ids = self._ids[:size], self._ids[size:]
+        documents = self._reader.of_ids(ids)
         there = [documents[id] for id in ids if id in documents]
         return Batch(there, None, keys, self._last and not self._ids)
 
@@ -251,12 +289,14 @@ class UnionSource(Source):
 class _Part:
     """One alternative of a union."""
 
-    def __init__(self, database: SyncPouchDB, plan: Plan, encode: Encode, reader: _Reader) -> None:
+    def __init__(
+        self, database: SyncPouchDB, designs: Sequence[Record], plan: Plan, encode: Encode, reader: _Reader
+    ) -> None:
         self.follower: Follower | None = None
         self._reader, self._selector = reader, plan.selector
         if plan.definition is not None:
             self._reading = Reading(plan.definition, plan.selector, encode)
-            self.follower = follower_of(database, plan.definition)
+            self.follower = follower_of(database, designs, plan.definition)
             self._number = _number(self.follower, plan.definition)
 
     def ids(self, after: str, limit: int) -> list[str]:

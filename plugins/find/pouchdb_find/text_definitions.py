@@ -6,7 +6,7 @@ They belong to the plug-in search: it builds and searches what a design document
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,10 +62,10 @@ def has_search(database: SyncPouchDB) -> bool:
     return hasattr(database, "search")
 
 
-def text_definitions(database: SyncPouchDB) -> list[TextDefinition]:
-    """Return the text indexes of a database, by design document and name; none without the plug-in search."""
+def text_definitions(database: SyncPouchDB, designs: Iterable[Mapping[str, Any]]) -> list[TextDefinition]:
+    """Return the text indexes of design documents, by document and name; none without the plug-in search."""
     found: list[TextDefinition] = []
-    for ddoc in database.design_documents() if has_search(database) else ():
+    for ddoc in designs if has_search(database) else ():
         entries = ddoc.get("indexes")
         if ddoc.get("language") != LANGUAGE or not isinstance(entries, Mapping):
             continue

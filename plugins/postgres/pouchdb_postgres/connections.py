@@ -14,7 +14,8 @@ from pouchdb_core.errors import PouchDBError, StorageError
 from pouchdb_postgres.failures import lost, storage_error
 from pouchdb_postgres.lending import Lending
 from pouchdb_postgres.session import Server, Session
-from pouchdb_postgres.transactions import Snapshot, Transaction
+from pouchdb_postgres.snapshots import Moment, Snapshot
+from pouchdb_postgres.transactions import Transaction
 
 __all__ = ["Connections"]
 
@@ -123,6 +124,8 @@ class Connections(Lending):
     def _asked(self, ask: Callable[[Session], T]) -> T:
         session = self.mine()
         if session is not None:
+            if session.reading is not None:
+                session = session.reading.begun()
             try:
                 return ask(session)
             except psycopg.Error as error:
@@ -159,9 +162,17 @@ class Connections(Lending):
         """Hold the write lock in a transaction; ``with`` returns the counters."""
         return Writing(Transaction(self))
 
-    def snapshot(self) -> Snapshot:
-        """Make all reads of this thread see one state."""
-        return Snapshot(self)
+    def snapshot(self, *, indexes: bool = False) -> Snapshot:
+        """Make all reads of this thread see one state; ``indexes`` as in ``Snapshot``."""
+        return Snapshot(self, indexes=indexes)
+
+    def moment(self) -> Moment | None:
+        """Return what the snapshot of the calling thread has read at its beginning; None outside of one."""
+        session = self.mine()
+        if session is None or session.reading is None:
+            return None
+        moment: Moment = session.reading.moment()
+        return moment
 
     @property
     def writing(self) -> Counters | None:

@@ -12,10 +12,11 @@ from pouchdb_postgres.connections import Connections
 from pouchdb_postgres.own_register import OwnRegister
 from pouchdb_postgres.schema import sorted_table
 from pouchdb_postgres.session import Json
+from pouchdb_postgres.snapshots import Snapshot
 from pouchdb_postgres.store import PostgresStore
 
 if TYPE_CHECKING:
-    from pouchdb_core.views.index_store import Position, Span, ViewRow
+    from pouchdb_core.views.index_store import EntryRow, Position, Span, ViewRow
 
 __all__ = ["PostgresIndexStore", "PostgresTables", "PostgresViewRows"]
 
@@ -36,8 +37,22 @@ class PostgresIndexStore(SqlIndexStore):
     def _packed(self, state: Any) -> Json:
         return Json(dump(state))
 
-    def _unpacked(self, state: bytes) -> Any:
-        return load(state)
+    def _unpacked(self, state: bytes | str) -> Any:
+        return load(state.encode() if isinstance(state, str) else state)
+
+    def snapshot(self) -> Snapshot:
+        return self._connections.snapshot(indexes=True)
+
+    def snapshot_of_documents(self) -> Snapshot:
+        """Return a snapshot that does not need the register."""
+        return self._connections.snapshot()
+
+    def find(self, kind: str, signature: str) -> EntryRow | None:
+        moment = self._connections.moment()
+        if moment is None or moment.entries is None:
+            return super().find(kind, signature)
+        row = moment.entries.get((kind, signature))
+        return None if row is None else self._entry(row)
 
     def drop(self, number: int) -> None:
         found = self._connections.all(

@@ -46,7 +46,7 @@ class Lending:
         One to ``write`` ends what another writer of the database left behind, whose call has ended.
         """
         self.check_open()
-        return self.server.lend(frame, self.schema if write else None)
+        return self.server.lend(frame, self.schema, write=write)
 
     def mine(self) -> Session | None:
         """Return the connection of this thread's transaction or snapshot.

@@ -48,7 +48,7 @@ class OwnRegister:
                 raise
 
     def snapshot(self) -> AbstractContextManager[None]:
-        return self._shared.snapshot()
+        return self._shared.snapshot_of_documents()
 
     def recall(self, key: Hashable, read: Callable[[], T]) -> T:
         return read()

@@ -28,13 +28,13 @@ PAUSE, LONGEST_PAUSE = 0.05, 1.0
 
 
 class Loan(Turn):
-    """The use of a connection by a call. ``schema`` is that of the database it writes, if it does."""
+    """The use of a connection by a call. ``schema`` is that of its database, and ``writes`` whether it writes there."""
 
-    __slots__ = ("over", "schema")
+    __slots__ = ("over", "schema", "writes")
 
-    def __init__(self, frame: FrameType | None, schema: str | None = None) -> None:
+    def __init__(self, frame: FrameType | None, schema: str | None = None, *, writes: bool = False) -> None:
         super().__init__(frame)
-        self.schema = schema
+        self.schema, self.writes = schema, writes
         self.over = False
         """Whether its end has begun. What is left of it then may be ended by its own thread."""
 
@@ -51,6 +51,8 @@ class Lent(Protocol):
     """When it was given back."""
     fresh: bool
     """Whether it was made for its current user."""
+    path: str
+    """The schema it is at: another one costs a round trip, and its statements are planned again."""
 
     @property
     def closed(self) -> bool:
@@ -151,11 +153,16 @@ class Pool(Generic[S]):
         raise DatabaseClosed("the environment is closed")
 
     def _take_open(self, loan: Loan) -> int | None:
-        """Return a free place that has a connection; it is the loan's now."""
+        """Return a free place that has a connection, one at the loan's schema if there is; it is the loan's now."""
+        others = []
         for place, session in enumerate(self._sessions):
-            if session is not None and not session.closed and self._places.setdefault(place, loan) is loan:
+            if session is None or session.closed:
+                continue
+            if session.path != loan.schema:
+                others.append(place)
+            elif self._places.setdefault(place, loan) is loan:
                 return place
-        return None
+        return next((place for place in others if self._places.setdefault(place, loan) is loan), None)
 
     def _session(self, loan: Loan, place: int, deadline: float) -> S:
         pause = PAUSE
@@ -200,7 +207,7 @@ class Pool(Generic[S]):
         found = False
         for place, loan in list(self._places.items()):
             if loan is asking or not (
-                elsewhere or loan.mine or (asking.schema is not None and loan.schema == asking.schema)
+                elsewhere or loan.mine or (asking.writes and loan.writes and loan.schema == asking.schema)
             ):
                 continue
             if not loan.lost():

@@ -11,13 +11,14 @@ import functools
 import logging
 import re
 import secrets
+import selectors
 import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import pq
@@ -33,7 +34,7 @@ from pouchdb_postgres.address import Address
 from pouchdb_postgres.failures import connection_failed, lost, storage_error
 from pouchdb_postgres.pool import Loan, Pool
 
-__all__ = ["Json", "Server", "Session"]
+__all__ = ["Json", "Reading", "Server", "Session"]
 
 logger = logging.getLogger("pouchdb.adapter")
 
@@ -102,6 +103,16 @@ class _BinaryLoader(_Loader):
     format = pq.Format.BINARY
 
 
+class Reading(Protocol):
+    """A snapshot, as far as its connection knows it."""
+
+    def begun(self) -> Session:
+        """Return the connection, in a transaction."""
+
+    def moment(self) -> Any:
+        """Return what was read at the beginning."""
+
+
 class Session(psycopg.Connection[tuple[Any, ...]]):
     """A connection."""
 
@@ -119,10 +130,17 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     """Sends several statements at once, which have no parameters."""
     origin: Origin
     """The process that made it."""
+    reading: Reading | None = None
+    """The snapshot that uses it."""
+    ending: bool = False
+    """Whether the answer to its last COMMIT was not read yet: see ``end``."""
 
     def prepared(self) -> None:
         """Set up the session."""
         self.origin = Origin()
+        self._kept: dict[str, str] = {}
+        self._keeping: dict[str, str] = {}
+        self._names = 0
         for kind in (Json, str):
             self.adapters.register_dumper(kind, _Dumper)
             self.adapters.register_dumper(kind, _BinaryDumper)
@@ -143,6 +161,64 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
     def at(self, schema: str) -> str:
         """Return what to send before the first statement for a schema: nothing if the session is there."""
         return "" if self.path == schema else f'SET search_path TO "{schema}"; '
+
+    def kept(self, statements: Sequence[str]) -> str:
+        """Return text that executes statements without parameters, which the server parses once for each connection.
+
+        ``has_kept`` is called when it was executed; until then the statements are not counted upon.
+        """
+        text, self._keeping = "", {}
+        for sql in statements:
+            name = self._kept.get(sql)
+            if name is None:
+                self._names += 1
+                name = self._keeping[sql] = f"kept_{self._names}"
+                text += f"PREPARE {name} AS {sql}; "
+            text += f"EXECUTE {name}; "
+        return text
+
+    def has_kept(self) -> None:
+        """Note that the text of ``kept`` was executed."""
+        self._kept.update(self._keeping)
+        self._keeping = {}
+
+    def undone(self) -> None:
+        """Note that a transaction was rolled back: its search_path went with it, and psycopg deallocates statements."""
+        self.path = ""
+        self._kept.clear()
+
+    def end(self) -> None:
+        """Send COMMIT for a transaction that only read, and do not wait for the answer: there is nothing to know.
+
+        Who uses the connection next calls ``ended`` first.
+        """
+        try:
+            self.pgconn.send_query(b"COMMIT")
+            sent = self.pgconn.flush() == 0
+        except psycopg.Error:
+            sent = False
+        if sent:
+            self.ending = True
+        else:
+            self.close()
+
+    def ended(self) -> bool:
+        """Read the answer that ``end`` did not wait for; return whether the connection can be used."""
+        pgconn = self.pgconn
+        try:
+            pgconn.consume_input()
+            while True:
+                while pgconn.is_busy():
+                    with selectors.DefaultSelector() as selector:
+                        selector.register(pgconn.socket, selectors.EVENT_READ)
+                        selector.select()
+                    pgconn.consume_input()
+                if pgconn.get_result() is None:
+                    break
+        except psycopg.Error:
+            return False
+        self.ending = False
+        return self.info.transaction_status == TransactionStatus.IDLE
 
     def go(self, schema: str) -> None:
         """Go to a schema."""
@@ -176,15 +252,22 @@ class Server:
         _INHERITED.append((self._pool, self._keeper, self._lock))
         self._reset()
 
-    def lend(self, frame: FrameType | None = None, schema: str | None = None) -> Session:
+    def lend(self, frame: FrameType | None = None, schema: str | None = None, *, write: bool = False) -> Session:
         """Return an unused connection, for ``give_back``. Raises what ``connect`` does, and DatabaseBusy.
 
-        It is taken back when the call of ``frame`` ends, which is the caller; ``schema`` is of the database to write.
+        It is taken back when the call of ``frame`` ends, which is the caller. ``schema`` is that of the database it is
+        for: one that is there already is preferred.
         """
         pool = self._pool
         if pool is None:
             pool = self._opened()
-        return pool.lend(Loan(frame or sys._getframe(1), schema))
+        frame = frame or sys._getframe(1)
+        while True:
+            session = pool.lend(Loan(frame, schema, writes=write))
+            if not session.ending or session.ended():
+                return session
+            session.close()
+            self.give_back(session)
 
     def give_back(self, session: Session) -> None:
         """Take back a connection; a transaction left open is rolled back."""
@@ -195,14 +278,13 @@ class Server:
             return
         if session.loan is not None:
             session.loan.over = True
-        if session.info.transaction_status != TransactionStatus.IDLE and not session.closed:
+        if not (session.ending or session.closed) and session.info.transaction_status != TransactionStatus.IDLE:
             try:
                 session.plain.execute("ROLLBACK", prepare=False)
             except psycopg.Error:
                 # In the middle of a statement, or broken.
                 session.close()
-            # A search_path that was set in the transaction went with it.
-            session.path = ""
+            session.undone()
         pool = self._pool
         if pool is None:
             session.close()

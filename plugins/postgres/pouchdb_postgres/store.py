@@ -55,6 +55,9 @@ class PostgresStore(SqlStore):
     def counters(self) -> Counters:
         if self._saving:
             self._check_whole()
+        moment = self.connections.moment()
+        if moment is not None:
+            return Counters(*moment.counters)
         row = self._one(f"SELECT {COUNTERS} FROM counters")
         if row is None:
             raise NotFound(f"{self.connections.what}: {GONE}")

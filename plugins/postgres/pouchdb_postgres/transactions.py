@@ -1,4 +1,4 @@
-"""Write transactions and snapshots, and commits whose answer is lost.
+"""Write transactions, and commits whose answer is lost.
 
 A write transaction begins with the lock of the row ``counters``, which is held until the commit. So the writers of
 all hosts run one at a time, and their writes become visible in the order of its sequence numbers.
@@ -15,14 +15,14 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from pouchdb_core.adapters.sql.sql_store import COUNTERS, NAMES
-from pouchdb_core.adapters.write_lock import Turn, holder
+from pouchdb_core.adapters.write_lock import Turn
 from pouchdb_core.documents.store import Counters
 from pouchdb_core.errors import DatabaseBusy, NotFound, PouchDBError, ReadOnlyStorage, StorageError, Unreachable
 from pouchdb_postgres.failures import GONE, Undone, lost, storage_error
 from pouchdb_postgres.lending import Lending
 from pouchdb_postgres.session import LOCK_SECONDS, Session
 
-__all__ = ["Snapshot", "Transaction"]
+__all__ = ["Transaction"]
 
 TOKEN, KEPT = 8, 32
 """Bytes of the mark that every commit writes, and how many marks are kept."""
@@ -263,63 +263,3 @@ class Transaction(Turn):
         self.over = True
         if kind is None and self.doomed is not None:
             raise self.doomed
-
-
-class Snapshot(Turn):
-    """A transaction that reads; no effect inside of another one or of a write."""
-
-    __slots__ = ("_connections", "_session")
-
-    def __init__(self, connections: Lending) -> None:
-        self._connections = connections
-        self._session: Session | None = None
-
-    def __enter__(self) -> None:
-        frame = holder()
-        super().__init__(frame)
-        connections = self._connections
-        connections.check_open()
-        if connections.mine() is not None:
-            return
-        while True:
-            # Until it is in its place, the loan ends with this call.
-            session = connections.lend(sys._getframe())
-            try:
-                self._session = connections.bound[self.thread] = session
-                text = f"{session.at(connections.schema)}BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-                session.plain.execute(text, prepare=False)
-                session.path = connections.schema
-                session.belongs_to(frame)
-                return
-            except BaseException as error:
-                self._leave()
-                if not isinstance(error, psycopg.Error):
-                    raise
-                if not lost(error, session) or session.fresh:
-                    raise storage_error(error, connections.what, broken=lost(error, session)) from error
-
-    def __exit__(self, *exception: object) -> None:
-        self._leave()
-
-    def __del__(self) -> None:
-        # An exception that is raised right at the beginning of __exit__ leaves it open.
-        if self._session is not None and self._session.loan is not None and self._session.loan.mine:
-            self._leave()
-
-    def _leave(self) -> None:
-        connections, session = self._connections, self._session
-        if session is None:
-            return
-        if session.loan is not None:
-            session.loan.over = True
-        self._session = None
-        if connections.bound.get(self.thread) is session:
-            connections.bound.pop(self.thread, None)
-        self.frame = None
-        if session.origin.here() and session.info.transaction_status == TransactionStatus.INTRANS:
-            try:
-                session.plain.execute("COMMIT", prepare=False)
-            except psycopg.Error:
-                # There is nothing to commit.
-                session.close()
-        connections.server.give_back(session)
