@@ -215,6 +215,14 @@ class Listing:
     Only for local databases that list plainly (``database.lists_plainly``); keys without a living
     document are left out.
     """
+    text: bool = False
+    """Return rows as JSON text, for those who send them on: the same objects as bytes. ``last`` of the result is the id
+    in the last row of a range, None if there is no row or if ``keys`` are given.
+
+    Only for local databases that list plainly, and without ``options``.
+    """
+    inclusive_start: bool = True
+    """False leaves ``startkey`` itself out: to continue after it. Only for local databases."""
     user: UserContext | None = None
     purpose: Purpose = "api"
 

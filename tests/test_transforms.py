@@ -13,6 +13,7 @@ import pytest
 
 import pouchdb
 from pouchdb_core import Record, SyncEnvironment, SyncPouchDB, Transform, hookimpl
+from pouchdb_core.api.reading import all_docs_text
 from pouchdb_core.dump import dump, load
 from pouchdb_core.errors import Forbidden, NotFound, PluginError, PouchDBError
 from pouchdb_core.requests import Listing, Read, Write
@@ -247,6 +248,9 @@ def test_documents_as_json_text_are_transformed_too(db: SyncPouchDB) -> None:
     for request in (Listing(raw=True), Listing(raw=True, keys=("s", "a"))):
         [found] = db.plugins.list(db, request)["rows"]
         assert json.loads(found.json()) == db.get("a") == {"_id": "a", "_rev": found.rev, "text": "abc"}
+    for options in ({}, {"keys": ["s", "a"]}, {"include_docs": True, "after": "A"}):
+        page = all_docs_text(db, **{"include_docs": True, **options})
+        assert json.loads(page["rows"][-1])["doc"] == db.get("a")
 
 
 def test_refusals_are_in_input_order(db: SyncPouchDB) -> None:

@@ -11,8 +11,8 @@ from pouchdb_core.api.options import count, document_options, either, flags, key
 from pouchdb_core.documents.attachments import AttachmentReader, Blob
 from pouchdb_core.documents.parse import LOCAL, check_id, check_rev, mapping
 from pouchdb_core.errors import BadRequest, QueryParseError
-from pouchdb_core.jsontext import encodes
-from pouchdb_core.requests import Listing, Read
+from pouchdb_core.jsontext import dump, encodes
+from pouchdb_core.requests import PLAIN, Listing, Read
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "all_docs",
+    "all_docs_text",
     "bulk_get",
     "conflicts",
     "get",
@@ -186,9 +187,68 @@ def all_docs(
     rows come in their order, ``{"key", "error": "not_found"}`` for unknown ones and ``value.deleted``
     for deleted ones. ``update_seq=True`` adds it. The result is a Table (``to_pandas()``...). Raises QueryParseError.
     """
-    start = either("startkey", "start_key", startkey, start_key)
-    end = either("endkey", "end_key", endkey, end_key)
-    for name, value in (("startkey", start), ("endkey", end), ("key", key)):
+    request = _listing(
+        db,
+        include_docs=include_docs,
+        conflicts=conflicts,
+        attachments=attachments,
+        binary=binary,
+        startkey=either("startkey", "start_key", startkey, start_key),
+        endkey=either("endkey", "end_key", endkey, end_key),
+        inclusive_end=inclusive_end,
+        limit=limit,
+        skip=skip,
+        descending=descending,
+        key=key,
+        keys=keys,
+        update_seq=update_seq,
+        offset=offset,
+    )
+    return Table(db.plugins.list(db, request))
+
+
+def all_docs_text(db: Database, *, after: str | None = None, **options: Any) -> Record:
+    """List documents of a local database as ``all_docs`` does, with each of ``rows`` as JSON text, to be sent on.
+
+    ``options`` are those of ``all_docs`` without their other spellings. ``last`` of the result is the id in the last
+    row, None if there is no row or if ``keys`` are given; ``after=last`` continues the range behind it. Raises what
+    ``all_docs`` does.
+    """
+    request = _listing(db, **options)
+    if after is not None:
+        request = replace(request, startkey=after, inclusive_start=False)
+    # Documents without additions are passed on as they are stored: their JSON is not parsed.
+    if db.lists_plainly and request.options is PLAIN:
+        request = replace(request, text=True)
+    answer: Record = db.plugins.list(db, request)
+    if request.text:
+        return answer
+    rows = answer["rows"]
+    answer["last"] = rows[-1]["id"] if rows and request.keys is None else None
+    answer["rows"] = list(map(dump, rows))
+    return answer
+
+
+def _listing(
+    db: Database,
+    *,
+    include_docs: bool = False,
+    conflicts: bool = False,
+    attachments: bool = False,
+    binary: bool = False,
+    startkey: str | None = None,
+    endkey: str | None = None,
+    inclusive_end: bool = True,
+    limit: int | None = None,
+    skip: int = 0,
+    descending: bool = False,
+    key: str | None = None,
+    keys: Sequence[str] | None = None,
+    update_seq: bool = False,
+    offset: bool = False,
+) -> Listing:
+    """Return the request of a listing. Raises QueryParseError."""
+    for name, value in (("startkey", startkey), ("endkey", endkey), ("key", key)):
         key_text(name, value)
     flags(
         include_docs=include_docs,
@@ -198,15 +258,15 @@ def all_docs(
         offset=offset,
     )
     if keys is not None:
-        if key is not None or start is not None or end is not None:
+        if key is not None or startkey is not None or endkey is not None:
             raise QueryParseError("keys cannot be given together with key, startkey or endkey")
         if not isinstance(keys, (list, tuple)):
             raise QueryParseError(f"keys must be a list, not {safe_repr(keys)}")
     if key is not None:
-        start = end = key
-    request = Listing(
-        startkey=start,
-        endkey=end,
+        startkey = endkey = key
+    return Listing(
+        startkey=startkey,
+        endkey=endkey,
         inclusive_end=inclusive_end is not False,
         descending=descending,
         limit=count("limit", limit),
@@ -219,7 +279,6 @@ def all_docs(
         user=db.user,
         purpose=db.purpose,
     )
-    return Table(db.plugins.list(db, request))
 
 
 def get_attachment(db: Database, id: str, name: str, rev: str | None = None) -> Blob:

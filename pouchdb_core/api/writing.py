@@ -172,9 +172,10 @@ def bulk_docs(
     milliseconds("timeout", timeout)
     outcomes = db.plugins.write(db, _request(db, docs, new_edits=new_edits, atomic=atomic))
     if new_edits:
-        for doc, outcome in zip(docs, outcomes, strict=True):
-            if not isinstance(outcome, PouchDBError) and outcome["id"].startswith(DESIGN):
-                _look_at_design(db, doc, outcome)
+        if _looks_at_designs(db):
+            for doc, outcome in zip(docs, outcomes, strict=True):
+                if not isinstance(outcome, PouchDBError) and outcome["id"].startswith(DESIGN):
+                    _look_at_design(db, doc, outcome)
         return [Record(each.as_dict()) if isinstance(each, PouchDBError) else each for each in outcomes]
     return [_refused(doc, each) for doc, each in zip(docs, outcomes, strict=True) if isinstance(each, PouchDBError)]
 
@@ -331,15 +332,20 @@ def _write_one(db: Database, doc: DocumentInput, *, new_edits: bool) -> Record:
     outcome = db.plugins.write(db, _request(db, (doc,), new_edits=new_edits))[0]
     if isinstance(outcome, PouchDBError):
         raise outcome
-    if new_edits and outcome["id"].startswith(DESIGN):
+    if new_edits and outcome["id"].startswith(DESIGN) and _looks_at_designs(db):
         _look_at_design(db, doc, outcome)
     return outcome
 
 
+def _looks_at_designs(db: Database) -> bool:
+    """Return whether design documents are looked at: those that the program writes; a user's are left to the server."""
+    return not db.remote and db.user is None
+
+
 def _look_at_design(db: Database, doc: DocumentInput, outcome: Record) -> None:
-    """Report errors in a design document that the program wrote; what a user writes is left to the server."""
+    """Report errors in a design document."""
     given = mapping(doc)
-    if db.remote or db.user is not None or given.get("_deleted"):
+    if given.get("_deleted"):
         return
     try:
         check_design(db, {**given, "_id": outcome["id"]})

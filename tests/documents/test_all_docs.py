@@ -12,12 +12,14 @@ Rows of the option table and the tests that cover them:
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pouchdb_core.api.reading import all_docs_text
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest, QueryParseError
@@ -258,3 +260,55 @@ def test_documents_of_many_shapes_in_one_page(database: SyncPouchDB) -> None:
     assert gone["_deleted"] is True
     assert gone["a"] == {"b": [{}]}
     assert [list(doc)[-2:] for doc in listed] == [["_id", "_rev"]] * len(docs)
+
+
+SPECIAL = [
+    {"_id": "big", "n": 2**70},
+    {"_id": "empty"},
+    {"_id": 'quote"d\\', "text": "_attachments", "lone": "\ud800"},
+    {"_id": "with", "_attachments": {"a": {"content_type": "text/plain", "data": "aGk="}}},
+]
+
+
+@pytest.mark.parametrize("include_docs", [False, True])
+@pytest.mark.parametrize("more", [{}, {"conflicts": True}, {"attachments": True}])
+def test_rows_as_text(filled: SyncPouchDB, include_docs: bool, more: dict[str, Any]) -> None:
+    filled.bulk_docs(SPECIAL)
+    more = more if include_docs else {}
+    for options in (
+        {},
+        {"startkey": "a", "endkey": "é", "inclusive_end": False, "offset": True},
+        {"descending": True, "limit": 4, "skip": 1, "update_seq": True},
+        {"key": "big"},
+        {"keys": ["with", "gone", "none", 5, None, "\ud800", "with", "big"]},
+        {"keys": ["a", "b", 'quote"d\\'], "descending": True, "skip": 1},
+        {"keys": []},
+        {"limit": 0},
+        {"startkey": "zzz"},
+    ):
+        wanted = filled.all_docs(include_docs=include_docs, **more, **options)
+        found = all_docs_text(filled, include_docs=include_docs, **more, **options)
+        last = found.pop("last")
+        assert [json.loads(text) for text in found["rows"]] == json.loads(json.dumps(wanted["rows"]))
+        assert {**found, "rows": 0} == {**wanted, "rows": 0}
+        assert last == (wanted["rows"][-1]["id"] if wanted["rows"] and "keys" not in options else None)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_rows_as_text_continue_after_the_last(filled: SyncPouchDB, descending: bool) -> None:
+    wanted = [row["id"] for row in filled.all_docs(descending=descending)["rows"]]
+    found: list[str] = []
+    page = all_docs_text(filled, limit=2, descending=descending)
+    while page["rows"]:
+        found += [json.loads(text)["id"] for text in page["rows"]]
+        # What is deleted meanwhile hides no other document.
+        filled.remove(filled[found[-1]])
+        page = all_docs_text(filled, limit=2, descending=descending, after=page["last"])
+    assert found == wanted
+
+
+def test_rows_as_text_are_checked_like_others(filled: SyncPouchDB) -> None:
+    for wrong in ({"startkey": "\ud800"}, {"skip": -1}, {"keys": "a"}, {"keys": ["a"], "key": "b"}):
+        with pytest.raises(QueryParseError):
+            all_docs_text(filled, **wrong)
+    assert all_docs_text(filled, skip=10**30)["rows"] == []

@@ -65,10 +65,12 @@ class Bulkhead:
         borrower = object()
         share = None if of is None else self._share_of(of)
         try:
-            if share is not None:
-                await self._enter(share.limiter, share, borrower, admitted)
+            # What need not wait enters without a coroutine of its own: a tenth of what the hand-off costs.
+            if share is not None and not _enters(share.limiter, borrower):
+                await self._wait(share.limiter, share, borrower, admitted)
             try:
-                await self._enter(self._limiter, self, borrower, admitted)
+                if not _enters(self._limiter, borrower):
+                    await self._wait(self._limiter, self, borrower, admitted)
             except BaseException:
                 if share is not None:
                     share.limiter.release_on_behalf_of(borrower)
@@ -97,23 +99,29 @@ class Bulkhead:
         share.users += 1
         return share
 
-    async def _enter(
+    async def _wait(
         self, limiter: anyio.CapacityLimiter, line: Bulkhead | _Share, borrower: object, admitted: bool
     ) -> None:
+        # Each database has its own queue before that of all: filling it keeps no other database out.
+        if line.waiting >= self.line and not admitted:
+            raise Unavailable(
+                f"there is too much to do just now: {line.waiting} requests wait ({self.name})",
+                headers={"Retry-After": RETRY_AFTER},
+            )
+        line.waiting += 1
         try:
-            limiter.acquire_on_behalf_of_nowait(borrower)
-        except anyio.WouldBlock:
-            # Each database has its own queue before that of all: filling it keeps no other database out.
-            if line.waiting >= self.line and not admitted:
-                raise Unavailable(
-                    f"there is too much to do just now: {line.waiting} requests wait ({self.name})",
-                    headers={"Retry-After": RETRY_AFTER},
-                ) from None
-            line.waiting += 1
-            try:
-                await limiter.acquire_on_behalf_of(borrower)
-            finally:
-                line.waiting -= 1
+            await limiter.acquire_on_behalf_of(borrower)
+        finally:
+            line.waiting -= 1
+
+
+def _enters(limiter: anyio.CapacityLimiter, borrower: object) -> bool:
+    """Take a place, if one is free."""
+    try:
+        limiter.acquire_on_behalf_of_nowait(borrower)
+    except anyio.WouldBlock:
+        return False
+    return True
 
 
 class Bulkheads:

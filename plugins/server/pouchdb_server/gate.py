@@ -7,7 +7,7 @@ Routes of plug-ins and paths without a route pass it like all others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.requests import UserContext
@@ -52,8 +52,10 @@ class Gate:
                 return user
         return None
 
-    def admit(self, request: Request, route: Route | None, using: ExitStack) -> SyncPouchDB | None:
-        """Let a request in: return the database on behalf of its user, open as long as ``using``.
+    def admit(
+        self, request: Request, route: Route | None, hold: Callable[[Callable[[], None]], None]
+    ) -> SyncPouchDB | None:
+        """Let a request in: return the database on behalf of its user, open until what ``hold`` is given is called.
 
         A request without a ``route`` has no endpoint, which only users of the database may learn. Sets
         ``request.user``, unless it is an inner request, which has its user already. Raises Unauthorized,
@@ -65,7 +67,7 @@ class Gate:
         name = request.database_name
         if name is not None and (route is None or route.opens):
             held = self._databases.take(name)
-            using.callback(self._databases.give_back, held)
+            hold(partial(self._databases.give_back, held))
             database = held.database.as_user(request.user)
         if route is not None:
             authorise(needs_of(route, database), request.user, database)

@@ -45,7 +45,7 @@ def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
     if type(atomic) is not bool:
         raise BadRequest("`all_or_nothing` parameter must be a boolean.")
     # Before anything is written: if one is refused, none is written.
-    usual = new_edits and "content-encoding" not in request.headers and are_usual(docs, request.body)
+    usual = new_edits and are_usual(docs)
     if not usual:
         checked_all(docs, new_edits=new_edits)
     refused = _refused_designs(database, docs, atomic=atomic) if new_edits and not usual else {}
@@ -53,7 +53,8 @@ def bulk_docs(request: Request, database: SyncPouchDB) -> Response:
         docs = [doc for place, doc in enumerate(docs) if place not in refused]
     rows = database.bulk_docs(docs, new_edits=new_edits, atomic=atomic)
     # For replicated documents only errors are returned.
-    outcomes = [_outcome(row, doc) for row, doc in zip(rows, docs if new_edits else [{}] * len(rows), strict=True)]
+    asked = docs if new_edits else [{}] * len(rows)
+    outcomes = [row if "ok" in row else _failed(row, doc) for row, doc in zip(rows, asked, strict=True)]
     for place, error in refused.items():
         outcomes.insert(place, error)
     return Response(outcomes, 201)
@@ -73,9 +74,7 @@ def _refused_designs(database: SyncPouchDB, docs: list[dict[str, Any]], *, atomi
     return refused
 
 
-def _outcome(row: dict[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]:
-    if row.get("ok"):
-        return row
+def _failed(row: dict[str, Any], doc: Mapping[str, Any]) -> dict[str, Any]:
     name, reason = row["name"], row["reason"]
     if name == "not_found" and doc.get("_deleted"):
         # A missing document cannot be deleted; CouchDB has no other error for that here.

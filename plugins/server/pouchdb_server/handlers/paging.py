@@ -5,13 +5,12 @@ A page is one snapshot of the database, the whole list is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pouchdb_core import SyncPouchDB
-from pouchdb_core.documents.listing import RawDocument
-from pouchdb_core.jsontext import dump
-from pouchdb_core.requests import Listing
+from pouchdb_core.api.reading import all_docs_text
+from pouchdb_core.results import Record
 from pouchdb_server.rows import together
 
 __all__ = ["PageSize", "by_keys", "by_range"]
@@ -44,58 +43,49 @@ def by_range(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterato
     rest = {name: value for name, value in options.items() if name not in ("skip", "update_seq", "limit")}
     if "key" in rest:
         rest["startkey"] = rest["endkey"] = rest.pop("key")
-    docs = rest.get("include_docs", False)
-    # Documents without additions are sent as they are stored: their JSON is not parsed.
-    raw = docs and database.lists_plainly and not rest.get("conflicts") and not rest.get("attachments")
-    size = PageSize(16, 128) if raw else PageSize(8, 32) if docs else PageSize(500, 2000)
-    limit = options.get("limit")
+    size, limit = _size(options), options.get("limit")
     count = size.count if limit is None else min(size.count, limit)
     begin = {"skip": options.get("skip", 0), "update_seq": options.get("update_seq", False), "offset": True}
-    first = _page(database, {**rest, **begin, "limit": count}, raw)
-    page = first.pop("rows")
+    first = all_docs_text(database, limit=count, **rest, **begin)
+    texts, last = first.pop("rows"), first.pop("last")
     # Rows skipped beyond the last are not counted, as in CouchDB.
     first["offset"] = min(first["offset"], first["total_rows"])
-    return _rows(database, rest, raw, size, limit, page, ended=len(page) < count), first
+    rest.pop("startkey", None)
+
+    def read(count: int, after: str) -> Record:
+        return all_docs_text(database, limit=count, after=after, **rest)
+
+    return _rows(read, size, limit, texts, last, ended=len(texts) < count), first
+
+
+def _size(options: Mapping[str, Any]) -> PageSize:
+    if not options.get("include_docs"):
+        return PageSize(500, 2000)
+    return PageSize(8, 32) if options.get("conflicts") or options.get("attachments") else PageSize(16, 128)
 
 
 def _rows(
-    database: SyncPouchDB,
-    options: dict[str, Any],
-    raw: bool,
+    read: Callable[[int, str], Record],
     size: PageSize,
     left: int | None,
-    page: list[Any],
+    texts: list[bytes],
+    last: str | None,
     ended: bool,
 ) -> Iterator[bytes]:
-    while page:
-        texts = [_raw_row(each) for each in page] if raw else list(map(dump, page))
-        last, rows = page[-1].id, len(page)
-        del page
+    while last is not None:
+        rows, length = len(texts), sum(map(len, texts))
         yield from together(texts)
+        # Not held while the next page is read.
+        del texts
         if left is not None:
             left -= rows
         if ended or left == 0:
             return
-        size.read(rows, sum(map(len, texts)))
+        size.read(rows, length)
         count = size.count if left is None else min(size.count, left)
-        # From the last one again, which may be deleted by now: skipping one row could skip another document.
-        page = _page(database, {**options, "startkey": last, "limit": count + 1}, raw)["rows"]
-        ended = len(page) <= count
-        if page and page[0].id == last:
-            del page[0]
-        del page[count:]
-
-
-def _page(database: SyncPouchDB, options: dict[str, Any], raw: bool) -> Any:
-    if not raw:
-        return database.all_docs(**options)
-    known = {name: value for name, value in options.items() if name not in ("attachments", "conflicts")}
-    return database.plugins.list(database, Listing(**known, raw=True, user=database.user, purpose=database.purpose))
-
-
-def _raw_row(document: RawDocument) -> bytes:
-    id = dump(document.id)
-    return b'{"id":%b,"key":%b,"value":{"rev":"%b"},"doc":%b}' % (id, id, document.rev.encode(), document.json())
+        page = read(count, last)
+        texts, last = page["rows"], page["last"]
+        ended = len(texts) < count
 
 
 def by_keys(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterator[bytes], dict[str, Any]]:
@@ -106,20 +96,21 @@ def by_keys(database: SyncPouchDB, options: Mapping[str, Any]) -> tuple[Iterator
     start, limit = options.get("skip", 0), options.get("limit")
     keys = keys[start : None if limit is None else start + limit]
     kept = {name: options[name] for name in ("attachments", "conflicts", "include_docs") if name in options}
-    size = PageSize(8, 32) if kept.get("include_docs") else PageSize(500, 2000)
+    size = _size(kept)
     begin = size.count
-    first = database.all_docs(keys=keys[:begin], update_seq=options.get("update_seq", False), **kept)
+    first = all_docs_text(database, keys=keys[:begin], update_seq=options.get("update_seq", False), **kept)
+    del first["last"]
     head: dict[str, Any] = {**first, "offset": start}
+    texts = head.pop("rows")
 
-    def rows() -> Iterator[bytes]:
-        page, at = head.pop("rows"), 0
-        while page:
-            texts = list(map(dump, page))
-            at += len(page)
-            size.read(len(page), sum(map(len, texts)))
-            del page
+    def rows(texts: list[bytes]) -> Iterator[bytes]:
+        at = 0
+        while texts:
+            at += len(texts)
+            size.read(len(texts), sum(map(len, texts)))
             yield from together(texts)
-            page = database.all_docs(keys=keys[at : at + size.count], **kept)["rows"] if at < len(keys) else []
+            # Not held while the next page is read.
+            del texts
+            texts = all_docs_text(database, keys=keys[at : at + size.count], **kept)["rows"] if at < len(keys) else []
 
-    listed = rows()
-    return listed, {name: value for name, value in head.items() if name != "rows"}
+    return rows(texts), head
