@@ -10,6 +10,7 @@ import tantivy
 
 from pouchdb_core.api.options import document_options, flag_of, place_after, place_in, whole_of
 from pouchdb_core.errors import QueryParseError
+from pouchdb_core.jsontext import load
 from pouchdb_core.requests import Listing
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
@@ -20,7 +21,17 @@ from pouchdb_search.lucene import lucene
 from pouchdb_search.queries import MUST, Asked, original
 from pouchdb_search.search_options import drills_of, invalid, list_of
 from pouchdb_search.sloppy import reader_of
-from pouchdb_search.sorting import Hit, SortKey, all_hits, best_hits, field_and_type, sort_key, sorted_hits, sorted_page
+from pouchdb_search.sorting import (
+    Hit,
+    SortKey,
+    all_hits,
+    best_hits,
+    best_rows,
+    field_and_type,
+    sort_key,
+    sorted_hits,
+    sorted_page,
+)
 from pouchdb_search.text_index import Names
 from pouchdb_search.text_source import TextSource
 
@@ -86,16 +97,38 @@ class Search:
         for name in ("group_field", "group_by"):
             if name in self._given:
                 return self._grouped(name)
+        if self._plain:
+            found, total = best_rows(self._asked, self._query, self._skip, self._limit, self._original)
+            rows = [
+                Record(
+                    id=id,
+                    key=id,
+                    value=Record(rev=rev),
+                    score=score,
+                    order=[score, 0],
+                    fields=Record() if fields == b"{}" else Record(load(fields)),
+                )
+                for score, id, rev, fields in found
+            ]
+            return self._answered(rows, total)
         if self._sort:
             page, total = sorted_page(self._asked, self._query, self._sort, self._skip, self._limit, self._original)
         else:
             page, total = best_hits(self._asked, self._query, self._skip, self._limit, self._original)
-        answer = Table(total_rows=total, bookmark=place_after("search", self._skip + len(page)), rows=self._rows(page))
+        return self._answered(self._rows(page), total)
+
+    def _answered(self, rows: list[Record], total: int) -> Record:
+        answer = Table(total_rows=total, bookmark=place_after("search", self._skip + len(rows)), rows=rows)
         for facets, name in ((counts_of, "counts"), (ranges_of, "ranges")):
             found = facets(self._asked, self._query, self._given)
             if found is not None:
                 answer[name] = found
         return _as_nouveau(answer) if self._definition.nouveau else answer
+
+    @property
+    def _plain(self) -> bool:
+        """Whether rows have what the index has stored, in the order of scores."""
+        return not (self._sort or self._docs or self._highlighter.names) and self._shown is None and self._fresh
 
     def _listed(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return the rows of documents as ``all_docs`` has them."""

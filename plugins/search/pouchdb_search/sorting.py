@@ -16,7 +16,17 @@ from pouchdb_search.queries import Asked
 from pouchdb_search.schema import WEIGHT
 from pouchdb_search.search_options import invalid
 
-__all__ = ["Hit", "SortKey", "all_hits", "best_hits", "field_and_type", "sort_key", "sorted_hits", "sorted_page"]
+__all__ = [
+    "Hit",
+    "SortKey",
+    "all_hits",
+    "best_hits",
+    "best_rows",
+    "field_and_type",
+    "sort_key",
+    "sorted_hits",
+    "sorted_page",
+]
 
 _KEYS = "a key such as name<string>, -year<number>, <score> or <distance,lon,lat,9.2,45.5,km>, or a list of those"
 
@@ -156,13 +166,35 @@ def best_hits(asked: Asked, query: Any, skip: int, limit: int | None, weighed: b
     Hits of one score come in tantivy's order, so that pages fit together; ``weighed``: in the
     order of their lengths, the shorter first.
     """
+    found, count = _best(asked, query, skip, limit, weighed)
+    return [Hit(asked.searcher, address, float(score)) for score, address in found], count
+
+
+def _best(asked: Asked, query: Any, skip: int, limit: int | None, weighed: bool) -> tuple[list[tuple[Any, Any]], int]:
+    """Return (score, address) of a page, and the number of all hits."""
     searcher = asked.searcher
-    limit = max(0, searcher.num_docs - skip) if limit is None else min(limit, max(0, searcher.num_docs - skip))
+    there = max(0, searcher.num_docs - skip)
+    limit = there if limit is None or limit > there else limit
     if limit == 0:
         return [], searcher.search(query, 1).count
-    by_length = {"weight_by_field": WEIGHT} if weighed else {}
-    found = searcher.search(query, limit, offset=skip, **by_length)
-    return [Hit(searcher, address, float(score)) for score, address in found.hits], found.count
+    if weighed:
+        found = searcher.search(query, limit, offset=skip, weight_by_field=WEIGHT)
+    else:
+        found = searcher.search(query, limit, offset=skip)
+    return found.hits, found.count
+
+
+def best_rows(
+    asked: Asked, query: Any, skip: int, limit: int | None, weighed: bool
+) -> tuple[list[tuple[float, str, str, bytes]], int]:
+    """Return what ``best_hits`` does as (score, id, revision, JSON of the stored fields), in half the time."""
+    found, count = _best(asked, query, skip, limit, weighed)
+    read, rows = asked.searcher.doc, []
+    for score, address in found:
+        doc = read(address)
+        rev, fields, _ = doc.get_first("stored").split(b"\n", 2)
+        rows.append((float(score), doc.get_first("id"), rev.decode(), fields))
+    return rows, count
 
 
 def all_hits(asked: Asked, query: Any, weighed: bool) -> list[Hit]:

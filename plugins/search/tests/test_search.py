@@ -100,6 +100,22 @@ def test_rows_documents_and_limits(plain: Any) -> None:
     assert ids(plain.search("d/plain", q="quick", skip=1)) == ["b"]
 
 
+@pytest.mark.parametrize("analyzer", [None, "standard"])
+@pytest.mark.parametrize("options", [{}, {"skip": 3, "limit": 5}, {"limit": 0}, {"skip": 100}])
+def test_rows_are_the_same_however_they_are_read(db: Any, analyzer: str | None, options: dict[str, Any]) -> None:
+    """From the index alone, and with what documents and other options need."""
+    index = {"index": "function (doc) { index('default', doc.text, {store: doc.n % 2}); index('n', doc.n); }"}
+    db.put({"_id": "_design/d", "indexes": {"i": index if analyzer is None else {**index, "analyzer": analyzer}}})
+    db.bulk_docs([{"_id": f"{n:02}", "text": "same " * (n % 5 + 1) + "word", "n": n} for n in range(20)])
+    db.put({**db["07"], "text": "same again"})
+    plainly = db.search("d/i", q="same", **options)
+    read = db.search("d/i", q="same", include_docs=True, **options)
+    for row in read.rows:
+        assert row.pop("doc")["_rev"] == row.value.rev
+    assert plainly == read
+    assert plainly == db.search("d/i", q="same", include_fields=["default"], **options)
+
+
 def test_shorter_and_more_frequent_come_first(db: Any) -> None:
     words = "lorem ipsum dolor sit amet consectetur adipiscing elit sed eiusmod tempor".split()
     db.bulk_docs(

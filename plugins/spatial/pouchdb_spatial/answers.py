@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,18 @@ class Shown:
     def __init__(self, db: SyncPouchDB, *, st: bool, docs: bool, conflicts: bool, format: str) -> None:
         self._db, self._st, self._docs, self._conflicts, self._format = db, st, docs, conflicts, format
 
+    @property
+    def plain(self) -> bool:
+        """Whether rows have an id and a geometry, and nothing else."""
+        return self._st and not self._docs and self._format == "view"
+
+    @staticmethod
+    def plain_rows(page: Sequence[tuple[str, bytes | None]]) -> list[Record]:
+        """Return rows of (id, JSON of the geometry)."""
+        # Together, as parsing each takes twice as long.
+        geometries = load(b"[%b]" % b",".join([text or b"null" for _, text in page]))
+        return [Record(id=id, geometry=geometry) for (id, _), geometry in zip(page, geometries, strict=True)]
+
     def rows(self, page: list[Row]) -> list[Record]:
         """Return rows, or features, with their documents if these are wanted."""
         docs = self._documents(page) if self._docs or self._format != "view" else {}
@@ -44,10 +56,8 @@ class Shown:
             return [Record(id=row.id) for row in page]
         if self._format != "view":
             return [self._feature(row, docs) for row in page]
-        if self._st and not self._docs:
-            # Together, as parsing each takes twice as long.
-            geometries = load(b"[%b]" % b",".join([row.geometry_text or b"null" for row in page]))
-            return [Record(id=row.id, geometry=geometry) for row, geometry in zip(page, geometries, strict=True)]
+        if self.plain:
+            return self.plain_rows([(row.id, row.geometry_text) for row in page])
         return [self._row(row, docs) for row in page]
 
     def _row(self, row: Row, docs: Mapping[str, Any]) -> Record:

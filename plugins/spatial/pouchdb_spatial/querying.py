@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy
 
 from pouchdb_core.api.options import flag_of, freshness, place_after, place_in, whole_of
 from pouchdb_core.changes.pages import document_pages
@@ -270,15 +272,35 @@ class _Query:
             self._prepare(reading)
         if self._count:
             return Record(count=sum(map(len, self._found(read))))
-        page = list(self._limited(read, reading))
-        rows = self._shown.rows(page)
+        rows = None if reading is None else self._of_points(reading)
+        if rows is None:
+            rows = self._shown.rows(list(self._limited(read, reading)))
         if self._format != "view":
             answer: Table = FeatureCollection(type="FeatureCollection", features=rows)
         else:
             answer = Table(rows=rows)
         if self._format != "view" or self._st:
-            answer["bookmark"] = place_after("spatial", self._skip + len(page))
+            answer["bookmark"] = place_after("spatial", self._skip + len(rows))
         return answer
+
+    def _of_points(self, reading: Reading) -> list[Record] | None:
+        """Return the rows of a query for points in one area, without an object for each; None of other queries."""
+        place = self._place
+        if not self._shown.plain or self._nearest or self._once or len(place.bounds) != 1:
+            return None
+        compared = place.exact is not None and not place.box
+        if compared and place.points is None:
+            return None
+        found: Iterable[Any] | None = reading.points(place.bounds[0])
+        if found and compared:
+            assert place.points is not None, "it was checked"
+            _, _, _, lons, lats = zip(*found, strict=True)
+            found = itertools.compress(found, numpy.asarray(place.points(lons, lats)).tolist())
+        if found is None:
+            return None
+        end = None if self._limit is None else self._skip + self._limit
+        page = itertools.islice(found, self._skip, end)
+        return self._shown.plain_rows([(id, geometry) for _, id, geometry, _, _ in page])
 
     def streamed(self, reading: Reading | None) -> tuple[dict[str, Any], Iterator[Record]]:
         """Return (fields of the result without the rows, the rows); some have been read, the others are in time."""

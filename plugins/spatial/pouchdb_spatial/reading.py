@@ -9,7 +9,7 @@ from typing import Any
 
 from pouchdb_core.views.index_store import Tables
 from pouchdb_spatial.boxes import Interval
-from pouchdb_spatial.spatial_index import BOX, DIMENSIONS, TINY, TREES, Row
+from pouchdb_spatial.spatial_index import BOX, DIMENSIONS, SHAPES, TINY, TREES, Row
 
 __all__ = ["Bounds", "Reading", "overlaps", "parts_overlap"]
 
@@ -35,6 +35,12 @@ _ALL = _columns(DIMENSIONS)
 _OF_TREE = {tree: _columns(most) for tree, _, most in TREES}
 _SLIM = "r.n, r.id, r.geometry, r.shape, r.low0, r.low1"
 """What there is to see of rows that only have a geometry: reading the rest takes as long again."""
+_IN_TREE = "b.high0 >= ? AND b.low0 <= ? AND b.high1 >= ? AND b.low1 <= ?"
+_POINTS = (
+    f"SELECT r.n, r.id, r.geometry, r.low0, r.low1 FROM {{flat}} AS b CROSS JOIN {{rows}} AS r ON r.n = b.n "
+    f"WHERE {_IN_TREE} AND r.low0 >= ? AND r.low0 <= ? AND r.low1 >= ? AND r.low1 <= ? LIMIT {CHUNK + 1}"
+)
+_ABOUT = f"SELECT count(*) FROM (SELECT 1 FROM {{flat}} AS b WHERE {_IN_TREE} LIMIT ?) AS found"
 
 
 class Reading:
@@ -54,6 +60,30 @@ class Reading:
     def slim(self) -> None:
         """Read of each row its geometry and shape alone; of its box no more than the place of a point."""
         self._slim, self._row = True, _slim_row if self._tables.dialect == "sqlite" else _typed_slim_row
+
+    def points(self, bounds: Bounds) -> list[tuple[int, str, bytes, float, float]] | None:
+        """Return (n, id, geometry, longitude, latitude) of an index that has nothing but points, in their order.
+
+        None if they are too many to be read at once, or bounds are open: then ``batches`` has them.
+        """
+        sides = self._closed(bounds)
+        if sides is None or SHAPES in self.have:
+            return None
+        west, east, south, north = sides
+        found = self._tables.all(_POINTS, (*_widened(sides), west, east, south, north))
+        if len(found) > CHUNK:
+            return None
+        found.sort()
+        return found
+
+    def _closed(self, bounds: Bounds) -> tuple[float, float, float, float] | None:
+        """Return (west, east, south, north), where these are all the bounds that an index of two dimensions needs."""
+        if len(bounds) < 2 or self._dimensions != [2] or self._tables.dialect != "sqlite":
+            return None
+        (west, east), (south, north) = bounds[0], bounds[1]
+        if west is None or east is None or south is None or north is None:
+            return None
+        return west, east, south, north
 
     def batches(self, bounds: Bounds | None) -> Iterator[list[Row]]:
         """Yield the rows whose boxes overlap these bounds, some at a time; None: all.
@@ -96,6 +126,9 @@ class Reading:
 
     def about(self, bounds: Bounds, most: int) -> int:
         """Return how many rows the trees have within bounds, counting no further than ``most``."""
+        sides = self._closed(bounds)
+        if sides is not None:
+            return int(self._tables.one(_ABOUT, (*_widened(sides), most))[0])
         return sum(
             self._tables.one(
                 f"SELECT count(*) FROM (SELECT 1 FROM {{{tree}}} AS b WHERE {condition} LIMIT {most}) AS found", params
@@ -178,6 +211,11 @@ class Reading:
         if bounds is None or len(bounds) < DIMENSIONS or max(self._dimensions, default=0) <= DIMENSIONS:
             return rows
         return [row for row in rows if len(row.box) <= DIMENSIONS or overlaps(row.box, bounds)]
+
+
+def _widened(sides: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    west, east, south, north = sides
+    return west - TINY, east + TINY, south - TINY, north + TINY
 
 
 def _exact(bounds: Bounds) -> tuple[str, list[float]]:

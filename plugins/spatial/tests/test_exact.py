@@ -330,3 +330,48 @@ def test_a_distance_of_a_polygon_is_to_its_edge() -> None:
     box = shapely.box(10, -1, 12, 1)
     assert distance(box, 9, 0) == pytest.approx(haversine(9, 0, 10, 0), rel=1e-3)
     assert distance(box, 11, 0) == 0
+
+
+# -- an index of nothing but points ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[tuple[Any, Any]]:
+    """Two databases of the same points; one has a line, too, far from all of them: its rows are read another way."""
+    source = random.Random(8)
+    points = [
+        {"_id": f"{n:04}", "g": {"type": "Point", "coordinates": [source.randint(-20, 20), source.randint(-20, 20)]}}
+        for n in range(1200)
+    ]
+    with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:
+        for name in ("points", "mixed"):
+            environment[name].bulk_docs(points)
+            define(environment[name])
+        environment["mixed"].put({"_id": "line", "g": {"type": "LineString", "coordinates": [[170, 80], [171, 81]]}})
+        yield environment["points"], environment["mixed"]
+
+
+sides = st.integers(-24, 24)
+places_of_both = st.one_of(
+    st.builds(lambda w, s, e, n: {"bbox": [min(w, e), min(s, n), max(w, e), max(s, n)]}, sides, sides, sides, sides),
+    st.builds(lambda x, y, m: {"lon": x, "lat": y, "radius": m}, sides, sides, st.integers(0, 3_000_000)),
+    st.builds(
+        lambda x, y, w: {"g": f"POLYGON(({x} {y}, {x + w} {y}, {x + w} {y + w}, {x} {y}))"},
+        sides,
+        sides,
+        st.integers(1, 30),
+    ),
+    st.builds(lambda x, y: {"lon": x, "lat": y, "nearest": True}, sides, sides),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    places_of_both, st.sampled_from([None, "intersects", "contains", "covers"]), st.integers(0, 30), st.integers(0, 200)
+)
+def test_an_index_of_points_answers_as_one_of_points_and_others(
+    both: tuple[Any, Any], place: dict[str, Any], relation: str | None, skip: int, limit: int
+) -> None:
+    more = {} if relation is None or place.get("nearest") else {"relation": relation}
+    points, mixed = (db.spatial("s/g", skip=skip, limit=limit, **place, **more) for db in both)
+    assert points == mixed
