@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pouchdb_core.jsontext import dump
 from pouchdb_server.joining import JOIN, Joining
+from pouchdb_server.processes.shares import Share
 from pouchdb_server.server import ABORT, ASGIApp, Server
 from pouchdb_server.settings import Settings
 
@@ -45,9 +46,21 @@ class Protocol(HttpToolsProtocol):
     linger = 0.0
     """Seconds to wait for one more request on an idle connection when the server stops."""
     is_stopping: Callable[[], bool] = staticmethod(lambda: False)
+    share: Share | None = None
+    """This process's share of the connections, if there are several processes."""
+    is_passed_on = False
+    """Whether it comes from another process, which had more."""
 
     def connection_made(self, transport: Any) -> None:
+        share = self.share
+        if share is not None:
+            # What is encrypted cannot be passed on: its state is in this process.
+            may = not self.is_passed_on and self.config.ssl is None
+            if may and share.pass_on(transport, len(self.connections)):
+                return
         super().connection_made(transport)
+        if share is not None:
+            share.count(len(self.connections))
         self._joining = Joining(transport)
         self._head = self._unread = 0
         self._in_head = self._in_url = True
@@ -66,6 +79,8 @@ class Protocol(HttpToolsProtocol):
             if clock is not None:
                 clock.cancel()
         super().connection_lost(exc)
+        if self.share is not None:
+            self.share.count(len(self.connections))
 
     # -- receiving -------------------------------------------------------------------------------
 
@@ -175,12 +190,20 @@ class Protocol(HttpToolsProtocol):
 class Running(uvicorn.Server):
     """A uvicorn server that ends feeds before it waits for requests under way."""
 
-    def __init__(self, config: uvicorn.Config, server: Server, started: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server: Server,
+        started: Callable[[int], None] | None = None,
+        share: Share | None = None,
+    ) -> None:
         super().__init__(config)
-        self._server, self._started = server, started
+        self._server, self._started, self._share = server, started, share
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self._share is not None and self.started:
+            self._share.take(self._passed_on)
         if self.started and self._started is not None:
             self._started(self.port)
 
@@ -190,7 +213,17 @@ class Running(uvicorn.Server):
         found = self.servers[0].sockets[0].getsockname()
         return found[1] if isinstance(found, tuple) else 0
 
+    def _passed_on(self) -> Any:
+        """Make the protocol of a connection that another process has accepted."""
+        made: Any = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        made.is_passed_on = True
+        return made
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._share is not None:
+            self._share.leave()
         self._server.stop()
         await super().shutdown(sockets)
 
@@ -211,6 +244,7 @@ def configured(
     *,
     linger: float = 0.0,
     is_stopping: Callable[[], bool] = lambda: False,
+    share: Share | None = None,
     **options: Any,
 ) -> uvicorn.Config:
     """Return uvicorn's configuration for the application.
@@ -223,6 +257,7 @@ def configured(
         "patience": settings.patience,
         "linger": linger,
         "is_stopping": staticmethod(is_stopping),
+        "share": share,
     }
     protocol = type("Protocol", (Protocol,), chosen)
     return uvicorn.Config(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import socket
 import threading
@@ -9,6 +10,7 @@ import threading
 import pytest
 from pouchdb_server.guesses import FREE, Guesses, TooManyRequests
 from pouchdb_server.processes import siblings as module
+from pouchdb_server.processes.shares import MOST, shares
 from pouchdb_server.processes.siblings import ANSWER, ASK, ASKED, HERE, LEFT, STOP, Others, Siblings
 from pouchdb_server.processes.sockets import SPREADS, listen
 
@@ -184,3 +186,61 @@ def test_sockets_of_one_address(spread):
 def test_an_address_that_is_not_ours():
     with pytest.raises(OSError):
         listen("192.0.2.1", 0, 2)
+
+
+@pytest.mark.skipif(not SPREADS, reason="Linux's")
+def test_no_more_connections_are_passed_on_in_a_second_than_are_worth_it():
+    taken, kept, now = [], [], [100.0]
+
+    class Taking(asyncio.Protocol):
+        def connection_made(self, transport):
+            taken.append(transport)
+            transport.write(b"taken")
+            transport.close()
+
+    class Accepting(asyncio.Protocol):
+        def connection_made(self, transport):
+            # One place has five connections without it, the other one none.
+            if not one.pass_on(transport, 5):
+                kept.append(transport)
+                transport.write(b"kept")
+                transport.close()
+
+    async def asked(count):
+        for _ in range(count):
+            reader, writer = await asyncio.open_connection(*address)
+            assert await reader.read() in (b"taken", b"kept")
+            writer.close()
+            await writer.wait_closed()
+
+    async def run():
+        nonlocal address
+        loop = asyncio.get_running_loop()
+        loop.time = lambda: now[0]
+        one.take(Taking)
+        two.take(Taking)
+        listening = await loop.create_server(Accepting, "127.0.0.1", 0)
+        address = listening.sockets[0].getsockname()
+        await asked(MOST + 3)
+        assert (len(taken), len(kept)) == (MOST, 3)
+        now[0] += 1
+        await asked(2)
+        assert (len(taken), len(kept)) == (MOST + 2, 3)
+        two.count(5)
+        await asked(1)
+        two.is_away()
+        await asked(1)
+        one.leave()
+        await asked(1)
+        assert (len(taken), len(kept)) == (MOST + 2, 6)
+        two.leave()
+        listening.close()
+        await listening.wait_closed()
+
+    address = ("", 0)
+    one, two = shares(2)
+    try:
+        asyncio.run(run())
+    finally:
+        one.close()
+        two.close()

@@ -14,18 +14,21 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pouchdb_server.processes.sockets import SPREADS
 from pouchdb_server.testing import CouchServer
 
 import pouchdb
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="which process is which is read from /proc")
 
+spreads = pytest.mark.skipif(not SPREADS, reason="whoever is free takes the next connection")
 PATIENCE = 60
 """Seconds to wait on a busy machine."""
 ADA = {"Authorization": "Basic " + base64.b64encode(b"ada:secret").decode()}
@@ -112,9 +115,14 @@ class Serving:
 
         return until(look, "one process runs the replications")
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
+        """Close all connections."""
         for each in self._open:
             each.connection.close()
+        self._open.clear()
+
+    def close(self) -> None:
+        self.hang_up()
         if self.parent.poll() is None:
             self.parent.terminate()
         try:
@@ -178,6 +186,65 @@ def test_two_processes_are_one_server(both):
     assert one.get("/_all_dbs") == two.get("/_all_dbs") == ["db"]
     assert one.get("/")["uuid"] == two.get("/")["uuid"]
     assert one.get("/db")["update_seq"] == two.get("/db")["update_seq"]
+
+
+def shared(clients: list[Process]) -> list[int]:
+    """Return how many of the connections each process has."""
+    return sorted(Counter(each.name for each in clients).values())
+
+
+@spreads
+@pytest.mark.parametrize("count", [2, 4, 7, 16])
+def test_connections_are_shared_equally(house, count):
+    """The system's hash alone would give one process all of four in every eighth run."""
+    idle(house)
+    assert shared([house.client() for _ in range(count)]) == sorted([count // 2, (count + 1) // 2])
+
+
+@spreads
+def test_who_has_fewer_connections_gets_the_next_ones(house):
+    idle(house)
+    clients = [house.client() for _ in range(8)]
+    full = clients[0].name
+    for each in clients:
+        if each.name != full:
+            each.connection.close()
+    until(lambda: connections(house) == 4, "the others are closed")
+    names = [house.client().name for _ in range(4)]
+    assert full not in names
+
+
+def connections(server: Serving) -> int:
+    """Return how many connections the processes of a server have open, as /proc shows them."""
+    port = f":{server.address[1]:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(local.endswith(port) and state == "01" for _, local, _, state, *_ in lines)
+
+
+def idle(server: Serving) -> None:
+    """Close all connections to a server."""
+    server.hang_up()
+    until(lambda: connections(server) == 0, "all connections are closed")
+
+
+@spreads
+def test_connections_for_one_request_each(house):
+    """Each is passed on or not, with a request that may be there already; none is lost."""
+    answers: list[int] = []
+
+    def ask() -> None:
+        for _ in range(60):
+            connection = http.client.HTTPConnection(*house.address, timeout=PATIENCE)
+            connection.request("GET", "/_up", headers={"Connection": "close"})
+            answers.append(connection.getresponse().status)
+            connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert Counter(answers) == {200: 240}
 
 
 def test_a_session_is_good_everywhere(both):
@@ -421,7 +488,6 @@ def test_a_signal_that_another_thread_gets_ends_them(serving):
     assert server.parent.wait(PATIENCE) == 0
 
 
-
 def test_a_process_that_dies_is_replaced(serving):
     server = serving()
     server.client().call("PUT", "/db")
@@ -431,6 +497,20 @@ def test_a_process_that_dies_is_replaced(serving):
     for each in server.processes():
         assert each.call("GET", "/db").status == 200
     assert "is replaced" in server.errors.read_text()
+
+
+@spreads
+def test_the_successor_of_one_that_died_has_its_share(serving):
+    server = serving()
+    server.processes()
+    before = server.pids
+    os.kill(min(before), signal.SIGKILL)
+    # While the new one starts, those that the system puts into its queue wait for it.
+    assert all(server.client().get("/_up") for _ in range(8))
+    until(lambda: len(server.pids) == 2 and server.pids != before, "there are two again")
+    server.processes()
+    idle(server)
+    assert shared([server.client() for _ in range(6)]) == [3, 3]
 
 
 def test_without_their_parent_they_end(serving):

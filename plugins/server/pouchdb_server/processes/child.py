@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import pouchdb
 from pouchdb_server.app import create_app
+from pouchdb_server.processes.shares import Share
 from pouchdb_server.processes.siblings import READY, SIBLINGS
 from pouchdb_server.serve import Running, configured, inner, only_serving
 
@@ -38,7 +39,7 @@ class Plan:
     """Those of uvicorn, such as ``ssl_certfile``."""
 
 
-def work(plan: Plan, listening: socket.socket, connection: Connection) -> None:
+def work(plan: Plan, listening: socket.socket, share: Share | None, connection: Connection) -> None:
     """Serve until the parent sends stop or is gone, or SIGTERM: requests under way are completed, nothing is lost."""
 
     def end(number: int, frame: object) -> NoReturn:
@@ -64,8 +65,10 @@ def work(plan: Plan, listening: socket.socket, connection: Connection) -> None:
         server = inner(app)
         server.lingers = True
         stopping = server.service.is_stopping
-        config = configured(app, server.settings, "", 0, linger=LINGER, is_stopping=stopping, **plan.serving)
-        running.append(Running(config, server, lambda port: siblings.report(READY)))
+        config = configured(
+            app, server.settings, "", 0, linger=LINGER, is_stopping=stopping, share=share, **plan.serving
+        )
+        running.append(Running(config, server, lambda port: siblings.report(READY), share))
         if not stopped:
             with only_serving():
                 running[0].run([listening])

@@ -21,6 +21,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from pouchdb_server.processes.child import Plan, work
+from pouchdb_server.processes.shares import Share, shares
 from pouchdb_server.processes.siblings import ANSWER, ASK, ASKED, HERE, LEFT, READY, STOP
 from pouchdb_server.serve import GRACE
 
@@ -45,7 +46,14 @@ class WorkerFailed(Exception):
 class _Worker:
     """One process, as its parent sees it: a queue of messages to it, and a thread for messages from it."""
 
-    def __init__(self, place: int, plan: Plan, listening: socket.socket, events: SimpleQueue[tuple[Any, ...]]) -> None:
+    def __init__(
+        self,
+        place: int,
+        plan: Plan,
+        listening: socket.socket,
+        share: Share | None,
+        events: SimpleQueue[tuple[Any, ...]],
+    ) -> None:
         self.place = place
         """Which of the sockets it listens on."""
         self.is_here = self.is_ready = self.is_leaving = False
@@ -56,7 +64,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self._connection: Connection
         self._connection, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(plan, listening, theirs), name=f"pouchdb-serve-{place}")
+        arguments = (plan, listening, share, theirs)
+        self.process = context.Process(target=work, args=arguments, name=f"pouchdb-serve-{place}")
         self.process.start()
         # Used by these two only: it closes when the process ends.
         theirs.close()
@@ -97,6 +106,9 @@ class Parent:
     ) -> None:
         """``started()`` is called when all of them answer requests."""
         self._plan, self._sockets, self._started = plan, sockets, started
+        # Where all are one socket, whoever is free takes the next connection.
+        apart = len({each.fileno() for each in sockets}) > 1
+        self._shares: Sequence[Share | None] = shares(len(sockets)) if apart else [None] * len(sockets)
         self._events: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._workers: list[_Worker] = []
         self._has_started = self._stopping = self._failed = False
@@ -135,6 +147,9 @@ class Parent:
         finally:
             for each in self._workers:
                 each.process.kill()
+            for share in self._shares:
+                if share is not None:
+                    share.close()
         if self._failed:
             raise WorkerFailed("a process of the server ended before it could answer")
 
@@ -171,7 +186,7 @@ class Parent:
 
     def _start(self, place: int) -> _Worker:
         self._due.pop(place, None)
-        made = _Worker(place, self._plan, self._sockets[place], self._events)
+        made = _Worker(place, self._plan, self._sockets[place], self._shares[place], self._events)
         self._workers.append(made)
         return made
 
@@ -214,6 +229,9 @@ class Parent:
         """Start another process in place of one that ended by itself, unless there is one."""
         if any(each.place == worker.place and not each.is_leaving for each in self._workers):
             return
+        share = self._shares[worker.place]
+        if share is not None:
+            share.is_away()
         if worker.is_ready:
             self._start(worker.place)
         else:
