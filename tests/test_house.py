@@ -7,6 +7,7 @@ import inspect
 import re
 import subprocess
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 
@@ -173,6 +174,28 @@ def test_public_names_are_listed(path: Path) -> None:
 
 
 # -- sizes and paths -------------------------------------------------------------------------------
+
+
+PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/pouchdb_*/__init__.py"))
+CIRCLES = {
+    # What knows the settings of auth decides who may change them.
+    "pouchdb_auth": {"access", "accounts", "auth_settings", "local_admins"},
+    # An index store, and where it keeps that it is there.
+    "pouchdb_postgres": {"index_store", "own_register"},
+}
+"""Circles of modules in plug-ins, annotations included. Those of the core are in pyproject.toml."""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_modules_of_a_plugin_know_each_other_in_one_direction(package: str) -> None:
+    grimp = pytest.importorskip("grimp")
+    graph = grimp.build_graph(package, exclude_type_checking_imports=False, cache_dir=None)
+    known = {name: graph.find_modules_directly_imported_by(name) - {name} for name in graph.modules}
+    circle = CIRCLES.get(package, set())
+    for name in known.keys() & {f"{package}.{each}" for each in circle}:
+        known[name] -= {f"{package}.{each}" for each in circle}
+    # Raises CycleError, which names the modules.
+    TopologicalSorter(known).prepare()
 
 
 def test_no_module_is_too_long() -> None:

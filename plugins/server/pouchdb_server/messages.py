@@ -11,10 +11,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from urllib.parse import parse_qsl, urlencode
 
-from pouchdb_core.errors import BadRequest, PouchDBError
+from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.requests import UserContext
 from pouchdb_core.runner import Idle
@@ -23,16 +23,20 @@ from pouchdb_server.unpacking import Unpacked
 
 if TYPE_CHECKING:
     from pouchdb_core import SyncEnvironment, SyncPouchDB
-    from pouchdb_server.service import Service
+    from pouchdb_server.databases import Databases
+    from pouchdb_server.pages.page import Page
+    from pouchdb_server.passwords import Password
+    from pouchdb_server.processes.siblings import Others
+    from pouchdb_server.settings import Settings
 
 __all__ = [
     "Body",
+    "Endpoints",
     "Headers",
     "Request",
     "Response",
     "Subscribe",
-    "error_of",
-    "error_response",
+    "Users",
     "header_text",
     "parsed",
     "target",
@@ -83,6 +87,45 @@ class Headers(dict[str, str]):
         return dict.get(self, name.lower(), default)
 
 
+class Users(Protocol):
+    """The users of a server, as handlers see them: an ``accounts.Accounts``, which says what each does."""
+
+    @property
+    def admins(self) -> Mapping[str, str]: ...
+    @property
+    def is_party(self) -> bool: ...
+    def make_admin(self, name: str, password: str) -> None: ...
+    def remove_admin(self, name: str) -> bool: ...
+    def authenticate(self, request: Request) -> UserContext | None: ...
+    def expect(self, password: Password) -> None: ...
+    def cookie(self, name: str) -> str: ...
+    def cookie_header(self, request: Request, value: str) -> str: ...
+
+
+class Endpoints(Protocol):
+    """What handles a request, as its handler sees it: a ``service.Service``, which says what each does.
+
+    It is named here, below handlers and gate, because both know requests, and a request knows it.
+    """
+
+    environment: SyncEnvironment
+    settings: Settings
+    databases: Databases
+    others: Others
+    features: list[str]
+    pages: Mapping[str, Page]
+    replications: dict[str, Any]
+    spawn: Callable[[Callable[[], Any]], None]
+    feeds: Callable[[], int]
+    is_stopping: Callable[[], bool]
+
+    @property
+    def accounts(self) -> Users: ...
+    def answer(self, request: Request) -> Response: ...
+    def recognise(self, request: Request) -> UserContext | None: ...
+    def session_info(self, request: Request) -> dict[str, Any]: ...
+
+
 class Request:
     """One request, with the fields of CouchDB's request object.
 
@@ -118,7 +161,7 @@ class Request:
         """How the user was recognised: "default" (basic), "cookie", "party", or a plug-in's name for it."""
         self.depth = 0
         """How deep this request is within others: 0 for one that came over HTTP."""
-        self.server: Service
+        self.server: Endpoints
         """The service that handles it: its settings, accounts and databases, and ``answer()`` for inner requests."""
         self.environment: SyncEnvironment
 
@@ -345,53 +388,3 @@ def header_text(value: str) -> str:
     """Return the value of a header as it may be sent: a value from a document may contain line breaks."""
     # The usual one has none: this is several times faster than looking for them.
     return value if value.isprintable() else _CONTROLS.sub(" ", value)
-
-
-COUCHDB_SAYS = {
-    ("bad_request", "Only reserved document ids may start with underscore."): "illegal_docid",
-    ("missing_id", "_id is required for puts"): "illegal_docid",
-}
-"""Errors that have another name in CouchDB than in PouchDB, by name and reason."""
-WORDS = [
-    (name, re.compile(pattern, re.DOTALL), words)
-    for name, pattern, words in (
-        ("conflict", r"Document update conflict", "Document update conflict."),
-        ("not_found", r"missing: there is no design document .*", "missing"),
-        ("not_found", r"missing_named_view: _design/.*", "missing_named_view"),
-        ("not_found", r"(.*) not found: (?:_design/.*|a search index .*)", r"\1 not found"),
-        ("not_found", r"ddoc _design/.* has no view named .*", "missing_named_view"),
-        ("not_found", r"missing json key: _design/.* has no '([^']*)' in '.*", r"missing json key: \1"),
-        ("query_parse_error", r"(Multi-key fetches for reduce views must use) {group: true}", r"\1 `group=true`"),
-        ("query_parse_error", r"{include_docs:true} is invalid for reduce", "`include_docs` is invalid for reduce"),
-        ("bad_request", r"since must be a sequence number .*", "Malformed sequence supplied in 'since' parameter."),
-        ("bad_request", r"(Invalid rev format): .*", r"\1"),
-    )
-]
-"""Reasons whose wording in CouchDB clients compare; ours say more."""
-
-
-def error_of(name: str, reason: Any) -> dict[str, Any]:
-    """Return the fields by which CouchDB reports an error, given PouchDB's name and reason for it.
-
-    The reason of a validation function is what it gave: any JSON.
-    """
-    if not isinstance(reason, str):
-        return {"error": name, "reason": reason}
-    error = COUCHDB_SAYS.get((name, reason), name)
-    for named, pattern, words in WORDS:
-        if named == name and (found := pattern.fullmatch(reason)) is not None:
-            return {"error": error, "reason": found.expand(words)}
-    return {"error": error, "reason": reason}
-
-
-def error_response(error: PouchDBError) -> Response:
-    """Return CouchDB's response for an error."""
-    told = error_of(error.name, error.message)
-    if error.name == "missing_stub" and {"attachment", "id"} <= error.details.keys():
-        told["reason"] = f"Invalid attachment stub in {error.details['id']} for {error.details['attachment']}"
-    # PouchDB's catalogue has 500 and 412 for what CouchDB treats as the client's mistake.
-    status = 400 if told["error"] in ("doc_validation", "illegal_docid") else error.status
-    response = Response(told, status)
-    for name, value in error.details.get("headers", {}).items():
-        response.add(name, value)
-    return response

@@ -21,10 +21,11 @@ from pouchdb_server.finishing import close_body, finish
 from pouchdb_server.http_errors import ClientGone, RequestTimeout, Unavailable
 from pouchdb_server.incoming import Incoming, Receive, Room
 from pouchdb_server.joining import JOIN
-from pouchdb_server.messages import Headers, Request, Response, error_response, header_text
+from pouchdb_server.messages import Headers, Request, Response, header_text
 from pouchdb_server.metrics.observer import Exchange, Observer
 from pouchdb_server.metrics.tracing import Span
 from pouchdb_server.processes.sharing import share
+from pouchdb_server.refusals import error_response
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.replicator.supervisor import Clocks, Limits, Supervisor
 from pouchdb_server.routes import Found

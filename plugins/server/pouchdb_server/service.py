@@ -21,9 +21,10 @@ from pouchdb_server.databases import MISSING, Databases
 from pouchdb_server.finishing import close_body, finish
 from pouchdb_server.gate import Gate
 from pouchdb_server.http_errors import ClientGone, RequestTooLarge, Unavailable
-from pouchdb_server.messages import Headers, Request, Response, error_response, target
+from pouchdb_server.messages import Headers, Request, Response, target
 from pouchdb_server.pages.page import by_name
 from pouchdb_server.processes.siblings import SIBLINGS, Others
+from pouchdb_server.refusals import error_response
 from pouchdb_server.roles import ADMIN
 from pouchdb_server.routes import Found, Route, Table, decoded
 from pouchdb_server.settings import Settings
@@ -121,7 +122,7 @@ class Service:
             each for _, each in _answers(self._hook.pouchdb_http_middleware, environment) if each is not None
         ]
         features = [each or () for _, each in _answers(self._hook.pouchdb_http_features, environment)]
-        self.features = sorted({name for names in features for name in names})
+        self.features: list[str] = sorted({name for names in features for name in names})
         """The features that clients may use, as ``GET /`` reports them."""
         self.pages = by_name(
             (owner, given or ()) for owner, given in _answers(self._hook.pouchdb_http_pages, environment)
@@ -258,6 +259,10 @@ class Service:
         for each in tuple(self.replications.values()):
             each.cancel()
         self.databases.close()
+
+    def recognise(self, request: Request) -> UserContext | None:
+        """Return the user whose credentials a request has. Raises Unauthorized, TooManyRequests."""
+        return self.gate.recognise(request)
 
     def session_info(self, request: Request) -> dict[str, Any]:
         """Return what plug-ins add to ``info`` of ``GET /_session``."""

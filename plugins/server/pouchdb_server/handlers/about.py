@@ -6,15 +6,12 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pouchdb_core.errors import BadRequest, NotFound
 from pouchdb_server.handlers.databases import described
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.messages import Endpoints, Request, Response
 from pouchdb_server.query import chosen, is_number
-
-if TYPE_CHECKING:
-    from pouchdb_server.service import Service
 
 __all__ = [
     "active_tasks",
@@ -95,7 +92,7 @@ def active_tasks(request: Request, database: None) -> list[dict[str, Any]]:
     return sorted(tasks, key=lambda task: task["started_on"])
 
 
-def tasks_here(service: Service) -> list[dict[str, Any]]:
+def tasks_here(service: Endpoints) -> list[dict[str, Any]]:
     """Return the tasks of this process."""
     return [_task(each) for each in service.environment.active_tasks()]
 

@@ -15,9 +15,10 @@ from pouchdb_server.document_check import are_usual, check_rev_text, checked_all
 from pouchdb_server.handlers.multiparts import bulk_parts
 from pouchdb_server.handlers.paging import PageSize
 from pouchdb_server.handlers.writing import check_design_of
-from pouchdb_server.messages import Request, Response, error_of
+from pouchdb_server.messages import Request, Response
 from pouchdb_server.multipart import new_boundary
 from pouchdb_server.query import chosen
+from pouchdb_server.refusals import error_of
 from pouchdb_server.rows import Rows
 
 __all__ = ["bulk_docs", "bulk_get", "missing_revs", "revs_diff"]

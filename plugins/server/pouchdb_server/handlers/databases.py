@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest, PouchDBError
 from pouchdb_core.results import Record
 from pouchdb_server.document_check import check_rev_text
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.messages import Endpoints, Request, Response
 from pouchdb_server.query import is_number
 from pouchdb_server.security import security_of
-
-if TYPE_CHECKING:
-    from pouchdb_server.service import Service
 
 __all__ = [
     "IllegalName",
@@ -110,7 +107,7 @@ def described(request: Request, database: SyncPouchDB) -> dict[str, Any]:
     }
 
 
-def compacting_here(service: Service, name: str) -> bool:
+def compacting_here(service: Endpoints, name: str) -> bool:
     """Return whether this process compacts a database, or is about to."""
     tasks = service.environment.active_tasks()
     return any(task["name"] == "database_compaction" and task.get("database") == name for task in tasks)

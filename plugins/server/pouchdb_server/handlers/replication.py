@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from pouchdb_core.errors import NotFound, Unauthorized
 from pouchdb_core.live import Starter
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.messages import Endpoints, Request, Response
 from pouchdb_server.query import flag
 from pouchdb_server.replicator.definition import Definition, definition
 from pouchdb_server.replicator.endpoints import Endpoint
@@ -22,7 +22,6 @@ from pouchdb_server.roles import ADMIN
 
 if TYPE_CHECKING:
     from pouchdb_core.replication.replicate import Replicator
-    from pouchdb_server.service import Service
 
 __all__ = ["cancelled_here", "replicate", "running_here"]
 
@@ -109,13 +108,13 @@ def _cancel(request: Request, given: Mapping[str, Any]) -> Response:
     return Response({"ok": True, "_local_id": id})
 
 
-def running_here(service: Service, id: str) -> bool:
+def running_here(service: Endpoints, id: str) -> bool:
     """Return whether this process runs a continuous replication with this id."""
     known = service.replications.get(id)
     return known is not None and not known.done
 
 
-def cancelled_here(service: Service, id: Any) -> bool:
+def cancelled_here(service: Endpoints, id: Any) -> bool:
     """Cancel a continuous replication that this process runs; False when it runs none with this id."""
     found = service.replications.pop(id, None) if isinstance(id, str) else None
     if found is None:

@@ -70,7 +70,7 @@ def _checked(request: Request, name: str, password: str) -> UserContext:
     text = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
     request.headers["authorization"] = f"Basic {text}"
     try:
-        user = request.server.gate.recognise(request)
+        user = request.server.recognise(request)
     except Unauthorized:
         # Without the header that makes browsers prompt by themselves: a page prompts here.
         user = None

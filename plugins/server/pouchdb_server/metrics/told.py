@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pouchdb_core.errors import NotFound
-from pouchdb_server.messages import Request, Response
+from pouchdb_server.messages import Endpoints, Request, Response
 from pouchdb_server.metrics.counters import BOUNDS, METHODS, METRICS, QUANTILES, Counts, Histogram
 from pouchdb_server.replicator.seat import SEAT
-
-if TYPE_CHECKING:
-    from pouchdb_server.service import Service
 
 __all__ = ["Metric", "metrics_here", "prometheus", "stats", "stats_of"]
 
@@ -111,7 +108,7 @@ def _buckets(name: str, description: str, histogram: Histogram) -> Iterator[str]
     yield f"{name}_count {histogram.count}"
 
 
-def metrics_here(service: Service) -> Counts:
+def metrics_here(service: Endpoints) -> Counts:
     """Return what this process has counted."""
     environment = service.environment
     supervisor = environment.state(SEAT).supervisor(environment.prefix)

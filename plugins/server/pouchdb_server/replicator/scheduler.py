@@ -6,19 +6,16 @@ import re
 from collections.abc import Collection
 from email.utils import parsedate_to_datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pouchdb_core.errors import BadRequest, NotFound, Unauthorized
-from pouchdb_server.messages import Request
+from pouchdb_server.messages import Endpoints, Request
 from pouchdb_server.query import chosen
 from pouchdb_server.replicator.endpoints import without_credentials
 from pouchdb_server.replicator.job import NODE, progress, stamp
 from pouchdb_server.replicator.seat import SEAT
 from pouchdb_server.replicator.supervisor import Supervisor
 from pouchdb_server.roles import ADMIN
-
-if TYPE_CHECKING:
-    from pouchdb_server.service import Service
 
 __all__ = ["doc", "doc_here", "docs", "docs_here", "job", "jobs", "jobs_here"]
 
@@ -80,7 +77,7 @@ def _docs(request: Request, wanted: str | None) -> dict[str, Any]:
 # -- in one process ------------------------------------------------------------------------------
 
 
-def doc_here(service: Service, database: str, id: str, mine: str | None) -> dict[str, Any] | None:
+def doc_here(service: Endpoints, database: str, id: str, mine: str | None) -> dict[str, Any] | None:
     """Return the row of a document, if this process runs the replications and the user owns it."""
     supervisor = _supervisor(service)
     row = None if supervisor is None else supervisor.doc(database, id)
@@ -90,7 +87,7 @@ def doc_here(service: Service, database: str, id: str, mine: str | None) -> dict
 
 
 def docs_here(
-    service: Service, states: Collection[str], wanted: str | None, mine: str | None, skip: int, limit: int
+    service: Endpoints, states: Collection[str], wanted: str | None, mine: str | None, skip: int, limit: int
 ) -> tuple[int, list[dict[str, Any]]]:
     """Return how many documents this process knows, in these states, of a database, of an owner; and rows of some."""
     supervisor = _supervisor(service)
@@ -103,7 +100,7 @@ def docs_here(
     return supervisor.docs(asked, skip, limit)
 
 
-def jobs_here(service: Service, mine: str | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def jobs_here(service: Endpoints, mine: str | None) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the replications of documents that this process runs, and the others that it runs."""
     supervisor = _supervisor(service)
     rows = [] if supervisor is None else supervisor.jobs()
@@ -122,7 +119,7 @@ def _page(request: Request) -> tuple[int, int]:
     return options.get("skip", 0), options.get("limit", LIMIT)
 
 
-def _supervisor(service: Service) -> Supervisor | None:
+def _supervisor(service: Endpoints) -> Supervisor | None:
     return service.environment.state(SEAT).supervisor(service.environment.prefix)
 
 
