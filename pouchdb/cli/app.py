@@ -97,7 +97,14 @@ def build() -> tuple[Group, dict[str, str]]:
         help=HELP,
         params=[
             *common(),
-            click.Option(["-V", "--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version),
+            click.Option(
+                ["-V", "--version"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_version,
+                help="Show the version and exit.",
+            ),
         ],
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

@@ -138,7 +138,7 @@ def _size(info: Any) -> int:
 def backup(session: Session, db: str, file: Path) -> None:
     """Copy a local database to a new file while it is in use.
 
-    Laid into a directory of databases, the file is a database of its name. FILE may be a directory.
+    FILE may be a directory. The copy is a database: in a directory of databases it is opened by its name.
     """
     database = session.database(db)
     if database.remote:

@@ -146,7 +146,7 @@ def put(
 ) -> int:
     """Write a document, or a list of documents.
 
-    DOCUMENT is JSON, @FILE, or - for the standard input, which is also read without it. A document that exists
+    DOCUMENT is JSON, @FILE, or - for the standard input, which is also the default. A document that exists
     already needs the _rev that it was read with, or --force.
     """
     if document is None:

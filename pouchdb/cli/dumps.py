@@ -38,7 +38,7 @@ def dump(session: Session, db: str, file: Path, force: bool) -> None:
     FILE is compressed if its name ends with .gz; without FILE the dump goes to the standard output.
 
     Everything is in it: revision trees with conflicts and tombstones, attachments, local documents,
-    checkpoints, security, what was purged. Loaded elsewhere, it goes on with its replications.
+    checkpoints, security, what was purged. A database that is loaded from it continues the replications.
     """
     database = session.database(db)
     with destination(session.output, file, force) as out, progress_bar(session.output, "documents") as progress:
@@ -109,8 +109,8 @@ def load(session: Session, db: str, file: Path | None, merge: bool, new_identity
 
     Without FILE the dump is read from the standard input.
 
-    Dumps of PouchDB (pouchdb-dump) and of couchbackup are read too. When a dump breaks off, what came before
-    is loaded, and loading the whole of it into the same database goes on from there.
+    Dumps of PouchDB (pouchdb-dump) and of couchbackup are read too. Of a dump that is incomplete, what is there is
+    loaded; loading the complete dump into the same database continues from there.
     """
     if file is None:
         session.check_name(db, "pouchdb load DB FILE")

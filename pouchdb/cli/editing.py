@@ -35,8 +35,8 @@ _FIXED = ("_id", "_rev")
 def edit(session: Session, db: str, id: str, create: bool, editor: str | None) -> int:
     """Edit a document in your editor.
 
-    Nothing is written when it was not changed. What cannot be stored is opened again with the reason, so that
-    nothing typed is lost; saving it without a change gives up.
+    Without a change nothing is written. If the document cannot be stored, the editor opens again with your text and
+    the reason; save it without a change to give up.
     """
     database = session.database(db)
     try:

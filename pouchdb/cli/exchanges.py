@@ -87,8 +87,8 @@ def import_(
     FILE may be JSON lines, a JSON array, {"docs": [...]}, a listing with its documents (_all_docs, a view,
     _changes), CSV, or a backup of couchbackup, pouchdb-dump or couchdb-dump; packed by gzip or not.
 
-    A document with a _rev is stored as that revision, so importing a file twice changes nothing. One without is new;
-    if its id is taken it is refused, unless --replace, --skip or --conflict says otherwise.
+    A document with a _rev is stored as that revision, so importing a file twice changes nothing. One without is
+    new; if its id exists already, it is refused, unless --replace, --skip or --conflict is given.
     """
     if file is None:
         session.check_name(db, "pouchdb import DB FILE")
@@ -181,7 +181,7 @@ def _told(session: Session, name: str, done: ImportResult, broken: int) -> int:
         if broken:
             output.note(f"{counted(broken, 'incomplete line')} of a resumed backup left out")
         if any(each["error"] == "conflict" for each in done.errors):
-            output.note("ids that are taken: --replace, --skip or --conflict says what becomes of them")
+            output.note("for documents whose ids exist already, add --replace, --skip or --conflict")
     if not done.refused:
         return Status.OK
     return Status.PARTLY if done.refused < done.read else Status.FAILED

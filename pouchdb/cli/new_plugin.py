@@ -39,7 +39,7 @@ def rendered(name: str) -> dict[str, str]:
 def new_plugin(session: Session, name: str, folder: Path | None) -> None:
     """Create the files of a new plug-in: code, tests, packaging.
 
-    NAME is in lower case, such as 'tags'; FOLDER is made, and is ./pouchdb-NAME unless given. What is made works and
+    NAME is in lower case, such as 'tags'. FOLDER is created; the default is ./pouchdb-NAME. The plug-in works and
     passes its tests: change it to what you need.
     """
     if not NAME.fullmatch(name):

@@ -60,8 +60,8 @@ def query(
 ) -> None:
     """Query a view (DDOC/NAME), a map function, or a Mango selector.
 
-    A temporary map function reads the whole database and keeps nothing: store it in a design document when it
-    is asked more than once.
+    A temporary map function reads the whole database at every call. If you need it more than once, store it in a
+    design document.
     """
     if sum(each is not None for each in (view, map_, selector)) != 1:
         raise Failure(
@@ -112,8 +112,8 @@ def _find(session: Session, database: Any, selector: dict[str, Any], options: di
     answer = database.find({"selector": selector, **given})
     for doc in answer["docs"]:
         session.output.document(doc)
-    if answer.get("warning"):
-        session.output.note(answer["warning"])
+    for line in answer.get("warning", "").splitlines():
+        session.output.note(line)
 
 
 COMMANDS = (query,)

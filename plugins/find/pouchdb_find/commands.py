@@ -72,8 +72,10 @@ def find(
     else:
         columns = names or _columns(answer["docs"])
         output.table(columns, [[_cell(doc, name) for name in columns] for doc in answer["docs"]])
-    if answer.get("warning"):
-        output.note(answer["warning"])
+    for line in answer.get("warning", "").splitlines():
+        output.note(line)
+    if "No matching index found" in answer.get("warning", ""):
+        output.note(f"`pouchdb index {db} FIELD` makes one")
     if len(answer["docs"]) == options["limit"] and answer.get("bookmark"):
         output.note(f"there may be more: --bookmark {answer['bookmark']}")
 

@@ -36,6 +36,8 @@ def test_find(cli: Any) -> None:
     assert status == 0
     assert out.splitlines() == ["m00\t30\t0", "m02\t41\t2", "m04\t30\t4", "m05\told\t5"]
     assert "No matching index found" in err
+    assert "\\n" not in err, "a line for each warning"
+    assert "`pouchdb index people FIELD` makes one" in err
     status, out, _ = cli("find", "people", '{"_id": "m01"}')
     assert out.split("\t")[:3] == ["m01", "Bob", "25"]
     out = cli("--json", "find", "people", "{}", "--limit", "2")[1]

@@ -47,19 +47,19 @@ class _Directory(click.Path):
     "--port", type=click.IntRange(0, 65535), default=5984, show_default=True, help="The port; 0 takes one that is free."
 )
 @click.option("--workers", "processes", type=click.IntRange(1, 256), default=1, show_default=True,
-              help="Processes that answer requests: as many as there are cores use the whole machine.")  # fmt: skip
+              help="Processes that answer requests; one for each core uses the whole machine.")  # fmt: skip
 @click.option("--admin", metavar="NAME", help=f"The administrator, with the password of the variable {PASSWORD}.")
-@click.option("--cors", is_flag=True, help="Let in web pages of all origins.")
+@click.option("--cors", is_flag=True, help="Allow requests from web pages of all origins (CORS).")
 @click.option(
-    "--cors-origin", "origins", multiple=True, metavar="ORIGIN", help="Let in those of this one; may be repeated."
+    "--cors-origin", "origins", multiple=True, metavar="ORIGIN", help="Allow only this origin; may be repeated."
 )
 @click.option("--in-memory", is_flag=True, help="Keep nothing on disk.")
 @click.option("--durability", type=click.Choice(["full", "normal"]), default="full", show_default=True,
-              help="normal: the last moments may be lost with the power.")  # fmt: skip
+              help="normal: a power failure may lose the last writes.")  # fmt: skip
 @click.option("--certfile", type=click.Path(exists=True, dir_okay=False), help="Serve HTTPS with this certificate.")
-@click.option("--keyfile", type=click.Path(exists=True, dir_okay=False), help="Its key.")
+@click.option("--keyfile", type=click.Path(exists=True, dir_okay=False), help="The key of the certificate.")
 @click.option("--fauxton", type=click.Path(exists=True, file_okay=False), metavar="DIR",
-              help="Serve a copy of Fauxton at /_utils instead of the pages of its own.")  # fmt: skip
+              help="Serve a copy of Fauxton at /_utils instead of the built-in pages.")  # fmt: skip
 @click.pass_obj
 def command(
     session: Session,
@@ -78,7 +78,7 @@ def command(
 ) -> None:
     """Serve the databases of a directory over HTTP, as CouchDB does.
 
-    Without an administrator everybody on this machine is one, and it listens on this machine only.
+    Without --admin, every user has all rights, and only this machine can connect.
     """
     # Every other command of pouchdb imports this module, too, without uvicorn and the server.
     from pouchdb_server.app import create_app
@@ -162,7 +162,7 @@ def _admins(host: str, admin: str | None) -> dict[str, str]:
     password = os.environ.get(PASSWORD, "")
     if admin is None:
         if not _loopback(host):
-            raise click.UsageError(f"to listen on {host} it needs an administrator: --admin NAME, and {PASSWORD}")
+            raise click.UsageError(f"listening on {host} needs an administrator: --admin NAME, with the password in {PASSWORD}")
         return {}
     if not password:
         raise click.UsageError(f"--admin needs a password, in the variable {PASSWORD}")
