@@ -266,7 +266,7 @@ def jsonable(value: Any, path: str = "", default: Callable[[Any], Any] | None = 
         return value
     if kind is float:
         if not math.isfinite(value):
-            raise BadRequest(f"{_at(path)}: JSON has no {value}")
+            raise BadRequest(f"{_at(path)}: {value} is not JSON serializable")
         return value
     if kind is Unusable:
         raise BadRequest(f"{_at(path)}: {value.reason}")
@@ -284,11 +284,12 @@ def jsonable(value: Any, path: str = "", default: Callable[[Any], Any] | None = 
         items = [jsonable(member, f"{path}[{index}]", default, depth=depth + 1) for index, member in enumerate(value)]
         return value if all(map(_same, items, value)) else items
     if default is None:
-        raise BadRequest(f"{_at(path)}: JSON has no {kind.__name__}{advice(value)}")
+        raise BadRequest(f"{_at(path)}: {kind.__name__} is not JSON serializable{advice(value)}")
     try:
         said = default(value)
     except TypeError as error:
-        raise BadRequest(f"{_at(path)}: JSON has no {kind.__name__}, and default= raised {error!r}") from error
+        wrong = f"{kind.__name__} is not JSON serializable, and default= raised {error!r}"
+        raise BadRequest(f"{_at(path)}: {wrong}") from error
     return jsonable(said, path, default, depth=depth + 1)
 
 

@@ -15,17 +15,17 @@ from typing import Any
 __all__ = ["advice"]
 
 _ADVICE: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    ((datetime.date, datetime.time), ".isoformat() makes text of it"),
-    (datetime.timedelta, ".total_seconds() makes a number of it"),
-    (decimal.Decimal, "str() keeps it exactly, float() makes a number of it"),
-    (uuid.UUID, "str() makes text of it"),
-    (PathLike, "str() makes text of it"),
-    (enum.Enum, ".value is what it stands for"),
-    ((bytes, bytearray, memoryview), "attach it, or make text of it by base64.b64encode() or .decode()"),
-    (AbstractSet, "sorted() or list() makes a list of it"),
-    (Mapping, "dict() makes an object of it"),
-    (Iterator, "list() makes a list of it"),
-    (complex, "[x.real, x.imag] says it"),
+    ((datetime.date, datetime.time), "use .isoformat()"),
+    (datetime.timedelta, "use .total_seconds()"),
+    (decimal.Decimal, "use str() for the exact digits, or float()"),
+    (uuid.UUID, "use str()"),
+    (PathLike, "use str()"),
+    (enum.Enum, "use .value"),
+    ((bytes, bytearray, memoryview), "use an attachment, base64.b64encode() or .decode()"),
+    (AbstractSet, "use sorted() or list()"),
+    (Mapping, "use dict()"),
+    (Iterator, "use list()"),
+    (complex, "use [x.real, x.imag]"),
 )
 
 
@@ -33,10 +33,10 @@ def advice(value: Any) -> str:
     """Return how to convert a value to JSON: `` (...)``, to follow the name of its type."""
     said = next((text for kind, text in _ADVICE if isinstance(value, kind)), None)
     if said is None and dataclasses.is_dataclass(value) and not isinstance(value, type):
-        said = "dataclasses.asdict() makes an object of it"
+        said = "use dataclasses.asdict()"
     if said is None and hasattr(type(value), "tolist"):
         # Numbers and arrays of numpy, series of pandas.
-        said = ".tolist() makes Python's own value of it"
+        said = "use .tolist()"
     if said is None:
         said = "convert it first"
     return f" ({said})"

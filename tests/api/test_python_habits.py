@@ -93,7 +93,7 @@ def test_default_is_asked_by_every_way_in(db: Any) -> None:
 
 
 def test_what_default_refuses_is_named(db: Any) -> None:
-    with pytest.raises(BadRequest, match=r"x\[0\]\.y: JSON has no complex, and default= raised TypeError"):
+    with pytest.raises(BadRequest, match=r"x\[0\]\.y: complex is not JSON serializable, and default= raised TypeError"):
         db.put({"_id": "a", "x": [{"y": 1j}]})
     good, bad = db.bulk_docs([{"_id": "good", "at": DAY}, {"_id": "bad", "x": 1j}])
     assert good["ok"] is True

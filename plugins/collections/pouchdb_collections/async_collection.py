@@ -65,6 +65,9 @@ class AsyncCollection(Generic[M]):
         async for doc in self._documents():
             yield self.codec.load(doc)
 
+    def __repr__(self) -> str:
+        return f"<AsyncCollection of {self.codec.model.__name__} in {self._db.name!r}>"
+
     async def find(self, selector: Mapping[str, Any], **options: Any) -> list[M]:
         """Return the objects that a Mango selector matches (needs pouchdb-find)."""
         found = await self._db.find({"selector": self.codec.selector(selector), **options})
@@ -76,7 +79,7 @@ class AsyncCollection(Generic[M]):
 
     async def query(self, view: str, **options: Any) -> list[Row[M]]:
         """Return the rows of a view whose documents are of the collection."""
-        found = await self._db.query(view, **{**options, "include_docs": True})
+        found = await self._db.query(view, **{**self.codec.keys(options), "include_docs": True})
         return [self.codec.row(row) for row in found["rows"] if row.get("doc") and self.codec.is_mine(row["doc"])]
 
     async def changes(self, since: int | str = 0, **options: Any) -> AsyncIterator[Change[M]]:

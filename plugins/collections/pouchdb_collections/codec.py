@@ -20,6 +20,7 @@ Migration = Callable[[dict[str, Any]], Mapping[str, Any]]
 """Takes a document of one version, returns it in the next one."""
 
 OWN = ("_id", "_rev")
+KEYS = ("key", "keys", "startkey", "start_key", "endkey", "end_key")
 META = ("_conflicts", "_revisions", "_revs_info", "_deleted_conflicts", "_local_seq", "_deleted")
 """Fields of a result that are not the document's."""
 
@@ -77,9 +78,11 @@ class Codec(Generic[M]):
         """Return the object for a document. Raises OtherKind, NewerVersion, ModelError."""
         id = doc.get("_id")
         if not self.is_mine(doc):
-            raise OtherKind(f"{id!r} is no {self.kind or self.model.__name__}", id=id)
+            kind, shown = self.kind or self.model.__name__, safe_repr(doc.get(self._kind_member))
+            wrong = f"the document {id!r} is not of the kind {kind!r}: its {self._kind_member} is {shown}"
+            raise OtherKind(wrong, id=id)
         if self._version(doc) > self.version:
-            wrong = f"{id!r} is of version {safe_repr(self._version(doc))}, and {self.version} is known"
+            wrong = f"the document {id!r} has version {self._version(doc)}; {self.version} is the newest known here"
             raise NewerVersion(wrong, id=id)
         migrated = self._migrated(doc)
         members = {name: value for name, value in migrated.items() if name not in (*OWN, *META)}
@@ -91,7 +94,7 @@ class Codec(Generic[M]):
         try:
             return self._shape.from_json(dump(members))
         except ValueError as error:
-            raise ModelError(f"{id!r} does not fit {self.model.__name__}: {error}", id=id) from error
+            raise ModelError(f"the document {id!r} does not fit {self.model.__name__}: {error}", id=id) from error
 
     def row(self, row: Mapping[str, Any]) -> Row[M]:
         """Return a row of a view with its document."""
@@ -106,7 +109,8 @@ class Codec(Generic[M]):
         return Change(row["id"], row["seq"], False, self.load(doc)) if self.is_mine(doc) else None
 
     def selector(self, selector: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a selector of find that matches documents of the collection only."""
+        """Return a selector of find that matches documents of the collection only; its values may be of the model."""
+        selector = self.plain(selector)
         if self.kind is None:
             return selector
         mine = {self._kind_member: self.kind}
@@ -116,6 +120,21 @@ class Codec(Generic[M]):
     def indexed(self, fields: Iterable[str]) -> list[str]:
         """Return the fields of an index that serves such selectors."""
         return [*([] if self.kind is None else [self._kind_member]), *fields]
+
+    def plain(self, value: Any) -> Any:
+        """Return a value of a query as it would be stored; one that cannot be, for the query to report it."""
+        try:
+            return self._shape.plain(value)
+        except (TypeError, ValueError):
+            return value
+
+    def keys(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options of a query with its keys as they would be stored."""
+        return {name: self.plain(value) if name in KEYS else value for name, value in options.items()}
+
+    def id_of(self, value: M) -> Any:
+        """Return the id of an object; None if it has none."""
+        return self.dump(value).get("_id")
 
     # -- to a document ---------------------------------------------------------------------------
 
@@ -129,7 +148,7 @@ class Codec(Generic[M]):
             if found is not None:
                 doc[name] = found
         if id is not None and doc.setdefault("_id", id) != id:
-            raise BadRequest(f"the object has the id {doc['_id']!r}, and is to be stored as {id!r}", id=id)
+            raise BadRequest(f"the object has the id {doc['_id']!r}, but the id {id!r} was given", id=id)
         if rev is not None:
             doc["_rev"] = rev
         if self.kind is not None:
@@ -157,7 +176,8 @@ class Codec(Generic[M]):
     def _version(self, doc: Mapping[str, Any]) -> int:
         found = doc.get(self._version_member, 1) if self._migrations else 1
         if type(found) is not int or found < 1:
-            raise ModelError(f"{safe_repr(doc.get('_id'))} has no version but {safe_repr(found)}", id=doc.get("_id"))
+            id = doc.get("_id")
+            raise ModelError(f"the document {id!r} has an invalid version: {safe_repr(found)}", id=id)
         return found
 
     def _migrated(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:

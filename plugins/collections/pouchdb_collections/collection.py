@@ -117,8 +117,25 @@ class Collection(Generic[M]):
         """Iterate over all objects in the order of their ids; other documents of the database are skipped."""
         return (self.codec.load(doc) for doc in self._documents())
 
+    def __contains__(self, value: object) -> bool:
+        """Return whether there is an object with an id, or this very object, as it is stored now."""
+        id = self.codec.id_of(value) if isinstance(value, self.codec.model) else value
+        if not isinstance(id, str):
+            return False
+        try:
+            doc = self._db.get(id)
+        except NotFound:
+            return False
+        return self.codec.is_mine(doc) and (isinstance(value, str) or self.codec.load(doc) == value)
+
+    def __repr__(self) -> str:
+        return f"<Collection of {self.codec.model.__name__} in {self._db.name!r}>"
+
     def find(self, selector: Mapping[str, Any], **options: Any) -> list[M]:
-        """Return the objects that a Mango selector matches (needs pouchdb-find); options are those of ``db.find``."""
+        """Return the objects that a Mango selector matches (needs pouchdb-find); options are those of ``db.find``.
+
+        The selector has the names of the document's fields; dates, UUIDs and the like are compared as they are stored.
+        """
         found = self._db.find({"selector": self.codec.selector(selector), **options})
         return [self.codec.load(doc) for doc in found["docs"]]
 
@@ -127,8 +144,8 @@ class Collection(Generic[M]):
         self._db.create_index({"index": {"fields": self.codec.indexed(fields)}})
 
     def query(self, view: str, **options: Any) -> list[Row[M]]:
-        """Return the rows of a view whose documents are of the collection."""
-        rows = self._db.query(view, **{**options, "include_docs": True})["rows"]
+        """Return the rows of a view whose documents are of the collection; keys may be dates, UUIDs and the like."""
+        rows = self._db.query(view, **{**self.codec.keys(options), "include_docs": True})["rows"]
         return [self.codec.row(row) for row in rows if row.get("doc") and self.codec.is_mine(row["doc"])]
 
     # -- changes ---------------------------------------------------------------------------------

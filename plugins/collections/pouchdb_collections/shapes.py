@@ -26,6 +26,9 @@ class Shape(Protocol, Generic[M]):
     def from_json(self, text: bytes) -> M:
         """Return the object of a JSON text. Raises ValueError that says which field is wrong."""
 
+    def plain(self, value: Any) -> Any:
+        """Return a value of a query as it would be stored: dates and UUIDs as strings. Raises ValueError, TypeError."""
+
 
 class _Msgspec(Generic[M]):
     def __init__(self, model: type[M]) -> None:
@@ -40,6 +43,9 @@ class _Msgspec(Generic[M]):
     def from_json(self, text: bytes) -> M:
         # Its ValidationError is a ValueError.
         return self._decoder.decode(text)
+
+    def plain(self, value: Any) -> Any:
+        return msgspec.to_builtins(value)
 
 
 class _Pydantic(Generic[M]):
@@ -58,6 +64,11 @@ class _Pydantic(Generic[M]):
 
     def from_json(self, text: bytes) -> M:
         return self._adapter.validate_json(text)
+
+    def plain(self, value: Any) -> Any:
+        from pydantic_core import to_jsonable_python
+
+        return to_jsonable_python(value)
 
 
 def shape_of(model: type[M]) -> Shape[M]:

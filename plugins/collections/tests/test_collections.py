@@ -189,7 +189,7 @@ def test_documents_that_do_not_fit(db: Any, model: Any) -> None:
 def test_objects_of_another_class(db: Any, model: Any) -> None:
     with pytest.raises(BadRequest, match="the collection holds"):
         db.collection(model).put({"name": "Ann"})
-    with pytest.raises(BadRequest, match="and is to be stored as 'b'"):
+    with pytest.raises(BadRequest, match="but the id 'b' was given"):
         db.collection(model).put(person(model, id="a"), id="b")
 
 
@@ -316,10 +316,10 @@ def test_old_documents_are_read_as_new_ones(db: Any) -> None:
 
 def test_a_newer_document_is_not_read(db: Any) -> None:
     db.put({"_id": "a", "type": "Named", "version": 3, "first": "A", "last": "B"})
-    with pytest.raises(NewerVersion, match="version 3, and 2 is known"):
+    with pytest.raises(NewerVersion, match="version 3; 2 is the newest"):
         db.collection(Named, migrations=[split]).get("a")
     db.put({"_id": "b", "type": "Named", "version": "x", "first": "A", "last": "B"})
-    with pytest.raises(ModelError, match="no version"):
+    with pytest.raises(ModelError, match="invalid version"):
         db.collection(Named, migrations=[split]).get("b")
 
 
@@ -377,6 +377,63 @@ def test_conflicts_and_versions_asynchronously() -> None:
             assert len(revisions) == 2
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_values_of_queries_are_those_of_the_model(model: Any) -> None:
+    with pouchdb.setup(":memory:", plugins=["collections", "find"]) as env:
+        db = env["people"]
+        people = db.collection(model)
+        for year in (1, 1990):
+            people.put(model(name=f"n{year}", born=BORN.replace(year=year), key=KEY, id=str(year)))
+        by = {"$and": [{"born": {"$gt": BORN}}, {"key": {"$in": [KEY]}}]}
+        assert [each.name for each in people.find(by)] == ["n1990"]
+        map_ = "function (doc) { emit([doc.key, doc.born]); }"
+        db.put({"_id": "_design/d", "views": {"born": {"map": map_}}})
+        found = people.query("d/born", startkey=[KEY, BORN], endkey=[KEY, {}])
+        assert [row.document.name for row in found] == ["n1990"]
+        with pytest.raises(BadRequest, match="object is not JSON serializable"):
+            people.find({"name": object()})
+
+        async def main() -> None:
+            async with pouchdb.setup(":memory:", async_=True, plugins=["collections", "find"]) as env:
+                some = env["people"].collection(model)
+                await some.put(model(name="x", born=BORN, key=KEY, id="x"))
+                assert [each.name for each in await some.find({"key": KEY})] == ["x"]
+                assert repr(some) == f"<AsyncCollection of {model.__name__} in 'people'>"
+
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_whether_an_object_is_there_is_one_read(model: Any) -> None:
+    with pouchdb.setup(":memory:", plugins=["collections"]) as env:
+        people = env["people"].collection(model)
+        ann = people.put(model(name="Ann", born=BORN, key=KEY, id="ann"))
+        env["people"].put({"_id": "car", "type": "Car"})
+        # A scan would meet a document that does not fit.
+        env["people"].put({"_id": "odd", "type": model.__name__})
+        assert ("ann" in people, "bob" in people, "car" in people, 5 in people) == (True, False, False, False)
+        assert (ann in people, model(name="Ann", born=BORN, key=KEY) in people) == (True, False)
+        edited = people.put(model(name="Eve", born=BORN, key=KEY, id="ann", rev=ann.rev))
+        assert (ann in people, edited in people) == (False, True)
+        assert repr(people) == f"<Collection of {model.__name__} in 'people'>"
+
+
+@pytest.mark.parametrize("kind", ["Owner", None])
+def test_errors_say_what_a_document_is(kind: str | None) -> None:
+    with pouchdb.setup(":memory:", plugins=["collections"]) as env:
+        people = env["people"].collection(Plain, migrations=[dict])
+        env["people"].put({"_id": "x", "type": kind} if kind else {"_id": "x"})
+        with pytest.raises(OtherKind) as caught:
+            people.get("x")
+        assert caught.value.message == f"the document 'x' is not of the kind 'Plain': its type is {kind!r}"
+        for id, version in (("y", 9), ("z", "2")):
+            env["people"].put({"_id": id, "type": "Plain", "version": version})
+        with pytest.raises(NewerVersion, match="the document 'y' has version 9; 2 is the newest known here"):
+            people.get("y")
+        with pytest.raises(ModelError, match="the document 'z' has an invalid version: '2'"):
+            people.get("z")
 
 
 # -- pure --------------------------------------------------------------------------------------------

@@ -162,7 +162,8 @@ def _admins(host: str, admin: str | None) -> dict[str, str]:
     password = os.environ.get(PASSWORD, "")
     if admin is None:
         if not _loopback(host):
-            raise click.UsageError(f"listening on {host} needs an administrator: --admin NAME, with the password in {PASSWORD}")
+            needed = f"--admin NAME, with the password in {PASSWORD}"
+            raise click.UsageError(f"listening on {host} needs an administrator: {needed}")
         return {}
     if not password:
         raise click.UsageError(f"--admin needs a password, in the variable {PASSWORD}")
