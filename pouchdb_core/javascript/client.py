@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pouchdb_core.forks import renew_in_child
+from pouchdb_core.javascript.ahead import Ahead
 from pouchdb_core.javascript.conversation import Conversation
 from pouchdb_core.javascript.engine_interface import Engine, Limits
 from pouchdb_core.javascript.javascript_errors import (
@@ -184,6 +185,30 @@ class JavaScriptPool:
             return self._attempt(sandbox, identifiers, call, units=units)
         finally:
             self.log(sandbox, logs)
+
+    def begin(self, sandbox: Sandbox, operation: str, identifiers: Sequence[str], text: bytes) -> Ahead:
+        """Send an operation of functions to a process, which works on it while the caller does something else.
+
+        The process is nobody else's until the result is taken, or `close` is called. It has a seat only while the
+        request is sent, so this is for short ones: the caller, or its listeners, may call functions meanwhile.
+        """
+        state = self._states[-1]
+        with self.turn(sandbox), self.striking(sandbox, identifiers, 0):
+            process, _ = self._process(state, sandbox)
+            try:
+                self._prepare(process, sandbox, identifiers)
+                line = f"call {sandbox.number} {sandbox.limits.inner_seconds():.3f} {operation}"
+                process.send(line, text, sandbox.limits.seconds)
+            except (OutOfMemory, ProcessEnded, Letter) as error:
+                failure = self.failure(process, sandbox, error)
+                process.kill()
+                self.put_back(process)
+                raise failure from None
+            except BaseException:
+                process.kill()
+                self.put_back(process)
+                raise
+        return Ahead(self, sandbox, process)
 
     def compile(self, sandbox: Sandbox, identifier: str) -> None:
         """Compile a function of the sandbox, where it will probably run. Raises CompilationError."""

@@ -54,7 +54,7 @@ class Limits:
     streams: int = 8  # more list functions than these are not held for slow clients: their output goes to a file first
     contexts: int = 16  # kept at a time in a process; the least recently used one goes
     strikes: int = 3  # kills until a function is quarantined
-    batch_documents: int = 100
+    batch_documents: int = 100  # where they are quick, ten times as many
     batch_bytes: int = 256 * 1024
 
     def inner_seconds(self) -> float:

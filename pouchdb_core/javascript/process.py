@@ -149,6 +149,24 @@ class WorkerProcess:
         """
         return self._exchange(self._frame(line, text), seconds)
 
+    def send(self, line: str, text: bytes, seconds: float) -> None:
+        """Send one request whose answer `receive` reads later; nothing else may be sent in between."""
+        if self.dead:
+            raise self._end()
+        self._watchdog.arm(seconds)
+        try:
+            self._write(self._frame(line, text))
+        except OSError:
+            raise self._end() from None
+        except BaseException:
+            self.kill()
+            raise
+        self._watchdog.disarm()
+
+    def receive(self, seconds: float) -> tuple[bytes, bytes]:
+        """Return letter and text of the answer to what was sent; the time since then does not count."""
+        return self._exchange(None, seconds)
+
     def tell(self, line: str) -> None:
         """Send a request that is not answered."""
         if self.dead:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pouchdb_core.javascript.ahead import Ahead
 from pouchdb_core.javascript.conversation import Answer, Negotiate, Streamed
 from pouchdb_core.javascript.engine_interface import Limits
 from pouchdb_core.javascript.javascript_errors import (
@@ -72,6 +73,47 @@ class Sandbox:
 
         Documents are JSON objects, or their JSON text as bytes, which saves the encoding.
         """
+        head = self._pool.dump(self._known(identifiers))
+        row, failed = self._emitted(identifiers), _for_each(identifiers)
+        return self._each_line("map", identifiers, head, documents, row, failed)
+
+    def map_ahead(self, identifiers: Sequence[str], documents: Iterable[Any]) -> Iterator[list[Emitted]]:
+        """Yield the rows that `map` returns; the next batch is under way while the caller handles those of one.
+
+        This is so where batches are quick; slow functions run while their caller waits. Close the iterator, or read it
+        to its end: its process waits for nobody else.
+        """
+        head = self._pool.dump(self._known(identifiers))
+        row, failed = self._emitted(identifiers), _for_each(identifiers)
+
+        def batch(lines: list[bytes], ahead: Ahead | None = None) -> list[list[Emitted]]:
+            return self._batch("map", identifiers, head, lines, row, failed, ahead)
+
+        begun: tuple[list[bytes], Ahead] | None = None
+        try:
+            for lines in self._batches(documents):
+                rows: list[list[Emitted]] = []
+                if begun is not None:
+                    taken, begun = begun, None
+                    rows = batch(*taken)
+                if self._pace > self.limits.batch_documents:
+                    try:
+                        begun = lines, self._pool.begin(self, "map", identifiers, b"\n".join([head, *lines]))
+                    except LimitError:
+                        # Again, by who tries twice.
+                        self._pace = self.limits.batch_documents
+                yield from rows
+                if begun is None:
+                    yield from batch(lines)
+            if begun is not None:
+                taken, begun = begun, None
+                yield from batch(*taken)
+        finally:
+            if begun is not None:
+                begun[1].close()
+
+    def _emitted(self, identifiers: Sequence[str]) -> Callable[[Any], list[Emitted]]:
+        """Return the decoder of what map functions made of one document."""
 
         def row(result: Any) -> list[Emitted]:
             if type(result) is not list or len(result) != len(identifiers):
@@ -86,8 +128,7 @@ class Sandbox:
                         break
             return result
 
-        head = self._pool.dump(self._known(identifiers))
-        return self._each_line("map", identifiers, head, documents, row, lambda error: [error for _ in identifiers])
+        return row
 
     def reduce(self, identifiers: Sequence[str], keys: Any, values: Sequence[Any], rereduce: bool) -> list[Outcome]:
         """Reduce one group with each function. `keys` is a list of [key, id], or None when reducing again."""
@@ -104,7 +145,7 @@ class Sandbox:
             return [self._outcome(one) for one in result]
 
         head = self._pool.dump({"functions": self._known(identifiers), "rereduce": rereduce})
-        return self._each_line("reduce", identifiers, head, groups, row, lambda error: [error for _ in identifiers])
+        return self._each_line("reduce", identifiers, head, groups, row, _for_each(identifiers))
 
     def call_each(
         self, identifier: str, arguments: Iterable[Sequence[Any] | bytes], shared: Sequence[Any] = ()
@@ -174,6 +215,12 @@ class Sandbox:
         failed: Callable[[LimitError], Any],
     ) -> list[Any]:
         results: list[Any] = []
+        for batch in self._batches(things):
+            results += self._batch(operation, identifiers, head, batch, decode, failed)
+        return results
+
+    def _batches(self, things: Iterable[Any]) -> Iterator[list[bytes]]:
+        """Yield lines of JSON, as many at a time as the pace allows when they are taken."""
         batch: list[bytes] = []
         size = 0
         dump, largest = self._pool.dump, self.limits.batch_bytes
@@ -181,12 +228,11 @@ class Sandbox:
             line = dump(thing)
             size += len(line)
             if batch and (size > largest or len(batch) >= self._pace):
-                results += self._batch(operation, identifiers, head, batch, decode, failed)
+                yield batch
                 batch, size = [], len(line)
             batch.append(line)
         if batch:
-            results += self._batch(operation, identifiers, head, batch, decode, failed)
-        return results
+            yield batch
 
     def _batch(
         self,
@@ -196,7 +242,10 @@ class Sandbox:
         lines: list[bytes],
         decode: Callable[[Any], Any],
         failed: Callable[[LimitError], Any],
+        ahead: Ahead | None = None,
     ) -> list[Any]:
+        """Return the results of some lines; `ahead`: they are under way already."""
+
         def read(result: Any) -> tuple[list[Any], bool]:
             if not isinstance(result, list):  # the dispatcher itself failed
                 if self._thrown(result).is_null:
@@ -207,18 +256,26 @@ class Sandbox:
             suspicious = any(map(_null_thrown, result))
             return [decode(one) for one in result], suspicious
 
-        text = b"\n".join([head, *lines])
         began = time.monotonic()
         try:
-            results, suspicious = self._pool.run(self, operation, identifiers, text, read, units=len(lines))
+            if ahead is None:
+                text = b"\n".join([head, *lines])
+                results, suspicious = self._pool.run(self, operation, identifiers, text, read, units=len(lines))
+            else:
+                results, suspicious = ahead.result(read)
             self._keep_pace(len(lines), time.monotonic() - began)
             # QuickJS throws null when it has no memory left for an error object. This cannot be told from
             # `throw null`, so after a null the context is thrown away, and a batch is done again one by one.
             if suspicious:
                 self.generation += 1
+                self._pace = min(self._pace, self.limits.batch_documents)
             if not suspicious or len(lines) == 1:
                 return results
         except LimitError as error:
+            self._pace = min(self._pace, self.limits.batch_documents)
+            if ahead is not None and (len(lines) == 1 or not isinstance(error, TimedOut)):
+                # It may have been the fault of another function, or counts as a strike: see `JavaScriptPool.run`.
+                return self._batch(operation, identifiers, head, lines, decode, failed)
             if len(lines) == 1:
                 if isinstance(error, (OutOfMemory, OutputTooLarge)):
                     return [failed(error)]
@@ -232,8 +289,8 @@ class Sandbox:
         """Make batches that take about `_PACE` seconds: other calls wait for their turn meanwhile."""
         if seconds > 2 * _PACE:
             self._pace = max(1, int(count * _PACE / seconds))
-        elif seconds < _PACE / 2 and count >= self._pace < self.limits.batch_documents:
-            self._pace = min(2 * self._pace, self.limits.batch_documents)
+        elif seconds < _PACE / 2 and count >= self._pace < (most := _QUICK * self.limits.batch_documents):
+            self._pace = min(2 * self._pace, most)
 
     def _discard_after(self, thrown: ThrownError | None) -> None:
         if thrown is not None and thrown.is_null:
@@ -284,6 +341,13 @@ class Sandbox:
 
 _PACE = 0.1
 """Seconds that a batch should take at most."""
+_QUICK = 10
+"""How many times `Limits.batch_documents` are in a batch of quick functions: each batch costs changes of process."""
+
+
+def _for_each(identifiers: Sequence[str]) -> Callable[[LimitError], list[Any]]:
+    """Return what makes of the failure of a unit one for each of its functions."""
+    return lambda error: [error for _ in identifiers]
 
 
 def _response(value: Any) -> dict[str, Any] | None:

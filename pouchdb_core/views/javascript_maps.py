@@ -131,6 +131,12 @@ class JavaScriptFunctions:
     def map(self, identifiers: Sequence[str], documents: Iterable[bytes]) -> list[list[Emitted]]:
         return _asked(lambda: cast("list[list[Emitted]]", self.sandbox.map(identifiers, documents)))
 
+    def map_ahead(self, identifiers: Sequence[str], documents: Iterable[bytes]) -> Iterator[list[Emitted]]:
+        try:
+            yield from cast("Iterator[list[Emitted]]", self.sandbox.map_ahead(identifiers, documents))
+        except JavaScriptError as error:
+            raise failure(error) from error
+
     def reduce_groups(self, identifiers: Sequence[str], groups: Iterable[Any], rereduce: bool) -> list[list[Outcome]]:
         return _asked(lambda: self.sandbox.reduce_groups(identifiers, groups, rereduce))
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.safe_repr import safe_repr
@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
     from pouchdb_core.javascript import Answer
 
-__all__ = ["Emitted", "Functions", "Outcome", "Streamed", "ViewServer", "functions_of", "language_of", "server_of"]
+__all__ = [
+    "Emitted",
+    "Functions",
+    "MapsAhead",
+    "Outcome",
+    "Streamed",
+    "ViewServer",
+    "functions_of",
+    "language_of",
+    "mapped",
+    "server_of",
+]
 
 Emitted = list[list[Any]] | Exception
 """The [key, value] pairs that one function emitted for one document, or the error."""
@@ -78,6 +89,27 @@ class Functions(Protocol):
         no further than its caller reads.
         """
         ...
+
+
+@runtime_checkable
+class MapsAhead(Protocol):
+    """Functions that run elsewhere. If a view server's are not, ``mapped`` calls ``Functions.map``."""
+
+    def map_ahead(self, identifiers: Sequence[str], documents: Iterable[bytes]) -> Iterator[list[Emitted]]:
+        """Yield what ``Functions.map`` returns, while the functions run over the documents that follow."""
+
+
+def mapped(
+    functions: Functions, identifiers: Sequence[str], documents: Sequence[bytes]
+) -> Generator[list[Emitted], None, None]:
+    """Yield for each document what map functions emit, for each function; they run on while the caller handles it.
+
+    Read it to its end, or close it: a process may be waiting with an answer. Raises as ``Functions.map`` does.
+    """
+    if isinstance(functions, MapsAhead):
+        yield from functions.map_ahead(identifiers, documents)
+    else:
+        yield from functions.map(identifiers, documents)
 
 
 class Streamed(Protocol):

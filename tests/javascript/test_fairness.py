@@ -116,8 +116,8 @@ def test_batches_become_short_where_documents_take_long(pool: JavaScriptPool) ->
     slow = opened(pool, "slow", "map", SPIN)
     assert len(slow.map(["f"], [{"ms": 15}] * 40)) == 40
     assert slow._pace < 10
-    slow.map(["f"], [{"ms": 0}] * 2000)
-    assert slow._pace == 100
+    slow.map(["f"], [{"ms": 0}] * 5000)
+    assert slow._pace >= 100
 
 
 def test_one_process_while_one_call_at_a_time_is_made(pool: JavaScriptPool) -> None:

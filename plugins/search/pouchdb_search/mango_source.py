@@ -7,7 +7,7 @@ of CouchDB), unless ``default_field`` is not enabled; each field is found by its
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from pouchdb_core.errors import BadRequest, NotSupported
@@ -45,7 +45,7 @@ class MangoSource(TextSource):
 
     def entries(
         self, ids: Sequence[str], documents: Sequence[bytes], *, texts: bool = False
-    ) -> Iterator[Document | Exception]:
+    ) -> Generator[Document | Exception, None, None]:
         for id, text in zip(ids, documents, strict=True):
             doc = load(text)
             calls = list(self._calls(doc)) if self._passes is None or self._passes(doc) else []

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,15 +128,16 @@ class TextIndex(OutsideIndex):
             size = sum(len(change.text) for change in living) // len(living)
             self.batch_documents = max(1000, min(MOST, TEXT // (size + 1)))
         work = _Work(Names(self.state))
-        entries = self.source.entries([change.id for change in living], [change.text for change in living])
-        for change, entry in zip(living, entries, strict=True):
-            if isinstance(entry, Exception):
-                batch.report(change.id, function_error(entry, f"search index {self.place.member!r}", change.id))
-            elif not entry.empty:
-                # At once: thousands of entries would keep the garbage collector busy.
-                entry.rev = change.rev
-                work.names.add(entry, self.definition.nouveau)
-                work.documents.append((entry.id, entry.tantivy(self.schema, work.names.slots)))
+        ids, texts = [change.id for change in living], [change.text for change in living]
+        with closing(self.source.entries(ids, texts)) as entries:
+            for change, entry in zip(living, entries, strict=True):
+                if isinstance(entry, Exception):
+                    batch.report(change.id, function_error(entry, f"search index {self.place.member!r}", change.id))
+                elif not entry.empty:
+                    # At once: thousands of entries would keep the garbage collector busy.
+                    entry.rev = change.rev
+                    work.names.add(entry, self.definition.nouveau)
+                    work.documents.append((entry.id, entry.tantivy(self.schema, work.names.slots)))
         return work, len(batch.changes)
 
     def apply(self, batch: Batch, work: _Work) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.jsontext import dump
-from pouchdb_core.views.servers import Functions
+from pouchdb_core.views.servers import Functions, mapped
 from pouchdb_search.entries import Definition, Document, indexed
 
 __all__ = ["TextSource"]
@@ -34,16 +35,20 @@ class TextSource:
 
     def entries(
         self, ids: Sequence[str], documents: Sequence[bytes], *, texts: bool = False
-    ) -> Iterator[Document | Exception]:
-        """Yield the entry of each document, or its error: the function throws, or calls ``index`` wrongly."""
-        for id, (pairs,) in zip(ids, self._functions.map([self._name], documents), strict=True):
-            if isinstance(pairs, Exception):
-                yield pairs
-                continue
-            try:
-                yield indexed(self.definition, id, pairs, texts=texts)
-            except (ValueError, TypeError) as error:
-                yield FunctionError(str(error), name="index_error")
+    ) -> Generator[Document | Exception, None, None]:
+        """Yield the entry of each document, or its error: the function throws, or calls ``index`` wrongly.
+
+        The function runs on while the caller handles an entry: read it to its end, or close it.
+        """
+        with closing(mapped(self._functions, [self._name], documents)) as emitted:
+            for id, (pairs,) in zip(ids, emitted, strict=True):
+                if isinstance(pairs, Exception):
+                    yield pairs
+                    continue
+                try:
+                    yield indexed(self.definition, id, pairs, texts=texts)
+                except (ValueError, TypeError) as error:
+                    yield FunctionError(str(error), name="index_error")
 
     def texts(self, documents: Sequence[Mapping[str, Any]]) -> list[Document]:
         """Return the entries of documents as they are now, with their strings; documents without one are left out."""

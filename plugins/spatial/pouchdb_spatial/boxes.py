@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pouchdb_core.revisions.numbers import is_double
 from pouchdb_core.safe_repr import safe_repr
 
-__all__ = ["GEOMETRIES", "Entry", "Flat", "Interval", "bounds_of", "entry_of", "geometry_of", "part_boxes"]
+__all__ = ["GEOMETRIES", "Entry", "Flat", "Interval", "bounds_of", "entry_of", "geometry_of", "part_boxes", "point_of"]
 
 Interval = tuple[float, float]
 Flat = tuple[float, float, float, float]
@@ -16,6 +17,8 @@ Flat = tuple[float, float, float, float]
 GEOMETRIES = frozenset(
     ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"]
 )
+WHOLE = 2**53
+"""Whole numbers up to here are doubles."""
 DEPTH = 20
 """The deepest nesting of collections within collections."""
 
@@ -38,6 +41,20 @@ def geometry_of(value: Any) -> Mapping[str, Any] | None:
         if value.get("type") in GEOMETRIES:
             return value
     return None
+
+
+def point_of(key: Any) -> tuple[float, float] | None:
+    """Return the position of a GeoJSON point that is nothing else, in two dimensions; None of any other key."""
+    if not isinstance(key, dict) or len(key) != 2 or key.get("type") != "Point":
+        return None
+    at = key.get("coordinates")
+    if type(at) is not list or len(at) != 2:
+        return None
+    x, y = at
+    for each in at:
+        if not ((type(each) is float and math.isfinite(each)) or (type(each) is int and -WHOLE <= each <= WHOLE)):
+            return None
+    return x, y
 
 
 def entry_of(key: Any) -> Entry:

@@ -21,7 +21,7 @@ __all__ = [
     "related_points",
     "shapely_of",
     "shapes_of",
-    "stored_shapes",
+    "stored_shape",
 ]
 
 Geometries = Any
@@ -44,21 +44,16 @@ def shapely_of(geometry: Mapping[str, Any]) -> Any:
         raise BadRequest(f"the {geometry.get('type')} is not a valid geometry: {missing}") from error
 
 
-def stored_shapes(entries: Sequence[Entry]) -> list[bytes | None]:
-    """Return the stored form to compare each entry by: WKB, empty for a point equal to its box, or None.
+def stored_shape(entry: Entry) -> bytes | None:
+    """Return the stored form to compare an entry by: WKB, empty for a point equal to its box, or None.
 
     None means no geometry, or one that cannot be compared: rings of two points, wrong nesting. A polygon
     that crosses itself is stored as the area it covers.
     """
-    found: list[bytes | None] = []
-    for _, geometry, _ in entries:
-        if geometry is None:
-            found.append(None)
-        elif geometry.get("type") == "Point" and "bbox" not in geometry:
-            found.append(b"")
-        else:
-            found.append(_wkb(geometry))
-    return found
+    geometry = entry.geometry
+    if geometry is None:
+        return None
+    return b"" if geometry.get("type") == "Point" and "bbox" not in geometry else _wkb(geometry)
 
 
 def _wkb(geometry: Mapping[str, Any]) -> bytes | None:

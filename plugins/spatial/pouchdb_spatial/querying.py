@@ -197,19 +197,17 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
         again, reported[0] = reported[0], True
         left_out = LeftOut(db, "a query with a function")
         for docs in document_pages(db):
-            mapped = functions.map(["spatial"], [dump(doc) for doc in docs])
-            made: list[tuple[str, Any]] = []
             rows: list[Row] = []
-            for doc, (pairs,) in zip(docs, mapped, strict=True):
-                if not isinstance(pairs, Exception):
-                    made.append((doc["_id"], pairs))
-                elif not again:
-                    left_out(doc["_id"], function_error(pairs, "the function", doc["_id"]))
-            for id, found in emitted_rows(made):
-                if not isinstance(found, Exception):
-                    rows.extend(found)
-                elif not again:
-                    left_out(id, key_error(found, "the function", id))
+            for doc, (pairs,) in zip(docs, functions.map(["spatial"], [dump(doc) for doc in docs]), strict=True):
+                id = doc["_id"]
+                try:
+                    if not isinstance(pairs, Exception):
+                        rows += emitted_rows(id, pairs)
+                    elif not again:
+                        left_out(id, function_error(pairs, "the function", id))
+                except ValueError as error:
+                    if not again:
+                        left_out(id, key_error(error, "the function", id))
             yield [row for row in rows if bounds is None or overlaps(row.box, bounds)]
         left_out.finish()
 
