@@ -12,7 +12,7 @@ from pouchdb_core.runner import Idle
 from pouchdb_server.finishing import close_body
 from pouchdb_server.messages import Response, Subscribe
 
-__all__ = ["PIECE", "Lists", "Pieces", "Rows", "etag_of", "list_text", "members", "together"]
+__all__ = ["PIECE", "Begun", "Lists", "Pieces", "Rows", "etag_of", "list_text", "members", "together"]
 
 WHOLE = 256 * 1024
 """Bytes of a list that is answered in one piece, with its length and an ETag."""
@@ -23,6 +23,29 @@ PIECE = 16 * 1024
 NEWLINE = b"\r\n"
 TOGETHER = 100
 """Short rows that are passed on as one: each costs as much as to make its JSON."""
+
+
+class Begun:
+    """An iterator whose first piece has been read: yields it, then the rest.
+
+    ``close`` closes the rest, also when nothing was taken: a generator that was not begun never runs its ``finally``.
+    """
+
+    def __init__(self, first: bytes | Idle, rest: Iterator[bytes | Idle]) -> None:
+        self._first: bytes | Idle = first
+        self._rest = rest
+
+    def __iter__(self) -> Iterator[bytes | Idle]:
+        return self
+
+    def __next__(self) -> bytes | Idle:
+        first, self._first = self._first, b""
+        return first or next(self._rest)
+
+    def close(self) -> None:
+        """Close it: the rest is not needed."""
+        self._first = b""
+        close_body(self._rest)
 
 
 class Pieces(Response):
@@ -59,7 +82,7 @@ class Pieces(Response):
             super().__init__(first, headers=headers, content_type="application/json")
             self.etag = etag_of(first) if etag else None
         else:
-            super().__init__(_again(first, pieces), headers=headers, content_type="application/json", wakes=wakes)
+            super().__init__(Begun(first, pieces), headers=headers, content_type="application/json", wakes=wakes)
 
 
 class Rows(Pieces):
@@ -155,12 +178,3 @@ def _lists_text(lists: Iterable[tuple[Iterable[Any], Mapping[str, Any]]]) -> Ite
         yield from list_text(rows, head)
         separator = b","
     yield b"]}\n"
-
-
-def _again(first: bytes, rest: Iterator[bytes | Idle]) -> Iterator[bytes | Idle]:
-    try:
-        if first:
-            yield first
-        yield from rest
-    finally:
-        close_body(rest)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pouchdb_server import Route, Rows
-from pouchdb_server.rows import PIECE, TOGETHER, Lists, list_text, together
+from pouchdb_server.rows import PIECE, TOGETHER, Begun, Lists, list_text, together
 from pouchdb_server.testing import CouchServer
 
 import pouchdb
@@ -69,6 +69,19 @@ def test_a_long_list_is_made_while_it_is_read():
     answer = Rows(rows())
     answer.body.close()
     assert made[-1] == "closed"
+
+
+def test_a_body_of_which_nothing_was_sent_closes_what_it_was_made_from():
+    """Python 3.13 keeps what a generator that was not begun refers to, until that goes itself."""
+    pieces = iter([b"a", b"b", b"c"])
+    rest = (piece for piece in pieces)
+    body = Begun(next(rest), rest)
+    body.close()
+    assert list(rest) == []
+    assert list(body) == []
+    body = Begun(b"", pieces)
+    assert list(body) == [b"b", b"c"]
+    body.close()
 
 
 def test_what_is_slow_begins_at_once():

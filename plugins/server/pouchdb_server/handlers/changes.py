@@ -15,7 +15,7 @@ from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.runner import Idle
 from pouchdb_server.messages import Request, Response, Subscribe
 from pouchdb_server.query import is_number, json, number
-from pouchdb_server.rows import PIECE, Rows
+from pouchdb_server.rows import PIECE, Begun, Rows
 
 __all__ = ["Clock", "Timing", "changes", "timing"]
 
@@ -81,7 +81,7 @@ def changes(request: Request, database: SyncPouchDB) -> Response:
     # Errors in the request are reported before the head of the response is sent.
     first = next(body)
     headers = {"x-accel-buffering": "no", **({"cache-control": "no-cache"} if feed == "eventsource" else {})}
-    return Response(_again(first, body), 200, headers, content_type=content_type, wakes=_wakes(database))
+    return Response(Begun(first, body), 200, headers, content_type=content_type, wakes=_wakes(database))
 
 
 def _wakes(database: SyncPouchDB) -> Subscribe:
@@ -101,16 +101,6 @@ def _wakes(database: SyncPouchDB) -> Subscribe:
         return end
 
     return subscribe
-
-
-def _again(first: bytes | Idle, rest: Iterator[bytes | Idle]) -> Iterator[bytes | Idle]:
-    try:
-        yield first
-        yield from rest
-    finally:
-        close = getattr(rest, "close", None)
-        if close is not None:
-            close()
 
 
 def _asked(request: Request, database: SyncPouchDB, *, live: bool) -> Changes:
