@@ -27,12 +27,14 @@ CALLS = 7
 MAP = "function (doc) { emit(doc.type, doc.number); }"
 INDEX = {"index": {"fields": ["number"]}}
 VIEW = {"_id": "_design/v", "views": {"k": {"map": MAP, "reduce": "_stats"}}}
+PYTHON = {"_id": "_design/p", "language": "python", "views": {"k": {"map": "by_type", "reduce": "_stats"}}}
 SCHEMA = """
 CREATE TABLE docs (
   seq BIGINT PRIMARY KEY, id TEXT COLLATE "C" UNIQUE, rev TEXT, deleted INTEGER, tree BYTEA, body TEXT
 );
 CREATE TABLE meta (seq BIGINT, docs BIGINT);
 INSERT INTO meta VALUES (0, 0);
+CREATE TABLE by_type (key TEXT COLLATE "C", id TEXT COLLATE "C", value DOUBLE PRECISION, PRIMARY KEY (key, id));
 """
 LOCK = "SELECT seq, docs FROM meta FOR UPDATE"
 
@@ -45,6 +47,8 @@ class ByHand:
 
         self.connection = psycopg.connect(url, autocommit=True)
         self.execute = self.connection.execute
+
+    def make(self) -> None:
         self.execute(SCHEMA)
 
     def bulk_docs(self, docs: list[Document]) -> list[dict[str, Any]]:
@@ -88,14 +92,26 @@ class ByHand:
         rows = self.execute("SELECT seq, id, rev FROM docs WHERE seq > 0 ORDER BY seq", binary=True).fetchall()
         return [{"seq": seq, "id": id, "changes": [{"rev": rev}]} for seq, id, rev in rows]
 
+    def build(self) -> None:
+        """Make the rows of the view, by the same function in Python; a batch is one transaction."""
+        since, page = 0, None
+        while page is None or page:
+            with self.connection.transaction():
+                sql = "SELECT seq, id, body FROM docs WHERE seq > %s ORDER BY seq LIMIT %s"
+                page = self.execute(sql, (since, BATCH)).fetchall()
+                with self.connection.cursor().copy("COPY by_type FROM STDIN") as copy:
+                    for _, id, body in page:
+                        doc = orjson.loads(body)
+                        if "type" in doc:
+                            copy.write_row((doc["type"], id, doc["number"]))
+                since = page[-1][0] if page else since
+
+    def grouped(self) -> list[Any]:
+        value = "sum(value), count(*), min(value), max(value), sum(value * value)"
+        return self.execute(f"SELECT key, {value} FROM by_type GROUP BY key ORDER BY key").fetchall()
+
     def close(self) -> None:
         self.connection.close()
-
-
-def _timed(work: Callable[[], Any], count: int) -> float:
-    start = perf_counter()
-    work()
-    return (perf_counter() - start) / count * 1e6
 
 
 class Processors:
@@ -150,22 +166,43 @@ def _measure(db: Any, docs: list[list[Document]], view: bool, processors: Proces
         "changes": (lambda: [db.changes() for _ in range(CALLS)], CALLS * count),
     }
     if view:
-        work["view build"] = (lambda: db.query("v/k"), count)
+        work["view build, in JavaScript"] = (lambda: db.query("v/k"), count)
+        work["view build, in Python"] = (lambda: db.query("p/k"), count)
         work["grouped view"] = (lambda: [db.query("v/k", group=True) for _ in range(CALLS)], CALLS)
+        work["find"] = (lambda: [_find(db, n) for n in range(SINGLE)], SINGLE)
+    else:
+        work["view build, in Python"] = (db.build, count)
+        work["grouped view"] = (lambda: [db.grouped() for _ in range(CALLS)], CALLS)
     found = {}
     for what, (call, times) in work.items():
-        if what == "view build":
+        if what == "view build, in JavaScript":
             db.put(VIEW)
+        elif what == "view build, in Python" and view:
+            db.environment.register_function("by_type", _by_type)
+            db.put(PYTHON)
+        elif what == "find":
+            db.create_index(INDEX)
         start = perf_counter()
         busy = processors.of(call, times)
         found[what] = (perf_counter() - start) / times * 1e6, busy
     return found
 
 
+def _by_type(doc: Any) -> Iterator[tuple[Any, Any]]:
+    if "type" in doc:
+        yield doc["type"], doc["number"]
+
+
+def _find(db: Any, number: int) -> Any:
+    """Find 25 documents by an index."""
+    return db.find({"selector": {"number": {"$gte": number}}, "sort": ["number"], "limit": 25})
+
+
 WRITER = """
 import sys, pouchdb
 from bench.documents import anonymous_batches
-db = pouchdb.setup(sys.argv[1])["two"]
+from bench.postgres import ByHand
+db = ByHand(sys.argv[1]) if sys.argv[4] else pouchdb.setup(sys.argv[1])["two"]
 print("ready", flush=True)
 sys.stdin.readline()
 for number, batch in enumerate(anonymous_batches(int(sys.argv[3]))):
@@ -173,11 +210,12 @@ for number, batch in enumerate(anonymous_batches(int(sys.argv[3]))):
 """
 
 
-def _two_processes(where: str, count: int) -> float:
-    pouchdb.setup(where)["two"].close()
+def _two_processes(where: str, count: int, *, by_hand: bool = False) -> float:
+    if not by_hand:
+        pouchdb.setup(where)["two"].close()
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, where, each, str(count // 2)],
+            [sys.executable, "-c", WRITER, where, each, str(count // 2), "by hand" if by_hand else ""],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -221,12 +259,15 @@ def run_postgres(directory: Path, count: int, rounds: int, sizes: tuple[int, ...
         for number in range(rounds):
             here, there = pouchdb.setup(directory / f"r{number}"), pouchdb.setup(server.url(schema=f"r{number}"))
             server.run(f"CREATE SCHEMA hand{number}")
-            hand = ByHand(server.url(options=f"-csearch_path%3Dhand{number}"))
+            hand_url = server.url(options=f"-csearch_path%3Dhand{number}")
+            hand = ByHand(hand_url)
+            hand.make()
             ours, sqlite = (_measure(place["a"], docs, True, processors) for place in (there, here))
             theirs = _measure(hand, docs, False, processors)
             two = "two processes writing"
             ours[two] = _two_processes(server.url(schema=f"r{number}"), count), 0.0
             sqlite[two] = _two_processes(str(directory / f"r{number}"), count), 0.0
+            theirs[two] = _two_processes(hand_url, count, by_hand=True), 0.0
             for what in ours:
                 rows.setdefault(what, []).append((ours[what], sqlite[what], theirs.get(what, (0.0, 0.0))))
             hand.close()

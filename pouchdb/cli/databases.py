@@ -16,7 +16,7 @@ from pouchdb.cli.output import bytes_text
 from pouchdb.cli.status import Failure, Status
 from pouchdb.info import __version__
 from pouchdb.setup import installed_plugins
-from pouchdb_core.errors import FileExists
+from pouchdb_core.errors import Damaged, FileExists
 
 __all__ = ["COMMANDS", "backup", "compact", "create", "destroy", "info"]
 
@@ -43,11 +43,14 @@ def create(session: Session, db: str) -> None:
 def destroy(session: Session, db: str, yes: bool) -> None:
     """Delete a database with everything in it. This cannot be undone."""
     database = session.database(db, guess=False)
-    info = database.info()
+    try:
+        what = f"with its {database.info()['doc_count']:,} documents"
+    except Damaged as error:
+        what = f"({error.message})"
     if not yes:
         if session.output.json or not sys.stdin.isatty():
             raise Failure("destroy asks first, and there is no terminal to answer on", "add --yes", Status.USAGE)
-        click.confirm(f"Remove {database.name} with its {info['doc_count']:,} documents?", abort=True, err=True)
+        click.confirm(f"Remove {database.name} {what}?", abort=True, err=True)
     database.destroy()
     session.output.pairs({"destroyed": database.name})
 

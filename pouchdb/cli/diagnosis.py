@@ -11,7 +11,7 @@ from typing import Any
 from pouchdb.cli.output import bytes_text, counted
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.dump import is_checkpoint
-from pouchdb_core.errors import FunctionError, NotFound, PouchDBError
+from pouchdb_core.errors import Damaged, FunctionError, NotFound, PouchDBError
 from pouchdb_core.replication.checkpoint_document import refused_revisions
 from pouchdb_core.replication.replication_id import replication_id
 from pouchdb_core.replication.seqs import seq_number
@@ -25,6 +25,7 @@ LOW = 20
 """A revs_limit below this makes spurious conflicts in practice."""
 COUNTED = 1000
 """Conflicts that are counted: more than that is many."""
+RESTORE = "restore it from a backup or a dump, or replicate it to a new one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +59,28 @@ def problem(check: str, text: str, hint: str = "") -> Finding:
 
 def findings(db: SyncPouchDB, name: str) -> Iterator[Finding]:
     """Check a database: what is stored, its indexes, its replications. ``name`` is its name in hints."""
+    checks = [_conflicts(db, name), _checkpoints(db, name)]
     if db.remote:
         yield note("integrity", "it is on a server, which checks its files itself")
     else:
-        yield from _integrity(db)
-        yield from _journals(db)
-        yield from _indexes(db)
-        yield from _space(db, name)
-    yield from _conflicts(db, name)
-    yield from _checkpoints(db, name)
+        checks = [_integrity(db), _journals(db), _indexes(db), _space(db, name), *checks]
+    found: set[str] = set()
+    for check in checks:
+        try:
+            for each in check:
+                found.add(each.text)
+                yield each
+        except Damaged as error:
+            # The rest of the check cannot be done; others may.
+            if error.message not in found:
+                found.add(error.message)
+                yield problem("integrity", error.message, RESTORE)
 
 
 def _integrity(db: SyncPouchDB) -> Iterator[Finding]:
     problems = db.integrity_check()
     for each in problems:
-        yield problem("integrity", each, "restore it from a backup or a dump, or replicate it to a new one")
+        yield problem("integrity", each, RESTORE)
     if not problems:
         yield fine("integrity", "all that is stored fits together")
     loading = db.adapter.loading()

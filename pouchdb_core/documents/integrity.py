@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pouchdb_core.documents import local
 from pouchdb_core.documents.attachment_reader import verify
+from pouchdb_core.documents.parse import LOCAL
 from pouchdb_core.documents.read import parsed_body, tree_of
 from pouchdb_core.documents.store import Row, Store
-from pouchdb_core.errors import Damaged
+from pouchdb_core.errors import Damaged, NotFound
 
 __all__ = ["check_content", "damage"]
 
@@ -25,6 +27,7 @@ def damage(store: Store) -> Iterator[Damaged]:
         if not page:
             break
         after = page[-1][0]
+    yield from _damaged_local_documents(store)
     yield from _damaged_content(store)
 
 
@@ -67,6 +70,17 @@ def _check_document(store: Store, row: Row) -> None:
                 if name not in there:
                     text = f"attachment {name!r} of document {id!r} is damaged: its content is gone"
                     raise Damaged(text, id=id, rev=rev, attachment=name)
+
+
+def _damaged_local_documents(store: Store) -> Iterator[Damaged]:
+    for id in store.local_ids(LOCAL):
+        try:
+            local.read(store, id)
+        except NotFound:
+            # It was removed since.
+            continue
+        except Damaged as error:
+            yield error
 
 
 def _damaged_content(store: Store) -> Iterator[Damaged]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pouchdb_core.documents.parse import check_id, parse_local
 from pouchdb_core.documents.store import Store
-from pouchdb_core.errors import Conflict, NotFound
+from pouchdb_core.errors import Conflict, Damaged, NotFound
 from pouchdb_core.jsontext import load_record
 from pouchdb_core.results import Record
 from pouchdb_core.typing import DocumentInput
@@ -13,12 +13,15 @@ __all__ = ["read", "write"]
 
 
 def read(store: Store, id: str) -> Record:
-    """Return a local document. Raises NotFound."""
+    """Return a local document. Raises NotFound, Damaged."""
     row = store.local(check_id(id))
     if row is None:
         raise NotFound(id=id)
     rev, body = row
-    doc = load_record(body)
+    try:
+        doc = load_record(body)
+    except Damaged as error:
+        raise Damaged(f"document {id!r} is damaged: {error.message}", id=id) from error
     doc["_id"], doc["_rev"] = id, f"0-{rev}"
     return doc
 

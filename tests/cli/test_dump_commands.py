@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pouchdb_core import SyncEnvironment
+from pouchdb_core.errors import Damaged
 
 Cli = Callable[..., Any]
 Process = Callable[..., "subprocess.Popen[str]"]
@@ -239,3 +244,52 @@ def test_doctor_tells_of_a_journal_whose_database_was_moved(cli: Cli, env: SyncE
     done = cli("doctor", "a", "--json")
     assert ("problem", "gone.pouchdb-wal has no database beside it") in findings(done)
     assert done.status == 7
+
+
+DAMAGES = {
+    "the counters are gone": "DELETE FROM counters",
+    "a body is no JSON": "UPDATE documents SET body = x'7b6e6f' WHERE id = '001'",
+    "a tree is no tree": "UPDATE documents SET tree = x'ff00ff' WHERE id = '001'",
+    "a design document is no JSON": "UPDATE documents SET body = x'7b6e6f' WHERE id = '_design/v'",
+    "a checkpoint is no JSON": "UPDATE local_documents SET body = x'7b6e6f'",
+}
+
+
+@pytest.mark.parametrize("sql", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_database_is_diagnosed_and_can_be_removed(
+    cli: Cli, env: SyncEnvironment, directory: Path, sql: str
+) -> None:
+    filled(env)
+    env["a"].put({"_id": "_design/v", "views": {"k": {"map": "function (doc) { emit(doc._id); }"}}})
+    env["a"].bulk_docs([{"_id": "001", "_rev": "1-a", "x": 1}], new_edits=False)
+    env.replicate("a", "b")
+    env.close()
+    with contextlib.closing(sqlite3.connect(directory / "a.pouchdb")) as file, file:
+        assert file.execute(sql).rowcount > 0
+    done = cli("doctor", "a", "--json")
+    assert done.status == 7, done.err
+    told = [text for level, text in findings(done) if level == "problem"]
+    assert any("damaged" in text or "row is gone" in text for text in told)
+    assert len(told) == len(set(told))
+    # What cannot be counted can be removed.
+    assert cli("destroy", "a", "--yes").status == 0
+    assert "a" not in cli("ls").out.split()
+
+
+def test_a_call_of_a_database_without_its_counters(env: SyncEnvironment, directory: Path) -> None:
+    env["a"].put({"_id": "x"})
+    env.close()
+    with contextlib.closing(sqlite3.connect(directory / "a.pouchdb")) as file, file:
+        file.execute("DELETE FROM counters")
+    import pouchdb
+
+    with pouchdb.setup(directory, plugins=[]) as again:
+        calls: list[Callable[[], Any]] = [
+            again["a"].info,
+            again["a"].all_docs,
+            again["a"].changes,
+            lambda: again["a"].put({"_id": "y"}),
+        ]
+        for call in calls:
+            with pytest.raises(Damaged, match="'a' is damaged: the row of its counters is gone"):
+                call()

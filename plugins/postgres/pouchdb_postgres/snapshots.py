@@ -16,8 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from pouchdb_core.adapters.sql.sql_store import COUNTERS
 from pouchdb_core.adapters.write_lock import Turn, holder
-from pouchdb_core.errors import NotFound
-from pouchdb_postgres.failures import GONE, lost, storage_error
+from pouchdb_postgres.failures import lost, storage_error
 from pouchdb_postgres.lending import Lending
 from pouchdb_postgres.session import Session
 
@@ -36,7 +35,8 @@ _ENTRIES = (
 class Moment(NamedTuple):
     """What a snapshot has read at its beginning."""
 
-    counters: tuple[int, ...]
+    counters: tuple[int, ...] | None
+    """Their row."""
     entries: dict[tuple[str, str], tuple[Any, ...]] | None
     """The register of indexes by kind and signature; None if it was not read, or is long."""
 
@@ -84,14 +84,12 @@ class Snapshot(Turn):
         return self._session
 
     def moment(self) -> Moment:
-        """Return what was read at the beginning. Raises NotFound if the database was destroyed."""
+        """Return what was read at the beginning. Raises NotFound if the database was destroyed by then."""
         if self._moment is None:
             rows, *entries = self._begin((_COUNTERS, _ENTRIES) if self._indexes else (_COUNTERS,))
-            if not rows:
-                raise NotFound(f"{self._connections.what}: {GONE}")
             found = entries[0] if entries else None
             known = None if found is None or len(found) > MANY else {(row[1], row[2]): row for row in found}
-            self._moment = Moment(rows[0], known)
+            self._moment = Moment(rows[0] if rows else None, known)
         return self._moment
 
     def _begin(self, wanted: Sequence[str]) -> list[list[tuple[Any, ...]]]:

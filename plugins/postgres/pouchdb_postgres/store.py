@@ -13,10 +13,9 @@ from pouchdb_core.adapters.sql.sql_store import CONTENT, COUNTERS, SqlStore
 from pouchdb_core.changes.notify import Notifier
 from pouchdb_core.documents.content import Digests
 from pouchdb_core.documents.store import Content, Counters, Row, RowChanges
-from pouchdb_core.errors import NotFound, NotSupported
+from pouchdb_core.errors import NotSupported
 from pouchdb_core.jsontext import dump
 from pouchdb_postgres.connections import Connections
-from pouchdb_postgres.failures import GONE
 from pouchdb_postgres.schema import LONGEST
 from pouchdb_postgres.session import Json
 
@@ -57,11 +56,8 @@ class PostgresStore(SqlStore):
             self._check_whole()
         moment = self.connections.moment()
         if moment is not None:
-            return Counters(*moment.counters)
-        row = self._one(f"SELECT {COUNTERS} FROM counters")
-        if row is None:
-            raise NotFound(f"{self.connections.what}: {GONE}")
-        return Counters(*row)
+            return self._counters(moment.counters, self.connections.what)
+        return self._counters(self._one(f"SELECT {COUNTERS} FROM counters"), self.connections.what)
 
     def write(self) -> AbstractContextManager[Counters]:
         return self.connections.write()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pouchdb
+from pouchdb_core.errors import Damaged
 
 pytest.importorskip("click")
 
@@ -50,3 +53,27 @@ def test_the_option_takes_a_url(url: str) -> None:
     status, said = run("elsewhere", "ls", "--directory", url)
     assert status == 0
     assert said.startswith("no databases in postgresql://127.0.0.1:")
+
+
+def test_a_damaged_database_is_diagnosed_and_can_be_removed(url: str, postgres: Any) -> None:
+    with pouchdb.setup(url, plugins=["postgres"]) as place:
+        db = place["notes"]
+        db.bulk_docs([{"_id": "a", "n": 1}, {"_id": "b", "n": 2}])
+        schema = db.adapter.store.connections.schema
+        postgres.run(f"UPDATE \"{schema}\".documents SET body = '{{nojson' WHERE id = 'a'")
+        status, said = run(url, "doctor", "notes")
+        assert status == 7
+        assert "document 'a' is damaged" in said
+        postgres.run(f'DELETE FROM "{schema}".counters')
+        # It was not destroyed, and nobody is to think so.
+        calls: list[Callable[[], Any]] = [db.info, db.all_docs, db.changes, lambda: db.put({"_id": "c"})]
+        for call in calls:
+            with pytest.raises(Damaged, match="'notes' is damaged: the row of its counters is gone"):
+                call()
+        assert db.get("b").n == 2
+    status, said = run(url, "doctor", "notes")
+    assert status == 7
+    assert "the row of its counters is gone" in said
+    assert "document 'a' is damaged" in said
+    assert run(url, "destroy", "notes", "--yes")[0] == 0
+    assert run(url, "ls")[1].startswith("no databases")

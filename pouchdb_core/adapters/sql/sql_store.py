@@ -9,7 +9,7 @@ from threading import get_ident
 from typing import Any, ClassVar
 
 from pouchdb_core.documents.store import Content, Counters, Head, LocalRow, Row, RowChanges, end_of_prefix
-from pouchdb_core.errors import ReentrantWrite
+from pouchdb_core.errors import Damaged, ReentrantWrite
 from pouchdb_core.jsontext import load
 
 __all__ = ["CONTENT", "COUNTERS", "NAMES", "SqlStore"]
@@ -46,6 +46,12 @@ class SqlStore:
         """The thread that is in the middle of changing rows, or 0."""
         self._body = self.BYTES.format("body")
         self._bare, self._row = "seq, id, rev, deleted, tree, NULL", f"seq, id, rev, deleted, tree, {self._body}"
+
+    def _counters(self, row: Sequence[int] | None, what: str) -> Counters:
+        """Return the counters of a database, which ``what`` names, from their row. Raises Damaged."""
+        if row is None:
+            raise Damaged(f"{what} is damaged: the row of its counters is gone")
+        return Counters(*row)
 
     # -- documents -------------------------------------------------------------------------------
 

@@ -205,7 +205,7 @@ class File(Connections):
         # SQLite shares memory with other readers by files beside the database, which cannot be made here.
         if _size(f"{self._path}-wal"):
             raise ReadOnlyStorage(
-                f"{self._what} cannot be read: its newest documents are in {self._path.name}-wal, which needs a "
+                f"{self.what} cannot be read: its newest documents are in {self._path.name}-wal, which needs a "
                 f"directory that can be written; {self._path.parent} cannot be"
             )
         held = self._open("mode=ro&immutable=1")
@@ -275,16 +275,16 @@ class File(Connections):
     def _gone(self) -> NotFound:
         # From now on every call checks.
         self._look_at = 0.0
-        return NotFound(f"{self._what}: the database was destroyed or replaced while it was open")
+        return NotFound(f"{self.what}: the database was destroyed or replaced while it was open")
 
     def _error(self, error: Exception) -> ServerError:
         ours = super()._error(error)
         if isinstance(ours, ReadOnlyStorage):
             if no_descriptor_left():
-                return TooManyOpenFiles(f"{self._what}: {too_many()}")
+                return TooManyOpenFiles(f"{self.what}: {too_many()}")
             reason = self._read_only()
             if reason is not None:
-                return ReadOnlyStorage(f"{self._what} cannot be written: {reason}")
+                return ReadOnlyStorage(f"{self.what} cannot be written: {reason}")
         return ours
 
     def _read_only(self) -> str | None:
@@ -320,7 +320,7 @@ class File(Connections):
             self.check()
             busy, frames, folded = self.one("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy or frames != folded:
-            raise StorageError(f"{self._what}: {frames - folded} pages of the journal are not in the file")
+            raise StorageError(f"{self.what}: {frames - folded} pages of the journal are not in the file")
 
     # -- forks -------------------------------------------------------------------------------------------
 

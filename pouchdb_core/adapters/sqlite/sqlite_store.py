@@ -84,7 +84,7 @@ class SqliteStore(SqlStore):
     def counters(self) -> Counters:
         if self._saving:
             self._check_whole()
-        return Counters(*self._one(f"SELECT {COUNTERS} FROM counters"))
+        return self._counters(self._one(f"SELECT {COUNTERS} FROM counters"), self.connections.what)
 
     def write(self) -> AbstractContextManager[Counters]:
         return Writing(_Write(self))

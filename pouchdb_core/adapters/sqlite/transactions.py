@@ -197,7 +197,7 @@ class Transaction(Turn):
 
     def _enter_part(self, outer: Turn) -> Any:
         if not isinstance(outer, Transaction):
-            raise ReentrantWrite(f"{self._connections._what}: this thread is in the middle of reading it")
+            raise ReentrantWrite(f"{self._connections.what}: this thread is in the middle of reading it")
         try:
             self._outer = outer
             outer._parts.append(self)
@@ -251,7 +251,7 @@ class Connections(ABC):
     """A SQLite database as ``store`` uses it."""
 
     def __init__(self, what: str) -> None:
-        self._what = what
+        self.what = what
         self._closed = False
         self._turns = Turns()
         self._holding: Turn | None = None
@@ -296,7 +296,7 @@ class Connections(ABC):
         """Return the connection of the thread's transaction."""
         held = self._bound.get(get_ident())
         if held is None:
-            raise StorageError(f"{self._what}: rows are written in a transaction")
+            raise StorageError(f"{self.what}: rows are written in a transaction")
         return held
 
     @contextmanager
@@ -336,7 +336,7 @@ class Connections(ABC):
         return ours
 
     def _error(self, error: Exception) -> ServerError:
-        return storage_error(error, self._what)
+        return storage_error(error, self.what)
 
     def write(self) -> Writing:
         """Hold the write lock in a transaction."""
@@ -346,7 +346,7 @@ class Connections(ABC):
         """Raise ReentrantWrite if the calling thread is in the middle of a transaction."""
         owner = self._turns.record.get(0)
         if isinstance(owner, Transaction) and owner.thread == get_ident() and not self._turns.recover():
-            raise ReentrantWrite(f"{self._what}: {ReentrantWrite.default_message}")
+            raise ReentrantWrite(f"{self.what}: {ReentrantWrite.default_message}")
 
     def _turn(self) -> Holding:
         """Keep all writers out; does nothing if the thread already has the turn."""
@@ -358,7 +358,7 @@ class Connections(ABC):
             raise DatabaseClosed()
         if SPOILED and self.kin() in SPOILED:
             raise StorageError(
-                f"{self._what} was in use while this process was forked, and cannot be used in it: "
+                f"{self.what} was in use while this process was forked, and cannot be used in it: "
                 "fork when no thread reads or writes, and in a way that Python knows of"
             )
 
