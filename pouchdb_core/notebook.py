@@ -17,7 +17,7 @@ ROWS = 50
 COLUMNS = 20
 LONG = 200
 """Characters of a cell that are shown."""
-_LISTS = ("rows", "docs", "results")
+_LISTS = ("rows", "docs", "results", "features")
 
 
 def record_html(record: Mapping[str, Any]) -> str:

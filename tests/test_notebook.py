@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 
@@ -38,6 +40,8 @@ def test_only_so_much_is_shown() -> None:
     assert len(shown) < 20_000
     assert Record()._repr_html_() == "<table><tbody></tbody></table>"
     assert "rows" in Record(rows=[])._repr_html_()
+    places = Record(type="FeatureCollection", features=[{"type": "Feature", "geometry": None, "properties": {"n": 1}}])
+    assert "<th>geometry</th>" in places._repr_html_()
 
 
 def test_databases_and_environments(db: pouchdb.SyncPouchDB) -> None:
@@ -49,6 +53,37 @@ def test_databases_and_environments(db: pouchdb.SyncPouchDB) -> None:
     assert "http" in remote._repr_html_(), "nothing is asked"  # type: ignore[attr-defined]
     db.close()
     assert "closed" in db._repr_html_()
+
+
+def test_handles_say_what_they_do(db: pouchdb.SyncPouchDB) -> None:
+    feed = db.live_changes()
+    assert repr(feed) == "<Feed of 'notes', at seq 0, live>"
+    feed.cancel()
+    assert repr(feed) == "<Feed of 'notes', at seq 0, cancelled>"
+    sync = db.sync("copy", live=True)
+    assert re.fullmatch(r"<Sync of 'notes' and 'copy', (pending|active|paused)>", repr(sync))
+    sync.cancel()
+    assert sync.wait(20).status == "cancelled"
+    assert repr(sync) == "<Sync of 'notes' and 'copy', cancelled>"
+    assert repr(sync.pull) == "<Replication of 'copy' to 'notes', cancelled>"
+    remote = db.replicate_to("http://ada:secret@127.0.0.1:9/x", live=True, retry=True)
+    remote.cancel()
+    assert "127.0.0.1:9/x" in repr(remote)
+    assert "secret" not in repr(remote)
+
+
+def test_asynchronous_handles_say_what_they_do() -> None:
+    async def main() -> None:
+        async with pouchdb.setup(":memory:", async_=True) as env:
+            copied = env["notes"].replicate_to("copy")
+            assert repr(copied) == "<AsyncReplication pending>"
+            await copied
+            assert repr(copied) == "<AsyncReplication of 'notes' to 'copy', complete>"
+            feed = env["notes"].live_changes()
+            assert repr(feed).startswith("<AsyncFeed of 'notes', at seq ")
+            feed.cancel()
+
+    asyncio.run(main())
 
 
 def test_a_revision_tree_is_drawn(db: pouchdb.SyncPouchDB) -> None:

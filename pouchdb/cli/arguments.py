@@ -75,7 +75,7 @@ def json_of(given: str) -> Any:
         return from_text(text)
     except BadRequest as error:
         hint = ""
-        if given not in ("-", text):
+        if given != text:
             hint = "`pouchdb import` reads JSON lines, CSV and backups"
         elif given == text and text[:1] not in ("{", "["):
             hint = """a document is written as '{"_id": "milk"}', a file as @FILE, the standard input as -"""

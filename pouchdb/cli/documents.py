@@ -184,7 +184,7 @@ def _refuse_listing(given: dict[str, Any]) -> None:
         members = given.get(name)
         if isinstance(members, list) and members and all(isinstance(each, dict) for each in members):
             raise Failure(
-                f"this is not a document but {len(members):,} of them, in {name!r}",
+                f"this is a list of documents in {name!r}, not a document",
                 "`pouchdb import` reads such files; with --id it is written as one document",
                 Status.USAGE,
             )

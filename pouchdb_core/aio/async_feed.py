@@ -58,6 +58,9 @@ class AsyncFeed(AsyncHandle):
         db._life.unstarted.add(self)
         db._engine.unheard.add(self)
 
+    def _about(self) -> str:
+        return f"of {self.db.name!r}, at seq {self.last_seq!r}, {super()._about()}"
+
     def begin(self, db: Database, request: Changes, *, return_docs: bool) -> None:
         """Start the feed: its turn among the calls on the database has come. Raises for a bad request."""
         with self._stepping:

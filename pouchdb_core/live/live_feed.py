@@ -57,6 +57,9 @@ class Feed(LiveHandle):
         db._life.unstarted.add(self)
         db._engine.unheard.add(self)
 
+    def _about(self) -> str:
+        return f"of {self.db.name!r}, at seq {self.last_seq!r}, {super()._about()}"
+
     def cancel(self) -> None:
         if self.cancelled or self.done:
             return

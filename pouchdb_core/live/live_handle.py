@@ -66,6 +66,14 @@ class LiveHandle(EventEmitter):
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and hasattr(self, name)
 
+    def __repr__(self) -> str:
+        # Nothing is read or asked: it must neither block nor raise.
+        return f"<{type(self).__name__} {self._about()}>"
+
+    def _about(self) -> str:
+        """Return what it works on, and its state, for people."""
+        return "cancelled" if self.cancelled else "ended" if self.done else "live"
+
     @property
     def done(self) -> bool:
         """Whether it is over: complete, cancelled or failed."""

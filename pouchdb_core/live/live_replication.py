@@ -136,6 +136,13 @@ class Replication(LiveReplication):
         self._telling = threading.RLock()
         self._when_idle: list[Callable[[], None]] = []
 
+    def _about(self) -> str:
+        replicator = getattr(self, "replicator", None)
+        if replicator is None:
+            # Of asyncio, before its turn.
+            return "cancelled" if self.cancelled else "pending"
+        return f"of {replicator.source.name!r} to {replicator.target.name!r}, {self.state}"
+
     def _begin(
         self,
         replicator: Replicator,
@@ -213,7 +220,7 @@ class Replication(LiveReplication):
         return (self,)
 
     def _is_idle(self) -> bool:
-        replicator = self.replicator
+        replicator = getattr(self, "replicator", None)
         return not self.cancelled and replicator.state == "paused" and not replicator.doubted and not replicator.pending
 
     def _look_again(self) -> None:
@@ -358,6 +365,12 @@ class Sync(LiveReplication):
         self._paused: set[str] = set()
         for direction, each in (("push", push), ("pull", pull)):
             self._follow(direction, each)
+
+    def _about(self) -> str:
+        replicator = getattr(self.push, "replicator", None)
+        if replicator is None:
+            return "cancelled" if self.cancelled else "pending"
+        return f"of {replicator.source.name!r} and {replicator.target.name!r}, {self.state}"
 
     @property
     def canceled(self) -> bool:

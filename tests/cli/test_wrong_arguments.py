@@ -128,6 +128,7 @@ WRONG = [
     (["put", "notes", "@empty"], b"", 1, "empty is empty: a document in JSON is needed"),
     (["put", "notes", "@text.txt"], b"", 1, "text.txt is not JSON"),
     (["put", "notes"], b"", 1, "the standard input is empty"),
+    (["put", "notes", "-"], b'{"_id": "a"}\n{"_id": "b"}\n', 1, "`pouchdb import` reads JSON lines"),
     (["put", "notes"], b"\xff\xfe", 1, "the standard input is not UTF-8 text"),
     (["put", "notes", "milk"], b"", 1, "a file as @FILE"),
     (["put", "notes", "{_id: milk}"], b"", 1, "JSON has double quotes"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -115,13 +117,13 @@ def command(
     with contextlib.suppress(KeyboardInterrupt), pouchdb.setup(where, **options) as environment:
         try:
             app = create_app(environment, **settings)
-            with only_serving():
+            with only_serving(), _caught() as errors:
                 serve(app, host, port, started=started, **tls)
         except SystemExit as ended:
             # That is how uvicorn says that it could not listen; a signal ends it with 0.
             if not ended.code:
                 raise
-            raise _taken(host, port) from ended
+            raise _taken(host, port, errors[-1] if errors else None) from ended
 
 
 def _serve_with(plan: Plan, host: str, port: int, processes: int, started: Callable[[int], None]) -> None:
@@ -141,7 +143,7 @@ def _serve_with(plan: Plan, host: str, port: int, processes: int, started: Calla
     try:
         sockets = listen(host, port, processes)
     except OSError as error:
-        raise _taken(host, port) from error
+        raise _taken(host, port, error) from error
     try:
         Parent(plan, sockets, lambda: started(sockets[0].getsockname()[1])).run()
     except WorkerFailed as error:
@@ -151,11 +153,30 @@ def _serve_with(plan: Plan, host: str, port: int, processes: int, started: Calla
             each.close()
 
 
-def _taken(host: str, port: int) -> Failure:
-    return Failure(
-        f"it cannot listen on {host}:{port}",
-        "choose another --port (0 takes one that is free), or end what listens there",
-    )
+@contextlib.contextmanager
+def _caught() -> Iterator[list[OSError]]:
+    """Collect the errors that uvicorn logs when it cannot listen: they are reported in a better place."""
+    errors: list[OSError] = []
+
+    def passes(record: logging.LogRecord) -> bool:
+        if isinstance(record.msg, OSError):
+            errors.append(record.msg)
+        return not isinstance(record.msg, OSError)
+
+    logger = logging.getLogger("uvicorn.error")
+    logger.addFilter(passes)
+    try:
+        yield errors
+    finally:
+        logger.removeFilter(passes)
+
+
+def _taken(host: str, port: int, error: OSError | None) -> Failure:
+    reason = "" if error is None or error.errno is None else f": {os.strerror(error.errno).lower()}"
+    hint = "choose another --port (0 takes one that is free), or end the program that listens there"
+    if error is not None and error.errno in (errno.EACCES, errno.EADDRNOTAVAIL, None):
+        hint = "choose another --host or --port; ports below 1024 may need special rights"
+    return Failure(f"cannot listen on {host}:{port}{reason}", hint)
 
 
 def _admins(host: str, admin: str | None) -> dict[str, str]:

@@ -115,7 +115,16 @@ def test_a_port_that_is_taken(command, tmp_path):
         port = str(taken.getsockname()[1])
         process, _ = command("--port", port)
         assert process.wait(20) == 1
-        assert f"it cannot listen on 127.0.0.1:{port}" in process.stderr.read()
+        said = process.stderr.read().splitlines()
+        assert said[0] == f"pouchdb: cannot listen on 127.0.0.1:{port}: address already in use", said
+
+
+def test_a_host_that_is_not_this_machine(command):
+    process, _ = command("--host", "192.0.2.1", "--admin", "root", POUCHDB_ADMIN_PASSWORD="x")
+    assert process.wait(20) == 1
+    said = process.stderr.read().splitlines()
+    assert said[0].startswith("pouchdb: cannot listen on 192.0.2.1:0: ")
+    assert "--host" in said[1]
 
 
 def test_wrong_options_are_usage(command):
