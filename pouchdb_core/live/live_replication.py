@@ -220,7 +220,7 @@ class Replication(LiveReplication):
         return (self,)
 
     def _is_idle(self) -> bool:
-        replicator = getattr(self, "replicator", None)
+        replicator = self.replicator
         return not self.cancelled and replicator.state == "paused" and not replicator.doubted and not replicator.pending
 
     def _look_again(self) -> None:
