@@ -169,8 +169,9 @@ class Index(ABC):
     def prepare(self, batch: Batch) -> tuple[Any, int]:
         """Do the slow work; return the input of ``apply``, and how many of the changes were processed.
 
-        No lock is held: the result is discarded if another builder was faster. Processing fewer than all
-        changes bounds memory when documents emit a lot, and shows the others that the builder is alive.
+        No lock is held: the result is discarded if another builder was faster. An outside index has one builder, and
+        may write to its files already, if ``finish`` leaves nothing there that was not committed. Processing fewer than
+        all changes bounds memory when documents emit a lot, and shows the others that the builder is alive.
         """
         return None, len(batch.changes)
 
@@ -206,7 +207,10 @@ class OutsideIndex(Index):
         return self.place.directory.is_dir()
 
     def finish(self) -> None:
-        """Release what only a builder needs, such as a lock: building is done, or has failed. May be called twice."""
+        """Release what only a builder needs, such as a lock: building is done, or has failed. May be called twice.
+
+        What was written since the last ``commit`` must not be there for the next builder.
+        """
 
     def reset(self) -> None:
         """Start again in an empty folder; called after ``close``, when the old folder has been removed."""

@@ -13,6 +13,7 @@ import tantivy
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search import tokens
+from pouchdb_search.emails import Emails
 from pouchdb_search.stop_words import dropped_in
 from pouchdb_search.tokens import Tokenizer
 
@@ -299,7 +300,7 @@ def _made(name: str, stop: frozenset[str] | None) -> Analyzer:
     if name == "classic":
         return Analyzer(name, tokens.Classic(), _classic(usual))
     if name == "email":
-        return Analyzer(name, tokens.Emails(), _stopped(usual))
+        return Analyzer(name, Emails(), _stopped(usual))
     if name == "cjk":
         return Analyzer(name, tokens.Pairs(), _wide(CJK_STOP_WORDS if stop is None else stop))
     if name in LANGUAGES:

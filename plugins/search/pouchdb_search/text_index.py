@@ -9,7 +9,6 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,23 +81,18 @@ def _told(directory: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        code = re.search(r"os error (\d+)", str(error))
-        number = int(code[1]) if code else getattr(error, "errno", None)
-        # A thread of tantivy's that dies does not report why.
-        died = "io::Error" in str(error) and shutil.disk_usage(directory).free < HEAP
-        if died or number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise DiskFull(f"the disk is full; the search index is as it was: {error}") from error
-        raise StorageError(f"the search index cannot be used: {error}") from error
+        raise _failure(directory, error) from error
 
 
-@dataclass
-class _Work:
-    """What ``prepare`` makes for ``apply``."""
-
-    names: Names
-    """Of the index together with these documents."""
-    documents: list[tuple[str, tantivy.Document]] = field(default_factory=list)
-    """With their ids."""
+def _failure(directory: Path, error: Exception) -> StorageError:
+    """Return the error for one of tantivy's in a folder."""
+    code = re.search(r"os error (\d+)", str(error))
+    number = int(code[1]) if code else getattr(error, "errno", None)
+    # A thread of tantivy's that dies does not report why.
+    died = "io::Error" in str(error) and shutil.disk_usage(directory).free < HEAP
+    if died or number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return DiskFull(f"the disk is full; the search index is as it was: {error}")
+    return StorageError(f"the search index cannot be used: {error}")
 
 
 class TextIndex(OutsideIndex):
@@ -120,35 +114,44 @@ class TextIndex(OutsideIndex):
         """Its definition in the design document."""
         return self.source.definition
 
-    def prepare(self, batch: Batch) -> tuple[_Work, int]:
+    def prepare(self, batch: Batch) -> tuple[Names, int]:
+        """Give the documents to tantivy, whose thread indexes them meanwhile; without a commit they are dropped.
+
+        Returns the statistics of the index together with these documents.
+        """
         self.source.compile()
         living = batch.living
         if living:
             # Each commit waits for the disk several times: as many documents as memory allows.
             size = sum(len(change.text) for change in living) // len(living)
             self.batch_documents = max(1000, min(MOST, TEXT // (size + 1)))
-        work = _Work(Names(self.state))
+        with _told(self.place.directory):
+            writer = self._opened_writer()
+            replaced = batch.replaced
+            for id in replaced:
+                writer.delete_documents_by_term("id", id)
+        # Those of a first build may be there already if an earlier one ended between the commit and the checkpoint.
+        again = not (replaced or self._began_empty)
+        names, nouveau = Names(self.state), self.definition.nouveau
         ids, texts = [change.id for change in living], [change.text for change in living]
         with closing(self.source.entries(ids, texts)) as entries:
             for change, entry in zip(living, entries, strict=True):
                 if isinstance(entry, Exception):
                     batch.report(change.id, function_error(entry, f"search index {self.place.member!r}", change.id))
                 elif not entry.empty:
-                    # At once: thousands of entries would keep the garbage collector busy.
                     entry.rev = change.rev
-                    work.names.add(entry, self.definition.nouveau)
-                    work.documents.append((entry.id, entry.tantivy(self.schema, work.names.slots)))
-        return work, len(batch.changes)
+                    names.add(entry, nouveau)
+                    document = entry.tantivy(self.schema, names.slots)
+                    try:
+                        if again:
+                            writer.delete_documents_by_term("id", entry.id)
+                        writer.add_document(document)
+                    except (ValueError, OSError) as error:
+                        raise _failure(self.place.directory, error) from error
+        return names, len(batch.changes)
 
-    def apply(self, batch: Batch, work: _Work) -> None:
-        with _told(self.place.directory):
-            writer = self._opened_writer()
-            # Those of a first build may be there already if an earlier one ended between the commit and the checkpoint.
-            for id in batch.replaced or ([] if self._began_empty else [id for id, _ in work.documents]):
-                writer.delete_documents_by_term("id", id)
-            for _, document in work.documents:
-                writer.add_document(document)
-        self.state = work.names.state()
+    def apply(self, batch: Batch, work: Names) -> None:
+        self.state = work.state()
 
     def _opened_writer(self) -> Any:
         if self._writer is None:
@@ -231,7 +234,7 @@ class SearchKind(IndexKind):
     """``indexes``: pouchdb-search's without an analyzer, Cloudant's with one."""
 
     name = "indexes"
-    version = 8
+    version = 9
 
     def definitions(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

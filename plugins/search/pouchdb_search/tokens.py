@@ -10,11 +10,22 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Protocol
 
-__all__ = ["BLANKS", "Classic", "Emails", "Letters", "Pairs", "Pattern", "Standard", "Tokenizer", "Unblanked"]
+__all__ = [
+    "BLANKS",
+    "Classic",
+    "Letters",
+    "Pairs",
+    "Pattern",
+    "Standard",
+    "Tokenizer",
+    "Unblanked",
+    "longest",
+    "standard_words",
+]
 
 BLANKS = re.compile(r"\S+")
 
@@ -117,7 +128,8 @@ _JOINED = re.compile(r"\w+(?:[.':,;]\w+)*", re.ASCII)
 
 
 @cache
-def _standard() -> re.Pattern[str]:
+def standard_words() -> re.Pattern[str]:
+    """Return the expression of a word by Unicode's rules."""
     return re.compile(_unicode_words())
 
 
@@ -126,15 +138,16 @@ class Standard:
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield the beginning and end of each word."""
-        for found in (_ASCII_WORD if text.isascii() else _standard()).finditer(text):
+        for found in (_ASCII_WORD if text.isascii() else standard_words()).finditer(text):
             yield found.span()
 
     def words(self, text: str) -> list[str]:
         """Return the words, of ASCII in a quarter of the time."""
         if not text.isascii():
-            return _standard().findall(text)
+            return standard_words().findall(text)
         found: list[str] = _JOINED.findall(text)
-        if all(map(str.isalnum, found)):
+        # Together: in a third of the time that asking each takes.
+        if "".join(found).isalnum():
             return found
         words: list[str] = []
         for each in found:
@@ -207,28 +220,17 @@ Unblanked = Pattern(
 """What stands between blanks as Java has them: a no-break space is none."""
 
 
-class _Longest:
-    """At each place the longest of what some patterns match."""
-
-    def _patterns(self) -> Any:
-        raise NotImplementedError
-
-    def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield the beginning and end of each word."""
-        begin, patterns = self._patterns()
-        place = 0
-        while (first := begin.search(text, place)) is not None:
-            start = first.start()
-            ends = [found.end() for pattern in patterns if (found := pattern.match(text, start)) is not None]
-            if ends:
-                place = max(ends)
-                yield start, place
-            else:
-                place = start + 1
-
-    def words(self, text: str) -> list[str]:
-        """Return the words."""
-        return [text[start:end] for start, end in self.spans(text)]
+def longest(text: str, begin: re.Pattern[str], patterns: Sequence[re.Pattern[str]]) -> Iterator[tuple[int, int]]:
+    """Yield at each place where a word may begin the longest of what some patterns match there."""
+    place = 0
+    while (first := begin.search(text, place)) is not None:
+        start = first.start()
+        ends = [found.end() for pattern in patterns if (found := pattern.match(text, start)) is not None]
+        if ends:
+            place = max(ends)
+            yield start, place
+        else:
+            place = start + 1
 
 
 @cache
@@ -263,25 +265,16 @@ def _classic_patterns() -> tuple[re.Pattern[str], list[re.Pattern[str]]]:
     return re.compile(f"{plain}|[{alone}]"), [re.compile(each) for each in (*others, *numbers)]
 
 
-class Classic(_Longest):
+class Classic:
     """Words by Lucene's older rules: addresses, acronyms, names with ``&``, product numbers."""
 
-    def _patterns(self) -> Any:
-        return _classic_patterns()
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield the beginning and end of each word."""
+        return longest(text, *_classic_patterns())
 
-
-@cache
-def _email_patterns() -> tuple[re.Pattern[str], list[re.Pattern[str]]]:
-    address = r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,64}\.[^\W\d_]{2,63}"
-    url = r"(?:https?|ftp|file)://[^\s<>\"']+[^\s<>\"'.,;:!?)]"
-    return re.compile(r"[^\W]"), [re.compile(each) for each in (address, url, _unicode_words())]
-
-
-class Emails(_Longest):
-    """Words by Unicode's rules, where e-mail and web addresses are words, too."""
-
-    def _patterns(self) -> Any:
-        return _email_patterns()
+    def words(self, text: str) -> list[str]:
+        """Return the words."""
+        return [text[start:end] for start, end in self.spans(text)]
 
 
 assert sys.maxunicode == 0x10FFFF, "character classes go to the last plane"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import pouchdb
+from pouchdb_core.errors import FunctionError
 
 INDEX = {"analyzer": "standard", "index": "function (doc) { index('default', doc.text, {store: true}); }"}
 PROGRAM = """
@@ -200,3 +201,25 @@ def test_hostile_functions_spoil_no_other_index(body: str, endless: bool) -> Non
             assert [row.id for row in db.search("bad/i", q="fox").rows] == ["a"]
             assert len(errors) == 1
         assert [row.id for row in db.search("good/i", q="fox").rows] == ["a", "b"]
+
+
+def test_a_build_that_fails_in_the_middle_leaves_nothing_of_its_documents(tmp_path: Path) -> None:
+    """Documents are given to tantivy while others are mapped: without a commit they are dropped."""
+    source = "function (doc) { if (doc.loop) for (;;) { [].sort(); } index('default', doc.text); }"
+    with pouchdb.setup(tmp_path, plugins=["search"], js_limits={"seconds": 1.0}) as env:
+        db: Any = env["texts"]
+        db.put({"_id": "_design/d", "indexes": {"i": {"analyzer": "standard", "index": source}}})
+        db.bulk_docs([{"_id": f"{n:04}", "text": f"word{n} common"} for n in range(400)])
+        assert db.search("d/i", q="common").total_rows == 400
+        db.bulk_docs([{"_id": f"{n:04}", "text": "common"} for n in range(400, 1400)])
+        db.put({"_id": "9999", "text": "common", "loop": True})
+        db.put({**db["0001"], "text": "common changed"})
+        for _ in range(2):
+            with pytest.raises(FunctionError):
+                db.search("d/i", q="common")
+            assert db.search("d/i", q="common", update=False).total_rows == 400
+            assert db.search("d/i", q="word1", update=False).total_rows == 1
+        db.remove(db["9999"])
+        assert db.search("d/i", q="common").total_rows == 1400
+        assert db.search("d/i", q="word1").total_rows == 0
+        assert db.search("d/i", q="changed").total_rows == 1

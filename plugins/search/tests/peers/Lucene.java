@@ -13,6 +13,7 @@ import org.apache.lucene.analysis.core.KeywordAnalyzer;
 import org.apache.lucene.analysis.core.LowerCaseTokenizer;
 import org.apache.lucene.analysis.core.WhitespaceAnalyzer;
 import org.apache.lucene.analysis.miscellaneous.ASCIIFoldingFilter;
+import org.apache.lucene.analysis.standard.UAX29URLEmailAnalyzer;
 import org.apache.lucene.analysis.tokenattributes.CharTermAttribute;
 import org.apache.lucene.analysis.tokenattributes.PositionIncrementAttribute;
 import org.apache.lucene.document.Document;
@@ -62,6 +63,8 @@ public class Lucene {
                         return new TokenStreamComponents(tokenizer, new ASCIIFoldingFilter(tokenizer));
                     }
                 };
+            case "email":
+                return new UAX29URLEmailAnalyzer();
             default:
                 for (String each : NAMED) {
                     if (each.toLowerCase().endsWith("." + name)) {

@@ -28,6 +28,11 @@ FIELDS = {
     "folded": "simple_asciifolding",
 }
 TOKENIZED = ["standard", "classic", "simple", "simple_asciifolding", "whitespace", "keyword", "cjk", "english"]
+HOSTS = "a mail x-y b1 -c d- com org 1 256 1.2.3.4".split()
+ENDS = [*".com .co.uk .zzz .museum .community .de. .i .info .xn--p1ai .COM .net".split(), ""]
+BEFORE = "http:// HTTPS:// ftp:// file:// file:/// me@ a.b@ u:p@ http://u@ mailto:me@ x,y@ ( < é _ - [".split()
+BEFORE += ["me@[1.2.3.4]", '"q t"@', "http://[::1]", "", "see "]
+AFTER = """/a / ?q=1 #f %41 (x) . /b.c , ;p=1 @z " :80 : :99999/ ;type=a""".split()
 SOUP = r"""+ - ! && || AND OR NOT ( ) " ~ ~1 ~0.5 ^2 ^ : tag: num: [1_TO_5] {a_TO_f] \ \+ / /fo./ < > ' , . | & # *:*
 "fox_dog"~3 fo? _ num:[-3_TO_4} TO""".split()
 SOUP = [each.replace("_", " ") if len(each) > 1 else each for each in SOUP] + ["\t", "\u3000"]
@@ -38,6 +43,12 @@ def text(source: random.Random, odd: list[str] = ODD) -> str:
     return " ".join(
         source.choice(WORDS) if source.random() < 0.75 else source.choice(odd) for _ in range(source.randint(1, 8))
     )
+
+
+def address(source: random.Random) -> str:
+    """Return what may be an address of the web, or of e-mail, or nearly."""
+    host = ".".join(source.choice(HOSTS) for _ in range(source.randint(1, 4))) + source.choice(ENDS)
+    return source.choice(BEFORE) + host + "".join(source.choice(AFTER) for _ in range(source.randint(0, 4)))
 
 
 def leaf(source: random.Random) -> str:
@@ -146,16 +157,17 @@ def record_lucene(source: random.Random, jars: Path) -> dict[str, Any]:
         lines.append("add")
     lines.append("commit")
     lines += [line("query", each) for each in queries]
-    lines += [line("tokens", name, each) for name in TOKENIZED for each in texts]
+    # Of addresses there are more kinds than of other words.
+    addresses = [" ".join(address(source) for _ in range(source.randint(1, 2))) for _ in range(400)]
+    tokenized = [(name, each) for name in TOKENIZED for each in texts] + [("email", each) for each in addresses]
+    lines += [line("tokens", name, each) for name, each in tokenized]
     answers = lucene(jars, lines)
     found = [
         [each, None if answer == "error" else bits(map(int, answer.split()))]
         for each, answer in zip(queries, answers, strict=False)
     ]
     tokens: dict[str, Any] = {}
-    for (name, each), answer in zip(
-        ((name, each) for name in TOKENIZED for each in texts), answers[len(queries) :], strict=True
-    ):
+    for (name, each), answer in zip(tokenized, answers[len(queries) :], strict=True):
         terms: list[str | None] = []
         for step, _, term in (part.partition(":") for part in answer.split("\t")[1:]):
             terms += [None] * (int(step) - 1) + [told(term)]
