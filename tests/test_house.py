@@ -180,8 +180,6 @@ PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/pouchd
 CIRCLES = {
     # What knows the settings of auth decides who may change them.
     "pouchdb_auth": {"access", "accounts", "auth_settings", "local_admins"},
-    # An index store, and where it keeps that it is there.
-    "pouchdb_postgres": {"index_store", "own_register"},
 }
 """Circles of modules in plug-ins, annotations included. Those of the core are in pyproject.toml."""
 

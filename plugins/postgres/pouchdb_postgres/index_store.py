@@ -32,7 +32,7 @@ class PostgresIndexStore(SqlIndexStore):
     def __init__(self, store: PostgresStore) -> None:
         super().__init__(store, store.connections)
         self._connections = store.connections
-        self._outside = OwnRegister(self)
+        self._outside = OwnRegister(self, self._connections.snapshot)
 
     def _packed(self, state: Any) -> Json:
         return Json(dump(state))
@@ -42,10 +42,6 @@ class PostgresIndexStore(SqlIndexStore):
 
     def snapshot(self) -> Snapshot:
         return self._connections.snapshot(indexes=True)
-
-    def snapshot_of_documents(self) -> Snapshot:
-        """Return a snapshot that does not need the register."""
-        return self._connections.snapshot()
 
     def find(self, kind: str, signature: str) -> EntryRow | None:
         moment = self._connections.moment()

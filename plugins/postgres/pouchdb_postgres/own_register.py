@@ -12,8 +12,7 @@ from pouchdb_core.errors import NotSupported
 from pouchdb_core.forks import renew_in_child
 
 if TYPE_CHECKING:
-    from pouchdb_core.views.index_store import EntryRow
-    from pouchdb_postgres.index_store import PostgresIndexStore, PostgresTables, PostgresViewRows
+    from pouchdb_core.views.index_store import EntryRow, IndexStore, Tables, ViewRows
 
 __all__ = ["OwnRegister"]
 
@@ -23,8 +22,9 @@ T = TypeVar("T")
 class OwnRegister:
     """An ``IndexStore`` in memory, for indexes that have files; its data about documents is the database's."""
 
-    def __init__(self, shared: PostgresIndexStore) -> None:
-        self._shared = shared
+    def __init__(self, shared: IndexStore, snapshot: Callable[[], AbstractContextManager[None]]) -> None:
+        """``shared`` is the database's own; ``snapshot`` is one of its documents, without the register."""
+        self._shared, self.snapshot = shared, snapshot
         self._reset()
         renew_in_child(self._reset)
 
@@ -46,9 +46,6 @@ class OwnRegister:
             except BaseException:
                 self._entries = before
                 raise
-
-    def snapshot(self) -> AbstractContextManager[None]:
-        return self._shared.snapshot_of_documents()
 
     def recall(self, key: Hashable, read: Callable[[], T]) -> T:
         return read()
@@ -94,10 +91,10 @@ class OwnRegister:
         """Return zeros: the index knows its files."""
         return {"file": 0, "active": 0, "external": 0}
 
-    def tables(self, number: int) -> PostgresTables:
+    def tables(self, number: int) -> Tables:
         raise NotSupported("an index that keeps files has no tables")
 
-    def view_rows(self, number: int) -> PostgresViewRows:
+    def view_rows(self, number: int) -> ViewRows:
         raise NotSupported("an index that keeps files has no rows")
 
     def close(self) -> None:
