@@ -139,7 +139,7 @@ def test_a_function_that_is_no_filter(database: SyncPouchDB, function: Any) -> N
         database.changes(filter=function)
     database.environment.register_function("f", function)
     database.put({"_id": "_design/p", "language": "python", "filters": {"f": "f"}})
-    with pytest.raises(FunctionError, match="no filter function"):
+    with pytest.raises(FunctionError, match="cannot be a filter function"):
         database.changes(filter="p/f")
 
 
