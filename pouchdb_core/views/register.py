@@ -127,16 +127,18 @@ class Indexes:
         """Return the Follower of an index that ``named`` has found before, and its entry, if it is up to date.
 
         None if it is not, if a design document was written since, or if it was never looked for: then ask ``named``,
-        and read the index in ``Follower.fresh``. Takes no lock, so it may be called in a snapshot, where the index
-        stays up to date. While nothing is committed it costs one look at the database.
+        and read the index in ``Follower.fresh``. For an object without a user it takes no lock, so it may be called in
+        a snapshot, where the index stays up to date; for one with a user, plug-ins are asked whether they refuse.
+        While nothing is committed it costs one look at the database.
         """
         known = self._known
         follower = known.named.get((kinds, ddoc, name))
         if follower is None:
             return None
-        plainly = database.plugins.administers_plainly and database.user is None
-        if not plainly and database.design_documents() is not known.designs:
-            # A plug-in that refuses users, or changes design documents, is asked every time.
+        if not database.plugins.administers_plainly:
+            # A plug-in may change design documents, each time.
+            return None
+        if database.user is not None and database.design_documents() is not known.designs:
             return None
         ddocs_seq, entry = follower.seen()
         return None if entry is None or ddocs_seq != known.ddocs_seq else (follower, entry)

@@ -126,6 +126,7 @@ _RANGE_QUOTED = re.compile(r'"(?:\\"|[^"])+"')
 _RANGE_WORD = re.compile(r"[^ \]}]+")
 _WILD = re.compile(r"\\.|([*?])", re.DOTALL)
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
+_WORDS = re.compile(r"\w+(?: \w+)*\Z")
 _OPERATORS = {"AND": "AND", "&&": "AND", "OR": "OR", "||": "OR", "NOT": "-"}
 
 
@@ -339,4 +340,7 @@ def parsed(text: str, default: str) -> Group:
     """
     if not text.strip():
         raise BadRequest("the query is empty", position=0)
+    if _WORDS.match(text) and _OPERATORS.keys().isdisjoint(words := text.split(" ")):
+        # Most queries are words, and there is nothing else to find out.
+        return Group(tuple(Clause("", "", Leaf(default, "term", word)) for word in words))
     return _Parser(text, default).query()

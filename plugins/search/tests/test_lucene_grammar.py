@@ -240,3 +240,15 @@ def test_letters_of_regular_expressions_are_folded_as_terms_are(regexps: Any) ->
 def test_regular_expressions_that_are_refused(regexps: Any, regexp: str) -> None:
     with pytest.raises(pouchdb.BadRequest):
         regexps.search("d/i", q=f"exact:/{regexp}/")
+
+
+@given(st.lists(st.sampled_from("a b_c AND OR NOT TO and é 日本 1 1e5 _ x² ABC".split()), min_size=1, max_size=5))
+def test_plain_words_are_read_quicker_and_the_same(words: list[str]) -> None:
+    def tree(text: str) -> Group | str:
+        try:
+            return parsed(text, "default")
+        except pouchdb.BadRequest:
+            return "an error"
+
+    # A blank at the end means nothing, but is no plain word.
+    assert tree(" ".join(words)) == tree(" ".join(words) + " ")

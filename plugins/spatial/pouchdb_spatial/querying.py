@@ -128,16 +128,23 @@ def _read(
 ) -> T:
     """Read an index in one snapshot: also whether it is up to date, so a query of one that is costs no more."""
     known = indexes(db)
-    with known.store.snapshot():
-        found = known.current(db, _kinds(kind), *_parts(path))
-        if found is not None:
-            follower, entry = found
-            query = _Query(db, options, follower.kind)
-            if query.update == "true":
-                return answer(query, Reading(follower.place.tables, entry.state))
-    # Not in a snapshot: who looks for an index has a lock, and may wait for the database of another in memory.
+    if db.user is None:
+        with known.store.snapshot():
+            found = known.current(db, _kinds(kind), *_parts(path))
+            if found is not None:
+                follower, entry = found
+                query = _Query(db, options, follower.kind)
+                if query.update == "true":
+                    return answer(query, Reading(follower.place.tables, entry.state))
+    # Not in a snapshot: who looks for an index has a lock, and may wait for the database of another in memory, as may
+    # plug-ins that are asked whether a user may.
     follower = _follower(db, path, kind)
     query = _Query(db, options, follower.kind)
+    if query.update == "true":
+        with follower.store.snapshot():
+            current = follower.current()
+            if current is not None:
+                return answer(query, Reading(follower.place.tables, current.state))
     with follower.fresh(db, query.update, path), follower.store.snapshot():
         return answer(query, _reading(follower))
 
