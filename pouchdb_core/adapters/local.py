@@ -106,7 +106,8 @@ class LocalAdapter(Adapter):
         return self.store.notifier.subscribe(wake)
 
     def pending(self, since: Any) -> int:
-        return self.store.count_seqs(since)
+        # A number beyond those of a store is after every change.
+        return self.store.count_seqs(min(since, LARGEST))
 
     def lacking(self, keys: Collection[bytes]) -> set[bytes]:
         return {key for key in keys if self.store.content(key) is None}

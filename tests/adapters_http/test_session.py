@@ -103,11 +103,21 @@ def test_credentials_in_a_url() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://h", "http://h/", "http:///db", "http://h/db?x=1", "http://h/db#x", "http://h:x/d"]
+    "url",
+    [
+        *("http://h", "http://h/", "http:///db", "http://h/db?x=1", "http://h/db#x", "http://h:x/d"),
+        *("http://h/\ud800", "http://u:\ud800@h/d", "http://\ud800/d"),
+    ],
 )
 def test_urls_that_name_no_database_are_refused(env: SyncEnvironment, url: str) -> None:
     with pytest.raises(BadRequest):
         env.PouchDB(url)
+
+
+@pytest.mark.parametrize("auth", [("\ud800", "x"), {"username": "x", "password": "\udfff"}])
+def test_credentials_that_cannot_be_sent_are_refused(env: SyncEnvironment, auth: Any) -> None:
+    with pytest.raises(BadRequest, match="surrogate"):
+        env.PouchDB("http://h/db", auth=auth)
 
 
 # -- what is sent ----------------------------------------------------------------------------------

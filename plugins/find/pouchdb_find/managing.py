@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pouchdb_core.documents.parse import check_id
 from pouchdb_core.errors import Conflict, NotFound, PouchDBError
 from pouchdb_core.requests import Read, Write
 from pouchdb_core.results import Record
@@ -60,6 +61,7 @@ def _member(text: bool) -> str:
 
 def _written(database: SyncPouchDB, definition: Index) -> Record:
     member = _member(isinstance(definition, TextDefinition))
+    check_id(definition.ddoc)
     for _ in range(TRIES):
         ddoc = _read(database, definition.ddoc) or {"_id": definition.ddoc, "language": LANGUAGE}
         if ddoc.get("language") != LANGUAGE:

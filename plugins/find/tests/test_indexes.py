@@ -229,3 +229,8 @@ def test_ids_with_a_nul_are_replaced(db: Any) -> None:
     db.put({**db.get("a\0b"), "n": 2})
     assert db.find(selector={"n": 1})["docs"] == []
     assert len(db.find(selector={"n": 2})["docs"]) == 1
+
+
+def test_a_design_document_whose_id_none_can_have(db: Any) -> None:
+    with pytest.raises(BadRequest, match="surrogate"):
+        db.create_index({"index": {"fields": ["a"]}, "ddoc": "\ud800"})

@@ -14,6 +14,7 @@ from pouchdb_core.jsontext import load
 from pouchdb_core.requests import Listing
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
+from pouchdb_search.entries import sound
 from pouchdb_search.facets import counts_of, drilled, ranges_of
 from pouchdb_search.highlights import Highlighter
 from pouchdb_search.likeness import alike
@@ -72,6 +73,7 @@ class Search:
             raise QueryParseError("Query must include a 'q' or 'query' argument")
         if text is not None and not isinstance(text, str):
             raise invalid("q" if "q" in given else "query", text, "a string")
+        text = text if text is None else sound(text)
         self._limit = whole_of(given, "limit", None if self._original else USUAL)
         if self._limit is not None and self._limit > MOST and not self._original:
             raise QueryParseError(f"Value for limit is too large, must not exceed {MOST}")

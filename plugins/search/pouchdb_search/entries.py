@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,18 +11,19 @@ from typing import Any
 import tantivy
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.jsontext import dump
+from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.revisions.numbers import js_number
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.analysis import ORIGINAL, Analyzer, analyzers_of
 from pouchdb_search.schema import WEIGHT, Slots, hexed, joined, weight_of
 
-__all__ = ["Definition", "Document", "clouseau_definition", "indexed", "nouveau_definition"]
+__all__ = ["Definition", "Document", "clouseau_definition", "indexed", "nouveau_definition", "sound"]
 
 LONGEST = 256
 """Characters of a string that rows can be sorted by."""
 SHORT = 64
 """Characters of a string that fit a column: with a longer one the field has no column."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _REFUSED = "index({name!r}, value): the value must be a string, a number or a boolean, not {value}"
 
 
@@ -155,6 +157,11 @@ def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, 
     return doc
 
 
+def sound(text: str) -> str:
+    """Return a string as Lucene indexes it: a lone surrogate, which has no UTF-8 form, is a replacement character."""
+    return text if encodes(text) else _SURROGATES.sub("\ufffd", text)
+
+
 def _text(value: Any) -> str:
     """Return a value as a string as JavaScript does: what pouchdb-search indexes."""
     if isinstance(value, str):
@@ -200,7 +207,8 @@ def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, opti
         # What is undefined, NaN or infinite in JavaScript is null in JSON.
         shown = "null, undefined, NaN or Infinity" if value is None else safe_repr(value)
         raise ValueError(_REFUSED.format(name=name, value=shown))
-    number, text = (None, value) if isinstance(value, str) else (_number(value), _text(value))
+    name = sound(name)
+    number, text = (None, sound(value)) if isinstance(value, str) else (_number(value), sound(_text(value)))
     if not options and number is None:
         # The most frequent call.
         doc.terms.setdefault((name, 1.0), []).extend(definition.analyzer(name).spaced(text))
@@ -229,6 +237,7 @@ def _nouveau(
 ) -> tuple[str, str] | None:
     if not isinstance(name, str):
         raise ValueError(f"index(): the second argument must be the name of a field, not {safe_repr(name)}")
+    name, shown, value = sound(name), value, sound(value) if isinstance(value, str) else value
     options = options if isinstance(options, Mapping) else {}
     found = None
     if kind == "text" and isinstance(value, str):
@@ -249,5 +258,5 @@ def _nouveau(
             f"index({kind!r}, {name!r}, value): the value must be a {_NOUVEAU[kind]}, not {safe_repr(value)}"
         )
     if kind == "stored" or options.get("store"):
-        doc.add_shown(name, value)
+        doc.add_shown(name, shown)
     return found

@@ -223,3 +223,44 @@ def test_a_build_that_fails_in_the_middle_leaves_nothing_of_its_documents(tmp_pa
         assert db.search("d/i", q="common").total_rows == 1400
         assert db.search("d/i", q="word1").total_rows == 0
         assert db.search("d/i", q="changed").total_rows == 1
+
+
+LONE = "\ud800"
+
+
+@pytest.mark.parametrize("kind", ["indexes", "nouveau"])
+def test_lone_surrogates_spoil_no_index(kind: str) -> None:
+    """They are legal in JSON, and have no UTF-8 form: one document with one of them made every search an error."""
+    call = "index('default', doc.text, {store: true, facet: true})"
+    if kind == "nouveau":
+        call = "index('text', 'default', doc.text, {store: true}); index('string', 'whole', doc.text)"
+    for_names = "for (var n in doc) if (n[0] != '_') index(" + ("'string', n" if kind == "nouveau" else "n") + ", 'x')"
+    with pouchdb.setup(":memory:", plugins=["search"]) as env:
+        db: Any = env["texts"]
+        texts = [{"_id": "a", "text": f"fox {LONE}"}, {"_id": "b", "text": LONE}, {"_id": "c", LONE: 1, "text": "fox"}]
+        db.bulk_docs(texts)
+        entry = {"index": f"function (doc) {{ {call}; {for_names} }}"}
+        db.put({"_id": "_design/d", kind: {"i": {**entry, "analyzer": "whitespace", "default_analyzer": "whitespace"}}})
+
+        def rows(**options: Any) -> dict[str, Any]:
+            answer = db.search("d/i", **options)
+            return {row.id: row for row in answer["rows" if kind == "indexes" else "hits"]}
+
+        found = rows(q="fox")
+        # What is shown is what the document has.
+        assert {id: row.fields["default"] for id, row in found.items()} == {"a": f"fox {LONE}", "c": "fox"}
+        asked: list[dict[str, Any]] = [{"q": LONE}, {"q": f"{LONE}*"}, {"q": f"{LONE}~"}, {"q": f'"fox {LONE}"'}]
+        if kind == "indexes":
+            asked.append({"q": "*:*", "drilldown": [["default", LONE]]})
+        for options in asked:
+            assert {"a", "b"} & rows(**options).keys(), options
+        assert rows(q=f"fox AND NOT {LONE}").keys() == {"c"}
+
+
+def test_lone_surrogates_spoil_no_text_index_of_find() -> None:
+    with pouchdb.setup(":memory:", plugins=["search", "find"]) as env:
+        db: Any = env["texts"]
+        db.bulk_docs([{"_id": "a", "text": LONE}, {"_id": "b", LONE: {LONE: "y"}}, {"_id": "c", "text": "fox"}])
+        db.create_index({"index": {}, "type": "text", "ddoc": "t", "name": "t"})
+        assert [doc._id for doc in db.find({"selector": {"$text": "fox"}}).docs] == ["c"]
+        assert [doc._id for doc in db.find({"selector": {"text": LONE}}).docs] == ["a"]

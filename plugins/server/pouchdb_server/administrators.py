@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pouchdb_core import Slot
 from pouchdb_core.errors import BadRequest, Forbidden
+from pouchdb_core.jsontext import encodes
 from pouchdb_server.passwords import hashed
 from pouchdb_server.processes.siblings import SIBLINGS
 
@@ -154,8 +155,8 @@ def _parsed(text: str | None) -> dict[str, str]:
 
 def check_administrator(name: str, password: str) -> None:
     """Refuse an invalid name or password. Raises BadRequest."""
-    if not name or ":" in name or not password:
-        raise BadRequest("an administrator has a name without a colon, and a password")
+    if not name or ":" in name or not password or not encodes(name + password):
+        raise BadRequest("an administrator has a name without a colon, and a password, both with a UTF-8 form")
 
 
 def _made(environment: SyncEnvironment) -> Administrators:

@@ -344,6 +344,11 @@ def test_views(filled):
     temporary = filled.post("/db/_temp_view", {"map": "function (doc) { emit(doc.n, null); }"}).json
     assert [row["key"] for row in temporary["rows"]] == [0, 1, 2, 3, 4]
     assert filled.post("/db/_temp_view", {"map": 1}).status == 400
+    for query, offset in (("startkey=2", 2), ("startkey=3&descending=true", 1), ("skip=9", 5), ("limit=1", 0)):
+        found = filled.post(f"/db/_temp_view?{query}", {"map": "function (doc) { emit(doc.n, null); }"}).json
+        assert (found["total_rows"], found["offset"]) == (5, offset)
+    reduced = {"map": "function (doc) { emit(doc.n, null); }", "reduce": "_count"}
+    assert filled.post("/db/_temp_view", reduced).json == {"rows": [{"key": None, "value": 5}]}
     filled.put("/db/late", {})
     assert filled.get("/db/_design/d/_info").json["view_index"]["updates_pending"]["total"] == 1
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import encodes
 
 __all__ = ["Address", "attachment_path", "document_path", "parse_address", "query_string"]
 
@@ -45,6 +46,8 @@ class Address(NamedTuple):
 
 def parse_address(url: str) -> Address:
     """Parse a URL. Raises BadRequest without host or database name, or with query or fragment."""
+    if not encodes(url):
+        raise BadRequest("not the URL of a database: it holds a lone surrogate")
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from pouchdb_core.errors import BadRequest
+from pouchdb_core.jsontext import encodes
 
 __all__ = ["Basic", "Credentials", "Login", "Renewing", "are_headers", "credentials"]
 
@@ -41,6 +42,8 @@ def are_headers(headers: Any) -> bool:
 
 
 def _basic(username: str, password: str) -> dict[str, str]:
+    if not encodes(username + password):
+        raise BadRequest("auth: a name and a password are sent as UTF-8, so they must not hold a lone surrogate")
     token = base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
     return {"authorization": f"Basic {token}"}
 

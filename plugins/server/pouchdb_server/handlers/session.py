@@ -7,12 +7,15 @@ import re
 from typing import Any
 
 from pouchdb_core.errors import BadRequest, Unauthorized
+from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import UserContext
 from pouchdb_server.messages import Request, Response
 
 FORM = "application/x-www-form-urlencoded"
 
 __all__ = ["get", "local_destination", "login", "logout"]
+
+WRONG = "Name or password is incorrect."
 
 
 def get(request: Request, database: None) -> dict[str, Any]:
@@ -65,7 +68,10 @@ def local_destination(text: str) -> str | None:
 
 
 def _checked(request: Request, name: str, password: str) -> UserContext:
-    """Authenticate these credentials in the way a request with them would be."""
+    """Authenticate these credentials in the way a request with them would be. Raises Unauthorized."""
+    if not encodes(name + password):
+        # No request could have them.
+        raise Unauthorized(WRONG)
     kept, cookies = request.headers.get("authorization"), request.headers.pop("cookie", None)
     text = base64.b64encode(f"{name}:{password}".encode()).decode("ascii")
     request.headers["authorization"] = f"Basic {text}"
@@ -81,7 +87,7 @@ def _checked(request: Request, name: str, password: str) -> UserContext:
         if kept is not None:
             request.headers["authorization"] = kept
     if user is None or user.name != name:
-        raise Unauthorized("Name or password is incorrect.")
+        raise Unauthorized(WRONG)
     return user
 
 

@@ -78,7 +78,8 @@ def temporary(request: Request, database: SyncPouchDB) -> Response:
         raise BadRequest("a temporary view is {map: source, reduce: source}")
     options = {**chosen(request.query, VIEWING), **({"keys": given["keys"]} if "keys" in given else {})}
     with _errors(database) as errors:
-        answer = database.query(view, **options)
+        answer = database.query(view, **options, offset=True)
+    _bound_offset(answer)
     if flag("errors", request.query.get("errors", "false")):
         answer["errors"] = errors
     return Rows(answer.pop("rows"), answer, etag=True)
@@ -153,7 +154,11 @@ def _name(request: Request) -> str:
 
 def _answer(database: SyncPouchDB, name: str, options: dict[str, Any]) -> tuple[Iterator[Any], dict[str, Any]]:
     answer = query_rows(database, name, **_single(options), offset=True)
-    if answer.get("offset") is not None:
-        # Rows skipped beyond the last are not counted, as in CouchDB.
-        answer["offset"] = min(answer["offset"], answer["total_rows"])
+    _bound_offset(answer)
     return answer.pop("rows"), answer
+
+
+def _bound_offset(answer: dict[str, Any]) -> None:
+    """Count no rows that were skipped beyond the last, as in CouchDB."""
+    if answer.get("offset") is not None:
+        answer["offset"] = min(answer["offset"], answer["total_rows"])
