@@ -9,7 +9,18 @@ from typing import Any, NamedTuple
 from pouchdb_core.revisions.numbers import is_double
 from pouchdb_core.safe_repr import safe_repr
 
-__all__ = ["GEOMETRIES", "Entry", "Flat", "Interval", "bounds_of", "entry_of", "geometry_of", "part_boxes", "point_of"]
+__all__ = [
+    "GEOMETRIES",
+    "Entry",
+    "Flat",
+    "Interval",
+    "bounds_of",
+    "column",
+    "entry_of",
+    "geometry_of",
+    "part_boxes",
+    "point_of",
+]
 
 Interval = tuple[float, float]
 Flat = tuple[float, float, float, float]
@@ -89,7 +100,12 @@ def _interval(value: Any) -> Interval:
 def _number(value: Any) -> float:
     if not is_double(value):
         raise ValueError(f"a dimension must be a number or [low, high], not {safe_repr(value)}")
-    return value
+    return column(value)
+
+
+def column(number: float) -> float:
+    """Return a number as a column has it: an integer beyond its 64 bits as a double."""
+    return number if -(2**63) <= number < 2**63 else float(number)
 
 
 def bounds_of(geometry: Mapping[str, Any]) -> tuple[Interval, ...]:

@@ -16,7 +16,7 @@ from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.revisions.numbers import is_double
 from pouchdb_core.safe_repr import safe_repr
-from pouchdb_spatial.boxes import Flat, geometry_of
+from pouchdb_spatial.boxes import Flat, column, geometry_of
 from pouchdb_spatial.geometries import (
     RELATIONS,
     Exact,
@@ -67,7 +67,7 @@ def number(name: str, value: Any, least: float | None = None, most: float | None
         raise BadRequest(f"{name} must be a number, not {safe_repr(value)}")
     if (least is not None and value < least) or (most is not None and value > most):
         raise BadRequest(f"{name} must be a number from {least} to {most:.8g}, not {value}")
-    return value
+    return column(value)
 
 
 def bbox_of(name: str, value: Any) -> tuple[float, ...]:

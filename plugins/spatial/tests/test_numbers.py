@@ -36,3 +36,17 @@ def test_options() -> None:
         db.put({"_id": "_design/s", "spatial": {"at": "function (doc) { emit(doc.at); }"}})
         with pytest.raises(BadRequest, match="must be a number"):
             db.spatial("s/at", bbox=[0, 0, HUGE, 2])
+
+
+@pytest.mark.parametrize("large", [2**63, -(2**63) - 1, 10**30])
+def test_integers_beyond_64_bits(large: int) -> None:
+    with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:
+        db = environment["places"]
+        environment.register_function("at", lambda doc: [(doc.get("at"), None)] if "at" in doc else [])
+        db.put({"_id": "_design/s", "language": "python", "spatial": {"at": "at"}})
+        db.bulk_docs([{"_id": "here", "at": [1, 1]}, {"_id": "far", "at": [large, 1]}])
+        low, high = min(large, 0), max(large, 2)
+        assert {row["id"] for row in db.spatial("s/at", bbox=[low, 0, high, 2])["rows"]} == {"here", "far"}
+        assert [row["id"] for row in db.spatial("s/at", bbox=[0, 0, 2, 2])["rows"]] == ["here"]
+        rows = db.spatial("s/at", start_range=[low, None], end_range=[high, None])["rows"]
+        assert {row["id"] for row in rows} == {"here", "far"}
