@@ -98,8 +98,10 @@ def _code(function: Any) -> str:
         source = inspect.getsource(function)
     except (OSError, TypeError):
         return _compiled(code)
-    # The source of a lambda is its whole line, with all other lambdas on it.
-    return source + _compiled(code) if code.co_name == "<lambda>" else source
+    # The source of a lambda is its whole line, with all other lambdas on it. Of what is not in a file it may be that of
+    # something else: since Python 3.13 functions made by exec() have that of `python -c`.
+    exact = code.co_name != "<lambda>" and not code.co_filename.startswith("<")
+    return source if exact else source + _compiled(code)
 
 
 def _compiled(code: CodeType) -> str:

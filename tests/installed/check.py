@@ -21,6 +21,8 @@ from distributions import members
 from environments import Environment
 
 VERSIONS = [f"python3.{minor}" for minor in range(10, 15)]
+MANY = 15
+"""Modules of tests from which they are run in parallel: starting the workers takes a while."""
 SMOKE = """
 import importlib.metadata, sys, pouchdb
 for point in importlib.metadata.entry_points(group="pouchdb"):
@@ -89,9 +91,10 @@ def sdists(environment: Environment, dist: Path, folder: Path) -> list[str]:
         # What is installed is tested, not the source beside the tests.
         for package in [tree / "pouchdb", *tree.glob("pouchdb_*")]:
             shutil.rmtree(package, ignore_errors=True)
+        many = len(list((tree / "tests").rglob("test_*.py"))) > MANY
         # One more than there are cores, as `make test`: a third of the time they wait.
-        workers = f"--numprocesses={(os.cpu_count() or 1) + 1}"
-        tests = ["-m", "pytest", "-q", "--import-mode=importlib", workers, "tests"]
+        workers = [f"--numprocesses={(os.cpu_count() or 1) + 1}"] if many else []
+        tests = ["-m", "pytest", "-q", "--import-mode=importlib", *workers, "tests"]
         try:
             said = environment.run(tests, tree, warnings=True)
         except RuntimeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import linecache
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -145,6 +146,13 @@ def test_a_filter_is_the_same_each_time_it_is_made(name: str) -> None:
 def test_filters_that_choose_differently_are_different() -> None:
     for (first, make), (second, other) in itertools.combinations(FILTERS.items(), 2):
         assert filter_source(make()) != filter_source(other()), f"{first} and {second}"
+
+
+def test_functions_that_exec_made_do_not_have_the_source_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since Python 3.13 `python -c` has its source known under the name that exec() gives, too."""
+    program = "run(program)\n"
+    monkeypatch.setitem(linecache.cache, "<string>", (len(program), None, [program], "<string>"))
+    test_filters_that_choose_differently_are_different()
 
 
 def test_no_filter() -> None:
