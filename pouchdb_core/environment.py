@@ -22,6 +22,7 @@ from pouchdb_core.requests import Destroy, Open, UserContext
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.state import Slot
+from pouchdb_core.urls import shown_url
 from pouchdb_core.views.python import register_function
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ class AbstractEnvironment(EventEmitter):
 
     def __repr__(self) -> str:
         # Begins as the original's, which documents and doctests show.
+        url = self.engine.place.url
         where = "in memory" if self.directory is None else f"in {str(self.directory)!r}"
+        where = where if url is None else f"at {shown_url(url)!r}"
         user = "" if self.user is None else f", as user {self.user.name!r}"
         closed = ", closed" if self.closed else ""
         return f"<pouchdb.{type(self).__name__} object at 0x{id(self):x} {where}{user}{closed}>"

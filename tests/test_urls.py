@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import pouchdb
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.urls import is_http, mistyped_url, scheme_of
+from pouchdb_core.urls import is_http, mistyped_url, scheme_of, shown_url
 
 MEANT = {
     "http:/host/notes": "http://host/notes",
@@ -20,6 +20,9 @@ MEANT = {
     "http:": "http://",
     "http:/eve:secret@host/notes": "http://host/notes",
     "http:eve:sec@ret@host": "http://host",
+    "postgresql:/eve:a/secret@host/notes": "postgresql://host/notes",
+    " postgresql://eve:secret@host/notes": "postgresql://host/notes",
+    "\nHTTP://host/notes": "http://host/notes",
     "htp:/host": "htp://host",
     "sqlite:notes.db": "sqlite://notes.db",
     "sqlite:/notes.db": "sqlite://notes.db",
@@ -105,3 +108,21 @@ def test_the_url_of_a_server_is_no_place_to_keep_databases(url: str) -> None:
 def test_plugins_that_are_no_list(plugins: object) -> None:
     with pytest.raises(BadRequest, match="plugins must be a list of names, modules or objects, not "):
         pouchdb.setup(":memory:", plugins=plugins)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql://eve:secret@host:5432,other/db?schema=a", "postgresql://host:5432,other/db"),
+        ("postgresql://host/db?user=eve&password=secret", "postgresql://host/db"),
+        ("postgresql://host/db?user=eve@host&password=secret", "postgresql://..."),
+        ("postgresql://eve:a/secret@host/db", "postgresql://host/db"),
+        ("postgresql://eve:a?secret@host/db", "postgresql://host/db"),
+        ("postgresql://eve:a#secret@host/db", "postgresql://host/db"),
+        ("postgresql:///db?host=/run/postgresql", "postgresql:///db"),
+        ("http://eve:secret@host/", "http://host/"),
+    ],
+)
+def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
+    assert shown_url(url) == shown

@@ -16,7 +16,7 @@ from pouchdb_core.adapters.sqlite.files import SUFFIX
 from pouchdb_core.database import SyncPouchDB
 from pouchdb_core.environment import SyncEnvironment
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.urls import is_http
+from pouchdb_core.urls import is_http, shown_url
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,7 +52,7 @@ class Session:
         """Set where the databases are: a directory, or a URL that a plug-in keeps databases at."""
         if "://" in where:
             self.url = where
-            self.output.secrets[where] = without_credentials(where)
+            self.output.secrets[where] = shown_url(where)
         else:
             self.directory, self.url = Path(where).expanduser(), None
 
@@ -64,7 +64,7 @@ class Session:
     @property
     def where(self) -> str:
         """The name of the place, without credentials."""
-        return str(self.directory) if self.url is None else without_credentials(self.url)
+        return str(self.directory) if self.url is None else shown_url(self.url)
 
     def environment(self, directory: Path | None = None, *, make: bool = False) -> SyncEnvironment:
         """Return the environment of a directory, the chosen one unless given. Raises Failure if it is missing."""

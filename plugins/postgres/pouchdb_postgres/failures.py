@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from pouchdb_core.errors import (
+    BadRequest,
     Damaged,
     DatabaseBusy,
     DiskFull,
@@ -102,6 +103,9 @@ def connection_failed(error: Exception, shown: str) -> PouchDBError:
     for start, kind, cure in _STATES:
         if state and state.startswith(start):
             return kind(f"{shown}: {text}{cure}")
+    if text.startswith("connection is bad: invalid "):
+        # libpq looks at the values of its parameters when it connects.
+        return BadRequest(f"{shown}: {text}")
     return Unreachable(f"PostgreSQL at {shown} cannot be reached: {text}")
 
 

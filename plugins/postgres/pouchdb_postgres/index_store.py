@@ -179,7 +179,8 @@ class PostgresViewRows(SqlViewRows, PostgresTables):
     def add(self, rows: Iterable[ViewRow]) -> None:
         kept = [row if row[6] is None or -LARGEST < row[6] < LARGEST else (*row[:6], None) for row in rows]
         table = table_name(self._names.number, "rows")
-        self._connections.insert(table, "view, key, id, n, json_key, value, number", kept)
+        columns = "view, key, id, n, json_key, value, number"
+        self._connections.insert(table, columns, kept, searched="view, key, id, n")
 
     def remove(self, ids: Sequence[str]) -> dict[int, int]:
         gone = "DELETE FROM {rows} WHERE id = ANY(?) RETURNING view"

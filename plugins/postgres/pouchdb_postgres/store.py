@@ -115,10 +115,13 @@ class PostgresStore(SqlStore):
         if changes.touched:
             self._many("UPDATE documents SET seq = ?, conflicts = ?, tree = ? WHERE seq = ?", changes.touched)
         if changes.inserted:
+            # Into its partition, if that is known: PostgreSQL need not look for each row where it belongs.
+            short = all(len(row[1]) <= SURELY_SHORT for row in changes.inserted)
             self._insert(
-                "documents",
+                "documents_short" if short else "documents",
                 "seq, id, rev, deleted, conflicts, tree, body",
                 [(*row[:6], None if row[6] is None else Json(row[6])) for row in changes.inserted],
+                searched="seq, id, deleted, conflicts",
             )
         if changes.bodies:
             rows = [(pointer, id, Json(body)) for pointer, id, body in changes.bodies]

@@ -170,12 +170,58 @@ def test_who_has_a_destroyed_database_open_is_told(url: str, open_place: Callabl
         ("postgresql://h/db?pool_size=x", "pool_size must be"),
         ("postgresql://h/db?pool_timeout=0", "pool_timeout must be"),
         ("postgresql://u:pass#word@h/db", "a '#' in a password"),
+        ("postgresql://u:pass/word@h/db", "a '/' in a password must be written %2F"),
+        ("postgresql://u:123/pass@h/db", "a '/' in a password must be written %2F"),
+        ("postgresql://u:pass?word@h/db", "a '\\?' in a password must be written %3F"),
+        ("postgresql://u:123?pass@h/db", "a '\\?' in a password must be written %3F"),
+        ("postgresql://u:pass?word=x@h/db", "a '/' or '\\?' in a password"),
+        ("postgresql://u:pass@word@h/db", "an '@' in a password must be written %40"),
+        ("postgresql://u:pass%zzword@h/db", "after a '%'"),
+        ("postgresql://u:password%@h/db", "after a '%'"),
+        ("postgresql://u:pass%00word@h/db", "after a '%'"),
+        ("postgresql://h:x/db", "the port is no number"),
+        ("postgresql://h:1,other:x/db", "the port is no number"),
+        ("postgresql://h:99999/db", "a port is a number from 1 to 65535"),
+        ("postgresql://h:0/db", "a port is a number from 1 to 65535"),
+        ("postgresql://[::1/db", "an IPv6 address in \\[\\]"),
+        ("postgresql://127.0.0.1/db?sslmode=maybe", "sslmode"),
     ],
 )
 def test_urls_that_cannot_be(url: str, said: str) -> None:
     with pytest.raises(BadRequest, match=said) as caught:
         list(pouchdb.setup(url, plugins=["postgres"]))
-    assert "pass" not in str(caught.value).replace("password", "")
+    text = str(caught.value).replace("password", "")
+    assert "pass" not in text
+    assert "word" not in text
+
+
+@pytest.mark.parametrize(
+    ("url", "libpq"),
+    [
+        ("postgres://u:p@h/db", "postgresql://u:p@h/db"),
+        ("POSTGRESQL://h", "postgresql://h"),
+        ("postgresql:///db?host=/run/postgresql&schema=a", "postgresql:///db?host=%2Frun%2Fpostgresql"),
+        ("postgresql://", "postgresql://"),
+        ("postgresql://%2Frun%2Fpostgresql/db", "postgresql://%2Frun%2Fpostgresql/db"),
+        ("postgresql://h:1,[::1]:2/db?user=a@b", "postgresql://h:1,[::1]:2/db?user=a%40b"),
+        ("postgresql://u:a%2Fb%3F%40@h/db", "postgresql://u:a%2Fb%3F%40@h/db"),
+    ],
+)
+def test_what_libpq_gets(url: str, libpq: str) -> None:
+    from pouchdb_postgres.address import address_of
+    from psycopg.conninfo import conninfo_to_dict
+
+    assert address_of(url).conninfo == libpq
+    conninfo_to_dict(libpq)
+
+
+def test_a_socket_in_a_folder(postgres: Any, url: str, open_place: Callable[..., Any]) -> None:
+    """As on one machine, where nobody needs a password."""
+    name = url.partition("schema=")[2]
+    place = open_place(f"postgresql:///postgres?host={postgres.home}&port={postgres.port}&user=pouchdb&schema={name}")
+    place["a"].put({"_id": "x"})
+    assert open_place(url)["a"].get("x")["_id"] == "x"
+    assert "at 'postgresql:///postgres'" in repr(place)
 
 
 def test_an_option_that_libpq_does_not_know() -> None:
