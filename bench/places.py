@@ -287,7 +287,7 @@ def compare_places(directory: Path, count: int, rounds: int, without: set[str], 
         "",
         "What a query costs over its engine is nearly the same for all of them: 25 to 40 us, of which 8 are to see",
         "that the index is up to date, 6 to 8 for the options, 5 for the text of a search and 3 for the snapshot of a",
-        "place, and 2 us for each row. An engine that finds nothing takes 3 to 15 us: such a query is never within 3x.",
+        "place, and 2 us for each row. An engine that finds nothing takes 3 to 15 us: such a query is not within 3x.",
     ]
     print("\n".join(lines))
     if write:

@@ -15,6 +15,8 @@ __all__ = ["Bounds", "Reading", "overlaps", "parts_overlap"]
 
 CHUNK = 1000
 """Rows that are read at a time."""
+FEW = 300
+"""Points that are read at once: where there are more, they were read in vain, which must not take long."""
 NUMBERS = 50_000
 """Rows that are looked up by their numbers in a tree; of a query that finds more, all rows are compared in turn."""
 FARTHEST = 1.7e308
@@ -38,7 +40,7 @@ _SLIM = "r.n, r.id, r.geometry, r.shape, r.low0, r.low1"
 _IN_TREE = "b.high0 >= ? AND b.low0 <= ? AND b.high1 >= ? AND b.low1 <= ?"
 _POINTS = (
     f"SELECT r.n, r.id, r.geometry, r.low0, r.low1 FROM {{flat}} AS b CROSS JOIN {{rows}} AS r ON r.n = b.n "
-    f"WHERE {_IN_TREE} AND r.low0 >= ? AND r.low0 <= ? AND r.low1 >= ? AND r.low1 <= ? LIMIT {CHUNK + 1}"
+    f"WHERE {_IN_TREE} AND r.low0 >= ? AND r.low0 <= ? AND r.low1 >= ? AND r.low1 <= ? LIMIT {FEW + 1}"
 )
 _ABOUT = f"SELECT count(*) FROM (SELECT 1 FROM {{flat}} AS b WHERE {_IN_TREE} LIMIT ?) AS found"
 
@@ -64,14 +66,14 @@ class Reading:
     def points(self, bounds: Bounds) -> list[tuple[int, str, bytes, float, float]] | None:
         """Return (n, id, geometry, longitude, latitude) of an index that has nothing but points, in their order.
 
-        None if they are too many to be read at once, or bounds are open: then ``batches`` has them.
+        None if there are more than a few, or bounds are open: then ``batches`` has them.
         """
         sides = self._closed(bounds)
         if sides is None or SHAPES in self.have:
             return None
         west, east, south, north = sides
         found = self._tables.all(_POINTS, (*_widened(sides), west, east, south, north))
-        if len(found) > CHUNK:
+        if len(found) > FEW:
             return None
         found.sort()
         return found
