@@ -35,7 +35,7 @@ def drilled(asked: Asked, query: Any, drills: Sequence[tuple[str, Sequence[str]]
     """Return a query narrowed to facets: any one of several values of a field, and all of several fields."""
     for name, values in drills:
         _check_facet(asked, name)
-        terms = [tantivy.Query.term_query(asked.schema, f"s.{hexed(name)}", f"={sound(value)}") for value in values]
+        terms = [asked.value(f"s.{hexed(name)}", f"={sound(value)}") for value in values]
         either = tantivy.Query.boolean_query([(SHOULD, term) for term in terms])
         # The frequency of a facet does not affect the score of a hit.
         query = tantivy.Query.boolean_query([(MUST, query), (MUST, tantivy.Query.const_score_query(either, 0.0))])

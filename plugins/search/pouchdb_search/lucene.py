@@ -100,7 +100,7 @@ def _word(asked: Asked, text: str, name: str) -> Any:
     # Several terms of one word are alternatives, as in Lucene: only quotes make a phrase.
     queries = [asked.term(name, word) for word in words]
     if number and math.isfinite(float(text)):
-        queries.append(tantivy.Query.term_query(asked.schema, f"n.{hexed(name)}", float(text)))
+        queries.append(asked.value(f"n.{hexed(name)}", float(text)))
         if text not in words:
             queries.append(asked.term(name, text))
     if not queries:

@@ -18,7 +18,7 @@ from pouchdb_search.schema import DEFAULT, given, prefixed, stored
 from pouchdb_search.sloppy import Reader, within
 from pouchdb_search.text_index import Names
 
-__all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "range_pattern"]
+__all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "quoted", "range_pattern"]
 
 EXPANSIONS = 200
 """How many terms, the most frequent, a prefix in the original's queries expands to, each with its own weight."""
@@ -62,6 +62,14 @@ class Asked:
 
     def _boosts(self, name: str) -> list[float]:
         return self.names.boosts.get(name) or [1.0]
+
+    def value(self, field: str, value: float | str) -> Any:
+        """Return a query for a value of a field of objects: a number of ``"n.6162"``, a string of ``"s.6162"``."""
+        try:
+            return tantivy.Query.term_query(self.schema, field, value)
+        except ValueError:
+            # Before tantivy 0.27, which needs Python 3.11, only its query language knows fields of objects.
+            return self.index.parse_query(quoted(field, value))
 
     def weighed(self, name: str, words: Sequence[str], made: Callable[[float], Any]) -> Any:
         """Return a query for words of a field, indexed with any boost; ``made`` makes that for one boost.
@@ -235,6 +243,12 @@ def _placements(places: Sequence[int], slop: int) -> list[tuple[tuple[int, ...],
             least = min(way)
             found.append((tuple(each - least for each in way), max(moves)))
     return found
+
+
+def quoted(field: str, value: float | str) -> str:
+    """Return a query for a value of a field in tantivy's query language."""
+    text = value.replace("\\", "\\\\").replace('"', '\\"') if isinstance(value, str) else repr(value)
+    return f'{field}:"{text}"'
 
 
 def everything(schema: Any) -> Any:
