@@ -37,7 +37,7 @@ def explained(database: SyncPouchDB, request: FindRequest) -> Record:
     covering = plan.definition is not None and _covers(plan.definition, request)
     start, end = (high, low) if request.descending else (low, high)
     answer = Record(
-        dbname=database.name,
+        dbname=database.short_name,
         index=None if plan.missing else _json(plan.definition or plan.text),
         partitioned=False,
         selector=request.selector,

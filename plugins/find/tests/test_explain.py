@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+import pouchdb
+
 
 @pytest.fixture
 def indexed(people: Any) -> Any:
@@ -149,3 +151,10 @@ def test_what_is_read_of_an_index(indexed: Any, selector: Any, ranges: int, filt
     plan = indexed.explain(selector=selector)["plan"]
     assert plan.ranges[0].startswith(f"age/i: {ranges} range")
     assert len(plan.filter) == filtered
+
+
+def test_the_name_is_that_of_the_view() -> None:
+    """A view with a prefix does not show it."""
+    with pouchdb.setup(":memory:", plugins=["find"]) as env:
+        db: Any = env.defaults(prefix="t1-")["db"]
+        assert db.explain({"selector": {}})["dbname"] == "db"

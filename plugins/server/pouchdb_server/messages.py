@@ -303,7 +303,7 @@ class Request:
             "form": self.form,
             "headers": {name.title(): value for name, value in self.headers.items()},
             "id": self.id,
-            "info": {} if database is None else dict(database.info()),
+            "info": {} if database is None else {**database.info(), "db_name": database.short_name},
             "method": self.method,
             "path": list(self.path),
             "peer": self.peer,
@@ -312,7 +312,7 @@ class Request:
             "requested_path": self.requested_path,
             "secObj": {} if database is None else dict(database.get_security()),
             "userCtx": {
-                "db": None if database is None else database.name,
+                "db": None if database is None else database.short_name,
                 "name": self.user.name,
                 "roles": list(self.user.roles),
             },

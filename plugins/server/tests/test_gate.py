@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 
 import pytest
-from pouchdb_server import Account, Password, Route, create_app
+from pouchdb_server import Account, Password, Route, create_app, service
 from pouchdb_server.administrators import administrators
 from pouchdb_server.guesses import FREE, Guesses, TooManyRequests
 from pouchdb_server.handlers.session import local_destination
@@ -89,10 +90,22 @@ def test_a_member_gets_no_rights_through_the_replicator_of_a_prefixed_view(tenan
     supervisor = house.server.server.supervisor
     assert supervisor.wait_for(lambda: supervisor.counts().get("crashing"), 20)
     assert "not authorized" in supervisor.doc("_replicator", "steal")["info"]["error"]
+    for path in ("/_replicator/steal", "/_scheduler/docs", "/_scheduler/docs/_replicator/steal"):
+        told = house.client.get(path, **ADA).json
+        assert "secret" in str(told)
+        assert "t1-" not in str(told)
     assert house.ask("ann", "GET", "/anns/plan").status == 404
     mine = {"source": "anns", "target": "anns2", "user_ctx": {"name": "ann", "roles": []}}
     assert house.ask("ann", "PUT", "/_replicator/mine", mine).status == 201
     assert house.ask("ben", "GET", "/_replicator/mine").status == 403
+
+
+def test_functions_see_the_short_name_of_a_prefixed_database(tenants):
+    house, _ = tenants
+    house.database("mine")
+    served = house.server.server.service
+    seen = served.request("GET", "/mine").as_dict(house.environment["mine"])
+    assert (seen["info"]["db_name"], seen["userCtx"]["db"]) == ("mine", "mine")
 
 
 def test_every_prefix_has_its_own_replications(tenants):
@@ -586,3 +599,27 @@ def test_an_inner_request_has_the_users_rights(call):
         assert (loop.status, server.server.service.deepest) == (400, 100)
         assert "100" in loop.json["reason"]
         assert all(held.users == 0 for held in server.server.service.databases._held.values())
+
+
+def test_no_route_of_any_plugin_lets_strangers_in():
+    """Whatever is installed here: what is of a database refuses who is no member, what is of the server everybody."""
+    with pouchdb.setup(":memory:") as environment:
+        environment["db"].put({"_id": "doc"})
+        environment["db"].put_security({"members": {"names": ["ann"]}})
+        served = service(environment)
+        asked = 0
+        added = environment.plugins.manager.hook.pouchdb_http_routes(environment=environment)
+        for route in [each for routes in added for each in routes or ()]:
+            if route.needs == "nobody":
+                continue
+            below = {"server": "", "database": "/db", "document": "/db/doc"}[route.level]
+            path = below + re.sub(r"{[^}]*}", "x", route.path)
+            for method in route.methods.split():
+                for user, status in ((UserContext("eve"), (401, 403)), (UserContext(), (401,))):
+                    kind = {"Content-Type": "application/json", "Destination": "x"}
+                    response = served.answer(served.request(method, path, headers=kind, body=b"{}", user=user))
+                    assert response.status in status, (method, path, user)
+                    asked += 1
+        assert asked > 100
+        assert dict(environment["db"].get_security()) == {"members": {"names": ["ann"]}}
+        assert environment["db"].info()["doc_count"] == 1

@@ -130,5 +130,6 @@ def _check_member(database: Database, owner: UserContext) -> None:
     """Refuse an owner without rights to a database of this server: another server checks by itself."""
     if ADMIN in owner.roles or database.remote:
         return
-    if not is_member(security_of(cast("SyncPouchDB", database)), owner):
-        raise Forbidden(f"{owner.name or 'nobody'} is not authorized to access {database.name}")
+    here = cast("SyncPouchDB", database)
+    if not is_member(security_of(here), owner):
+        raise Forbidden(f"{owner.name or 'nobody'} is not authorized to access {here.short_name}")
