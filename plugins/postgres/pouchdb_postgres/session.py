@@ -58,8 +58,8 @@ SETTINGS = (
     # A host that lost its power is noticed, and its locks are released.
     "SET tcp_keepalives_idle TO 20; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; "
     # Whether it is read-only is for who keeps the server to say.
-    "SET bytea_output TO hex; SET standard_conforming_strings TO on; SET default_transaction_isolation TO "
-    "'read committed'"
+    "SET bytea_output TO hex; SET extra_float_digits TO 1; SET standard_conforming_strings TO on; "
+    "SET default_transaction_isolation TO 'read committed'"
 )
 
 

@@ -292,3 +292,17 @@ def test_calls_of_two_databases_stay_on_connections_of_their_own(place: Any, wai
         one.get("a")
         two.get("b")
     assert waits.of(lambda: (one.get("a"), two.get("b"))) == 2
+
+
+def test_an_entry_of_the_register_is_the_same_in_a_snapshot(url: str, open_place: Callable[..., Any]) -> None:
+    """There it comes as text, whatever the server's settings make of numbers and bytes."""
+    options = "-cextra_float_digits%3D-15%20-cbytea_output%3Descape"
+    database = open_place(f"{url}&options={options}")["test"]
+    database.put({"_id": "a\0\1"})
+    database.put({"_id": "_design/v", "views": {"k": {"map": "function (doc) { emit(doc._id); }"}}})
+    database.query("v/k")
+    indexes = database.adapter.indexes()
+    (entry,) = indexes.entries()
+    assert entry[9] != round(entry[9], -3)
+    with indexes.snapshot():
+        assert indexes.find(entry[1], entry[2]) == entry
