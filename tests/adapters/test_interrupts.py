@@ -30,6 +30,8 @@ from pouchdb_core.views.register import indexes
 
 SECONDS = 2.0
 """How long each campaign goes on: some hundreds of interrupts a second."""
+ENOUGH = 100
+"""How many interrupts each has at least, however busy the machine is."""
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this platform has no timers"),
@@ -102,7 +104,7 @@ def test_timed_keyboard_interrupts(
     n = 0
     alarm = Alarm()
     with on_alarm(alarm):
-        while time.monotonic() < end:
+        while time.monotonic() < end or interrupts < ENOUGH:
             n += 1
             try:
                 after, every = chance.random() * 0.0006 + 1e-6, chance.random() * 2e-4 + 5e-5 if again else 0
@@ -116,7 +118,6 @@ def test_timed_keyboard_interrupts(
                 thread.start()
                 thread.join(30)
                 assert len(other) == n // 100, "another thread is locked out"
-    assert interrupts > 100
     agree(database, [*acknowledged, *other])
 
 
@@ -142,9 +143,9 @@ def test_other_processes_are_not_locked_out(tmp_path: Path) -> None:
 
 def test_exceptions_thrown_into_threads(database: SyncPouchDB) -> None:
     database.put({"_id": "first"})
-    thrown = throw_into_threads(lambda n: work(database, n), (1, 2, 3, 5), SECONDS)
+    thrown = throw_into_threads(lambda n: work(database, n), (1, 2, 3, 5), SECONDS, at_least=20)
     assert thrown.problems == []
-    assert thrown.caught > 20
+    assert thrown.caught >= 20
     agree(database, thrown.acknowledged)
 
 
@@ -178,14 +179,12 @@ def test_signal_handlers_that_write(database: SyncPouchDB) -> None:
     n = 0
     with on_alarm(handler):
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0007)
-        while time.monotonic() < end:
+        while time.monotonic() < end or done < ENOUGH or not refused:
             n += 1
             if chance.random() < 0.3:
                 database.all_docs(include_docs=True, limit=20)
             else:
                 acknowledged += work(database, n)
-    assert done > 100
-    assert refused > 0
     agree(database, acknowledged)
 
 
