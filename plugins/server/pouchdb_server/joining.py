@@ -30,7 +30,10 @@ class Joining:
         self._holds = True
 
     def write(self, data: bytes) -> None:
-        """Write to the connection, or keep it."""
+        """Write to the connection, or keep it; when it is closed, drop it: uvloop would raise an error instead."""
+        if self._transport.is_closing():
+            self._holds, self._head = False, b""
+            return
         if self._holds:
             self._holds, self._head = False, data
             return

@@ -105,6 +105,11 @@ def test_a_head_is_written_with_its_body():
     joining.hold()
     joining.close()
     assert transport.written[7:] == [b"closed"]
+    # uvloop raises an error for what is written after that.
+    joining.hold()
+    joining.write(b"head")
+    joining.write(b"body")
+    assert transport.written[8:] == []
 
 
 def test_responses_are_one_write(server):
