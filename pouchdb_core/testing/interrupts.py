@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 from pouchdb_core.errors import PouchDBError
 
-__all__ = ["Alarm", "SoftLimit", "Thrown", "on_alarm", "throw_into_threads"]
+__all__ = ["NO_SECOND", "Alarm", "SoftLimit", "Thrown", "on_alarm", "throw_into_threads"]
 
+NO_SECOND = sys.version_info < (3, 11)
+"""Whether this Python may skip the end of a ``with`` statement when a second interrupt comes: 3.10 does."""
 PENDING = 20
 """Exceptions that may be on their way at a time."""
 
@@ -31,23 +35,26 @@ def on_alarm(handler: Callable[..., Any]) -> Iterator[None]:
 
 
 class Alarm:
-    """A handler for ``on_alarm`` that raises KeyboardInterrupt while it is armed."""
+    """A handler for ``on_alarm`` that raises KeyboardInterrupt in the call that ``strike`` makes, and nowhere else."""
 
-    armed = False
+    _struck: FrameType | None = None
 
-    def __call__(self, *_: Any) -> None:
-        if self.armed:
-            raise KeyboardInterrupt
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        struck = self._struck
+        while struck is not None and frame is not None:
+            if frame is struck:
+                raise KeyboardInterrupt
+            frame = frame.f_back
 
     def strike(self, function: Callable[..., Any], *args: Any, after: float, every: float = 0.0) -> Any:
         """Call a function; interrupt it after some seconds and, unless it is 0, again every so many."""
         try:
-            self.armed = True
+            self._struck = sys._getframe()
             signal.setitimer(signal.ITIMER_REAL, after, every)
             return function(*args)
         finally:
-            # A value is moved: nothing strikes before it, and nothing after it.
-            self.armed = False
+            # Python 3.10 may skip this at a second interrupt: then the alarm finds this call on the stack no more.
+            self._struck = None
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -84,7 +84,7 @@ def test_the_rows_are_those_of_map(new: New, count: int) -> None:
 
 def test_errors_are_in_the_place_of_their_documents(new: New) -> None:
     source = random.Random(1)
-    for _ in range(5):
+    for _ in range(2):
         docs = [{"_id": str(n), "what": source.choice([None] * 30 + ["throw", "null", "log"])} for n in range(200)]
         sandbox = warm(opened(new()))
         assert shown(sandbox.map_ahead(["m"], docs)) == shown(opened(new()).map(["m"], docs))

@@ -19,7 +19,7 @@ import pouchdb
 
 from .conftest import same
 
-ROUNDS = int(os.environ.get("POUCHDB_KILLS", "20"))
+ROUNDS = int(os.environ.get("POUCHDB_KILLS", "14"))
 DOCUMENTS = 3000
 
 CHILD = """

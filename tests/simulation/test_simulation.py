@@ -11,7 +11,7 @@ import pytest
 from replicas.plan import plan
 from replicas.seeds import play
 
-SEEDS = 160
+SEEDS = 120
 BLOCK = 10
 
 

@@ -210,7 +210,7 @@ keys = st.lists(dimensions, max_size=7)
 bounds = st.lists(st.none() | numbers, max_size=7)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(keys, min_size=1, max_size=15), st.none() | bounds, st.none() | bounds)
 def test_ranges_of_any_dimensions(emitted: list[Any], start: Any, end: Any) -> None:
     with pouchdb.setup(":memory:", plugins=["spatial"]) as environment:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
-from threading import get_ident
 from typing import Any, ClassVar
 
+from pouchdb_core.adapters.write_lock import Turn
 from pouchdb_core.documents.store import Content, Counters, Head, LocalRow, Row, RowChanges, end_of_prefix
 from pouchdb_core.errors import Damaged, ReentrantWrite
 from pouchdb_core.jsontext import load
@@ -42,8 +43,8 @@ class SqlStore:
     _run: Callable[..., Any]
 
     def __init__(self) -> None:
-        self._saving = 0
-        """The thread that is in the middle of changing rows, or 0."""
+        self._saving: Turn | None = None
+        """The call that is in the middle of changing rows; its ``finally`` may be skipped by Python 3.10."""
         self._body = self.BYTES.format("body")
         self._bare, self._row = "seq, id, rev, deleted, tree, NULL", f"seq, id, rev, deleted, tree, {self._body}"
 
@@ -57,10 +58,13 @@ class SqlStore:
 
     def _check_whole(self) -> None:
         """Raise ReentrantWrite in code that runs while its own thread changes rows: it would see half a document."""
-        if self._saving == get_ident():
-            raise ReentrantWrite(
-                "this thread is in the middle of writing documents; read them later, or in another thread"
-            )
+        saving = self._saving
+        if saving is None or not saving.mine:
+            return
+        if saving.lost():
+            self._saving = None
+            return
+        raise ReentrantWrite("this thread is in the middle of writing documents; read them later, or in another thread")
 
     def row(self, id: str) -> Row | None:
         if self._saving:
@@ -88,10 +92,10 @@ class SqlStore:
 
     def save(self, changes: RowChanges) -> None:
         try:
-            self._saving = get_ident()
+            self._saving = Turn(sys._getframe())
             self._save(changes)
         finally:
-            self._saving = 0
+            self._saving = None
 
     def _save(self, changes: RowChanges) -> None:
         raise NotImplementedError
