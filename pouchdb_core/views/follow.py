@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
-import platform
 import shutil
 import sys
 import threading
@@ -13,7 +11,6 @@ import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pouchdb_core.changes.raw import RawChange
@@ -22,14 +19,16 @@ from pouchdb_core.forks import renew_in_child
 from pouchdb_core.requests import Changes, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
+from pouchdb_core.views.builders import is_alive, process_name
 from pouchdb_core.views.index import Batch, Index, IndexPlace, InsideIndex, OutsideIndex
 from pouchdb_core.views.index_store import IndexEntry, IndexStore
+from pouchdb_core.views.left_out import LeftOut
 
 if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
     from pouchdb_core.tasks import Task
 
-__all__ = ["Follower", "Freshness", "LeftOut", "build_once"]
+__all__ = ["Follower", "Freshness", "build_once"]
 
 logger = logging.getLogger("pouchdb.views")
 
@@ -39,8 +38,6 @@ STALE = 30.0
 """Seconds without a heartbeat after which another process takes over a build (at once if its process is gone)."""
 SHORTEST, LONGEST = 0.01, 0.25
 """Seconds between two checks of another process's build: the first pause, and the longest."""
-LOGGED = 10
-"""Failing documents that one build logs; all are reported by events."""
 PURGES = 1000
 _LOCAL_SEQ = ReadOptions(local_seq=True)
 
@@ -242,7 +239,7 @@ class Follower:
     # -- building ---------------------------------------------------------------------------------
 
     def _build(self, database: Database, target: _Target, name: str) -> Generator[Record, None, None]:
-        self._token = f"{self.store.builder() or f'{platform.node()}:{os.getpid()}'}:{self._name}"
+        self._token = f"{self.store.builder() or process_name()}:{self._name}"
         entry = self.entry()
         self._check_builder(entry)
         claimed = isinstance(self.index, OutsideIndex)
@@ -370,7 +367,7 @@ class Follower:
             return
         lives = self.store.lives(entry.builder)
         if lives is None:
-            lives = _alive(entry.builder)
+            lives = is_alive(entry.builder)
         if not lives or self.store.now() - entry.heartbeat > STALE:
             return
         raise _Moved
@@ -464,25 +461,6 @@ class _Step(NamedTuple):
         return _Step(entry.seq, entry.purge_seq, False)
 
 
-class LeftOut:
-    """Reports documents that were left out to the user: the first ones in the log, all as ``error`` events."""
-
-    def __init__(self, database: Database, ddoc: str) -> None:
-        """``ddoc`` is the design document, or the name of what is built once."""
-        self._database, self._ddoc, self._count = database, ddoc, 0
-
-    def __call__(self, id: str, error: Exception) -> None:
-        self._count += 1
-        if self._count <= LOGGED:
-            reason = error.message if isinstance(error, PouchDBError) else error
-            logger.warning("%s leaves out document %r: %s", self._ddoc, id, reason)
-        self._database.emit("error", error)
-
-    def finish(self) -> None:
-        if self._count > LOGGED:
-            logger.warning("%s left out %d documents in all", self._ddoc, self._count)
-
-
 def _raw(reader: Database, index: Index, since: int, ids: tuple[str, ...] | None) -> Iterator[RawChange]:
     request = Changes(
         since=since,
@@ -497,27 +475,3 @@ def _raw(reader: Database, index: Index, since: int, ids: tuple[str, ...] | None
 
 def _lineage(entry: IndexEntry) -> str:
     return (entry.mark or "").partition(":")[2]
-
-
-def _alive(builder: str) -> bool:
-    """Return whether a builder's process may still run; only a process of this machine is known to be gone."""
-    host, pid, _ = builder.rsplit(":", 2)
-    if host != platform.node() or os.name == "nt":
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return not _zombie(pid)
-
-
-def _zombie(pid: str) -> bool:
-    """Return whether a process is a zombie (it has ended and waits for its parent), as far as the platform says so."""
-    try:
-        # Linux: "pid (name) state ...", and a name may have parentheses.
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return False
-    return state[:1] in ([b"Z"], [b"X"])

@@ -13,8 +13,9 @@ from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
-from pouchdb_core.views.follow import Follower, Freshness, LeftOut
+from pouchdb_core.views.follow import Follower, Freshness
 from pouchdb_core.views.index_store import IndexEntry
+from pouchdb_core.views.left_out import LeftOut
 from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.register import indexes
 from pouchdb_search.analysis import analyzer_of

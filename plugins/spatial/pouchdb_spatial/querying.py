@@ -17,7 +17,8 @@ from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
-from pouchdb_core.views.follow import Follower, LeftOut
+from pouchdb_core.views.follow import Follower
+from pouchdb_core.views.left_out import LeftOut
 from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import server_of
