@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from pouchdb_core.documents import local
 from pouchdb_core.documents.attachment_reader import verify
+from pouchdb_core.documents.bodies import parsed_body
 from pouchdb_core.documents.parse import LOCAL
-from pouchdb_core.documents.read import parsed_body, tree_of
+from pouchdb_core.documents.read import tree_of
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import Damaged, NotFound
 

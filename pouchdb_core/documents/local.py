@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pouchdb_core.documents.bodies import parsed_body
 from pouchdb_core.documents.parse import check_id, parse_local
 from pouchdb_core.documents.store import Store
-from pouchdb_core.errors import Conflict, Damaged, NotFound
-from pouchdb_core.jsontext import load_record
+from pouchdb_core.errors import Conflict, NotFound
 from pouchdb_core.results import Record
 from pouchdb_core.typing import DocumentInput
 
@@ -18,10 +18,7 @@ def read(store: Store, id: str) -> Record:
     if row is None:
         raise NotFound(id=id)
     rev, body = row
-    try:
-        doc = load_record(body)
-    except Damaged as error:
-        raise Damaged(f"document {id!r} is damaged: {error.message}", id=id) from error
+    doc = parsed_body(body, id)
     doc["_id"], doc["_rev"] = id, f"0-{rev}"
     return doc
 

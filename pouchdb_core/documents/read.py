@@ -10,16 +10,17 @@ from typing import Any
 from pouchdb_core.documents import local
 from pouchdb_core.documents.attachment_reader import AttachmentReader
 from pouchdb_core.documents.attachments import Blob, outgoing
+from pouchdb_core.documents.bodies import parsed_body
 from pouchdb_core.documents.parse import LOCAL
 from pouchdb_core.documents.store import Row, Store
 from pouchdb_core.errors import Damaged, NotFound
-from pouchdb_core.jsontext import encodes, load_record
+from pouchdb_core.jsontext import encodes
 from pouchdb_core.requests import PLAIN, Read, ReadOptions
 from pouchdb_core.results import Record
 from pouchdb_core.revisions import Tree, generation, revisions_from_path
 from pouchdb_core.revisions.stored import InvalidTree
 
-__all__ = ["Trees", "compose", "fitting", "parsed_body", "read", "stubs", "tree_of"]
+__all__ = ["Trees", "compose", "fitting", "read", "stubs", "tree_of"]
 
 ROW = 200
 """Approximate bytes that a document takes beside its body."""
@@ -92,14 +93,6 @@ def tree_of(row: Row) -> Tree:
         return Tree.loads(tree)
     except InvalidTree as error:
         raise Damaged(f"document {row[1]!r} is damaged: {error}", id=row[1]) from error
-
-
-def parsed_body(body: bytes, id: str) -> Record:
-    """Return a stored body parsed. Raises Damaged."""
-    try:
-        return load_record(body)
-    except Damaged as error:
-        raise Damaged(f"document {id!r} is damaged: {error.message}", id=id) from error
 
 
 class Trees:

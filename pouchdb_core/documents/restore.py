@@ -7,10 +7,10 @@ there it becomes the one that was dumped, in a new life (epoch), as with a copy 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pouchdb_core.documents.epochs import begin_epoch
 from pouchdb_core.documents.parse import parse_local
 from pouchdb_core.documents.store import Counters, Store
 from pouchdb_core.documents.write import Rules, write
@@ -89,10 +89,7 @@ class Restore:
                 self._store.set_metadata("security", about["security"])
             if identity:
                 self._store.set_metadata("uuid", about["uuid"])
-                # Numbers up to here are the same in both lives.
-                former = [*about["former_epochs"], {"epoch": about["epoch"], "seq": update_seq}]
-                self._store.set_metadata("former_epochs", former)
-                self._store.set_metadata("epoch", uuid.uuid4().hex)
+                begin_epoch(self._store, about["former_epochs"], about["epoch"], update_seq)
             self._store.set_metadata(LOADING, None)
         if identity:
             self._adopted(about["uuid"])

@@ -104,27 +104,25 @@ class Side:
 
     def has(self, revisions: Iterable[tuple[str, str]]) -> bool:
         """Return whether a remote side knows revisions or may have forgotten them; False if it refuses to answer."""
-        try:
-            return not self._gone(revisions)
-        except SILENT:
-            return False
+        return self._lacking(revisions) == {}
 
     def lost(self, revisions: Iterable[tuple[str, str]]) -> bool:
         """Return whether it does not know revisions that it once had; False if it refuses to answer."""
-        try:
-            return bool(self._gone(revisions))
-        except SILENT:
-            return False
+        return bool(self._lacking(revisions))
 
     def _ask(self) -> bool:
         """Ask for the witnesses; return whether there was an answer. Raises Replaced."""
-        try:
-            gone = self._gone(self._witnesses)
-        except SILENT:
-            return False
-        for id, rev in gone.items():
+        lacking = self._lacking(self._witnesses)
+        for id, rev in (lacking or {}).items():
             raise self.replaced(f"{rev} of {id!r} is not there any more")
-        return True
+        return lacking is not None
+
+    def _lacking(self, revisions: Iterable[tuple[str, str]]) -> dict[str, str] | None:
+        """Return what ``_gone`` does; None from a server that does not allow asking."""
+        try:
+            return self._gone(revisions)
+        except SILENT:
+            return None
 
     def _gone(self, revisions: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Return which of the revisions are missing, the newest of each document.

@@ -14,10 +14,10 @@ from types import FrameType
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from pouchdb_core.adapters.sql.sql_store import COUNTERS, NAMES
+from pouchdb_core.adapters.sql.sql_store import COUNTERS, NAMES, without_counters
 from pouchdb_core.adapters.write_lock import Turn
 from pouchdb_core.documents.store import Counters
-from pouchdb_core.errors import Damaged, DatabaseBusy, PouchDBError, ReadOnlyStorage, StorageError, Unreachable
+from pouchdb_core.errors import DatabaseBusy, PouchDBError, ReadOnlyStorage, StorageError, Unreachable
 from pouchdb_postgres.failures import Undone, lost, storage_error
 from pouchdb_postgres.lending import Lending
 from pouchdb_postgres.session import LOCK_SECONDS, Session
@@ -97,7 +97,7 @@ class Transaction(Turn):
                 self._let_go()
                 continue
             if row is None:
-                raise Damaged(f"{connections.what} is damaged: the row of its counters is gone")
+                raise without_counters(connections.what)
             *values, self.known = row
             self.counters = Counters(*values)
             self._was = tuple(values)
@@ -179,7 +179,7 @@ class Transaction(Turn):
         finally:
             session.close()
         if row is None:
-            raise Damaged(f"{connections.what} is damaged: the row of its counters is gone")
+            raise without_counters(connections.what)
         marks: bytes = row[0]
         return marks
 

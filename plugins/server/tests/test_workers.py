@@ -28,7 +28,7 @@ import pouchdb
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="which process is which is read from /proc")
 
-spreads = pytest.mark.skipif(not SPREADS, reason="whoever is free takes the next connection")
+spreads = pytest.mark.skipif(not SPREADS, reason="here the next connection goes to any process that is free")
 PATIENCE = 60
 """Seconds to wait on a busy machine."""
 ADA = {"Authorization": "Basic " + base64.b64encode(b"ada:secret").decode()}

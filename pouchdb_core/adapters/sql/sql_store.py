@@ -13,12 +13,17 @@ from pouchdb_core.documents.store import Content, Counters, Head, LocalRow, Row,
 from pouchdb_core.errors import Damaged, ReentrantWrite
 from pouchdb_core.jsontext import load
 
-__all__ = ["CONTENT", "COUNTERS", "NAMES", "SqlStore"]
+__all__ = ["CONTENT", "COUNTERS", "NAMES", "SqlStore", "without_counters"]
 
 NAMES = tuple(field.name for field in fields(Counters))
 """The columns of the table ``counters``."""
 COUNTERS = ", ".join(NAMES)
 CONTENT = "a.number, a.length, a.digest, a.sha256"
+
+
+def without_counters(what: str) -> Damaged:
+    """Return the error of a database, which ``what`` names, that has no counters."""
+    return Damaged(f"{what} is damaged: the row of its counters is gone")
 
 
 class SqlStore:
@@ -51,7 +56,7 @@ class SqlStore:
     def _counters(self, row: Sequence[int] | None, what: str) -> Counters:
         """Return the counters of a database, which ``what`` names, from their row. Raises Damaged."""
         if row is None:
-            raise Damaged(f"{what} is damaged: the row of its counters is gone")
+            raise without_counters(what)
         return Counters(*row)
 
     # -- documents -------------------------------------------------------------------------------

@@ -1,16 +1,15 @@
 """Copies made by ``backup()``: each time one is put in the place of a database, a new life (epoch) of it begins.
 
-Sequence numbers of two lives are the same up to the seq at which the second began, and not further. The copy in the
-file cannot know how often it will be restored, so a life begins when it is first opened, not when it is made.
+A copy cannot know how often it will be restored, so a life begins when it is first opened, not when it is made.
 """
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 from pouchdb_core.adapters.sqlite.disk import File
 from pouchdb_core.adapters.sqlite.sqlite_store import SqliteStore
+from pouchdb_core.documents.epochs import begin_epoch, renew_epoch
 from pouchdb_core.documents.integrity import check_content
 from pouchdb_core.errors import ReadOnlyStorage
 
@@ -18,8 +17,6 @@ __all__ = ["begin_life", "finish_copy"]
 
 UNOPENED = "unopened_copy"
 """The key of the metadata that marks a copy nobody has opened yet."""
-LIVES = 50
-"""Former epochs that are kept: a replication whose checkpoint is of an older one starts over."""
 
 
 def finish_copy(path: Path) -> None:
@@ -34,11 +31,8 @@ def finish_copy(path: Path) -> None:
         store = SqliteStore(file)
         check_content(store)
         with store.write() as counters:
-            former = store.metadata("former_epochs") or []
-            former.append({"epoch": store.metadata("epoch"), "seq": counters.update_seq})
-            store.set_metadata("former_epochs", former[-LIVES:])
-            # The one it has where it cannot be written.
-            store.set_metadata("epoch", uuid.uuid4().hex)
+            # The epoch it gets here is the one it has where it cannot be written.
+            begin_epoch(store, store.metadata("former_epochs") or (), store.metadata("epoch"), counters.update_seq)
             store.set_metadata(UNOPENED, True)
         # Only the file is renamed, and closing reports no error if the journal does not fit into it.
         file.fold()
@@ -54,7 +48,7 @@ def begin_life(store: SqliteStore) -> None:
         with store.write():
             # Another process may have just opened it as well.
             if store.metadata(UNOPENED):
-                store.set_metadata("epoch", uuid.uuid4().hex)
+                renew_epoch(store)
                 store.set_metadata(UNOPENED, None)
     except ReadOnlyStorage:
         # Nothing will be written in this life either.

@@ -447,7 +447,7 @@ class Connections(ABC):
         """Return what ``read()`` returns now; it is called once for each key while the database stays as it is.
 
         ``read`` reads this database and nothing else, in a snapshot. What it returned is kept with the connection,
-        whose ``data_version`` (3 us) tells of the commits of all other connections and processes. Within a write it is
+        whose ``data_version`` (3 us to read) changes when another connection or process commits. Within a write it is
         called every time, as it must see what was written so far.
         """
         known = self._recalled()

@@ -106,7 +106,7 @@ class Parent:
     ) -> None:
         """``started()`` is called when all of them answer requests."""
         self._plan, self._sockets, self._started = plan, sockets, started
-        # Where all are one socket, whoever is free takes the next connection.
+        # Where all processes share one socket, the next connection goes to any that is free.
         apart = len({each.fileno() for each in sockets}) > 1
         self._shares: Sequence[Share | None] = shares(len(sockets)) if apart else [None] * len(sockets)
         self._events: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
