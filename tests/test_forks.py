@@ -130,7 +130,7 @@ def test_functions_around_a_fork_are_called_on_both_sides() -> None:
 
 
 # Where the number of the process is part of a name, and nothing depends on a fork.
-NAMES = {"pouchdb/cli/dumps.py", "pouchdb_core/views/follow.py", "plugins/postgres/pouchdb_postgres/adapter.py"}
+NAMES = {"pouchdb/cli/dumps.py", "pouchdb_core/views/builders.py", "plugins/postgres/pouchdb_postgres/adapter.py"}
 
 
 @pytest.mark.checkout
