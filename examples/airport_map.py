@@ -2,7 +2,7 @@
 
     python examples/airport_map.py            writes lake.png, lake.html and lake.geojson
 
-The picture is matplotlib's. The page is one file: a map in SVG, a name on each point, a list beside it.
+The picture is matplotlib's. The page is one file: a map in SVG, the code and the name of each point, a list below.
 """
 
 from __future__ import annotations
@@ -70,13 +70,14 @@ def save_page(features: Mapping[str, Any], polygon: str, path: Path) -> None:
         x, y = at(*feature["geometry"]["coordinates"][:2])
         name, code = (html.escape(str(feature["properties"][key])) for key in ("name", "icao"))
         parts.append(f'<circle id="{code}" cx="{x}" cy="{y}" r="4"><title>{code} {name}</title></circle>')
+        parts.append(f'<text class="code" x="{x + 6}" y="{y - 5}">{code}</text>')
         rows.append(f'<li><a href="#{code}">{code}</a> {name}</li>')
     path.write_text(
         f"""<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>Airports</title>
 <style>
 body {{ font: 15px sans-serif; margin: 1em; }} svg {{ max-width: 100%; border: 1px solid #bbb; }}
-.grid {{ stroke: #ddd; }} text {{ font-size: 10px; fill: #777; }}
+.grid {{ stroke: #ddd; }} text {{ font-size: 10px; fill: #777; }} .code {{ fill: #333; }}
 polygon {{ fill: #4682b430; stroke: #4682b4; }} circle {{ fill: #c33; }}
 circle:hover, circle:target {{ fill: #06c; r: 8px; }} ul {{ columns: 3; list-style: none; padding: 0; }}
 </style>

@@ -253,9 +253,9 @@ def encodes(text: str) -> bool:
 def jsonable(value: Any, path: str = "", default: Callable[[Any], Any] | None = None, *, depth: int = 1) -> Any:
     """Return a value as JSON has it: of dict, list, tuple, str, int, float, bool and None, themselves not subclasses.
 
-    Subclasses of str, int and float become what ``json.dumps`` writes for them; ``default`` is called for what JSON
-    cannot represent, as ``json.dumps`` does. Without any of these it is the value itself, not a copy. Raises BadRequest
-    that names the place: ``path`` is the path of ``value``.
+    Subclasses of str, int and float become what ``json.dumps`` writes for them; ``default`` is called for what
+    JSON cannot represent, as ``json.dumps`` does, and may return NotImplemented. Without any of these it is the value
+    itself, not a copy. Raises BadRequest that names the place: ``path`` is the path of ``value``.
     """
     kind = type(value)
     if value is None or kind is str or kind is bool:
@@ -283,13 +283,13 @@ def jsonable(value: Any, path: str = "", default: Callable[[Any], Any] | None = 
     if kind is list or kind is tuple:
         items = [jsonable(member, f"{path}[{index}]", default, depth=depth + 1) for index, member in enumerate(value)]
         return value if all(map(_same, items, value)) else items
-    if default is None:
-        raise BadRequest(f"{_at(path)}: {kind.__name__} is not JSON serializable{advice(value)}")
     try:
-        said = default(value)
+        said = NotImplemented if default is None else default(value)
     except TypeError as error:
         wrong = f"{kind.__name__} is not JSON serializable, and default= raised {error!r}"
         raise BadRequest(f"{_at(path)}: {wrong}") from error
+    if said is NotImplemented:
+        raise BadRequest(f"{_at(path)}: {kind.__name__} is not JSON serializable{advice(value)}")
     return jsonable(said, path, default, depth=depth + 1)
 
 

@@ -34,6 +34,9 @@ def advice(value: Any) -> str:
     said = next((text for kind, text in _ADVICE if isinstance(value, kind)), None)
     if said is None and dataclasses.is_dataclass(value) and not isinstance(value, type):
         said = "use dataclasses.asdict()"
+    if said is None and hasattr(value, "__geo_interface__"):
+        # Geometries of shapely, geopandas and others.
+        said = "use .__geo_interface__"
     if said is None and hasattr(type(value), "tolist"):
         # Numbers and arrays of numpy, series of pandas.
         said = "use .tolist()"

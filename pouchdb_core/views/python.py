@@ -296,7 +296,7 @@ def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
     pairs: list[list[Any]] = []
 
     def emit(key: Any = None, value: Any = None) -> None:
-        pairs.append([jsonable(key, "key"), jsonable(value, "value")])
+        pairs.append([jsonable(key, "key", _geometry), jsonable(value, "value", _geometry)])
 
     try:
         result = function(doc, emit) if emits else function(doc)
@@ -308,6 +308,11 @@ def _mapped(function: Callable[..., Any], emits: bool, doc: Any) -> Emitted:
     except Exception as error:
         return error
     return pairs
+
+
+def _geometry(value: Any) -> Any:
+    """Return GeoJSON for a geometry object of Python, as shapely's: what spatial indexes are made of."""
+    return getattr(value, "__geo_interface__", NotImplemented)
 
 
 def _listed(arguments: Sequence[Any] | bytes) -> Sequence[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pouchdb_core import SyncEnvironment, SyncPouchDB
-from pouchdb_core.errors import BadRequest, MissingId, NotFound, Unauthorized
+from pouchdb_core.errors import BadRequest, MissingId, NotFound, QueryParseError, Unauthorized
 
 Server = Any
 
@@ -115,3 +115,12 @@ def test_what_fetch_cannot_send(db: SyncPouchDB, server: Server, options: dict[s
     with pytest.raises(BadRequest):
         db.fetch(**options)
     assert server.asked == []
+
+
+def test_what_a_query_cannot_say(db: SyncPouchDB, server: Server, Answer: Any) -> None:
+    """The error of a server is the one that a database here raises, and knows where the query is wrong."""
+    answer = {"error": "query_parse_error", "reason": "Invalid value for limit", "position": 3}
+    server.answer = lambda asked: Answer(answer, 400)
+    with pytest.raises(QueryParseError, match="Invalid value for limit") as caught:
+        db.fetch("_design/d/_search/i")
+    assert (caught.value.status, caught.value.name, caught.value.position) == (400, "query_parse_error", 3)

@@ -109,7 +109,7 @@ def test_a_map_of_what_is_within_a_polygon(example: Any, tmp_path: Path) -> None
     page = tmp_path / "map.html"
     airport_map.save_page(found, airport_map.POLYGON, page)
     text = page.read_text("utf-8")
-    assert text.count("<circle") == 2
+    assert text.count("<circle") == text.count('class="code"') == 2
     assert "in &amp; co" in text
     assert "&lt;i&gt;" in text
     assert "<i>" not in text

@@ -96,6 +96,26 @@ def test_what_python_emits(database: SyncPouchDB) -> None:
         assert [(row.key, row.value) for row in rows] == pairs
 
 
+class Geometry:
+    """A geometry object of Python."""
+
+    def __init__(self, value: Any) -> None:
+        self.__geo_interface__ = value
+
+
+def test_python_emits_geometry_objects_as_geojson(database: SyncPouchDB) -> None:
+    """Indexes of places are made of them; keys and values are what ``__geo_interface__`` says, at any depth."""
+    database.put({"_id": "a"})
+    point = {"type": "Point", "coordinates": (1, 2)}
+    found = database.query(lambda doc: [(Geometry(point), {"at": [Geometry(point)]})])
+    shown = {"type": "Point", "coordinates": [1, 2]}
+    assert [(row["key"], row["value"]) for row in found["rows"]] == [(shown, {"at": [shown]})]
+    errors: list[Any] = []
+    database.on("error", errors.append)
+    assert database.query(lambda doc: [(Geometry(object()), None)])["rows"] == []
+    assert "key: object is not JSON serializable" in str(errors[0])
+
+
 def test_a_function_gets_a_document_of_its_own(database: SyncPouchDB, design: Design) -> None:
     def spoil(doc: Any) -> Any:
         doc["n"] = 99

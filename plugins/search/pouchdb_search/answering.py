@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tantivy
 
 from pouchdb_core.api.options import document_options, flag_of, place_after, place_in, whole_of
-from pouchdb_core.errors import QueryParseError
+from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import load
 from pouchdb_core.requests import Listing
 from pouchdb_core.results import Record
@@ -69,6 +69,9 @@ class Search:
         self._db, self._given, self._definition = db, given, opened.source.definition
         self._original, self._fresh = self._definition.original, opened.fresh
         text, model = given.get("q", given.get("query")), given.get("more_like")
+        if "partition" in given:
+            # In CouchDB's words. To ignore it would find what is in others.
+            raise BadRequest("`partition` not supported on this index")
         if text is None and model is None:
             raise QueryParseError("Query must include a 'q' or 'query' argument")
         if text is not None and not isinstance(text, str):

@@ -87,15 +87,21 @@ def search_suggestions(db: SyncPouchDB, index: str, text: str, *, field: str = D
 
 def worded(db: SyncPouchDB, path: str, what: str, given: Mapping[str, Any]) -> Record:
     """Return completions or suggestions of a stored index; options as a server gets them. Raises as ``search``."""
+    text, field, limit = _wording_options(what, given)
+    made = completions if what == "completions" else suggestions
+    follower = _follower(db, path, None)
+    with follower.fresh(db, _freshness(given), path) as entry:
+        return made(db, _opened(follower, entry), text, field, limit)
+
+
+def _wording_options(what: str, given: Mapping[str, Any]) -> tuple[str, str, int]:
+    """Return (text, field, limit). Raises QueryParseError."""
     field = checked("field", given.get("field", DEFAULT))
     limit = whole_of(given, "limit", 10) or 0
     if not 1 <= limit <= MOST_WORDS:
         raise QueryParseError(f"limit must be from 1 to {MOST_WORDS}, not {limit}")
-    made, name = (completions, "prefix") if what == "completions" else (suggestions, "q")
-    text = checked(name, given.get(name))
-    follower = _follower(db, path, None)
-    with follower.fresh(db, _freshness(given), path) as entry:
-        return made(db, _opened(follower, entry), text, field, limit)
+    name = "prefix" if what == "completions" else "q"
+    return checked(name, given.get(name)), field, limit
 
 
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
@@ -120,10 +126,16 @@ def _kinds(kind: str | None) -> tuple[str, ...]:
     return _BOTH if kind is None else (kind,)
 
 
-def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
+def _named(path: Any) -> tuple[str, str]:
+    """Return the design document and the index of a path. Raises BadRequest, and NotFound for one without an index."""
     design, name = _parts(path)
     if not name:
         raise NotFound(f"{path} not found: a search index is named 'design/index'", id=f"_design/{design}")
+    return design, name
+
+
+def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
+    design, name = _named(path)
     found = indexes(db).named(db, _kinds(kind), design, name)
     if found is None:
         raise NotFound(f"{name} not found: _design/{design} has no search index of this name", index=name)
@@ -203,7 +215,7 @@ def analyze(given: Any, text: Any) -> Record:
 
 def _asked_of_server(db: SyncPouchDB, path: str, options: Mapping[str, Any]) -> Record:
     """Pass a search on to the server of a remote database."""
-    design, name = _parts(path)
+    design, name = _named(path)
     ddoc = db.get(f"_design/{design}")
     nouveau = name in (ddoc.get("nouveau") or {}) and name not in (ddoc.get("indexes") or {})
     body = {name: value for name, value in options.items() if value is not None}
@@ -212,10 +224,12 @@ def _asked_of_server(db: SyncPouchDB, path: str, options: Mapping[str, Any]) -> 
 
 
 def _wording_of_server(db: SyncPouchDB, path: str, what: str, given: Mapping[str, Any]) -> Record:
+    # A query string has no types: there 5 is as good as "5".
+    _wording_options(what, given)
     answer: Record = db.fetch(_url(path, f"_search_{what}"), query=dict(given)).json()
     return Record(answer)
 
 
 def _url(path: str, endpoint: str) -> str:
-    design, name = _parts(path)
+    design, name = _named(path)
     return f"_design/{quote(design, safe='')}/{endpoint}/{quote(name, safe='')}"

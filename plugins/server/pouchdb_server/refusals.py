@@ -52,6 +52,9 @@ def error_response(error: PouchDBError) -> Response:
     told = error_of(error.name, error.message)
     if error.name == "missing_stub" and {"attachment", "id"} <= error.details.keys():
         told["reason"] = f"Invalid attachment stub in {error.details['id']} for {error.details['attachment']}"
+    if type(position := error.details.get("position")) is int:
+        # Where a query cannot be parsed: CouchDB's clients ignore what they do not know.
+        told["position"] = position
     # PouchDB's catalogue has 500 and 412 for what CouchDB treats as the client's mistake.
     status = 400 if told["error"] in ("doc_validation", "illegal_docid") else error.status
     response = Response(told, status)

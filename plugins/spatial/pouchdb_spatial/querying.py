@@ -71,7 +71,7 @@ Read = Callable[["Bounds | None"], Iterator[list[Row]]]
 def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the known options of a query string, as values; others are ignored.
 
-    Raises QueryParseError for text that is not JSON where JSON is expected.
+    Text that is not JSON stays text, which is refused where it is no value of its option.
     """
     given: dict[str, Any] = {}
     for name, text in query.items():
@@ -87,8 +87,8 @@ def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
         else:
             try:
                 given[name] = from_text(text)
-            except BadRequest as error:
-                raise QueryParseError(f"{name} must be a number or other JSON, not {text!r}") from error
+            except BadRequest:
+                given[name] = text
     return given
 
 

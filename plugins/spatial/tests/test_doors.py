@@ -87,3 +87,58 @@ def test_an_index_survives_reopening_and_is_dropped(tmp_path: Path) -> None:
         assert len(places.spatial("g/sp", stale="ok").rows) == 3
         places.remove(places["_design/g"])
         assert places.view_cleanup().ok
+
+
+def outcome(db: Any, name: str, options: dict[str, Any]) -> Any:
+    try:
+        return db.spatial(name, **options)
+    except pouchdb.PouchDBError as error:
+        return type(error), error.status, error.name, error.message
+
+
+def test_a_database_on_a_server_answers_as_one_that_is_here() -> None:
+    pytest.importorskip("pouchdb_server", reason="the server is a plug-in of its own")
+    from pouchdb_server.testing import couch_server
+
+    asked: list[dict[str, Any]] = [
+        {},
+        {"bbox": (0, 45, 10, 55)},
+        {"bbox": "0,45"},
+        {"bbox": "170,-60,-150,60", "plane_bounds": [-180, -90, 180, 90]},
+        {"start_range": [None, 50]},
+        {"start_range": "x"},
+        {"end_range": ["a"]},
+        {"g": {"type": "Point", "coordinates": [4.9, 52.37]}},
+        {"g": "POLYGON((0 0,1 1"},
+        {"g": 5},
+        {"g": "{", "relation": "within"},
+        {"g": "POINT(1 1)", "relation": "x"},
+        {"lat": 50, "lon": 4, "nearest": True, "limit": 2},
+        {"lat": "50", "lon": "4", "radius": "1e6"},
+        {"lat": 50, "lon": 4, "radius": "x"},
+        {"lat": 100, "lon": 4},
+        {"lat": 50},
+        {"nearest": "x"},
+        {"limit": "x"},
+        {"limit": 1.5},
+        {"limit": -1},
+        {"limit": 201},
+        {"skip": "1"},
+        {"count": True},
+        {"count": "maybe"},
+        {"stale": "ok"},
+        {"stale": True},
+        {"stale": "x"},
+        {"update": False},
+        {"update": "x"},
+        {"format": "geojson", "include_docs": True},
+        {"format": "x"},
+        {"bookmark": "x"},
+        {"unknown": 1},
+    ]
+    with pouchdb.setup(":memory:", plugins=["server", "spatial"]) as env, couch_server(env) as server:
+        fill(env["places"])
+        remote: Any = env.PouchDB(f"{server.url}/places")
+        for options in asked:
+            for name in ("g/sp", "g/st"):
+                assert outcome(remote, name, options) == outcome(env["places"], name, options), (name, options)

@@ -348,6 +348,50 @@ def test_python_functions_and_linked_documents(db: Any) -> None:
     assert [(row.id, row.doc._id, row.bbox) for row in found.rows] == [("b", "a", [5, 5, 5, 5])]
 
 
+class Geometry:
+    """A geometry of another library; its collections are tuples, as shapely's."""
+
+    def __init__(self, value: Any) -> None:
+        self.__geo_interface__ = value
+
+
+@pytest.mark.parametrize(
+    ("emitted", "box"),
+    [
+        (Geometry({"type": "Point", "coordinates": (1, 2)}), [[1, 1], [2, 2]]),
+        (Geometry({"type": "Feature", "geometry": {"type": "Point", "coordinates": (1, 2)}}), [[1, 1], [2, 2]]),
+        ({"type": "Feature", "geometry": Geometry({"type": "Point", "coordinates": (1, 2)})}, [[1, 1], [2, 2]]),
+        ([Geometry({"type": "Point", "coordinates": (1, 2)}), (3, 4)], [[1, 1], [2, 2], [3, 4]]),
+        (shapely.Point(1, 2), [[1, 1], [2, 2]]),
+        (shapely.box(0, 0, 1, 2), [[0, 1], [0, 2]]),
+        (shapely.GeometryCollection([shapely.Point(1, 2), shapely.LineString([(3, 4), (5, 6)])]), [[1, 5], [2, 6]]),
+    ],
+    ids=str,
+)
+def test_geometry_objects_of_python_are_emitted(env: Any, emitted: Any, box: Any) -> None:
+    db: Any = env["places"]
+    db.put({"_id": "a"})
+    env.register_function("place", lambda doc: [(emitted, emitted)])
+    db.put({"_id": "_design/py", "language": "python", "spatial": {"v": "place"}})
+    for found in (db.spatial(lambda doc: [(emitted, None)]), db.spatial("py/v")):
+        assert [row.key for row in found.rows] == [box]
+        assert found.rows[0].geometry["type"] in ("Point", "Polygon", "GeometryCollection")
+    g = emitted[0] if isinstance(emitted, list) else emitted
+    assert db.spatial("py/v", g=g, count=True) == {"count": 1}
+
+
+def test_a_geometry_object_that_is_none_is_reported(env: Any) -> None:
+    db: Any = env["places"]
+    db.bulk_docs([{"_id": "a"}, {"_id": "b"}])
+    errors: list[Any] = []
+    db.on("error", errors.append)
+    found = db.spatial(lambda doc: [(shapely.Point(1, math.nan if doc["_id"] == "a" else 1), None)])
+    assert [row.id for row in found.rows] == ["b"]
+    assert ["'a'" in str(error) for error in errors] == [True]
+    with pytest.raises(pouchdb.BadRequest, match=r"use \.__geo_interface__"):
+        db.put({"_id": "c", "at": shapely.Point(1, 2)})
+
+
 def test_async(env: Any) -> None:
     env["places"].put({"_id": "_design/s", "spatial": {"v": "function (doc) { emit([1]); }"}})
     env["places"].put({"_id": "a"})

@@ -20,6 +20,7 @@ from pouchdb_core.errors import (
     NotFound,
     NotSupported,
     PouchDBError,
+    QueryParseError,
     RemoteError,
     TimedOut,
     TooLarge,
@@ -52,17 +53,20 @@ _BY_NAME: Mapping[str, type[PouchDBError]] = {
     "document_too_large": TooLarge,
     "too_large": TooLarge,
     "bad_request": BadRequest,
+    "query_parse_error": QueryParseError,
 }
 
 
 def server_error(status: int | None, answer: Any, **details: Any) -> PouchDBError:
-    """Return the error that a server reported: its status, name and reason, as the class that fits."""
+    """Return the error that a server reported: its status, name, reason and position, as the class that fits."""
     told = answer if isinstance(answer, Mapping) else {}
     name = told.get("error") if isinstance(told.get("error"), str) else told.get("name")
     name = name if isinstance(name, str) and name else None
     reason = told.get("reason", told.get("message"))
     if status is None:
         status = told["status"] if type(told.get("status")) is int else None
+    if type(told.get("position")) is int:
+        details["position"] = told["position"]
     kind = _BY_NAME.get(name or "") or _BY_STATUS.get(status or 0)
     error = (kind or RemoteError)(reason if isinstance(reason, str) and reason else None, **details)
     if isinstance(error, (Unauthorized, Forbidden)) and reason is not None and not isinstance(reason, str):
