@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 import tantivy
@@ -73,8 +74,8 @@ KEPT = 100_000
 
 
 def _lowered(text: str) -> str:
-    """Return text in lower case, each letter by itself as in Java: a dotted capital I is an i."""
-    return text.replace("\u0130", "i").lower()
+    """Return text in lower case, each letter by itself as in Java: a dotted I is an i, and no sigma is final."""
+    return text.replace("\u0130", "i").replace("\u03a3", "\u03c3").lower()
 
 
 class _Terms(dict[str, str | None]):
@@ -160,23 +161,14 @@ ORIGINAL = Analyzer("original", tokens.Pattern(tokens.BLANKS), _original)
 
 
 def _fold(word: str) -> str:
-    return "".join(map(_folded_letter, _lowered(word)))
+    return _lowered(word).translate(_ascii_letters())
 
 
 @cache
-def _folded_letter(letter: str) -> str:
-    """Return a letter without its accents if that is one of ASCII: others are unchanged."""
-    if letter in _LIGATURES:
-        return _LIGATURES[letter]
-    kept = "".join(each for each in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(each))
-    return kept if kept.isascii() else letter
-
-
-# Characters without a decomposition, as Lucene's ASCIIFoldingFilter writes them.
-_LIGATURES = dict(
-    pair.split(":")
-    for pair in "æ:ae œ:oe ø:o đ:d ð:d þ:th ß:ss ł:l ħ:h ı:i ə:a ɛ:e ĸ:q ŋ:n ŧ:t ſ:s ƀ:b ƈ:c ɓ:b ɗ:d ƒ:f ɠ:g".split()
-)
+def _ascii_letters() -> dict[int, str]:
+    """Return what letters, in lower case, are in ASCII, as by Lucene's ASCIIFoldingFilter."""
+    lines = files(__package__).joinpath("words/ascii_letters.txt").read_text(encoding="utf-8").splitlines()
+    return {ord(letter): line.split()[0] for line in lines for letter in line.split()[1]}
 
 
 def _stopped(stop: frozenset[str]) -> Filter:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from pouchdb_search.tokens import longest, standard_words
+from pouchdb_search.tokens import BEGINNING, longest, standard_words
 
 __all__ = ["Emails"]
 
@@ -101,7 +101,7 @@ def _addresses() -> list[re.Pattern[str]]:
     return [re.compile(address), re.compile(f"(?i:mailto):{address}")]
 
 
-_BEGIN = re.compile(r"[^\W]|[!#$%&'*+,\-./=?^`{|}~\"\[]")
+_BEGIN = re.compile(rf"[{BEGINNING}!#$%&'*+,\-./=?^`{{|}}~\"\[]")
 _MAILTO = re.compile("(?i:mailto):(?=.*@)", re.DOTALL)
 
 

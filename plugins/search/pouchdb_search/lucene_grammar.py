@@ -142,6 +142,13 @@ def _unparsed(text: str, reason: str, position: int) -> BadRequest:
     return BadRequest(f"the query {shown!r} cannot be parsed at position {position}: {reason}", position=position)
 
 
+def _check_escapes(text: str, word: str, place: int) -> None:
+    r"""Refuse a word at a place of a query that has ``\u`` without four digits. Raises BadRequest."""
+    for found in _ESCAPED.finditer(word):
+        if found[2] == "u":
+            raise _unparsed(text, "\\u must be followed by four hexadecimal digits", place + found.start())
+
+
 def _tokens(text: str) -> list[_Token]:
     """Return the tokens of a query, an ``end`` as the last. Raises BadRequest."""
     tokens: list[_Token] = []
@@ -154,6 +161,8 @@ def _tokens(text: str) -> list[_Token]:
         if kind == "range":
             place = _range_tokens(text, place, tokens)
             continue
+        if "\\u" in word and kind != "regexp":
+            _check_escapes(text, word, place)
         if kind == "word":
             if word in _OPERATORS:
                 kind, word = ("sign", "-") if word == "NOT" else ("joint", _OPERATORS[word])
@@ -162,7 +171,8 @@ def _tokens(text: str) -> list[_Token]:
             else:
                 kind = "term"
         elif kind == "bare":
-            kind, word = "term", f"\\{word[0]}"
+            # A sign with a blank behind it: a word, but not the name of a field.
+            word = f"\\{word[0]}"
         elif kind == "sign" and word == "!":
             word = "-"
         if kind != "blank":
@@ -197,10 +207,12 @@ def _range_tokens(text: str, place: int, tokens: list[_Token]) -> int:
             return place + 1
         word, quoted = _RANGE_WORD.match(text, place), _RANGE_QUOTED.match(text, place)
         if quoted is not None and (word is None or quoted.end() >= word.end()):
+            _check_escapes(text, quoted[0], place)
             tokens.append(_Token("quoted", quoted[0], place))
             place = quoted.end()
         else:
             assert word is not None, "neither a blank nor an end"
+            _check_escapes(text, word[0], place)
             tokens.append(_Token("to" if word[0] == "TO" else "word", word[0], place))
             place = word.end()
 
@@ -275,7 +287,7 @@ class _Parser:
             return self._nested(field)
         if token.kind == "range":
             return self._range(field)
-        if token.kind not in ("term", "wild", "regexp", "quoted"):
+        if token.kind not in ("term", "bare", "wild", "regexp", "quoted"):
             raise self._unexpected()
         self._next += 1
         fuzzy = self._taken("fuzzy")
@@ -286,7 +298,8 @@ class _Parser:
             fuzzy = self._tokens.pop(self._next + 1)
         if token.kind == "regexp":
             return Leaf(field, "regexp", token.text[1:-1])
-        return Leaf(field, token.kind, token.text, self._number(fuzzy, MOST_CHANGES) if fuzzy else None)
+        kind = "term" if token.kind == "bare" else token.kind
+        return Leaf(field, kind, token.text, self._number(fuzzy, MOST_CHANGES) if fuzzy else None)
 
     def _number(self, fuzzy: _Token, default: float) -> float:
         """Return the number after ``~``, the default if that is none."""

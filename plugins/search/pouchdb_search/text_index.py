@@ -234,7 +234,7 @@ class SearchKind(IndexKind):
     """``indexes``: pouchdb-search's without an analyzer, Cloudant's with one."""
 
     name = "indexes"
-    version = 9
+    version = 10
 
     def definitions(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Protocol
 
 __all__ = [
+    "BEGINNING",
     "BLANKS",
     "Classic",
     "Letters",
@@ -55,36 +56,62 @@ class Pattern:
 
 # -- characters --------------------------------------------------------------------------------------
 
-_HAN = "\u3005\u3007\u3021-\u3029\u3038-\u303b\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HAN = (
+    "\u2e80-\u2e99\u2e9b-\u2ef3\u2f00-\u2fd5\u3007\u3021-\u3029\u3038-\u303a\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
 _HIRAGANA = "\u3041-\u3096\u309d-\u309f"
-_KATAKANA = "\u3031-\u3035\u309b\u309c\u30a0-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+_KATAKANA = "\u3031-\u3035\u309b\u309c\u30a0-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u32d0-\u32fe\u3300-\u3357\uff66-\uff9d"
+# Half as wide, and written behind the letter.
+_VOICED = "\uff9e\uff9f"
+# The closing mark, which Unicode calls a letter.
+_CLOSING = "\u3006"
 _HANGUL = "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff\uffa0-\uffdc"
 # Thai, Lao, Burmese, Khmer: words are not separated there, and a run is one.
-_RUNS = "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecf\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u109a-\u109f\u1780-\u17d3"
+_RUNS = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecf\u0edc-\u0edf\u1000-\u103f\u1050-\u108f\u109a-\u109f\u1780-\u17d3\u17d7"
+    "\u17dc"
+)
 _HEBREW = "\u05d0-\u05ea\u05f0-\u05f2\ufb1d-\ufb4f"
+# Letters that Python does not call so: the Hebrew geresh, and those in circles.
+_UNNAMED = "\u05f3\u24b6-\u24e9"
 _LINKS = "_\u203f\u2040\u2054\ufe33\ufe34\ufe4d-\ufe4f\uff3f"
+BEGINNING = f"\\w\u066b{_UNNAMED}{_HAN}{_KATAKANA}{_RUNS}{_LINKS}"
+"""The class of characters that a word may begin with."""
 # Between letters, between digits, and between either.
 _MIDDLE = ".'\u2018\u2019\u2024\ufe52\uff07\uff0e"
-_MIDDLE_LETTER = _MIDDLE + ":\u00b7\u0387\u05f4\u2027\ufe13\ufe55\uff1a"
+_MIDDLE_LETTER = _MIDDLE + ":\u00b7\u02d7\u0387\u05f4\u2027\ufe13\ufe55\uff1a"
 _MIDDLE_DIGIT = _MIDDLE + ",;\u037e\u0589\u060c\u060d\u066c\u07f8\u2044\ufe10\ufe14\ufe50\ufe54\uff0c\uff1b"
+
+
+def _class_of(characters: Iterable[int]) -> str:
+    """Return a character class of characters in their order, without its brackets."""
+    ranges: list[list[int]] = []
+    for each in characters:
+        if ranges and ranges[-1][1] == each - 1:
+            ranges[-1][1] = each
+        else:
+            ranges.append([each, each])
+    return "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in ranges)
 
 
 @cache
 def _category(*wanted: str) -> str:
-    """Return a character class of general categories, without its brackets."""
-    ranges: list[list[int]] = []
-    for each in (*range(0x80, 0x20000), *range(0xE0000, 0xE0200)):
-        if unicodedata.category(chr(each)) in wanted:
-            if ranges and ranges[-1][1] == each - 1:
-                ranges[-1][1] = each
-            else:
-                ranges.append([each, each])
-    return "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in ranges)
+    """Return the character class of general categories."""
+    every = (*range(0x80, 0x20000), *range(0xE0000, 0xE0200))
+    return _class_of(each for each in every if unicodedata.category(chr(each)) in wanted)
+
+
+@cache
+def _category_once(*wanted: str, without: str) -> str:
+    """Return the character class of general categories in Unicode 3.2, of its first plane, without one class."""
+    category, other = unicodedata.ucd_3_2_0.category, re.compile(f"[^{without}]")
+    return _class_of(each for each in range(0x10000) if category(chr(each)) in wanted and other.match(chr(each)))
 
 
 def _extending() -> str:
     """Return the class of characters that belong to the one before: accents, vowel signs, joiners."""
-    return _category("Mn", "Mc", "Me") + _category("Cf").replace("\\U0000200b-", "\\U0000200c-")
+    return _category("Mn", "Mc", "Me") + _category("Cf").replace("\\U0000200b-", "\\U0000200c-") + _VOICED
 
 
 def _letter(without: str = "") -> str:
@@ -101,7 +128,9 @@ def _words(letter: str, letters: str, digits: str, katakana: str, extending: str
     joint = f"(?:[{_MIDDLE_LETTER}]{extending}{hebrew})" if extending else "[.':]"
     comma = f"[{_MIDDLE_DIGIT}]{extending}" if extending else "[.',;]"
     link = f"[{_LINKS}]{extending}"
-    unit = f"(?:{letter}{letters}(?:{joint}{letter}{letters})*|{digits}(?:{comma}{digits})*)"
+    # A Hebrew letter keeps the apostrophe behind it.
+    last = f"(?:(?<=[{_HEBREW}])'{extending})?" if extending else ""
+    unit = f"(?:{letter}{letters}(?:{joint}{letter}{letters})*{last}|{digits}(?:{comma}{digits})*)"
     part = f"(?:{katakana}{unit}+)"
     # Of a run of links only the first begins a word: else a run without a word took time by the square of its length.
     return f"(?:(?<![{_LINKS}])(?:{link})+)?{part}(?:(?:{link})+{part})*(?:{link})*{others}"
@@ -110,12 +139,12 @@ def _words(letter: str, letters: str, digits: str, katakana: str, extending: str
 @cache
 def _unicode_words() -> str:
     extend = _extending()
-    letter = _letter(_HAN + _HIRAGANA + _KATAKANA + _RUNS)
+    letter = f"(?:{_letter(_HAN + _HIRAGANA + _KATAKANA + _RUNS + _VOICED + _CLOSING)}|[{_UNNAMED}])"
     any_letters = f"(?:{letter}|[{extend}])*"
     return _words(
         letter,
         any_letters,
-        f"\\d[\\d{extend}]*",
+        f"[\\d\u066b][\\d\u066b{extend}]*",
         f"[{_KATAKANA}][{_KATAKANA}{extend}]*|",
         f"[{extend}]*",
         f"|[{_HAN}{_HIRAGANA}][{extend}]*|[{_RUNS}][{_RUNS}{extend}]*",
@@ -237,10 +266,13 @@ def longest(text: str, begin: re.Pattern[str], patterns: Sequence[re.Pattern[str
 def _classic_patterns() -> tuple[re.Pattern[str], list[re.Pattern[str]]]:
     # Each character of these is a word of its own.
     alone = "\u3040-\u312f\u31f0-\u31ff\u3300-\u337f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff65-\uff9f"
-    letter = f"[^\\W\\d_{_category('No', 'Nl')}{alone}]"
+    # Lucene's rules are of the days of Unicode 3: later letters, as all beyond the first plane, are none.
+    letters = _category_once("Lu", "Ll", "Lt", "Lm", "Lo", without=alone)
+    numerals = _category_once("Nd", without=alone)
+    letter = f"[{letters}]"
     # Thai has vowel signs, which are no letters.
-    plain = f"(?:[^\\W_{_category('No', 'Nl')}{alone}]|[\u0e00-\u0e59])+"
-    digits = f"(?=\\d|{letter}+\\d){plain}"
+    plain = f"[{letters}{numerals}\u0e00-\u0e59]+"
+    digits = f"(?=[{letters}]*[{numerals}]){plain}"
     # Repeated parts are bounded: each place of a text may begin a word, and all rules are tried there.
     some = "{1,64}"
     sign = r"[-/_.,]"

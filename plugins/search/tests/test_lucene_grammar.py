@@ -82,6 +82,13 @@ def written(node: Node) -> str:
         ("[a TO b c]", None),
         ("foo]", None),
         (r"\u00e9\ t\é\:", "(é té:)"),
+        (r"a\u00e", None),
+        (r"a\u00ex*", None),
+        (r'"a \u12"', None),
+        (r"[a TO \u]", None),
+        (r"\\u12 /\u/", r"(\u12 /\u/)"),
+        ("- : a", None),
+        ("- : a:b", None),
         ("foo\\", None),
         ("foo\u3000bar\nbaz", "(foo bar baz)"),
         ("C++ AT&T a.b@c #1 $2 50% 'x' <y> a=b; c,d", "(C++ AT&T a.b@c #1 $2 50% 'x' <y> a=b; c,d)"),
@@ -107,6 +114,12 @@ def test_trees(text: str, tree: str | None) -> None:
     else:
         with pytest.raises(pouchdb.BadRequest, match="cannot be parsed"):
             parsed(text, "default")
+
+
+def test_the_position_of_an_escape_without_four_digits() -> None:
+    with pytest.raises(pouchdb.BadRequest, match="four hexadecimal digits") as error:
+        parsed(r'fox "a \u00z9"', "default")
+    assert error.value["position"] == 7
 
 
 @settings(max_examples=500)
