@@ -17,7 +17,7 @@ __all__ = ["complete", "search", "suggest"]
 @click.command(
     cls=Command,
     examples=[
-        "pouchdb search notes texts/all 'title:milk AND day:[2024-05 TO 2024-06]'",
+        "pouchdb search notes texts/all 'title:milk AND year:[2020 TO *]'",
         "pouchdb search notes texts/all milk --limit 5 --docs",
     ],
 )
@@ -42,7 +42,10 @@ def search(
     counts: tuple[str, ...],
     docs: bool,
 ) -> None:
-    """Search a text index of a design document."""
+    """Search a text index of a design document.
+
+    Prints a line for each hit; with --json and --counts, the last line is an object with the counts.
+    """
     if query is None and like is None:
         raise click.UsageError("give a query, or --like with the id of a document")
     database: Any = session.database(db)
@@ -63,6 +66,8 @@ def search(
             output.document(row.get("doc") if docs else row)
         else:
             output.table((), [(row["id"], json.dumps(row["fields"], ensure_ascii=False))])
+    if output.json and counts:
+        output.data({"counts": answer["counts"]})
     for name, values in (answer.get("counts") or {}).items():
         output.note(f"{name}: {', '.join(f'{value} {count}' for value, count in values.items())}")
     output.note(f"{len(rows):,} of {answer.get('total_rows', answer.get('total_hits', 0)):,} hits")

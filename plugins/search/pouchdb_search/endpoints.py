@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pouchdb_server import Request, Route
 
 from pouchdb_core import SyncPouchDB
 from pouchdb_core.errors import BadRequest
-from pouchdb_search.search_options import json_of
+from pouchdb_search.search_options import drills_of, json_of
 from pouchdb_search.searching import OPTIONS, analyze, asked, search_info, worded
 from pouchdb_search.text_index import NouveauKind, SearchKind
 
@@ -37,6 +38,10 @@ def routes() -> Iterable[Route]:
 
 def _options(request: Request) -> dict[str, Any]:
     given: dict[str, Any] = {name: text for name, text in request.query.items() if name in OPTIONS}
+    drilldown = [text for name, text in parse_qsl(request.raw_query) if name == "drilldown"]
+    if len(drilldown) > 1:
+        # Cloudant's way to say that all of them are wanted.
+        given["drilldown"] = [[name, *values] for text in drilldown for name, values in drills_of(text)]
     if given.get("more_like", "").startswith("{"):
         given["more_like"] = json_of(given["more_like"], "more_like")
     if request.method == "POST":

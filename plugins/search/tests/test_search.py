@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -478,6 +479,12 @@ def test_the_server_answers_and_is_asked() -> None:
         answer = json.loads(http.request("POST", url, json={"q": "tag:food", "counts": ["tag"]}).data)
         assert answer["counts"] == {"tag": {"food": 1}}
         assert http.request("GET", url, fields={"limit": "1"}).status == 400
+        # As Cloudant does, all of several.
+        for values, total in ((["food"], 1), (["food", "animals"], 3)):
+            drills = urllib.parse.urlencode(
+                [("q", "*:*"), ("drilldown", json.dumps(["tag", *values])), ("drilldown", '["tag", "food", "animals"]')]
+            )
+            assert json.loads(http.request("GET", f"{url}?{drills}").data)["total_rows"] == total
         info = json.loads(http.request("GET", f"{server.url}/books/_design/d/_search_info/std").data)
         assert info["search_index"]["doc_count"] == 4
         tokens = http.request(
@@ -500,6 +507,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert run(["search", "books", "d/std", "dogs OR meals", "--sort", "year"]) == 0
     assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == ["2", "3"]
     assert run(["search", "books", "d/std", "(dogs"]) == 1
+    capsys.readouterr()
+    assert run(["search", "books", "d/std", "dogs OR meals", "--counts", "tag", "--json"]) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()][2:] == [{"counts": {"tag": {"animals": 1, "food": 1}}}]
 
 
 # -- analyzers ---------------------------------------------------------------------------------------
