@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pouchdb_core.errors import BadRequest, NotFound, NotSupported
+from pouchdb_core.errors import BadRequest, NotFound, NotSupported, StorageError
 from pouchdb_core.requests import Changes, Guard, Listing, Query, Read, Write
 from pouchdb_core.results import Outcome, Record
 from pouchdb_core.state import Slots
@@ -264,6 +264,10 @@ class Adapter(ABC):
     def existing_directory(self, plugin: str) -> Path | None:
         """Return the folder that ``directory`` makes, if it exists."""
         return None
+
+    def file_error(self, error: OSError, what: str) -> StorageError:
+        """Return the error for a file that cannot be used."""
+        return StorageError(f"{what}: {error.strerror or error}")
 
     @abstractmethod
     def backup(self, target: Path) -> None:

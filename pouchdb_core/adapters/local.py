@@ -223,10 +223,6 @@ class LocalAdapter(Adapter):
         """Return the folder for the files of plug-ins: a temporary one, unless the storage has a place for them."""
         return self._place.side_directory(self.database_name)
 
-    def file_error(self, error: OSError, what: str) -> StorageError:
-        """Return the error for a file that cannot be used."""
-        return StorageError(f"{what}: {error.strerror}")
-
     def backup(self, target: Path) -> None:
         raise NotSupported(f"{self.name}: a database is copied by replicating it")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import shutil
@@ -11,6 +12,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pouchdb_core.changes.raw import RawChange
@@ -39,6 +41,8 @@ STALE = 30.0
 SHORTEST, LONGEST = 0.01, 0.25
 """Seconds between two checks of another process's build: the first pause, and the longest."""
 PURGES = 1000
+ATTEMPTS = 100
+"""How often a folder is emptied that others put a file into meanwhile."""
 _LOCAL_SEQ = ReadOptions(local_seq=True)
 
 
@@ -246,7 +250,10 @@ class Follower:
         try:
             if isinstance(self.index, OutsideIndex):
                 entry = self._claim(entry, target)
-                self._check_files(self.index, entry, target)
+                try:
+                    self._check_files(self.index, entry, target)
+                except OSError as error:
+                    raise database.adapter.file_error(error, f"the folder of {name}") from error
             elif entry is not None and self._purges_are_lost(entry):
                 with self.store.write():
                     self.store.drop(self._expect(entry).number)
@@ -405,13 +412,26 @@ class Follower:
         if known and not self._purges_are_lost(entry):
             return
         index.close()
-        shutil.rmtree(directory)
-        directory.mkdir()
+        _empty(directory)
         index.reset()
         entry.seq, entry.purge_seq, entry.fresh_until = 0, target.purge_seq, target.seq
         entry.state, entry.mark = None, f"0:{uuid.uuid4().hex}"
         with self.store.write():
             self.store.save(entry.row())
+
+
+def _empty(directory: Path) -> None:
+    """Remove a folder with all its files, and make it again. Raises OSError."""
+    for attempt in range(ATTEMPTS):
+        try:
+            shutil.rmtree(directory)
+        except OSError as error:
+            # Another process that opens the index makes a lock file meanwhile, or removes one.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT) or attempt == ATTEMPTS - 1:
+                raise
+        else:
+            break
+    directory.mkdir(parents=True, exist_ok=True)
 
 
 def build_once(database: Database, index: InsideIndex, name: str) -> IndexEntry:

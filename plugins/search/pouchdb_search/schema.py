@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import shutil
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -168,18 +167,17 @@ def schema_of() -> tantivy.Schema:
 
 
 def opened(directory: Path | None, schema: tantivy.Schema) -> Any:
-    """Open tantivy's index in a folder, made if it is missing; without a folder in memory."""
+    """Open tantivy's index in a folder, made if it is missing; without a folder in memory.
+
+    Raises ValueError and OSError.
+    """
     if directory is None:
         index = tantivy.Index(schema)
     else:
         directory.mkdir(parents=True, exist_ok=True)
-        try:
-            index = tantivy.Index(schema, path=str(directory))
-        except ValueError:
-            # Half-written, or of an older form: it has no mark, and is rebuilt.
-            shutil.rmtree(directory, ignore_errors=True)
-            directory.mkdir(parents=True)
-            index = tantivy.Index(schema, path=str(directory))
+        index = tantivy.Index(schema, path=str(directory))
+        # Else a thread of it reads the folder whenever it changes, also while it is emptied.
+        index.config_reader("manual")
     # Terms are stored unchanged, separated by spaces.
     words = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace())
     index.register_tokenizer("terms", words.filter(tantivy.Filter.custom_stopword([GAP])).build())

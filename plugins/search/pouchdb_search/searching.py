@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -22,7 +22,16 @@ from pouchdb_search.analysis import analyzer_of
 from pouchdb_search.answering import Opened, Search
 from pouchdb_search.queries import DEFAULT, everything
 from pouchdb_search.schema import opened, schema_of
-from pouchdb_search.text_index import Names, NouveauKind, SearchKind, TextIndex, temporary_source
+from pouchdb_search.text_index import (
+    Names,
+    NouveauKind,
+    SearchKind,
+    TextIndex,
+    Unusable,
+    failure,
+    is_failure,
+    temporary_source,
+)
 from pouchdb_search.wording import MOST_WORDS, checked, completions, suggestions
 
 if TYPE_CHECKING:
@@ -89,9 +98,13 @@ def worded(db: SyncPouchDB, path: str, what: str, given: Mapping[str, Any]) -> R
     """Return completions or suggestions of a stored index; options as a server gets them. Raises as ``search``."""
     text, field, limit = _wording_options(what, given)
     made = completions if what == "completions" else suggestions
-    follower = _follower(db, path, None)
-    with follower.fresh(db, _freshness(given), path) as entry:
-        return made(db, _opened(follower, entry), text, field, limit)
+
+    def query() -> Record:
+        follower = _follower(db, path, None)
+        with follower.fresh(db, _freshness(given), path) as entry:
+            return made(db, _opened(follower, entry), text, field, limit)
+
+    return _whole(db, path, None, query)
 
 
 def _wording_options(what: str, given: Mapping[str, Any]) -> tuple[str, str, int]:
@@ -106,6 +119,27 @@ def _wording_options(what: str, given: Mapping[str, Any]) -> tuple[str, str, int
 
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
     """Search a stored index by ``"design/index"``. Raises as ``search`` does."""
+    return _whole(db, path, kind, lambda: _asked(db, path, options, kind))
+
+
+def _whole(db: SyncPouchDB, path: str, kind: str | None, query: Callable[[], Record]) -> Record:
+    """Return the result of a query. If it fails because files are damaged, the index is built anew first."""
+    try:
+        return query()
+    except BaseException as error:
+        raw = is_failure(error)
+        if not raw and not isinstance(error, Unusable):
+            raise
+        index = _follower(db, path, kind).index
+        assert isinstance(index, TextIndex), "its kinds make no other"
+        if not index.give_up(error):
+            if raw:
+                raise failure(index.place.directory, error) from error
+            raise
+    return query()
+
+
+def _asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None) -> Record:
     update = _freshness(options)
     if update == "true" and (found := indexes(db).current(db, _kinds(kind), *_parts(path))) is not None:
         return Search(db, options, _opened(*found)).answer()

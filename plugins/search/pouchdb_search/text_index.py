@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import tantivy
 
-from pouchdb_core.errors import BadRequest, DiskFull, StorageError
+from pouchdb_core.errors import BadRequest, DiskFull, StorageError, TooManyOpenFiles
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, OutsideIndex
 from pouchdb_core.views.index_store import IndexEntry
 from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.servers import functions_of, server_of
+from pouchdb_search.checksums import damaged_file
 from pouchdb_search.entries import Definition, Document, clouseau_definition, nouveau_definition
 from pouchdb_search.mango_source import LANGUAGE, MangoSource
 from pouchdb_search.schema import MARK, Slots, opened, schema_of
@@ -27,7 +28,7 @@ from pouchdb_search.text_source import TextSource
 if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
 
-__all__ = ["Names", "NouveauKind", "SearchKind", "TextIndex", "temporary_source"]
+__all__ = ["Names", "NouveauKind", "SearchKind", "TextIndex", "Unusable", "failure", "is_failure", "temporary_source"]
 
 logger = logging.getLogger("pouchdb.search")
 
@@ -35,6 +36,9 @@ HEAP = 30_000_000
 """Bytes that tantivy collects before it writes a segment."""
 MOST, TEXT = 10_000, 8_000_000
 """Documents, and bytes of documents, that are committed together."""
+
+NOT_ITS_FAULT = frozenset([errno.ENOMEM, errno.EACCES, errno.EPERM, errno.EROFS])
+"""Errors of the operating system that do not say that an index is damaged."""
 
 
 class Names:
@@ -75,24 +79,38 @@ class Names:
         }
 
 
+class Unusable(StorageError):
+    """An index cannot be read or written, and its files may be the reason."""
+
+
 @contextmanager
 def _told(directory: Path) -> Iterator[None]:
     """Turn tantivy's storage errors in a folder into ours."""
     try:
         yield
-    except (ValueError, OSError) as error:
-        raise _failure(directory, error) from error
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        raise failure(directory, error) from error
 
 
-def _failure(directory: Path, error: Exception) -> StorageError:
+def is_failure(error: BaseException) -> bool:
+    """Return whether an error is one of tantivy, or of reading what it has stored."""
+    return isinstance(error, (ValueError, OSError)) or type(error).__name__ == "PanicException"
+
+
+def failure(directory: Path, error: BaseException) -> StorageError:
     """Return the error for one of tantivy's in a folder."""
-    code = re.search(r"os error (\d+)", str(error))
+    code = re.search(r"(?:os error|code:) (\d+)", str(error))
     number = int(code[1]) if code else getattr(error, "errno", None)
     # A thread of tantivy's that dies does not report why.
     died = "io::Error" in str(error) and shutil.disk_usage(directory).free < HEAP
     if died or number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return DiskFull(f"the disk is full; the search index is as it was: {error}")
-    return StorageError(f"the search index cannot be used: {error}")
+    if number in (errno.EMFILE, errno.ENFILE):
+        return TooManyOpenFiles(f"the search index cannot be used: {error}")
+    kind = StorageError if number in NOT_ITS_FAULT else Unusable
+    return kind(f"the search index cannot be used: {error}")
 
 
 class TextIndex(OutsideIndex):
@@ -108,6 +126,8 @@ class TextIndex(OutsideIndex):
         """Whether there was nothing in the index when the writer was opened."""
         self._known: tuple[Any, tuple[Any, Names]] | None = None
         self._meta: str | None = None
+        self._distrusted = False
+        """Whether it was given up once, although its files had the right sums."""
 
     @property
     def definition(self) -> Definition:
@@ -147,7 +167,7 @@ class TextIndex(OutsideIndex):
                             writer.delete_documents_by_term("id", entry.id)
                         writer.add_document(document)
                     except (ValueError, OSError) as error:
-                        raise _failure(self.place.directory, error) from error
+                        raise failure(self.place.directory, error) from error
         return names, len(batch.changes)
 
     def apply(self, batch: Batch, work: Names) -> None:
@@ -187,11 +207,30 @@ class TextIndex(OutsideIndex):
             return None
         try:
             searcher = self.searcher()
-            found = searcher.search(tantivy.Query.term_query(self.schema, "id", MARK), 1).hits
-            return bytes(searcher.doc(found[0][1])["stored"][0]).decode() if found else None
+            with _told(self.place.directory):
+                found = searcher.search(tantivy.Query.term_query(self.schema, "id", MARK), 1).hits
+                return bytes(searcher.doc(found[0][1])["stored"][0]).decode() if found else None
         except (ValueError, OSError, KeyError, IndexError, StorageError) as error:
+            if isinstance(error, StorageError) and not isinstance(error, Unusable):
+                raise
             logger.warning("the search index in %s cannot be read and is built anew: %s", self.place.directory, error)
             return None
+
+    def give_up(self, error: BaseException) -> bool:
+        """Give up the folder for an error of a query if it may be damaged: the next query builds the index anew.
+
+        It is if a file has a wrong sum. A merge makes right ones of damaged files, so it is given up once without.
+        """
+        wrong = damaged_file(self.place.directory)
+        if wrong is None and self._distrusted:
+            return False
+        self._distrusted = self._distrusted or wrong is None
+        shown = wrong or self.place.directory
+        logger.warning("the search index in %s is damaged and is built anew: %s", shown, error)
+        # Its absence is noticed by every process.
+        (self.place.directory / "meta.json").unlink(missing_ok=True)
+        self._known = None
+        return True
 
     def reset(self) -> None:
         self.close()

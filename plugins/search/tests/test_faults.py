@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pouchdb_search.checksums import MAGIC, TAIL, damaged_file
+from pouchdb_search.schema import opened
 
 import pouchdb
 from pouchdb_core.errors import FunctionError
+from pouchdb_core.views import indexes
 
 INDEX = {"analyzer": "standard", "index": "function (doc) { index('default', doc.text, {store: true}); }"}
 PROGRAM = """
@@ -95,6 +99,100 @@ def test_a_folder_that_is_damaged_is_built_again(tmp_path: Path, folder: Path, d
         (folder / {"meta": "meta.json", "managed": ".managed.json"}[damage]).write_text('{"segments": [')
     assert total(tmp_path, "word7") == 1
     assert total(tmp_path) == 300
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+
+
+def zero(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3 : len(content) // 3 * 2] = bytes(len(content) // 3)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip, zero])
+def test_a_file_that_is_damaged_inside_is_built_again(
+    tmp_path: Path, folder: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its length is right and so is its end: only a query that reads what is damaged meets it."""
+    for file in folder.glob("*.store"):
+        damage(file)
+    assert damaged_file(folder) is not None
+    with pouchdb.setup(tmp_path, plugins=["search"]) as env:
+        db: Any = env["texts"]
+        for _ in range(2):
+            found = db.search("d/i", q="*:*", limit=200)
+            assert (found.total_rows, {row.fields.default[-7:] for row in found.rows}) == (300, {" common"})
+    assert "built anew" in caplog.text
+    assert damaged_file(folder) is None
+
+
+def test_a_file_that_is_damaged_is_met_by_a_build(tmp_path: Path, folder: Path) -> None:
+    for file in folder.glob("*.store"):
+        flip(file)
+    with pouchdb.setup(tmp_path, plugins=["search"]) as env:
+        db: Any = env["texts"]
+        for n in range(20):
+            db.put({**db[f"{n:06}"], "text": "changed common"})
+            assert db.search("d/i", q="changed", limit=200).total_rows == n + 1
+        assert len(db.search("d/i", q="*:*", limit=200).rows) == 200
+    assert total(tmp_path, "common") == 300
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x" * 7, b"\0" * 100, b"x" + TAIL.pack(2, MAGIC), b"{}" + TAIL.pack(2, MAGIC), b"[]" + TAIL.pack(9, MAGIC)],
+)
+def test_what_is_no_file_of_tantivy(tmp_path: Path, content: bytes) -> None:
+    assert damaged_file(tmp_path) is None
+    (tmp_path / "a.store").write_bytes(content)
+    assert damaged_file(tmp_path) == tmp_path / "a.store"
+
+
+def test_a_process_without_descriptors_builds_nothing_anew(tmp_path: Path, folder: Path) -> None:
+    """Not to be able to read an index does not say that it is damaged."""
+    pytest.importorskip("resource", reason="the platform limits no files")
+    body = """
+    import os, resource
+    with pouchdb.setup(sys.argv[1], plugins=["search"]) as env:
+        db = env["texts"]
+        db.get("000001")
+        files = []
+        limit = len(os.listdir("/dev/fd")) - 1
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        try:
+            db.search("d/i", q="common")
+        except pouchdb.PouchDBError as error:
+            print(error.name)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit + 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        print(db.search("d/i", q="common").total_rows)
+    """
+    before = (folder / "meta.json").stat()
+    process = program(body, tmp_path, 1)
+    assert process.communicate(timeout=60)[0].split() == ["too_many_open_files", "300"]
+    after = (folder / "meta.json").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_no_thread_watches_the_folder(tmp_path: Path) -> None:
+    """It would read it while another process removes it, and leave a lock file there."""
+    filled(tmp_path, 300)
+    with pouchdb.setup(tmp_path, plugins=["search"]) as env:
+        db: Any = env["texts"]
+        db.search("d/i", q="common")
+        follower = indexes(db).named(db, ("indexes",), "d", "i")
+        assert follower is not None
+        index: Any = follower.index
+        searcher = index.index.searcher()
+        writer = opened(index.place.directory, index.schema).writer(15_000_000, 1)
+        writer.delete_documents_by_term("id", "000001")
+        writer.commit()
+        assert index.index.searcher().num_docs == searcher.num_docs, "only a query reads what is new"
+        index.index.reload()
+        assert index.index.searcher().num_docs == searcher.num_docs - 1
 
 
 def test_two_processes_build_one_index(tmp_path: Path) -> None:

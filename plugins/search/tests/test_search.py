@@ -509,7 +509,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert run(["search", "books", "d/std", "(dogs"]) == 1
     capsys.readouterr()
     assert run(["search", "books", "d/std", "dogs OR meals", "--counts", "tag", "--json"]) == 0
-    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()][2:] == [{"counts": {"tag": {"animals": 1, "food": 1}}}]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[2:] == [{"counts": {"tag": {"animals": 1, "food": 1}}}]
 
 
 # -- analyzers ---------------------------------------------------------------------------------------
