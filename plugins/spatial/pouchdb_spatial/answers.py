@@ -45,6 +45,8 @@ class Shown:
     @staticmethod
     def plain_rows(page: Sequence[tuple[str, bytes | None]]) -> list[Record]:
         """Return rows of (id, JSON of the geometry)."""
+        if not page:
+            return []
         # Together, as parsing each takes twice as long.
         geometries = load(b"[%b]" % b",".join([text or b"null" for _, text in page]))
         return [Record(id=id, geometry=geometry) for (id, _), geometry in zip(page, geometries, strict=True)]

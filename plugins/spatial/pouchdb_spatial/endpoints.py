@@ -11,7 +11,8 @@ from pouchdb_core import SyncPouchDB
 from pouchdb_core.api.options import flag_of
 from pouchdb_core.errors import NotFound, QueryParseError
 from pouchdb_spatial.listing import couchapp, rows_of
-from pouchdb_spatial.querying import OPTIONS, asked, asked_rows, options_of, st_info
+from pouchdb_spatial.options import OPTIONS, options_of
+from pouchdb_spatial.querying import asked, asked_rows, st_info
 from pouchdb_spatial.spatial_index import SPATIAL, ST_INDEXES
 
 __all__ = ["cleanup", "geo", "geo_info", "geocouch", "listed", "routes"]

@@ -111,8 +111,13 @@ def _parts(geometries: Geometries, owners: Any) -> tuple[Geometries, Any]:
 
 def related_points(asked: Any, relation: str) -> PointTest | None:
     """Return the test of ``related`` for coordinates of points, if there is a quicker one."""
-    if relation == "intersects":
-        return lambda lons, lats: shapely.intersects_xy(asked, lons, lats)
-    if relation == "contains":
-        return lambda lons, lats: shapely.contains_xy(asked, lons, lats)
-    return None
+    if relation not in ("intersects", "contains"):
+        return None
+    compare = shapely.intersects_xy if relation == "intersects" else shapely.contains_xy
+
+    def test(lons: Any, lats: Any) -> Any:
+        # What is prepared already stays so.
+        shapely.prepare(asked)
+        return compare(asked, lons, lats)
+
+    return test

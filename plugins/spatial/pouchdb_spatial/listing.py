@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import NotSupported
-from pouchdb_spatial.querying import asked_rows, options_of
+from pouchdb_spatial.options import options_of
+from pouchdb_spatial.querying import asked_rows
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB

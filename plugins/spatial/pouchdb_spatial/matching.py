@@ -1,25 +1,17 @@
-"""Rows compared with a place, many at a time: those that match exactly, each once, and the nearest ones."""
+"""Rows compared with a place, many at a time: those that match exactly, each once."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
-
-import numpy
 
 from pouchdb_spatial.geometries import shapes_of
 from pouchdb_spatial.shapes import Place
 from pouchdb_spatial.spatial_index import Row
-from pouchdb_spatial.sphere import away, distances
 
-__all__ = ["Nearest", "matching", "once"]
+__all__ = ["coordinates", "matching", "once", "shapes", "split"]
 
-CHUNK = 1000
-"""Rows beyond the wanted ones that are kept until they are compared."""
-
-
-def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+def split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
     """Return (points, others) of the rows that have a geometry to compare."""
     points, others = [], []
     for row in rows:
@@ -30,11 +22,11 @@ def _split(rows: list[Row]) -> tuple[list[Row], list[Row]]:
     return points, others
 
 
-def _shapes(rows: list[Row]) -> Any:
+def shapes(rows: list[Row]) -> Any:
     return shapes_of([row.shape for row in rows], [row.box for row in rows])
 
 
-def _coordinates(rows: list[Row]) -> tuple[list[float], list[float]]:
+def coordinates(rows: list[Row]) -> tuple[list[float], list[float]]:
     return [row.box[0][0] for row in rows], [row.box[1][0] for row in rows]
 
 
@@ -42,14 +34,16 @@ def matching(place: Place, rows: list[Row]) -> list[Row]:
     """Return the rows that pass the exact test of a place, in their order; all without a test."""
     if place.exact is None or not rows:
         return rows
-    if place.points is None:
+    if place.points is None and not place.box:
         rows = [row for row in rows if row.shape is not None]
-        return [row for row, passes in zip(rows, place.exact(_shapes(rows)), strict=True) if passes] if rows else []
-    points, others = _split(rows)
-    passed = [row for row, passes in zip(points, place.points(*_coordinates(points)), strict=True) if passes]
+        return [row for row, passes in zip(rows, place.exact(shapes(rows)), strict=True) if passes] if rows else []
+    points, others = split(rows)
+    passed = points
+    if place.points is not None:
+        passed = [row for row, passes in zip(points, place.points(*coordinates(points)), strict=True) if passes]
     if not others:
         return passed
-    passed += [row for row, passes in zip(others, place.exact(_shapes(others)), strict=True) if passes]
+    passed += [row for row, passes in zip(others, place.exact(shapes(others)), strict=True) if passes]
     found = set(map(id, passed))
     return [row for row in rows if id(row) in found]
 
@@ -68,50 +62,3 @@ def once(batches: Iterable[list[Row]]) -> Iterator[list[Row]]:
                 seen.add(row.seen)
             kept.append(row)
         yield kept
-
-
-class Nearest:
-    """The rows nearest to a point among those added; all within a radius are counted.
-
-    Of rows that have one ``identity`` there is one; without such a function all rows are different ones.
-    """
-
-    def __init__(
-        self,
-        lon: float,
-        lat: float,
-        wanted: int | None,
-        radius: float | None = None,
-        identity: Callable[[Row], Any] | None = None,
-    ) -> None:
-        self._lon, self._lat, self._wanted, self._radius, self._identity = lon, lat, wanted, radius, identity
-        self._found: list[tuple[float, str, int, Row]] = []
-        self._seen: set[Any] = set()
-        self.count = 0
-
-    def add(self, rows: list[Row]) -> None:
-        """Add some more rows."""
-        points, others = _split(rows)
-        if points:
-            self._measured(points, away(*_coordinates(points), self._lon, self._lat))
-        if others:
-            self._measured(others, distances(_shapes(others), self._lon, self._lat))
-        if self._wanted is not None and len(self._found) > 4 * self._wanted + CHUNK:
-            self._found = heapq.nsmallest(self._wanted, self._found)
-
-    def _measured(self, rows: list[Row], metres: Any) -> None:
-        for row, far in zip(rows, numpy.asarray(metres).tolist(), strict=True):
-            if self._radius is not None and far > self._radius:
-                continue
-            if self._identity is not None:
-                identity = self._identity(row)
-                if identity in self._seen:
-                    continue
-                self._seen.add(identity)
-            self.count += 1
-            self._found.append((far, row.id, self.count, row))
-
-    def rows(self) -> Iterator[Row]:
-        """Yield them, the nearest first, of equal distances by id."""
-        found = sorted(self._found) if self._wanted is None else heapq.nsmallest(self._wanted, self._found)
-        return (row for _, _, _, row in found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest
@@ -31,8 +32,22 @@ def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, opts: Any = None, **
     writing, and ``{"rows": [{"id", "geometry"}], "bookmark"}`` of ``st_indexes``. Raises NotFound, QueryParseError,
     BadRequest, and FunctionError for a function that does not compile.
     """
+    if bbox is not None or opts is not None:
+        options = _options(bbox, opts, options)
+    return _queried()(db, fun, options)
+
+
+@cache
+def _queried() -> Callable[[SyncPouchDB, Any, Mapping[str, Any]], Record]:
+    # An import costs each call as much as checking its options.
+    from pouchdb_spatial.querying import queried
+
+    return queried
+
+
+def _options(bbox: Any, opts: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Return all options: those by position may be one object of options, as the original takes them."""
     if isinstance(bbox, Mapping):
-        # Options as an object, as the original takes them.
         options = {**bbox, **options}
     elif bbox is not None:
         options["bbox"] = bbox
@@ -41,9 +56,7 @@ def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, opts: Any = None, **
     elif opts is not None:
         # geopouch: the two corners as two arguments.
         options["bbox"] = [bbox, opts]
-    from pouchdb_spatial.querying import queried
-
-    return queried(db, fun, options)
+    return options
 
 
 def spatial_list(db: SyncPouchDB, /, list_path: str, options: Mapping[str, Any] | None = None, **more: Any) -> Record:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy
 
-from pouchdb_core.api.options import flag_of, freshness, place_after, place_in, whole_of
+from pouchdb_core.api.options import place_after
 from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
-from pouchdb_core.jsontext import dump, from_text
+from pouchdb_core.jsontext import dump
 from pouchdb_core.results import Record
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.tables import Table
@@ -22,10 +21,12 @@ from pouchdb_core.views.left_out import LeftOut
 from pouchdb_core.views.mapreduce import function_error
 from pouchdb_core.views.register import indexes
 from pouchdb_core.views.servers import server_of
-from pouchdb_spatial.answers import FORMATS, FeatureCollection, Shown
-from pouchdb_spatial.matching import Nearest, matching, once
+from pouchdb_spatial.answers import FeatureCollection, Shown
+from pouchdb_spatial.matching import matching, once
+from pouchdb_spatial.nearest import Nearest, widening
+from pouchdb_spatial.options import checked, known, update_of
 from pouchdb_spatial.reading import Bounds, Reading, overlaps, parts_overlap
-from pouchdb_spatial.shapes import Place, areas_around, bbox_of, place_of, turned, wkt_of
+from pouchdb_spatial.shapes import Place, bbox_of, place_of, turned, wkt_of
 from pouchdb_spatial.spatial_index import (
     BEYOND,
     PARTS,
@@ -37,71 +38,36 @@ from pouchdb_spatial.spatial_index import (
     emitted_rows,
     key_error,
 )
-from pouchdb_spatial.sphere import RADIUS
 
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["OPTIONS", "FeatureCollection", "asked", "asked_rows", "options_of", "queried", "st_info"]
+__all__ = ["FeatureCollection", "asked", "asked_rows", "queried", "st_info"]
 
 T = TypeVar("T")
-OPTIONS = (
-    *("start_range", "end_range", "bbox", "plane_bounds", "g", "relation", "lat", "lon", "radius", "rangex", "rangey"),
-    *("nearest", "limit", "skip", "count", "bookmark", "include_docs", "conflicts", "stale", "update", "format", "key"),
-)
 MOST = 200
 """Rows that Cloudant Geo returns at once."""
 USUAL = 100
 PAGE, DOCUMENTS = 500, 50
 """Rows of a streamed answer that are made at a time, and with documents."""
-MANY = 40
-"""Rows around a point from which a search for the nearest begins with a smaller circle; 4 for each that is wanted."""
-WHOLE = 3.2 * RADIUS
-"""Metres that are farther than any place."""
-SMALLEST = 1_000.0
-"""Metres of the smallest first circle."""
-_KNOWN = frozenset(OPTIONS)
 _BOTH = (SPATIAL, ST_INDEXES)
-_TEXTS = ("bbox", "plane_bounds", "relation", "stale", "update", "format", "bookmark")
 
 Read = Callable[["Bounds | None"], Iterator[list[Row]]]
 """Yields the rows whose boxes overlap bounds, or all, some at a time."""
 
 
-def options_of(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the known options of a query string, as values; others are ignored.
-
-    Text that is not JSON stays text, which is refused where it is no value of its option.
-    """
-    given: dict[str, Any] = {}
-    for name, text in query.items():
-        if name not in OPTIONS:
-            continue
-        if not isinstance(text, str):
-            given[name] = text
-        elif name == "stale" and text in ("true", "false"):
-            # geopouch's form of it, as a database on a server sends it.
-            given[name] = text == "true"
-        elif name in _TEXTS or (name == "g" and not text.lstrip().startswith("{")):
-            given[name] = text.strip('"')
-        else:
-            try:
-                given[name] = from_text(text)
-            except BadRequest:
-                given[name] = text
-    return given
-
-
 def queried(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
     """Do what ``spatial`` does, with all options in one mapping."""
-    for name in options:
-        if name not in _KNOWN:
-            raise BadRequest(f"spatial() has no option {name!r}; there are: {', '.join(OPTIONS)}")
-    if db.remote and isinstance(fun, str) and "(" not in fun:
+    if not isinstance(fun, str) or "(" in fun:
+        given = checked(options)
+        # They say how to read an index.
+        update_of(given)
+        return _Query(db, given, SPATIAL).temporary(_temporary(db, fun))
+    if db.remote:
+        # Its values are the server's to check: a bookmark may be another one's.
+        known(options)
         return _asked_of_server(db, fun, options)
-    if isinstance(fun, str) and "(" not in fun:
-        return asked(db, fun, options)
-    return _Query(db, options, SPATIAL).temporary(_temporary(db, fun))
+    return asked(db, fun, options)
 
 
 def asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None = None) -> Record:
@@ -127,64 +93,48 @@ def _read(
     kind: str | None,
     answer: Callable[[_Query, Reading | None], T],
 ) -> T:
-    """Read an index in one snapshot: also whether it is up to date, so a query of one that is costs no more."""
-    known = indexes(db)
-    if db.user is None:
-        with known.store.snapshot():
-            found = known.current(db, _kinds(kind), *_parts(path))
+    """Answer a query from an index, in one snapshot of it."""
+    given = checked(options)
+    update = update_of(given)
+    kinds = _BOTH if kind is None else (kind,)
+    design, _, name = path.partition("/")
+    if update == "true" and db.user is None:
+        # Most queries find the index up to date, and see so in the snapshot that they read it in.
+        register = indexes(db)
+        with register.store.snapshot():
+            found = register.current(db, kinds, design, name or design)
             if found is not None:
                 follower, entry = found
-                query = _Query(db, options, follower.kind)
-                if query.update == "true":
-                    return answer(query, Reading(follower.place.tables, entry.state))
+                return answer(_Query(db, given, follower.kind), Reading(follower.place.tables, entry.state))
     # Not in a snapshot: who looks for an index has a lock, and may wait for the database of another in memory, as may
     # plug-ins that are asked whether a user may.
-    follower = _follower(db, path, kind)
-    query = _Query(db, options, follower.kind)
-    if query.update == "true":
-        with follower.store.snapshot():
-            current = follower.current()
-            if current is not None:
-                return answer(query, Reading(follower.place.tables, current.state))
-    with follower.fresh(db, query.update, path), follower.store.snapshot():
-        return answer(query, _reading(follower))
+    follower = _follower(db, kinds, design, name or design)
+    query = _Query(db, given, follower.kind)
+    with follower.fresh(db, update, path), follower.store.snapshot():
+        entry_now = follower.entry()
+        if entry_now is None and update == "true":
+            raise NotFound(f"the index {path!r} was dropped while it was read")
+        return answer(query, None if entry_now is None else Reading(follower.place.tables, entry_now.state))
 
 
-def _kinds(kind: str | None) -> tuple[str, ...]:
-    return _BOTH if kind is None else (kind,)
-
-
-def _parts(path: str) -> tuple[str, str]:
-    """Return the design document and the index of a path."""
-    design, _, name = path.partition("/")
-    return design, name or design
-
-
-def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
-    design, name = _parts(path)
-    found = indexes(db).named(db, _kinds(kind), design, name)
+def _follower(db: SyncPouchDB, kinds: tuple[str, ...], design: str, name: str) -> Follower:
+    found = indexes(db).named(db, kinds, design, name)
     if found is None:
-        wanted = f"_design/{design} has no spatial index {name or design!r}"
+        wanted = f"_design/{design} has no spatial index {name!r}"
         raise NotFound(f"missing_named_view: {wanted}", id=f"_design/{design}")
     return found
 
 
-def _reading(follower: Follower) -> Reading | None:
-    """Return the reader of an index in a snapshot; None if it was never built."""
-    entry = follower.entry()
-    return None if entry is None else Reading(follower.place.tables, entry.state)
-
-
 def st_info(db: SyncPouchDB, path: str) -> Record:
     """Return ``{"name", "geo_index": {"doc_count", "disk_size", "data_size"}}`` of an ``st_indexes`` index."""
-    follower = _follower(db, path, ST_INDEXES)
+    design, _, name = path.partition("/")
+    follower = _follower(db, (ST_INDEXES,), design, name or design)
     follower.update(db, path)
     with follower.snapshot() as place:
         count, size = place.tables.one(
             "SELECT count(DISTINCT id), "
             "coalesce(sum(64 + coalesce(length(geometry), 0) + coalesce(length(shape), 0)), 0) FROM {rows}"
         )
-    design = path.partition("/")[0]
     return Record(
         name=f"_design/{design}/{follower.place.member}",
         geo_index=Record(doc_count=count, disk_size=size, data_size=size),
@@ -223,31 +173,24 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
 
 
 class _Query:
-    """Checked options, and how the query is run."""
+    """Checked options (``options.checked``) together, and how the query is run."""
 
-    def __init__(self, db: SyncPouchDB, options: Mapping[str, Any], kind: str) -> None:
-        given = {name: value for name, value in options.items() if value is not None}
+    def __init__(self, db: SyncPouchDB, given: Mapping[str, Any], kind: str) -> None:
         self._st = kind == ST_INDEXES
         self._place: Place = place_of(given, exact_boxes=self._st)
         # Of what is not an index, nothing is known.
         self._once, self._by_parts = self._st, self._place.by_parts
-        self._nearest, self._count = flag_of(given, "nearest"), flag_of(given, "count")
-        stale = given.get("stale")
-        # geopouch's form of it.
-        self.update = freshness("ok" if stale is True else stale, given.get("update"))
-        self._format = given.get("format", "view")
-        if self._format not in FORMATS:
-            raise QueryParseError(f"format must be one of {', '.join(FORMATS[:3])}, not {safe_repr(self._format)}")
-        docs, conflicts = flag_of(given, "include_docs"), flag_of(given, "conflicts")
-        self._shown = Shown(db, st=self._st, docs=docs, conflicts=conflicts, format=self._format)
+        get = given.get
+        self._nearest, self._count, self._format = get("nearest", False), get("count", False), get("format", "view")
+        docs = get("include_docs", False)
+        self._shown = Shown(db, st=self._st, docs=docs, conflicts=get("conflicts", False), format=self._format)
         self._page = DOCUMENTS if docs else PAGE
-        self._skip = whole_of(given, "skip", 0) or 0
-        limit = whole_of(given, "limit", USUAL if self._st else None)
+        self._skip: int = get("skip", 0) + get("bookmark", 0)
+        limit: int | None = get("limit", USUAL if self._st else None)
         if self._st and limit is not None and limit > MOST:
             raise QueryParseError(f"limit must be at most {MOST}, not {limit}: the bookmark of the result continues it")
-        self._limit = limit
-        if given.get("bookmark"):
-            self._skip += place_in("spatial", given["bookmark"])
+        self._end = None if limit is None else self._skip + limit
+        """The number of matches that are enough; None: all."""
         if self._nearest and self._place.center is None:
             raise QueryParseError("nearest sorts by the distance from a place: give lat and lon, g, or bbox, too")
 
@@ -294,19 +237,21 @@ class _Query:
         place = self._place
         if not self._shown.plain or self._nearest or self._once or len(place.bounds) != 1:
             return None
-        compared = place.exact is not None and not place.box
-        if compared and place.points is None:
+        if place.exact is not None and place.points is None and not place.box:
             return None
         found: Iterable[Any] | None = reading.points(place.bounds[0])
-        if found and compared:
-            assert place.points is not None, "it was checked"
-            _, _, _, lons, lats = zip(*found, strict=True)
-            found = itertools.compress(found, numpy.asarray(place.points(lons, lats)).tolist())
         if found is None:
             return None
-        end = None if self._limit is None else self._skip + self._limit
-        page = itertools.islice(found, self._skip, end)
-        return self._shown.plain_rows([(id, geometry) for _, id, geometry, _, _ in page])
+        if found and place.points is not None:
+            _, _, _, lons, lats = zip(*found, strict=True)
+            found = itertools.compress(found, numpy.asarray(place.points(lons, lats)).tolist())
+        return self._shown.plain_rows([(id, geometry) for _, id, geometry, _, _ in self._cut(found)])
+
+    def _cut(self, found: Iterable[T]) -> Iterator[T]:
+        """Return the wanted ones of all matches."""
+        # More than there ever are; no number of C's may be larger.
+        end = None if self._end is None else min(self._end, sys.maxsize)
+        return itertools.islice(found, min(self._skip, sys.maxsize), end)
 
     def streamed(self, reading: Reading | None) -> tuple[dict[str, Any], Iterator[Record]]:
         """Return (fields of the result without the rows, the rows); some have been read, the others are in time."""
@@ -335,9 +280,9 @@ class _Query:
             yield self._shown.rows(page)
 
     def _limited(self, read: Read, reading: Reading | None) -> Iterator[Row]:
-        end = None if self._limit is None else self._skip + self._limit
-        rows = self._ordered(read, reading) if self._nearest else itertools.chain.from_iterable(self._found(read))
-        return itertools.islice(rows, self._skip, end)
+        return self._cut(
+            self._ordered(read, reading) if self._nearest else itertools.chain.from_iterable(self._found(read))
+        )
 
     def _found(self, read: Read) -> Iterator[list[Row]]:
         """Yield the matches in the order of writing (box by box, where there are several)."""
@@ -358,49 +303,13 @@ class _Query:
         """Yield rows by the distance of their geometries, ties in the order of ids."""
         place = self._place
         assert place.center is not None, "it was checked"
-        wanted = None if self._limit is None else self._skip + self._limit
-        if reading is not None and wanted is not None and not place.bounds and place.exact is None:
-            identity = attrgetter("seen") if self._once else None
-            return _widening(reading, *place.center, wanted, identity)
-        nearest = Nearest(*place.center, wanted)
+        lon, lat = place.center()
+        if reading is not None and self._end is not None and not place.bounds and place.exact is None:
+            return widening(reading, lon, lat, self._end, several=self._once)
+        nearest = Nearest(lon, lat, self._end)
         for rows in self._found(read):
             nearest.add(rows)
         return nearest.rows()
-
-
-def _widening(
-    reading: Reading, lon: float, lat: float, wanted: int, identity: Callable[[Row], Any] | None
-) -> Iterator[Row]:
-    """Search in growing circles until there are enough: few rows of a big index are read."""
-    beyond = BEYOND in reading.have
-
-    def areas(radius: float) -> list[Bounds]:
-        found = areas_around(lon, lat, radius)
-        return turned(found) if beyond else found
-
-    # Twice what is wanted, if places were spread evenly over the Earth; less where they are crowded.
-    radius = max(SMALLEST, 2 * RADIUS * math.sqrt(2 * wanted / max(1, reading.size())))
-    many, grown = max(MANY, 4 * wanted), False
-    while radius < WHOLE:
-        found = sum(reading.about(bounds, many) for bounds in areas(radius))
-        if found < wanted:
-            radius, grown = 2 * radius, True
-        elif found < many or grown or radius == SMALLEST:
-            break
-        else:
-            # Usually there are many more. Where there are not, the circle gets too small, and larger again.
-            radius = max(SMALLEST, radius * math.sqrt(wanted / many / 1.6))
-    while True:
-        searched: list[Any] = areas(radius) if radius < WHOLE else [None]
-        # A row may be in several areas.
-        which = identity or (attrgetter("n") if len(searched) > 1 else None)
-        nearest = Nearest(lon, lat, wanted, radius if radius < WHOLE else None, which)
-        for bounds in searched:
-            for rows in reading.batches(bounds):
-                nearest.add(rows)
-        if radius >= WHOLE or nearest.count >= wanted:
-            return nearest.rows()
-        radius *= 2 if 4 * nearest.count >= wanted else 4
 
 
 def _nothing(bounds: Bounds | None) -> Iterator[list[Row]]:

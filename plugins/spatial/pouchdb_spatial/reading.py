@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -21,6 +22,8 @@ NUMBERS = 50_000
 """Rows that are looked up by their numbers in a tree; of a query that finds more, all rows are compared in turn."""
 FARTHEST = 1.7e308
 """Where an open interval ends in PostgreSQL, whose boxes do not accept every infinity."""
+TEXTS = 1000
+"""Conditions, and statements, whose texts are kept."""
 
 Bounds = Sequence[tuple[float | None, float | None]]
 """An interval for each dimension; None is open."""
@@ -37,12 +40,61 @@ _ALL = _columns(DIMENSIONS)
 _OF_TREE = {tree: _columns(most) for tree, _, most in TREES}
 _SLIM = "r.n, r.id, r.geometry, r.shape, r.low0, r.low1"
 """What there is to see of rows that only have a geometry: reading the rest takes as long again."""
-_IN_TREE = "b.high0 >= ? AND b.low0 <= ? AND b.high1 >= ? AND b.low1 <= ?"
-_POINTS = (
-    f"SELECT r.n, r.id, r.geometry, r.low0, r.low1 FROM {{flat}} AS b CROSS JOIN {{rows}} AS r ON r.n = b.n "
-    f"WHERE {_IN_TREE} AND r.low0 >= ? AND r.low0 <= ? AND r.low1 >= ? AND r.low1 <= ? LIMIT {FEW + 1}"
-)
-_ABOUT = f"SELECT count(*) FROM (SELECT 1 FROM {{flat}} AS b WHERE {_IN_TREE} LIMIT ?) AS found"
+_POINTS = "r.n, r.id, r.geometry, r.low0, r.low1"
+
+
+class _Boxes:
+    """The boxes of a tree, or of all rows, and the fewest and the most dimensions that they have."""
+
+    def __init__(self, tree: str, fewest: int, most: int) -> None:
+        self.tree, self.fewest, self.most = tree, fewest, most
+
+
+@lru_cache
+def _boxes(dimensions: tuple[int, ...]) -> tuple[_Boxes, ...]:
+    """Return the trees that have boxes, of an index whose boxes have, or had, these numbers of dimensions."""
+    found = []
+    for tree, least, most in TREES:
+        own = [each for each in dimensions if least <= min(each, DIMENSIONS) <= most]
+        if own:
+            found.append(_Boxes(tree, min(own), max(own)))
+    return tuple(found)
+
+
+@lru_cache(TEXTS)
+def _conditions(boxes: _Boxes, given: int, dimensions: int, sqlite: bool) -> tuple[str, str]:
+    """Return the conditions of the tree, roughly, and of the rows, exactly, for bounds of so many dimensions.
+
+    ``given`` has a bit for each that is given, from the first low, the first high and the second low on.
+    """
+    rough, exact = [], []
+    for place in range(given.bit_length() // 2 + 1):
+        for side, (column, sign) in enumerate(((f"high{place}", ">="), (f"low{place}", "<="))):
+            if not given >> (2 * place + side) & 1:
+                continue
+            if place < boxes.fewest:
+                rough.append(f"b.{column} {sign} ?")
+                exact.append(f"r.{column} {sign} ?")
+            else:
+                # A box with fewer dimensions overlaps everything in the others.
+                exact.append(f"(r.{column} {sign} ? OR r.{column} IS NULL)")
+    if boxes.most > dimensions:
+        exact.append(f"r.dims <= {dimensions}")
+    if not sqlite and boxes.fewest > 0:
+        # A tree's columns; the rows have columns of the same names.
+        box = BOX.replace("low", "b.low").replace("high", "b.high")
+        rough.append(f"{box} && box(point(?, ?), point(?, ?))")
+    return " AND ".join(rough) or "1 = 1", " AND ".join(exact) or "1 = 1"
+
+
+@lru_cache(TEXTS)
+def _joined(columns: str, boxes: _Boxes, given: int, dimensions: int, sqlite: bool) -> str:
+    """Return the statement for columns of the rows that a tree finds, with both conditions."""
+    # SQLite's planner does not know how few rows a tree finds; others have no CROSS JOIN with a condition.
+    join = "CROSS JOIN" if sqlite else "JOIN"
+    rough, exact = _conditions(boxes, given, dimensions, sqlite)
+    tree = f"{{{boxes.tree}}} AS b {join} {{rows}} AS r ON r.n = b.n"
+    return f"SELECT {columns} FROM {tree} WHERE {rough} AND {exact}"
 
 
 class Reading:
@@ -52,40 +104,27 @@ class Reading:
     """
 
     def __init__(self, tables: Tables, state: Mapping[str, Any] | None) -> None:
-        self._tables = tables
-        self._dimensions: Sequence[int] = (state or {}).get("dims", ())
+        self._tables, self._sqlite = tables, tables.dialect == "sqlite"
+        self._trees = _boxes(tuple((state or {}).get("dims", ())))
         self.have: Sequence[str] = (state or {}).get("have", ())
         """Which of PARTS, SHAPES, SEVERAL and BEYOND some row has, or had."""
-        self._row = _row if tables.dialect == "sqlite" else _typed_row
+        self._beyond = any(boxes.most > DIMENSIONS for boxes in self._trees)
+        """Whether there are boxes with more dimensions than a tree has."""
         self._slim = False
 
     def slim(self) -> None:
         """Read of each row its geometry and shape alone; of its box no more than the place of a point."""
-        self._slim, self._row = True, _slim_row if self._tables.dialect == "sqlite" else _typed_slim_row
+        self._slim = True
 
     def points(self, bounds: Bounds) -> list[tuple[int, str, bytes, float, float]] | None:
         """Return (n, id, geometry, longitude, latitude) of an index that has nothing but points, in their order.
 
-        None if there are more than a few, or bounds are open: then ``batches`` has them.
+        None of another index, or if there are more than a few: then ``batches`` has them.
         """
-        sides = self._closed(bounds)
-        if sides is None or SHAPES in self.have:
+        if SHAPES in self.have or self._beyond:
             return None
-        west, east, south, north = sides
-        found = self._tables.all(_POINTS, (*_widened(sides), west, east, south, north))
-        if len(found) > FEW:
-            return None
-        found.sort()
-        return found
-
-    def _closed(self, bounds: Bounds) -> tuple[float, float, float, float] | None:
-        """Return (west, east, south, north), where these are all the bounds that an index of two dimensions needs."""
-        if len(bounds) < 2 or self._dimensions != [2] or self._tables.dialect != "sqlite":
-            return None
-        (west, east), (south, north) = bounds[0], bounds[1]
-        if west is None or east is None or south is None or north is None:
-            return None
-        return west, east, south, north
+        found = self._few(bounds, FEW, _POINTS)
+        return None if len(found) > FEW else found
 
     def batches(self, bounds: Bounds | None) -> Iterator[list[Row]]:
         """Yield the rows whose boxes overlap these bounds, some at a time; None: all.
@@ -95,11 +134,15 @@ class Reading:
         if bounds is None:
             yield from self._scanned("1 = 1", [], None)
             return
-        exact, params = _exact(bounds)
-        found = self._joined(bounds, exact, params)
+        found = self._few(bounds, CHUNK)
         if len(found) <= CHUNK:
             yield self._made(found, bounds)
             return
+        if not self._trees:
+            return
+        everything = _Boxes("", min(each.fewest for each in self._trees), max(each.most for each in self._trees))
+        given, _, params = self._given(everything, bounds)
+        exact = _conditions(everything, given, len(bounds), self._sqlite)[1]
         numbers = self._numbers(bounds)
         if len(numbers) > NUMBERS:
             yield from self._scanned(exact, params, bounds)
@@ -114,29 +157,22 @@ class Reading:
         """Return the number of rows whose boxes overlap these bounds; None: all."""
         if bounds is None:
             return int(self._tables.one("SELECT count(*) FROM {rows}")[0])
-        if len(bounds) > DIMENSIONS and max(self._dimensions, default=0) > DIMENSIONS:
+        if len(bounds) > DIMENSIONS and self._beyond:
             return sum(len(rows) for rows in self.batches(bounds))
-        exact, params = _exact(bounds)
-        return sum(
-            self._tables.one(
-                f"SELECT count(*) FROM {{{tree}}} AS b {self._join} {{rows}} AS r ON r.n = b.n "
-                f"WHERE {condition} AND {exact}",
-                (*found, *params),
-            )[0]
-            for tree, condition, found in self._trees(bounds)
-        )
+        found = 0
+        for boxes in self._trees:
+            given, near, params = self._given(boxes, bounds)
+            sql = _joined("count(*)", boxes, given, len(bounds), self._sqlite)
+            found += self._tables.one(sql, near + params)[0]
+        return found
 
     def about(self, bounds: Bounds, most: int) -> int:
-        """Return how many rows the trees have within bounds, counting no further than ``most``."""
-        sides = self._closed(bounds)
-        if sides is not None:
-            return int(self._tables.one(_ABOUT, (*_widened(sides), most))[0])
-        return sum(
-            self._tables.one(
-                f"SELECT count(*) FROM (SELECT 1 FROM {{{tree}}} AS b WHERE {condition} LIMIT {most}) AS found", params
-            )[0]
-            for tree, condition, params in self._trees(bounds)
-        )
+        """Return how many rows the trees have within bounds, counting no further than ``most`` in each."""
+        found = 0
+        for boxes, rough, near in self._rough(bounds):
+            sql = f"SELECT count(*) FROM (SELECT 1 FROM {{{boxes.tree}}} AS b WHERE {rough} LIMIT {most}) AS found"
+            found += self._tables.one(sql, near)[0]
+        return found
 
     def size(self) -> int:
         """Return a number of rows that the index does not exceed, without counting them."""
@@ -148,31 +184,30 @@ class Reading:
     def _columns(self) -> str:
         return _SLIM if self._slim else _ALL
 
-    @property
-    def _join(self) -> str:
-        # SQLite's planner does not know how few rows a tree finds; others have no CROSS JOIN with a condition.
-        return "CROSS JOIN" if self._tables.dialect == "sqlite" else "JOIN"
-
-    def _joined(self, bounds: Bounds, exact: str, params: Sequence[Any]) -> list[Any]:
-        """Return a few matching rows with one statement for each tree; more than CHUNK: there are others."""
+    def _few(self, bounds: Bounds, most: int, columns: str | None = None) -> list[Any]:
+        """Return a few matching rows with one statement for each tree; more than ``most``: there are others."""
         found: list[Any] = []
-        for tree, condition, own in self._trees(bounds):
-            columns = _SLIM if self._slim else _OF_TREE[tree]
-            found += self._tables.all(
-                f"SELECT {columns} FROM {{{tree}}} AS b {self._join} {{rows}} AS r ON r.n = b.n "
-                f"WHERE {condition} AND {exact} LIMIT {CHUNK + 1}",
-                (*own, *params),
-            )
+        for boxes in self._trees:
+            given, near, params = self._given(boxes, bounds)
+            read = columns or (_SLIM if self._slim else _OF_TREE[boxes.tree])
+            sql = f"{_joined(read, boxes, given, len(bounds), self._sqlite)} LIMIT {most + 1}"
+            found += self._tables.all(sql, near + params)
         found.sort(key=_number)
         return found
 
     def _numbers(self, bounds: Bounds) -> list[int]:
         found: list[int] = []
-        for tree, condition, params in self._trees(bounds):
-            sql = f"SELECT b.n FROM {{{tree}}} AS b WHERE {condition} LIMIT {NUMBERS + 1}"
-            found += [n for (n,) in self._tables.all(sql, params)]
+        for boxes, rough, near in self._rough(bounds):
+            sql = f"SELECT b.n FROM {{{boxes.tree}}} AS b WHERE {rough} LIMIT {NUMBERS + 1}"
+            found += [n for (n,) in self._tables.all(sql, near)]
         found.sort()
         return found
+
+    def _rough(self, bounds: Bounds) -> Iterator[tuple[_Boxes, str, list[float]]]:
+        """Yield (boxes, condition, parameters) for what a tree alone knows of each."""
+        for boxes in self._trees:
+            given, near, _ = self._given(boxes, bounds)
+            yield boxes, _conditions(boxes, given, len(bounds), self._sqlite)[0], near
 
     def _scanned(self, condition: str, params: Sequence[Any], bounds: Bounds | None) -> Iterator[list[Row]]:
         last = -1
@@ -181,55 +216,41 @@ class Reading:
             last = found[-1][0]
             yield self._made(found, bounds)
 
-    def _trees(self, bounds: Bounds) -> Iterator[tuple[str, str, list[float]]]:
-        """Yield (tree, condition, parameters) for each tree that has boxes.
+    def _given(self, boxes: _Boxes, bounds: Bounds) -> tuple[int, list[float], list[float]]:
+        """Return which bounds are given (see ``_conditions``), and the parameters of both conditions.
 
-        Compared are the dimensions that all of its boxes have: a box with fewer overlaps everything in the others.
+        In a tree those dimensions are compared that all of its boxes have.
         """
-        for tree, least, most in TREES:
-            fewest = min((dims for dims in self._dimensions if least <= min(dims, DIMENSIONS) <= most), default=None)
-            if fewest is None:
-                continue
-            conditions, params = ["1 = 1"], []
-            for place, (low, high) in enumerate(bounds[: min(fewest, most)]):
-                if low is not None:
-                    conditions.append(f"b.high{place} >= ?")
-                    params.append(low - TINY)
-                if high is not None:
-                    conditions.append(f"b.low{place} <= ?")
-                    params.append(high + TINY)
-            if self._tables.dialect != "sqlite" and fewest > 0:
-                asked = [*bounds[: min(fewest, 2)], (None, None)][:2]
-                (west, east), (south, north) = asked[0], asked[-1]
-                # A tree's columns; the rows have columns of the same names.
-                box = BOX.replace("low", "b.low").replace("high", "b.high")
-                conditions.append(f"{box} && box(point(?, ?), point(?, ?))")
-                params += [-FARTHEST if west is None else west, -FARTHEST if south is None else south]
-                params += [FARTHEST if east is None else east, FARTHEST if north is None else north]
-            yield tree, " AND ".join(conditions), params
+        given, bit = 0, 1
+        near: list[float] = []
+        params: list[float] = []
+        for place, (low, high) in enumerate(bounds[: min(boxes.most, DIMENSIONS)]):
+            if low is not None:
+                given |= bit
+                params.append(low)
+                if place < boxes.fewest:
+                    near.append(low - TINY)
+            if high is not None:
+                given |= 2 * bit
+                params.append(high)
+                if place < boxes.fewest:
+                    near.append(high + TINY)
+            bit *= 4
+        if not self._sqlite and boxes.fewest > 0:
+            asked = [*bounds[: min(boxes.fewest, 2)], (None, None)][:2]
+            (west, east), (south, north) = asked[0], asked[-1]
+            near += [-FARTHEST if west is None else west, -FARTHEST if south is None else south]
+            near += [FARTHEST if east is None else east, FARTHEST if north is None else north]
+        return given, near, params
 
     def _made(self, found: Sequence[Any], bounds: Bounds | None) -> list[Row]:
-        rows = list(map(self._row, found))
-        if bounds is None or len(bounds) < DIMENSIONS or max(self._dimensions, default=0) <= DIMENSIONS:
+        if self._slim:
+            rows = list(map(_slim_row if self._sqlite else _typed_slim_row, found))
+        else:
+            rows = list(map(_row if self._sqlite else _typed_row, found))
+        if bounds is None or len(bounds) < DIMENSIONS or not self._beyond:
             return rows
         return [row for row in rows if len(row.box) <= DIMENSIONS or overlaps(row.box, bounds)]
-
-
-def _widened(sides: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    west, east, south, north = sides
-    return west - TINY, east + TINY, south - TINY, north + TINY
-
-
-def _exact(bounds: Bounds) -> tuple[str, list[float]]:
-    """Return the condition on rows, and its parameters."""
-    conditions: list[str] = ["r.dims <= ?"]
-    params: list[float] = [len(bounds)]
-    for place, (low, high) in enumerate(bounds[:DIMENSIONS]):
-        for column, sign, bound in ((f"high{place}", ">=", low), (f"low{place}", "<=", high)):
-            if bound is not None:
-                conditions.append(f"(r.{column} {sign} ? OR r.{column} IS NULL)")
-                params.append(bound)
-    return " AND ".join(conditions), params
 
 
 def _typed_row(found: Sequence[Any]) -> Row:

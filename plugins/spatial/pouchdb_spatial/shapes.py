@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy
@@ -34,30 +32,39 @@ __all__ = ["Place", "areas_around", "bbox_of", "geometry_from", "number", "place
 
 SEGMENTS = 90
 """Straight lines of a quarter of a circle, where its edge is compared."""
+_OPEN: Bounds = [(None, None)] * (DIMENSIONS - 2)
+"""All dimensions but the first two."""
 _EARTH: Flat = (-180.0, -90.0, 180.0, 90.0)
 
 
-@dataclass
 class Place:
     """The area that is searched; without an exact test the boxes decide."""
 
-    bounds: list[Bounds] = field(default_factory=list)
-    """Boxes of which one must overlap; none: everything."""
-    exact: Exact | None = None
-    points: PointTest | None = None
-    """A quicker exact test of points."""
-    box: bool = False
-    """Whether points match by their bounds alone."""
-    by_parts: bool = False
-    """Whether a geometry of several parts matches by the box of one of them, not by that of the whole."""
-    around: bool = False
-    """Whether it is a part of the sphere, where longitudes begin again after 360 degrees, not of the plane."""
-    center: tuple[float, float] | None = None
-    """Longitude and latitude from which distances are measured."""
+    def __init__(self, bounds: Sequence[Bounds] = ()) -> None:
+        self.bounds = bounds
+        """Boxes of which one must overlap; none: everything."""
+        self.exact: Exact | None = None
+        self.points: PointTest | None = None
+        """A quicker exact test of points."""
+        self.box = False
+        """Whether points match by their bounds alone, without a test."""
+        self.by_parts = False
+        """Whether a geometry of several parts matches by the box of one of them, not by that of the whole."""
+        self.around = False
+        """Whether it is a part of the sphere, where longitudes begin again after 360 degrees, not of the plane."""
+        self.center: Callable[[], tuple[float, float]] | None = None
+        """Returns the longitude and latitude from which distances are measured."""
 
 
 def number(name: str, value: Any, least: float | None = None, most: float | None = None) -> float:
     """Return a finite number of an option. Raises BadRequest."""
+    found: float = value if type(value) is float and math.isfinite(value) else _number(name, value)
+    if (least is not None and found < least) or (most is not None and found > most):
+        raise BadRequest(f"{name} must be a number from {least} to {most:.8g}, not {found}")
+    return found
+
+
+def _number(name: str, value: Any) -> float:
     if isinstance(value, str):
         try:
             value = float(value)
@@ -65,8 +72,6 @@ def number(name: str, value: Any, least: float | None = None, most: float | None
             raise BadRequest(f"{name} must be a number, not {safe_repr(value)}") from None
     if not is_double(value):
         raise BadRequest(f"{name} must be a number, not {safe_repr(value)}")
-    if (least is not None and value < least) or (most is not None and value > most):
-        raise BadRequest(f"{name} must be a number from {least} to {most:.8g}, not {value}")
     return column(value)
 
 
@@ -82,7 +87,8 @@ def bbox_of(name: str, value: Any) -> tuple[float, ...]:
         value = [*value[0], *value[1]]
     if not _listed(value) or len(value) % 2 or not 4 <= len(value) <= 2 * DIMENSIONS:
         raise BadRequest(f"{name} must be four numbers (west, south, east, north), not {safe_repr(given)}")
-    return tuple(number(f"each value of {name}", each) for each in value)
+    name = f"each value of {name}"
+    return tuple([number(name, each) for each in value])
 
 
 def _json(name: str, text: str) -> Any:
@@ -93,13 +99,13 @@ def _json(name: str, text: str) -> Any:
 
 
 def _listed(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    return type(value) is list or (isinstance(value, Sequence) and not isinstance(value, (str, bytes)))
 
 
 def _unwrapped(box: Flat, plane: Flat | None) -> list[Flat]:
     """Return the parts of a box that crosses the edge of its plane, such as the date line."""
     west, south, east, north = box
-    if plane is None:
+    if plane is None or (west <= east and south <= north):
         return [box]
     columns = [(west, east)] if west <= east else [(west, plane[2]), (plane[0], east)]
     rows = [(south, north)] if south <= north else [(south, plane[3]), (plane[1], north)]
@@ -109,13 +115,13 @@ def _unwrapped(box: Flat, plane: Flat | None) -> list[Flat]:
 def _bounds(box: Flat, further: Bounds = ()) -> Bounds:
     """Return the bounds of a box; dimensions without bounds are not compared."""
     west, south, east, north = box
-    return [(west, east), (south, north), *further, *[(None, None)] * (DIMENSIONS - 2 - len(further))]
+    return [(west, east), (south, north), *further, *_OPEN[len(further) :]]
 
 
 def areas_around(lon: float, lat: float, radius: float) -> list[Bounds]:
     """Return the bounds of boxes of degrees that cover everything within this many metres of a point."""
     return [
-        [(None, None) if east - west == 360 else (west, east), (south, north), *[(None, None)] * (DIMENSIONS - 2)]
+        [(None, None) if east - west == 360 else (west, east), (south, north), *_OPEN]
         for west, south, east, north in boxes_around(lon, lat, radius)
     ]
 
@@ -137,7 +143,7 @@ def geometry_from(value: Any) -> Any:
             value = _json("g", text)
         else:
             try:
-                return _valid(shapely.from_wkt(re.sub(r"^\s*SRID=\d+;", "", text)))
+                return _valid(shapely.from_wkt(re.sub(r"^SRID=\d+;", "", text) if text.startswith("SRID") else text))
             except shapely.errors.ShapelyError as error:
                 raise BadRequest(f"g must be valid WKT, such as POINT(9.2 45.5), or GeoJSON: {error}") from error
     geometry = geometry_of(value)
@@ -204,27 +210,33 @@ def _box_place(given: Mapping[str, Any], exact_boxes: bool) -> Place:
     numbers = bbox_of("bbox", given["bbox"])
     half = len(numbers) // 2
     box: Flat = (numbers[0], numbers[1], numbers[half], numbers[half + 1])
-    further = list(zip(numbers[2:half], numbers[half + 2 :], strict=True))
+    further = tuple(zip(numbers[2:half], numbers[half + 2 :], strict=True))
     plane = None if given.get("plane_bounds") is None else _plane(bbox_of("plane_bounds", given["plane_bounds"]))
-    exact_boxes = exact_boxes or given.get("relation") is not None
+    relation = given.get("relation")
+    exact_boxes = exact_boxes or relation is not None
     if plane is None and exact_boxes:
         plane = _EARTH
     parts = _unwrapped(box, plane)
-    place = Place([_bounds(each, further) for each in parts], by_parts=not exact_boxes)
-    if parts[0][0] <= parts[0][2]:
-        place.center = ((parts[0][0] + parts[0][2]) / 2, (parts[0][1] + parts[0][3]) / 2)
+    place = Place([_bounds(each, further) for each in parts])
+    place.by_parts = not exact_boxes
+    if plane is not None or box[0] <= box[2]:
+        place.center = lambda: _middle_of_box(box, plane or _EARTH)
     if exact_boxes:
-        relation = given.get("relation") or "intersects"
-        place.exact = _Related(partial(_area, parts), relation)
-        if relation == "intersects":
-            # A point within the bounds is within the box.
-            place.box, place.points = True, lambda lons, lats: [True] * len(lons)
-        if len(parts) > 1:
-            center = _area(parts).centroid
-            place.center = (center.x, center.y)
+        place.exact = _Related(lambda: _area(parts), relation or "intersects")
+        # A point within the bounds is within the box.
+        place.box = relation is None or relation == "intersects"
         if relation == "disjoint":
             place.bounds = []
     return place
+
+
+def _middle_of_box(box: Flat, plane: Flat) -> tuple[float, float]:
+    def between(low: float, high: float, first: float, last: float) -> float:
+        # It goes on at the other edge of the plane if it ends before it begins.
+        middle = (low + high) / 2 if low <= high else (low + high + last - first) / 2
+        return middle if middle <= last or low <= high else middle - (last - first)
+
+    return between(box[0], box[2], plane[0], plane[2]), between(box[1], box[3], plane[1], plane[3])
 
 
 def _plane(numbers: Sequence[float]) -> Flat:
@@ -248,7 +260,7 @@ def _box(west: float, south: float, east: float, north: float) -> Any:
 
 
 class _Related:
-    """The test of a relation to an area that is made for the first geometry that is no point."""
+    """The test of a relation to an area that is made when there is something to compare."""
 
     def __init__(self, make: Callable[[], Any], relation: str) -> None:
         self._make, self._relation = make, relation
@@ -260,13 +272,18 @@ class _Related:
         return self._test(found)
 
 
+def _middle(geometry: Any) -> tuple[float, float]:
+    middle = geometry.centroid
+    return middle.x, middle.y
+
+
 def _geometry_place(given: Mapping[str, Any]) -> Place:
     geometry = geometry_from(given["g"])
     relation = given.get("relation") or "intersects"
-    west, south, east, north = geometry.bounds
-    bounds = [] if relation == "disjoint" else [_bounds((west, south, east, north))]
-    center = (geometry.centroid.x, geometry.centroid.y)
-    return Place(bounds, related(geometry, relation), related_points(geometry, relation), center=center)
+    place = Place([] if relation == "disjoint" else [_bounds(geometry.bounds)])
+    place.exact, place.points = _Related(lambda: geometry, relation), related_points(geometry, relation)
+    place.center = lambda: _middle(geometry)
+    return place
 
 
 def _around(given: Mapping[str, Any]) -> Place:
@@ -280,7 +297,9 @@ def _around(given: Mapping[str, Any]) -> Place:
     if radius is None and rangex is None and rangey is None:
         if relation != "intersects":
             raise QueryParseError(f"{relation} is a relation to an area: give radius, too")
-        return Place(center=(lon, lat))
+        place = Place()
+        place.center = lambda: (lon, lat)
+        return place
     if radius is not None:
         metres = number("radius", radius, 0, math.pi * RADIUS)
         across, along = metres, metres
@@ -288,8 +307,8 @@ def _around(given: Mapping[str, Any]) -> Place:
         raise QueryParseError("an ellipse needs both rangex and rangey: only one of them was given")
     else:
         across, along = number("rangex", rangex, 0, math.pi * RADIUS), number("rangey", rangey, 0, math.pi * RADIUS)
-    bounds = [] if relation == "disjoint" else areas_around(lon, lat, max(across, along))
-    place = Place(bounds, center=(lon, lat), around=True)
+    place = Place([] if relation == "disjoint" else areas_around(lon, lat, max(across, along)))
+    place.around, place.center = True, lambda: (lon, lat)
     if radius is not None and relation == "intersects":
         place.exact = lambda found: distances(found, lon, lat) <= metres
         place.points = lambda lons, lats: away(lons, lats, lon, lat) <= metres

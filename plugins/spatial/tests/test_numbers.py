@@ -50,3 +50,13 @@ def test_integers_beyond_64_bits(large: int) -> None:
         assert [row["id"] for row in db.spatial("s/at", bbox=[0, 0, 2, 2])["rows"]] == ["here"]
         rows = db.spatial("s/at", start_range=[low, None], end_range=[high, None])["rows"]
         assert {row["id"] for row in rows} == {"here", "far"}
+
+
+def test_pages_beyond_all_rows(db: Any) -> None:
+    db.put({"_id": "_design/d", "spatial": {"k": "function (doc) { emit(doc.k, 1); }"}})
+    db.put({"_id": "a", "k": [1, 2]})
+    most = 2**63 - 1
+    for more in ({}, {"bbox": [0, 0, 5, 5]}, {"lat": 0, "lon": 0, "nearest": True}):
+        assert len(db.spatial("d/k", limit=most, skip=0, **more).rows) == (0 if "lat" in more else 1)
+        for skip in (1, most, 2**70):
+            assert db.spatial("d/k", limit=most, skip=skip, **more).rows == []

@@ -95,6 +95,16 @@ def test_a_box_over_the_date_line_that_several_parts_are_in_finds_them_once(db: 
         assert db.spatial(name, count=True, **wrapped).count == 1
 
 
+@pytest.mark.parametrize("name", ["s/k", "s/g"])
+def test_the_middle_of_a_box_over_the_date_line_is_in_it(db: Any, name: str) -> None:
+    at = {"fiji": 178, "samoa": -172, "west": 170.5, "east": -165.5, "other side": 0}
+    for id, lon in at.items():
+        point = {"type": "Point", "coordinates": [lon, 0]}
+        db.put({"_id": id, "g": point, "k": point})
+    wrapped = {"bbox": [170, -10, -160, 10], "plane_bounds": [-180, -90, 180, 90]}
+    assert ids(db.spatial(name, nearest=True, **wrapped)) == ["samoa", "fiji", "east", "west"]
+
+
 # -- forms of a box ----------------------------------------------------------------------------------
 
 
