@@ -236,8 +236,7 @@ class Follower:
         """Return whether an index of files has those of its entry; their mark is read until it was the right one."""
         if not isinstance(self.index, OutsideIndex) or (self._files_known and self.index.present()):
             return True
-        seq, _, lineage = (self.index.mark() or "").partition(":")
-        self._files_known = lineage == _lineage(entry) and seq.isdigit() and int(seq) >= entry.seq
+        self._files_known = _are_known(entry, self.index.mark())
         return self._files_known
 
     # -- building ---------------------------------------------------------------------------------
@@ -249,9 +248,10 @@ class Follower:
         claimed = isinstance(self.index, OutsideIndex)
         try:
             if isinstance(self.index, OutsideIndex):
+                unfinished = entry is not None and bool(_marks(entry)[1])
                 entry = self._claim(entry, target)
                 try:
-                    self._check_files(self.index, entry, target)
+                    self._check_files(self.index, entry, target, unfinished)
                 except OSError as error:
                     raise database.adapter.file_error(error, f"the folder of {name}") from error
             elif entry is not None and self._purges_are_lost(entry):
@@ -330,8 +330,11 @@ class Follower:
             assert entry is not None
             self._expect(entry)
             index.apply(batch, work)
-            mark = f"{step.seq}:{_lineage(entry)}"
+            claim = _marks(entry)[1]
+            mark = f"{step.seq}:{claim}"
             index.commit(mark)
+            if not step.done:
+                mark += f",{claim}"
             if step.done:
                 index.finish()
         with self.store.write():
@@ -384,6 +387,8 @@ class Follower:
         with self.store.write():
             current = self._expect(entry) if entry is not None else self._create(target)
             current.builder, current.heartbeat = self._token, self.store.now()
+            committed, claim = _marks(current)
+            current.mark = f"{committed},{claim or uuid.uuid4().hex}"
             self.store.save(current.row())
         return current
 
@@ -403,19 +408,24 @@ class Follower:
         oldest = self.store.purges(entry.purge_seq, 1)
         return not oldest or oldest[0][0] > entry.purge_seq + 1
 
-    def _check_files(self, index: OutsideIndex, entry: IndexEntry, target: _Target) -> None:
-        """Empty the folder if it is not the one that the database knows, or is behind it."""
+    def _check_files(self, index: OutsideIndex, entry: IndexEntry, target: _Target, unfinished: bool) -> None:
+        """Empty the folder if it is not the one that the database knows, or is behind it.
+
+        ``unfinished``: another build that did not come to its end may have made it. Raises OSError.
+        """
         directory = self.place.directory
         directory.mkdir(parents=True, exist_ok=True)
-        seq, _, lineage = (index.mark() or "").partition(":")
-        known = entry.mark is not None and lineage == _lineage(entry) and int(seq) >= entry.seq
-        if known and not self._purges_are_lost(entry):
-            return
-        index.close()
-        _empty(directory)
-        index.reset()
-        entry.seq, entry.purge_seq, entry.fresh_until = 0, target.purge_seq, target.seq
-        entry.state, entry.mark = None, f"0:{uuid.uuid4().hex}"
+        found = index.mark()
+        if _are_known(entry, found) and not self._purges_are_lost(entry):
+            if not unfinished:
+                return
+            entry.mark = f"{found},{uuid.uuid4().hex}"
+        else:
+            index.close()
+            _empty(directory)
+            index.reset()
+            entry.seq, entry.purge_seq, entry.fresh_until = 0, target.purge_seq, target.seq
+            entry.state, entry.mark = None, f",{uuid.uuid4().hex}"
         with self.store.write():
             self.store.save(entry.row())
 
@@ -493,5 +503,20 @@ def _raw(reader: Database, index: Index, since: int, ids: tuple[str, ...] | None
     return reader.plugins.changes(reader, request)  # type: ignore[return-value]  # raw
 
 
-def _lineage(entry: IndexEntry) -> str:
-    return (entry.mark or "").partition(":")[2]
+def _marks(entry: IndexEntry) -> tuple[str, str]:
+    """Return the mark of the last commit, ``"seq:build"``, and the name of a build that has not come to its end."""
+    committed, _, build = (entry.mark or "").partition(",")
+    return committed, build
+
+
+def _are_known(entry: IndexEntry, found: str | None) -> bool:
+    """Return whether files are those of an entry, given their mark.
+
+    They may be ahead of it by what its last build has committed there and not here. Those of another build are of
+    another life of the database, which had other documents: it is a copy that was put in its place.
+    """
+    committed, unfinished = _marks(entry)
+    if not found or found == committed:
+        return bool(found)
+    seq, _, build = found.partition(":")
+    return build == unfinished and seq.isdigit() and int(seq) >= entry.seq

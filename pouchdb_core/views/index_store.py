@@ -46,7 +46,7 @@ class IndexEntry:
     state: Any = None
     """The index's own state (JSON)."""
     mark: str | None = None
-    """Written both here and in the files of an outside index; see views/index.py."""
+    """Written both here and in the files of an outside index; behind a comma the name of an unfinished build."""
     builder: str | None = None
     """The process that is building it."""
     heartbeat: float = 0.0

@@ -34,6 +34,8 @@ def finish_copy(path: Path) -> None:
             # The epoch it gets here is the one it has where it cannot be written.
             begin_epoch(store, store.metadata("former_epochs") or (), store.metadata("epoch"), counters.update_seq)
             store.set_metadata(UNOPENED, True)
+            # No build is under way here: files of an index that are copied later may have documents that are not.
+            file.run("UPDATE indexes SET builder = NULL, mark = substr(mark, 1, instr(mark || ',', ',') - 1)")
         # Only the file is renamed, and closing reports no error if the journal does not fit into it.
         file.fold()
     finally:
