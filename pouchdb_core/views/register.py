@@ -13,6 +13,7 @@ from pouchdb_core.state import Slot
 from pouchdb_core.views.follow import Follower
 from pouchdb_core.views.index import IndexPlace, folder
 from pouchdb_core.views.index_store import IndexEntry, IndexStore
+from pouchdb_core.views.servers import is_fixed
 
 if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
@@ -108,8 +109,9 @@ class Indexes:
             members = design.get(kind)
             if isinstance(members, Mapping) and name in members:
                 found = self.follower(database, kind, design, name)
-                with self._lock:
-                    self._known_of(ddocs_seq, designs)[wanted] = found
+                if is_fixed(database, design):
+                    with self._lock:
+                        self._known_of(ddocs_seq, designs)[wanted] = found
                 return found
         return None
 

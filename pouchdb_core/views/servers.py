@@ -21,7 +21,9 @@ __all__ = [
     "Outcome",
     "Streamed",
     "ViewServer",
+    "fingerprint_of",
     "functions_of",
+    "is_fixed",
     "language_of",
     "mapped",
     "server_of",
@@ -151,6 +153,22 @@ class ViewServer(ABC):
     def fingerprint(self, database: Database, source: Any) -> Any:
         """Return a value (JSON) that changes when a function does: its source, unless that is only its name."""
         return source
+
+
+def fingerprint_of(database: Database, ddoc: Mapping[str, Any], source: Any) -> list[Any]:
+    """Return what the definition of an index has besides the source of its function: nothing if that is all of it.
+
+    For the name of a Python function it is what changes with the function.
+    """
+    server = database.plugins.view_servers().get(language_of(ddoc))
+    found = source if server is None else server.fingerprint(database, source)
+    return [] if found == source else [found]
+
+
+def is_fixed(database: Database, ddoc: Mapping[str, Any]) -> bool:
+    """Return whether the functions of a design document are in it, so that they change only when it does."""
+    server = database.plugins.view_servers().get(language_of(ddoc))
+    return server is None or type(server).fingerprint is ViewServer.fingerprint
 
 
 def language_of(ddoc: Mapping[str, Any]) -> str:

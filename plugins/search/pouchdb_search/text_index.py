@@ -18,7 +18,7 @@ from pouchdb_core.errors import BadRequest, DiskFull, StorageError, TooManyOpenF
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, OutsideIndex
 from pouchdb_core.views.index_store import IndexEntry
 from pouchdb_core.views.mapreduce import function_error
-from pouchdb_core.views.servers import functions_of, server_of
+from pouchdb_core.views.servers import fingerprint_of, functions_of, server_of
 from pouchdb_search.checksums import damaged_file
 from pouchdb_search.entries import Definition, Document, clouseau_definition, nouveau_definition
 from pouchdb_search.mango_source import LANGUAGE, MangoSource
@@ -282,7 +282,7 @@ class SearchKind(IndexKind):
         if ddoc.get("language") == LANGUAGE:
             return {name: [LANGUAGE, each] for name, each in found.items()}
         rest = {name: value for name, value in ddoc.items() if not name.startswith("_") and name not in _OTHERS}
-        return {name: [each, rest] for name, each in found.items()}
+        return {name: [each, rest, *fingerprint_of(database, ddoc, _source(each))] for name, each in found.items()}
 
     def defined(self, entry: Any) -> Definition:
         """Return the definition of an entry of a design document. Raises BadRequest."""
@@ -302,6 +302,11 @@ class SearchKind(IndexKind):
             return TextIndex(place, MangoSource(entry))
         functions = functions_of(database, place.ddoc)
         return TextIndex(place, TextSource(functions, self.defined(entry), language, f"{place.signature} search"))
+
+
+def _source(entry: Any) -> Any:
+    """Return the function of an entry of a design document, which may be none."""
+    return entry.get("index") if isinstance(entry, Mapping) else entry
 
 
 class NouveauKind(SearchKind):

@@ -414,6 +414,18 @@ def test_python_functions_and_callbacks(env: Any) -> None:
 # -- files -------------------------------------------------------------------------------------------
 
 
+def test_an_index_of_a_python_function_follows_it(env: Any, db: Any) -> None:
+    """Also while it runs: the design document names the function, and does not change."""
+    design = {"indexes": {"i": {"analyzer": "standard", "index": "f"}}, "nouveau": {"n": {"index": "g"}}}
+    db.bulk_docs([{"_id": "a"}, {"_id": "_design/py", "language": "python", **design}])
+    for word in ("one", "two", "three"):
+        env.register_function("f", lambda doc, word=word: [("default", word)])
+        env.register_function("g", lambda doc, word=word: [(("text", "default", word, {"store": True}), None)])
+        for _ in range(2):
+            assert [q for q in ("one", "two", "three") if db.search("py/i", q=q).total_rows] == [word]
+            assert [hit.fields.default for hit in db.search("py/n", q="one OR two OR three").hits] == [word]
+
+
 def test_rows_have_the_current_revision(plain: Any) -> None:
     def revision(**options: Any) -> str | None:
         (row,) = plain.search("d/plain", q="griffin", **options).rows

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.jsontext import dump, load
-from pouchdb_core.results import Record
+from pouchdb_core.results import Record, record
 from pouchdb_core.tables import Table
 from pouchdb_spatial.spatial_index import Row
 
@@ -49,7 +49,10 @@ class Shown:
             return []
         # Together, as parsing each takes twice as long.
         geometries = load(b"[%b]" % b",".join([text or b"null" for _, text in page]))
-        return [Record(id=id, geometry=geometry) for (id, _), geometry in zip(page, geometries, strict=True)]
+        return [
+            Record(id=id, geometry=geometry if text is None else _record(text, geometry))
+            for (id, text), geometry in zip(page, geometries, strict=True)
+        ]
 
     def rows(self, page: list[Row]) -> list[Record]:
         """Return rows, or features, with their documents if these are wanted."""
@@ -99,6 +102,11 @@ class Shown:
         if self._docs:
             feature["doc"] = doc
         return feature
+
+
+def _record(text: bytes, geometry: Any) -> Record:
+    """Return a parsed geometry as Records; few have objects in them, by which its text is known."""
+    return Record(geometry) if text.count(b"{") == 1 else record(geometry)
 
 
 def _flat(row: Row) -> list[float]:

@@ -13,10 +13,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import FunctionError, PouchDBError
-from pouchdb_core.jsontext import dump, load
+from pouchdb_core.jsontext import dump, load, load_record
+from pouchdb_core.results import record
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
 from pouchdb_core.views.mapreduce import function_error
-from pouchdb_core.views.servers import Functions, functions_of, mapped
+from pouchdb_core.views.servers import Functions, fingerprint_of, functions_of, language_of, mapped
 from pouchdb_spatial.boxes import Entry, Interval, entry_of, point_of
 
 if TYPE_CHECKING:
@@ -85,12 +86,13 @@ class Row:
     @property
     def geometry(self) -> Any:
         """The GeoJSON geometry, None without one."""
-        return None if self.geometry_text is None else load(self.geometry_text)
+        return None if self.geometry_text is None else load_record(self.geometry_text)
 
     @property
     def value(self) -> Any:
         """The emitted value."""
-        return None if self._value is None else load(self._value)
+        # Objects are Records, also those in lists.
+        return None if self._value is None else record({"value": load(self._value)})["value"]
 
     @property
     def seen(self) -> tuple[str, tuple[Interval, ...], bytes | None]:
@@ -251,7 +253,11 @@ class SpatialKind(IndexKind):
         found = ddoc.get(self.name)
         if not isinstance(found, Mapping):
             return {}
-        return {name: [ddoc.get("language", "javascript"), each, _library(ddoc)] for name, each in found.items()}
+        library = _library(ddoc)
+        return {
+            name: [language_of(ddoc), each, library, *fingerprint_of(database, ddoc, self.source(ddoc, name))]
+            for name, each in found.items()
+        }
 
     def source(self, ddoc: Mapping[str, Any], member: str) -> Any:
         """Return the function."""

@@ -380,6 +380,38 @@ def test_geometry_objects_of_python_are_emitted(env: Any, emitted: Any, box: Any
     assert db.spatial("py/v", g=g, count=True) == {"count": 1}
 
 
+def test_an_index_of_a_python_function_follows_it(env: Any) -> None:
+    db: Any = env["places"]
+    db.bulk_docs(
+        [{"_id": "a"}, {"_id": "_design/py", "language": "python", "spatial": {"v": "f"}, "st_indexes": {"s": "f"}}]
+    )
+    for x in (1, 2, 3):
+        env.register_function("f", lambda doc, x=x: [({"type": "Point", "coordinates": [x, x]}, None)])
+        assert [row.bbox for row in db.spatial("py/v").rows] == [[x, x, x, x]]
+        assert [row.geometry.coordinates for row in db.spatial("py/s").rows] == [[x, x]]
+
+
+def test_objects_in_rows_are_read_by_attributes(env: Any) -> None:
+    """As in rows of views, and as those that a server sends."""
+    db: Any = env["places"]
+    point = {"type": "Point", "coordinates": [1, 2]}
+    whole = {"type": "GeometryCollection", "geometries": [point], "crs": {"type": "name"}}
+    emitting = "if (doc.at) emit(doc.at, [{a: {b: 1}}])"
+    db.bulk_docs(
+        [
+            {"_id": "a", "at": point},
+            {"_id": "b", "at": whole},
+            {"_id": "_design/d", "spatial": {"v": f"function (doc) {{ {emitting}; }}"}},
+            {"_id": "_design/s", "st_indexes": {"v": {"index": f"function (doc) {{ {emitting}; }}"}}},
+        ]
+    )
+    for found in (db.spatial("d/v").rows, db.spatial("s/v").rows, db.spatial("d/v", format="geojson").features):
+        assert [row.geometry.type for row in found] == ["Point", "GeometryCollection"]
+        assert found[1].geometry.geometries[0].coordinates == [1, 2]
+        assert found[1].geometry.crs.type == "name"
+        assert not hasattr(found[0], "value") or found[0].value[0].a.b == 1
+
+
 def test_a_geometry_object_that_is_none_is_reported(env: Any) -> None:
     db: Any = env["places"]
     db.bulk_docs([{"_id": "a"}, {"_id": "b"}])
