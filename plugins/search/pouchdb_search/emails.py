@@ -110,7 +110,7 @@ class Emails:
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield the beginning and end of each word."""
-        patterns: list[re.Pattern[str]] = [standard_words()]
+        patterns: list[re.Pattern[str]] = [standard_words(text)]
         addresses = "@" in text
         if addresses:
             patterns += _addresses()

@@ -95,10 +95,15 @@ def _class_of(characters: Iterable[int]) -> str:
     return "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in ranges)
 
 
+_BEYOND = re.compile("[^\0-\u052f\u2000-\u20ff]")
+"""What is not western. The classes of all characters take a quarter of a second to make: most programs need none."""
+
+
 @cache
-def _category(*wanted: str) -> str:
+def _category(*wanted: str, western: bool = False) -> str:
     """Return the character class of general categories."""
-    every = (*range(0x80, 0x20000), *range(0xE0000, 0xE0200))
+    first, others = (0x530, (0x2000, 0x2100)) if western else (0x20000, (0xE0000, 0xE0200))
+    every = (*range(0x80, first), *range(*others))
     return _class_of(each for each in every if unicodedata.category(chr(each)) in wanted)
 
 
@@ -109,14 +114,16 @@ def _category_once(*wanted: str, without: str) -> str:
     return _class_of(each for each in range(0x10000) if category(chr(each)) in wanted and other.match(chr(each)))
 
 
-def _extending() -> str:
+def _extending(western: bool) -> str:
     """Return the class of characters that belong to the one before: accents, vowel signs, joiners."""
-    return _category("Mn", "Mc", "Me") + _category("Cf").replace("\\U0000200b-", "\\U0000200c-") + _VOICED
+    formats = _category("Cf", western=western).replace("\\U0000200b-", "\\U0000200c-")
+    return _category("Mn", "Mc", "Me", western=western) + formats + _VOICED
 
 
-def _letter(without: str = "") -> str:
-    """Return the class of letters: those of ``\\w`` that are neither digits nor other numbers."""
-    return f"[^\\W\\d_{_category('No')}{without}]"
+def _letter(western: bool) -> str:
+    """Return the class of letters: those of ``\\w`` that are no numbers, and have no rules of their own."""
+    others = _HAN + _HIRAGANA + _KATAKANA + _RUNS + _VOICED + _CLOSING
+    return f"(?:[^\\W\\d_{_category('No', western=western)}{others}]|[{_UNNAMED}])"
 
 
 # -- Unicode's words ---------------------------------------------------------------------------------
@@ -136,10 +143,8 @@ def _words(letter: str, letters: str, digits: str, katakana: str, extending: str
     return f"(?:(?<![{_LINKS}])(?:{link})+)?{part}(?:(?:{link})+{part})*(?:{link})*{others}"
 
 
-@cache
-def _unicode_words() -> str:
-    extend = _extending()
-    letter = f"(?:{_letter(_HAN + _HIRAGANA + _KATAKANA + _RUNS + _VOICED + _CLOSING)}|[{_UNNAMED}])"
+def _unicode_words(western: bool) -> str:
+    extend, letter = _extending(western), _letter(western)
     any_letters = f"(?:{letter}|[{extend}])*"
     return _words(
         letter,
@@ -157,9 +162,13 @@ _JOINED = re.compile(r"\w+(?:[.':,;]\w+)*", re.ASCII)
 
 
 @cache
-def standard_words() -> re.Pattern[str]:
-    """Return the expression of a word by Unicode's rules."""
-    return re.compile(_unicode_words())
+def _standard_words(western: bool) -> re.Pattern[str]:
+    return re.compile(_unicode_words(western))
+
+
+def standard_words(text: str) -> re.Pattern[str]:
+    """Return the expression of the words of a text by Unicode's rules; it may be wrong for other texts."""
+    return _ASCII_WORD if text.isascii() else _standard_words(_BEYOND.search(text) is None)
 
 
 class Standard:
@@ -167,13 +176,13 @@ class Standard:
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Yield the beginning and end of each word."""
-        for found in (_ASCII_WORD if text.isascii() else standard_words()).finditer(text):
+        for found in standard_words(text).finditer(text):
             yield found.span()
 
     def words(self, text: str) -> list[str]:
         """Return the words, of ASCII in a quarter of the time."""
         if not text.isascii():
-            return standard_words().findall(text)
+            return standard_words(text).findall(text)
         found: list[str] = _JOINED.findall(text)
         # Together: in a third of the time that asking each takes.
         if "".join(found).isalnum():
