@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 from pouchdb_core.errors import BadRequest, QueryParseError
@@ -136,6 +137,7 @@ def whole_of(given: Mapping[str, Any], name: str, default: int | None) -> int | 
     return min(value, MAX_COUNT)
 
 
+@lru_cache(maxsize=1000)
 def place_after(kind: str, place: int) -> str:
     """Return the bookmark of a result that ends before a position."""
     return base64.urlsafe_b64encode(f"{kind}:{place}".encode()).decode()

@@ -253,7 +253,7 @@ class Sandbox:
                 raise self._unreadable()
             if len(result) != len(lines):
                 raise self._unreadable()
-            suspicious = any(map(_null_thrown, result))
+            suspicious = _null_thrown(result)
             return [decode(one) for one in result], suspicious
 
         began = time.monotonic()
@@ -354,12 +354,14 @@ def _response(value: Any) -> dict[str, Any] | None:
     return value if value is None or isinstance(value, dict) else {}
 
 
-def _null_thrown(result: Any) -> bool:
-    """Whether one of a unit's outcomes is a thrown null."""
-    for outcome in result if isinstance(result, list) else [result]:
-        error = outcome.get("error") if isinstance(outcome, dict) and "ok" not in outcome else None
-        if isinstance(error, dict) and error.get("name") is None and error.get("text") == "null":
-            return True
+def _null_thrown(results: list[Any]) -> bool:
+    """Whether an outcome of one of some units is a thrown null. Called for every document: most outcomes are lists."""
+    for result in results:
+        for outcome in result if type(result) is list else [result]:
+            if type(outcome) is dict and "ok" not in outcome:
+                error = outcome.get("error")
+                if isinstance(error, dict) and error.get("name") is None and error.get("text") == "null":
+                    return True
     return False
 
 

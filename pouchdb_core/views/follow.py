@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import logging
 import shutil
 import sys
@@ -304,8 +303,7 @@ class Follower:
         feed = _raw(reader, self.index, since, None)
         # An empty database also gets an index.
         while since < target.seq or entry is None:
-            read = list(itertools.islice(feed, self.index.batch_documents))
-            last = len(read) < self.index.batch_documents
+            read, last = _some(feed, self.index)
             changes = read if self.index.include_design else [c for c in read if not c.id.startswith("_design/")]
             # Rows beyond `target` were written meanwhile; between the last row and `target` there is nothing.
             until = max(read[-1].seq, target.seq if last else 0) if read else target.seq
@@ -456,7 +454,9 @@ def build_once(database: Database, index: InsideIndex, name: str) -> IndexEntry:
     reader = database.as_user(None).with_purpose("index")
     feed = _raw(reader, index, 0, None)
     with database.environment.engine.tasks.running("view_indexing", database.name, counters.update_seq) as task:
-        while read := list(itertools.islice(feed, index.batch_documents)):
+        last = False
+        while not last:
+            read, last = _some(feed, index)
             changes = read if index.include_design else [c for c in read if not c.id.startswith("_design/")]
             task.progress(len(read) - len(changes))
             while changes:
@@ -520,3 +520,15 @@ def _are_known(entry: IndexEntry, found: str | None) -> bool:
         return bool(found)
     seq, _, build = found.partition(":")
     return build == unfinished and seq.isdigit() and int(seq) >= entry.seq
+
+
+def _some(feed: Iterator[RawChange], index: Index) -> tuple[list[RawChange], bool]:
+    """Return the next changes of a feed, as many as an index gets at a time, and whether they are the last ones."""
+    read: list[RawChange] = []
+    size, most, largest = 0, index.batch_documents, index.batch_bytes
+    for change in feed:
+        read.append(change)
+        size += len(change.text)
+        if len(read) >= most or size >= largest:
+            return read, False
+    return read, True

@@ -159,7 +159,9 @@ class Index(ABC):
     local_seq: bool = False
     """Whether documents have ``_local_seq``."""
     batch_documents: int = 1000
-    """How many changes it gets at a time."""
+    """How many changes it gets at a time, at most."""
+    batch_bytes: int = 16_000_000
+    """After how many bytes of documents it gets no more of them at a time."""
     state: Any = None
     """JSON that is stored with the checkpoint: set before each ``prepare``, saved after each ``apply``."""
 

@@ -101,6 +101,10 @@ class Analyzer:
         self.name = name
         self.stems = name == "original" or name in LANGUAGES
         """Whether terms are stems: other than the words they stand for."""
+        self.whole = tokenizer is None
+        """Whether a text is one term, as it is."""
+        self.term = word
+        """Turns a word into its term, or None to drop it."""
         self._tokenizer = tokenizer
         self._term = _Terms(word).__getitem__
         self.folded = normal
@@ -116,6 +120,10 @@ class Analyzer:
             term = self._term(text[start:end])
             if term:
                 yield Term(term, start, end)
+
+    def split(self, text: str) -> list[str]:
+        """Return the words of a text, before they become terms."""
+        return self._tokenizer.words(text) if self._tokenizer is not None else [text] if text else []
 
     def spaced(self, text: str) -> list[str | None]:
         """Return the terms, and None where a word was dropped: its position separates its neighbours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import tantivy
@@ -20,6 +21,7 @@ from pouchdb_search.highlights import Highlighter
 from pouchdb_search.likeness import alike
 from pouchdb_search.lucene import lucene
 from pouchdb_search.queries import MUST, Asked, original
+from pouchdb_search.schema import stored_lines
 from pouchdb_search.search_options import drills_of, invalid, list_of
 from pouchdb_search.sloppy import reader_of
 from pouchdb_search.sorting import (
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Opened", "Search"]
 
 USUAL, MOST = 25, 200
+_FACETS = {"counts": counts_of, "ranges": ranges_of}
 
 
 @dataclass
@@ -64,10 +67,19 @@ class Opened:
 class Search:
     """Checked options, and how the search is run. Raises QueryParseError, BadRequest."""
 
+    # Most searches have no other option than the query.
+    _skip = 0
+    _docs = False
+    _sort: Sequence[SortKey] = ()
+    _shown: Sequence[str] | None = None
+    _highlighter = Highlighter({})
+    _group: str | None = None
+
     def __init__(self, db: SyncPouchDB, options: Mapping[str, Any], opened: Opened) -> None:
         given = {name: value for name, value in options.items() if value is not None}
         self._db, self._given, self._definition = db, given, opened.source.definition
         self._original, self._fresh = self._definition.original, opened.fresh
+        self._limit = None if self._original else USUAL
         text, model = given.get("q", given.get("query")), given.get("more_like")
         if "partition" in given:
             # In CouchDB's words. To ignore it would find what is in others.
@@ -77,7 +89,21 @@ class Search:
         if text is not None and not isinstance(text, str):
             raise invalid("q" if "q" in given else "query", text, "a string")
         text = text if text is None else sound(text)
-        self._limit = whole_of(given, "limit", None if self._original else USUAL)
+        if len(given) > 1:
+            self._choose(given)
+        self._asked = opened.asked()
+        self._asked.read = partial(reader_of, db, opened.source)
+        parts = []
+        if text is not None:
+            parts.append((original if self._original else lucene)(self._asked, text))
+        if model is not None:
+            parts.append(alike(db, self._asked, opened.source, model))
+        query = parts[0] if len(parts) == 1 else tantivy.Query.boolean_query([(MUST, each) for each in parts])
+        self._query = drilled(self._asked, query, drills_of(given["drilldown"])) if "drilldown" in given else query
+
+    def _choose(self, given: Mapping[str, Any]) -> None:
+        """Check the options beside the query."""
+        self._limit = whole_of(given, "limit", self._limit)
         if self._limit is not None and self._limit > MOST and not self._original:
             raise QueryParseError(f"Value for limit is too large, must not exceed {MOST}")
         self._skip = whole_of(given, "skip", 0) or 0
@@ -87,21 +113,12 @@ class Search:
         self._sort = [sort_key(each) for each in list_of(given, "sort")]
         self._shown = list_of(given, "include_fields") if "include_fields" in given else None
         self._highlighter = Highlighter(given)
-        self._asked = opened.asked()
-        self._asked.read = reader_of(db, opened.source)
-        parts = []
-        if text is not None:
-            parts.append((original if self._original else lucene)(self._asked, text))
-        if model is not None:
-            parts.append(alike(db, self._asked, opened.source, model))
-        query = parts[0] if len(parts) == 1 else tantivy.Query.boolean_query([(MUST, each) for each in parts])
-        self._query = drilled(self._asked, query, drills_of(given.get("drilldown")))
+        self._group = next((name for name in ("group_field", "group_by") if name in given), None)
 
     def answer(self) -> Record:
         """Return the result."""
-        for name in ("group_field", "group_by"):
-            if name in self._given:
-                return self._grouped(name)
+        if self._group is not None:
+            return self._grouped(self._group)
         if self._plain:
             return self._answered(*self._plain_rows())
         if self._sort:
@@ -112,10 +129,11 @@ class Search:
 
     def _answered(self, rows: list[Record], total: int) -> Record:
         answer = Table(total_rows=total, bookmark=place_after("search", self._skip + len(rows)), rows=rows)
-        for facets, name in ((counts_of, "counts"), (ranges_of, "ranges")):
-            found = facets(self._asked, self._query, self._given)
-            if found is not None:
-                answer[name] = found
+        for name, facets in _FACETS.items():
+            if name in self._given:
+                found = facets(self._asked, self._query, self._given)
+                if found is not None:
+                    answer[name] = found
         return _as_nouveau(answer) if self._definition.nouveau else answer
 
     @property
@@ -139,11 +157,10 @@ class Search:
     def _plain_rows(self) -> tuple[list[Record], int]:
         """Return the rows of the best hits and the number of all, in half the time that ``_rows`` takes."""
         found, total = best(self._asked, self._query, self._skip, self._limit, self._original)
-        read, rows = self._asked.searcher.doc, []
+        searcher, rows = self._asked.searcher, []
         for score, address in found:
-            doc = read(address)
-            id = doc.get_first("id")
-            rev, text, _ = doc.get_first("stored").split(b"\n", 2)
+            rev, text, _, raw = stored_lines(searcher, address)
+            id = raw.decode()
             fields = Record() if text == b"{}" else Record(load(text))
             value = Record(rev=rev.decode())
             rows.append(Record(id=id, key=id, value=value, score=score, order=[score, 0], fields=fields))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import tantivy
@@ -15,7 +15,8 @@ from pouchdb_core.jsontext import dump, encodes
 from pouchdb_core.revisions.numbers import js_number
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_search.analysis import ORIGINAL, Analyzer, analyzers_of
-from pouchdb_search.schema import WEIGHT, Slots, hexed, joined, weight_of
+from pouchdb_search.schema import WEIGHT, Slots, hexed, packed, separated, weight_of
+from pouchdb_search.stored_terms import StoredTerms, Text
 
 __all__ = ["Definition", "Document", "clouseau_definition", "indexed", "nouveau_definition", "sound"]
 
@@ -31,28 +32,45 @@ _NOUVEAU = {"text": "string", "string": "string", "double": "number"}
 """The kinds of fields with a value of a type; what is ``stored`` may be anything."""
 
 
-@dataclass(slots=True)
 class Document:
     """The result of a function for one document."""
 
-    id: str
-    rev: str = ""
-    """The revision that was indexed; set when the entry is stored."""
-    terms: dict[tuple[str, float], list[str | None]] = field(default_factory=dict)
-    """By field and boost; None where a word was dropped."""
-    numbers: dict[str, list[float]] = field(default_factory=dict)
-    facets: dict[str, list[str]] = field(default_factory=dict)
-    texts: dict[str, list[str]] = field(default_factory=dict)
-    """The original strings, by field, if the caller requests them."""
-    shown: dict[str, Any] = field(default_factory=dict)
-    """Fields that rows contain."""
-    sorted: dict[str, Any] = field(default_factory=dict)
-    """Values that rows can be sorted by."""
+    __slots__ = ("facets", "id", "numbers", "rev", "shown", "sorted", "texts", "values")
+
+    def __init__(self, id: str) -> None:
+        self.id, self.rev = id, ""
+        """The revision is the one that was indexed; set when the entry is stored."""
+        self.values: dict[tuple[str, float], list[Text]] = {}
+        """The texts to search in, by field and boost."""
+        self.numbers: dict[str, list[float]] = {}
+        self.facets: dict[str, list[str]] = {}
+        self.texts: dict[str, list[str]] = {}
+        """The original strings, by field, if the caller requests them."""
+        self.shown: dict[str, Any] = {}
+        """Fields that rows contain."""
+        self.sorted: dict[str, Any] = {}
+        """Values that rows can be sorted by."""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to find it by, and nothing to show."""
-        return not (self.terms or self.numbers or self.facets or self.shown)
+        return not (self.values or self.numbers or self.facets or self.shown)
+
+    def add_text(self, name: str, boost: float, analyzer: Analyzer | None, text: str) -> None:
+        """Add a text to search in; without an analyzer it is one term."""
+        key = (name, boost)
+        if key in self.values:
+            self.values[key].append((analyzer, text))
+        else:
+            self.values[key] = [(analyzer, text)]
+
+    def terms(self, name: str) -> list[list[str | None]]:
+        """Return the terms of a field for each of its boosts; None where a word was dropped."""
+        return [
+            [term for analyzer, text in each for term in ([text] if analyzer is None else analyzer.spaced(text))]
+            for (field, _), each in self.values.items()
+            if field == name
+        ]
 
     def add_shown(self, name: str, value: Any) -> None:
         """Store a value for rows; several become a list."""
@@ -62,19 +80,17 @@ class Document:
         else:
             self.shown[name] = value
 
-    def tantivy(self, schema: tantivy.Schema, slots: Slots) -> tantivy.Document:
+    def tantivy(self, schema: tantivy.Schema, slots: Slots, stored: StoredTerms) -> tantivy.Document:
         """Return it in tantivy's form."""
         found: dict[str, Any] = {"id": self.id, "kind": "doc"}
         length = 0
-        for (name, boost), terms in self.terms.items():
-            if not terms:
-                continue
-            length += len(terms)
-            text, field = joined(name, terms, boost), slots.given_bucket(name)
-            if field in found:
-                found[field].append(text)
-            else:
-                found[field] = [text]
+        for (name, boost), values in self.values.items():
+            terms = stored.of(name, boost, values)
+            if terms:
+                length += len(terms)
+                field = slots.given_bucket(name)
+                text = separated(terms)
+                found[field] = [*found[field], text] if field in found else [text]
         if self.numbers:
             found["n"] = {hexed(name): values for name, values in self.numbers.items()}
         if self.facets:
@@ -86,8 +102,7 @@ class Document:
             slot = slots.given(name, is_text, fits=not is_text or len(value) <= SHORT)
             if slot is not None:
                 found[slot] = value if is_text else float(value)
-        # Lines, since JSON has no raw line feed: rows without fields, in the order of scores, need no parsing.
-        found["stored"] = b"\n".join((self.rev.encode(), dump(self.shown) if self.shown else b"{}", dump(self.sorted)))
+        found["stored"] = packed(self.id, self.rev, dump(self.shown) if self.shown else b"{}", dump(self.sorted))
         return tantivy.Document.from_dict(found, schema)
 
 
@@ -138,19 +153,21 @@ def indexed(definition: Definition, id: str, pairs: Sequence[Sequence[Any]], *, 
     """
     doc = Document(id)
     for key, value in pairs:
-        if isinstance(key, str):
+        if isinstance(key, (list, tuple)):
+            call: Sequence[Any] = key
+        elif isinstance(key, str):
             # A Python function yields (name, value) or (name, (value, options)).
-            call: Sequence[Any] = (
-                [key, *value] if isinstance(value, (list, tuple)) and len(value) == 2 else [key, value]
-            )
-        elif isinstance(key, (list, tuple)):
-            call = key
+            call = [key, *value] if isinstance(value, (list, tuple)) and len(value) == 2 else [key, value]
         else:
             raise ValueError(f"an index function must yield (name of a field, value), not {safe_repr(key)} as the name")
         if definition.nouveau and len(call) >= 3:
             found = _nouveau(definition, doc, *call[:4])
         else:
-            name, given, options = call[:3] if len(call) > 2 else [*call, None, None, None][:3]
+            if len(call) == 2:
+                name, given = call
+                options = None
+            else:
+                name, given, options = [*call, None, None, None][:3]
             found = _clouseau(definition, doc, name, given, options)
         if texts and found is not None:
             doc.texts.setdefault(found[0], []).append(found[1])
@@ -210,8 +227,7 @@ def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, opti
     name = sound(name)
     number, text = (None, sound(value)) if isinstance(value, str) else (_number(value), sound(_text(value)))
     if not options and number is None:
-        # The most frequent call.
-        doc.terms.setdefault((name, 1.0), []).extend(definition.analyzer(name).spaced(text))
+        doc.add_text(name, 1.0, definition.analyzer(name), text)
         if len(text) <= LONGEST:
             doc.sorted.setdefault(name, text)
         return name, text
@@ -221,8 +237,7 @@ def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, opti
         if number is not None:
             doc.numbers.setdefault(name, []).append(number)
         whole = number is not None and not definition.original
-        terms: list[str | None] = [text] if whole else definition.analyzer(name).spaced(text)
-        doc.terms.setdefault((name, _boost(name, options)), []).extend(terms)
+        doc.add_text(name, _boost(name, options), None if whole else definition.analyzer(name), text)
     if options.get("facet"):
         doc.facets.setdefault(name, []).append(text)
     if options.get("store") not in (None, False, "no", "false"):
@@ -241,10 +256,10 @@ def _nouveau(
     options = options if isinstance(options, Mapping) else {}
     found = None
     if kind == "text" and isinstance(value, str):
-        doc.terms.setdefault((name, _boost(name, options)), []).extend(definition.analyzer(name).spaced(value))
+        doc.add_text(name, _boost(name, options), definition.analyzer(name), value)
         found = name, value
     elif kind == "string" and isinstance(value, str):
-        doc.terms.setdefault((name, _boost(name, options)), []).append(value)
+        doc.add_text(name, _boost(name, options), None, value)
         doc.facets.setdefault(name, []).append(value)
         doc.sorted.setdefault(name, value[:LONGEST])
     elif kind == "double" and _number(value) is not None:

@@ -8,7 +8,6 @@ differences: a number after a colon may have a sign (``year:-3``), and a range n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,8 +35,7 @@ REMEMBERED = 1000
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\Z", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A word. ``kind``: ``term``, ``wild`` (with ``*`` or ``?``), ``regexp`` (without its slashes).
 
     ``text`` has its escapes; ``fuzzy`` is the number after ``~``, None without a ``~``.
@@ -49,8 +47,7 @@ class Leaf:
     fuzzy: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
+class Quoted(NamedTuple):
     """A phrase, without its quotes and with its escapes."""
 
     field: str
@@ -58,8 +55,7 @@ class Quoted:
     slop: int
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """``[low TO high}``, without escapes; None is open."""
 
     field: str
@@ -69,16 +65,14 @@ class Range:
     with_high: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Boosted:
+class Boosted(NamedTuple):
     """What counts more, or less."""
 
     node: Node
     boost: float
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(NamedTuple):
     """A part of a group.
 
     ``joint`` is the operator before it, ``AND``, ``OR`` or nothing; ``sign`` is ``+``, ``-`` or nothing.
@@ -89,8 +83,7 @@ class Clause:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Clauses, one at least."""
 
     clauses: tuple[Clause, ...]

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import tantivy
@@ -37,8 +38,8 @@ class Asked:
     ) -> None:
         self.schema, self.index, self.searcher, self.names = schema, index, searcher, names
         self._analyzer = analyzer
-        self.read: Reader | None = None
-        """Reads documents again, for phrases with much slop."""
+        self.read: Callable[[], Reader] | None = None
+        """Returns what reads documents again, for phrases with much slop."""
         self.tests: dict[str, list[Callable[[str], bool]]] = {}
         """By field: whether a term of it is one that was searched for."""
 
@@ -96,12 +97,11 @@ class Asked:
 
     def term(self, name: str, term: str) -> Any:
         """Return a query for one term."""
-        self.marks(name, lambda found: found == term)
-        return self.weighed(
-            name,
-            [term],
-            lambda boost: tantivy.Query.term_query(self.schema, self._bucket(name), prefixed(name, term, boost)),
-        )
+        self.marks(name, term.__eq__)
+        return self.weighed(name, (term,), partial(self._own_term, name, term))
+
+    def _own_term(self, name: str, term: str, boost: float) -> Any:
+        return tantivy.Query.term_query(self.schema, self._bucket(name), prefixed(name, term, boost))
 
     def pattern(self, name: str, regex: str, test: Callable[[str], bool], *, shown: str) -> Any:
         """Return a query for terms that match a regular expression of tantivy's, as they are stored. Raises BadRequest.
@@ -155,7 +155,7 @@ class Asked:
         ways = _placements([place for place, _ in placed], slop)
         if ways is None and self.read is not None:
             every = tantivy.Query.boolean_query([(MUST, self.term(name, word)) for _, word in placed])
-            query = within(self.searcher, self.schema, self.read, every, name, placed, slop)
+            query = within(self.searcher, self.schema, self.read(), every, name, placed, slop)
             if query is not None:
                 return query
 

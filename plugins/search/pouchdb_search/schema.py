@@ -13,7 +13,7 @@ import base64
 import hashlib
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,23 +22,27 @@ import tantivy
 
 __all__ = [
     "DEFAULT",
+    "GAP",
     "MARK",
     "WEIGHT",
     "Slots",
     "given",
     "hexed",
-    "joined",
     "opened",
+    "packed",
+    "prefix_of",
     "prefixed",
     "schema_of",
+    "separated",
     "stored",
+    "stored_id",
+    "stored_lines",
     "weight_of",
 ]
 
 DEFAULT = "default"
 """The field that a query searches by default."""
 BUCKETS = 16
-SEPARATOR = " "
 _BLANKS = "\t\n\x0c\r "
 _STORED = str.maketrans(_BLANKS, "\x10\x11\x12\x13\x14")
 _GIVEN = str.maketrans("\x10\x11\x12\x13\x14", _BLANKS)
@@ -52,7 +56,8 @@ SLOTS = 16
 
 
 @lru_cache(maxsize=10_000)
-def _prefix(name: str, boost: float) -> str:
+def prefix_of(name: str, boost: float = 1.0) -> str:
+    """Return what stands before the terms of a field. Hashes differ by more letters than a fuzzy query may change."""
     key = name if boost == 1 else f"{name}\x1d{boost!r}"
     digest = hashlib.md5(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
     return f"{base64.b32encode(digest)[:8].decode().lower()}\x1f"
@@ -69,21 +74,12 @@ def given(term: str) -> str:
 
 
 def prefixed(name: str, term: str, boost: float = 1.0) -> str:
-    """Return a term as it is stored for a field. Hashes differ by more letters than a fuzzy query may change."""
-    return _prefix(name, boost) + stored(term)
+    """Return a term as it is stored for a field."""
+    return prefix_of(name, boost) + stored(term)
 
 
-def joined(name: str, terms: Sequence[str | None], boost: float) -> str:
-    """Return the terms of a field as one string for tantivy."""
-    prefix = _prefix(name, boost)
-    try:
-        text = prefix + (SEPARATOR + prefix).join(terms)  # type: ignore[arg-type]  # None is dealt with below
-    except TypeError:
-        text = SEPARATOR.join([GAP if term is None else prefix + term for term in terms])
-    # Few analyzers leave spaces in terms: it is quicker to check afterwards.
-    if len(text.encode("utf-8", "replace").split()) == len(terms):
-        return text
-    return SEPARATOR.join([GAP if term is None else prefix + stored(term) for term in terms])
+separated = " ".join
+"""Returns stored terms as one string for tantivy."""
 
 
 @lru_cache(maxsize=10_000)
@@ -148,10 +144,27 @@ class Slots:
         return found or None
 
 
+def packed(id: str, rev: str, shown: bytes, values: bytes) -> bytes:
+    """Return what is stored of a document: JSON of what rows show, and of values that they may be sorted by."""
+    # Lines: JSON has no line feed, and an id, which may have some, is the last. One value is read faster than four.
+    return b"\n".join((rev.encode(), shown, values, id.encode()))
+
+
+def stored_lines(searcher: Any, address: Any) -> list[bytes]:
+    """Return the lines of a stored document: rev, shown, values, id."""
+    lines: list[bytes] = searcher.doc(address).get_first("stored").split(b"\n", 3)
+    return lines
+
+
+def stored_id(searcher: Any, address: Any) -> str:
+    """Return the id of a stored document."""
+    return stored_lines(searcher, address)[3].decode()
+
+
 def schema_of() -> tantivy.Schema:
     """Return the schema, the same for all indexes."""
     builder = tantivy.SchemaBuilder()
-    builder.add_text_field("id", stored=True, fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("id", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("kind", tokenizer_name="raw", index_option="basic")
     for number in range(BUCKETS):
         builder.add_text_field(f"t{number}", tokenizer_name="terms")

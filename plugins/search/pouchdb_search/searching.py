@@ -22,6 +22,7 @@ from pouchdb_search.analysis import analyzer_of
 from pouchdb_search.answering import Opened, Search
 from pouchdb_search.queries import DEFAULT, everything
 from pouchdb_search.schema import opened, schema_of
+from pouchdb_search.stored_terms import StoredTerms
 from pouchdb_search.text_index import (
     Names,
     NouveauKind,
@@ -46,6 +47,7 @@ OPTIONS = (
     "more_like",
 )
 
+_KNOWN = frozenset(OPTIONS)
 _BOTH = (SearchKind.name, NouveauKind.name)
 
 
@@ -66,8 +68,8 @@ def search(db: SyncPouchDB, /, fun: Any, **options: Any) -> Record:
     QueryParseError for options, BadRequest with ``position`` for a query that cannot be parsed, FunctionError for a
     function that does not compile.
     """
-    for name in options:
-        if name not in OPTIONS:
+    if not options.keys() <= _KNOWN:
+        for name in options.keys() - _KNOWN:
             raise BadRequest(f"search() has no option {name!r}; there are: {', '.join(OPTIONS)}")
     if isinstance(fun, str) and "(" not in fun:
         return _asked_of_server(db, fun, options) if db.remote else asked(db, fun, options)
@@ -177,6 +179,8 @@ def _follower(db: SyncPouchDB, path: str, kind: str | None) -> Follower:
 
 
 def _freshness(options: Mapping[str, Any]) -> Freshness:
+    if "stale" not in options and "update" not in options:
+        return "true"
     stale = options.get("stale")
     if stale not in (None, "ok", False):
         # Cloudant knows no update_after here, and says so; ``update="lazy"`` does the same.
@@ -196,7 +200,7 @@ def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
     if not callable(fun) and not isinstance(fun, str):
         raise BadRequest(f"search() takes 'design/index' or a function (Python, JavaScript), not {safe_repr(fun)}")
     source = temporary_source(db, fun)
-    schema, names = schema_of(), Names(None)
+    schema, names, terms = schema_of(), Names(None), StoredTerms()
     index = opened(None, schema)
     writer = index.writer(15_000_000, 1)
     left_out = LeftOut(db, "a search with a function")
@@ -208,7 +212,7 @@ def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
             elif not entry.empty:
                 entry.rev = doc["_rev"]
                 names.add(entry, nouveau=False)
-                writer.add_document(entry.tantivy(schema, names.slots))
+                writer.add_document(entry.tantivy(schema, names.slots, terms))
     left_out.finish()
     writer.commit()
     index.reload()

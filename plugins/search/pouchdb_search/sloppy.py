@@ -7,12 +7,13 @@ again, as the index function gives them, and those with a placement are found by
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tantivy
 
 from pouchdb_search.entries import Document
+from pouchdb_search.schema import stored_id
 from pouchdb_search.text_source import TextSource
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def within(
     candidates = searcher.search(every, MOST)
     if candidates.count > MOST:
         return None
-    ids = [searcher.doc(address).get_first("id") for _, address in candidates.hits]
+    ids = [stored_id(searcher, address) for _, address in candidates.hits]
     found: dict[int, list[str]] = {}
     for entry in read(ids):
-        distances = [moved(terms, words, slop) for terms in _texts(entry.terms, name)]
+        distances = [moved(terms, words, slop) for terms in entry.terms(name)]
         nearest = min((each for each in distances if each is not None), default=None)
         if nearest is not None:
             found.setdefault(nearest, []).append(entry.id)
@@ -92,6 +93,3 @@ def within(
         parts.append((tantivy.Occur.Should, tantivy.Query.boost_query(both, 1 / (1 + distance))))
     return tantivy.Query.boolean_query(parts) if parts else tantivy.Query.empty_query()
 
-
-def _texts(terms: Mapping[tuple[str, float], list[str | None]], name: str) -> Iterable[list[str | None]]:
-    return (each for (field, _), each in terms.items() if field == name)

@@ -13,7 +13,7 @@ import tantivy
 from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import load
 from pouchdb_search.queries import Asked
-from pouchdb_search.schema import WEIGHT
+from pouchdb_search.schema import WEIGHT, stored_lines
 from pouchdb_search.search_options import invalid
 
 __all__ = [
@@ -34,29 +34,23 @@ _KEYS = "a key such as name<string>, -year<number>, <score> or <distance,lon,lat
 class Hit:
     """A document that was found; its stored fields are read on first use."""
 
-    __slots__ = ("_fields", "_id", "_lines", "_searcher", "_sorted", "address", "order", "score")
+    __slots__ = ("_fields", "_lines", "_searcher", "_sorted", "address", "order", "score")
 
     def __init__(self, searcher: Any, address: Any, score: float | None, order: list[Any] | None = None) -> None:
         self._searcher, self.address, self.score = searcher, address, score
         self._lines: list[bytes] | None = None
-        self._id = ""
         self._fields: Mapping[str, Any] | None = None
         self._sorted: Mapping[str, Any] | None = None
         self.order: list[Any] = [score] if order is None else order
 
     def _read(self) -> list[bytes]:
-        doc = self._searcher.doc(self.address)
-        self._id = doc.get_first("id")
-        lines: list[bytes] = doc.get_first("stored").split(b"\n", 2)
-        self._lines = lines
+        lines = self._lines = stored_lines(self._searcher, self.address)
         return lines
 
     @property
     def id(self) -> str:
         """The document's id."""
-        if self._lines is None:
-            self._read()
-        return self._id
+        return (self._lines or self._read())[3].decode()
 
     @property
     def rev(self) -> str:

@@ -16,6 +16,7 @@ from pouchdb_core.results import Record
 from pouchdb_search.analysis import Term
 from pouchdb_search.answering import Opened
 from pouchdb_search.queries import MUST, NOT, is_near
+from pouchdb_search.schema import stored_id
 from pouchdb_search.search_options import invalid
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class _Wording:
     def words(self, query: Any, count: int) -> tuple[list[str], Iterator[tuple[str, str]]]:
         """Return the ids of some documents that a query finds, and (term, word) for each word of the field in them."""
         searcher = self._opened.searcher
-        ids = [searcher.doc(address)["id"][0] for _, address in searcher.search(query, count, count=False).hits]
+        ids = [stored_id(searcher, address) for _, address in searcher.search(query, count, count=False).hits]
         listing = self._db.all_docs(keys=ids, include_docs=True)["rows"] if ids else []
         entries = self._opened.source.texts([row["doc"] for row in listing if row.get("doc")])
         return ids, (

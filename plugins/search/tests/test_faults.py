@@ -220,6 +220,8 @@ def test_two_processes_build_one_index(tmp_path: Path) -> None:
 def test_a_builder_that_is_killed(tmp_path: Path) -> None:
     filled(tmp_path, 6000)
     body = """
+    from pouchdb_search import text_index
+    text_index.TextIndex.batch_documents = 1000
     with pouchdb.setup(sys.argv[1], plugins=["search"]) as env:
         db = env["texts"]
         db.on("indexing", lambda event: print(event["indexed_docs"], flush=True))
@@ -243,7 +245,7 @@ def test_a_disk_that_is_full_while_segments_are_written_or_merged(tmp_path: Path
     import resource
     from pouchdb_core.errors import StorageError
     from pouchdb_search import text_index
-    text_index.MOST = 1000
+    text_index.TextIndex.batch_documents = 1000
     with pouchdb.setup(sys.argv[1], plugins=["search"]) as env:
         for start in range(0, int(sys.argv[4]), 1000):
             env["texts"].bulk_docs([{"text": text} for text in texts(1000)])
