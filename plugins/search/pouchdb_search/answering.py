@@ -11,7 +11,6 @@ import tantivy
 
 from pouchdb_core.api.options import document_options, flag_of, place_after, place_in, whole_of
 from pouchdb_core.errors import BadRequest, QueryParseError
-from pouchdb_core.jsontext import load
 from pouchdb_core.requests import Listing
 from pouchdb_core.results import Record
 from pouchdb_core.tables import Table
@@ -21,7 +20,7 @@ from pouchdb_search.highlights import Highlighter
 from pouchdb_search.likeness import alike
 from pouchdb_search.lucene import lucene
 from pouchdb_search.queries import MUST, Asked, original
-from pouchdb_search.schema import stored_lines
+from pouchdb_search.schema import stored_lines, stored_value
 from pouchdb_search.search_options import drills_of, invalid, list_of
 from pouchdb_search.sloppy import reader_of
 from pouchdb_search.sorting import (
@@ -161,7 +160,7 @@ class Search:
         for score, address in found:
             rev, text, _, raw = stored_lines(searcher, address)
             id = raw.decode()
-            fields = Record() if text == b"{}" else Record(load(text))
+            fields = Record() if text == b"{}" else Record(stored_value(text))
             value = Record(rev=rev.decode())
             rows.append(Record(id=id, key=id, value=value, score=score, order=[score, 0], fields=fields))
         return rows, total

@@ -20,6 +20,9 @@ from typing import Any
 
 import tantivy
 
+from pouchdb_core.errors import Damaged
+from pouchdb_core.jsontext import load
+
 __all__ = [
     "DEFAULT",
     "GAP",
@@ -37,6 +40,7 @@ __all__ = [
     "stored",
     "stored_id",
     "stored_lines",
+    "stored_value",
     "weight_of",
 ]
 
@@ -150,10 +154,21 @@ def packed(id: str, rev: str, shown: bytes, values: bytes) -> bytes:
     return b"\n".join((rev.encode(), shown, values, id.encode()))
 
 
-def stored_lines(searcher: Any, address: Any) -> list[bytes]:
-    """Return the lines of a stored document: rev, shown, values, id."""
-    lines: list[bytes] = searcher.doc(address).get_first("stored").split(b"\n", 3)
-    return lines
+def stored_lines(searcher: Any, address: Any) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return the lines of a stored document: rev, shown, values, id. Raises ValueError for a damaged one."""
+    try:
+        rev, shown, values, id = searcher.doc(address).get_first("stored").split(b"\n", 3)
+    except AttributeError:
+        raise ValueError("a document of the index has nothing stored") from None
+    return rev, shown, values, id
+
+
+def stored_value(line: bytes) -> Any:
+    """Return the value of such a line of JSON. Raises ValueError for a damaged one."""
+    try:
+        return load(line)
+    except Damaged as error:
+        raise ValueError(error.message) from error
 
 
 def stored_id(searcher: Any, address: Any) -> str:

@@ -11,9 +11,8 @@ from typing import Any
 import tantivy
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_core.jsontext import load
 from pouchdb_search.queries import Asked
-from pouchdb_search.schema import WEIGHT, stored_lines
+from pouchdb_search.schema import WEIGHT, stored_lines, stored_value
 from pouchdb_search.search_options import invalid
 
 __all__ = [
@@ -38,12 +37,12 @@ class Hit:
 
     def __init__(self, searcher: Any, address: Any, score: float | None, order: list[Any] | None = None) -> None:
         self._searcher, self.address, self.score = searcher, address, score
-        self._lines: list[bytes] | None = None
+        self._lines: tuple[bytes, bytes, bytes, bytes] | None = None
         self._fields: Mapping[str, Any] | None = None
         self._sorted: Mapping[str, Any] | None = None
         self.order: list[Any] = [score] if order is None else order
 
-    def _read(self) -> list[bytes]:
+    def _read(self) -> tuple[bytes, bytes, bytes, bytes]:
         lines = self._lines = stored_lines(self._searcher, self.address)
         return lines
 
@@ -62,13 +61,13 @@ class Hit:
         """The stored fields."""
         if self._fields is None:
             text = (self._lines or self._read())[1]
-            self._fields = {} if text == b"{}" else load(text)
+            self._fields = {} if text == b"{}" else stored_value(text)
         return self._fields
 
     def value(self, name: str) -> Any:
         """Return the value the hit is sorted by, None without one."""
         if self._sorted is None:
-            self._sorted = load((self._lines or self._read())[2])
+            self._sorted = stored_value((self._lines or self._read())[2])
         return self._sorted.get(name)
 
 

@@ -49,8 +49,6 @@ TINY = 1e-37
 """The smallest number of the tree's 32 bits; numbers closer to zero are zero there."""
 _PLACES = range(DIMENSIONS)
 _NONE = (None,) * (2 * DIMENSIONS - 4)
-MOST, TEXT = 4000, 4_000_000
-"""Documents, and bytes of documents, whose rows are written in one transaction."""
 TREES = (("flat", 0, 2), ("deep", 3, DIMENSIONS))
 """Each tree with the minimum and maximum dimensions of its boxes; further dimensions are not in it."""
 PARTS, SHAPES, SEVERAL, BEYOND = "parts", "shapes", "several", "beyond"
@@ -116,6 +114,10 @@ class Row:
 class SpatialIndex(InsideIndex):
     """The index of one function."""
 
+    # A transaction writes most pages of the tree: as many documents as memory and other writers allow.
+    batch_documents = 4000
+    batch_bytes = 4_000_000
+
     def __init__(self, place: IndexPlace, functions: Functions, source: Any) -> None:
         super().__init__(place)
         self._functions, self._source = functions, source
@@ -145,9 +147,6 @@ class SpatialIndex(InsideIndex):
         self._functions.compile(self._name, "map", self._source)
         living = batch.living
         texts = [change.text for change in living]
-        if texts:
-            # A transaction writes most pages of the tree: as many documents as memory and other writers allow.
-            self.batch_documents = max(1000, min(MOST, TEXT * len(texts) // (sum(map(len, texts)) + 1)))
         rows: list[Row] = []
         with closing(mapped(self._functions, [self._name], texts)) as emitted:
             for change, (pairs,) in zip(living, emitted, strict=True):
