@@ -366,7 +366,7 @@ class Geometry:
         (shapely.box(0, 0, 1, 2), [[0, 1], [0, 2]]),
         (shapely.GeometryCollection([shapely.Point(1, 2), shapely.LineString([(3, 4), (5, 6)])]), [[1, 5], [2, 6]]),
     ],
-    ids=str,
+    ids=range(7),
 )
 def test_geometry_objects_of_python_are_emitted(env: Any, emitted: Any, box: Any) -> None:
     db: Any = env["places"]
