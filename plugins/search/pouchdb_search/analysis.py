@@ -144,8 +144,11 @@ def _stemmer(name: str) -> Any:
     return snowballstemmer.stemmer(name)
 
 
-# A later rule of Porter's, not in his first paper, that lunr has: "logi" is "log" where the stem has a measure.
-_LOGI = re.compile(r"\A(?:[^aeiou][^aeiouy]*)?[aeiouy][aeiou]*[^aeiou].*logi\Z")
+# Two later rules of Porter's, not in his first paper, that lunr and Lucene have: where the stem has a measure, "bli" is
+# "ble" and "logi" is "log". The words that these rules meet, after the rules for plurals, -ed, -ing and -y.
+_LATER = re.compile(
+    r"((?:[^aeiou][^aeiouy]*|(?!y))[aeiouy][aeiou]*[^aeiou].*)(bl|log)(?:ies|[yi](?:s|eds?|ings?)?)\Z", re.DOTALL
+)
 
 
 @lru_cache(maxsize=KEPT)
@@ -153,8 +156,10 @@ def porter(word: str) -> str:
     """Return the stem of a word as in lunr's Porter stemmer: words shorter than three letters are unchanged."""
     if len(word) < 3:
         return word
-    stem = str(_stemmer("porter").stemWord(word))
-    return stem[:-1] if stem.endswith("logi") and _LOGI.match(stem) else stem
+    later = _LATER.match(word)
+    if later is not None:
+        word = f"{later[1]}ble" if later[2] == "bl" else f"{later[1]}log"
+    return str(_stemmer("porter").stemWord(word))
 
 
 def _original(word: str) -> str | None:

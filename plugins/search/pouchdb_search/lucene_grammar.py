@@ -154,7 +154,7 @@ def _tokens(text: str) -> list[_Token]:
         if kind == "range":
             place = _range_tokens(text, place, tokens)
             continue
-        if "\\u" in word and kind != "regexp":
+        if "\\u" in word and kind in ("word", "quoted"):
             _check_escapes(text, word, place)
         if kind == "word":
             if word in _OPERATORS:

@@ -87,6 +87,7 @@ def written(node: Node) -> str:
         (r'"a \u12"', None),
         (r"[a TO \u]", None),
         (r"\\u12 /\u/", r"(\u12 /\u/)"),
+        (r"a ~\u00", "(a~2)"),
         ("- : a", None),
         ("- : a:b", None),
         ("foo\\", None),

@@ -397,6 +397,9 @@ def test_tokens(analyzer: Any, text: str, tokens: list[str]) -> None:
 @pytest.mark.parametrize(
     ("word", "stem"),
     [("s", "s"), ("os", "os"), ("psychology", "psycholog"), ("technologies", "technolog"), ("logi", "logi"),
+     ("analogie", "analogi"), ("analogies", "analog"), ("analogy", "analog"), ("analogieness", "analogi"),
+     ("possibly", "possibl"), ("possible", "possibl"), ("assemblies", "assembl"), ("assembly", "assembl"),
+     ("bly", "bly"), ("yblies", "ybli"), ("humblying", "humbl"),
      ("running", "run"), ("relational", "relat"), ("sky", "sky"), ("y", "y"), ("ponies", "poni")],
 )  # fmt: skip
 def test_stems_are_those_of_lunr(word: str, stem: str) -> None:
