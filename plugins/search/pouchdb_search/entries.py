@@ -80,30 +80,35 @@ class Document:
         else:
             self.shown[name] = value
 
-    def tantivy(self, schema: tantivy.Schema, slots: Slots, stored: StoredTerms) -> tantivy.Document:
+    def tantivy(self, slots: Slots, stored: StoredTerms) -> tantivy.Document:
         """Return it in tantivy's form."""
-        found: dict[str, Any] = {"id": self.id, "kind": "doc"}
+        made = tantivy.Document()
+        add_text = made.add_text
+        add_text("id", self.id)
+        add_text("kind", "doc")
         length = 0
         for (name, boost), values in self.values.items():
             terms = stored.of(name, boost, values)
             if terms:
                 length += len(terms)
-                field = slots.given_bucket(name)
-                text = separated(terms)
-                found[field] = [*found[field], text] if field in found else [text]
+                add_text(slots.given_bucket(name), separated(terms))
         if self.numbers:
-            found["n"] = {hexed(name): values for name, values in self.numbers.items()}
+            made.add_json("n", {hexed(name): values for name, values in self.numbers.items()})
         if self.facets:
             # With a prefix: a string of digits is not a number.
-            found["s"] = {hexed(name): [f"={value}" for value in values] for name, values in self.facets.items()}
-        found[WEIGHT] = weight_of(length)
+            made.add_json("s", {hexed(name): [f"={value}" for value in values] for name, values in self.facets.items()})
+        made.add_float(WEIGHT, weight_of(length))
         for name, value in self.sorted.items():
             is_text = isinstance(value, str)
             slot = slots.given(name, is_text, fits=not is_text or len(value) <= SHORT)
             if slot is not None:
-                found[slot] = value if is_text else float(value)
-        found["stored"] = packed(self.id, self.rev, dump(self.shown) if self.shown else b"{}", dump(self.sorted))
-        return tantivy.Document.from_dict(found, schema)
+                if is_text:
+                    add_text(slot, value)
+                else:
+                    made.add_float(slot, float(value))
+        shown = dump(self.shown) if self.shown else b"{}"
+        made.add_bytes("stored", packed(self.id, self.rev, shown, dump(self.sorted)))
+        return made
 
 
 @dataclass(frozen=True)

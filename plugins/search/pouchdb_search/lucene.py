@@ -43,6 +43,8 @@ def lucene(asked: Asked, text: str) -> Any:
 
 def _compiled(asked: Asked, node: Node) -> Any:
     """Return the query of a node; None if the analyzer drops all of it."""
+    if isinstance(node, Leaf):
+        return _leaf(asked, node)
     if isinstance(node, Group):
         return _boolean(asked, node)
     if isinstance(node, Boosted):
@@ -51,43 +53,40 @@ def _compiled(asked: Asked, node: Node) -> Any:
     if isinstance(node, Quoted):
         words = asked.analyzer(node.field).spaced(unescaped(node.text))
         return asked.phrase(node.field, words, min(node.slop, FARTHEST))
-    if isinstance(node, Range):
-        return _range(asked, node)
-    return _leaf(asked, node)
+    return _range(asked, node)
 
 
 def _boolean(asked: Asked, node: Group) -> Any:
     parts: list[tuple[Any, Any]] = []
     for clause in node.clauses:
-        if clause.joint == "AND" and parts and parts[-1][0] != NOT:
+        joint, sign, inner = clause
+        if joint == "AND" and parts and parts[-1][0] != NOT:
             parts[-1] = (MUST, parts[-1][1])
-        if clause.sign == "-":
+        if sign == "-":
             with asked.unmarked():
-                query = _compiled(asked, clause.node)
+                query = _compiled(asked, inner)
         else:
-            query = _compiled(asked, clause.node)
+            query = _compiled(asked, inner)
         if query is not None:
-            occur = NOT if clause.sign == "-" else MUST if clause.sign == "+" or clause.joint == "AND" else SHOULD
-            parts.append((occur, query))
+            parts.append((NOT if sign == "-" else MUST if sign == "+" or joint == "AND" else SHOULD, query))
     if not parts:
         return None
+    if len(parts) == 1 and parts[0][0] != NOT:
+        return parts[0][1]
     if all(occur == NOT for occur, _ in parts):
         # Only prohibited clauses: Lucene finds nothing.
         return tantivy.Query.empty_query()
-    if len(parts) == 1:
-        return parts[0][1]
     return tantivy.Query.boolean_query(parts)
 
 
 def _leaf(asked: Asked, node: Leaf) -> Any:
-    if node.kind == "regexp":
-        return asked.regexp(node.field, node.text)
-    if node.kind == "wild":
-        return everything(asked.schema) if node.field == node.text == "*" else _wildcard(asked, node.text, node.field)
-    text = unescaped(node.text)
-    if node.fuzzy is None:
-        return _word(asked, text, node.field)
-    return _fuzzy(asked, text, node.field, node.fuzzy)
+    name, kind, text, fuzzy = node
+    if kind == "regexp":
+        return asked.regexp(name, text)
+    if kind == "wild":
+        return everything(asked.schema) if name == text == "*" else _wildcard(asked, text, name)
+    text = unescaped(text)
+    return _word(asked, text, name) if fuzzy is None else _fuzzy(asked, text, name, fuzzy)
 
 
 _WILD = re.compile(r"\\.|[*?]", re.DOTALL)

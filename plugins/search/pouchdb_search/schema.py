@@ -69,7 +69,7 @@ def prefix_of(name: str, boost: float = 1.0) -> str:
 
 def stored(term: str) -> str:
     """Return a term without spaces, which separate terms: placeholders replace them."""
-    return term.translate(_STORED)
+    return term if term.isalnum() else term.translate(_STORED)
 
 
 def given(term: str) -> str:

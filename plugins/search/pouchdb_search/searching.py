@@ -212,7 +212,7 @@ def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:
             elif not entry.empty:
                 entry.rev = doc["_rev"]
                 names.add(entry, nouveau=False)
-                writer.add_document(entry.tantivy(schema, names.slots, terms))
+                writer.add_document(entry.tantivy(names.slots, terms))
     left_out.finish()
     writer.commit()
     index.reload()

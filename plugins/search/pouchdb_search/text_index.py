@@ -166,7 +166,7 @@ class TextIndex(OutsideIndex):
                 elif not entry.empty:
                     entry.rev = change.rev
                     names.add(entry, nouveau)
-                    document = entry.tantivy(self.schema, names.slots, self._terms)
+                    document = entry.tantivy(names.slots, self._terms)
                 try:
                     if replacing:
                         writer.delete_documents_by_term("id", change.id)
