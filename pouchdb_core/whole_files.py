@@ -20,10 +20,31 @@ from pathlib import Path
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["draft", "locked", "make_directory", "sweep", "sync_directory"]
+__all__ = ["draft", "locked", "make_directory", "remove_folder", "sweep", "sync_directory"]
 
 _DRAFT = re.compile(r"\.([0-9a-f]{32})\.(?:new|part|lock)(?:$|[-.])")
 """Drafts, their locks, and the suffixes that SQLite and plug-ins add."""
+
+
+ATTEMPTS = 100
+"""How often a folder is removed that others make files in meanwhile."""
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all its files; one that is missing is not an error. Raises OSError.
+
+    Others may use it meanwhile: a thread or a process that makes a last file in it, or a lock, or removes one.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            if not path.exists():
+                return
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT) or attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 @contextmanager

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import pouchdb
-from pouchdb_core.whole_files import draft, make_directory, sweep
+from pouchdb_core.whole_files import draft, make_directory, remove_folder, sweep
 
 STEM = "." + "0" * 32
 
@@ -165,3 +166,34 @@ def test_files_of_a_database_that_was_killed_while_it_was_destroyed_are_not_the_
         (tmp_path / "notes.pouchdb").unlink()
         environment["notes"].put({"_id": "a"})
         assert names(environment["notes"].directory("index")) == set()
+
+
+def test_a_folder_that_others_use_is_removed(tmp_path: Path) -> None:
+    """``rmtree`` fails when a file appears in a folder that it has just emptied."""
+    folder = tmp_path / "side" / "index"
+    remove_folder(folder)
+    done = threading.Event()
+
+    def disturb() -> None:
+        while not done.is_set():
+            with suppress(OSError):
+                (folder / "lock").touch()
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    try:
+        for _ in range(200):
+            folder.mkdir(parents=True)
+            (folder / "file").touch()
+            remove_folder(folder.parent)
+            assert not folder.parent.exists()
+    finally:
+        done.set()
+        disturbing.join()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the platform has other rights")
+def test_a_folder_that_cannot_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        remove_folder(tmp_path / "file")

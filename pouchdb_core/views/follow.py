@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import shutil
 import sys
 import threading
 import uuid
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pouchdb_core.changes.raw import RawChange
@@ -24,6 +21,7 @@ from pouchdb_core.views.builders import is_alive, process_name
 from pouchdb_core.views.index import Batch, Index, IndexPlace, InsideIndex, OutsideIndex
 from pouchdb_core.views.index_store import IndexEntry, IndexStore
 from pouchdb_core.views.left_out import LeftOut
+from pouchdb_core.whole_files import remove_folder
 
 if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
@@ -40,8 +38,6 @@ STALE = 30.0
 SHORTEST, LONGEST = 0.01, 0.25
 """Seconds between two checks of another process's build: the first pause, and the longest."""
 PURGES = 1000
-ATTEMPTS = 100
-"""How often a folder is emptied that others put a file into meanwhile."""
 _LOCAL_SEQ = ReadOptions(local_seq=True)
 
 
@@ -420,26 +416,13 @@ class Follower:
             entry.mark = f"{found},{uuid.uuid4().hex}"
         else:
             index.close()
-            _empty(directory)
+            remove_folder(directory)
+            directory.mkdir(parents=True, exist_ok=True)
             index.reset()
             entry.seq, entry.purge_seq, entry.fresh_until = 0, target.purge_seq, target.seq
             entry.state, entry.mark = None, f",{uuid.uuid4().hex}"
         with self.store.write():
             self.store.save(entry.row())
-
-
-def _empty(directory: Path) -> None:
-    """Remove a folder with all its files, and make it again. Raises OSError."""
-    for attempt in range(ATTEMPTS):
-        try:
-            shutil.rmtree(directory)
-        except OSError as error:
-            # Another process that opens the index makes a lock file meanwhile, or removes one.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT) or attempt == ATTEMPTS - 1:
-                raise
-        else:
-            break
-    directory.mkdir(parents=True, exist_ok=True)
 
 
 def build_once(database: Database, index: InsideIndex, name: str) -> IndexEntry:

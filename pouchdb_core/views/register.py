@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from pouchdb_core.views.follow import Follower
 from pouchdb_core.views.index import IndexPlace, folder
 from pouchdb_core.views.index_store import IndexEntry, IndexStore
 from pouchdb_core.views.servers import is_fixed
+from pouchdb_core.whole_files import remove_folder
 
 if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
@@ -181,7 +181,8 @@ class Indexes:
             files = database.adapter.existing_directory(folder(name))
             for left in () if files is None else files.iterdir():
                 if (name, left.name) not in wanted:
-                    shutil.rmtree(left, ignore_errors=True)
+                    with suppress(OSError):
+                        remove_folder(left)
         return dropped
 
     def drop(self, database: Database, ddoc: str) -> int:

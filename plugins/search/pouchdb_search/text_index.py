@@ -82,7 +82,7 @@ class Names:
 
 
 class Unusable(StorageError):
-    """An index cannot be read or written, and its files may be the reason."""
+    """An index cannot be read or written, and its files in ``folder`` may be the reason."""
 
 
 @contextmanager
@@ -106,13 +106,21 @@ def failure(directory: Path, error: BaseException) -> StorageError:
     code = re.search(r"(?:os error|code:) (\d+)", str(error))
     number = int(code[1]) if code else getattr(error, "errno", None)
     # A thread of tantivy's that dies does not report why.
-    died = "io::Error" in str(error) and shutil.disk_usage(directory).free < HEAP
+    died = "io::Error" in str(error) and _is_full(directory)
     if died or number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return DiskFull(f"the disk is full; the search index is as it was: {error}")
     if number in (errno.EMFILE, errno.ENFILE):
         return TooManyOpenFiles(f"the search index cannot be used: {error}")
     kind = StorageError if number in NOT_ITS_FAULT else Unusable
-    return kind(f"the search index cannot be used: {error}")
+    return kind(f"the search index cannot be used: {error}", folder=str(directory))
+
+
+def _is_full(directory: Path) -> bool:
+    """Return whether the disk of a folder has no room for a segment; not that of one which is gone."""
+    try:
+        return shutil.disk_usage(directory).free < HEAP
+    except OSError:
+        return False
 
 
 class TextIndex(OutsideIndex):
@@ -229,7 +237,10 @@ class TextIndex(OutsideIndex):
         """Give up the folder for an error of a query if it may be damaged: the next query builds the index anew.
 
         It is if a file has a wrong sum. A merge makes right ones of damaged files, so it is given up once without.
+        An error about another folder is of an index that was dropped while it was built: this one is whole.
         """
+        if isinstance(error, Unusable) and error.folder != str(self.place.directory):
+            return True
         wrong = damaged_file(self.place.directory)
         if wrong is None and self._distrusted:
             return False

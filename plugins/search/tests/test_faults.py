@@ -130,6 +130,28 @@ def test_a_file_that_is_damaged_inside_is_built_again(
     assert damaged_file(folder) is None
 
 
+def test_an_index_that_is_dropped_while_it_is_built(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its folder goes; the query is answered by the index that the design document has now, which is not given up."""
+    with pouchdb.setup(tmp_path, plugins=["search"]) as env:
+        db: Any = env["texts"]
+        db.bulk_docs([{"_id": f"{n:04}", "text": f"common word{n}"} for n in range(3000)])
+        index = {"analyzer": "standard", "index": "words"}
+        db.put({"_id": "_design/d", "language": "python", "indexes": {"i": index}})
+        asked: list[str] = []
+
+        @env.register_function("words")
+        def words(doc: Any) -> Any:
+            asked.append(doc["_id"])
+            if len(asked) == 1500:
+                db.put({**db["_design/d"], "indexes": {"i": {**index, "analyzer": "whitespace"}}})
+                db.view_cleanup()
+            yield "default", doc["text"]
+
+        assert db.search("d/i", q="common").total_rows == 3000
+        assert len(asked) > 3000
+    assert "is damaged" not in caplog.text
+
+
 def test_a_file_that_is_damaged_is_met_by_a_build(tmp_path: Path, folder: Path) -> None:
     for file in folder.glob("*.store"):
         flip(file)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from pouchdb_core.adapters.sqlite.disk import Durability, File
 from pouchdb_core.adapters.sqlite.schema import identify, initialise, upgrade
 from pouchdb_core.adapters.sqlite.transactions import file_error, storage_error
 from pouchdb_core.errors import NotADatabase, NotFound, StorageError
-from pouchdb_core.whole_files import draft, locked, make_directory
+from pouchdb_core.whole_files import draft, locked, make_directory, remove_folder
 
 __all__ = ["SUFFIX", "file_path", "filename", "names", "open_file", "remove_file", "side_directory"]
 
@@ -181,8 +180,7 @@ def _publish(new: Path, path: Path) -> bool:
         # A journal without its database, as left by a user who deletes only the database file: SQLite would replay it.
         _unlink(path, *JOURNALS)
         # Files of plug-ins belong to one life of a database: these are left from an interrupted destroy.
-        with suppress(FileNotFoundError):
-            shutil.rmtree(side_directory(path))
+        remove_folder(side_directory(path))
         try:
             # Refuses to replace, in case the directory does not support locks.
             os.link(new, path)
@@ -219,8 +217,7 @@ def remove_file(path: Path) -> None:
             if directory is not None:
                 # A destroyed database stays destroyed, even if the power fails now.
                 os.fsync(directory)
-            with suppress(FileNotFoundError):
-                shutil.rmtree(side_directory(path))
+            remove_folder(side_directory(path))
     except FileNotFoundError:
         # There is not even the directory.
         return
