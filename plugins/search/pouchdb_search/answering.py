@@ -183,7 +183,7 @@ class Search:
                 id=id, key=id, value=Record(rev=rev), score=hit.score, order=[*hit.order, 0], fields=Record(fields)
             )
             if self._highlighter.names:
-                found["highlights"] = self._highlighter.of(hit.fields, self._asked.tests, self._asked.analyzer)
+                found["highlights"] = self._highlighter.of(hit.fields, self._asked)
             if known is not None and self._docs:
                 found["doc"] = row.get("doc")
             rows.append(found)

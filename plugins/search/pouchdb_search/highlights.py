@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pouchdb_core.api.options import whole_of
 from pouchdb_core.errors import QueryParseError
 from pouchdb_core.results import Record
-from pouchdb_search.analysis import Analyzer
+from pouchdb_search.queries import Asked
 from pouchdb_search.search_options import list_of
+from pouchdb_search.sloppy import placed
 
 __all__ = ["Highlighter"]
 
-Test = Callable[[str], bool]
+
+def _spans(text: str, name: str, asked: Asked) -> list[tuple[int, int]]:
+    """Return where a text of a field has what was searched for: words, and phrases where they are whole."""
+    analyzer, tests, phrases = asked.analyzer(name), asked.tests.get(name, ()), asked.phrases.get(name, ())
+    terms = list(analyzer.terms(text))
+    marked: set[int] = set()
+    if phrases:
+        spaced = analyzer.spaced(text)
+        # The number of a word among those that were not dropped, by its place among all.
+        numbers = list(itertools.accumulate((term is not None for term in spaced), initial=0))
+        for words, slop in phrases:
+            marked.update(numbers[place] for _, way in placed(spaced, words, slop) for place in way)
+    return [
+        (term.start, term.end)
+        for number, term in enumerate(terms)
+        if number in marked or any(test(term.text) for test in tests)
+    ]
 
 
 class Highlighter:
@@ -29,24 +47,21 @@ class Highlighter:
             if number == 0:
                 raise QueryParseError(f"{name} must be greater than zero, not 0")
 
-    def of(
-        self, fields: Mapping[str, Any], tests: Mapping[str, Sequence[Test]], analyzer: Callable[[str], Analyzer]
-    ) -> Record:
-        """Return the fragments of each field that has any."""
+    def of(self, fields: Mapping[str, Any], asked: Asked) -> Record:
+        """Return the fragments of each field that has any, with what a compiled query searched for."""
         found = Record()
         for name in self.names:
             texts = fields.get(name)
             fragments: list[str] = []
             for text in texts if isinstance(texts, list) else [texts]:
                 if isinstance(text, str):
-                    fragments += self._fragments(text, tests.get(name, ()), analyzer(name))
+                    fragments += self._fragments(text, _spans(text, name, asked))
             if fragments:
                 found[name] = fragments[: self._number]
         return found
 
-    def _fragments(self, text: str, tests: Sequence[Test], analyzer: Analyzer) -> list[str]:
+    def _fragments(self, text: str, spans: Sequence[tuple[int, int]]) -> list[str]:
         assert self._size is not None, "it has a default"
-        spans = [(term.start, term.end) for term in analyzer.terms(text) if any(test(term.text) for test in tests)]
         fragments: list[str] = []
         reached = 0
         for start, end in spans:

@@ -42,6 +42,8 @@ class Asked:
         """Returns what reads documents again, for phrases with much slop."""
         self.tests: dict[str, list[Callable[[str], bool]]] = {}
         """By field: whether a term of it is one that was searched for."""
+        self.phrases: dict[str, list[tuple[Sequence[tuple[int, str]], int]]] = {}
+        """By field: the phrases that were searched for, as words with their places, and the slop."""
 
     def analyzer(self, name: str) -> Analyzer:
         """Return the analyzer of a field: values that Nouveau calls strings have none."""
@@ -50,9 +52,9 @@ class Asked:
     @contextmanager
     def unmarked(self) -> Iterator[None]:
         """Terms added in the block are not highlighted: they must not be found."""
-        kept = {name: list(tests) for name, tests in self.tests.items()}
+        tests, phrases = ({name: [*each] for name, each in kept.items()} for kept in (self.tests, self.phrases))
         yield
-        self.tests = kept
+        self.tests, self.phrases = tests, phrases
 
     def marks(self, name: str, test: Callable[[str], bool]) -> None:
         """Highlight the terms of a field that pass a test."""
@@ -150,11 +152,11 @@ class Asked:
             return None
         if len(placed) == 1:
             return self.term(name, placed[0][1])
-        for _, word in placed:
-            self.marks(name, lambda found, word=word: found == word)  # type: ignore[misc]
+        self.phrases.setdefault(name, []).append((placed, slop))
         ways = _placements([place for place, _ in placed], slop)
         if ways is None and self.read is not None:
-            every = tantivy.Query.boolean_query([(MUST, self.term(name, word)) for _, word in placed])
+            with self.unmarked():
+                every = tantivy.Query.boolean_query([(MUST, self.term(name, word)) for _, word in placed])
             query = within(self.searcher, self.schema, self.read(), every, name, placed, slop)
             if query is not None:
                 return query

@@ -7,7 +7,7 @@ again, as the index function gives them, and those with a placement are found by
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tantivy
@@ -19,7 +19,7 @@ from pouchdb_search.text_source import TextSource
 if TYPE_CHECKING:
     from pouchdb_core.database import SyncPouchDB
 
-__all__ = ["Reader", "moved", "reader_of", "within"]
+__all__ = ["Reader", "moved", "placed", "reader_of", "within"]
 
 MOST = 5000
 """How many documents are read for one phrase."""
@@ -41,8 +41,10 @@ def reader_of(db: SyncPouchDB, source: TextSource) -> Reader:
     return read
 
 
-def moved(terms: Sequence[str | None], words: Sequence[tuple[int, str]], slop: int) -> int | None:
-    """Return how far a text's terms are from the places that a phrase gives its words, None if farther than the slop.
+def placed(
+    terms: Sequence[str | None], words: Sequence[tuple[int, str]], slop: int
+) -> Iterator[tuple[int, Sequence[int]]]:
+    """Yield the placements of a phrase in a text: how far its words are moved, not beyond the slop, and where.
 
     As Lucene counts: the place in the phrase is subtracted from that in the text, and the results differ by at most the
     slop. Two words of the phrase are never one of the text.
@@ -52,21 +54,25 @@ def moved(terms: Sequence[str | None], words: Sequence[tuple[int, str]], slop: i
     for place, term in enumerate(terms):
         if term in wanted:
             places[term].append(place)
-    best: int | None = None
     for begin in sorted({at - place for place, word in words for at in places[word]}):
-        farthest = begin
+        farthest, way = begin, []
         used: dict[str, int] = {}
         for place, word in words:
             found = places[word]
             number = max(bisect_left(found, begin + place), used.get(word, 0))
             if number == len(found):
                 # Nor is there one for what begins later.
-                return best
+                return
             used[word] = number + 1
             farthest = max(farthest, found[number] - place)
-        if farthest - begin <= slop and (best is None or farthest - begin < best):
-            best = farthest - begin
-    return best
+            way.append(found[number])
+        if farthest - begin <= slop:
+            yield farthest - begin, way
+
+
+def moved(terms: Sequence[str | None], words: Sequence[tuple[int, str]], slop: int) -> int | None:
+    """Return how far a text's terms are from their places in a phrase, None if farther than the slop."""
+    return min((distance for distance, _ in placed(terms, words, slop)), default=None)
 
 
 def within(

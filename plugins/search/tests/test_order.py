@@ -314,6 +314,30 @@ def test_highlights_of_phrases_and_stems(db: Any) -> None:
             db.search("d/i", q="fox", highlight_fields=["default"], **{name: 0})
 
 
+@pytest.mark.parametrize(
+    ("q", "shown"),
+    [
+        ('"quick fox"', "fox, quick dog, the <quick> <fox> of a fox"),
+        ('"quick fox" dog', "fox, quick <dog>, the <quick> <fox> of a fox"),
+        ('"quick fox" fox', "<fox>, quick dog, the <quick> <fox> of a <fox>"),
+        ('"fox quick"', "<fox>, <quick> dog, the quick fox of a fox"),
+        ('"quick the fox"~1', "fox, quick dog, the <quick> <fox> of a fox"),
+        ('"fox fox"~2', "fox, quick dog, the quick <fox> of a <fox>"),
+        ('"dog fox"~2', "fox, quick <dog>, the quick <fox> of a fox"),
+        ('"the fox of a fox"', "fox, quick dog, the quick <fox> of a <fox>"),
+        ('"dog quick fox"~200', "<fox>, <quick> <dog>, the <quick> <fox> of a fox"),
+        ('fox -"quick dog"', None),
+        ('dog -"fox dog"', "fox, quick <dog>, the quick fox of a fox"),
+    ],
+)
+def test_a_phrase_is_highlighted_where_it_is_whole(db: Any, q: str, shown: str | None) -> None:
+    db.put({"_id": "a", "text": "fox, quick dog, the quick fox of a fox"})
+    define(db, "function (doc) { index('default', doc.text, {store: true}); }")
+    tags = {"highlight_pre_tag": "<", "highlight_post_tag": ">"}
+    rows = db.search("d/i", q=q, highlight_fields=["default"], **tags).rows
+    assert [row.highlights.default for row in rows] == ([[shown]] if shown else [])
+
+
 def test_what_nouveau_calls_a_string_is_not_analysed(db: Any) -> None:
     db.put({"_id": "a", "tag": "Red Fox"})
     source = "function (doc) { index('string', 'tag', doc.tag); }"
