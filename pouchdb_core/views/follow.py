@@ -19,6 +19,7 @@ from pouchdb_core.results import Record
 from pouchdb_core.runner import Idle
 from pouchdb_core.views.builders import is_alive, process_name
 from pouchdb_core.views.index import Batch, Index, IndexPlace, InsideIndex, OutsideIndex
+from pouchdb_core.views.index_marks import are_known, marks_of
 from pouchdb_core.views.index_store import IndexEntry, IndexStore
 from pouchdb_core.views.left_out import LeftOut
 from pouchdb_core.whole_files import remove_folder
@@ -231,7 +232,7 @@ class Follower:
         """Return whether an index of files has those of its entry; their mark is read until it was the right one."""
         if not isinstance(self.index, OutsideIndex) or (self._files_known and self.index.present()):
             return True
-        self._files_known = _are_known(entry, self.index.mark())
+        self._files_known = are_known(entry, self.index.mark())
         return self._files_known
 
     # -- building ---------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ class Follower:
         claimed = isinstance(self.index, OutsideIndex)
         try:
             if isinstance(self.index, OutsideIndex):
-                unfinished = entry is not None and bool(_marks(entry)[1])
+                unfinished = entry is not None and bool(marks_of(entry)[1])
                 entry = self._claim(entry, target)
                 try:
                     self._check_files(self.index, entry, target, unfinished)
@@ -324,7 +325,7 @@ class Follower:
             assert entry is not None
             self._expect(entry)
             index.apply(batch, work)
-            claim = _marks(entry)[1]
+            claim = marks_of(entry)[1]
             mark = f"{step.seq}:{claim}"
             index.commit(mark)
             if not step.done:
@@ -381,7 +382,7 @@ class Follower:
         with self.store.write():
             current = self._expect(entry) if entry is not None else self._create(target)
             current.builder, current.heartbeat = self._token, self.store.now()
-            committed, claim = _marks(current)
+            committed, claim = marks_of(current)
             current.mark = f"{committed},{claim or uuid.uuid4().hex}"
             self.store.save(current.row())
         return current
@@ -410,7 +411,7 @@ class Follower:
         directory = self.place.directory
         directory.mkdir(parents=True, exist_ok=True)
         found = index.mark()
-        if _are_known(entry, found) and not self._purges_are_lost(entry):
+        if are_known(entry, found) and not self._purges_are_lost(entry):
             if not unfinished:
                 return
             entry.mark = f"{found},{uuid.uuid4().hex}"
@@ -484,25 +485,6 @@ def _raw(reader: Database, index: Index, since: int, ids: tuple[str, ...] | None
         purpose="index",
     )
     return reader.plugins.changes(reader, request)  # type: ignore[return-value]  # raw
-
-
-def _marks(entry: IndexEntry) -> tuple[str, str]:
-    """Return the mark of the last commit, ``"seq:build"``, and the name of a build that has not come to its end."""
-    committed, _, build = (entry.mark or "").partition(",")
-    return committed, build
-
-
-def _are_known(entry: IndexEntry, found: str | None) -> bool:
-    """Return whether files are those of an entry, given their mark.
-
-    They may be ahead of it by what its last build has committed there and not here. Those of another build are of
-    another life of the database, which had other documents: it is a copy that was put in its place.
-    """
-    committed, unfinished = _marks(entry)
-    if not found or found == committed:
-        return bool(found)
-    seq, _, build = found.partition(":")
-    return build == unfinished and seq.isdigit() and int(seq) >= entry.seq
 
 
 def _some(feed: Iterator[RawChange], index: Index) -> tuple[list[RawChange], bool]:
