@@ -98,7 +98,7 @@ def test_every_command_and_every_status_has_its_line() -> None:
     text = (ROOT / "docs" / "command-line.md").read_text("utf-8")
     table = text.partition("## Commands")[2].partition("\n## ")[0]
     listed = re.findall(r"^\| `([a-z-]+)[^`]*` \|", table, re.MULTILINE)
-    brought = ("find", "index", "security", "serve", "user")
+    brought = ("find", "index", "near", "search", "security", "serve", "user")
     assert sorted(listed) == sorted([*(command.name for command in COMMANDS), *brought])
     statuses = [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
     assert statuses == [int(status) for status in Status]

@@ -25,6 +25,16 @@ class FeatureCollection(Table):
 
     __slots__ = ()
 
+    def to_columns(self, *, docs: bool | None = None) -> dict[str, list[Any]]:
+        """Return {name: values} for tables and CSV: the ids, the properties, the geometries."""
+        rows = [
+            Record({"_id": each["_id"], **each["properties"], "geometry": each["geometry"]} if "type" in each else each)
+            for each in self["features"]
+        ]
+        if docs:
+            rows = [each.get("doc") or Record() for each in self["features"]]
+        return Table(rows=rows).to_columns(docs=False)
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the collection to a file, without the bookmark."""
         content = {name: value for name, value in self.items() if name != "bookmark"}
@@ -92,7 +102,8 @@ class Shown:
 
     def _feature(self, row: Row, docs: Mapping[str, Any]) -> Record:
         geometry = row.geometry
-        feature = Record(_id=row.id, type="Feature", geometry=geometry)
+        # One that is no geometry (a line of one point) is kept from viewers: many open none of the file for it.
+        feature = Record(_id=row.id, type="Feature", geometry=None if row.shape is None else geometry)
         doc = docs.get(self._linked(row)) or {}
         properties = doc.get("properties")
         if not isinstance(properties, Mapping):

@@ -391,6 +391,39 @@ def test_an_index_of_a_python_function_follows_it(env: Any) -> None:
         assert [row.geometry.coordinates for row in db.spatial("py/s").rows] == [[x, x]]
 
 
+def test_a_feature_collection_as_a_table(env: Any) -> None:
+    db: Any = env["places"]
+    db.bulk_docs([{"_id": "a", "at": {"type": "Point", "coordinates": [1, 2]}, "n": 5}, {"_id": "b", "at": [3, 4]}])
+    db.put({"_id": "_design/d", "spatial": {"v": "function (doc) { if (doc.at) emit(doc.at, null); }"}})
+    found = db.spatial("d/v", format="geojson", include_docs=True)
+    assert found.to_csv() == '_id,n,geometry,at\r\na,5,"{""type"":""Point"",""coordinates"":[1,2]}",\r\nb,,,"[3,4]"\r\n'
+    assert found.to_columns(docs=True)["n"] == [5, None]
+    assert db.spatial("d/v", format="legacy").to_columns() == {"id": ["a", "b"]}
+
+
+@pytest.mark.parametrize("index", ["spatial", "st_indexes"])
+def test_what_is_no_geometry_is_in_no_file(env: Any, tmp_path: Path, index: str) -> None:
+    """A viewer that meets a line of one point opens nothing of the file."""
+    db: Any = env["places"]
+    line, crossing = [[1, 1]], [[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]
+    db.bulk_docs(
+        [
+            {"_id": "a", "at": {"type": "LineString", "coordinates": line}},
+            {"_id": "b", "at": {"type": "Polygon", "coordinates": line}},
+            {"_id": "c", "at": {"type": "Polygon", "coordinates": crossing}},
+            {"_id": "d", "at": {"type": "Point", "coordinates": [1, 1]}},
+        ]
+    )
+    function = "function (doc) { if (doc.at) emit(doc.at, null); }"
+    db.put({"_id": "_design/d", index: {"v": {"index": function} if index == "st_indexes" else function}})
+    assert len(db.spatial("d/v").rows) == 4
+    db.spatial("d/v", format="geojson").save(tmp_path / "all.geojson")
+    features = json.loads((tmp_path / "all.geojson").read_text())["features"]
+    assert [feature["_id"] for feature in features if feature["geometry"]] == ["c", "d"]
+    for feature in features[2:]:
+        assert shapely.from_geojson(json.dumps(feature["geometry"]))
+
+
 def test_objects_in_rows_are_read_by_attributes(env: Any) -> None:
     """As in rows of views, and as those that a server sends."""
     db: Any = env["places"]
