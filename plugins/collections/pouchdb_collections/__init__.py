@@ -6,14 +6,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from pouchdb_collections.async_collection import AsyncCollection
-from pouchdb_collections.codec import Migration
+from pouchdb_collections.codec import Migration, Misfits
 from pouchdb_collections.collection import Collection
 from pouchdb_collections.model_errors import ModelError, NewerVersion, OtherKind
 from pouchdb_collections.typed_rows import Change, Row
 from pouchdb_core import hookimpl
 from pouchdb_core.methods import Operation, registering
 
-__all__ = ["AsyncCollection", "Change", "Collection", "Migration", "ModelError", "NewerVersion", "OtherKind", "Row"]
+__all__ = [
+    "AsyncCollection",
+    "Change",
+    "Collection",
+    "Migration",
+    "Misfits",
+    "ModelError",
+    "NewerVersion",
+    "OtherKind",
+    "Row",
+]
 
 
 @hookimpl

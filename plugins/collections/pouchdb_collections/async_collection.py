@@ -63,7 +63,8 @@ class AsyncCollection(Generic[M]):
     async def __aiter__(self) -> AsyncIterator[M]:
         """Iterate over all objects in the order of their ids."""
         async for doc in self._documents():
-            yield self.codec.load(doc)
+            for each in self.codec.fitting(self.codec.load, doc):
+                yield each
 
     def __repr__(self) -> str:
         return f"<AsyncCollection of {self.codec.model.__name__} in {self._db.name!r}>"
@@ -71,7 +72,7 @@ class AsyncCollection(Generic[M]):
     async def find(self, selector: Mapping[str, Any], **options: Any) -> list[M]:
         """Return the objects that a Mango selector matches (needs pouchdb-find)."""
         found = await self._db.find({"selector": self.codec.selector(selector), **options})
-        return [self.codec.load(doc) for doc in found["docs"]]
+        return [each for doc in found["docs"] for each in self.codec.fitting(self.codec.load, doc)]
 
     async def create_index(self, *fields: str) -> None:
         """Make an index that serves ``find`` for these fields (needs pouchdb-find)."""
@@ -80,15 +81,15 @@ class AsyncCollection(Generic[M]):
     async def query(self, view: str, **options: Any) -> list[Row[M]]:
         """Return the rows of a view whose documents are of the collection."""
         found = await self._db.query(view, **{**self.codec.keys(options), "include_docs": True})
-        return [self.codec.row(row) for row in found["rows"] if row.get("doc") and self.codec.is_mine(row["doc"])]
+        mine = (row for row in found["rows"] if row.get("doc") and self.codec.is_mine(row["doc"]))
+        return [each for row in mine for each in self.codec.fitting(self.codec.row, row)]
 
     async def changes(self, since: int | str = 0, **options: Any) -> AsyncIterator[Change[M]]:
         """Iterate over what has changed: each object as it is now, and the ids of deleted documents of the database."""
         while True:
             page = await self._db.changes(since=since, limit=PAGE, include_docs=True, **options)
             for row in page["results"]:
-                change = self.codec.change(row)
-                if change is not None:
+                for change in self.codec.fitting(self.codec.change, row):
                     yield change
             since = page["last_seq"]
             if len(page["results"]) < PAGE:
@@ -99,8 +100,7 @@ class AsyncCollection(Generic[M]):
         feed = self._db.live_changes(since=since, include_docs=True, **options)
         try:
             async for row in feed:
-                change = self.codec.change(row)
-                if change is not None:
+                for change in self.codec.fitting(self.codec.change, row):
                     yield change
         finally:
             feed.cancel()
@@ -109,13 +109,17 @@ class AsyncCollection(Generic[M]):
         """Iterate over the objects in conflict: of each all live revisions, the winner first."""
         async for doc in await self._db.conflicts():
             if self.codec.is_mine(doc):
-                yield await self.revisions(doc["_id"])
+                leaves = await self._leaves(doc["_id"])
+                for revisions in self.codec.fitting(self.codec.load_all, leaves):
+                    yield revisions
 
     async def revisions(self, id: str) -> list[M]:
         """Return the live revisions of an object, the winner first; more than one means a conflict. Raises NotFound."""
+        return self.codec.load_all(await self._leaves(id))
+
+    async def _leaves(self, id: str) -> list[Any]:
         doc = await self._db.get(id, conflicts=True)
-        losers = [await self._db.get(id, rev=rev) for rev in doc.get("_conflicts", ())]
-        return [self.codec.load(each) for each in (doc, *losers)]
+        return [doc, *[await self._db.get(id, rev=rev) for rev in doc.get("_conflicts", ())]]
 
     async def resolve(self, id: str, merge: Callable[[list[M]], M]) -> M:
         """Settle a conflict: ``merge`` gets all live revisions, the winner first, and returns the object to keep.
@@ -135,8 +139,7 @@ class AsyncCollection(Generic[M]):
         count = 0
         old: list[dict[str, Any]] = []
         async for doc in self._documents():
-            if self.codec.is_old(doc):
-                old.append(self.codec.upgraded(doc))
+            old += self.codec.fitting(self.codec.renewed, doc)
             if len(old) == PAGE:
                 count += await self._written(old)
                 old = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from pouchdb_collections.model_errors import ModelError, NewerVersion, OtherKind
@@ -12,12 +12,15 @@ from pouchdb_core.errors import BadRequest
 from pouchdb_core.jsontext import dump, load
 from pouchdb_core.safe_repr import safe_repr
 
-__all__ = ["Codec", "Migration"]
+__all__ = ["Codec", "Migration", "Misfits"]
 
 M = TypeVar("M")
+T = TypeVar("T")
 
 Migration = Callable[[dict[str, Any]], Mapping[str, Any]]
 """Takes a document of one version, returns it in the next one."""
+Misfits = Callable[[ModelError], object]
+"""Takes the error of a document that is left out where many are read."""
 
 OWN = ("_id", "_rev")
 KEYS = ("key", "keys", "startkey", "start_key", "endkey", "end_key")
@@ -43,8 +46,11 @@ class Codec(Generic[M]):
         kind_member: str,
         migrations: Sequence[Migration],
         version_member: str,
+        misfits: Misfits | None = None,
     ) -> None:
-        self.model, self.kind = model, kind
+        if misfits is not None and not callable(misfits):
+            raise BadRequest(f"misfits must be a function that takes a ModelError, not {safe_repr(misfits)}")
+        self.model, self.kind, self._misfits = model, kind, misfits
         self._shape = shape_of(model)
         members = self._shape.members
         self._own = [(members[field], name) for field, name in ((id, "_id"), (rev, "_rev")) if field in members]
@@ -95,6 +101,25 @@ class Codec(Generic[M]):
             return self._shape.from_json(dump(members))
         except ValueError as error:
             raise ModelError(f"the document {id!r} does not fit {self.model.__name__}: {error}", id=id) from error
+
+    def load_all(self, docs: Iterable[Mapping[str, Any]]) -> list[M]:
+        """Return the objects for documents. Raises as ``load``."""
+        return [self.load(doc) for doc in docs]
+
+    def fitting(self, read: Callable[[Any], T | None], found: Any) -> Iterator[T]:
+        """Yield what ``read`` makes of one of many; nothing for None, and for a misfit if these are reported.
+
+        Raises ModelError if they are not.
+        """
+        try:
+            made = read(found)
+        except ModelError as error:
+            if self._misfits is None:
+                raise
+            self._misfits(error)
+            return
+        if made is not None:
+            yield made
 
     def row(self, row: Mapping[str, Any]) -> Row[M]:
         """Return a row of a view with its document."""
@@ -168,8 +193,10 @@ class Codec(Generic[M]):
             return value
         return self.load({**doc, "_id": result["id"], "_rev": result["rev"]})
 
-    def upgraded(self, doc: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a document of an earlier version as one of this version. Raises ModelError."""
+    def renewed(self, doc: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return a document of an earlier version as one of this version; None for one of this. Raises ModelError."""
+        if not self.is_old(doc):
+            return None
         made = self.dump(self.load(doc), doc["_id"], doc["_rev"])
         return self.keeping(made, doc)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pouchdb_collections.codec import Codec, Migration
+from pouchdb_collections.codec import Codec, Migration, Misfits
 from pouchdb_collections.typed_rows import Change, Row
 from pouchdb_core.errors import BadRequest, NotFound
 
@@ -30,6 +30,7 @@ def codec_of(model: type[M], options: Mapping[str, Any]) -> Codec[M]:
         "kind_member": "type",
         "migrations": (),
         "version_member": "version",
+        "misfits": None,
     }
     if unknown := set(options) - set(rules):
         raise BadRequest(f"unknown option {sorted(unknown)[0]!r}; there are: {', '.join(sorted(rules))}")
@@ -50,12 +51,15 @@ class Collection(Generic[M]):
         kind_member: str = "type",
         migrations: Sequence[Migration] = (),
         version_member: str = "version",
+        misfits: Misfits | None = None,
     ) -> None:
         """``id`` and ``rev`` are fields of the model that hold ``_id`` and ``_rev``, if it has them.
 
         ``kind`` is what documents have in the field ``kind_member``, by default the class's name; None takes every
         document of the database. ``migrations`` bring documents of earlier versions up to date when they are read: the
-        first one those of version 1 to version 2, and so on. Raises BadRequest for a class that is not a model.
+        first one those of version 1 to version 2, and so on. ``misfits`` gets the ModelError of each document that is
+        of the collection and does not fit, where many are read: it is left out. Without it the error is raised.
+        Raises BadRequest for a class that is not a model.
         """
         self._db: Any = db
         chosen = {} if kind == "" else {"kind": kind}
@@ -67,6 +71,7 @@ class Collection(Generic[M]):
                 "kind_member": kind_member,
                 "migrations": migrations,
                 "version_member": version_member,
+                "misfits": misfits,
                 **chosen,
             },
         )
@@ -115,7 +120,7 @@ class Collection(Generic[M]):
 
     def __iter__(self) -> Iterator[M]:
         """Iterate over all objects in the order of their ids; other documents of the database are skipped."""
-        return (self.codec.load(doc) for doc in self._documents())
+        return (each for doc in self._documents() for each in self.codec.fitting(self.codec.load, doc))
 
     def __contains__(self, value: object) -> bool:
         """Return whether there is an object with an id, or this very object, as it is stored now."""
@@ -137,7 +142,7 @@ class Collection(Generic[M]):
         The selector has the names of the document's fields; dates, UUIDs and the like are compared as they are stored.
         """
         found = self._db.find({"selector": self.codec.selector(selector), **options})
-        return [self.codec.load(doc) for doc in found["docs"]]
+        return [each for doc in found["docs"] for each in self.codec.fitting(self.codec.load, doc)]
 
     def create_index(self, *fields: str) -> None:
         """Make an index that serves ``find`` for these fields (needs pouchdb-find)."""
@@ -146,7 +151,8 @@ class Collection(Generic[M]):
     def query(self, view: str, **options: Any) -> list[Row[M]]:
         """Return the rows of a view whose documents are of the collection; keys may be dates, UUIDs and the like."""
         rows = self._db.query(view, **{**self.codec.keys(options), "include_docs": True})["rows"]
-        return [self.codec.row(row) for row in rows if row.get("doc") and self.codec.is_mine(row["doc"])]
+        mine = (row for row in rows if row.get("doc") and self.codec.is_mine(row["doc"]))
+        return [each for row in mine for each in self.codec.fitting(self.codec.row, row)]
 
     # -- changes ---------------------------------------------------------------------------------
 
@@ -169,9 +175,7 @@ class Collection(Generic[M]):
 
     def _mine(self, rows: Any) -> Iterator[Change[M]]:
         for row in rows:
-            change = self.codec.change(row)
-            if change is not None:
-                yield change
+            yield from self.codec.fitting(self.codec.change, row)
 
     # -- conflicts and versions ------------------------------------------------------------------
 
@@ -180,7 +184,7 @@ class Collection(Generic[M]):
         with closing(self._db.conflicts()) as found:
             for doc in found:
                 if self.codec.is_mine(doc):
-                    yield self.revisions(doc["_id"])
+                    yield from self.codec.fitting(self.revisions, doc["_id"])
 
     def revisions(self, id: str) -> list[M]:
         """Return the live revisions of an object, the winner first; more than one means a conflict. Raises NotFound."""
@@ -209,8 +213,7 @@ class Collection(Generic[M]):
         count = 0
         old: list[dict[str, Any]] = []
         for doc in self._documents():
-            if self.codec.is_old(doc):
-                old.append(self.codec.upgraded(doc))
+            old += self.codec.fitting(self.codec.renewed, doc)
             if len(old) == PAGE:
                 count += self._written(old)
                 old = []
