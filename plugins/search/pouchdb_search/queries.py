@@ -27,6 +27,8 @@ PLACEMENTS = 1000
 """How many placements of the words of a phrase with slop are searched one by one."""
 WAYS = 12
 """How many ways to change a word are one regular expression: tantivy allows it a thousand states."""
+LIKENESS = 0.5
+"""What each letter less that is changed adds to the score of a fuzzy query's hit."""
 MUST, SHOULD, NOT = tantivy.Occur.Must, tantivy.Occur.Should, tantivy.Occur.MustNot
 
 
@@ -185,14 +187,13 @@ class Asked:
         self.marks(name, lambda found: _is_like(found, word, distance))
 
         def made(boost: float) -> Any:
-            term = prefixed(name, word, boost)
             # Each of these also finds the nearer ones: their scores add up.
             each = [self._changed(name, word, least, boost) for least in range(1, distance + 1)]
-            same = tantivy.Query.term_query(self.schema, self._bucket(name), term)
-            exact = tantivy.Query.const_score_query(same, 1.0)
-            return tantivy.Query.boolean_query([(SHOULD, query) for query in (exact, *each)])
+            return tantivy.Query.boolean_query([(SHOULD, query) for query in each])
 
-        return self.weighed(name, [], made)
+        changed = tantivy.Query.boost_query(self.weighed(name, [], made), LIKENESS)
+        # The word itself counts as it does without a ``~``, and more than those like it.
+        return tantivy.Query.boolean_query([(SHOULD, self.term(name, word)), (SHOULD, changed)])
 
     def _changed(self, name: str, word: str, distance: int, boost: float) -> Any:
         if len(word) > 2 * distance:

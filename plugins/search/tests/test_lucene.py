@@ -297,6 +297,13 @@ def test_escapes(texts: Any) -> None:
     texts.remove(texts["900"])
 
 
+@pytest.mark.parametrize("q", ['"the ant bee"', '"of the ant bee"', '"the ant bee the"'])
+def test_a_phrase_that_begins_with_dropped_words_is_found_at_the_beginning(texts: Any, q: str) -> None:
+    """As by Lucene 9, which counts places from the first word that is left; Lucene 4 misses these."""
+    beginning = {number for number, text in enumerate(TEXTS) if text.startswith("ant bee")}
+    assert beginning <= found(texts, q) == found(texts, '"ant bee"')
+
+
 # -- parts -------------------------------------------------------------------------------------------
 
 letters = st.text(alphabet="ab\u00e9z\U0001f600", max_size=4)

@@ -57,6 +57,15 @@ def test_a_boost_changes_the_order_and_nothing_else(db: Any, q: str) -> None:
     assert found[-2:] == ["plain", "low"], "the one low document is not better for being rare"
 
 
+def test_hits_of_a_fuzzy_query_are_ordered_by_likeness_and_the_word_itself_by_its_score(db: Any) -> None:
+    words = {"none": "query", "two": "qucks", "one": "quikc", "long": f"quick {'dog ' * 30}", "once": "quick"}
+    words["twice"] = "quick quick"
+    db.bulk_docs([{"_id": name, "text": f"{text} dog ant"} for name, text in words.items()])
+    define(db, "function (doc) { index('default', doc.text); }")
+    assert ids(db.search("d/i", q="quick~2")) == ["twice", "once", "long", "one", "two"]
+    assert ids(db.search("d/i", q="quick~1")) == ["twice", "once", "long", "one"]
+
+
 @pytest.mark.parametrize("boost", ["0", "-1", "'x'", "true"])
 def test_boosts_that_are_none(db: Any, boost: str) -> None:
     db.bulk_docs([{"_id": "a", "text": "fox"}, {"_id": "b", "text": "fox", "bad": True}])
