@@ -77,6 +77,8 @@ def entry_of(key: Any) -> Entry:
     geometry = geometry_of(key)
     if geometry is not None:
         return Entry(bounds_of(geometry), geometry, part_boxes(geometry))
+    if isinstance(key, Mapping) and key.get("type") == "Feature":
+        raise ValueError("the Feature has no geometry")
     if isinstance(key, Mapping):
         raise ValueError(f"{safe_repr(key.get('type'))} is not a type of a GeoJSON geometry")
     if not isinstance(key, Sequence):

@@ -90,6 +90,7 @@ def test_the_name_of_an_index(db: Any, index: Any, said: str) -> None:
     [
         (5, "a key must be a geometry or a list of numbers and [low, high] pairs, not 5"),
         ({"type": "Circle"}, "'Circle' is not a type of a GeoJSON geometry"),
+        ({"type": "Feature", "geometry": None, "properties": {}}, "the Feature has no geometry"),
         (["x"], "a dimension must be a number or [low, high], not 'x'"),
         ([[5, 1]], "in [5, 1] the end is before the start"),
         ({"type": "Point", "coordinates": [1]}, "a position must have at least two numbers, not [1]"),
