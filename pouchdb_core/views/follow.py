@@ -408,8 +408,9 @@ class Follower:
 
         ``unfinished``: another build that did not come to its end may have made it. Raises OSError.
         """
-        directory = self.place.directory
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = None if index.in_memory else self.place.directory
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
         found = index.mark()
         if are_known(entry, found) and not self._purges_are_lost(entry):
             if not unfinished:
@@ -417,8 +418,9 @@ class Follower:
             entry.mark = f"{found},{uuid.uuid4().hex}"
         else:
             index.close()
-            remove_folder(directory)
-            directory.mkdir(parents=True, exist_ok=True)
+            if directory is not None:
+                remove_folder(directory)
+                directory.mkdir(parents=True, exist_ok=True)
             index.reset()
             entry.seq, entry.purge_seq, entry.fresh_until = 0, target.purge_seq, target.seq
             entry.state, entry.mark = None, f",{uuid.uuid4().hex}"

@@ -125,6 +125,8 @@ class IndexPlace:
         """Which of the design document's indexes it is: a name of ``IndexKind.definitions``."""
         self.ddoc = ddoc
         """A design document that defines the index; others may define the same index."""
+        self.in_memory = not database.adapter.lasting
+        """Whether the database is in memory only: its outside indexes may be, too."""
         self.number = 0
         self._kind = kind
         # Not the database object: it closes its store when its last reference goes.
@@ -194,7 +196,12 @@ class InsideIndex(Index):
 
 
 class OutsideIndex(Index):
-    """An index in files of ``place.directory``."""
+    """An index in files of ``place.directory``, or in memory like its database (``in_memory``: then it has no folder).
+
+    One in memory is built anew where it was not built, as in a forked child.
+    """
+
+    in_memory: bool = False
 
     @abstractmethod
     def commit(self, mark: str) -> None:

@@ -136,7 +136,7 @@ def _whole(db: SyncPouchDB, path: str, kind: str | None, query: Callable[[], Rec
         assert isinstance(index, TextIndex), "its kinds make no other"
         if not index.give_up(error):
             if raw:
-                raise failure(index.place.directory, error) from error
+                raise failure(index.folder, error) from error
             raise
     return query()
 
@@ -226,9 +226,10 @@ def search_info(db: SyncPouchDB, path: str, kind: str = SearchKind.name) -> Reco
     follower.update(db, path)
     entry = follower.entry()
     found = _opened(follower, entry)
-    directory = follower.place.directory
+    assert isinstance(follower.index, TextIndex), "its kinds make no other"
+    directory = follower.index.folder
     size = 0
-    for file in list(directory.iterdir()) if directory.is_dir() else []:
+    for file in list(directory.iterdir()) if directory is not None and directory.is_dir() else []:
         try:
             size += file.stat().st_size
         except FileNotFoundError:

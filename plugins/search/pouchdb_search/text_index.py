@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import tantivy
 
 from pouchdb_core.errors import BadRequest, DiskFull, StorageError, TooManyOpenFiles
+from pouchdb_core.forks import renew_in_child
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, OutsideIndex
 from pouchdb_core.views.index_store import IndexEntry
 from pouchdb_core.views.mapreduce import function_error
@@ -86,7 +87,7 @@ class Unusable(StorageError):
 
 
 @contextmanager
-def _told(directory: Path) -> Iterator[None]:
+def _told(directory: Path | None) -> Iterator[None]:
     """Turn tantivy's storage errors in a folder into ours."""
     try:
         yield
@@ -101,7 +102,7 @@ def is_failure(error: BaseException) -> bool:
     return isinstance(error, (ValueError, OSError)) or type(error).__name__ == "PanicException"
 
 
-def failure(directory: Path, error: BaseException) -> StorageError:
+def failure(directory: Path | None, error: BaseException) -> StorageError:
     """Return the error for one of tantivy's in a folder."""
     code = re.search(r"(?:os error|code:) (\d+)", str(error))
     number = int(code[1]) if code else getattr(error, "errno", None)
@@ -115,8 +116,10 @@ def failure(directory: Path, error: BaseException) -> StorageError:
     return kind(f"the search index cannot be used: {error}", folder=str(directory))
 
 
-def _is_full(directory: Path) -> bool:
-    """Return whether the disk of a folder has no room for a segment; not that of one which is gone."""
+def _is_full(directory: Path | None) -> bool:
+    """Return whether the disk of a folder has no room for a segment; not that of one which is gone or in memory."""
+    if directory is None:
+        return False
     try:
         return shutil.disk_usage(directory).free < HEAP
     except OSError:
@@ -124,7 +127,7 @@ def _is_full(directory: Path) -> bool:
 
 
 class TextIndex(OutsideIndex):
-    """An index in its own folder."""
+    """An index in its own folder, or in memory if its database is."""
 
     # Each commit waits for the disk several times: as many documents as memory allows.
     batch_documents = 30_000
@@ -143,6 +146,20 @@ class TextIndex(OutsideIndex):
         self._distrusted = False
         """Whether it was given up once, although its files had the right sums."""
         self._terms = StoredTerms()
+        self.in_memory = place.in_memory
+        self._inherited: list[Any] = []
+        if self.in_memory:
+            renew_in_child(self._forget)
+
+    def _forget(self) -> None:
+        """Build anew in a forked child: threads and locks are the parent's, and to drop a writer waits for them."""
+        self._inherited += [self._writer, self._index, self._known]
+        self.close()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its files are; None in memory."""
+        return None if self.in_memory else self.place.directory
 
     @property
     def definition(self) -> Definition:
@@ -158,7 +175,7 @@ class TextIndex(OutsideIndex):
         until = time.monotonic() + LONGEST
         living = batch.living
         ids, texts = [change.id for change in living], [change.text for change in living]
-        with _told(self.place.directory):
+        with _told(self.folder):
             writer = self._opened_writer()
             # Those of a first build may be there already if an earlier one ended between the commit and the checkpoint.
             replacing = not (batch.fresh and self._began_empty)
@@ -181,7 +198,7 @@ class TextIndex(OutsideIndex):
                     if document is not None:
                         writer.add_document(document)
                 except (ValueError, OSError) as error:
-                    raise failure(self.place.directory, error) from error
+                    raise failure(self.folder, error) from error
                 if time.monotonic() > until and change is not living[-1]:
                     return names, batch.changes.index(change) + 1
         return names, len(batch.changes)
@@ -196,7 +213,7 @@ class TextIndex(OutsideIndex):
         return self._writer
 
     def commit(self, mark: str) -> None:
-        with _told(self.place.directory):
+        with _told(self.folder):
             writer = self._opened_writer()
             # In the same commit as the documents it describes.
             writer.delete_documents_by_term("id", MARK)
@@ -212,25 +229,28 @@ class TextIndex(OutsideIndex):
                 writer.wait_merging_threads()
             except ValueError as error:
                 # Segments are not merged; the next commit tries again.
-                logger.warning("segments in %s could not be merged: %s", self.place.directory, error)
+                logger.warning("segments in %s could not be merged: %s", self.folder or "memory", error)
 
     def present(self) -> bool:
+        if self.in_memory:
+            return self._index is not None
         if self._meta is None:
             self._meta = str(self.place.directory / "meta.json")
         return os.access(self._meta, os.F_OK)  # for every query: exists() takes twice as long
 
     def mark(self) -> str | None:
-        if not (self.place.directory / "meta.json").exists():
+        if not self.present():
             return None
         try:
             searcher = self.searcher()
-            with _told(self.place.directory):
+            with _told(self.folder):
                 found = searcher.search(tantivy.Query.term_query(self.schema, "id", MARK), 1).hits
                 return bytes(searcher.doc(found[0][1])["stored"][0]).decode() if found else None
         except (ValueError, OSError, KeyError, IndexError, StorageError) as error:
             if isinstance(error, StorageError) and not isinstance(error, Unusable):
                 raise
-            logger.warning("the search index in %s cannot be read and is built anew: %s", self.place.directory, error)
+            where = self.folder or "memory"
+            logger.warning("the search index in %s cannot be read and is built anew: %s", where, error)
             return None
 
     def give_up(self, error: BaseException) -> bool:
@@ -239,16 +259,19 @@ class TextIndex(OutsideIndex):
         It is if a file has a wrong sum. A merge makes right ones of damaged files, so it is given up once without.
         An error about another folder is of an index that was dropped while it was built: this one is whole.
         """
-        if isinstance(error, Unusable) and error.folder != str(self.place.directory):
+        if isinstance(error, Unusable) and error.folder != str(self.folder):
             return True
-        wrong = damaged_file(self.place.directory)
+        wrong = None if self.folder is None else damaged_file(self.folder)
         if wrong is None and self._distrusted:
             return False
         self._distrusted = self._distrusted or wrong is None
-        shown = wrong or self.place.directory
+        shown = wrong or self.folder or "memory"
         logger.warning("the search index in %s is damaged and is built anew: %s", shown, error)
-        # Its absence is noticed by every process.
-        (self.place.directory / "meta.json").unlink(missing_ok=True)
+        if self.folder is None:
+            self.close()
+        else:
+            # Its absence is noticed by every process.
+            (self.folder / "meta.json").unlink(missing_ok=True)
         self._known = None
         return True
 
@@ -264,12 +287,12 @@ class TextIndex(OutsideIndex):
     def index(self) -> Any:
         """Tantivy's index, open."""
         if self._index is None:
-            self._index = opened(self.place.directory, self.schema)
+            self._index = opened(self.folder, self.schema)
         return self._index
 
     def searcher(self) -> Any:
         """Return a searcher of the committed state, also by other processes. Raises StorageError."""
-        with _told(self.place.directory):
+        with _told(self.folder):
             self.index.reload()
             return self.index.searcher()
 
