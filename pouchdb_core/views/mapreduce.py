@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import FunctionError, NotFound, NotSupported, PouchDBError
@@ -13,15 +14,13 @@ from pouchdb_core.views.collation import CODEPOINT, Encode, default_of, encode_o
 from pouchdb_core.views.index import Batch, IndexKind, IndexPlace, InsideIndex
 from pouchdb_core.views.index_store import ViewRow
 from pouchdb_core.views.javascript_maps import failure
-from pouchdb_core.views.servers import Functions, functions_of, language_of, server_of
+from pouchdb_core.views.servers import Functions, functions_of, language_of, mapped, server_of
 
 if TYPE_CHECKING:
     from pouchdb_core.interfaces import Database
 
 __all__ = ["ViewIndex", "ViewKind", "function_error", "maps_of", "view_definition"]
 
-CHUNK = 100
-"""Documents mapped at a time."""
 MOST_ROWS = 20_000
 MOST_SECONDS = 2.0
 """The maximum for one transaction; each commit shows that the builder is alive."""
@@ -104,15 +103,19 @@ class ViewIndex(InsideIndex):
             return rows, len(changes)
         working = self._compiled(state["failed"])
         names = [f"map {name}" for _, name in working]
-        done, until = 0, time.monotonic() + MOST_SECONDS
-        while done < len(changes) and len(rows) < MOST_ROWS and (not done or time.monotonic() < until):
-            chunk = changes[done : done + CHUNK]
-            living = [change for change in chunk if not change.deleted]
-            emitted = self.functions.map(names, [change.text for change in living]) if names else ()
-            for change, by_function in zip(living, emitted, strict=bool(names)):
+        until = time.monotonic() + MOST_SECONDS
+        living = [change for change in changes if not change.deleted] if names else []
+        done, half = len(changes), until - MOST_SECONDS / 2
+        with closing(mapped(self.functions, names, [change.text for change in living])) as emitted:
+            for change, by_function in zip(living, emitted, strict=True):
                 for (view, name), pairs in zip(working, by_function, strict=True):
                     self._add(rows, batch, view, name, change.id, pairs)
-            done += len(chunk)
+                if (len(rows) >= MOST_ROWS or time.monotonic() > until) and change is not living[-1]:
+                    # Functions have run beyond this in vain: the next time there are as many as were enough.
+                    done = self.batch_documents = changes.index(change) + 1
+                    break
+        if done == len(changes) and len(rows) < MOST_ROWS // 2 and time.monotonic() < half:
+            self.batch_documents = min(2 * self.batch_documents, ViewIndex.batch_documents)
         self.state = state
         return rows, done
 

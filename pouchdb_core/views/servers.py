@@ -29,6 +29,8 @@ __all__ = [
     "server_of",
 ]
 
+CHUNK = 100
+"""Documents that functions of this process are called for at a time: a caller may stop in between."""
 Emitted = list[list[Any]] | Exception
 """The [key, value] pairs that one function emitted for one document, or the error."""
 Outcome = Any
@@ -110,8 +112,10 @@ def mapped(
     """
     if isinstance(functions, MapsAhead):
         yield from functions.map_ahead(identifiers, documents)
-    else:
-        yield from functions.map(identifiers, documents)
+        return
+    # The caller may have had enough before the last one.
+    for start in range(0, len(documents), CHUNK):
+        yield from functions.map(identifiers, documents[start : start + CHUNK])
 
 
 class Streamed(Protocol):
