@@ -102,6 +102,8 @@ class Analyzer:
         self.stems = name == "original" or name in LANGUAGES
         """Whether terms are stems: other than the words they stand for."""
         self.whole = tokenizer is None
+        """Whether a whole text is one term."""
+        self.whole = tokenizer is None
         """Whether a text is one term, as it is."""
         self.term = word
         """Turns a word into its term, or None to drop it."""

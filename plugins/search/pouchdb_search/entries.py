@@ -21,7 +21,7 @@ from pouchdb_search.stored_terms import StoredTerms, Text
 __all__ = ["Definition", "Document", "clouseau_definition", "indexed", "nouveau_definition", "sound"]
 
 LONGEST = 256
-"""Characters of a string that rows can be sorted by."""
+"""Characters of a text that rows can be sorted by; a string that is one word, or a facet, may be longer."""
 SHORT = 64
 """Characters of a string that fit a column: with a longer one the field has no column."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -233,7 +233,7 @@ def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, opti
     number, text = (None, sound(value)) if isinstance(value, str) else (_number(value), sound(_text(value)))
     if not options and number is None:
         doc.add_text(name, 1.0, definition.analyzer(name), text)
-        if len(text) <= LONGEST:
+        if len(text) <= LONGEST or definition.analyzer(name).whole:
             doc.sorted.setdefault(name, text)
         return name, text
     options = options if isinstance(options, Mapping) else {}
@@ -247,7 +247,7 @@ def _clouseau(definition: Definition, doc: Document, name: Any, value: Any, opti
         doc.facets.setdefault(name, []).append(text)
     if options.get("store") not in (None, False, "no", "false"):
         doc.add_shown(name, value)
-    if number is not None or len(text) <= LONGEST:
+    if number is not None or len(text) <= LONGEST or options.get("facet") or definition.analyzer(name).whole:
         doc.sorted.setdefault(name, value if number is not None else text)
     return (name, text) if searched and number is None else None
 
@@ -266,7 +266,7 @@ def _nouveau(
     elif kind == "string" and isinstance(value, str):
         doc.add_text(name, _boost(name, options), None, value)
         doc.facets.setdefault(name, []).append(value)
-        doc.sorted.setdefault(name, value[:LONGEST])
+        doc.sorted.setdefault(name, value)
     elif kind == "double" and _number(value) is not None:
         doc.numbers.setdefault(name, []).append(float(value))
         doc.sorted.setdefault(name, value)

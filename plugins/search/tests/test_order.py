@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -298,6 +299,25 @@ def test_groups_old_and_new(places: Any) -> None:
     for bad in ({"group_limit": 0}, {"group_limit": 201}, {"group_sort": 5}):
         with pytest.raises(pouchdb.BadRequest):
             places.search("d/i", q="*:*", group_field="n", **bad)
+
+
+@pytest.mark.parametrize("kind", ["keyword", "facet", "nouveau"])
+def test_sorting_and_groups_by_long_strings(db: Any, kind: str) -> None:
+    values = {"a": "x" * 5000 + "b", "b": "x" * 5000 + "a", "c": "m", "d": "x" * 5000 + "b", "e": None}
+    db.bulk_docs([{"_id": name, "v": value} for name, value in values.items()])
+    if kind == "nouveau":
+        source = "function (doc) { index('text', 'default', 'x'); if (doc.v) index('string', 'v', doc.v); }"
+        db.put({"_id": "_design/d", "nouveau": {"i": {"index": source}}})
+    else:
+        facet = ", {facet: true}" if kind == "facet" else ""
+        source = f"function (doc) {{ index('default', 'x'); if (doc.v) index('v', doc.v{facet}); }}"
+        define(db, source, "standard" if kind == "facet" else "keyword")
+    for sort, order in (("v<string>", "cbade"), ("-v<string>", "adbce"), (["v<string>", "<doc>"], "cbade")):
+        answer = db.search("d/i", q="*:*", sort=sort)
+        assert "".join(row.id for row in answer.get("rows", answer.get("hits"))) == order
+    if kind != "nouveau":
+        groups = db.search("d/i", q="*:*", group_field="v<string>").groups
+        assert {group.by: group.total_rows for group in groups} == dict(collections.Counter(values.values()))
 
 
 def test_fields_by_a_query_string(places: Any) -> None:
