@@ -238,9 +238,24 @@ def regexps() -> Any:
         ("#|7", {"7"}),
         ("fox()", {"fox"}),
         ("ox", set()),
+        ("*fo*x", set()),
+        ("fo**x+?", {"fox"}),
+        ("(a?){3}", {"aaa"}),
+        ("f(o|)x", None),
+        (".^.|)7", {"f^x"}),
+        ("7{0}a{3}", {"aaa"}),
+        ("7|a{3,1}", {"7"}),
+        ("()fox|\"\"7", {"fox", "7"}),
+        ("[^a-z0-9A-Z\"]q.|o[$]", {"o$"}),
+        ("[a-cf][o-u\\-][xyz]", {"fox"}),
     ],
 )  # fmt: skip
-def test_regular_expressions_match_whole_terms(regexps: Any, regexp: str, found: set[str]) -> None:
+def test_regular_expressions_match_whole_terms(regexps: Any, regexp: str, found: set[str] | None) -> None:
+    """As Lucene's class RegExp: an operator with nothing before it is a letter, ``a**`` is ``(a*)*``."""
+    if found is None:
+        with pytest.raises(pouchdb.BadRequest, match="is not valid at position"):
+            regexps.search("d/i", q=f"exact:/{regexp}/")
+        return
     rows = regexps.search("d/i", q=f"exact:/{regexp}/", highlight_fields=["exact"]).rows
     assert {row.id for row in rows} == found
     assert all(row.highlights.exact == [f"<em>{row.id}</em>"] for row in rows)
@@ -250,7 +265,13 @@ def test_letters_of_regular_expressions_are_folded_as_terms_are(regexps: Any) ->
     assert {row.id for row in regexps.search("d/i", q="low:/FO[A-Z]/").rows} == {"fox", "FOX"}
 
 
-@pytest.mark.parametrize("regexp", ["a~", "a&b", "[z-a]", "(", "*a", "<1-1000>", "[", "a{3"])
+@pytest.mark.parametrize(
+    "regexp",
+    [
+        *("a~", "a&b", "[z-a]", "(", "a)", "a|", "<1-1000>", "<a>", "<1-2", "[", "[]", "a{3", "a{,3}", "a{x}"),
+        *("a{9999999999}", '"a', "(" * 200 + "a" + ")" * 200),
+    ],
+)
 def test_regular_expressions_that_are_refused(regexps: Any, regexp: str) -> None:
     with pytest.raises(pouchdb.BadRequest):
         regexps.search("d/i", q=f"exact:/{regexp}/")
