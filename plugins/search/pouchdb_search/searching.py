@@ -191,8 +191,8 @@ def _freshness(options: Mapping[str, Any]) -> Freshness:
 def _opened(follower: Follower, entry: IndexEntry | None, *, fresh: bool = True) -> Opened:
     index = follower.index
     assert isinstance(index, TextIndex), "its kinds make no other"
-    searcher, names = index.read(entry)
-    return Opened(index.source, index.schema, index.index, searcher, names, fresh)
+    found, searcher, names = index.read(entry)
+    return Opened(index.source, index.schema, found, searcher, names, fresh)
 
 
 def _temporary(db: SyncPouchDB, fun: Any, options: Mapping[str, Any]) -> Record:

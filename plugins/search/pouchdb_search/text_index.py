@@ -141,7 +141,7 @@ class TextIndex(OutsideIndex):
         self._writer: Any = None
         self._began_empty = False
         """Whether there was nothing in the index when the writer was opened."""
-        self._known: tuple[Any, tuple[Any, Names]] | None = None
+        self._known: tuple[Any, tuple[Any, Any, Names]] | None = None
         self._meta: str | None = None
         self._distrusted = False
         """Whether it was given up once, although its files had the right sums."""
@@ -261,6 +261,9 @@ class TextIndex(OutsideIndex):
         """
         if isinstance(error, Unusable) and error.folder != str(self.folder):
             return True
+        if not self.present() or "FileDoesNotExist" in str(error):
+            # Another process has begun to build it anew, or has just merged what was to be read.
+            return True
         wrong = None if self.folder is None else damaged_file(self.folder)
         if wrong is None and self._distrusted:
             return False
@@ -292,19 +295,28 @@ class TextIndex(OutsideIndex):
 
     def searcher(self) -> Any:
         """Return a searcher of the committed state, also by other processes. Raises StorageError."""
-        with _told(self.folder):
-            self.index.reload()
-            return self.index.searcher()
+        return self._shown()[1]
 
-    def read(self, entry: IndexEntry | None) -> tuple[Any, Names]:
-        """Return a searcher of the state that a register's entry describes, and its names. Raises StorageError."""
+    def _shown(self) -> tuple[Any, Any]:
+        """Return tantivy's index and a searcher of it; an empty one while it has no files, which only builders make."""
+        with _told(self.folder):
+            there = self.in_memory or self._writer is not None or self.present()
+            index = self.index if there else opened(None, self.schema)
+            index.reload()
+            return index, index.searcher()
+
+    def read(self, entry: IndexEntry | None) -> tuple[Any, Any, Names]:
+        """Return tantivy's index, a searcher of the state that a register's entry describes, and its names.
+
+        Raises StorageError.
+        """
         if entry is None:
-            return self.searcher(), Names(None)
+            return *self._shown(), Names(None)
         state = (entry.number, entry.mark, entry.purge_seq)
         known = self._known
         if known is None or known[0] != state:
             # One assignment: other threads see both or neither.
-            known = self._known = (state, (self.searcher(), Names(entry.state)))
+            known = self._known = (state, (*self._shown(), Names(entry.state)))
         return known[1]
 
 

@@ -101,6 +101,52 @@ def test_a_folder_that_is_damaged_is_built_again(tmp_path: Path, folder: Path, d
     assert total(tmp_path) == 300
 
 
+def test_who_only_reads_makes_no_files(tmp_path: Path) -> None:
+    """Another process may just be making them: a query as it is finds nothing in an index that is not there."""
+    filled(tmp_path, 50)
+    with pouchdb.setup(tmp_path, plugins=["search"]) as env:
+        db: Any = env["texts"]
+        assert db.search("d/i", q="common", update=False).total_rows == 0
+        assert list(tmp_path.rglob("meta.json")) == []
+        assert db.search("d/i", q="common").total_rows == 50
+    (meta,) = tmp_path.rglob("meta.json")
+    for file in list(meta.parent.iterdir()):
+        file.unlink()
+    with pouchdb.setup(tmp_path, plugins=["search"]) as env:
+        db = env["texts"]
+        assert db.search("d/i", q="common", update=False).total_rows == 0
+        assert list(tmp_path.rglob("meta.json")) == []
+        assert db.search("d/i", q="common").total_rows == 50
+        assert db.search("d/i", q="common", update=False).total_rows == 50
+
+
+def test_a_reader_beside_a_process_that_builds_again_and_again(tmp_path: Path) -> None:
+    """The folder is emptied and filled; the reader finds all, a part or nothing, never an error, and spoils nothing."""
+    filled(tmp_path, 300)
+    body = """
+    import shutil
+    from pathlib import Path
+    with pouchdb.setup(sys.argv[1], plugins=["search"]) as env:
+        db = env["texts"]
+        for _ in range(40):
+            assert db.search("d/i", q="common").total_rows == 300
+            print(db.search("d/i", q="common", update=False).total_rows, flush=True)
+            (next(Path(sys.argv[1]).rglob("meta.json"))).unlink()
+    """
+    builder = program(body, tmp_path, 1)
+    assert builder.stdout is not None
+    with pouchdb.setup(tmp_path, plugins=["search"]) as env:
+        db: Any = env["texts"]
+        builder.stdout.readline()
+        found = set()
+        while builder.poll() is None:
+            found.add(db.search("d/i", q="common", update=False).total_rows)
+        assert builder.returncode == 0
+        assert found <= {0, 300}
+        assert db.search("d/i", q="common").total_rows == 300
+    builder.communicate()
+
+
 def flip(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF

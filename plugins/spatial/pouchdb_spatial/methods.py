@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pouchdb_core.errors import BadRequest
@@ -37,9 +40,21 @@ def spatial(db: SyncPouchDB, /, fun: Any, bbox: Any = None, opts: Any = None, **
     return _queried()(db, fun, options)
 
 
+def _import() -> None:
+    # What is wrong is raised again by the thread that asked.
+    with suppress(ImportError):
+        import_module("pouchdb_spatial.querying")
+
+
 @cache
 def _queried() -> Callable[[SyncPouchDB, Any, Mapping[str, Any]], Record]:
-    # An import costs each call as much as checking its options.
+    # An import costs each call as much as checking its options. It is made by a thread, which no Ctrl-C ends in the
+    # middle: numpy can be imported once.
+    importing = threading.Thread(target=_import)
+    with suppress(RuntimeError):
+        # No thread starts at the end of the interpreter.
+        importing.start()
+        importing.join()
     from pouchdb_spatial.querying import queried
 
     return queried

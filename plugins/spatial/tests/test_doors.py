@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +145,33 @@ def test_a_database_on_a_server_answers_as_one_that_is_here() -> None:
         for options in asked:
             for name in ("g/sp", "g/st"):
                 assert outcome(remote, name, options) == outcome(env["places"], name, options), (name, options)
+
+
+INTERRUPTED = """
+import signal, sys
+import pouchdb
+with pouchdb.setup(":memory:", plugins=["spatial"]) as env:
+    db = env["places"]
+    db.put({"_id": "a"})
+    place = lambda doc: [({"type": "Point", "coordinates": [1, 2]}, None)]
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+    try:
+        db.spatial(place)
+    except KeyboardInterrupt:
+        pass
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print(len(db.spatial(place, g="POINT(1 2)").rows))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the platform has no timers")
+@pytest.mark.parametrize("after", [0.001, 0.02, 0.04, 0.07, 0.1, 0.15])
+def test_an_interrupt_while_it_is_imported_spoils_nothing(after: float) -> None:
+    """Numpy cannot be imported a second time in a process: a Ctrl-C at the first query was its end there."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, str(after)], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("1\n", "")
