@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from pouchdb_core.safe_repr import safe_repr
 
 __all__ = [
     "GEOMETRIES",
+    "WHOLE",
     "Entry",
     "Flat",
     "Interval",
@@ -29,7 +29,7 @@ GEOMETRIES = frozenset(
     ["Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon", "GeometryCollection"]
 )
 WHOLE = 2**53
-"""Whole numbers up to here are doubles."""
+"""Whole numbers up to here are doubles, and coordinates up to here are compared exactly."""
 DEPTH = 20
 """The deepest nesting of collections within collections."""
 
@@ -49,9 +49,14 @@ def geometry_of(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, Mapping):
         if value.get("type") == "Feature":
             return geometry_of(value.get("geometry"))
-        if value.get("type") in GEOMETRIES:
+        if _is_geometry(value):
             return value
     return None
+
+
+def _is_geometry(value: Mapping[str, Any]) -> bool:
+    kind = value.get("type")
+    return isinstance(kind, str) and kind in GEOMETRIES
 
 
 def point_of(key: Any) -> tuple[float, float] | None:
@@ -63,7 +68,7 @@ def point_of(key: Any) -> tuple[float, float] | None:
         return None
     x, y = at
     for each in at:
-        if not ((type(each) is float and math.isfinite(each)) or (type(each) is int and -WHOLE <= each <= WHOLE)):
+        if not ((type(each) is float or type(each) is int) and -WHOLE <= each <= WHOLE):
             return None
     return x, y
 
@@ -175,8 +180,11 @@ def _positions(geometry: Mapping[str, Any], depth: int) -> Iterator[Sequence[Any
     if geometry.get("type") == "GeometryCollection":
         if depth > DEPTH:
             raise ValueError(f"geometry collections are nested deeper than {DEPTH} levels")
-        for each in geometry.get("geometries") or ():
-            if not isinstance(each, Mapping) or each.get("type") not in GEOMETRIES:
+        members = geometry.get("geometries") or ()
+        if not isinstance(members, Sequence):
+            raise ValueError(f"the geometries of a collection must be a list, not {safe_repr(members)}")
+        for each in members:
+            if not isinstance(each, Mapping) or not _is_geometry(each):
                 raise ValueError(f"a geometry collection must contain geometries, not {safe_repr(each)}")
             yield from _positions(each, depth + 1)
         return

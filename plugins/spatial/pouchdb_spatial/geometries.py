@@ -10,13 +10,14 @@ import shapely  # type: ignore[import-untyped]  # its stubs are a separate distr
 from shapely.geometry import shape  # type: ignore[import-untyped]
 
 from pouchdb_core.errors import BadRequest
-from pouchdb_spatial.boxes import Entry, Interval
+from pouchdb_spatial.boxes import WHOLE, Entry, Interval
 
 __all__ = [
     "RELATIONS",
     "Exact",
     "Geometries",
     "PointTest",
+    "computable",
     "related",
     "related_points",
     "shapely_of",
@@ -32,7 +33,10 @@ PointTest = Callable[[Any, Any], Any]
 """The same for points: arrays of their longitudes and latitudes."""
 
 RELATIONS = "contains contains_properly covered_by covers crosses disjoint intersects overlaps touches within".split()
-_WRONG = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError, shapely.errors.ShapelyError)
+_WRONG = (
+    *(ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, RecursionError),
+    shapely.errors.ShapelyError,
+)
 
 
 def shapely_of(geometry: Mapping[str, Any]) -> Any:
@@ -47,24 +51,52 @@ def shapely_of(geometry: Mapping[str, Any]) -> Any:
 def stored_shape(entry: Entry) -> bytes | None:
     """Return the stored form to compare an entry by: WKB, empty for a point equal to its box, or None.
 
-    None means no geometry, or one that cannot be compared: rings of two points, wrong nesting. A polygon
+    None means no geometry, or one that cannot be compared: rings of two points, wrong nesting, coordinates as of
+    no place (``computable``). A polygon
     that crosses itself is stored as the area it covers.
     """
     geometry = entry.geometry
     if geometry is None:
         return None
-    return b"" if geometry.get("type") == "Point" and "bbox" not in geometry else _wkb(geometry)
+    if geometry.get("type") != "Point" or "bbox" in geometry:
+        return _wkb(geometry)
+    return b"" if all(low >= -WHOLE and high <= WHOLE for low, high in entry.box[:2]) else None
 
 
 def _wkb(geometry: Mapping[str, Any]) -> bytes | None:
     try:
-        made = shape(geometry)
+        made = shapely.force_2d(shape(geometry))
+        if not computable(made):
+            return None
         if not made.is_valid:
             made = shapely.make_valid(made)
-        return None if made.is_empty else bytes(shapely.to_wkb(made))
+        return None if made.is_empty else bytes(shapely.to_wkb(_without_empty_parts(made)))
     except _WRONG:
         # Its box is found, if there is one; by an exact query it is not.
         return None
+
+
+def _without_empty_parts(geometry: Any) -> Any:
+    """Return a geometry without parts and holes that are empty: GEOS crashes when it puts corners on such edges."""
+    if isinstance(geometry, shapely.Polygon):
+        holes = [hole for hole in geometry.interiors if not hole.is_empty]
+        return geometry if len(holes) == len(geometry.interiors) else shapely.Polygon(geometry.exterior, holes)
+    if not hasattr(geometry, "geoms"):
+        return geometry
+    parts = list(geometry.geoms)
+    kept = [_without_empty_parts(part) for part in parts if not part.is_empty]
+    same = len(kept) == len(parts) and all(part is own for part, own in zip(kept, parts, strict=True))
+    return geometry if same else type(geometry)(kept)
+
+
+def computable(geometry: Any) -> bool:
+    """Return whether a geometry is not empty, and GEOS can compute with its coordinates.
+
+    Products of the largest doubles overflow: GEOS warns, answers at random, or crashes.
+    """
+    # The bounds are not enough: holes may lie outside of their polygon.
+    coordinates = shapely.get_coordinates(geometry)
+    return len(coordinates) > 0 and bool((numpy.abs(coordinates) <= WHOLE).all())
 
 
 def shapes_of(shapes: Sequence[bytes | None], boxes: Sequence[Sequence[Interval]]) -> Geometries:

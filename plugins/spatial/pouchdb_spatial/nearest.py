@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from operator import attrgetter
@@ -14,7 +15,7 @@ from pouchdb_spatial.matching import coordinates, shapes, split
 from pouchdb_spatial.reading import Bounds, Reading
 from pouchdb_spatial.shapes import areas_around, turned
 from pouchdb_spatial.spatial_index import BEYOND, Row
-from pouchdb_spatial.sphere import RADIUS, away, distances
+from pouchdb_spatial.sphere import RADIUS, away, distances, of_earth
 
 __all__ = ["Nearest", "widening"]
 
@@ -53,7 +54,10 @@ class Nearest:
         if points:
             self._measured(points, away(*coordinates(points), self._lon, self._lat))
         if others:
-            self._measured(others, distances(shapes(others), self._lon, self._lat))
+            made = shapes(others)
+            comparable = of_earth(made)
+            others = list(itertools.compress(others, comparable.tolist()))
+            self._measured(others, distances(made[comparable], self._lon, self._lat))
         if self._wanted is not None and len(self._found) > 4 * self._wanted + CHUNK:
             self._found = heapq.nsmallest(self._wanted, self._found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
@@ -12,7 +13,7 @@ from pouchdb_core.views.index_store import Tables
 from pouchdb_spatial.boxes import Interval
 from pouchdb_spatial.spatial_index import BOX, DIMENSIONS, SHAPES, TINY, TREES, Row
 
-__all__ = ["Bounds", "Reading", "overlaps", "parts_overlap"]
+__all__ = ["Area", "Bounds", "Reading", "overlaps", "parts_overlap"]
 
 CHUNK = 1000
 """Rows that are read at a time."""
@@ -26,7 +27,14 @@ TEXTS = 1000
 """Conditions, and statements, whose texts are kept."""
 
 Bounds = Sequence[tuple[float | None, float | None]]
-"""An interval for each dimension; None is open."""
+"""An interval for each dimension; None is open. A box with more dimensions does not match."""
+
+
+class Area(tuple[tuple[float | None, float | None], ...]):
+    """Bounds of the first dimensions alone: in the others a box may be anywhere."""
+
+    __slots__ = ()
+
 
 _number = itemgetter(0)
 
@@ -63,7 +71,7 @@ def _boxes(dimensions: tuple[int, ...]) -> tuple[_Boxes, ...]:
 
 @lru_cache(TEXTS)
 def _conditions(boxes: _Boxes, given: int, dimensions: int, sqlite: bool) -> tuple[str, str]:
-    """Return the conditions of the tree, roughly, and of the rows, exactly, for bounds of so many dimensions.
+    """Return the conditions of the tree, roughly, and of the rows, exactly, for bounds that reach so many dimensions.
 
     ``given`` has a bit for each that is given, from the first low, the first high and the second low on.
     """
@@ -129,7 +137,7 @@ class Reading:
     def batches(self, bounds: Bounds | None) -> Iterator[list[Row]]:
         """Yield the rows whose boxes overlap these bounds, some at a time; None: all.
 
-        Boxes with more dimensions than there are bounds do not match; further bounds are ignored.
+        Bounds of dimensions that a box does not have are ignored.
         """
         if bounds is None:
             yield from self._scanned("1 = 1", [], None)
@@ -142,7 +150,7 @@ class Reading:
             return
         everything = _Boxes("", min(each.fewest for each in self._trees), max(each.most for each in self._trees))
         given, _, params = self._given(everything, bounds)
-        exact = _conditions(everything, given, len(bounds), self._sqlite)[1]
+        exact = _conditions(everything, given, _reach(bounds), self._sqlite)[1]
         numbers = self._numbers(bounds)
         if len(numbers) > NUMBERS:
             yield from self._scanned(exact, params, bounds)
@@ -162,7 +170,7 @@ class Reading:
         found = 0
         for boxes in self._trees:
             given, near, params = self._given(boxes, bounds)
-            sql = _joined("count(*)", boxes, given, len(bounds), self._sqlite)
+            sql = _joined("count(*)", boxes, given, _reach(bounds), self._sqlite)
             found += self._tables.one(sql, near + params)[0]
         return found
 
@@ -190,7 +198,7 @@ class Reading:
         for boxes in self._trees:
             given, near, params = self._given(boxes, bounds)
             read = columns or (_SLIM if self._slim else _OF_TREE[boxes.tree])
-            sql = f"{_joined(read, boxes, given, len(bounds), self._sqlite)} LIMIT {most + 1}"
+            sql = f"{_joined(read, boxes, given, _reach(bounds), self._sqlite)} LIMIT {most + 1}"
             found += self._tables.all(sql, near + params)
         found.sort(key=_number)
         return found
@@ -207,7 +215,7 @@ class Reading:
         """Yield (boxes, condition, parameters) for what a tree alone knows of each."""
         for boxes in self._trees:
             given, near, _ = self._given(boxes, bounds)
-            yield boxes, _conditions(boxes, given, len(bounds), self._sqlite)[0], near
+            yield boxes, _conditions(boxes, given, _reach(bounds), self._sqlite)[0], near
 
     def _scanned(self, condition: str, params: Sequence[Any], bounds: Bounds | None) -> Iterator[list[Row]]:
         last = -1
@@ -248,7 +256,7 @@ class Reading:
             rows = list(map(_slim_row if self._sqlite else _typed_slim_row, found))
         else:
             rows = list(map(_row if self._sqlite else _typed_row, found))
-        if bounds is None or len(bounds) < DIMENSIONS or not self._beyond:
+        if bounds is None or len(bounds) <= DIMENSIONS or not self._beyond:
             return rows
         return [row for row in rows if len(row.box) <= DIMENSIONS or overlaps(row.box, bounds)]
 
@@ -291,9 +299,14 @@ def parts_overlap(row: Row, bounds: Bounds) -> bool:
     return any(overlaps(((west, east), (south, north)), bounds) for west, south, east, north in parts)
 
 
+def _reach(bounds: Bounds) -> int:
+    """Return the most dimensions of a box that may match."""
+    return sys.maxsize if isinstance(bounds, Area) else len(bounds)
+
+
 def overlaps(box: Sequence[Interval], bounds: Bounds) -> bool:
     """Whether a box overlaps the bounds in each of its dimensions, edges included."""
-    return len(box) <= len(bounds) and all(
+    return len(box) <= _reach(bounds) and all(
         (low is None or b >= low) and (high is None or a <= high)
         for (a, b), (low, high) in zip(box, bounds, strict=False)
     )

@@ -14,26 +14,25 @@ from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.revisions.numbers import is_double
 from pouchdb_core.safe_repr import safe_repr
-from pouchdb_spatial.boxes import Flat, column, geometry_of
+from pouchdb_spatial.boxes import WHOLE, Flat, column, geometry_of
 from pouchdb_spatial.geometries import (
     RELATIONS,
     Exact,
     Geometries,
     PointTest,
+    computable,
     related,
     related_points,
     shapely_of,
 )
-from pouchdb_spatial.reading import Bounds
+from pouchdb_spatial.reading import Area, Bounds
 from pouchdb_spatial.spatial_index import DIMENSIONS
-from pouchdb_spatial.sphere import RADIUS, away, boxes_around, distances, edges_of, inside, laid_out
+from pouchdb_spatial.sphere import RADIUS, away, boxes_around, distances, edges_of, inside, laid_out, of_earth
 
 __all__ = ["Place", "areas_around", "bbox_of", "geometry_from", "number", "place_of", "turned", "wkt_of"]
 
 SEGMENTS = 90
 """Straight lines of a quarter of a circle, where its edge is compared."""
-_OPEN: Bounds = [(None, None)] * (DIMENSIONS - 2)
-"""All dimensions but the first two."""
 _EARTH: Flat = (-180.0, -90.0, 180.0, 90.0)
 
 
@@ -115,13 +114,13 @@ def _unwrapped(box: Flat, plane: Flat | None) -> list[Flat]:
 def _bounds(box: Flat, further: Bounds = ()) -> Bounds:
     """Return the bounds of a box; dimensions without bounds are not compared."""
     west, south, east, north = box
-    return [(west, east), (south, north), *further, *_OPEN[len(further) :]]
+    return Area(((west, east), (south, north), *further))
 
 
 def areas_around(lon: float, lat: float, radius: float) -> list[Bounds]:
     """Return the bounds of boxes of degrees that cover everything within this many metres of a point."""
     return [
-        [(None, None) if east - west == 360 else (west, east), (south, north), *_OPEN]
+        Area(((None, None) if east - west == 360 else (west, east), (south, north)))
         for west, south, east, north in boxes_around(lon, lat, radius)
     ]
 
@@ -131,7 +130,7 @@ def turned(areas: Sequence[Bounds]) -> list[Bounds]:
     found = list(areas)
     for (west, east), *others in areas:
         if west is not None and east is not None:
-            found += [[(west + turn, east + turn), *others] for turn in (-360, 360)]
+            found += [Area(((west + turn, east + turn), *others)) for turn in (-360, 360)]
     return found
 
 
@@ -165,6 +164,8 @@ def wkt_of(value: Any) -> str:
 def _valid(geometry: Any) -> Any:
     if geometry is None or geometry.is_empty:
         raise BadRequest("g must not be an empty geometry")
+    if not computable(geometry):
+        raise BadRequest(f"g must have coordinates of places: numbers, none of them beyond {WHOLE}")
     if not geometry.is_valid:
         raise BadRequest(f"g must be a valid geometry: {shapely.is_valid_reason(geometry)}")
     return geometry
@@ -248,7 +249,12 @@ def _plane(numbers: Sequence[float]) -> Flat:
 
 def _area(boxes: Sequence[Flat]) -> Any:
     """Return what boxes cover; a box without width or height is the line or the point that it is."""
-    return shapely.union_all([_box(*each) for each in boxes]) if len(boxes) > 1 else _box(*boxes[0])
+    made = []
+    for box in boxes:
+        # What is compared with it is no farther away.
+        west, south, east, north = (max(-WHOLE, min(WHOLE, side)) for side in box)
+        made.append(_box(west, south, east, north))
+    return shapely.union_all(made) if len(made) > 1 else made[0]
 
 
 def _box(west: float, south: float, east: float, north: float) -> Any:
@@ -310,11 +316,25 @@ def _around(given: Mapping[str, Any]) -> Place:
     place = Place([] if relation == "disjoint" else areas_around(lon, lat, max(across, along)))
     place.around, place.center = True, lambda: (lon, lat)
     if radius is not None and relation == "intersects":
-        place.exact = lambda found: distances(found, lon, lat) <= metres
+        place.exact = _of_earth(lambda found: distances(found, lon, lat) <= metres)
         place.points = lambda lons, lats: away(lons, lats, lon, lat) <= metres
     else:
-        place.exact = _around_ellipse(lon, lat, across, along, relation)
+        place.exact = _of_earth(_around_ellipse(lon, lat, across, along, relation))
     return place
+
+
+def _of_earth(test: Exact) -> Exact:
+    """Return a test of places on the sphere, which no geometry passes that is none."""
+
+    def exact(found: Geometries) -> Any:
+        comparable = of_earth(found)
+        if comparable.all():
+            return test(found)
+        passed = numpy.zeros(len(found), dtype=bool)
+        passed[comparable] = test(found[comparable])
+        return passed
+
+    return exact
 
 
 def _around_ellipse(lon: float, lat: float, across: float, along: float, relation: str) -> Exact:

@@ -246,7 +246,7 @@ class SpatialKind(IndexKind):
     """``spatial``: GeoCouch's and geopouch's functions, which ``emit(key, value)``."""
 
     name = SPATIAL
-    version = 4
+    version = 5
 
     def definitions(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

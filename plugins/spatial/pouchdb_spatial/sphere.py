@@ -12,12 +12,24 @@ from typing import Any
 import numpy
 import shapely  # type: ignore[import-untyped]  # its stubs are a separate distribution
 
-__all__ = ["RADIUS", "away", "boxes_around", "distance", "distances", "edges_of", "inside", "laid_out"]
+__all__ = [
+    "RADIUS",
+    "away",
+    "boxes_around",
+    "distance",
+    "distances",
+    "edges_of",
+    "inside",
+    "laid_out",
+    "of_earth",
+]
 
 RADIUS = 6_371_008.8
 """Metres: the mean radius of the Earth."""
 LONGEST = 0.25
 """Degrees of an edge that is taken as straight around a point: it is within 10 metres of the one in degrees."""
+TURNS = 720.0
+"""Degrees from zero to the farthest that a geometry on the Earth may be, however often it goes around."""
 Box = tuple[float, float, float, float]
 
 
@@ -43,6 +55,15 @@ def laid_out(geometry: Any, lon: float, lat: float) -> Any:
         return numpy.column_stack([metres * numpy.sin(bearing), metres * numpy.cos(bearing)])
 
     return shapely.transform(shapely.segmentize(shapely.force_2d(geometry), LONGEST), flat)
+
+
+def of_earth(geometries: Any) -> Any:
+    """Return whether each geometry of an array may be in degrees; others, as those of metres, have no distance."""
+    coordinates, owners = shapely.get_coordinates(geometries, return_index=True)
+    found = numpy.ones(len(geometries), dtype=bool)
+    # Not their bounds: holes may lie outside of their polygon.
+    found[owners[(numpy.abs(coordinates) > TURNS).any(axis=1)]] = False
+    return found
 
 
 def inside(geometries: Any, lon: float, lat: float) -> Any:

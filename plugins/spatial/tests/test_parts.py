@@ -254,3 +254,13 @@ def test_a_server_understands_what_the_client_does() -> None:
                 if name == "s/g" and "start_range" in question:
                     continue
                 assert ids(remote.spatial(name, **question)) == ids(db.spatial(name, **question)), question
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 5, 6, 9])
+def test_a_box_says_nothing_of_further_dimensions(db: Any, dimensions: int) -> None:
+    db.bulk_docs([{"_id": id, "g": [x, *range(1, dimensions)]} for id, x in (("here", 1), ("there", 7))])
+    for options in ({"bbox": [0, 0, 2, 2]}, {"bbox": [0, 0, 2, 2], "plane_bounds": [-180, -90, 180, 90]}):
+        assert ids(db.spatial("s/k", **options)) == ["here"]
+        assert db.spatial("s/k", count=True, **options).count == 1
+        assert ids(db.spatial("function (doc) { if (doc.g) emit(doc.g); }", **options)) == ["here"]
+    assert ids(db.spatial("s/k", start_range=[0] * (dimensions - 1))) == [], "a range does: none is given for the last"
