@@ -26,8 +26,9 @@ from pouchdb_search.lucene_grammar import (
     unescaped,
 )
 from pouchdb_search.number_ranges import Interval, agreeing
-from pouchdb_search.queries import DEFAULT, MUST, NOT, SHOULD, Asked, everything, range_pattern
-from pouchdb_search.schema import hexed, stored
+from pouchdb_search.queries import DEFAULT, MUST, NOT, SHOULD, Asked, everything
+from pouchdb_search.schema import hexed
+from pouchdb_search.text_ranges import TextRange
 
 __all__ = ["lucene"]
 
@@ -141,17 +142,7 @@ def _range(asked: Asked, node: Range) -> Any:
         return _numbers(asked, node)
     folded = asked.analyzer(name).folded
     low, high = (None if each is None else folded(each) for each in (low, high))
-    with_low, with_high = node.with_low, node.with_high
-
-    def within(term: str) -> bool:
-        if low is not None and (term < low or (term == low and not with_low)):
-            return False
-        return not (high is not None and (term > high or (term == high and not with_high)))
-
-    # Compared as they are stored.
-    low_stored, high_stored = (None if each is None else stored(each) for each in (low, high))
-    regex = range_pattern(low_stored, high_stored, with_low or low is None, with_high or high is None)
-    return tantivy.Query.empty_query() if regex is None else asked.pattern(name, regex, within, shown=_shown(node))
+    return asked.between(name, TextRange(low, high, node.with_low, node.with_high), shown=_shown(node))
 
 
 def _shown(node: Range) -> str:

@@ -18,8 +18,9 @@ from pouchdb_search.regexps import ANY, escaped, regexp
 from pouchdb_search.schema import DEFAULT, given, prefixed, stored
 from pouchdb_search.sloppy import Reader, within
 from pouchdb_search.text_index import Names
+from pouchdb_search.text_ranges import TextRange, range_pattern
 
-__all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "quoted", "range_pattern"]
+__all__ = ["DEFAULT", "MUST", "NOT", "SHOULD", "Asked", "everything", "is_near", "original", "quoted"]
 
 EXPANSIONS = 200
 """How many terms, the most frequent, a prefix in the original's queries expands to, each with its own weight."""
@@ -122,6 +123,24 @@ class Asked:
             return self.weighed(name, [], made)
         except ValueError as error:
             raise BadRequest(f"the pattern {shown} is too complex to search for: {error}") from error
+
+    def between(self, name: str, span: TextRange, *, shown: str) -> Any:
+        """Return a query for terms in a range, whose ends are folded; ``shown`` is what the user wrote.
+
+        Raises BadRequest for long ends that tantivy cannot read.
+        """
+        there = span.stored()
+        if there.empty:
+            return tantivy.Query.empty_query()
+        if not there.readable:
+            regex = range_pattern(there.low, there.high, there.with_low, there.with_high)
+            assert regex is not None, "the range is not empty"
+            return self.pattern(name, regex, span.has, shown=shown)
+        self.marks(name, span.has)
+        field = self._bucket(name)
+        return self.weighed(
+            name, [], lambda boost: self.index.parse_query(f"{field}:{there.text(prefixed(name, '', boost))}")
+        )
 
     def regexp(self, name: str, text: str) -> Any:
         """Return a query for terms that match a regular expression of Lucene's. Raises BadRequest."""
@@ -332,60 +351,3 @@ def is_near(left: str, right: str, most: int) -> bool:
                 cost = min(cost, last[j - 2] + 1)
             row.append(cost)
     return row[-1] <= most
-
-
-def _class(low: int, high: int) -> str | None:
-    return f"[\\x{{{low:x}}}-\\x{{{high:x}}}]" if low <= high else None
-
-
-def _from(text: str, inclusive: bool) -> list[str]:
-    """Return expressions for strings not before a string."""
-    found = []
-    for place, letter in enumerate(text):
-        above = _class(ord(letter) + 1, 0x10FFFF)
-        if above:
-            found.append(f"{escaped(text[:place])}{above}{ANY}*")
-    found.append(f"{escaped(text)}{ANY}{'*' if inclusive else '+'}")
-    return found
-
-
-def _upto(text: str, inclusive: bool) -> list[str]:
-    """Return expressions for strings not after a string, without the empty one."""
-    found = []
-    for place, letter in enumerate(text):
-        below = _class(0, ord(letter) - 1)
-        if below:
-            found.append(f"{escaped(text[:place])}{below}{ANY}*")
-        if place:
-            found.append(escaped(text[:place]))
-    if inclusive and text:
-        found.append(escaped(text))
-    return found
-
-
-def range_pattern(low: str | None, high: str | None, with_low: bool, with_high: bool) -> str | None:
-    """Return a regular expression for strings between two, by code point; None is open, the result None is no match."""
-    if high is None:
-        return "|".join(_from(low or "", with_low))
-    if low is None:
-        parts = _upto(high, with_high)
-        return f"({'|'.join(parts)})?" if high and parts else ("" if with_high else None)
-    if low > high or (low == high and not (with_low and with_high)):
-        return None
-    if low == high:
-        return escaped(low)
-    same = next((n for n, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), len(low))
-    begin, low, high = escaped(low[:same]), low[same:], high[same:]
-    if not low:
-        parts = _upto(high, with_high)
-        return f"{begin}({'|'.join(parts)}){'?' if with_low else ''}" if parts else (begin if with_low else None)
-    parts = [f"{escaped(low[0])}({'|'.join(_from(low[1:], with_low))})"]
-    between = _class(ord(low[0]) + 1, ord(high[0]) - 1)
-    if between:
-        parts.append(f"{between}{ANY}*")
-    rest = _upto(high[1:], with_high)
-    if rest:
-        parts.append(f"{escaped(high[0])}({'|'.join(rest)})")
-    if len(high) > 1 or with_high:
-        parts.append(escaped(high[0]))
-    return f"{begin}({'|'.join(parts)})"

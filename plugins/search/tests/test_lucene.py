@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pouchdb_search.queries import is_near, range_pattern
+from pouchdb_search.queries import is_near
 from pouchdb_search.sloppy import moved
+from pouchdb_search.text_ranges import range_pattern
 
 import pouchdb
 
