@@ -12,6 +12,7 @@ from typing import Any
 import numpy
 
 from pouchdb_spatial.matching import coordinates, shapes, split
+from pouchdb_spatial.options import NEAREST, Mark
 from pouchdb_spatial.reading import Bounds, Reading
 from pouchdb_spatial.shapes import areas_around, turned
 from pouchdb_spatial.spatial_index import BEYOND, Row
@@ -30,7 +31,7 @@ SMALLEST = 1_000.0
 
 
 class Nearest:
-    """The rows nearest to a point among those added; all within a radius are counted.
+    """The rows nearest to a point among those added; all within a radius, and behind a mark, are counted.
 
     Of rows that have one ``identity`` there is one; without such a function all rows are different ones.
     """
@@ -42,9 +43,11 @@ class Nearest:
         wanted: int | None,
         radius: float | None = None,
         identity: Callable[[Row], Any] | None = None,
+        after: Mark | None = None,
     ) -> None:
+        self._after = after or NEAREST
         self._lon, self._lat, self._wanted, self._radius, self._identity = lon, lat, wanted, radius, identity
-        self._found: list[tuple[float, str, int, Row]] = []
+        self._found: list[tuple[float, str, int, int, Row]] = []
         self._seen: set[Any] = set()
         self.count = 0
 
@@ -65,22 +68,28 @@ class Nearest:
         for row, far in zip(rows, numpy.asarray(metres).tolist(), strict=True):
             if self._radius is not None and far > self._radius:
                 continue
+            # The same row: its distance may be another one by a rounding, computed beside other rows.
+            if (far, row.id, row.n) <= self._after or (row.id, row.n) == self._after[1:]:
+                continue
             if self._identity is not None:
                 identity = self._identity(row)
                 if identity in self._seen:
                     continue
                 self._seen.add(identity)
             self.count += 1
-            self._found.append((far, row.id, self.count, row))
+            row.metres = far
+            self._found.append((far, row.id, row.n, self.count, row))
 
     def rows(self) -> Iterator[Row]:
         """Yield them, the nearest first, of equal distances by id."""
         found = sorted(self._found) if self._wanted is None else heapq.nsmallest(self._wanted, self._found)
-        return (row for _, _, _, row in found)
+        return (row for *_, row in found)
 
 
-def widening(reading: Reading, lon: float, lat: float, wanted: int, *, several: bool) -> Iterator[Row]:
-    """Search in growing circles until there are enough: few rows of a big index are read.
+def widening(
+    reading: Reading, lon: float, lat: float, wanted: int, after: Mark | None, *, several: bool
+) -> Iterator[Row]:
+    """Search in growing circles until there are enough behind a mark: few rows of a big index are read.
 
     ``several``: of rows that look the same there is one.
     """
@@ -92,22 +101,23 @@ def widening(reading: Reading, lon: float, lat: float, wanted: int, *, several: 
         return turned(found) if beyond else found
 
     # Twice what is wanted, if places were spread evenly over the Earth; less where they are crowded.
-    radius = max(SMALLEST, 2 * RADIUS * math.sqrt(2 * wanted / max(1, reading.size())))
+    smallest = max(SMALLEST, 1.01 * float((after or NEAREST)[0]))
+    radius = max(smallest, 2 * RADIUS * math.sqrt(2 * wanted / max(1, reading.size())))
     many, grown = max(MANY, 4 * wanted), False
     while radius < WHOLE:
         found = sum(reading.about(bounds, many) for bounds in areas(radius))
         if found < wanted:
             radius, grown = 2 * radius, True
-        elif found < many or grown or radius == SMALLEST:
+        elif found < many or grown or radius == smallest:
             break
         else:
             # Usually there are many more. Where there are not, the circle gets too small, and larger again.
-            radius = max(SMALLEST, radius * math.sqrt(wanted / many / 1.6))
+            radius = max(smallest, radius * math.sqrt(wanted / many / 1.6))
     while True:
         searched: list[Any] = areas(radius) if radius < WHOLE else [None]
         # A row may be in several areas.
         which = identity or (attrgetter("n") if len(searched) > 1 else None)
-        nearest = Nearest(lon, lat, wanted, radius if radius < WHOLE else None, which)
+        nearest = Nearest(lon, lat, wanted, radius if radius < WHOLE else None, which, after)
         for bounds in searched:
             for rows in reading.batches(bounds):
                 nearest.add(rows)

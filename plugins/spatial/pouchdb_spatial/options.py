@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pouchdb_core.api.options import flag_of, freshness, place_in, whole_of
+from pouchdb_core.api.options import flag_of, freshness, whole_of
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import from_text
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.views.follow import Freshness
 from pouchdb_spatial.answers import FORMATS
 
-__all__ = ["OPTIONS", "checked", "known", "options_of", "update_of"]
+__all__ = ["FIRST", "NEAREST", "OPTIONS", "Mark", "bookmark_of", "checked", "known", "options_of", "update_of"]
 
 _TEXTS = ("bbox", "plane_bounds", "relation", "stale", "update", "format", "bookmark")
+
+Mark = tuple[int, int] | tuple[float, str, int]
+"""The last row of a result: the number of its area and its own, or its distance, id and number, of the nearest.
+
+A result that continues it begins behind that row, wherever that is then: documents may be written meanwhile.
+"""
+FIRST: Mark = (0, -1)
+NEAREST: Mark = (-1.0, "", -1)
+"""The marks before all rows."""
+_KIND = b"spatial:"
 
 _Rule = Callable[[Mapping[str, Any], str], Any]
 """Returns the value of an option that is given, or raises QueryParseError."""
@@ -28,9 +40,26 @@ def _whole(options: Mapping[str, Any], name: str) -> int | None:
     return whole_of(options, name, None)
 
 
-def _bookmark(options: Mapping[str, Any], name: str) -> int:
+def bookmark_of(mark: Mark) -> str:
+    """Return the bookmark of a result that ends with this row."""
+    return base64.urlsafe_b64encode(_KIND + json.dumps(mark).encode()).decode()
+
+
+def _bookmark(options: Mapping[str, Any], name: str) -> Mark | None:
     bookmark = options[name]
-    return place_in("spatial", bookmark) if bookmark else 0
+    if not bookmark:
+        return None
+    try:
+        text = base64.urlsafe_b64decode(str(bookmark))
+        mark = json.loads(text[len(_KIND) :]) if text.startswith(_KIND) else None
+    except (ValueError, RecursionError):
+        mark = None
+    if isinstance(mark, list):
+        kinds = [type(each) for each in mark]
+        if kinds in ([int, int], [float, str, int]):
+            return tuple(mark)
+    wanted = "it must be the bookmark of an earlier result of the same query"
+    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)}; {wanted}")
 
 
 def _format(options: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy
 
-from pouchdb_core.api.options import place_after
 from pouchdb_core.changes.pages import document_pages
 from pouchdb_core.errors import BadRequest, NotFound, QueryParseError
 from pouchdb_core.jsontext import dump
@@ -24,7 +23,7 @@ from pouchdb_core.views.servers import server_of
 from pouchdb_spatial.answers import FeatureCollection, Shown
 from pouchdb_spatial.matching import matching, once
 from pouchdb_spatial.nearest import Nearest, widening
-from pouchdb_spatial.options import checked, known, update_of
+from pouchdb_spatial.options import FIRST, NEAREST, Mark, bookmark_of, checked, known, update_of
 from pouchdb_spatial.reading import Bounds, Reading, overlaps, parts_overlap
 from pouchdb_spatial.shapes import Place, bbox_of, place_of, turned, wkt_of
 from pouchdb_spatial.spatial_index import (
@@ -153,7 +152,7 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
     def read(bounds: Bounds | None) -> Iterator[list[Row]]:
         # Once, not for each area that is read.
         again, reported[0] = reported[0], True
-        left_out = LeftOut(db, "a query with a function")
+        left_out, count = LeftOut(db, "a query with a function"), itertools.count()
         for docs in document_pages(db):
             rows: list[Row] = []
             for doc, (pairs,) in zip(docs, functions.map(["spatial"], [dump(doc) for doc in docs]), strict=True):
@@ -166,6 +165,8 @@ def _temporary(db: SyncPouchDB, fun: Any) -> Read:
                 except ValueError as error:
                     if not again:
                         left_out(id, key_error(error, "the function", id))
+            for row in rows:
+                row.n = next(count)
             yield [row for row in rows if bounds is None or overlaps(row.box, bounds)]
         left_out.finish()
 
@@ -185,12 +186,20 @@ class _Query:
         docs = get("include_docs", False)
         self._shown = Shown(db, st=self._st, docs=docs, conflicts=get("conflicts", False), format=self._format)
         self._page = DOCUMENTS if docs else PAGE
-        self._skip: int = get("skip", 0) + get("bookmark", 0)
+        self._skip: int = get("skip", 0)
+        # All matches are counted, as with a skip.
+        self._after: Mark | None = None if self._count else get("bookmark")
+        self._mark: Mark = self._after or (NEAREST if self._nearest else FIRST)
+        """The last row that is shown."""
+        self._area = 0
+        """The area of the last matches."""
+        if len(self._mark) != (3 if self._nearest else 2):
+            raise QueryParseError("a bookmark continues the result of the same query, nearest first or not")
         limit: int | None = get("limit", USUAL if self._st else None)
         if self._st and limit is not None and limit > MOST:
             raise QueryParseError(f"limit must be at most {MOST}, not {limit}: the bookmark of the result continues it")
         self._end = None if limit is None else self._skip + limit
-        """The number of matches that are enough; None: all."""
+        """The number of matches behind the bookmark that are enough; None: all."""
         if self._nearest and self._place.center is None:
             raise QueryParseError("nearest sorts by the distance from a place: give lat and lon, g, or bbox, too")
 
@@ -223,13 +232,17 @@ class _Query:
             return Record(count=sum(map(len, self._found(read))))
         rows = None if reading is None else self._of_points(reading)
         if rows is None:
-            rows = self._shown.rows(list(self._limited(read, reading)))
+            page = list(self._limited(read, reading))
+            if page:
+                last = page[-1]
+                self._mark = (last.metres, last.id, last.n) if self._nearest else (self._area, last.n)
+            rows = self._shown.rows(page)
         if self._format != "view":
             answer: Table = FeatureCollection(type="FeatureCollection", features=rows)
         else:
             answer = Table(rows=rows)
         if self._format != "view" or self._st:
-            answer["bookmark"] = place_after("spatial", self._skip + len(rows))
+            answer["bookmark"] = bookmark_of(self._mark)
         return answer
 
     def _of_points(self, reading: Reading) -> list[Record] | None:
@@ -245,7 +258,12 @@ class _Query:
         if found and place.points is not None:
             _, _, _, lons, lats = zip(*found, strict=True)
             found = itertools.compress(found, numpy.asarray(place.points(lons, lats)).tolist())
-        return self._shown.plain_rows([(id, geometry) for _, id, geometry, _, _ in self._cut(found)])
+        if self._after is not None:
+            found = [row for row in found if (0, row[0]) > self._after]
+        page = list(self._cut(found))
+        if page:
+            self._mark = (0, page[-1][0])
+        return self._shown.plain_rows([(id, geometry) for _, id, geometry, _, _ in page])
 
     def _cut(self, found: Iterable[T]) -> Iterator[T]:
         """Return the wanted ones of all matches."""
@@ -285,7 +303,7 @@ class _Query:
         )
 
     def _found(self, read: Read) -> Iterator[list[Row]]:
-        """Yield the matches in the order of writing (box by box, where there are several)."""
+        """Yield the matches behind the bookmark in the order of writing (box by box, where there are several)."""
         place = self._place
         areas: list[Bounds | None] = list(place.bounds) or [None]
         for number, bounds in enumerate(areas):
@@ -294,7 +312,12 @@ class _Query:
                     rows = [row for row in rows if parts_overlap(row, bounds)]
                 for earlier in place.bounds[:number]:
                     rows = [row for row in rows if not self._found_by(row, earlier)]
-                yield matching(place, rows)
+                found = matching(place, rows)
+                if self._after is not None and not self._nearest:
+                    found = [row for row in found if (number, row.n) > self._after]
+                if found:
+                    self._area = number
+                    yield found
 
     def _found_by(self, row: Row, bounds: Bounds) -> bool:
         return overlaps(row.box, bounds) and (not self._by_parts or parts_overlap(row, bounds))
@@ -305,8 +328,8 @@ class _Query:
         assert place.center is not None, "it was checked"
         lon, lat = place.center()
         if reading is not None and self._end is not None and not place.bounds and place.exact is None:
-            return widening(reading, lon, lat, self._end, several=self._once)
-        nearest = Nearest(lon, lat, self._end)
+            return widening(reading, lon, lat, self._end, self._after, several=self._once)
+        nearest = Nearest(lon, lat, self._end, after=self._after)
         for rows in self._found(read):
             nearest.add(rows)
         return nearest.rows()

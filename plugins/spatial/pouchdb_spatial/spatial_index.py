@@ -61,7 +61,7 @@ BOX = "box(point(low0, low1), point(high0, high1))"
 class Row:
     """The result of one call of ``emit``; its geometry and value are parsed on first use."""
 
-    __slots__ = ("_value", "box", "geometry_text", "id", "n", "parts", "shape")
+    __slots__ = ("_value", "box", "geometry_text", "id", "metres", "n", "parts", "shape")
 
     def __init__(
         self,
@@ -80,6 +80,8 @@ class Row:
         """The shape to compare: WKB, empty for a point equal to the box, None without a geometry shapely can use."""
         self.n = n
         """Its number in the index."""
+        self.metres = 0.0
+        """Its distance, among the nearest."""
 
     @property
     def geometry(self) -> Any:
@@ -171,8 +173,13 @@ class SpatialIndex(InsideIndex):
             return
         known = self.state or {}
         dimensions = {len(row.box) for row in work}.union(known.get("dims", ()))
-        self.state = {"dims": sorted(dimensions), "have": sorted({*_had(work), *known.get("have", ())})}
-        first = tables.one("SELECT coalesce(max(n), 0) + 1 FROM {rows}")[0]
+        # No number is used twice: a bookmark is the number of the last row that was shown.
+        first: int = known.get("next", 1)
+        self.state = {
+            "dims": sorted(dimensions),
+            "have": sorted({*_had(work), *known.get("have", ())}),
+            "next": first + len(work),
+        }
         marks = ", ".join("?" * (2 * DIMENSIONS + 8))
         tables.many(f"INSERT INTO {{rows}} VALUES ({marks})", (row.columns(n) for n, row in enumerate(work, first)))
         for tree, least, most in TREES:
@@ -246,7 +253,7 @@ class SpatialKind(IndexKind):
     """``spatial``: GeoCouch's and geopouch's functions, which ``emit(key, value)``."""
 
     name = SPATIAL
-    version = 5
+    version = 6
 
     def definitions(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

@@ -157,3 +157,73 @@ def test_queries_beside_others_that_look_for_their_index(db: Any) -> None:
         each.join(60)
     assert not any(each.is_alive() for each in threads), "they wait for each other"
     assert set(counts) == {counts[0]}
+
+
+PAGED: list[dict[str, Any]] = [
+    {},
+    {"bbox": [-60, -60, 60, 60]},
+    {"bbox": [100, -60, -100, 60]},
+    {"g": "POLYGON((-90 -50, 90 -60, 60 70, -90 -50))"},
+    {"g": "POINT(200 85)", "relation": "disjoint"},
+    {"lat": 10, "lon": 170, "radius": 9_000_000},
+    {"lat": 10, "lon": 170, "nearest": True},
+    {"lat": -80, "lon": 10, "radius": 12_000_000, "nearest": True},
+    {"bbox": [100, -60, -100, 60], "nearest": True},
+]
+
+
+@pytest.mark.parametrize("options", PAGED, ids=str)
+@pytest.mark.parametrize("shapes", ["points", "points and others"])
+@pytest.mark.parametrize("format", ["view", "geojson"])
+def test_a_bookmark_goes_on_behind_the_last_row_while_documents_change(
+    db: Any, options: dict[str, Any], shapes: str, format: str
+) -> None:
+    """What nobody writes meanwhile is shown once, in the order of one large page."""
+    source = random.Random(f"{options}{shapes}")
+
+    def place() -> Any:
+        at = [source.uniform(-180, 180), source.uniform(-80, 80)]
+        if shapes == "points" or source.random() < 0.5:
+            return {"type": "Point", "coordinates": at}
+        return {"type": "MultiPoint", "coordinates": [at, [source.uniform(-180, 180), at[1]]]}
+
+    def shown(answer: Any) -> list[str]:
+        return [row.get("id") or row["_id"] for row in (answer.rows if format == "view" else answer.features)]
+
+    names = [f"{n:03}" for n in range(180)]
+    db.bulk_docs([{"_id": id, "g": place()} for id in names])
+    everything = shown(db.spatial("s/g", limit=200, format=format, **options))
+    written: set[str] = set()
+    found: list[str] = []
+    bookmark = None
+    for number in range(400):
+        answer = db.spatial("s/g", limit=source.randint(1, 9), format=format, bookmark=bookmark, **options)
+        found += shown(answer)
+        if not shown(answer):
+            assert answer.bookmark == bookmark or bookmark is None
+            break
+        bookmark = answer.bookmark
+        if number < 12:
+            # The last ones shown and the newest ones too, whose numbers must not be used again.
+            ids_now = {*source.sample(names, 3), found[-1], names[-1 - number]}
+            written |= ids_now
+            docs = [db.get(id) for id in sorted(ids_now) if id in db]
+            db.bulk_docs([{**doc, **({"_deleted": True} if source.random() < 0.5 else {"g": place()})} for doc in docs])
+    else:
+        pytest.fail("it never ends")
+    assert [id for id in found if id not in written] == [id for id in everything if id not in written]
+    assert db.spatial("s/g", count=True, bookmark=bookmark, **options).count == db.spatial(
+        "s/g", count=True, **options
+    ).count
+
+
+def test_a_bookmark_is_of_one_order(db: Any) -> None:
+    db.bulk_docs([{"_id": str(n), "g": HERE} for n in range(3)])
+    plain = db.spatial("s/g", lat=1, lon=1, limit=1).bookmark
+    nearest = db.spatial("s/g", lat=1, lon=1, limit=1, nearest=True).bookmark
+    assert ids(db.spatial("s/g", lat=1, lon=1, bookmark=plain)) == ["1", "2"]
+    assert ids(db.spatial("s/g", lat=1, lon=1, nearest=True, bookmark=nearest, skip=1)) == ["2"]
+    forged = [("c3BhdGlhbDo1", False), ("c3BhdGlhbDpbMSwgMiwgM10=", False)]
+    for bookmark, order in [(plain, True), (nearest, False), *forged]:
+        with pytest.raises(pouchdb.BadRequest, match="bookmark"):
+            db.spatial("s/g", lat=1, lon=1, nearest=order, bookmark=bookmark)
