@@ -99,6 +99,31 @@ def soup(source: random.Random) -> str:
     return "".join(source.choice(pieces) + source.choice(["", " "]) for _ in range(source.randint(2, 5)))
 
 
+def expression(source: random.Random, depth: int = 0) -> str:
+    """Return a regular expression of Lucene's, or nearly; without ``~`` and ``&``, which are refused here."""
+    kind = source.randint(0, 16)
+    if kind >= 8 and depth < 3:
+        inner = expression(source, depth + 1)
+        if kind < 11:
+            return inner + source.choice("* + ? {2} {1,2} {0,1} {1,} {,2} {2,1} {0} ** +?".split())
+        if kind < 13:
+            return f"({inner}{source.choice(['', '|' + expression(source, depth + 1)])})"
+        return inner + expression(source, depth + 1)
+    if kind < 3:
+        return source.choice("abcdfgoxrt01é.F-^$ ,:=!%'_;")
+    classes = "a-f abc fo 0-9 a- -a ^a é \\] \\-x a-cx-z z-a a^ .".split()
+    return source.choice(
+        [
+            ".",
+            f"[{source.choice(['', '^'])}{source.choice(classes)}]",
+            source.choice(["@", "#", '"fo"', '"a.b"', "<1-31>", "<001-010>", "<10-7>", '""', "()"]),
+            "\\" + source.choice(".*+?()[]{}|^$\"\\@#<>-aé"),
+            source.choice([")", "(", "[", "]", "{", "}", "*", "+", "?", "|", "<", '"', ">", "<a-b>", "{a}"]),
+            source.choice(["fo", "do", "ca", "re", "qu"]),
+        ]
+    )
+
+
 def documents(source: random.Random) -> list[dict[str, Any]]:
     found = []
     for _ in range(COUNT):
@@ -148,6 +173,9 @@ def record_lucene(source: random.Random, jars: Path) -> dict[str, Any]:
     queries = [query(source) for _ in range(500)] + [soup(source) for _ in range(400)]
     # What is allowed here, and not in Lucene.
     queries = [each for each in queries if not re.search(r":[-+]\d|(?<!\S)[-+!(]*\*(?![:\w])", each)]
+    expressions = random.Random(len(queries))
+    for _ in range(300):
+        queries.append(f"{expressions.choice(['', 'tag:', 'plain:'])}/{expression(expressions)}/")
     texts = [" ".join(source.choice([*ODD, *BEYOND]) for _ in range(source.randint(1, 4))) for _ in range(120)]
     lines = [line("index", ";".join(f"{name}={analyzer}" for name, analyzer in FIELDS.items()))]
     for number, doc in enumerate(docs):
