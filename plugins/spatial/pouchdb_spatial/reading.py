@@ -11,7 +11,7 @@ from typing import Any
 
 from pouchdb_core.views.index_store import Tables
 from pouchdb_spatial.boxes import Interval
-from pouchdb_spatial.spatial_index import BOX, DIMENSIONS, SHAPES, TINY, TREES, Row
+from pouchdb_spatial.spatial_index import BOX, DIMENSIONS, LARGEST, SHAPES, TINY, TREES, Row
 
 __all__ = ["Area", "Bounds", "Reading", "overlaps", "parts_overlap"]
 
@@ -237,12 +237,12 @@ class Reading:
                 given |= bit
                 params.append(low)
                 if place < boxes.fewest:
-                    near.append(low - TINY)
+                    near.append(low - TINY if low < LARGEST else LARGEST)
             if high is not None:
                 given |= 2 * bit
                 params.append(high)
                 if place < boxes.fewest:
-                    near.append(high + TINY)
+                    near.append(high + TINY if high > -LARGEST else -LARGEST)
             bit *= 4
         if not self._sqlite and boxes.fewest > 0:
             asked = [*bounds[: min(boxes.fewest, 2)], (None, None)][:2]

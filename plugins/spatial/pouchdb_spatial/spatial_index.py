@@ -27,6 +27,7 @@ __all__ = [
     "BEYOND",
     "BOX",
     "DIMENSIONS",
+    "LARGEST",
     "PARTS",
     "SEVERAL",
     "SHAPES",
@@ -47,6 +48,8 @@ DIMENSIONS = 5
 """An R*Tree has up to five; of longer keys the first five are in it, and all are compared afterwards."""
 TINY = 1e-37
 """The smallest number of the tree's 32 bits; numbers closer to zero are zero there."""
+LARGEST = 3.4028234663852886e38
+"""The largest number of the tree's 32 bits; beyond it all are this one there, or their order would be lost."""
 _PLACES = range(DIMENSIONS)
 _NONE = (None,) * (2 * DIMENSIONS - 4)
 TREES = (("flat", 0, 2), ("deep", 3, DIMENSIONS))
@@ -244,16 +247,20 @@ def _padded(box: Sequence[Interval], dimensions: int) -> list[float]:
     # Dimensions that a box does not have are not compared in the tree (``Reading``).
     if len(box) == dimensions == 2:
         (west, east), (south, north) = box
-        return [west, east, south, north]
-    padded = [*box[:dimensions], *[(0.0, 0.0)] * (dimensions - len(box))]
-    return [bound for interval in padded for bound in interval]
+        bounds = [west, east, south, north]
+    else:
+        padded = [*box[:dimensions], *[(0.0, 0.0)] * (dimensions - len(box))]
+        bounds = [bound for interval in padded for bound in interval]
+    if max(bounds) > LARGEST or min(bounds) < -LARGEST:
+        return [max(-LARGEST, min(LARGEST, bound)) for bound in bounds]
+    return bounds
 
 
 class SpatialKind(IndexKind):
     """``spatial``: GeoCouch's and geopouch's functions, which ``emit(key, value)``."""
 
     name = SPATIAL
-    version = 6
+    version = 7
 
     def definitions(self, database: Database, ddoc: Mapping[str, Any]) -> Mapping[str, Any]:
         found = ddoc.get(self.name)

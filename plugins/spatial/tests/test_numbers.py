@@ -60,3 +60,26 @@ def test_pages_beyond_all_rows(db: Any) -> None:
         assert len(db.spatial("d/k", limit=most, skip=0, **more).rows) == (0 if "lat" in more else 1)
         for skip in (1, most, 2**70):
             assert db.spatial("d/k", limit=most, skip=skip, **more).rows == []
+
+
+@pytest.mark.parametrize("number", [3.4028234663852886e38, 3.4028235e38, 1e39, 1.7e308])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 5])
+def test_numbers_beyond_those_of_the_tree(db: Any, number: float, sign: int, dimensions: int) -> None:
+    """The tree has 32 bits for each."""
+    far, rest = sign * number, [0] * (dimensions - 1)
+    db.put({"_id": "_design/d", "spatial": {"k": "function (doc) { emit(doc.k, 1); }"}})
+    db.bulk_docs([{"_id": "far", "k": [far, *rest]}, {"_id": "near", "k": [0, *rest]}])
+    db.put({"_id": "wide", "k": [[min(far, 0), max(far, 0)], *rest]})
+
+    def found(start: float | None, end: float | None) -> list[str]:
+        bounds = {"start_range": [start, *rest], "end_range": [end, *rest]}
+        count = db.spatial("d/k", count=True, **bounds).count
+        rows = [row.id for row in db.spatial("d/k", **bounds).rows]
+        assert count == len(rows)
+        return rows
+
+    assert found(far, far) == ["far", "wide"]
+    assert found(None, None) == ["far", "near", "wide"]
+    assert (found(far, None) if sign > 0 else found(None, far)) == ["far", "wide"]
+    assert (found(None, far / 2) if sign > 0 else found(far / 2, None)) == ["near", "wide"]
