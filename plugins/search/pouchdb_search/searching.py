@@ -129,7 +129,7 @@ def _whole(db: SyncPouchDB, path: str, kind: str | None, query: Callable[[], Rec
     try:
         return query()
     except BaseException as error:
-        raw = is_failure(error)
+        raw = is_failure(error) and _of_this_package(error)
         if not raw and not isinstance(error, Unusable):
             raise
         index = _follower(db, path, kind).index
@@ -139,6 +139,15 @@ def _whole(db: SyncPouchDB, path: str, kind: str | None, query: Callable[[], Rec
                 raise failure(index.folder, error) from error
             raise
     return query()
+
+
+def _of_this_package(error: BaseException) -> bool:
+    """Return whether an error was raised here or by tantivy, which has no frames: not by a hook or a listener."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where: str = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    return where.partition(".")[0] == __package__
 
 
 def _asked(db: SyncPouchDB, path: str, options: Mapping[str, Any], kind: str | None) -> Record:

@@ -17,6 +17,7 @@ from pouchdb_search.checksums import MAGIC, TAIL, damaged_file
 from pouchdb_search.schema import opened
 
 import pouchdb
+from pouchdb_core import hookimpl
 from pouchdb_core.errors import FunctionError
 from pouchdb_core.views import indexes
 
@@ -174,6 +175,35 @@ def test_a_file_that_is_damaged_inside_is_built_again(
             assert (found.total_rows, {row.fields.default[-7:] for row in found.rows}) == (300, {" common"})
     assert "built anew" in caplog.text
     assert damaged_file(folder) is None
+
+
+@pytest.mark.parametrize("kind", [ValueError, OSError, KeyError])
+def test_errors_of_others_say_nothing_about_an_index(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: type[Exception]
+) -> None:
+    class Listed:
+        """A plug-in that fails when the documents of the hits are read."""
+
+        fails = False
+
+        @hookimpl(tryfirst=True)
+        def pouchdb_list(self, database: Any, request: Any) -> None:
+            if self.fails:
+                raise kind("of the plug-in")
+
+    plugin = Listed()
+    filled(tmp_path, 50)
+    with pouchdb.setup(tmp_path, plugins=["search", plugin]) as env:
+        db: Any = env["texts"]
+        assert db.search("d/i", q="common", include_docs=True).total_rows == 50
+        (meta,) = tmp_path.rglob("meta.json")
+        before = meta.stat().st_mtime_ns
+        plugin.fails = True
+        for _ in range(2):
+            with pytest.raises(kind, match="of the plug-in"):
+                db.search("d/i", q="common", include_docs=True)
+        assert meta.stat().st_mtime_ns == before
+    assert "damaged" not in caplog.text
 
 
 def test_an_index_that_is_dropped_while_it_is_built(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
