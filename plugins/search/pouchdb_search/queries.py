@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +13,7 @@ import tantivy
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_search.analysis import Analyzer, analyzer_of
-from pouchdb_search.regexps import ANY, escaped, regexp
+from pouchdb_search.regexps import ANY, Matcher, escaped, regexp
 from pouchdb_search.schema import DEFAULT, given, prefixed, stored
 from pouchdb_search.sloppy import Reader, within
 from pouchdb_search.text_index import Names
@@ -108,12 +107,12 @@ class Asked:
     def _own_term(self, name: str, term: str, boost: float) -> Any:
         return tantivy.Query.term_query(self.schema, self._bucket(name), prefixed(name, term, boost))
 
-    def pattern(self, name: str, regex: str, test: Callable[[str], bool], *, shown: str) -> Any:
+    def pattern(self, name: str, regex: str, *, shown: str) -> Any:
         """Return a query for terms that match a regular expression of tantivy's, as they are stored. Raises BadRequest.
 
-        ``test`` is whether a term is one of these; ``shown`` is what the user wrote, for errors.
+        ``shown`` is what the user wrote, for errors.
         """
-        self.marks(name, test)
+        self.marks(name, Matcher(regex, shown))
 
         def made(boost: float) -> Any:
             pattern = f"{prefixed(name, '', boost)}({regex})"
@@ -135,7 +134,7 @@ class Asked:
         if not there.readable:
             regex = range_pattern(there.low, there.high, there.with_low, there.with_high)
             assert regex is not None, "the range is not empty"
-            return self.pattern(name, regex, span.has, shown=shown)
+            return self.pattern(name, regex, shown=shown)
         self.marks(name, span.has)
         field = self._bucket(name)
         return self.weighed(
@@ -144,24 +143,13 @@ class Asked:
 
     def regexp(self, name: str, text: str) -> Any:
         """Return a query for terms that match a regular expression of Lucene's. Raises BadRequest."""
-        both = regexp(text, self.analyzer(name).folded)
-        try:
-            test = re.compile(both.python, re.DOTALL)
-        except re.error as error:
-            # Without its position, which is one of the expression for Python.
-            raise BadRequest(f"the regular expression /{text}/ is not valid: {error.msg}") from error
-        return self.pattern(name, both.tantivy, lambda found: test.fullmatch(found) is not None, shown=f"/{text}/")
+        return self.pattern(name, regexp(text, self.analyzer(name).folded), shown=f"/{text}/")
 
     def wildcard(self, name: str, parts: Sequence[str]) -> Any:
         """Return a query for terms: every second part is a ``*`` or ``?``, the others are text."""
         meant = {"*": f"{ANY}*", "?": ANY}
         regex = "".join(meant[part] if place % 2 else escaped(stored(part)) for place, part in enumerate(parts))
-        simple = {"*": ".*", "?": "."}
-        test = re.compile(
-            "".join(simple[part] if place % 2 else re.escape(part) for place, part in enumerate(parts)), re.DOTALL
-        )
-        shown = repr("".join(parts))
-        return self.pattern(name, regex, lambda found: test.fullmatch(found) is not None, shown=shown)
+        return self.pattern(name, regex, shown=repr("".join(parts)))
 
     def phrase(self, name: str, words: Sequence[str | None], slop: int) -> Any:
         """Return a query for words at their positions, None where any word may be; None without words.

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
+
+import tantivy
 
 from pouchdb_core.errors import BadRequest
 from pouchdb_search.schema import GAP, stored
 
-__all__ = ["ANY", "Regexp", "escaped", "regexp"]
+__all__ = ["ANY", "Matcher", "escaped", "regexp"]
 
 ANY = r"[\x{0}-\x{10FFFF}]"
 NUMBERS = 100
@@ -27,15 +29,29 @@ _DIGITS = re.compile(r"[0-9]*")
 _INTERVAL = re.compile(r"([0-9]+)-([0-9]+)")
 
 
-class Regexp(NamedTuple):
-    """One expression for tantivy, which sees terms as they are stored, and for Python."""
-
-    tantivy: str
-    python: str
+_EMPTY, _NOTHING, _ANY_TEXT = "()", GAP, f"({ANY}*)"
 
 
-_EMPTY, _NOTHING = Regexp("()", ""), Regexp(GAP, "(?!)")
-_ANYTHING, _ANY_TEXT = Regexp(ANY, "."), Regexp(f"({ANY}*)", "(?:.*)")
+class Matcher:
+    """Whether a term matches a regular expression of tantivy's, as the index has it.
+
+    Tantivy's own engine decides, in a time that grows with the length of the term: Python's takes longer than anybody
+    waits for ``/(a*)*b/``.
+    """
+
+    def __init__(self, regex: str, shown: str) -> None:
+        self._regex, self._shown = regex, shown
+        self._analyze: Callable[[str], list[Any]] | None = None
+
+    def __call__(self, term: str) -> bool:
+        """Return whether a term matches. Raises BadRequest for an expression that is too complex."""
+        if self._analyze is None:
+            try:
+                tokenizer = tantivy.Tokenizer.regex(f"\\A(?:{self._regex})\\z")
+            except ValueError as error:
+                raise BadRequest(f"the pattern {self._shown} is too complex to highlight: {error}") from error
+            self._analyze = tantivy.TextAnalyzerBuilder(tokenizer).build().analyze
+        return bool(self._analyze(stored(term)))
 
 
 def escaped(text: str) -> str:
@@ -43,8 +59,8 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(lambda found: f"\\{found[0]}", text)
 
 
-def regexp(text: str, folded: Callable[[str], str]) -> Regexp:
-    """Return a regular expression of Lucene's; letters are folded as terms are. Raises BadRequest."""
+def regexp(text: str, folded: Callable[[str], str]) -> str:
+    """Return a regular expression of Lucene's for tantivy; letters are folded as terms are. Raises BadRequest."""
     return _Parser(text, folded).whole()
 
 
@@ -55,7 +71,7 @@ class _Parser:
         self._text, self._folded = text, folded
         self._place = self._depth = 0
 
-    def whole(self) -> Regexp:
+    def whole(self) -> str:
         """Read the whole expression."""
         if not self._text:
             return _EMPTY
@@ -90,23 +106,21 @@ class _Parser:
         found, self._place = self._text[self._place : end], end + 1
         return found
 
-    def _union(self) -> Regexp:
+    def _union(self) -> str:
         parts = [self._concatenated()]
         while self._match("|"):
             parts.append(self._concatenated())
         if len(parts) == 1:
             return parts[0]
-        return Regexp(f"({'|'.join(each.tantivy for each in parts)})", f"(?:{'|'.join(each.python for each in parts)})")
+        return f"({'|'.join(parts)})"
 
-    def _concatenated(self) -> Regexp:
+    def _concatenated(self) -> str:
         parts = [self._repeated()]
         while self._place < len(self._text) and not self._peek(")|&"):
             parts.append(self._repeated())
         if self._peek("&"):
             raise self._refused("&")
-        if len(parts) == 1:
-            return parts[0]
-        return Regexp("".join(each.tantivy for each in parts), "".join(each.python for each in parts))
+        return "".join(parts)
 
     def _refused(self, operator: str) -> BadRequest:
         return BadRequest(
@@ -114,7 +128,7 @@ class _Parser:
             f"for the character itself write \\{operator}"
         )
 
-    def _repeated(self) -> Regexp:
+    def _repeated(self) -> str:
         if self._peek("~"):
             raise self._refused("~")
         found = self._class() if self._match("[") else self._simple()
@@ -129,7 +143,7 @@ class _Parser:
                     found = _NOTHING
                     continue
                 operator = f"{{{least},{'' if most is None else most}}}"
-            found = Regexp(f"({found.tantivy}){operator}", f"(?:{found.python}){operator}")
+            found = f"({found}){operator}"
         return found
 
     def _times(self) -> tuple[int, int | None]:
@@ -152,7 +166,7 @@ class _Parser:
             raise self._wrong("the number is too large")
         return found[0]
 
-    def _class(self) -> Regexp:
+    def _class(self) -> str:
         negated = self._match("^")
         ranges = [self._range()]
         while self._place < len(self._text) and not self._peek("]"):
@@ -174,10 +188,10 @@ class _Parser:
         self._match("\\")
         return self._next()
 
-    def _simple(self) -> Regexp:
+    def _simple(self) -> str:
         letter = self._next()
         if letter == ".":
-            return _ANYTHING
+            return ANY
         if letter == "#":
             return _NOTHING
         if letter == "@":
@@ -196,11 +210,10 @@ class _Parser:
                 return _class([(low or one, high or one) for low, high, one in found], letter.isupper())
         return self._literal(letter)
 
-    def _literal(self, text: str) -> Regexp:
-        text = self._folded(text)
-        return Regexp(f"({escaped(stored(text))})", f"(?:{re.escape(text)})")
+    def _literal(self, text: str) -> str:
+        return f"({escaped(stored(self._folded(text)))})"
 
-    def _group(self) -> Regexp:
+    def _group(self) -> str:
         if self._match(")"):
             return _EMPTY
         self._depth += 1
@@ -210,9 +223,9 @@ class _Parser:
         if not self._match(")"):
             raise self._wrong(") is missing")
         self._depth -= 1
-        return Regexp(f"({found.tantivy})", f"(?:{found.python})")
+        return f"({found})"
 
-    def _numbers(self, text: str) -> Regexp:
+    def _numbers(self, text: str) -> str:
         found = _INTERVAL.fullmatch(text)
         if found is None:
             raise self._wrong(f"<{text}> must be two numbers, such as <1-31>")
@@ -225,12 +238,10 @@ class _Parser:
         # Of one length the numbers have as many digits, else any leading zeros.
         digits = len(low) if len(low) == len(high) else 0
         either = "|".join(f"{number:0{digits}}" for number in range(ends[0], ends[1] + 1))
-        shown = f"({either})" if digits else f"(0*({either}))"
-        return Regexp(shown, shown)
+        return f"({either})" if digits else f"(0*({either}))"
 
 
-def _class(ranges: list[tuple[str, str]], negated: bool) -> Regexp:
+def _class(ranges: list[tuple[str, str]], negated: bool) -> str:
     blanks = [(stored(blank), stored(blank)) for blank in " \t\n\r\f" if any(a <= blank <= b for a, b in ranges)]
-    begin = "[^" if negated else "["
-    engine = "".join(f"\\x{{{ord(a):x}}}-\\x{{{ord(b):x}}}" for a, b in (*ranges, *blanks))
-    return Regexp(f"{begin}{engine}]", f"{begin}{''.join(f'{re.escape(a)}-{re.escape(b)}' for a, b in ranges)}]")
+    every = "".join(f"\\x{{{ord(low):x}}}-\\x{{{ord(high):x}}}" for low, high in (*ranges, *blanks))
+    return f"[{'^' if negated else ''}{every}]"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pouchdb_search import stored_terms, text_index, tokens
 from pouchdb_search.analysis import analyzer_of
@@ -68,6 +68,7 @@ def test_documents_of_many_bytes_are_few_at_a_time(tmp_path: Path, monkeypatch: 
 TEXTS = st.text(st.sampled_from("aB1 .'\u00e9\u00df\u0430\u4e2d\t\n-the"), max_size=30)
 
 
+@settings(deadline=None)  # a stemmer is imported in the first case
 @given(st.lists(st.tuples(st.sampled_from(["english", "standard", "keyword", "whitespace", None]), TEXTS), max_size=4))
 def test_stored_terms_are_those_of_the_analyzers(given: list[tuple[str | None, str]]) -> None:
     texts = [(None if name is None else analyzer_of(name), text) for name, text in given]

@@ -462,3 +462,23 @@ def test_lone_surrogates_spoil_no_text_index_of_find() -> None:
         db.create_index({"index": {}, "type": "text", "ddoc": "t", "name": "t"})
         assert [doc._id for doc in db.find({"selector": {"$text": "fox"}}).docs] == ["c"]
         assert [doc._id for doc in db.find({"selector": {"text": LONE}}).docs] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "q",
+    [
+        "/(a*)*b/ OR x",
+        "/(a|aa)*b/ OR x",
+        "/((a+)+)+b/ OR x",
+        "x OR a*a*a*a*a*a*a*a*a*a*a*a*a*b",
+        "x OR a?*?*?*?*?*?*?*b",
+    ],
+)
+def test_patterns_that_engines_with_memory_never_finish_are_highlighted(q: str) -> None:
+    """Ten thousand letters and none of them the last one of the pattern: Python's engine tries every way."""
+    with pouchdb.setup(":memory:", plugins=["search"]) as env:
+        db: Any = env["d"]
+        db.put({"_id": "a", "text": f"x {'a' * 10_000}"})
+        db.put({"_id": "_design/d", "indexes": {"i": INDEX}})
+        (row,) = db.search("d/i", q=q, highlight_fields=["default"], highlight_size=5).rows
+        assert row.highlights.default[0].startswith("<em>x</em>")
