@@ -45,7 +45,7 @@ class Nearest:
         identity: Callable[[Row], Any] | None = None,
         after: Mark | None = None,
     ) -> None:
-        self._after = after or NEAREST
+        self._after = after
         self._lon, self._lat, self._wanted, self._radius, self._identity = lon, lat, wanted, radius, identity
         self._found: list[tuple[float, str, int, int, Row]] = []
         self._seen: set[Any] = set()
@@ -65,11 +65,12 @@ class Nearest:
             self._found = heapq.nsmallest(self._wanted, self._found)
 
     def _measured(self, rows: list[Row], metres: Any) -> None:
+        after = self._after
         for row, far in zip(rows, numpy.asarray(metres).tolist(), strict=True):
             if self._radius is not None and far > self._radius:
                 continue
             # The same row: its distance may be another one by a rounding, computed beside other rows.
-            if (far, row.id, row.n) <= self._after or (row.id, row.n) == self._after[1:]:
+            if after is not None and ((far, row.id, row.n) <= after or (row.id, row.n) == after[1:]):
                 continue
             if self._identity is not None:
                 identity = self._identity(row)

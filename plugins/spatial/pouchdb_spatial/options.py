@@ -9,7 +9,7 @@ from typing import Any
 
 from pouchdb_core.api.options import flag_of, freshness, whole_of
 from pouchdb_core.errors import BadRequest, QueryParseError
-from pouchdb_core.jsontext import from_text
+from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.safe_repr import safe_repr
 from pouchdb_core.views.follow import Freshness
 from pouchdb_spatial.answers import FORMATS
@@ -42,7 +42,7 @@ def _whole(options: Mapping[str, Any], name: str) -> int | None:
 
 def bookmark_of(mark: Mark) -> str:
     """Return the bookmark of a result that ends with this row."""
-    return base64.urlsafe_b64encode(_KIND + json.dumps(mark).encode()).decode()
+    return base64.urlsafe_b64encode(_KIND + dump(mark)).decode()
 
 
 def _bookmark(options: Mapping[str, Any], name: str) -> Mark | None:

@@ -301,7 +301,7 @@ def parts_overlap(row: Row, bounds: Bounds) -> bool:
 
 def _reach(bounds: Bounds) -> int:
     """Return the most dimensions of a box that may match."""
-    return sys.maxsize if isinstance(bounds, Area) else len(bounds)
+    return sys.maxsize if type(bounds) is Area else len(bounds)
 
 
 def overlaps(box: Sequence[Interval], bounds: Bounds) -> bool:

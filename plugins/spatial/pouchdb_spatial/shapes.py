@@ -164,11 +164,15 @@ def wkt_of(value: Any) -> str:
 def _valid(geometry: Any) -> Any:
     if geometry is None or geometry.is_empty:
         raise BadRequest("g must not be an empty geometry")
-    if not computable(geometry):
-        raise BadRequest(f"g must have coordinates of places: numbers, none of them beyond {WHOLE}")
     if not geometry.is_valid:
+        if not computable(geometry):
+            raise _no_place()
         raise BadRequest(f"g must be a valid geometry: {shapely.is_valid_reason(geometry)}")
     return geometry
+
+
+def _no_place() -> BadRequest:
+    return BadRequest(f"g must have coordinates of places: numbers, none of them beyond {WHOLE}")
 
 
 def place_of(given: Mapping[str, Any], *, exact_boxes: bool) -> Place:
@@ -286,7 +290,11 @@ def _middle(geometry: Any) -> tuple[float, float]:
 def _geometry_place(given: Mapping[str, Any]) -> Place:
     geometry = geometry_from(given["g"])
     relation = given.get("relation") or "intersects"
-    place = Place([] if relation == "disjoint" else [_bounds(geometry.bounds)])
+    # All of a valid geometry is within its bounds.
+    bounds = west, south, east, north = geometry.bounds
+    if not (west >= -WHOLE and south >= -WHOLE and east <= WHOLE and north <= WHOLE):
+        raise _no_place()
+    place = Place([] if relation == "disjoint" else [_bounds(bounds)])
     place.exact, place.points = _Related(lambda: geometry, relation), related_points(geometry, relation)
     place.center = lambda: _middle(geometry)
     return place
