@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pouchdb_search.searching import search_info
 
 import pouchdb
 
@@ -76,6 +77,8 @@ def test_a_backup_builds_its_own(db: Any, tmp_path: Path) -> None:
     with pouchdb.setup(tmp_path, plugins=["search"]) as env:
         assert count(env["copy"]) == 300
         assert len(list(tmp_path.rglob("meta.json"))) == 1
+        sizes = [search_info(each, "d/i").search_index.disk_size for each in (db, env["copy"])]
+        assert [size > 0 for size in sizes] == [False, True]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")
