@@ -18,7 +18,7 @@ from pouchdb_search.emails import Emails
 from pouchdb_search.stop_words import dropped_in
 from pouchdb_search.tokens import Tokenizer
 
-__all__ = ["ORIGINAL", "Analyzer", "Term", "analyzer_of", "analyzers_of", "known_analyzers", "porter"]
+__all__ = ["ORIGINAL", "Analyzer", "Term", "analyzer_of", "analyzers_of", "known_analyzers", "porter", "trimmed"]
 
 
 class Term(NamedTuple):
@@ -46,7 +46,7 @@ STANDARD_STOP_WORDS = frozenset(
 )
 CJK_STOP_WORDS = STANDARD_STOP_WORDS - {"an"} | {"s", "t", "www"}
 
-_ENDS = re.compile(r"\A\W+|\W+\Z")
+_CORE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
 _ELIDED = {
     language: re.compile(rf"\A(?:{'|'.join(articles.split())})['’](?=\w)", re.IGNORECASE)
     for language, articles in {
@@ -164,8 +164,15 @@ def porter(word: str) -> str:
     return str(_stemmer("porter").stemWord(word))
 
 
+def trimmed(word: str) -> str:
+    """Return a word without the signs before and behind it."""
+    # What a run of signs is removed by must not look for its end from each of them.
+    found = _CORE.search(word)
+    return found[0] if found else ""
+
+
 def _original(word: str) -> str | None:
-    word = _ENDS.sub("", word).lower()
+    word = trimmed(word).lower()
     if not word or word in ORIGINAL_STOP_WORDS:
         return None
     return porter(word)

@@ -5,7 +5,6 @@ An index may store stems only. Their words are read from documents that have the
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import tantivy
 
 from pouchdb_core.results import Record
-from pouchdb_search.analysis import Term
+from pouchdb_search.analysis import Term, trimmed
 from pouchdb_search.answering import Opened
 from pouchdb_search.queries import MUST, NOT, is_near
 from pouchdb_search.schema import stored_id
@@ -56,7 +55,7 @@ class _Wording:
 
     def _word(self, text: str, term: Term) -> str:
         # Terms that are not stems are words already.
-        return re.sub(r"\A\W+|\W+\Z", "", text[term.start : term.end]).lower() if self.analyzer.stems else term.text
+        return trimmed(text[term.start : term.end]).lower() if self.analyzer.stems else term.text
 
     def words_of(self, term: str) -> Counter[str]:
         """Return the words of a term, as often as some documents have them."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pouchdb_search.analysis import ORIGINAL, analyzer_of, known_analyzers
 from pouchdb_search.checksums import MAGIC, TAIL, damaged_file
 from pouchdb_search.schema import opened
 
@@ -482,3 +483,23 @@ def test_patterns_that_engines_with_memory_never_finish_are_highlighted(q: str) 
         db.put({"_id": "_design/d", "indexes": {"i": INDEX}})
         (row,) = db.search("d/i", q=q, highlight_fields=["default"], highlight_size=5).rows
         assert row.highlights.default[0].startswith("<em>x</em>")
+
+
+@pytest.mark.parametrize("analyzer", [None, *known_analyzers()])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" + "!" * 100_000 + "a",
+        "a." * 50_000,
+        "a'" * 50_000,
+        "a@" * 50_000,
+        "_" * 100_000,
+        "a\u0301" * 50_000,
+        '\u05d0"' * 50_000,
+    ],
+    ids=["signs", "dots", "apostrophes", "addresses", "links", "accents", "quotes"],
+)
+def test_no_text_takes_time_by_the_square_of_its_length(analyzer: str | None, text: str) -> None:
+    """Minutes each, where a run of characters is read again from each of them."""
+    made = ORIGINAL if analyzer is None else analyzer_of(analyzer)
+    assert made.words(text) == [term.text for term in made.terms(text)]

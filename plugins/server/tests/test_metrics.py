@@ -8,8 +8,10 @@ import re
 import sys
 
 import pytest
+from pouchdb_server.metrics.access import MEMBER, QUOTED, _shown
 from pouchdb_server.metrics.counters import Histogram
 from pouchdb_server.metrics.tracing import tracing
+from pouchdb_server.replicator.endpoints import without_credentials
 from pouchdb_server.replicator.seat import SEAT
 
 STATS = "/_node/_local/_stats"
@@ -178,6 +180,12 @@ def test_no_password_is_logged(server, client, log, path):
     text = "\n".join(log())
     assert "sec" not in text
     assert ADA["Authorization"][6:] not in text
+
+
+@pytest.mark.parametrize("text", ["password" * 100_000, "a." * 400_000, "a=" * 400_000, "%3a%2f%2f" * 90_000])
+def test_long_lines_take_no_time_by_their_square(text: str) -> None:
+    """Hours, before: whoever may write a URL could have kept a server busy with each of his requests."""
+    assert QUOTED.sub(r"\1", without_credentials(MEMBER.sub(_shown, text))) == text
 
 
 def test_nobody_forges_a_line(server, client, log):

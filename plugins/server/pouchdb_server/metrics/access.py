@@ -17,8 +17,14 @@ __all__ = ["log"]
 logger = logging.getLogger("pouchdb.server.access")
 
 QUOTED = re.compile(r"(%3a%2f%2f)(?:(?!%2f|/).)*?%40", re.IGNORECASE)
-SECRET = re.compile(r"(^|&)([^=&]*(?:password|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
+MEMBER = re.compile(r"(?<![^&])([^=&]*=)[^&]*")
+SECRET = re.compile(r"password|secret|token", re.IGNORECASE)
 ODD = re.compile(r"[^ -!#-\[\]-~]")
+
+
+def _shown(member: re.Match[str]) -> str:
+    """Return a member of a query as it may be read by others."""
+    return f"{member[1]}***" if SECRET.search(member[1]) else member[0]
 
 
 def log(request: Request, status: int | None, sent: int, seconds: float) -> None:
@@ -30,7 +36,7 @@ def log(request: Request, status: int | None, sent: int, seconds: float) -> None
         return
     path = request.raw_path
     if request.raw_query:
-        path += "?" + SECRET.sub(r"\1\2***", request.raw_query)
+        path += "?" + MEMBER.sub(_shown, request.raw_query)
     path = QUOTED.sub(r"\1", without_credentials(path))
     now = datetime.now(timezone.utc)
     fields = {
