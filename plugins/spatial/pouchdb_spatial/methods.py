@@ -50,7 +50,7 @@ def _import() -> None:
 def _queried() -> Callable[[SyncPouchDB, Any, Mapping[str, Any]], Record]:
     # An import costs each call as much as checking its options. It is made by a thread, which no Ctrl-C ends in the
     # middle: numpy can be imported once.
-    importing = threading.Thread(target=_import)
+    importing = threading.Thread(target=_import, name="pouchdb-spatial-import", daemon=True)
     with suppress(RuntimeError):
         # No thread starts at the end of the interpreter.
         importing.start()
