@@ -261,9 +261,7 @@ class AsyncReplication(AsyncHandle, Replication):
             if name in MEMBERS and not self._begun:
                 state = "cancelled" if self.cancelled else "pending"
                 return {"state": state, "pending": 0, "attempt": 0, "denied_count": 0}.get(name)
-            found = super().__getattr__(name)
-            # Cancelled before its first step on a worker: that step only ends it.
-            return "cancelled" if name == "state" and found == "pending" and self.cancelled else found
+            return super().__getattr__(name)
 
     def cancel(self) -> None:
         """Stop after the batch that is being written; the progress so far is saved."""

@@ -36,6 +36,7 @@ MEMBERS = (
     "target",
 )
 
+_UNDERWAY = frozenset(["pending", "active", "paused"])
 _STATES = ("failed", "active", "pending", "paused", "cancelled", "complete")
 """Of the states of two directions the one that comes first here is the state of both."""
 
@@ -173,7 +174,9 @@ class Replication(LiveReplication):
         def __getattr__(self, name: str) -> Any:
             # Only called for names that are not attributes of the handle.
             if name in MEMBERS:
-                return getattr(self.replicator, name)
+                found = getattr(self.replicator, name)
+                # As in PouchDB: at once, also while a batch is written that ends it.
+                return "cancelled" if name == "state" and self.cancelled and found in _UNDERWAY else found
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __iter__(self) -> Iterator[Record]:

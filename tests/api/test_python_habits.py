@@ -265,6 +265,20 @@ def test_a_sync_tells_how_it_is_going() -> None:
         assert members(handle) == ["cancelled", 0, 0, 0, None, None]
 
 
+@pytest.mark.parametrize("state", ["pending", "active", "paused", "failed", "complete"])
+def test_what_is_cancelled_says_so_at_once(state: str) -> None:
+    """Whatever it was doing: a worker may still be in the middle of it."""
+    with pouchdb.setup(":memory:", plugins=[]) as environment:
+        handle: Any = environment["a"].replicate_to("b", live=True)
+        assert handle.idle(10)
+        handle.replicator.state = state
+        handle.cancelled = True
+        assert handle.state == (state if state in ("failed", "complete") else "cancelled")
+        handle.cancelled = False
+        handle.cancel()
+        assert handle.state == "cancelled"
+
+
 def test_a_sync_of_asyncio_tells_how_it_is_going() -> None:
     async def run() -> None:
         environment: Any = pouchdb.setup(":memory:", async_=True, plugins=[])
