@@ -285,9 +285,9 @@ def compare_places(directory: Path, count: int, rounds: int, without: set[str], 
     missed += _compare(f"{count:,} generated", directory, list(generated(count)), words, rounds, without, lines)
     lines += [
         "",
-        "A search costs about 20 us that do not depend on what it finds, 6 of them to see that the index is up to date",
-        "and 5 to read the query, and a question about places 33 us, 12 of them the snapshot and the same look; each row",
-        "costs 2 us. An engine that finds nothing takes 3 to 15 us: such a query is not within 3x.",
+        "A search costs about 20 us that do not depend on what it finds, 6 of them to see that the index is up to",
+        "date and 5 to read the query, and a question about places 33 us, 12 of them the snapshot and the same look;",
+        "each row costs 2 us. An engine that finds nothing takes 3 to 15 us: such a query is not within 3x.",
     ]
     print("\n".join(lines))
     if write:
