@@ -328,10 +328,10 @@ class Follower:
             claim = marks_of(entry)[1]
             mark = f"{step.seq}:{claim}"
             index.commit(mark)
-            if not step.done:
-                mark += f",{claim}"
             if step.done:
                 index.finish()
+            else:
+                mark += f",{claim}"
         with self.store.write():
             current = self._expect(entry) if entry is not None else self._create(target)
             if isinstance(index, InsideIndex):

@@ -1,4 +1,4 @@
-"""The folder of an outside index: emptied to build the index anew, whoever looks into it meanwhile."""
+"""The folder of an outside index is emptied before the index is built again, even while other processes read it."""
 
 from __future__ import annotations
 

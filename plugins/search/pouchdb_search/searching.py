@@ -68,8 +68,8 @@ def search(db: SyncPouchDB, /, fun: Any, **options: Any) -> Record:
     QueryParseError for options, BadRequest with ``position`` for a query that cannot be parsed, FunctionError for a
     function that does not compile.
     """
-    if not options.keys() <= _KNOWN:
-        for name in options.keys() - _KNOWN:
+    for name in options:
+        if name not in _KNOWN:
             raise BadRequest(f"search() has no option {name!r}; there are: {', '.join(OPTIONS)}")
     if isinstance(fun, str) and "(" not in fun:
         return _asked_of_server(db, fun, options) if db.remote else asked(db, fun, options)

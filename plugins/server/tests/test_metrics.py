@@ -184,7 +184,7 @@ def test_no_password_is_logged(server, client, log, path):
 
 @pytest.mark.parametrize("text", ["password" * 100_000, "a." * 400_000, "a=" * 400_000, "%3a%2f%2f" * 90_000])
 def test_long_lines_take_no_time_by_their_square(text: str) -> None:
-    """Hours, before: whoever may write a URL could have kept a server busy with each of his requests."""
+    """Otherwise one request with a long URL could keep a server busy for hours."""
     assert QUOTED.sub(r"\1", without_credentials(MEMBER.sub(_shown, text))) == text
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from pouchdb_core.views.index_store import Tables
 from pouchdb_spatial.boxes import Interval
@@ -51,11 +51,12 @@ _SLIM = "r.n, r.id, r.geometry, r.shape, r.low0, r.low1"
 _POINTS = "r.n, r.id, r.geometry, r.low0, r.low1"
 
 
-class _Boxes:
+class _Boxes(NamedTuple):
     """The boxes of a tree, or of all rows, and the fewest and the most dimensions that they have."""
 
-    def __init__(self, tree: str, fewest: int, most: int) -> None:
-        self.tree, self.fewest, self.most = tree, fewest, most
+    tree: str
+    fewest: int
+    most: int
 
 
 @lru_cache
