@@ -14,6 +14,7 @@ from pouchdb_core.requests import PLAIN, ReadOptions
 from pouchdb_core.safe_repr import safe_repr
 
 __all__ = [
+    "bookmark_with",
     "callbacks",
     "count",
     "document_options",
@@ -25,8 +26,10 @@ __all__ = [
     "milliseconds",
     "place_after",
     "place_in",
+    "text_in",
     "text_list",
     "whole_of",
+    "wrong_bookmark",
 ]
 
 _STALE: dict[str, Literal["true", "false", "lazy"]] = {"ok": "false", "update_after": "lazy", "false": "true"}
@@ -140,16 +143,34 @@ def whole_of(given: Mapping[str, Any], name: str, default: int | None) -> int | 
 @lru_cache(maxsize=1000)
 def place_after(kind: str, place: int) -> str:
     """Return the bookmark of a result that ends before a position."""
-    return base64.urlsafe_b64encode(f"{kind}:{place}".encode()).decode()
+    return bookmark_with(kind, str(place))
 
 
 def place_in(kind: str, bookmark: Any) -> int:
     """Return the position where the result with a bookmark ended. Raises QueryParseError for one of another kind."""
+    place = text_in(kind, bookmark)
+    if not place.isdecimal():
+        raise wrong_bookmark(bookmark)
+    return int(place)
+
+
+def bookmark_with(kind: str, text: str) -> str:
+    """Return a bookmark of some kind with a text, for ``text_in``."""
+    return base64.urlsafe_b64encode(f"{kind}:{text}".encode()).decode()
+
+
+def text_in(kind: str, bookmark: Any) -> str:
+    """Return the text of a bookmark. Raises QueryParseError for one of another kind."""
     try:
-        found, _, place = base64.urlsafe_b64decode(str(bookmark)).decode().partition(":")
-        if found == kind and place.isdecimal():
-            return int(place)
+        found, _, text = base64.urlsafe_b64decode(str(bookmark)).decode().partition(":")
     except ValueError:
-        pass  # raised below
+        raise wrong_bookmark(bookmark) from None
+    if found != kind:
+        raise wrong_bookmark(bookmark)
+    return text
+
+
+def wrong_bookmark(bookmark: Any) -> QueryParseError:
+    """Return the error for what is not a bookmark of the query."""
     wanted = "it must be the bookmark of an earlier result of the same query"
-    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)}; {wanted}")
+    return QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)}; {wanted}")

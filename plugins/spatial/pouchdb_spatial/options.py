@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pouchdb_core.api.options import flag_of, freshness, whole_of
+from pouchdb_core.api.options import bookmark_with, flag_of, freshness, text_in, whole_of, wrong_bookmark
 from pouchdb_core.errors import BadRequest, QueryParseError
 from pouchdb_core.jsontext import dump, from_text
 from pouchdb_core.safe_repr import safe_repr
@@ -26,7 +25,7 @@ A result that continues it begins behind that row, wherever that is then: docume
 FIRST: Mark = (0, -1)
 NEAREST: Mark = (-1.0, "", -1)
 """The marks before all rows."""
-_KIND = b"spatial:"
+_KIND = "spatial"
 
 _Rule = Callable[[Mapping[str, Any], str], Any]
 """Returns the value of an option that is given, or raises QueryParseError."""
@@ -42,24 +41,23 @@ def _whole(options: Mapping[str, Any], name: str) -> int | None:
 
 def bookmark_of(mark: Mark) -> str:
     """Return the bookmark of a result that ends with this row."""
-    return base64.urlsafe_b64encode(_KIND + dump(mark)).decode()
+    return bookmark_with(_KIND, dump(mark).decode())
 
 
 def _bookmark(options: Mapping[str, Any], name: str) -> Mark | None:
     bookmark = options[name]
     if not bookmark:
         return None
+    text = text_in(_KIND, bookmark)
     try:
-        text = base64.urlsafe_b64decode(str(bookmark))
-        mark = json.loads(text[len(_KIND) :]) if text.startswith(_KIND) else None
+        mark = json.loads(text)
     except (ValueError, RecursionError):
         mark = None
     if isinstance(mark, list):
         kinds = [type(each) for each in mark]
         if kinds in ([int, int], [float, str, int]):
             return tuple(mark)
-    wanted = "it must be the bookmark of an earlier result of the same query"
-    raise QueryParseError(f"Invalid value for bookmark: {safe_repr(bookmark)}; {wanted}")
+    raise wrong_bookmark(bookmark)
 
 
 def _format(options: Mapping[str, Any], name: str) -> str:
